@@ -98,6 +98,8 @@ struct weft_target {
 	const char *version;  /* "^1", ">=1.2.0 <3" */
 	const char *provider; /* a node's id; NULL: the best that is known */
 	bool is_signed; /* the call carries this node's signature, for services that demand it */
+	const char *
+		traceparent; /* of W3C Trace Context: the trace that the call belongs to; NULL: none */
 };
 
 struct weft_reply {
@@ -222,6 +224,8 @@ struct weft_request_info {
 	int ms_left;		 /* when it came */
 	const void *payload;
 	size_t len;
+	const char
+		*traceparent; /* for the target of calls that are made for this one; NULL: none */
 };
 struct weft_offer;
 /*

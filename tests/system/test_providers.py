@@ -98,6 +98,8 @@ DESK = """
             while method == "Late" and not os.path.exists(sys.argv[2] + ".late"):
                 time.sleep(0.05)
             reply = {key: asked[key] for key in ("json", "base64") if key in asked}
+            if method == "Trace":
+                reply = {"json": {"traceparent": asked.get("traceparent")}}
             client.sendall(json.dumps({"parameters": reply}).encode() + b"\\0")
             open(sys.argv[2], "a").write(method + "\\n")
 
@@ -131,6 +133,18 @@ def test_a_program_on_a_socket_is_called_from_another_node(lab):
     check_eq((done.returncode, json.loads(done.stdout)), (OK, {"a": [1.5, "\u00e4"]}), done.stderr)
     done = call(a, b, "desk", "Echo", "no object")
     check_eq((done.returncode, done.stdout), (OK, "no object"), done.stderr)
+
+
+def test_a_call_belongs_to_its_callers_trace(lab):
+    a, b = pair(lab)
+    desk(lab, a)
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    asked = {"name": "desk", "method": "Trace", "provider": node_id(a), "json": {}}
+    check_eq(b.call("CallService", asked)["json"], {"traceparent": None}, "it traces nothing")
+    check_eq(b.call("CallService", asked | {"traceparent": trace})["json"], {"traceparent": trace}, "it is carried")
+    # The program's own calls go on with it, here to this very node.
+    check_eq(a.call("CallService", {"name": "desk", "method": "Trace", "json": {}, "traceparent": trace})["json"],
+             {"traceparent": trace}, "by a program of the same node")
 
 
 def test_what_a_program_does_wrong_is_told_without_its_detail(lab):

@@ -58,6 +58,8 @@ json_t *target_json(const struct weft_target *target, const char *method, const 
 		(void)json_object_set_new(json, "version", json_string(target->version));
 	if (json && target->provider)
 		(void)json_object_set_new(json, "provider", json_string(target->provider));
+	if (json && target->traceparent)
+		(void)json_object_set_new(json, "traceparent", json_string(target->traceparent));
 	if (json && target->is_signed)
 		(void)json_object_set_new(json, "sign", json_true());
 	if (json && timeout_ms >= 0)

@@ -137,6 +137,7 @@ static struct weft_request *request_new(struct guest *guest, json_t *parameters)
 		.ms_left = (int)json_integer_value(json_object_get(parameters, "ms_left")),
 		.payload = request->payload,
 		.len = len,
+		.traceparent = json_string_value(json_object_get(parameters, "traceparent")),
 	};
 	return request;
 }

@@ -31,6 +31,7 @@ enum mesh_cap {
 	MESH_CAP_PAGED_BROWSE = 0x1000, /* members and shares of communities, by pages (408, 410) */
 	MESH_CAP_SEARCH = 0x2000,	/* of communities (412) */
 	MESH_CAP_DELTA = 0x4000,	/* what is new in communities (414) */
+	MESH_CAP_TRACE = 0x8000,	/* reads field 10 of calls (300, 302), a trace */
 };
 
 /* mesh_caps_text writes the names of those in caps that have one, apart by blanks; returns text. */

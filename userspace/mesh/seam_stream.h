@@ -60,6 +60,7 @@ struct mesh_stream_events {
 struct mesh_stream_peer {
 	uint8_t key[MESH_KEY_LEN];
 	uint8_t session_id[16]; /* same on both sides, of no other session */
+	bool takes_trace; /* of a stream that was opened: its HELLO said that it reads field 10 of calls */
 	uint64_t heard_ns; /* of a stream that was opened: when anything came of its peer last */
 };
 

@@ -559,6 +559,8 @@ static int op_peer(const struct mesh_stream *stream, struct mesh_stream_peer *ou
 		return 0;
 	stream_ops(stream)->info(stream->session->conn, &info);
 	out_peer->heard_ns = info.heard_ns;
+	if (stream->session->peer)
+		out_peer->takes_trace = stream->session->peer->record.caps & MESH_CAP_TRACE;
 	return 0;
 }
 

@@ -33,10 +33,16 @@ static int payload_is_object(const uint8_t *payload, size_t len)
 static json_t *parameters_new(const struct service_caller *caller, const char *method)
 {
 	char key[ZBASE32_TEXT_LEN(MESH_KEY_LEN) + 1], correlation[2 * SERVICE_KEY_LEN + 1];
+	char trace[SERVICE_TRACE_TEXT_CAP];
+	json_t *parameters =
+		json_pack("{s:s, s:s, s:s}", "method", method, "caller",
+			  zbase32_write(caller->key, MESH_KEY_LEN, key), "correlation",
+			  hex_write(caller->correlation, SERVICE_KEY_LEN, correlation));
 
-	return json_pack("{s:s, s:s, s:s}", "method", method, "caller",
-			 zbase32_write(caller->key, MESH_KEY_LEN, key), "correlation",
-			 hex_write(caller->correlation, SERVICE_KEY_LEN, correlation));
+	if (parameters && caller->has_trace)
+		(void)json_object_set_new(parameters, "traceparent",
+					  json_string(service_trace_write(&caller->trace, trace)));
+	return parameters;
 }
 
 /* Takes parameters. The text ends within them: "}}" and what is before it are the caller's to add. */

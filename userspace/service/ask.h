@@ -58,6 +58,7 @@ struct service_ask {
 	struct timer timer;	/* deadline, telling, end of the stream */
 	uint64_t began_ns, sent_ns, deadline_ns;
 	struct service_call_head head;
+	bool leaves_trace; /* its provider is older than field 10 */
 	bool is_signed;
 	bool is_named;	 /* its caller named the provider: no other will do */
 	bool only_reads; /* its caller may only read */

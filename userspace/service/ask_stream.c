@@ -23,10 +23,13 @@ static size_t ask_head_write(struct service_ask *ask, uint64_t now_ns)
 	struct service *service = ask->service;
 	struct writer w = writer_of(service->scratch, MESH_STREAM_HEAD_LEN_MAX);
 	uint64_t left_ms = ask->deadline_ns > now_ns ? (ask->deadline_ns - now_ns) / NS_PER_MS : 0;
+	struct service_call_head head;
 
 	ask->head.left_ms = left_ms < UINT32_MAX ? (uint32_t)left_ms : UINT32_MAX;
 	ask->head.sent_ms = (uint32_t)((now_ns - ask->first_ns) / NS_PER_MS + 1);
-	service_call_head_write(&w, &ask->head);
+	head = ask->head;
+	head.has_trace = head.has_trace && !ask->leaves_trace;
+	service_call_head_write(&w, &head);
 	weft_assert(!w.bad);
 	return writer_len(&w);
 }
@@ -77,10 +80,23 @@ static int ask_sign(struct service_ask *ask)
 	return 0;
 }
 
+/* What its HELLO said tells whether the provider reads a trace. 0, or WEFT_EFULL: writable follows. */
+static int ask_trace(struct service_ask *ask)
+{
+	struct mesh_stream_peer peer;
+
+	if (!ask->head.has_trace)
+		return 0;
+	if (service_ask_ops(ask)->peer(ask->stream, &peer) < 0)
+		return WEFT_EFULL;
+	ask->leaves_trace = !peer.takes_trace;
+	return 0;
+}
+
 /* Sends what can be sent now; an error is one that lasts. */
 int service_ask_start(struct service_ask *ask, uint64_t now_ns)
 {
-	int err = ask_sign(ask) ?: ask_send(ask, now_ns);
+	int err = ask_sign(ask) ?: ask_trace(ask) ?: ask_send(ask, now_ns);
 
 	return err == WEFT_EFULL ? 0 : err;
 }

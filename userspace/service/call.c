@@ -18,6 +18,7 @@ enum call_field {
 	CALL_SIGNATURE,
 	CALL_SIGNED_MS,
 	CALL_SENT_MS,
+	CALL_TRACE,
 };
 #define CALL_REQUIRED                                                                              \
 	(1u << CALL_SERVICE_ID | 1u << CALL_METHOD | 1u << CALL_CORRELATION | 1u << CALL_LEFT_MS | \
@@ -73,7 +74,7 @@ void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *te
 void service_call_head_write(struct writer *w, const struct service_call_head *head)
 {
 	cbor_write_map(w, 5u + head->has_major + head->has_key + 2u * head->has_signature +
-				  head->is_again);
+				  head->is_again + head->has_trace);
 	cbor_field_bytes(w, CALL_SERVICE_ID, head->service_id, sizeof(head->service_id));
 	if (head->has_major)
 		cbor_field_uint(w, CALL_MAJOR, head->major);
@@ -89,6 +90,8 @@ void service_call_head_write(struct writer *w, const struct service_call_head *h
 	}
 	if (head->is_again)
 		cbor_field_uint(w, CALL_SENT_MS, head->sent_ms);
+	if (head->has_trace)
+		cbor_field_bytes(w, CALL_TRACE, head->trace.bytes, sizeof(head->trace.bytes));
 }
 
 static void call_field_read(struct cbor_reader *r, uint64_t key, struct service_call_head *head)
@@ -124,6 +127,9 @@ static void call_field_read(struct cbor_reader *r, uint64_t key, struct service_
 	case CALL_SENT_MS:
 		head->sent_ms = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
 		break;
+	case CALL_TRACE:
+		cbor_read_fixed(r, head->trace.bytes, sizeof(head->trace.bytes));
+		break;
 	default:
 		cbor_fail(r);
 	}
@@ -148,6 +154,7 @@ int service_call_head_parse(const uint8_t *data, size_t len, struct service_call
 	head.has_key = cbor_has_key(&r, CALL_KEY);
 	head.has_signature = cbor_has_key(&r, CALL_SIGNATURE);
 	head.is_again = cbor_has_key(&r, CALL_SENT_MS);
+	head.has_trace = cbor_has_key(&r, CALL_TRACE) && service_trace_is_valid(&head.trace);
 	*out_head = head;
 	return (int)(r.c.pos - data);
 }

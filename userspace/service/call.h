@@ -9,7 +9,8 @@
  * The heads of the fabric's messages (docs/wire/service.md): a CBOR map,
  * directly followed by the body, so that a body is never part of a map.
  */
-#define SERVICE_CALL_HEAD_LEN_MAX  240u
+/* Older nodes read 240 bytes, which all fields but the trace take. */
+#define SERVICE_CALL_HEAD_LEN_MAX  268u
 #define SERVICE_REPLY_HEAD_LEN_MAX 256u
 #define SERVICE_CLOSE_LEN_MAX	   210u
 #define SERVICE_SIGNATURE_LEN	   64
@@ -30,6 +31,8 @@ struct service_call_head {
 	bool has_signature;
 	uint8_t signature[SERVICE_SIGNATURE_LEN];
 	uint64_t signed_ms; /* wall clock of the signer */
+	bool has_trace;
+	struct service_trace trace;
 };
 
 /* Of REPLY; STREAM_CLOSE has its status and text. */

@@ -290,6 +290,9 @@ static int ask_new(struct service *service, const struct service_target *target,
 	ask->began_ns = now_ns;
 	ask->deadline_ns = now_ns + timeout_of(service, target, timeout_ns);
 	ask->is_signed = target->is_signed;
+	ask->head.has_trace = target->trace != NULL;
+	if (target->trace)
+		ask->head.trace = *target->trace;
 	ask->only_reads = target->only_reads;
 	ask->head.body_len = (uint32_t)len;
 	strncpy(ask->head.method, target->method, sizeof(ask->head.method) - 1);

@@ -18,7 +18,7 @@ struct service_body;
  * The head is collected in memory that is there. The body is collected in
  * the heap once its owner agreed, or is where it came if one piece holds all of it.
  */
-#define SERVICE_INTAKE_HEAD_LEN_MAX SERVICE_REPLY_HEAD_LEN_MAX
+#define SERVICE_INTAKE_HEAD_LEN_MAX SERVICE_CALL_HEAD_LEN_MAX
 
 struct service_intake {
 	size_t frame_len; /* of the payload */

@@ -330,6 +330,14 @@ static void call_malformed(struct service_call *call, uint64_t now_ns)
 		    "the call's head is malformed", 0, now_ns);
 }
 
+/* caller_take: what the head tells of who calls. */
+static void caller_take(struct service_call *call)
+{
+	memcpy(call->caller.correlation, call->head.correlation, SERVICE_KEY_LEN);
+	call->caller.has_trace = call->head.has_trace;
+	call->caller.trace = call->head.trace;
+}
+
 static void call_read_head(struct service_call *call, struct cursor *c, uint64_t now_ns)
 {
 	size_t len;
@@ -344,7 +352,7 @@ static void call_read_head(struct service_call *call, struct cursor *c, uint64_t
 		return;
 	}
 	service_intake_read(&call->intake, c, (size_t)map_len);
-	memcpy(call->caller.correlation, call->head.correlation, SERVICE_KEY_LEN);
+	caller_take(call);
 	if (service_intake_body_len(&call->intake) != call->head.body_len)
 		call_malformed(call, now_ns);
 	else if (call_admit(call, now_ns) == 0)
@@ -534,7 +542,7 @@ struct service_call *service_router_call_local(struct service_ask *ask,
 	fair_path_start(FAIR_CHOSEN, &call->caller.path);
 	fair_path_add(&service->askers.paths, &call->caller.path, service->own_key,
 		      sizeof(service->own_key));
-	memcpy(call->caller.correlation, call->head.correlation, SERVICE_KEY_LEN);
+	caller_take(call);
 	if (call_admit(call, now_ns) < 0)
 		return NULL;
 	if (call->caller.deadline_ns > asked->deadline_ns)

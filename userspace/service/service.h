@@ -10,6 +10,7 @@
 #include "mesh/seam.h"
 #include "mesh/seam_stream.h"
 #include "service/limits.h"
+#include "service/trace.h"
 #include "weft/err.h"
 
 struct node_key;
@@ -170,6 +171,8 @@ struct service_caller {
 	struct fair_path path; /* where the caller's places belong (base/fair_path.h) */
 	uint8_t correlation[SERVICE_KEY_LEN];
 	uint64_t deadline_ns; /* of this node's monotonic clock */
+	bool has_trace;
+	struct service_trace trace; /* that the caller works in */
 };
 
 /*
@@ -296,6 +299,8 @@ struct service_target {
 	const char *version;	 /* a range: "1.2.0", "^1", "~1.2", ">=1.0.0 <3" */
 	const char *method;
 	struct service_asker asker;
+	const struct service_trace
+		*trace;	  /* the call belongs to; NULL: none. Older providers do not hear of it */
 	bool is_signed;	  /* the call carries this node's signature, for services that need it */
 	bool only_reads;  /* only providers that declare the method read-only are asked */
 	bool is_own_last; /* this node's own offer is called when no other provider is known */

@@ -145,6 +145,10 @@ static void test_the_target_is_told_and_only_what_was_said(void)
 		 "{\"base64\":\"aGk=\",\"method\":\"asked\",\"name\":\"echo\",\"provider\":\"a-"
 		 "node\","
 		 "\"timeout_ms\":1500,\"version\":\"^1\"}"},
+		{{.service = "echo", .traceparent = "00-a"},
+		 -1,
+		 "{\"base64\":\"aGk=\",\"method\":\"asked\",\"name\":\"echo\",\"traceparent\":\"00-"
+		 "a\"}"},
 	};
 	struct weft_client *client;
 

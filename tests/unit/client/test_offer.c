@@ -25,7 +25,7 @@ static void answer(int fd, const json_t *call)
 struct seen {
 	unsigned call_cnt, stream_cnt, end_cnt;
 	int send_err;
-	char text[128];
+	char text[128], trace[64];
 	struct weft_request *held;
 	struct weft_stream *stream;
 };
@@ -37,6 +37,8 @@ static void on_call(void *ctx, struct weft_request *request, const struct weft_r
 	seen->call_cnt++;
 	snprintf(seen->text, sizeof(seen->text), "%s %s %s %d %.*s", info->method, info->caller,
 		 info->correlation, info->ms_left, (int)info->len, (const char *)info->payload);
+	snprintf(seen->trace, sizeof(seen->trace), "%s",
+		 info->traceparent ? info->traceparent : "");
 	if (strcmp(info->method, "fail") == 0)
 		weft_request_fail(request, WEFT_CALL_FORBIDDEN, "not you");
 	else if (strcmp(info->method, "hold") == 0)
@@ -102,6 +104,7 @@ static struct weft_offer *offer_start(struct weft_client *client, struct seen *s
 	return offer;
 }
 
+#define TRACE "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 #define CALL(method, more)                                                                         \
 	"{\"method\":\"net.weft.Service.Call\",\"parameters\":{\"method\":\"" method               \
 	"\",\"caller\":\"c\",\"correlation\":\"00\",\"ms_left\":99" more "}}"
@@ -119,7 +122,7 @@ static void test_calls_are_answered(void)
 		{CALL("Say", ",\"json\":{\"a\":[1]}"), "Say c 00 99 {\"a\":[1]}",
 		 "{\"parameters\":{\"base64\":\"eyJhIjpbMV19\"}}"},
 		{CALL("Say", ""), "Say c 00 99 ", "{\"parameters\":{\"base64\":\"\"}}"},
-		{CALL("fail", ""), "fail c 00 99 ",
+		{CALL("fail", ",\"traceparent\":\"" TRACE "\""), "fail c 00 99 ",
 		 "{\"error\":\"net.weft.Service.Failed\",\"parameters\":{\"status\":8,\"text\":"
 		 "\"not you\"}}"},
 		{CALL("Say", ",\"base64\":\"*\""), "",
@@ -160,6 +163,7 @@ static void test_calls_are_answered(void)
 		CHECK_STR(reply, rows[i].reply);
 	}
 	CHECK_STR(seen.text, "fail c 00 99 ");
+	CHECK_STR(seen.trace, TRACE);
 	CHECK_EQ(seen.call_cnt, 4);
 	close(fd);
 	weft_offer_close(offer);

@@ -364,6 +364,20 @@ static void test_a_rooms_node_is_asked_for_its_room(void)
 	stop();
 }
 
+static void test_a_call_belongs_to_the_trace_that_the_request_names(void)
+{
+	start();
+	CHECK(says(
+		ask("GET /mesh/http/calls/Do" HEAD
+		    "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n"),
+		"200", ""));
+	CHECK(rig.calls.caller.has_trace);
+	CHECK_EQ(rig.calls.caller.trace.bytes[0], 0x4b);
+	CHECK(says(ask("GET /mesh/http/calls/Do" HEAD "traceparent: 00-x\r\n\r\n"), "200", ""));
+	CHECK(!rig.calls.caller.has_trace);
+	stop();
+}
+
 /* A36, every row. */
 static void test_a36_each_status_has_its_own(void)
 {
@@ -916,6 +930,7 @@ int main(void)
 	RUN(test_the_host_says_which_service_is_meant);
 	RUN(test_a_call_is_mapped_both_ways);
 	RUN(test_a_rooms_node_is_asked_for_its_room);
+	RUN(test_a_call_belongs_to_the_trace_that_the_request_names);
 	RUN(test_a36_each_status_has_its_own);
 	RUN(test_a36_a_client_that_left_is_counted_and_the_call_taken_back);
 	RUN(test_a_call_that_takes_too_long_is_told);

@@ -21,6 +21,8 @@ static struct service_call_head full_call(void)
 	memset(head.signature, 4, sizeof(head.signature));
 	head.is_again = true;
 	head.sent_ms = UINT32_MAX;
+	head.has_trace = true;
+	memset(head.trace.bytes, 5, sizeof(head.trace.bytes));
 	return head;
 }
 
@@ -39,7 +41,7 @@ static void test_the_longest_call_head_fits_and_is_read_back(void)
 
 static void test_fields_of_a_call_are_optional_one_by_one(void)
 {
-	for (unsigned i = 0; i < 16; i++) {
+	for (unsigned i = 0; i < 32; i++) {
 		struct service_call_head head = full_call(), got;
 		uint8_t bytes[SERVICE_CALL_HEAD_LEN_MAX];
 		struct writer w = writer_of(bytes, sizeof(bytes));
@@ -48,12 +50,16 @@ static void test_fields_of_a_call_are_optional_one_by_one(void)
 		head.has_key = i & 2;
 		head.has_signature = i & 4;
 		head.is_again = head.has_key && i & 8;
+		head.has_trace = i & 16;
 		service_call_head_write(&w, &head);
 		CHECK_EQ(service_call_head_parse(bytes, writer_len(&w), &got), writer_len(&w));
 		CHECK_EQ(got.has_major, head.has_major);
 		CHECK_EQ(got.has_key, head.has_key);
 		CHECK_EQ(got.has_signature, head.has_signature);
 		CHECK_EQ(got.is_again, head.is_again);
+		CHECK_EQ(got.has_trace, head.has_trace);
+		/* What nodes read that know of no trace. */
+		CHECK(head.has_trace || writer_len(&w) <= 240);
 		CHECK_EQ(got.left_ms, head.left_ms);
 		CHECK_STR(got.method, head.method);
 	}

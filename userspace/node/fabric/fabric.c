@@ -289,6 +289,7 @@ static int open_service(struct fabric *fabric)
 		.ctx = fabric,
 	};
 
+	mesh_set_caps(node->home.mesh, mesh_caps(node->home.mesh) | MESH_CAP_TRACE);
 	return service_new(&params, &fabric->service);
 }
 

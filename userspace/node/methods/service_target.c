@@ -127,6 +127,20 @@ static bool timeout_read(struct control_call *call, const json_t *parameters,
 	return true;
 }
 
+static bool trace_read(struct control_call *call, const json_t *parameters,
+		       struct service_request *request)
+{
+	const char *text = text_of(parameters, "traceparent");
+
+	if (!text)
+		return true;
+	request->target.trace = &request->trace;
+	if (service_trace_parse(text, &request->trace))
+		return true;
+	control_fail_parameter(call, "traceparent");
+	return false;
+}
+
 bool service_request_read(struct node *node, struct control_call *call, const json_t *parameters,
 			  struct service_request *out_request)
 {
@@ -142,6 +156,7 @@ bool service_request_read(struct node *node, struct control_call *call, const js
 	return name_read(call, parameters, out_request) &&
 	       prefer_read(call, parameters, out_request) &&
 	       timeout_read(call, parameters, out_request) &&
+	       trace_read(call, parameters, out_request) &&
 	       provider_read(node, call, text_of(parameters, "provider"), out_request) &&
 	       payload_read(call, parameters, out_request);
 }

@@ -14,9 +14,10 @@
  * meant, and bytes in JSON.
  */
 struct service_request {
-	struct service_target target; /* borrows parameters, named and provider */
+	struct service_target target; /* borrows parameters, named, trace and provider */
 	struct service_named named;
 	uint8_t provider[MESH_KEY_LEN];
+	struct service_trace trace;
 	uint8_t *payload;
 	size_t len;
 	uint64_t timeout_ns; /* 0: the service's */

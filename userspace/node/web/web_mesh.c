@@ -196,6 +196,7 @@ struct service_target web_mesh_run_target(const struct web_mesh_run *run, const 
 		.provider = target->has_provider ? target->provider : NULL,
 		.version = target->version[0] ? target->version : NULL,
 		.method = method,
+		.trace = run->has_trace ? &run->trace : NULL,
 		/* A room is on one node: who is to be asked for another one is named. */
 		.is_own_last = !web_mesh_prefers_local(run->query) &&
 			       strcmp(target->name, "pod-chat") != 0,
@@ -240,6 +241,7 @@ static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchan
 {
 	const char *method = target->rest[0] ? target->rest + 1 : "";
 	struct web_mesh_run *run = pool_acquire(&mesh->runs);
+	const char *trace;
 
 	if (!run)
 		return NULL;
@@ -255,6 +257,9 @@ static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchan
 	run->verb = request->method;
 	run->is_head = request->is_head;
 	run->proof = request->proof;
+	trace = gateway_header(request, "traceparent");
+	/* A malformed one is none (W3C Trace Context, 3.3.2). */
+	run->has_trace = trace && service_trace_parse(trace, &run->trace);
 	/* What is too long for a method may still be a path. */
 	if (strlen(method) <= SERVICE_METHOD_LEN_MAX)
 		strcpy(run->method, method);

@@ -102,6 +102,8 @@ struct web_mesh_run {
 	bool is_upgrade; /* of a site: it asks for a WebSocket, to a web server or to a service of calls */
 	bool is_tunnel; /* and a web server agreed */
 	enum gateway_proof proof;
+	bool has_trace; /* the request belongs to one; of a call or a stream of a service */
+	struct service_trace trace;
 	char query[WEB_MESH_QUERY_CAP + 1];
 	uint8_t provider[MESH_KEY_LEN];
 	bool is_opened;
