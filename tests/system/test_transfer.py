@@ -4,10 +4,12 @@
 
     a (shares) --127.0.0.1-- b (gets)
 """
+import json
 import os
 import pathlib
 import stat
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
@@ -270,11 +272,49 @@ def test_what_a_get_brings_is_changed_while_it_runs_and_kept_over_kill(lab):
     check_eq(b.weft("get", "set", transfer["get_id"]).returncode, 2, "nothing to set")
 
 
+def test_a_get_cancelled_half_way_is_resumed_from_there(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"x": 240 * CHUNK})
+    watch = b.weft_popen("event", "watch", "--json")
+    overdue = threading.Timer(DEADLINE_S, watch.kill)
+    overdue.start()
+    waiting = get_under_way(lab, a, b, a.share(root))
+    transfer, = b.json("get", "list")["transfers"]
+    check_eq(b.weft("get", "cancel", transfer["get_id"]).returncode, OK, "cancel")
+    check(waiting.wait(timeout=DEADLINE_S) != OK, "the waiting command saw no cancel")
+    cancelled = wait_for(lambda: next((row for row in b.json("get", "list")["transfers"]
+                                       if row["state"] == "cancelled"), None), "it ended")
+    check(0 < cancelled["bytes_done"] < cancelled["bytes"], cancelled)
+    check(list((lab.dir / "out").glob(".weft*")), "what is not whole stays")
+    b.kill()  # and over a restart; by itself it does not go on
+    watch.communicate()
+    b.start()
+    check_eq(b.json("get", "list")["transfers"][0]["state"], "cancelled", "after the restart")
+    watch = b.weft_popen("event", "watch", "--json")
+    a.limit_upload("none")
+    check_eq(b.weft("get", "resume", transfer["get_id"]).returncode, OK, "resumed")
+    same_tree(root, lab.dir / "out")
+    resumed, = b.json("get", "list")["transfers"]
+    check(resumed["bytes_received"] < resumed["bytes"], f"all of it came again: {resumed}")
+    told = []
+    for line in watch.stdout:
+        event = json.loads(line).get("event", {})
+        if event.get("kind", "").startswith("get."):
+            told.append((event["fields"]["bytes_done"], event["fields"]["bytes"]))
+        if event.get("kind") == "get.done":
+            break
+    overdue.cancel()
+    watch.kill()
+    watch.communicate()
+    check_eq(told[-1], (240 * CHUNK, 240 * CHUNK), "events tell how far it is")
+    check_eq(told, sorted(told), "and it only grows")
+
+
 def test_a_cancelled_get_leaves_no_staging(lab):
     a, b = pair(lab)
     waiting = get_under_way(lab, a, b, a.share(lab.folder("root", {"x": 480 * CHUNK})))
     transfer, = b.json("get", "list")["transfers"]
-    check_eq(b.weft("get", "cancel", transfer["get_id"]).returncode, OK, "cancel")
+    check_eq(b.weft("get", "cancel", transfer["get_id"], "--discard").returncode, OK, "cancel")
     check(waiting.wait(timeout=DEADLINE_S) != OK, "the waiting command saw no cancel")
     wait_for(lambda: not list((lab.dir / "out").glob(".weft*")), "staging is removed")
 

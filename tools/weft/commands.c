@@ -139,8 +139,9 @@ const struct command commands[] = {
 { "get", "list", "", "list gets", NULL, "weft get list", run_get_list, 0, 0, { { 0 } } },
 { "get", "watch", "ID", "follow a get until it ends", NULL,
 	"weft get watch 1", run_get_watch, 1, 1, { { 0 } } },
-{ "get", "cancel", "ID", "stop a get and remove what is not whole", NULL,
-	"weft get cancel 1", run_get_cancel, 1, 1, { { 0 } } },
+{ "get", "cancel", "ID", "stop a get; what is not whole stays for weft get resume", NULL,
+	"weft get cancel 1", run_get_cancel, 1, 1,
+	{ { "discard", NULL, "remove what is not whole" } } },
 { "get", "forget", "ID", "give a get up: it is neither listed nor seeded any more",
 	"Its files stay, unless --delete says so: then those go that weft wrote and that nobody\n"
 	"changed since. What lay there before, or was changed, stays in any case.",

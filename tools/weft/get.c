@@ -271,18 +271,24 @@ int run_get_cancel(struct invocation *inv)
 	json_t *parameters = NULL, *reply;
 	int status = id_parse(inv, &parameters);
 
-	if (status == STATUS_OK)
-		status = client_ask(inv, "CancelGet", parameters, &reply);
+	if (status != STATUS_OK)
+		return status;
+	if (invocation_option(inv, "discard"))
+		json_object_set_new(parameters, "discard", json_true());
+	status = client_ask(inv, "CancelGet", parameters, &reply);
 	if (status != STATUS_OK)
 		return status;
 	if (inv->is_json)
 		text_print_json(reply);
 	else if (inv->has_terminal_out)
-		printf("%s Files that were whole stay where they are.\n",
+		printf("%s Files that were whole stay where they are.%s\n",
 		       strcmp(field_text(json_object_get(reply, "transfer"), "state"),
 			      "finished") == 0
 			       ? "It had finished before."
-			       : "Cancelled.");
+			       : "Cancelled.",
+		       invocation_option(inv, "discard")
+			       ? ""
+			       : " weft get resume goes on with the rest.");
 	json_decref(reply);
 	return STATUS_OK;
 }

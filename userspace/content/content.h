@@ -393,9 +393,12 @@ void content_set_blocker(struct content *content,
 const struct content_get *content_get_lookup(struct content *content, uint64_t id);
 void content_gets_each(struct content *content,
 		       bool (*fn)(void *arg, const struct content_get *get), void *arg);
-/* content_get_cancel stops it and removes what was staged. 0 or WEFT_EABSENT. */
+/*
+ * content_get_cancel stops it. What was staged stays for content_get_resume, or goes, also later,
+ * when the get discards it. 0 or WEFT_EABSENT.
+ */
 WEFT_MUST_CHECK
-int content_get_cancel(struct content *content, uint64_t id, uint64_t now_ns);
+int content_get_cancel(struct content *content, uint64_t id, bool discards, uint64_t now_ns);
 /* content_get_resume starts a stopped or paused get again. 0, WEFT_EABSENT or WEFT_EBUSY. */
 WEFT_MUST_CHECK
 int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns);

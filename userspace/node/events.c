@@ -131,6 +131,19 @@ void node_on_verified(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t 
 	mesh_note_useful(node->home.mesh, key, len / MESH_USEFUL_UNIT_LEN ?: 1);
 }
 
+/* How far the get is that the event tells of. */
+static void fields_set_bytes(json_t *fields, struct node *node, const struct content_event *event)
+{
+	const struct content_get *get = NULL;
+
+	if (is_get_event(event->kind))
+		get = content_get_lookup(node->home.content, event->id);
+	if (!get)
+		return;
+	json_object_set_new(fields, "bytes_done", json_integer((json_int_t)get->byte_done_cnt));
+	json_object_set_new(fields, "bytes", json_integer((json_int_t)get->byte_cnt));
+}
+
 void node_on_content(void *ctx, const struct content_event *event)
 {
 	struct node *node = ctx;
@@ -157,6 +170,7 @@ void node_on_content(void *ctx, const struct content_event *event)
 		json_object_set_new(fields, "id", json_integer((json_int_t)event->id));
 	fields_set_key(fields, "manifest", event->manifest_id);
 	fields_set_key(fields, "peer", event->peer_key);
+	fields_set_bytes(fields, node, event);
 	if (event->err)
 		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
 	if (event->text)

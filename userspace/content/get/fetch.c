@@ -408,8 +408,8 @@ static void leave_done(struct job *job)
 }
 
 /*
- * True when fetch is gone. What a cancelled get has staged goes before it
- * ends; what a failed one has staged is for its resumption, unless a failed
+ * True when fetch is gone. What a get has staged that was cancelled for good
+ * goes before it ends; what another one has staged is for its resumption, unless a failed
  * sync makes it doubtful: the kernel tells that once, and goes on showing
  * bytes that are not on the disk.
  */
@@ -422,8 +422,8 @@ static bool end_run(struct fetch *fetch)
 	fetch_records_run(fetch, true);
 	if (fetch->out_cnt > 0 || fetch_records_pending(fetch))
 		return false;
-	if ((get->is_cancelled || fetch->must_clear) && !fetch->is_clearing &&
-	    fetch->target.fd >= 0) {
+	if (((get->is_cancelled && !get->keeps_staged) || fetch->must_clear) &&
+	    !fetch->is_clearing && fetch->target.fd >= 0) {
 		fetch_step_submit(fetch, close_run, clear_done);
 		return false;
 	}

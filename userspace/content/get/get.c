@@ -423,7 +423,8 @@ int gets_fill_reach(const struct gets *gets, struct reach_filling *filling)
 		if (get->fetch || get->view.state == CONTENT_GET_QUEUED)
 			add = reach_add_growing;
 
-		if (get->view.state == CONTENT_GET_TAKEN_BACK && !get->view.is_leaving)
+		if (get->view.state == CONTENT_GET_TAKEN_BACK && !get->view.is_leaving &&
+		    !get->keeps_staged)
 			continue;
 		/* What it wrote may be removed by its list of files, or seeded again. */
 		if (!content_get_is_seeded(&get->view))
@@ -530,22 +531,29 @@ void content_gets_each(struct content *content,
 			return;
 }
 
-int content_get_cancel(struct content *content, uint64_t id, uint64_t now_ns)
+/* What it keeps it may still be told to give up. */
+static bool get_is_cancelled_so(const struct get *get, bool discards)
+{
+	return get->is_cancelled && !(discards && get->keeps_staged);
+}
+
+int content_get_cancel(struct content *content, uint64_t id, bool discards, uint64_t now_ns)
 {
 	struct get *get = gets_lookup(content->gets, id);
 
 	if (!get)
 		return WEFT_EABSENT;
 	content->gets->now_ns = now_ns;
-	if (get->view.state == CONTENT_GET_FINISHED || get->view.state == CONTENT_GET_TAKEN_BACK ||
-	    get->is_cancelled)
+	if (get->view.state == CONTENT_GET_FINISHED || get->view.is_leaving ||
+	    get_is_cancelled_so(get, discards))
 		return 0;
 	get->is_cancelled = true;
+	get->keeps_staged = !discards;
 	if (get->fetch)
 		fetch_stop(get->fetch, WEFT_ECANCELLED, "taken back");
 	else
 		/* Nothing runs: a fetch that only clears removes what was staged. */
-		get->view.state = CONTENT_GET_QUEUED;
+		get->view.state = discards ? CONTENT_GET_QUEUED : CONTENT_GET_TAKEN_BACK;
 	get_save_soon(get);
 	gets_run_next(content->gets);
 	return 0;
@@ -562,7 +570,7 @@ int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
 	    get->view.state == CONTENT_GET_FINISHED || !get_is_ended(get) ||
 	    gets_folder_other(content->gets, get, id) || gets_twin(content->gets, get))
 		return WEFT_EBUSY;
-	get->is_cancelled = false;
+	get->is_cancelled = get->keeps_staged = false;
 	get->is_continued = true;
 	get->view.state = CONTENT_GET_QUEUED;
 	/* Who resumes it means these nodes, whatever they did before. */

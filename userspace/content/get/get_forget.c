@@ -127,7 +127,7 @@ static void removal_begin(struct get *get)
 static bool has_to_clear(const struct get *get)
 {
 	return get->view.state != CONTENT_GET_FINISHED &&
-	       get->view.state != CONTENT_GET_TAKEN_BACK && !get->leave_err;
+	       (get->view.state != CONTENT_GET_TAKEN_BACK || get->keeps_staged) && !get->leave_err;
 }
 
 void get_leave(struct get *get)
@@ -136,6 +136,7 @@ void get_leave(struct get *get)
 		return;
 	if (has_to_clear(get)) {
 		get->is_cancelled = true;
+		get->keeps_staged = false;
 		get->view.state = CONTENT_GET_QUEUED;
 		gets_run_next(get->gets);
 	} else if (get->is_deleting && !get->is_removed) {
@@ -167,7 +168,10 @@ int content_get_forget(struct content *content, uint64_t id, bool deletes, uint6
 	get->leave_done = done;
 	get->leave_arg = arg;
 	gets_serve_less(content->gets);
-	get->is_cancelled |= !get_is_ended(get);
+	if (!get_is_ended(get)) {
+		get->is_cancelled = true;
+		get->keeps_staged = false;
+	}
 	if (get->fetch)
 		fetch_stop(get->fetch, WEFT_ECANCELLED, "given up");
 	get_save_soon(get);
@@ -184,7 +188,7 @@ static unsigned get_worth(const struct get *get)
 	if (!get_is_ended(get) || get->save_cnt || get->fetch || view->is_leaving)
 		return 0;
 	if (view->state == CONTENT_GET_TAKEN_BACK)
-		return 1;
+		return get->keeps_staged && get->has_staged ? 0 : 1;
 	if (view->state == CONTENT_GET_STOPPED && !get->has_staged && view->item_done_cnt == 0)
 		return 2;
 	return view->state == CONTENT_GET_FINISHED && view->seed.end != CONTENT_SEED_GOES_ON ? 3

@@ -5,7 +5,7 @@
  * 13 bytes done | 14 part ids (one byte string) | 15 something is staged |
  * 16 it is to be taken back | 17 manifest id | 18 nodes: [key, [PeerAddr]] each |
  * 19 priority | 20 ranges: [offset, length] each | 21 only (one byte string) |
- * 22 exclude | 23 first (as only) | 24 sequential |
+ * 22 exclude | 23 first (as only) | 24 sequential | 25 taken back, it keeps what is staged? |
  * 30 it is leaving | 31 and deletes | 32 end of seeding | 33 percent? | 34 seconds? | 35 bytes
  * sent | 36 of them before counting began | 37 seconds since 1970 when counting began |
  * 40 the followed share whose folder it fills | 41 revision | 42 mirror | 43 versions kept.
@@ -86,8 +86,8 @@ int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 {
 	struct writer w = writer_of(out, cap);
 
-	cbor_write_map(&w, 28u + (get->view.folder ? 4u : 0) + get->view.seed.has_percent +
-				   get->view.seed.has_for);
+	cbor_write_map(&w, 28u + get->keeps_staged + (get->view.folder ? 4u : 0) +
+				   get->view.seed.has_percent + get->view.seed.has_for);
 	cbor_field_uint(&w, 0, RECORD_VERSION);
 	/* Paths need not be UTF-8, so these are byte strings. */
 	cbor_field_bytes(&w, 2, get->target, strlen(get->target));
@@ -109,6 +109,8 @@ int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 	cbor_field_uint(&w, 19, get->view.priority);
 	write_ranges(&w, get);
 	write_choice(&w, get->chosen ? get->chosen : get);
+	if (get->keeps_staged)
+		cbor_field_bool(&w, 25, true);
 	write_end(&w, get);
 	return w.bad ? WEFT_EFULL : (int)writer_len(&w);
 }
@@ -351,6 +353,9 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		break;
 	case 24:
 		get->view.choice.is_sequential = cbor_read_bool(r);
+		break;
+	case 25:
+		get->keeps_staged = cbor_read_bool(r);
 		break;
 	case 30:
 		get->view.is_leaving = cbor_read_bool(r);

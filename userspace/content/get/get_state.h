@@ -51,6 +51,7 @@ struct get {
 	bool is_durable;     /* its first record is committed: it may start */
 	bool is_continued;   /* its earlier run looked at what lay in the target */
 	bool is_cancelled;   /* becomes taken back when fetch has ended */
+	bool keeps_staged;   /* cancelled, what is staged stays for a resumption */
 	bool is_pausing;     /* becomes paused then */
 	bool is_unsaved;     /* the store had no room for a batch: try again */
 	bool is_end_told;

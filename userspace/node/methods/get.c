@@ -511,7 +511,8 @@ void method_cancel_get(void *ctx, struct control_call *call, const json_t *param
 	if (!get)
 		return;
 	id = get->id;
-	err = content_get_cancel(node->home.content, id, now_ns);
+	err = content_get_cancel(node->home.content, id,
+				 json_is_true(json_object_get(parameters, "discard")), now_ns);
 	get = content_get_lookup(node->home.content, id);
 	if (err < 0 || !get)
 		method_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");

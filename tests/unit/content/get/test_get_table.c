@@ -17,7 +17,7 @@ static void test_cancelled_get_leaves_nothing_staged(void)
 		duo.on_answer = only_first_chunks;
 		id = duo_get_start(&duo, &link, "out");
 		turns(cut);
-		CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+		CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, true, duo.now_ns), 0);
 		CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
 		snprintf(command, sizeof(command), "test -z \"$(ls -d %s/.weft* 2>/dev/null)\"",
 			 duo_path(&duo, "out"));
@@ -101,7 +101,7 @@ static void test_stopped_get_with_staged_bytes_is_not_forgotten(void)
 	CHECK(!content_get_lookup(duo.nodes[DUO_B].content, other));
 	CHECK(content_get_lookup(duo.nodes[DUO_B].content, half));
 	/* One that was taken back may go, for its staging went before. */
-	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, half, duo.now_ns), 0);
+	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, half, true, duo.now_ns), 0);
 	CHECK_EQ(duo_run(&duo, half, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
 	CHECK(!is_staging_in("half"));
 	duo_fini(&duo);
@@ -120,7 +120,7 @@ static void test_cancel_of_a_stopped_get_outlives_a_restart(void)
 	duo_node_close(&duo, DUO_B);
 	duo.nodes[DUO_B].config.get_active_cap = 0;
 	duo_node_open(&duo, DUO_B);
-	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, true, duo.now_ns), 0);
 	turns(10);
 	CHECK(is_staging_in("half"));
 	duo_node_close(&duo, DUO_B);
@@ -154,12 +154,52 @@ static void test_table_of_gets_with_staged_bytes_is_full(void)
 	ask.target = duo_path(&duo, "third");
 	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &ids[2]),
 		 WEFT_EFULL);
-	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, ids[1], duo.now_ns), 0);
+	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, ids[1], true, duo.now_ns), 0);
 	CHECK_EQ(duo_run(&duo, ids[1], TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
 	turns(10);
 	ids[2] = duo_get_start(&duo, &links[2], "third");
 	CHECK_EQ(duo_run(&duo, ids[2], TURN_MAX)->state, CONTENT_GET_FINISHED);
 	CHECK(is_staging_in("half"));
+	duo_fini(&duo);
+}
+
+/* Cancelled without a word of discarding, it goes on from what is there; told so later, it goes. */
+static void test_cancelled_get_goes_on_with_what_it_kept(void)
+{
+	struct content *content;
+	struct link link;
+	uint64_t id, received;
+
+	duo_init(&duo);
+	file_make("in/one.bin", BIG_LEN, 9);
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	get_stop_half_way(&link, "half", &id);
+	content = duo.nodes[DUO_B].content;
+	CHECK_EQ(content_get_cancel(content, id, false, duo.now_ns), 0);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK(is_staging_in("half"));
+	turns(10);
+	duo_node_close(&duo, DUO_B);
+	duo_node_open(&duo, DUO_B);
+	content = duo.nodes[DUO_B].content;
+	CHECK_EQ(content_get_lookup(content, id)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK(is_staging_in("half"));
+	received = content_get_lookup(content, id)->received_byte_cnt;
+	CHECK_EQ(content_get_resume(content, id, duo.now_ns), 0);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
+	CHECK(duo_trees_equal(&duo, "in", "half"));
+	CHECK(content_get_lookup(content, id)->received_byte_cnt - received < BIG_LEN);
+
+	/* Another file: of this one nothing would be fetched any more. */
+	file_make("in2/two.bin", BIG_LEN, 10);
+	CHECK(duo_share(&duo, duo_path(&duo, "in2"), &link));
+	get_stop_half_way(&link, "half2", &id);
+	CHECK_EQ(content_get_cancel(content, id, false, duo.now_ns), 0);
+	turns(10);
+	CHECK(is_staging_in("half2"));
+	CHECK_EQ(content_get_cancel(content, id, true, duo.now_ns), 0);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK(!is_staging_in("half2"));
 	duo_fini(&duo);
 }
 
@@ -175,7 +215,7 @@ static void test_cancel_of_a_get_whose_target_is_gone_makes_nothing(void)
 	get_stop_half_way(&link, "half", &id);
 	snprintf(command, sizeof(command), "rm -r %s", duo_path(&duo, "half"));
 	CHECK_EQ(system(command), 0);
-	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, true, duo.now_ns), 0);
 	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
 	CHECK_EQ(access(duo_path(&duo, "half"), F_OK), -1);
 	duo_fini(&duo);
@@ -217,10 +257,10 @@ static void test_asking_the_impossible_is_refused(void)
 	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
 	ask.only = NULL;
 	CHECK_EQ(content_get_resume(content, id, duo.now_ns), WEFT_EBUSY);
-	CHECK_EQ(content_get_cancel(content, id, duo.now_ns), 0);
+	CHECK_EQ(content_get_cancel(content, id, true, duo.now_ns), 0);
 	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
 	CHECK_EQ(content_get_resume(content, 999, duo.now_ns), WEFT_EABSENT);
-	CHECK_EQ(content_get_cancel(content, 999, duo.now_ns), WEFT_EABSENT);
+	CHECK_EQ(content_get_cancel(content, 999, true, duo.now_ns), WEFT_EABSENT);
 	duo_fini(&duo);
 }
 
@@ -240,7 +280,7 @@ static void test_get_without_a_place_keeps_its_number(void)
 	duo_node_close(&duo, DUO_B);
 	duo.nodes[DUO_B].config.get_cap = 1;
 	duo_node_open(&duo, DUO_B);
-	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, first, duo.now_ns), 0);
+	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, first, true, duo.now_ns), 0);
 	CHECK_EQ(content_get_forget(duo.nodes[DUO_B].content, first, false, duo.now_ns, NULL, NULL),
 		 0);
 	turns(20);
@@ -259,6 +299,7 @@ int main(void)
 	RUN(test_stopped_get_with_staged_bytes_is_not_forgotten);
 	RUN(test_cancel_of_a_stopped_get_outlives_a_restart);
 	RUN(test_table_of_gets_with_staged_bytes_is_full);
+	RUN(test_cancelled_get_goes_on_with_what_it_kept);
 	RUN(test_cancel_of_a_get_whose_target_is_gone_makes_nothing);
 	RUN(test_asking_the_impossible_is_refused);
 	RUN(test_get_without_a_place_keeps_its_number);
