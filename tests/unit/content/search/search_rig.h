@@ -113,7 +113,7 @@ static inline void search_rig_settle(struct search_rig *rig)
 	while (jobs_in_flight(rig->jobs));
 }
 
-/* An item by its path; its content id is the BLAKE3 of that. */
+/* An item by its path; its content id is the BLAKE3 of that, and a .pdf's type is told. */
 struct search_rig_item {
 	const char *path;
 	const char *tags[4];
@@ -155,6 +155,8 @@ static inline int search_rig_add(struct manifest_builder *builder,
 		tags[added.tag_cnt] = (struct manifest_tag){item->tags[added.tag_cnt],
 							    strlen(item->tags[added.tag_cnt])};
 	added.tags = added.tag_cnt ? tags : NULL;
+	added.mime = strstr(item->path, ".pdf") ? "application/pdf" : NULL;
+	added.mime_len = added.mime ? strlen(added.mime) : 0;
 	search_rig_content_id(item->path, content_id);
 	added.content_id = content_id;
 	return manifest_builder_add_item(builder, &added);
@@ -201,7 +203,7 @@ struct search_rig_answer {
 	char lines[4096];
 	struct search_result result;
 	struct search_hit first;
-	char first_tags[64], first_mime[64];
+	char first_path[64], first_tags[64], second_tag[64], first_mime[64];
 	unsigned done_cnt;
 };
 
@@ -221,6 +223,10 @@ static inline void search_rig_done(void *arg, const struct search_result *result
 		answer->first = result->hits[0];
 		snprintf(answer->first_tags, sizeof(answer->first_tags), "%s",
 			 result->hits[0].tags);
+		snprintf(answer->second_tag, sizeof(answer->second_tag), "%s",
+			 result->hits[0].tags + strlen(result->hits[0].tags) + 1);
+		snprintf(answer->first_path, sizeof(answer->first_path), "%s",
+			 result->hits[0].path);
 		snprintf(answer->first_mime, sizeof(answer->first_mime), "%s",
 			 result->hits[0].mime);
 	}

@@ -190,7 +190,9 @@ static void test_what_is_shown_of_a_hit_is_its_items(void)
 	CHECK_EQ(answer.first.size, strlen("docs/User-Guide.pdf"));
 	CHECK_EQ(answer.first.tier, SEARCH_TRUSTED);
 	CHECK_STR(answer.first_tags, "manual");
-	CHECK_STR(answer.first_mime, "");
+	CHECK_STR(answer.second_tag, "pdf");
+	CHECK_STR(answer.first_path, "docs/User-Guide.pdf");
+	CHECK_STR(answer.first_mime, "application/pdf");
 	CHECK_STR(answer.first.path_snippet.text, "docs/User-Guide.pdf");
 	CHECK_EQ(answer.first.path_snippet.mark_cnt, 2);
 	CHECK_EQ(answer.first.path_snippet.marks[0].off, 5);
