@@ -111,7 +111,8 @@ def at(b, path, *words):
 def opened(b, path, headers=None, **options):
     """As a page at the service's own origin opens one."""
     host, port = authority_of(b).split(":")
-    options = {"origin": f"http://{site_of(b)}", "max_size": None, "compression": None, "ping_interval": None} | options
+    options = {"origin": f"http://{site_of(b)}", "max_size": None, "compression": None, "ping_interval": None,
+               "open_timeout": DEADLINE_S, "close_timeout": DEADLINE_S} | options
     return ws_connect(f"ws://{site_of(b)}{path}", host=host, port=int(port),
                       additional_headers={"X-Weft-Token": token_of(b)} if headers is None else headers, **options)
 
