@@ -134,7 +134,10 @@ def test_a_manifest_is_named_by_all_its_bytes(lab):
 
 def test_a_revocation_names_nothing(lab):
     revoked = [body for _, body in bodies("head") if body[1] == REVOKED]
-    check_eq([body[2] for body in revoked], [bytes(32)], "manifest id")
+    check_eq([body[2] for body in revoked], [bytes(32)] * 2, "manifest id")
+    check_eq([4 in body for body in revoked], [False, True], "the second has a successor")
+    check(len(revoked[1][4]) == 32, "which is a key")
+    check(all(4 not in body for _, body in bodies("head") if body[1] != REVOKED), "no other has")
 
 
 def test_what_is_nested_is_signed_by_its_own_maker(lab):

@@ -111,6 +111,7 @@ int run_share_show(struct invocation *inv);
 int run_share_diff(struct invocation *inv);
 int run_share_link(struct invocation *inv);
 int run_share_revoke(struct invocation *inv);
+int run_share_rotate(struct invocation *inv);
 int run_share_retire(struct invocation *inv);
 int run_share_export_key(struct invocation *inv);
 int run_sub_add(struct invocation *inv);

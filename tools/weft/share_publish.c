@@ -86,6 +86,7 @@ static void print_share(const struct invocation *inv, const json_t *reply)
 		{"holders", "head kept by", "holders", COLUMN_COUNT},
 		{"put_error", "head not kept", "put_error", COLUMN_TEXT},
 		{"share_id", "share id", "share_id", COLUMN_TEXT},
+		{"successor", "goes on as", "successor", COLUMN_TEXT},
 		{"link", "link", "link", COLUMN_TEXT},
 		{0},
 	};
@@ -384,6 +385,27 @@ int run_share_revoke(struct invocation *inv)
 		return STATUS_USAGE;
 	return client_show(inv, "RevokeShare", json_pack("{s:s}", "name", inv->args[0]),
 			   print_revoked);
+}
+
+static void print_rotated(const struct invocation *inv, const json_t *reply)
+{
+	const json_t *share = json_object_get(reply, "share");
+
+	printf("%s\n", field_text(share, "link"));
+	if (inv->has_terminal_out)
+		printf("This is its link from now on. Links to the old key lead to it, and whoever "
+		       "follows moves over, as long as %s.old is listed here.\n",
+		       field_text(share, "name"));
+}
+
+int run_share_rotate(struct invocation *inv)
+{
+	if (!is_meant(inv,
+		      "the old key of the share is over for ever, and a new one takes its place",
+		      "Say --yes if you mean it. weft share revoke ends the share altogether."))
+		return STATUS_USAGE;
+	return client_show(inv, "RotateShare", json_pack("{s:s}", "name", inv->args[0]),
+			   print_rotated);
 }
 
 static void print_retired(const struct invocation *inv, const json_t *reply)

@@ -15,7 +15,14 @@
 
 _Static_assert(HEAD_OVERLAY_NAME_LEN == OVERLAY_PREFIX_LEN + SHARE_ID_LEN, "the name of a head");
 
-enum { KEY_SHARE = 0, KEY_SEQ = 1, KEY_MANIFEST = 2, KEY_UPDATED = 3, KEYS_ALL = 0xf };
+enum {
+	KEY_SHARE = 0,
+	KEY_SEQ = 1,
+	KEY_MANIFEST = 2,
+	KEY_UPDATED = 3,
+	KEYS_ALL = 0xf,
+	KEY_SUCCESSOR = 4
+};
 
 void share_id_of(const uint8_t key[static 32], uint8_t out_id[static SHARE_ID_LEN])
 {
@@ -29,11 +36,13 @@ void head_write(struct writer *w, const struct node_key *key, struct share_head 
 
 	memcpy(head->share_key, node_key_public(key), sizeof(head->share_key));
 	share_id_of(head->share_key, head->share_id);
-	cbor_write_map(&b, 4);
+	cbor_write_map(&b, 4u + head->has_successor);
 	cbor_field_bytes(&b, KEY_SHARE, head->share_id, sizeof(head->share_id));
 	cbor_field_uint(&b, KEY_SEQ, head->seq);
 	cbor_field_bytes(&b, KEY_MANIFEST, head->manifest_id, sizeof(head->manifest_id));
 	cbor_field_uint(&b, KEY_UPDATED, head->updated_s);
+	if (head->has_successor)
+		cbor_field_bytes(&b, KEY_SUCCESSOR, head->successor, sizeof(head->successor));
 	signed_write(w, key, HEAD_TAG, body, writer_len(&b));
 }
 
@@ -58,6 +67,10 @@ static int body_parse(const struct signed_object *object, struct share_head *hea
 		case KEY_UPDATED:
 			head->updated_s = cbor_read_uint(&r);
 			break;
+		case KEY_SUCCESSOR:
+			cbor_read_fixed(&r, head->successor, sizeof(head->successor));
+			head->has_successor = true;
+			break;
 		default:
 			cbor_skip(&r);
 		}
@@ -74,10 +87,18 @@ static bool seq_fits(const struct share_head *head)
 	return head->seq > 0 && is_nothing == head_is_revoked(head);
 }
 
+/* It ends its share, and is another. */
+static bool successor_fits(const struct share_head *head)
+{
+	return !head->has_successor ||
+	       (head_is_revoked(head) &&
+		memcmp(head->successor, head->share_key, sizeof(head->successor)) != 0);
+}
+
 int head_parse(const void *bytes, size_t len, struct share_head *out_head)
 {
 	struct signed_object object;
-	struct share_head head;
+	struct share_head head = {.has_successor = false};
 	uint8_t id[SHARE_ID_LEN];
 	int err;
 
@@ -91,6 +112,8 @@ int head_parse(const void *bytes, size_t len, struct share_head *out_head)
 	if (!seq_fits(&head))
 		return WEFT_EMALFORMED;
 	memcpy(head.share_key, object.signer, sizeof(head.share_key));
+	if (!successor_fits(&head))
+		return WEFT_EMALFORMED;
 	share_id_of(head.share_key, id);
 	if (memcmp(id, head.share_id, sizeof(id)) != 0)
 		return WEFT_EDAMAGED;
@@ -105,7 +128,7 @@ bool head_is_newer(const struct share_head *a, const struct share_head *b)
 	if (a->seq != b->seq)
 		return a->seq > b->seq;
 	if (head_is_revoked(a))
-		return false;
+		return b->has_successor && !a->has_successor;
 	if (a->updated_s != b->updated_s)
 		return a->updated_s > b->updated_s;
 	return memcmp(a->manifest_id, b->manifest_id, sizeof(a->manifest_id)) > 0;

@@ -17,6 +17,7 @@ struct overlay_rule;
  * object (crypto/signed.h) with the tag "sharehead" and this body (docs/wire/share.md):
  *
  *	0 share id 32 | 1 sequence number | 2 manifest id 32 | 3 updated, seconds since 1970
+ *	4 key of the share that takes its place 32?, of the last revision alone
  *
  * The share's key signs, and the share id is SHA-256 of it. Unknown fields are stepped
  * over. Pure.
@@ -28,6 +29,9 @@ struct overlay_rule;
 /* By which clocks may differ. */
 #define HEAD_SKEW_S 300u
 
+/* Keys of one share one after the other that are gone through, for whoever names the first. */
+#define HEAD_SUCCESSORS_MAX 8u
+
 #define SHARE_ID_LEN 32
 
 struct share_head {
@@ -36,6 +40,8 @@ struct share_head {
 	uint64_t seq; /* from 1 */
 	uint8_t manifest_id[32];
 	uint64_t updated_s;
+	bool has_successor; /* it goes on under that key */
+	uint8_t successor[32];
 };
 
 /* share_id_of: the id of the share whose public key is key. */
@@ -53,7 +59,8 @@ int head_parse(const void *bytes, size_t len, struct share_head *out_head);
 /*
  * head_is_newer: a comes after b. The higher sequence number does, then the later time,
  * then the greater manifest id: two publishers who used one number end at the same
- * revision, whatever order they are heard in. Nothing comes after what is revoked.
+ * revision, whatever order they are heard in. Nothing comes after what is revoked, and that
+ * comes after what is revoked for a successor: who has stolen a key cannot keep what he named.
  */
 bool head_is_newer(const struct share_head *a, const struct share_head *b);
 /* head_is_fork: both are revision seq, and differ. */

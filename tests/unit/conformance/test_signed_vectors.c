@@ -65,6 +65,15 @@ static void make_revocation(struct writer *w)
 	head_write(w, key, &head);
 }
 
+static void make_succession(struct writer *w)
+{
+	struct share_head head = {
+		.seq = HEAD_SEQ_REVOKED, .updated_s = TIME_S, .has_successor = true};
+
+	memcpy(head.successor, node_key_public(other_key), sizeof(head.successor));
+	head_write(w, key, &head);
+}
+
 static void manifest_make(struct writer *w, enum manifest_shape shape,
 			  const struct manifest_revision *revision)
 {
@@ -362,6 +371,7 @@ static const struct {
 } kinds[] = {
 	{"head", HEAD_TAG, false, make_head},
 	{"head, revoked", HEAD_TAG, false, make_revocation},
+	{"head, replaced", HEAD_TAG, false, make_succession},
 	{"manifest", MANIFEST_TAG, true, make_manifest},
 	{"manifest, root", MANIFEST_TAG, true, make_root},
 	{"provider", "provider", false, make_provider},

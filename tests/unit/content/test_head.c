@@ -40,6 +40,46 @@ static void test_what_was_written_is_read_back(void)
 	CHECK_MEM(got.share_id, id, SHARE_ID_LEN);
 }
 
+static struct share_head last_head(const uint8_t *successor)
+{
+	struct share_head head = {.seq = HEAD_SEQ_REVOKED, .updated_s = WALL_S};
+
+	head.has_successor = successor != NULL;
+	if (successor)
+		memcpy(head.successor, successor, sizeof(head.successor));
+	return head;
+}
+
+static void test_a_successor_is_named_by_the_last_head_alone_and_is_another(void)
+{
+	const uint8_t *other = node_key_public(other_key);
+	struct share_head got, early = head_example();
+
+	CHECK_EQ(head_parse(bytes, head_make(last_head(other)), &got), 0);
+	CHECK(head_is_revoked(&got) && got.has_successor);
+	CHECK_MEM(got.successor, other, 32);
+	CHECK_EQ(head_parse(bytes, head_make(last_head(NULL)), &got), 0);
+	CHECK(!got.has_successor);
+	CHECK_EQ(head_parse(bytes, head_make(last_head(node_key_public(key))), &got),
+		 WEFT_EMALFORMED);
+	early.has_successor = true;
+	memcpy(early.successor, other, sizeof(early.successor));
+	CHECK_EQ(head_parse(bytes, head_make(early), &got), WEFT_EMALFORMED);
+}
+
+static void test_revocation_comes_after_a_successor_and_no_successor_after_another(void)
+{
+	struct share_head revoked = last_head(NULL), moved = last_head(node_key_public(other_key));
+	struct share_head elsewhere = moved, last = head_example();
+
+	elsewhere.successor[0] ^= 1;
+	elsewhere.updated_s++;
+	last.seq = HEAD_SEQ_REVOKED - 1;
+	CHECK(head_is_newer(&moved, &last) && !head_is_newer(&last, &moved));
+	CHECK(head_is_newer(&revoked, &moved) && !head_is_newer(&moved, &revoked));
+	CHECK(!head_is_newer(&moved, &elsewhere) && !head_is_newer(&elsewhere, &moved));
+}
+
 static void test_every_prefix_and_every_flipped_byte_is_refused(void)
 {
 	size_t len = head_make(head_example());
@@ -192,6 +232,8 @@ int main(void)
 	if (node_key_from_seed(seed, &key) < 0 || node_key_from_seed(other_seed, &other_key) < 0)
 		return 1;
 	RUN(test_what_was_written_is_read_back);
+	RUN(test_a_successor_is_named_by_the_last_head_alone_and_is_another);
+	RUN(test_revocation_comes_after_a_successor_and_no_successor_after_another);
 	RUN(test_every_prefix_and_every_flipped_byte_is_refused);
 	RUN(test_only_the_share_speaks_for_itself);
 	RUN(test_a_head_of_the_longest_is_taken_and_one_byte_more_is_not);

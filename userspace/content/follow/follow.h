@@ -30,6 +30,8 @@ struct timer_wheel;
  *	add		follow.c -> store -> sync
  *	sync		sync.c -> sync_head.c (overlay, 402) -> judged against what was
  *			seen -> sync_manifest.c (400) -> store -> changed
+ *	move		sync_move.c: the last head names another key -> that share's row in
+ *		place of this one's, in one commit -> the sync goes on with its heads
  *	keep alive	sync.c puts the head again when the overlay has lost it
  *	asked		list_serve.c answers 402
  *	browse		list_ask.c asks another node what it shares with everybody
@@ -123,6 +125,7 @@ enum follow_event_kind {
 	FOLLOW_OLD_HEAD, /* somebody gave an older head than was seen: refused */
 	FOLLOW_FORKED,	 /* two revisions have one number: the later one holds */
 	FOLLOW_WAS_REVOKED,
+	FOLLOW_HAS_MOVED, /* another key took the place of its own: follow has that one's id */
 	FOLLOW_HAS_EXPIRED,
 	FOLLOW_BAD_REVISION, /* what a head names is no revision of its share */
 	/*
@@ -253,6 +256,7 @@ uint64_t follows_blocked_stamp(const struct follows *follows);
 
 /* How a sync ended. */
 struct follow_synced {
+	uint8_t share_id[SHARE_ID_LEN]; /* as it is now: a key of it may have a successor */
 	int err; /* 0; WEFT_EABSENT: nobody knows a head; WEFT_EUNREACHABLE; of the manifest */
 	struct share_head head; /* the newest ever seen; seq 0: none */
 	bool is_changed;	/* a revision came */

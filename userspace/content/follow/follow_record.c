@@ -28,6 +28,7 @@ enum {
 	KEY_FOLDER = 9,
 	KEY_IS_MIRROR = 10,
 	KEY_VERSIONS = 11,
+	KEY_MOVES = 12,
 };
 
 /* --- the row --- */
@@ -71,7 +72,8 @@ void follow_row_put(struct store_batch *batch, struct followed *followed,
 	uint8_t row[FOLLOW_ROW_CAP];
 	struct writer w = writer_of(row, sizeof(row));
 
-	cbor_write_map(&w, 8u + (blocklist_id != NULL) + (followed->folder ? 3u : 0));
+	cbor_write_map(&w, 8u + (blocklist_id != NULL) + (followed->folder ? 3u : 0) +
+				   (followed->move_cnt > 0));
 	cbor_field_text(&w, KEY_NAME, followed->name, strlen(followed->name));
 	cbor_field_uint(&w, KEY_TIER, view->tier);
 	cbor_field_uint(&w, KEY_WEIGHT, view->weight);
@@ -90,6 +92,8 @@ void follow_row_put(struct store_batch *batch, struct followed *followed,
 		cbor_field_bool(&w, KEY_IS_MIRROR, view->is_mirror);
 		cbor_field_uint(&w, KEY_VERSIONS, view->version_cnt);
 	}
+	if (followed->move_cnt)
+		cbor_field_uint(&w, KEY_MOVES, followed->move_cnt);
 	weft_assert(!w.bad);
 	store_batch_put(batch, STORE_FOLLOWS, view->share_id, sizeof(view->share_id), row,
 			writer_len(&w));
@@ -194,6 +198,9 @@ int follow_row_parse(const uint8_t *data, size_t len, struct followed *followed)
 			break;
 		case KEY_VERSIONS:
 			view->version_cnt = (unsigned)cbor_read_uint_max(&r, CONTENT_VERSIONS_MAX);
+			break;
+		case KEY_MOVES:
+			followed->move_cnt = (unsigned)cbor_read_uint_max(&r, HEAD_SUCCESSORS_MAX);
 			break;
 		default:
 			cbor_skip(&r);

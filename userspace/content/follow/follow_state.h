@@ -32,6 +32,7 @@ struct followed {
 	bool is_passing;
 	bool is_leaving; /* a removal was submitted */
 	bool is_head_unsaved;
+	unsigned move_cnt;     /* to another key, since a revision was taken */
 	bool is_blocklist_due; /* the newest revision has one that could not be had yet */
 	unsigned fail_cnt;     /* syncs without success, in a row */
 	uint64_t put_ns; /* the head is put again then; 0: it was not seen in the overlay yet */
@@ -110,7 +111,7 @@ void followed_row_again(struct followed *followed);
  * follow_record.c: a row of STORE_FOLLOWS, deterministic CBOR:
  *	{0 name, 1 tier, 2 weight, 3 followed s, 4 share key, 5 hints [[key, addresses]...],
  *	 6 revisions [[seq, manifest id]...], 7 blocklist's content id?, 9 folder?, 10 mirror,
- *	 11 versions}
+ *	 11 versions, 12 moves?}
  * STORE_HEADS has the bytes of the newest head that was ever seen of a share.
  */
 #define FOLLOW_ROW_CAP 8192

@@ -123,7 +123,7 @@ void followed_refresh(struct followed *followed, bool is_told)
 					  (view->state == FOLLOW_BEHIND && view->revision_cnt));
 	if (view->state != was && view->state == FOLLOW_EXPIRED)
 		followed_tell(followed, FOLLOW_HAS_EXPIRED, view->revisions[0].seq, NULL, 0);
-	if (view->state != was && view->state == FOLLOW_REVOKED)
+	if (view->state != was && view->state == FOLLOW_REVOKED && !view->head.has_successor)
 		followed_tell(followed, FOLLOW_WAS_REVOKED, view->head.seq, NULL, 0);
 	if (params->on_changed && (view->is_used != was_used || (view->is_used && is_told)))
 		params->on_changed(params->ctx, view);

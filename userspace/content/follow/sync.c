@@ -211,9 +211,10 @@ bool sync_kept_each(const struct followed *followed, content_holder_fn fn, void 
 void followed_stop(struct followed *followed)
 {
 	const struct follows_params *params = &followed->follows->params;
-	const struct follow_synced synced = {.err = WEFT_ECANCELLED, .head = followed->view.head};
+	struct follow_synced synced = {.err = WEFT_ECANCELLED, .head = followed->view.head};
 	struct list_node callers;
 
+	memcpy(synced.share_id, followed->view.share_id, sizeof(synced.share_id));
 	timer_cancel(params->timers, &followed->timer);
 	list_unlink(&followed->turn);
 	if (followed->put_run)
@@ -257,11 +258,12 @@ static void sync_end(struct sync *sync, bool is_changed, uint64_t now_ns)
 {
 	struct followed *followed = sync->followed;
 	struct follows *follows = followed->follows;
-	const struct follow_synced synced = {
+	struct follow_synced synced = {
 		.err = sync->err, .head = followed->view.head, .is_changed = is_changed};
 	struct list_node callers;
 	int sync_err = sync->err;
 
+	memcpy(synced.share_id, followed->view.share_id, sizeof(synced.share_id));
 	outcome_note(followed, sync);
 	sync_put(sync, now_ns);
 	sync_leave(sync);
@@ -315,6 +317,7 @@ static void save_begin(struct sync *sync, uint64_t now_ns)
 	const uint8_t *blocklist_id = blocklist_of(sync);
 
 	sync->step = SYNC_SAVING;
+	followed->move_cnt = 0;
 	followed->is_blocklist_due =
 		sync->has_blocklist &&
 		(!blocklist_id || memcmp(blocklist_id, sync->blocklist_id, 32) != 0);
@@ -441,6 +444,10 @@ static void heads_done(struct sync *sync, uint64_t now_ns)
 {
 	int err = sync_heads_judge(sync);
 
+	if (sync_move(sync)) {
+		sync_heads_begin(sync, now_ns);
+		return;
+	}
 	if (is_wanted(sync->followed)) {
 		fetch_begin(sync, now_ns);
 		return;

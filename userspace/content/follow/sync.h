@@ -12,6 +12,7 @@
  *
  *	heads	  the overlay and the hinted nodes are asked at once; when all have
  *		  answered or failed, the newest head is judged
+ *	move	  the head names another key: back to heads, of that (sync_move.c)
  *	manifests its manifest and the parts of that, a few at a time, from our own
  *		  store or from the swarm of the revision
  *	blocklist the file of that name, if the revision has another one
@@ -112,6 +113,12 @@ void sync_heads_cancel(struct sync *sync);
  */
 WEFT_MUST_CHECK
 int sync_heads_judge(struct sync *sync);
+/*
+ * sync_move.c: where the newest head names a successor, followed becomes one of that share, and its heads
+ * are to be asked for: true. False: it names none, or more than HEAD_SUCCESSORS_MAX one after the
+ * other, or one that is followed already.
+ */
+bool sync_move(struct sync *sync);
 /* sync_put puts the head into the overlay again when that has lost it, or soon will have. */
 void sync_put(struct sync *sync, uint64_t now_ns);
 

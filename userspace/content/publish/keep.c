@@ -81,6 +81,27 @@ static void renew(struct publication *publication, uint64_t now_ns)
 				 publication_own(publication)->seq, err);
 }
 
+/* A path, and no revision: its key took the place of another's, and the program ended then. */
+static bool is_unpublished(const struct publication *publication)
+{
+	return publication->view.state == PUBLISH_EMPTY && publication->settings.path[0];
+}
+
+static void publish_first(struct publication *publication, uint64_t now_ns)
+{
+	struct publish_ask ask = publication->first;
+	struct publish_outcome outcome = {.detail = "it cannot begin now, and is tried again"};
+
+	ask.settings = &publication->settings;
+	publication->first = (struct publish_ask){.done = NULL};
+	/* Where the folder is not there now, it is tried again. */
+	outcome.err = revise_begin(publication, REVISE_IMPORT, &ask, now_ns);
+	if (outcome.err < 0 && ask.done)
+		ask.done(ask.arg, &outcome);
+	timer_set(publication->publisher->params.timers, &publication->timer,
+		  now_ns + RENEW_RETRY_NS);
+}
+
 void keep_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct publication *publication =
@@ -94,6 +115,10 @@ void keep_fire(struct timer *timer, uint64_t now_ns)
 	}
 	if (publication->revise) {
 		keep_schedule(publication, now_ns + RETRY_NS, now_ns);
+		return;
+	}
+	if (is_unpublished(publication)) {
+		publish_first(publication, now_ns);
 		return;
 	}
 	if (renew_s(publication) <= publisher_wall_s(publication->publisher)) {

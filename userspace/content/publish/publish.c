@@ -3,6 +3,7 @@
 #include "content/publish/publish.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -470,6 +471,54 @@ int publisher_create(struct publisher *publisher, const struct publish_settings 
 	publisher->adding = publication;
 	publisher->cnt++;
 	return 0;
+}
+
+/* --- another key --- */
+
+/* "maps" is "maps.old" from now on, or "maps.old2" where that is taken. */
+static void name_write_old(const struct publisher *publisher, const char *name,
+			   char out[static PUBLISH_NAME_LEN_MAX + 1])
+{
+	char end[16] = ".old";
+
+	for (unsigned i = 2;; i++) {
+		int room = (int)(PUBLISH_NAME_LEN_MAX - strlen(end));
+
+		/* What is cut is cut between two characters. */
+		while (room > 0 && (name[room] & 0xc0) == 0x80 && strlen(name) > (size_t)room)
+			room--;
+		snprintf(out, PUBLISH_NAME_LEN_MAX + 1, "%.*s%s", room, name, end);
+		if (!name_is_taken(publisher->first, out, NULL) &&
+		    !name_is_taken(publisher->adding, out, NULL))
+			return;
+		snprintf(end, sizeof(end), ".old%u", i);
+	}
+}
+
+int publication_succeed(const struct publication *own, struct store_batch *batch,
+			struct publish_settings *out_was, struct publication **out_successor)
+{
+	struct publisher *publisher = own->publisher;
+	struct publication *successor;
+
+	if (publisher->cnt >= publisher->params.config.share_cap)
+		return WEFT_EFULL;
+	successor = publication_make(publisher, &own->settings, NULL);
+	if (!successor)
+		return -ENOMEM;
+	*out_was = own->settings;
+	name_write_old(publisher, own->settings.name, out_was->name);
+	record_put_settings(batch, successor, &successor->settings);
+	successor->next = publisher->adding;
+	publisher->adding = successor;
+	publisher->cnt++;
+	*out_successor = successor;
+	return 0;
+}
+
+void publication_succeeded(struct publication *successor, int err)
+{
+	publication_created(successor, err);
 }
 
 static void publication_removed(void *arg, int err)

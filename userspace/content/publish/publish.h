@@ -221,6 +221,14 @@ int publisher_cancel(struct publisher *publisher, const uint8_t share_id[static 
 WEFT_MUST_CHECK
 int publisher_revoke(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
 		     const struct publish_ask *ask, uint64_t now_ns);
+/*
+ * publisher_rotate goes on under a new key: the last head of the old one, which it signs, names
+ * that; the new share has the name and all settings, and is published at once. The old one stays
+ * listed as NAME.old, to tell where it went. done when the new one is published; as publisher_revoke.
+ */
+WEFT_MUST_CHECK
+int publisher_rotate(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     const struct publish_ask *ask, uint64_t now_ns);
 WEFT_MUST_CHECK
 int publisher_remove(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
 		     publisher_done_fn done, void *arg);

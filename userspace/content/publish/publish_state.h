@@ -25,7 +25,7 @@ struct revision_parts {
 	size_t cnt;
 };
 
-enum revise_kind { REVISE_IMPORT, REVISE_SIGN, REVISE_REVOKE };
+enum revise_kind { REVISE_IMPORT, REVISE_SIGN, REVISE_REVOKE, REVISE_ROTATE };
 
 /* A revision on its way. */
 struct revise {
@@ -37,6 +37,7 @@ struct revise {
 	uint64_t import_id;
 	bool is_importing, is_held;
 	bool was_asked, is_unchanged;
+	struct publication *successor; /* of REVISE_ROTATE, once it is on its way into the store */
 
 	struct job job; /* reads the manifest that is signed again */
 	uint8_t read_id[32];
@@ -64,6 +65,7 @@ struct publication {
 	struct head_seen newest;
 	struct manifest_tag tags[MANIFEST_TAGS_MAX]; /* of the item that is labelled */
 	struct revise *revise;			     /* NULL: none is being made */
+	struct publish_ask first; /* who waits for the first revision, that keep.c begins */
 
 	struct timer timer; /* the head is to be put, or the revision to be renewed */
 	struct overlay_run *get, *put;
@@ -151,6 +153,16 @@ void record_seal(struct publisher *publisher);
 struct publication *publication_new(struct publisher *publisher, struct node_key *key,
 				    const struct publish_settings *settings);
 void publication_free(struct publication *publication);
+/*
+ * publication_succeed makes the publication that takes the name of own and all its settings but the key,
+ * and puts its row into batch; *out_was are those that own has from then on. It is
+ * added until publication_succeeded, with the batch's outcome, lists it or frees it. 0,
+ * WEFT_EFULL (share_cap) or -ENOMEM.
+ */
+WEFT_MUST_CHECK
+int publication_succeed(const struct publication *own, struct store_batch *batch,
+			struct publish_settings *out_was, struct publication **out_successor);
+void publication_succeeded(struct publication *successor, int err);
 /* publication_push adds the newest revision and takes parts' ids; the oldest beyond the cap goes. */
 void publication_push(struct publication *publication, const struct publish_revision *revision,
 		      struct revision_parts *parts);

@@ -6,6 +6,8 @@
  *	  import  content/import reads the tree and has what it collected sealed here
  *	  sign    the revision that is there is read back and signed anew
  *	  revoke  nothing is signed but the last head
+ *	  rotate  likewise, and it names the key of a share that is made with it: that goes
+ *		  on with an import
  *	-> one batch -> stored -> the head is put -> done
  */
 #include <errno.h>
@@ -85,11 +87,31 @@ static void revise_take(struct publication *publication, struct revise *revise,
 		publication->newest = revise->head;
 		publication->view.holder_cnt = 0;
 		publication_unlist(publication);
+	} else if (revise->kind == REVISE_ROTATE) {
+		publication->settings = revise->settings;
+		publication->newest = revise->head;
+		publication->view.holder_cnt = 0;
+		publication_unlist(publication);
 	} else if (revise->revision.seq) {
 		revision_take(publication, revise, outcome);
 	} else {
 		publication->settings = revise->settings; /* there was nothing to sign */
 	}
+}
+
+/* The new share has what the old one had; true: done will be told when it is published. */
+static bool successor_begin(struct revise *revise)
+{
+	struct publication *successor = revise->successor;
+
+	if (!successor)
+		return false;
+	publication_succeeded(successor, revise->err);
+	if (revise->err < 0 || !successor->settings.path[0])
+		return false;
+	successor->first = revise->ask;
+	timer_set(successor->publisher->params.timers, &successor->timer, 0);
+	return true;
 }
 
 void revise_end(struct publication *publication, const struct content_import *import)
@@ -116,8 +138,8 @@ void revise_end(struct publication *publication, const struct content_import *im
 	publication_refresh(publication);
 	if (is_new && publication->newest.head.seq) {
 		publication_tell(publication,
-				 revise->kind == REVISE_REVOKE ? PUBLISH_WAS_REVOKED
-							       : PUBLISH_REVISED,
+				 head_is_revoked(&publication->newest.head) ? PUBLISH_WAS_REVOKED
+									    : PUBLISH_REVISED,
 				 publication->newest.head.seq, 0);
 		keep_now(publication);
 	} else if (revise->err < 0 && revise->err != WEFT_ESTALE && !revise->ask.done &&
@@ -126,7 +148,7 @@ void revise_end(struct publication *publication, const struct content_import *im
 		publication_tell(publication, PUBLISH_RENEW_ERROR, outcome.revision->seq,
 				 revise->err);
 	}
-	if (revise->ask.done)
+	if (!successor_begin(revise) && revise->ask.done)
 		revise->ask.done(revise->ask.arg, &outcome);
 	free(revise->parts.ids);
 	free(revise->bytes);
@@ -213,6 +235,37 @@ static void revoke_begin(struct publication *publication)
 	}
 }
 
+/*
+ * All of it is one commit: that the old key is over and for which it is, the new key under the
+ * name, and the name that the old one has from now on. What follows, the first revision of the new
+ * key, is made at the next start where it was not made (keep.c).
+ */
+static void rotate_begin(struct publication *publication)
+{
+	struct store *store = publication->publisher->params.store;
+	struct revise *revise = publication->revise;
+	struct share_head head = {.seq = HEAD_SEQ_REVOKED,
+				  .updated_s = publisher_wall_s(publication->publisher),
+				  .has_successor = true};
+	struct store_batch *batch = store_batch_new(store);
+	int err = publication_succeed(publication, batch, &revise->settings, &revise->successor);
+
+	if (err == 0) {
+		memcpy(head.successor, revise->successor->view.share_key, sizeof(head.successor));
+		head_seen_write(publication->key, &head, &revise->head);
+		head_seen_put(batch, &revise->head);
+		record_put_settings(batch, publication, &revise->settings);
+		publication_put_removal(publication, batch);
+		err = store_submit(store, batch, revise_stored, publication);
+	}
+	if (err == 0)
+		return;
+	store_batch_free(batch);
+	revise_fail(revise, err, "%s",
+		    err == WEFT_EFULL ? "there are as many shares as may be published (share_cap)"
+				      : weft_err_text(err));
+}
+
 /* --- the begin --- */
 
 static void step_fire(struct timer *timer, uint64_t now_ns)
@@ -224,7 +277,7 @@ static void step_fire(struct timer *timer, uint64_t now_ns)
 	if (publication->view.state == PUBLISH_REVOKED) {
 		revise_fail(revise, WEFT_EREFUSED,
 			    "its key was revoked: nothing can be published by it any more");
-	} else if (revise->kind != REVISE_REVOKE && !revise_seq_next(publication)) {
+	} else if (revise->kind < REVISE_REVOKE && !revise_seq_next(publication)) {
 		revise_fail(revise, WEFT_EREFUSED,
 			    "its key has no number left that is higher than all others");
 	} else if (revise->err == 0) {
@@ -237,6 +290,9 @@ static void step_fire(struct timer *timer, uint64_t now_ns)
 			break;
 		case REVISE_REVOKE:
 			revoke_begin(publication);
+			break;
+		case REVISE_ROTATE:
+			rotate_begin(publication);
 			break;
 		}
 	}
@@ -305,8 +361,8 @@ int publisher_revise(struct publisher *publisher, const uint8_t share_id[static 
 	return revise_begin(publication, ask->imports ? REVISE_IMPORT : REVISE_SIGN, ask, now_ns);
 }
 
-int publisher_revoke(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
-		     const struct publish_ask *ask, uint64_t now_ns)
+static int end_begin(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     enum revise_kind kind, const struct publish_ask *ask, uint64_t now_ns)
 {
 	struct publication *publication = publication_find(publisher, share_id);
 	struct publish_ask own;
@@ -318,7 +374,19 @@ int publisher_revoke(struct publisher *publisher, const uint8_t share_id[static 
 		return WEFT_EREFUSED;
 	own = *ask;
 	own.settings = &publication->settings;
-	return revise_begin(publication, REVISE_REVOKE, &own, now_ns);
+	return revise_begin(publication, kind, &own, now_ns);
+}
+
+int publisher_revoke(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     const struct publish_ask *ask, uint64_t now_ns)
+{
+	return end_begin(publisher, share_id, REVISE_REVOKE, ask, now_ns);
+}
+
+int publisher_rotate(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     const struct publish_ask *ask, uint64_t now_ns)
+{
+	return end_begin(publisher, share_id, REVISE_ROTATE, ask, now_ns);
 }
 
 int publisher_cancel(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN])

@@ -29,7 +29,7 @@ method_fn method_list_traffic_limits, method_set_traffic_limit;
 method_fn method_show_seeding, method_list_share_items;
 /* publish.c */
 method_fn method_new_share, method_publish_share, method_set_share, method_show_share;
-method_fn method_revoke_share, method_retire_share, method_export_share_key;
+method_fn method_revoke_share, method_rotate_share, method_retire_share, method_export_share_key;
 method_fn method_watch_share;
 /* share_browse.c */
 method_fn method_list_node_shares;

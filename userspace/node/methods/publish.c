@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NewShare, PublishShare, SetShare, ShowShare, RevokeShare, RetireShare, ExportShareKey:
+ * NewShare, PublishShare, SetShare, ShowShare, RevokeShare, RotateShare, RetireShare, ExportShareKey:
  * shares with a name and revisions. Their list is part of ListShares.
  */
 #include <errno.h>
@@ -121,6 +121,7 @@ static json_t *published_json(const struct node *node, const struct published *s
 	const struct publish_settings *settings = share->settings;
 	const struct publish_revision *own =
 		share->revision_cnt ? &share->revisions[share->revision_cnt - 1] : NULL;
+	uint8_t successor_id[SHARE_ID_LEN];
 	json_t *json = json_pack(
 		"{s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o}", "name",
 		settings->name, "share_id", method_json_id(share->share_id), "state",
@@ -140,6 +141,10 @@ static json_t *published_json(const struct node *node, const struct published *s
 	if (settings->only[0])
 		json_object_set_new(json, "only", lines_json(settings->only));
 	watch_set_fields(node, json, share->share_id);
+	if (share->newest.has_successor) {
+		share_id_of(share->newest.successor, successor_id);
+		json_object_set_new(json, "successor", method_json_id(successor_id));
+	}
 	if (share->put_err)
 		set_text(json, "put_error", weft_err_text(share->put_err));
 	if (own) {
@@ -425,7 +430,7 @@ void method_set_share(void *ctx, struct control_call *call, const json_t *parame
 	revise(node, call, share, &settings, false, now_ns);
 }
 
-/* --- RevokeShare, RetireShare, ExportShareKey --- */
+/* --- RevokeShare, RotateShare, RetireShare, ExportShareKey --- */
 
 void method_revoke_share(void *ctx, struct control_call *call, const json_t *parameters,
 			 uint64_t now_ns)
@@ -443,6 +448,37 @@ void method_revoke_share(void *ctx, struct control_call *call, const json_t *par
 	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
 	err = publisher_revoke(node->sharing->publisher, share->share_id,
 			       &(struct publish_ask){.done = revise_done, .arg = waiting}, now_ns);
+	(void)call_refuse(waiting, err);
+}
+
+/* The reply is about the share that goes on. */
+static void rotate_done(void *arg, const struct publish_outcome *outcome)
+{
+	struct sharing_call *waiting = arg;
+	const struct published *share =
+		publisher_lookup(waiting->sharing->publisher, waiting->share_id);
+
+	if (share && share->newest.has_successor)
+		share_id_of(share->newest.successor, waiting->share_id);
+	revise_done(arg, outcome);
+}
+
+void method_rotate_share(void *ctx, struct control_call *call, const json_t *parameters,
+			 uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct published *share = method_published(node, call, parameters);
+	struct sharing_call *waiting;
+	int err;
+
+	if (!share)
+		return;
+	waiting = call_wait(node->sharing, call, share->settings->name, false);
+	if (!waiting)
+		return;
+	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
+	err = publisher_rotate(node->sharing->publisher, share->share_id,
+			       &(struct publish_ask){.done = rotate_done, .arg = waiting}, now_ns);
 	(void)call_refuse(waiting, err);
 }
 

@@ -159,7 +159,7 @@ static void resolved(void *arg, const struct follow_synced *synced, uint64_t now
 	struct resolution *resolution = arg;
 	const struct follow *follow =
 		resolution->is_followed
-			? follow_lookup(resolution->node->sharing->follows, resolution->share_id)
+			? follow_lookup(resolution->node->sharing->follows, synced->share_id)
 			: NULL;
 
 	control_on_gone(resolution->call, NULL, NULL);

@@ -182,7 +182,7 @@ static void first_synced(void *arg, const struct follow_synced *outcome, uint64_
 {
 	struct change *change = arg;
 	const struct follow *follow =
-		follow_lookup(change->node->sharing->follows, change->share_id);
+		follow_lookup(change->node->sharing->follows, outcome->share_id);
 
 	(void)now_ns;
 	if (change->call && follow)
@@ -456,7 +456,8 @@ static void synced(void *arg, const struct follow_synced *outcome, uint64_t now_
 {
 	struct sync_wait *wait = arg;
 
-	(void)outcome, (void)now_ns;
+	(void)now_ns;
+	memcpy(wait->share_id, outcome->share_id, sizeof(wait->share_id));
 	if (--wait->left_cnt)
 		return;
 	if (wait->call)

@@ -49,6 +49,7 @@ const struct control_method node_methods[] = {
 	{"ShowShare", CONTROL_VIEW, method_show_share},
 	{"DiffShare", CONTROL_VIEW, method_diff_share},
 	{"RevokeShare", CONTROL_ADMIN, method_revoke_share},
+	{"RotateShare", CONTROL_ADMIN, method_rotate_share},
 	{"RetireShare", CONTROL_ADMIN, method_retire_share},
 	{"WatchShare", CONTROL_OPERATE, method_watch_share},
 	{"ExportShareKey", CONTROL_ADMIN, method_export_share_key},

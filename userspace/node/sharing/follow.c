@@ -20,6 +20,7 @@ static const char *const event_names[] = {
 	[FOLLOW_OLD_HEAD] = "follow.old-head",
 	[FOLLOW_FORKED] = "follow.forked",
 	[FOLLOW_WAS_REVOKED] = "follow.revoked",
+	[FOLLOW_HAS_MOVED] = "follow.moved",
 	[FOLLOW_HAS_EXPIRED] = "follow.expired",
 	[FOLLOW_BAD_REVISION] = "follow.bad-revision",
 	[FOLLOW_BAD_BLOCKLIST] = "follow.bad-blocklist",
@@ -72,6 +73,11 @@ static void event_log(const struct follow_event *event)
 		break;
 	case FOLLOW_WAS_REVOKED:
 		log_warn("share %s was revoked by its key; nothing of it is used any more", name);
+		break;
+	case FOLLOW_HAS_MOVED:
+		log_notice("share %s goes on under another key, which its own has signed; that is "
+			   "followed from now on",
+			   name);
 		break;
 	case FOLLOW_HAS_EXPIRED:
 		log_notice("share %s: revision %llu has expired; it is not used until there is "

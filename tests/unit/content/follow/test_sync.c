@@ -205,6 +205,107 @@ static void test_a_share_that_was_given_up_is_used_no_more(void)
 	end();
 }
 
+/* --- another key --- */
+
+static void last_head_at(struct frig_share *from, const struct frig_share *to)
+{
+	struct share_head head = {
+		.seq = HEAD_SEQ_REVOKED, .updated_s = FRIG_WALL_S, .has_successor = true};
+	struct frig_node *node = &rig.nodes[0];
+	struct writer w = writer_of(node->head, sizeof(node->head));
+
+	memcpy(head.successor, node_key_public(to->key), sizeof(head.successor));
+	head_write(&w, from->key, &head);
+	node->head_len = writer_len(&w);
+}
+
+static unsigned followed_cnt(void)
+{
+	struct follows_stats stats;
+
+	follows_stats(rig.follows, &stats);
+	return stats.follow_cnt;
+}
+
+static void test_a_share_whose_key_is_replaced_is_followed_under_the_next_over_a_kill(void)
+{
+	struct frig_share next;
+	const struct follow *moved;
+
+	begin();
+	frig_share_init(&next, 2);
+	CHECK(follow_at(7));
+	last_head_at(&share, &next);
+	sync_now();
+	CHECK(!shown());
+	moved = follow_lookup(rig.follows, next.id);
+	CHECK(moved);
+	CHECK_MEM(moved->share_key, node_key_public(next.key), 32);
+	CHECK_MEM(synced.last.share_id, next.id, SHARE_ID_LEN);
+	CHECK_EQ(moved->revision_cnt, 0);
+	CHECK(!rig.was_used);
+	CHECK_EQ(frig_told_cnt(&rig, FOLLOW_HAS_MOVED), 1);
+	CHECK_EQ(frig_told_cnt(&rig, FOLLOW_WAS_REVOKED), 0);
+	frig_close(&rig);
+	frig_open(&rig);
+	CHECK_EQ(followed_cnt(), 1);
+	CHECK(!shown() && follow_lookup(rig.follows, next.id));
+	/* Its first revision is as good as any. */
+	frig_publish(&rig, &next, &(struct frig_revision){.seq = 1});
+	frig_head_at(&rig, 0, &next);
+	frig_run(&rig, 600 * NS_PER_S);
+	CHECK_EQ(follow_lookup(rig.follows, next.id)->state, FOLLOW_CURRENT);
+	frig_share_fini(&next);
+	end();
+}
+
+static void test_a_share_is_not_followed_twice_when_a_key_leads_to_one_that_is(void)
+{
+	struct frig_share next;
+
+	begin();
+	frig_share_init(&next, 2);
+	CHECK(follow_at(7));
+	frig_publish(&rig, &next, &(struct frig_revision){.seq = 1});
+	frig_head_at(&rig, 0, &next);
+	CHECK_EQ(frig_follow(&rig, &next, 1, FOLLOW_NORMAL), 0);
+	last_head_at(&share, &next);
+	sync_now();
+	CHECK_EQ(followed_cnt(), 2);
+	CHECK_EQ(shown()->state, FOLLOW_REVOKED);
+	CHECK(strstr(shown()->detail, "followed, too"));
+	frig_share_fini(&next);
+	end();
+}
+
+/* Each key names the next, and none publishes anything. */
+static void test_more_than_eight_keys_without_a_revision_are_not_gone_through(void)
+{
+	static struct frig_share keys[HEAD_SUCCESSORS_MAX + 2];
+	const unsigned last = HEAD_SUCCESSORS_MAX + 1;
+
+	begin();
+	for (unsigned i = 0; i <= last; i++)
+		frig_share_init(&keys[i], (uint8_t)(10 + i));
+	frig_publish(&rig, &keys[0], &(struct frig_revision){.seq = 1});
+	frig_head_at(&rig, 0, &keys[0]);
+	CHECK_EQ(frig_follow(&rig, &keys[0], 1, FOLLOW_NORMAL), 0);
+	for (unsigned i = 0; i < last; i++) {
+		last_head_at(&keys[i], &keys[i + 1]);
+		frig_run(&rig, 8000 * NS_PER_S);
+		if (i == HEAD_SUCCESSORS_MAX / 2) { /* how many it were is kept */
+			frig_close(&rig);
+			frig_open(&rig);
+		}
+	}
+	CHECK(follow_lookup(rig.follows, keys[HEAD_SUCCESSORS_MAX].id));
+	CHECK(!follow_lookup(rig.follows, keys[last].id));
+	CHECK_EQ(followed_cnt(), 1);
+	for (unsigned i = 0; i <= last; i++)
+		frig_share_fini(&keys[i]);
+	end();
+}
+
 static void test_it_is_told_when_nobody_knows_or_nobody_answers(void)
 {
 	begin();
@@ -566,6 +667,9 @@ int main(void)
 	RUN(test_heads_that_are_none_of_the_share_are_not_believed);
 	RUN(test_of_two_revisions_of_one_number_the_later_holds);
 	RUN(test_a_share_that_was_given_up_is_used_no_more);
+	RUN(test_a_share_whose_key_is_replaced_is_followed_under_the_next_over_a_kill);
+	RUN(test_a_share_is_not_followed_twice_when_a_key_leads_to_one_that_is);
+	RUN(test_more_than_eight_keys_without_a_revision_are_not_gone_through);
 	RUN(test_it_is_told_when_nobody_knows_or_nobody_answers);
 	RUN(test_a_head_is_seen_though_its_manifest_cannot_be_had);
 	RUN(test_parts_that_are_here_are_not_fetched_again);

@@ -402,6 +402,109 @@ static void test_what_is_revoked_is_over(void)
 	fake_overlay_fini(&overlay);
 }
 
+static int rotate(struct publish_rig *p, const uint8_t *id, struct revised *seen)
+{
+	const struct publish_ask ask = {.done = pub_revised, .arg = seen};
+
+	memset(seen, 0, sizeof(*seen));
+	return publisher_rotate(p->publisher, id, &ask, p->rig.now_ns);
+}
+
+/* Both shares, whatever instant it is after the old one ended. */
+static void check_rotated(struct publish_rig *p, const uint8_t *old_id)
+{
+	const struct published *now = publisher_find(p->publisher, "docs");
+	const struct published *old = publisher_find(p->publisher, "docs.old");
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(now && old);
+	CHECK_MEM(old->share_id, old_id, SHARE_ID_LEN);
+	CHECK_EQ(old->state, PUBLISH_REVOKED);
+	CHECK(old->newest.has_successor);
+	share_id_of(old->newest.successor, id);
+	CHECK_MEM(now->share_id, id, SHARE_ID_LEN);
+	CHECK_STR(now->settings->title, "Docs");
+}
+
+static void test_a_key_that_is_replaced_leads_to_the_next(void)
+{
+	struct publish_settings *settings = pub_settings("docs");
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	struct share_head head;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	strcpy(settings->title, "Docs");
+	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(rotate(&p, id, &seen), 0);
+	for (unsigned i = 0; i < 1000 && !seen.done_cnt; i++)
+		pub_turn(&p);
+	CHECK_EQ(seen.done_cnt, 1);
+	CHECK_EQ(seen.err, 0);
+	CHECK_EQ(seen.seq, 1);
+	check_rotated(&p, id);
+	CHECK(is_listed(&p, seen.manifest_id));
+	CHECK_EQ(rotate(&p, id, &seen), WEFT_EREFUSED);
+	pub_turns(&p, 10);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK(head_is_revoked(&head) && head.has_successor);
+	CHECK_EQ(pub_reopen(&p), 0);
+	check_rotated(&p, id);
+	CHECK_EQ(publisher_find(p.publisher, "docs")->state, PUBLISH_CURRENT);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_a_new_key_is_published_by_the_next_start_where_the_program_ended(void)
+{
+	struct publish_settings *settings = pub_settings("docs");
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	strcpy(settings->title, "Docs");
+	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(rotate(&p, id, &seen), 0);
+	for (unsigned i = 0; i < 1000 && !publisher_find(p.publisher, "docs.old"); i++)
+		pub_turn(&p);
+	CHECK_EQ(seen.done_cnt, 0);
+	CHECK_EQ(pub_reopen(&p), 0);
+	check_rotated(&p, id);
+	pub_pass(&p, 60);
+	pub_turns(&p, 100);
+	CHECK_EQ(publisher_find(p.publisher, "docs")->state, PUBLISH_CURRENT);
+	CHECK_EQ(publisher_find(p.publisher, "docs")->newest.seq, 1);
+	pub_end(&p);
+}
+
+static void test_no_key_is_replaced_where_one_more_share_has_no_room(void)
+{
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	p.config.share_cap = 1;
+	publisher_configure(p.publisher, &p.config);
+	CHECK_EQ(rotate(&p, id, &seen), 0);
+	for (unsigned i = 0; i < 1000 && !seen.done_cnt; i++)
+		pub_turn(&p);
+	CHECK_EQ(seen.err, WEFT_EFULL);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
+	CHECK(publisher_find(p.publisher, "docs") && !publisher_find(p.publisher, "docs.old"));
+	pub_end(&p);
+}
+
 static void test_a_key_that_is_revoked_elsewhere_publishes_nothing(void)
 {
 	struct fake_overlay overlay = {0};
@@ -737,6 +840,9 @@ int main(void)
 	RUN(test_settings_are_signed_without_reading_files);
 	RUN(test_a_revision_is_signed_again_before_it_expires);
 	RUN(test_what_is_revoked_is_over);
+	RUN(test_a_key_that_is_replaced_leads_to_the_next);
+	RUN(test_a_new_key_is_published_by_the_next_start_where_the_program_ended);
+	RUN(test_no_key_is_replaced_where_one_more_share_has_no_room);
 	RUN(test_a_key_that_is_revoked_elsewhere_publishes_nothing);
 	RUN(test_a_key_whose_numbers_are_used_up_publishes_nothing);
 	RUN(test_a_share_that_is_removed_is_forgotten_with_its_key);
