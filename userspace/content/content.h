@@ -559,6 +559,9 @@ struct content_stats {
 	uint64_t read_byte_cnt;	    /* of chunks, from files */
 	uint64_t refused_busy_cnt, changed_cnt;
 	uint32_t manifest_buffer_cap, manifest_buffer_used_cnt;
+	/* Nodes that lately said what they serve, of all ids; each worker has a table of its own. */
+	uint32_t member_cap, member_cnt;
+	uint64_t member_evicted_cnt; /* that gave way to others */
 	struct fair_view pools[CONTENT_POOL_CNT];
 	struct addr pools_largest[CONTENT_POOL_CNT]; /* of the account that holds most, or none */
 };

@@ -578,6 +578,9 @@ void communities_stats(const struct communities *all, struct community_stats *ou
 
 	*out_stats = (struct community_stats){0};
 	memcpy(out_stats->reasons, all->counts, sizeof(out_stats->reasons));
+	out_stats->show_cap = ROLL_SHOWS_MAX;
+	out_stats->show_cnt = roll_show_cnt(all);
+	out_stats->show_refused_cnt = all->show_refused_cnt;
 	while ((community = community_next(all, community))) {
 		out_stats->community_cnt++;
 		if (community->roster.member_cnt > out_stats->member_max)

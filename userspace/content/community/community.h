@@ -276,6 +276,8 @@ struct community_stats {
 	uint32_t community_cnt;
 	uint32_t member_max, share_max; /* rows of the largest */
 	uint32_t expelled_max;
+	uint32_t show_cap, show_cnt; /* members that are asked for a newer roll or key now (416) */
+	uint64_t show_refused_cnt;   /* that were not asked, as so many were */
 	uint64_t reasons[COMMUNITY_REASON_CNT];
 };
 void communities_stats(const struct communities *communities, struct community_stats *out_stats);

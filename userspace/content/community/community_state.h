@@ -158,6 +158,7 @@ struct communities {
 	unsigned addr_cnt;
 	struct sync_run *runs;
 	struct roll_ask *roll_asks;
+	uint64_t show_refused_cnt;
 	struct search_run *searches;
 	struct question_run *questions;
 	struct community_peer_count *peers;

@@ -293,6 +293,15 @@ bool roll_box(const struct community *community, const uint8_t key[static COMMUN
 	       key_wrap(key, community->epoch_keys.current.secret, out_box) == 0;
 }
 
+unsigned roll_show_cnt(const struct communities *all)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < ROLL_SHOWS_MAX; i++)
+		cnt += all->roll_asks[i].community != NULL;
+	return cnt;
+}
+
 void roll_show(struct community *community, const struct mesh_peer *peer, uint64_t now_ns)
 {
 	struct mesh_seam *mesh = &community->all->params.mesh;
@@ -312,9 +321,12 @@ void roll_show(struct community *community, const struct mesh_peer *peer, uint64
 
 	while (ask < community->all->roll_asks + ROLL_SHOWS_MAX && ask->community)
 		ask++;
-	if (ask == community->all->roll_asks + ROLL_SHOWS_MAX || community->phase != COMMUNITY_IN ||
-	    !community->record_len)
+	if (community->phase != COMMUNITY_IN || !community->record_len)
 		return;
+	if (ask == community->all->roll_asks + ROLL_SHOWS_MAX) {
+		community->all->show_refused_cnt++;
+		return;
+	}
 	community_request_write(&w, &request);
 	asked.payload_len = writer_len(&w);
 	asked.reply_buf = ask->reply;

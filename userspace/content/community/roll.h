@@ -62,6 +62,8 @@ bool roll_box(const struct community *community, const uint8_t key[static COMMUN
 	      uint8_t out_box[static KEY_WRAP_LEN]);
 /* roll_show asks peer, a member, as above; while too many are asked, it asks nobody. */
 void roll_show(struct community *community, const struct mesh_peer *peer, uint64_t now_ns);
+/* roll_show_cnt: how many are asked now, by all communities. */
+unsigned roll_show_cnt(const struct communities *all);
 /* roll_show_key: the member of key, if it is known where it is. */
 void roll_show_key(struct community *community, const uint8_t key[static COMMUNITY_KEY_LEN],
 		   uint64_t now_ns);

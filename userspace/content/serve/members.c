@@ -129,8 +129,10 @@ static void room_make(struct members *members, const struct content_member *told
 
 	if (!leaves && of && of->cnt == MEMBERS_OF_ID_MAX)
 		leaves = id_oldest(of);
-	if (!leaves && members->pool.used_cnt == members->pool.cap_cnt)
+	if (!leaves && members->pool.used_cnt == members->pool.cap_cnt) {
 		leaves = list_entry(members->seen.next, struct member, seen_node);
+		members->evicted_cnt++;
+	}
 	if (leaves)
 		member_forget(members, leaves);
 }

@@ -31,6 +31,7 @@ struct members {
 	struct map by_id;      /* id -> struct member_id */
 	struct map by_id_key;  /* id | key -> struct member */
 	struct list_node seen; /* all, longest ago first */
+	uint64_t evicted_cnt;  /* for want of room in all; those of one id or network not counted */
 };
 
 size_t members_footprint(void);

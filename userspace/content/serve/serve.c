@@ -324,6 +324,9 @@ void serve_fill_stats(const struct serve *serve, struct content_stats *stats)
 	stats->refused_busy_cnt += serve->refused_busy_cnt;
 	stats->changed_cnt += serve->changed_cnt;
 	stats->chunk_buffer_used_cnt += serve->buffers.cap_cnt - serve->buffers.free_cnt;
+	stats->member_cap = MEMBERS_MAX;
+	stats->member_cnt = (uint32_t)serve->members.pool.used_cnt;
+	stats->member_evicted_cnt = serve->members.evicted_cnt;
 	stats->manifest_buffer_cap = serve->manifests.cap_cnt;
 	stats->manifest_buffer_used_cnt = serve->manifests.cap_cnt - serve->manifests.free_cnt;
 	fair_read(&serve->chunk_slots, &stats->pools[CONTENT_POOL_CHUNKS]);

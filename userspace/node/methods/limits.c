@@ -225,12 +225,29 @@ static void gateway_add(json_t *limits, const struct gateway_config *config, con
 	ROWS_ADD(limits, rows);
 }
 
+/* Home's table, which hears of those of other workers, too. */
+static void members_add(json_t *limits, const struct content *content)
+{
+	struct content_stats stats;
+
+	content_stats(content, &stats);
+	const struct limit_row rows[] = {
+		{"nodes that say what they serve", COUNT, stats.member_cap, stats.member_cnt,
+		 NOT_KEPT, (int64_t)stats.member_evicted_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 static void sharing_add(json_t *limits, const struct sharing_config *config,
 			const struct sharing *sharing)
 {
 	struct follows_stats follows = {0};
 	struct search_stats search = {0};
+	struct community_stats communities = {0};
 
+	if (sharing && sharing->communities)
+		communities_stats(sharing->communities, &communities);
 	if (sharing) {
 		follows_stats(sharing->follows, &follows);
 		search_stats(sharing->search, &search);
@@ -246,6 +263,8 @@ static void sharing_add(json_t *limits, const struct sharing_config *config,
 		 NOT_KEPT, NOT_KEPT},
 		{"sharing.search_queries", COUNT, config->search.query_cap, search.query_cnt,
 		 NOT_KEPT, (int64_t)search.refused_cnt},
+		{"members asked for a newer roll", COUNT, communities.show_cap,
+		 communities.show_cnt, NOT_KEPT, (int64_t)communities.show_refused_cnt},
 	};
 
 	ROWS_ADD(limits, rows);
@@ -321,6 +340,7 @@ json_t *method_json_limits(struct node *node)
 	quic_add(limits, &config->quic, config->worker_cnt, &f.quic);
 	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
 	content_add(limits, &config->content, config->worker_cnt, &f.content);
+	members_add(limits, node->home.content);
 	publisher_add(limits, &config->sharing.publisher, node->sharing);
 	dht_add(limits, &config->mainline.dht, &node->home);
 	programs_add(limits, node);

@@ -293,8 +293,66 @@ static void test_an_open_community_has_no_key(void)
 	community_lab_fini(&lab);
 }
 
+/* What is asked beyond it is asked with the next sync; it shows. */
+static void test_sixteen_members_are_asked_at_once_and_no_more(void)
+{
+	struct community_lab_node *home, *b;
+	struct community_stats stats;
+	struct community *community;
+	struct addr addrs[PEER_ADDRS_MAX];
+	struct mesh_peer peer;
+
+	community_lab_init(&lab, 26, 2);
+	home = node_up(), b = node_up();
+	CHECK_EQ(community_lab_create(home, "club", true, id), 0);
+	join(b, home);
+	CHECK(wait_key(0, 2, 1));
+	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
+	community = community_lookup(b->communities, id);
+	CHECK_EQ(community_peer(b->communities, id, node_key_public(home->key), &peer, addrs), 0);
+	for (unsigned i = 0; i < ROLL_SHOWS_MAX; i++)
+		roll_show(community, &peer, lab.mesh.now_ns);
+	communities_stats(b->communities, &stats);
+	CHECK_EQ(stats.show_cnt, ROLL_SHOWS_MAX);
+	CHECK_EQ(stats.show_cap, ROLL_SHOWS_MAX);
+	CHECK_EQ(stats.show_refused_cnt, 0);
+	roll_show(community, &peer, lab.mesh.now_ns);
+	communities_stats(b->communities, &stats);
+	CHECK_EQ(stats.show_cnt, ROLL_SHOWS_MAX);
+	CHECK_EQ(stats.show_refused_cnt, 1);
+	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
+	communities_stats(b->communities, &stats);
+	CHECK_EQ(stats.show_cnt, 0);
+	community_lab_fini(&lab);
+}
+
+static bool has_later_token(void *arg)
+{
+	return community_lookup(lab.nodes[1].communities, id)->token_expires_s > *(uint64_t *)arg;
+}
+
+/* Nobody carries tokens about: of one that is half over home gives the next. */
+static void test_a_token_is_renewed_when_half_of_it_is_over_and_not_before(void)
+{
+	struct community_lab_node *home, *b;
+	uint64_t expires_s;
+
+	community_lab_init(&lab, 27, 2);
+	home = node_up(), b = node_up();
+	CHECK_EQ(community_lab_create(home, "club", true, id), 0);
+	join(b, home);
+	CHECK(wait_key(0, 2, 1));
+	expires_s = community_lookup(b->communities, id)->token_expires_s;
+	CHECK(!community_lab_run(&lab, MINUTES(14ull * 24 * 60), has_later_token, &expires_s));
+	CHECK(community_lab_run(&lab, MINUTES(2ull * 24 * 60), has_later_token, &expires_s));
+	CHECK(community_lookup(b->communities, id)->token_expires_s > expires_s + 14ull * 86400);
+	community_lab_fini(&lab);
+}
+
 int main(void)
 {
+	RUN(test_a_token_is_renewed_when_half_of_it_is_over_and_not_before);
+	RUN(test_sixteen_members_are_asked_at_once_and_no_more);
 	RUN(test_commitment_and_blinded_ids_are_those_of_the_vectors);
 	RUN(test_what_is_written_is_read_by_the_same_seal_alone);
 	RUN(test_a_box_counts_when_the_roll_commits_to_it);

@@ -149,9 +149,13 @@ static void test_private_network_is_not_limited(void)
 static void test_all_together_are_bounded(void)
 {
 	CHECK(begin());
-	for (unsigned i = 0; i <= MEMBERS_MAX; i++)
+	for (unsigned i = 0; i < MEMBERS_MAX; i++)
 		note((uint8_t)(i % 251), i, i);
 	CHECK_EQ(members.pool.used_cnt, MEMBERS_MAX);
+	CHECK_EQ(members.evicted_cnt, 0);
+	note((uint8_t)(MEMBERS_MAX % 251), MEMBERS_MAX, MEMBERS_MAX);
+	CHECK_EQ(members.pool.used_cnt, MEMBERS_MAX);
+	CHECK_EQ(members.evicted_cnt, 1);
 	/* The first of all gave way. */
 	CHECK_EQ(cnt(0), (MEMBERS_MAX / 251 + 1) - 1);
 	end();
