@@ -68,6 +68,7 @@ static void health_good(struct offer *offer, uint64_t now_ns)
 {
 	health_end_check(offer);
 	offer->health.slow_cnt = 0;
+	offer->health.is_pausing = false;
 	health_become(offer, PROVIDER_READY, NULL, now_ns);
 	health_next(offer, offer->provider->config.health_ns, now_ns);
 }
@@ -76,6 +77,7 @@ static void health_bad(struct offer *offer, const char *why, uint64_t now_ns)
 {
 	health_end_check(offer);
 	offer->health.slow_cnt = 0;
+	offer->health.is_pausing = false;
 	health_become(offer, PROVIDER_DOWN, why, now_ns);
 	health_next(offer, health_soon_ns(offer), now_ns);
 }
@@ -246,6 +248,7 @@ void health_stop(struct offer *offer)
 	timer_cancel(offer->provider->timers, &offer->health.timer);
 	offer->provider->ready_cnt -= offer->health.state == PROVIDER_READY;
 	offer->health.state = PROVIDER_CHECKING;
+	offer->health.is_pausing = false;
 }
 
 void health_suspect(struct offer *offer, uint64_t now_ns)
@@ -257,4 +260,32 @@ void health_suspect(struct offer *offer, uint64_t now_ns)
 		return;
 	timer_set(offer->provider->timers, &offer->health.timer,
 		  next_ns > now_ns ? next_ns : now_ns);
+}
+
+void health_call_answered(struct offer *offer, uint64_t now_ns)
+{
+	struct health *health = &offer->health;
+
+	health->answered_ns = now_ns;
+	health->overdue_cnt = 0;
+	health->pause_ns = 0;
+	if (health->is_pausing)
+		health_good(offer, now_ns);
+}
+
+void health_call_overdue(struct offer *offer, uint64_t came_ns, uint64_t now_ns)
+{
+	struct health *health = &offer->health;
+	uint64_t pause_ns = health->pause_ns ? 2 * health->pause_ns : HEALTH_PAUSE_NS;
+
+	/* A call may have waited behind others that the program was answering. */
+	if (health->state != PROVIDER_READY || health->answered_ns > came_ns)
+		return;
+	if (++health->overdue_cnt < HEALTH_OVERDUE_MAX)
+		return;
+	health_bad(offer, "it does not answer its calls", now_ns);
+	health->overdue_cnt = 0;
+	health->is_pausing = true;
+	health->pause_ns = pause_ns < HEALTH_PAUSE_NS_MAX ? pause_ns : HEALTH_PAUSE_NS_MAX;
+	health_next(offer, health->pause_ns, now_ns);
 }

@@ -13,6 +13,7 @@
 struct socket_call {
 	struct program_link link;
 	struct service_call *call;
+	uint64_t deadline_ns;
 };
 
 size_t socket_call_len(void)
@@ -80,6 +81,7 @@ static void call_answer(struct socket_call *ask, struct program_reply *reply, ui
 	}
 	if (reply->status == SERVICE_UNKNOWN_ERROR)
 		offer_failed(offer_of(ask), reply->text, now_ns);
+	health_call_answered(offer_of(ask), now_ns);
 	call_free(ask);
 	service_reply(call, reply->status, reply->text, reply->payload, reply->len, now_ns);
 	program_reply_fini(reply);
@@ -178,6 +180,7 @@ static void socket_call(void *ctx, struct service_call *call, const struct servi
 	offer->call_cnt++;
 	offer->provider->stats.call_cnt++;
 	ask->call = call;
+	ask->deadline_ns = caller->deadline_ns;
 	if (program_message_call(&ask->link.out, caller, method, payload, len, now_ns) < 0) {
 		call_refuse(ask, SERVICE_UNAVAILABLE, "too many bodies are under way", now_ns);
 		return;
@@ -189,6 +192,17 @@ static void socket_call(void *ctx, struct service_call *call, const struct servi
 	}
 	/* A unix socket is connected at once: the request is on its way when this returns. */
 	call_ready(&ask->link, now_ns);
+}
+
+/* The deadline of a call that is overdue is now. */
+static void call_cancelled(struct socket_call *ask)
+{
+	struct offer *offer = offer_of(ask);
+
+	if (service_call_is_overdue(ask->call))
+		health_call_overdue(offer, ask->deadline_ns - offer_timeout_ns(offer),
+				    ask->deadline_ns);
+	call_free(ask);
 }
 
 static void socket_cancelled(void *ctx, struct service_call *call)
@@ -207,7 +221,7 @@ static void socket_cancelled(void *ctx, struct service_call *call)
 		ask = list_entry(active, struct socket_call, link.active);
 		if (ask->call != call)
 			continue;
-		call_free(ask);
+		call_cancelled(ask);
 		return;
 	}
 }

@@ -25,6 +25,8 @@
 #include "service/service_state.h"
 
 #define MEMORY_WAIT_NS NS_PER_S
+/* This part of an offer's timeout may be over when a call that may use all of it arrives. */
+#define WAY_PART 8
 
 struct call_id {
 	pool_handle caller;
@@ -92,6 +94,11 @@ static void call_cancel(struct service_call *call, bool ran, enum service_status
 		handler->cancelled(ctx, call);
 }
 
+bool service_call_is_overdue(const struct service_call *call)
+{
+	return call->is_overdue;
+}
+
 /* The deadline passed. */
 static void call_time_out(struct service_call *call, uint64_t now_ns)
 {
@@ -103,6 +110,7 @@ static void call_time_out(struct service_call *call, uint64_t now_ns)
 		outcome.is_refused = true;
 	}
 	if (call->state == SERVICE_CALL_IN_HAND) {
+		call->is_overdue = !call->is_cut;
 		service_call_count(call, outcome.status, now_ns);
 		call_cancel(call, true, outcome.status, now_ns);
 	}
@@ -316,6 +324,8 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 	call->is_listed = map_put(&service->calls_by_id, &id, call) == 0;
 	/* What has an idempotency key is asked again by who gave up waiting, so it runs on. */
 	timeout_ns = service_offer_timeout_ns(call->admission.offer);
+	call->is_cut = !call->head.has_key &&
+		       call->head.left_ms * NS_PER_MS < timeout_ns - timeout_ns / WAY_PART;
 	if (timeout_ns > call->head.left_ms * NS_PER_MS && !call->head.has_key)
 		timeout_ns = call->head.left_ms * NS_PER_MS;
 	call->caller.deadline_ns = now_ns + timeout_ns;

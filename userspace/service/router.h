@@ -31,8 +31,10 @@ struct service_call {
 	struct service_call_head head;
 	struct timer timer; /* start, deadline, drain */
 	uint64_t began_ns;
-	bool is_listed;				  /* in calls_by_id */
-	bool is_noted;				  /* its end was counted by method, and told */
+	bool is_listed;	 /* in calls_by_id */
+	bool is_cut;	 /* its caller's deadline is clearly shorter than the offer's timeout */
+	bool is_overdue; /* its deadline passed, and it is not cut */
+	bool is_noted;	 /* its end was counted by method, and told */
 	char verb[SERVICE_HTTP_VERB_LEN_MAX + 1]; /* of a request over HTTP */
 	bool is_settled; /* it was counted, and holds nothing it was admitted with */
 	uint8_t session_id[16];

@@ -275,6 +275,11 @@ void service_reply(struct service_call *call, enum service_status status, const 
  */
 void service_refuse(struct service_call *call, const char *text, uint64_t wait_ns, uint64_t now_ns);
 /*
+ * service_call_is_overdue: call's deadline passed, and it was its offer's own timeout, not a
+ * caller's shorter deadline. For cancelled.
+ */
+bool service_call_is_overdue(const struct service_call *call);
+/*
  * service_spend takes units of the call's work budget before it fans out: a
  * downstream search, fetch or call is one. False: the call is to be
  * answered SERVICE_RATE_LIMITED.

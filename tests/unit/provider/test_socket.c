@@ -390,6 +390,96 @@ static void test_a_program_that_is_not_there(void)
 	desk_fini(&desk);
 }
 
+/* The connections of checks, and of calls that are over. */
+static void desk_drain(struct desk *desk)
+{
+	int fd;
+
+	while ((fd = accept4(desk->program.listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		close(fd);
+}
+
+/* A program that is stopped: the kernel accepts connections for it, and nothing answers. */
+static void desk_leave_unanswered(struct desk *desk, struct prig_call *call, uint64_t timeout_ns)
+{
+	struct service_target target = {.name = "desk", .method = "Do"};
+	unsigned cnt = call->cnt;
+
+	desk_drain(desk);
+	CHECK_EQ(service_call_start(desk->rig.service, &target, "x", 1, NULL, timeout_ns, call_done,
+				    call, prig_now(&desk->rig), &call->ask),
+		 0);
+	prig_run(&desk->rig);
+	prig_pass(&desk->rig, timeout_ns ? timeout_ns + NS_PER_S : 31 * NS_PER_S);
+	CHECK_EQ(call->cnt, cnt + 1);
+	CHECK_STR(call->text, "the service did not answer in time");
+	CHECK_EQ(call->status, SERVICE_TIMEOUT);
+}
+
+static void test_a_stopped_program_is_set_down_for_pauses_that_double(void)
+{
+	struct prig_call call = {.cnt = 0};
+	struct desk desk;
+
+	desk_init(&desk);
+	desk_leave_unanswered(&desk, &call, 0);
+	CHECK_EQ(prig_view(&desk.rig).state, PROVIDER_READY);
+	desk_leave_unanswered(&desk, &call, 0);
+	CHECK_EQ(prig_view(&desk.rig).state, PROVIDER_DOWN);
+	CHECK_STR(prig_view(&desk.rig).why, "it does not answer its calls");
+	prig_pass(&desk.rig, 3 * NS_PER_S);
+	CHECK_EQ(prig_view(&desk.rig).state, PROVIDER_DOWN);
+	prig_pass(&desk.rig, 3 * NS_PER_S);
+	CHECK_EQ(prig_view(&desk.rig).state, PROVIDER_READY);
+	desk_leave_unanswered(&desk, &call, 0);
+	desk_leave_unanswered(&desk, &call, 0);
+	prig_pass(&desk.rig, 8 * NS_PER_S);
+	CHECK_EQ(prig_view(&desk.rig).state, PROVIDER_DOWN);
+	prig_pass(&desk.rig, 3 * NS_PER_S);
+	CHECK_EQ(prig_view(&desk.rig).state, PROVIDER_READY);
+	free(call.payload);
+	desk_fini(&desk);
+}
+
+static void test_shorter_deadlines_of_callers_set_no_program_down(void)
+{
+	struct prig_call call = {.cnt = 0};
+	struct desk desk;
+
+	desk_init(&desk);
+	for (unsigned i = 0; i < 4; i++)
+		desk_leave_unanswered(&desk, &call, NS_PER_S);
+	CHECK_EQ(prig_view(&desk.rig).state, PROVIDER_READY);
+	free(call.payload);
+	desk_fini(&desk);
+}
+
+static void test_an_answered_call_ends_the_pause(void)
+{
+	struct prig_call calls[3] = {{.cnt = 0}};
+	json_t *request;
+	struct desk desk;
+	int fds[3];
+
+	desk_init(&desk);
+	for (unsigned i = 0; i < 3; i++) {
+		desk_drain(&desk);
+		CHECK_EQ(prig_call(&desk.rig, &calls[i], "desk", "Do", "x", 1), 0);
+		fds[i] = desk_take(&desk, &request);
+		json_decref(request);
+		prig_pass(&desk.rig, (i < 2 ? 10 : 21) * NS_PER_S);
+	}
+	CHECK_EQ(prig_view(&desk.rig).state, PROVIDER_DOWN);
+	desk_reply(&desk, fds[2], "{\"parameters\":{}}");
+	CHECK_EQ(calls[2].status, SERVICE_OK);
+	CHECK_EQ(prig_view(&desk.rig).state, PROVIDER_READY);
+	for (unsigned i = 0; i < 3; i++) {
+		free(calls[i].payload);
+		close(fds[i]);
+	}
+	desk_fini(&desk);
+}
+
 /* Streams. */
 
 int main(void)
@@ -405,5 +495,8 @@ int main(void)
 	RUN(test_one_call_more_than_may_wait_is_told_when_to_come_again);
 	RUN(test_a_waiting_call_ends_with_its_deadline);
 	RUN(test_a_program_that_is_not_there);
+	RUN(test_a_stopped_program_is_set_down_for_pauses_that_double);
+	RUN(test_shorter_deadlines_of_callers_set_no_program_down);
+	RUN(test_an_answered_call_ends_the_pause);
 	return check_done();
 }
