@@ -47,11 +47,17 @@ const char *shard_place_read(const char *mbid, const char *kind, struct shard_pl
 
 static bool is_better(const struct shard_variant *a, const struct shard_variant *b)
 {
+	int order;
+
 	if (a->quality != b->quality)
 		return a->quality > b->quality;
 	if (a->kbps != b->kbps)
 		return a->kbps > b->kbps;
-	return a->size > b->size;
+	if (a->size != b->size)
+		return a->size > b->size;
+	/* An order of all variants, so that a merge gives the same whatever came first. */
+	order = strcmp(a->codec, b->codec);
+	return (order ? order : memcmp(a->prefix, b->prefix, SHARD_PREFIX_LEN)) < 0;
 }
 
 static void variant_drop(struct shard *shard, unsigned idx)
@@ -97,17 +103,30 @@ void shard_add(struct shard *shard, const struct shard_variant *variant)
 			return;
 		variant_drop(shard, worst);
 	}
-	if (shard->variant_cnt < SHARD_VARIANT_MAX)
-		variant_insert(shard, variant);
+	worst = SHARD_VARIANT_MAX - 1;
+	if (shard->variant_cnt == SHARD_VARIANT_MAX) {
+		if (!is_better(variant, &shard->variants[worst]))
+			return;
+		variant_drop(shard, worst);
+	}
+	variant_insert(shard, variant);
 }
 
+/* In order, and the lowest where there are too many, so that the order of arrival decides nothing. */
 static void hint_add(struct shard *shard, const uint8_t hint[SHARD_HINT_LEN])
 {
-	for (unsigned i = 0; i < shard->peer_cnt; i++)
-		if (memcmp(shard->hints[i], hint, SHARD_HINT_LEN) == 0)
-			return;
-	if (shard->peer_cnt < SHARD_PEER_MAX)
-		memcpy(shard->hints[shard->peer_cnt++], hint, SHARD_HINT_LEN);
+	unsigned idx = 0;
+	int order = 1;
+
+	while (idx < shard->peer_cnt &&
+	       (order = memcmp(shard->hints[idx], hint, SHARD_HINT_LEN)) < 0)
+		idx++;
+	if (idx == SHARD_PEER_MAX || (idx < shard->peer_cnt && order == 0))
+		return;
+	shard->peer_cnt += shard->peer_cnt < SHARD_PEER_MAX;
+	memmove(shard->hints[idx + 1], shard->hints[idx],
+		(shard->peer_cnt - idx - 1) * sizeof(shard->hints[0]));
+	memcpy(shard->hints[idx], hint, SHARD_HINT_LEN);
 }
 
 void shard_merge(struct shard *shard, const struct shard *other)

@@ -60,11 +60,12 @@ const char *shard_place_read(const char *mbid, const char *kind, struct shard_pl
 
 /*
  * shard_add keeps the best SHARD_PER_CODEC_MAX of each codec; of one file
- * the better entry. Without room for another codec it is left out. shard_merge adds all of other.
+ * the better entry, and of all the best SHARD_VARIANT_MAX. shard_merge adds all of other. The order in
+ * which variants, peers and records are added changes nothing.
  */
 void shard_add(struct shard *shard, const struct shard_variant *variant);
 void shard_merge(struct shard *shard, const struct shard *other);
-/* shard_add_peer: by its key of 32 bytes, once; more than SHARD_PEER_MAX are left out. */
+/* shard_add_peer: by its key of 32 bytes, once; the SHARD_PEER_MAX lowest hints are kept. */
 void shard_add_peer(struct shard *shard, const uint8_t *key);
 
 /* Variants as part of a record: an array. */

@@ -338,6 +338,36 @@ static void test_a_shard_survives_its_record_and_no_cut_of_it(void)
 		CHECK_EQ(shard_parse(&again, record, len), WEFT_EMALFORMED);
 }
 
+static void test_an_answer_does_not_depend_on_the_order_of_arrival(void)
+{
+	struct shard forth = {.at_s = 1}, back = {.at_s = 1};
+	unsigned cnt = 4 * SHARD_PEER_MAX;
+
+	for (unsigned i = 0; i < cnt; i++) {
+		struct shard_variant variant = {.quality = 90, .kbps = 900, .size = 1000};
+		struct shard_variant other = variant;
+		uint8_t key[32] = {(uint8_t)i}, other_key[32] = {(uint8_t)(cnt - 1 - i)};
+
+		snprintf(variant.codec, sizeof(variant.codec), "c%u", i % 10);
+		snprintf(other.codec, sizeof(other.codec), "c%u", (cnt - 1 - i) % 10);
+		variant.prefix[0] = (uint8_t)i;
+		other.prefix[0] = (uint8_t)(cnt - 1 - i);
+		shard_add(&forth, &variant);
+		shard_add(&back, &other);
+		shard_add_peer(&forth, key);
+		shard_add_peer(&back, other_key);
+	}
+	CHECK_EQ(forth.peer_cnt, SHARD_PEER_MAX);
+	CHECK_EQ(back.peer_cnt, SHARD_PEER_MAX);
+	CHECK_MEM(forth.hints, back.hints, sizeof(forth.hints));
+	CHECK_EQ(forth.variant_cnt, SHARD_VARIANT_MAX);
+	CHECK_EQ(back.variant_cnt, SHARD_VARIANT_MAX);
+	for (unsigned i = 0; i < SHARD_VARIANT_MAX; i++) {
+		CHECK_STR(forth.variants[i].codec, back.variants[i].codec);
+		CHECK_MEM(forth.variants[i].prefix, back.variants[i].prefix, SHARD_PREFIX_LEN);
+	}
+}
+
 int main(void)
 {
 	RUN(test_keys_are_those_of_sha1sum);
@@ -354,5 +384,6 @@ int main(void)
 	RUN(test_a_registration_ends_unless_it_is_renewed);
 	RUN(test_rows_of_all_tracks_are_swept_in_turns);
 	RUN(test_a_shard_survives_its_record_and_no_cut_of_it);
+	RUN(test_an_answer_does_not_depend_on_the_order_of_arrival);
 	return check_done();
 }
