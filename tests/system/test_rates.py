@@ -8,7 +8,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import DEADLINE_S, OK, USAGE, Mismatch, check, check_eq, run
+from lab import DEADLINE_S, OK, USAGE, Mismatch, check, check_eq, run, wait_for
 from web import GATEWAY, curl, url_of
 
 CHUNK = 256 * 1024
@@ -137,6 +137,55 @@ def test_change_of_entry_is_an_event(lab):
     check_eq(texts, ["upload-timetable: 00:00-24:00 4MB/s", "upload-timetable: no entry"], "events")
 
 
+def test_cap_of_a_month_holds_transfers(lab):
+    """12 MiB from a seeder that may send 8 to the LAN in a month: over kill -9 never more."""
+    config = "[node]\nworkers = 2\n" + GATEWAY + "[sharing]\nupload_month_lan = 8M\nmonth_glide = 100\n"
+    a = lab.daemon("a", config=config).start()
+    link = a.share(lab.folder("root", {"x": 12 * MIB}, seed=1))
+    b = lab.daemon("b").start()
+    get = b.weft_popen("get", link, "--to", lab.dir / "out")
+    wait_for(lambda: limit(a, "upload-month-lan")["used"] >= 7 * MIB or None, "most of it is used")
+    time_s = time.monotonic()
+    wait_for(lambda: time.monotonic() - time_s > 3 or None, "time for more")
+    got = b.json("status")["received_bytes"]
+    check(4 * MIB <= got <= 8 * MIB, f"{got} bytes came")
+    row = limit(a, "upload-month-lan")
+    check(got <= row["used"] <= 8 * MIB, f"counted: {row}")
+    check_eq((row["limit"], row["value"], row["unit"]), (8 * MIB, "8M", "bytes"), "the cap")
+    check(0 < row["next_at"] - time.time() <= 31 * 86400, f"the month's end: {row}")
+    a.kill()
+    a.start()
+    check(limit(a, "upload-month-lan")["used"] >= got, "no less after kill -9")
+    get.kill()
+    get.communicate()
+    link = a.share(lab.dir / "root")
+    c = lab.daemon("c").start()
+    get = c.weft_popen("get", link, "--to", lab.dir / "out2")
+    wait_for(lambda: c.json("status")["sessions"] > 0 or None, "it asks")
+    set_limit(a, "upload-month-lan", "none")
+    check_eq(get.wait(timeout=DEADLINE_S), OK, "without the cap the get goes on")
+
+
+def test_cap_of_downloads_and_its_glide(lab):
+    a = lab.daemon("a").start()
+    link = a.share(lab.folder("root", {"x": 6 * MIB}, seed=1))
+    b = lab.daemon("b").start()
+    set_limit(b, "download-month-lan", "8M")
+    get = b.weft_popen("get", link, "--to", lab.dir / "out")
+    wait_for(lambda: limit(b, "download-month-lan")["in_force"].endswith("B") or None, "it glides")
+    got = b.json("status")["received_bytes"]
+    check(got <= 5 * MIB, f"{got} bytes came")
+    check(limit(b, "download-month-lan")["used"] >= got, "all that came counts")
+    check("download-month-lan" in b.weft("status").stdout, "weft status")
+    set_limit(b, "download-month-lan", "1G")
+    check_eq(get.wait(timeout=DEADLINE_S), OK, "with a larger cap the get goes on")
+    check_eq(limit(b, "download-month")["used"], 0, "nothing came from the Internet")
+    for value in "lots", "8mbit", "0.5T", "9999999999T":
+        done = b.weft("limits", "set", "download-month", value)
+        check_eq(done.returncode, USAGE, f"{value}: {done.stderr}")
+
+
 run([test_entry_in_force_holds_a_transfer, test_entry_of_another_hour_holds_nothing,
      test_timetable_is_set_kept_over_kill_and_reset, test_wrong_timetables_are_refused_by_name,
-     test_change_of_entry_is_an_event])
+     test_change_of_entry_is_an_event, test_cap_of_a_month_holds_transfers,
+     test_cap_of_downloads_and_its_glide])

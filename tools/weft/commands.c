@@ -448,7 +448,7 @@ const struct command commands[] = {
 { "limits", "set", "NAME VALUE", "set one of them, at once and over restarts",
 	"NAME is one of weft limits list. VALUE is a rate such as 10mbit, 500kbit or 125000B,\n"
 	"a number of peers, a timetable as \"mon-fri 08:00-18:00 2MB/s; sat,sun 22:00-06:00 none\",\n"
-	"or none.",
+	"bytes of a month as 500G, or none.",
 	"weft limits set upload 10mbit", run_limits_set, 2, 2, { { 0 } } },
 { "limits", "reset", "NAME", "go back to what is configured", NULL,
 	"weft limits reset upload", run_limits_reset, 1, 1, { { 0 } } },

@@ -41,6 +41,8 @@ void content_config_defaults(struct content_config *config)
 		.request_timeout_ns = 30 * NS_PER_S,
 		.stall_ns = 10 * NS_PER_S,
 		.item_cap = MANIFEST_ITEMS_MAX,
+		.month_reset_day = 1,
+		.month_glide_percent = 50,
 	};
 }
 
@@ -61,6 +63,8 @@ static int kept_limits_load(struct content *content)
 	if (err)
 		return err;
 	err = content_limits_load(content, snapshot);
+	if (err == 0)
+		err = months_load(&content->months, snapshot);
 	store_snapshot_close(snapshot);
 	return err;
 }
@@ -101,6 +105,7 @@ int content_new(const struct content_params *params, struct content **out_conten
 	if (err == 0)
 		err = kept_limits_load(content);
 	if (err == 0) {
+		months_init(content, params->now_ns);
 		hours_init(content, params->now_ns);
 		content_limits_apply(content, params->now_ns);
 	}
@@ -149,6 +154,7 @@ void content_free(struct content *content)
 		gc_stop(content->gc);
 		content->limits.is_stopped = true;
 		hours_fini(content);
+		months_fini(content);
 		store_flush(content->params.store);
 		scrub_free(content->scrub);
 		readers_free(content->readers);
@@ -176,6 +182,8 @@ void content_configure(struct content *content, const struct content_config *con
 	own->scrub_rate = config->scrub_rate;
 	own->seed_percent = config->seed_percent;
 	own->seed_for_ns = config->seed_for_ns;
+	own->month_reset_day = config->month_reset_day;
+	own->month_glide_percent = config->month_glide_percent;
 	memcpy(own->zones, config->zones, sizeof(own->zones));
 	zones_take(content);
 	/* Other workers hear of limits from home, which knows those that were set, too. */

@@ -38,8 +38,15 @@ enum content_limit {
 	CONTENT_LIMIT_UPLOAD_PEER, /* of each peer */
 	CONTENT_LIMIT_DOWNLOAD_PEER,
 	CONTENT_LIMIT_UPLOAD_SLOTS, /* peers each worker serves at a time, at most CONTENT_SLOTS_MAX */
+	CONTENT_LIMIT_UPLOAD_MONTH, /* bytes of a month, with the Internet */
+	CONTENT_LIMIT_DOWNLOAD_MONTH,
+	CONTENT_LIMIT_UPLOAD_MONTH_LAN, /* with the LAN, and with networks that are free */
+	CONTENT_LIMIT_DOWNLOAD_MONTH_LAN,
 	CONTENT_LIMIT_CNT,
 };
+/* LAN: an address that is not global, or whose network is free (content/zones.h). */
+enum content_zone { CONTENT_LAN, CONTENT_INTERNET, CONTENT_ZONE_CNT };
+#define CONTENT_MONTH_MAX (1ull << 60)
 enum content_direction { CONTENT_UPLOADS, CONTENT_DOWNLOADS, CONTENT_DIRECTION_CNT };
 #define CONTENT_SLOTS_MAX 1024u
 #define CONTENT_PATH_CAP  4096u
@@ -58,6 +65,8 @@ struct content_config {
 	uint64_t seed_percent; /* of its size that a get is sent to others; 0: no bound */
 	uint64_t seed_for_ns;  /* that a get is seeded after it finished; 0: no bound */
 	uint64_t limits[CONTENT_LIMIT_CNT];
+	uint32_t month_reset_day;     /* on which a month begins, 1 to 28; 0: 1 */
+	uint32_t month_glide_percent; /* of a month's cap, from which on the glide holds */
 	char timetables[CONTENT_DIRECTION_CNT]
 		       [TIMETABLE_TEXT_CAP]; /* as timetable_parse reads them */
 	char zones[ZONES_TEXT_CAP]; /* as zones_parse reads it; what it refuses is left out */
@@ -81,7 +90,9 @@ enum content_event_kind {
 	CONTENT_SEED_STARTED,  /* what a get brought is given to others again */
 	CONTENT_SEED_STOPPED,  /* and no more; text says why */
 	CONTENT_GET_KEPT, /* a file of a followed share's folder is not weft's to change: text, its path */
-	CONTENT_RATE_CHANGED, /* another entry of a timetable is in force: text, which of which */
+	CONTENT_QUOTA_GLIDING, /* of a month's cap so much is used that the glide holds: text */
+	CONTENT_QUOTA_REACHED, /* all of it is; text says of which */
+	CONTENT_RATE_CHANGED,  /* another entry of a timetable is in force: text, which of which */
 	CONTENT_EVENT_CNT,
 };
 struct content_event {
@@ -619,6 +630,41 @@ void content_limits_get(const struct content *content,
 void content_limits_take(struct content *content, const uint64_t values[static CONTENT_LIMIT_CNT],
 			 uint64_t upload_part, uint64_t now_ns);
 
+/*
+ * Caps of a month, of each direction and zone: content_month_limit is the limit that says
+ * how many bytes. Those that are counted are the bytes of files in chunks and ranges with their proofs,
+ * sent to peers and asked of them; while there is a cap. used: granted in this month, so
+ * up to QUOTA_BURST_LEN of each worker, or a second of its rate, did not go yet.
+ */
+struct content_month_view {
+	uint64_t used;
+	uint64_t glide_per_s; /* 0: it does not hold yet, or the cap is reached */
+	bool is_reached;
+	uint64_t end_s; /* of the month, in seconds since 1970; 0: not known */
+};
+enum content_limit content_month_limit(enum content_direction direction, enum content_zone zone);
+void content_month_show(const struct content *content, enum content_direction direction,
+			enum content_zone zone, struct content_month_view *out_view);
+
+/*
+ * What a worker may send and ask for, in bytes since its start: taken never exceeds granted while
+ * it is capped. Home's are its own; of uploads content_credits_get says what is capped, and
+ * home's node grants others more (content_month_grant: so many bytes of month may go by this
+ * credit, of which rate went in the last second), which content_credits_take hands to them.
+ */
+struct content_credit {
+	bool is_capped, is_reached;
+	uint64_t granted, taken;
+	uint64_t per_s; /* the glide's rate; 0: it does not hold */
+};
+void content_credits_get(const struct content *content,
+			 struct content_credit out_credits[static CONTENT_ZONE_CNT]);
+void content_credits_take(struct content *content,
+			  const struct content_credit credits[static CONTENT_ZONE_CNT]);
+uint64_t content_month_grant(struct content *content, enum content_direction direction,
+			     enum content_zone zone, const struct content_credit *credit,
+			     uint64_t rate, uint64_t now_ns);
+
 /* What this worker sends and home receives, of the last ten seconds or so. */
 struct content_traffic {
 	uint64_t upload_per_s, download_per_s; /* bytes; of free traffic as well */
@@ -627,6 +673,7 @@ struct content_traffic {
 	uint32_t upload_waiting_cnt;	       /* requests that a limit holds */
 	uint64_t upload_refused_cnt;	       /* told to come back, since start */
 	uint64_t upload_charged_cnt; /* bytes that took of the limit of all, since start */
+	uint64_t upload_taken[CONTENT_ZONE_CNT]; /* of credits */
 };
 void content_traffic(const struct content *content, uint64_t now_ns,
 		     struct content_traffic *out_traffic);

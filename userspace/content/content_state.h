@@ -8,6 +8,7 @@
 #include "content/blind.h"
 #include "content/content.h"
 #include "content/hours.h"
+#include "content/months.h"
 #include "content/limits.h"
 #include "content/holder.h"
 
@@ -65,6 +66,8 @@ struct content {
 	uint64_t reach_ns;    /* when it was made */
 	struct content_limits limits;
 	struct hours hours;
+	struct months months;
+	struct content_credit credits[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT];
 	bool has_upload_part; /* of the limit of all uploads, this worker may send upload_part */
 	uint64_t upload_part;
 	struct zones zones;
@@ -104,6 +107,7 @@ void content_download_take(struct content *content, uint64_t len, uint64_t now_n
 void content_download_settle(struct content *content, uint64_t taken_len, uint64_t len,
 			     uint64_t now_ns);
 unsigned content_price(const struct content *content, const struct addr *addr);
+enum content_zone content_zone_of(const struct content *content, const struct addr *addr);
 
 /* content_is_blocked: this content is not to be fetched (content_set_blocker). */
 bool content_is_blocked(const struct content *content, const uint8_t content_id[static 32]);

@@ -33,6 +33,8 @@ static uint64_t limits_value(const struct content_limits *limits, enum content_l
 
 uint64_t content_limit_max(enum content_limit which)
 {
+	if (which >= CONTENT_LIMIT_UPLOAD_MONTH)
+		return CONTENT_MONTH_MAX;
 	return which == CONTENT_LIMIT_UPLOAD_SLOTS ? UPLOAD_PEERS_MAX : PACE_MAX;
 }
 
@@ -102,6 +104,10 @@ const char *content_limit_name(enum content_limit which)
 		[CONTENT_LIMIT_UPLOAD_PEER] = "upload-peer",
 		[CONTENT_LIMIT_DOWNLOAD_PEER] = "download-peer",
 		[CONTENT_LIMIT_UPLOAD_SLOTS] = "upload-slots",
+		[CONTENT_LIMIT_UPLOAD_MONTH] = "upload-month",
+		[CONTENT_LIMIT_DOWNLOAD_MONTH] = "download-month",
+		[CONTENT_LIMIT_UPLOAD_MONTH_LAN] = "upload-month-lan",
+		[CONTENT_LIMIT_DOWNLOAD_MONTH_LAN] = "download-month-lan",
 	};
 
 	return names[which];
@@ -146,6 +152,8 @@ void content_limits_apply(struct content *content, uint64_t now_ns)
 	pace_set(&content->limits.download, limit_in_force(content, CONTENT_LIMIT_DOWNLOAD),
 		 now_ns);
 	serve_set_limits(content->serve, &upload, now_ns);
+	if (!content->is_server)
+		months_apply(content, now_ns);
 }
 
 void content_limit_show(const struct content *content, enum content_limit which,
@@ -372,6 +380,8 @@ void content_traffic(const struct content *content, uint64_t now_ns,
 	*out_traffic = (struct content_traffic){
 		.download_per_s = pace_meter_per_s(&content->limits.download_meter, now_ns)};
 	serve_fill_traffic(content->serve, now_ns, out_traffic);
+	for (unsigned i = 0; i < CONTENT_ZONE_CNT; i++)
+		out_traffic->upload_taken[i] = content->credits[CONTENT_UPLOADS][i].taken;
 }
 
 /* --- what gets take --- */

@@ -524,6 +524,7 @@ static const struct mesh_ops mesh_ops = {
 	.abandoned = mesh_incoming_abandoned,
 	.asker_addr = mesh_incoming_asker_addr,
 	.asker_path = mesh_incoming_path,
+	.received = mesh_request_received,
 	.note_refused = mesh_incoming_note_refused,
 	.hurry = mesh_slots_hurry,
 };

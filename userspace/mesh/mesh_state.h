@@ -376,6 +376,8 @@ struct mesh_request_connect {
 int mesh_request_connect(struct mesh *mesh, const struct mesh_request_connect *connect,
 			 struct mesh_request **out_request);
 void mesh_request_cancel(struct mesh_request *request);
+/* mesh_request_received: bytes of the answer that came so far. */
+size_t mesh_request_received(const struct mesh_request *request);
 /*
  * mesh_request_move: the session of request, which was not sent, ended busy: it waits for the time
  * that was told, or fails with it. note_deferral: key answered type by reply.

@@ -59,6 +59,11 @@ static void request_finish(struct mesh_request *request, const struct mesh_reply
 		told.reply(told.arg, reply, mesh->now_ns);
 }
 
+size_t mesh_request_received(const struct mesh_request *request)
+{
+	return request->in.body_len;
+}
+
 /* fail_reply: err, and when the peer may be asked again if it told. */
 static struct mesh_reply fail_reply(const struct mesh_request *request, int err)
 {
@@ -66,6 +71,7 @@ static struct mesh_reply fail_reply(const struct mesh_request *request, int err)
 
 	return (struct mesh_reply){
 		.err = err,
+		.received_len = mesh_request_received(request),
 		.not_before_ns = mesh_deferrals_until(&mesh->deferrals, request->key, request->type,
 						      mesh->now_ns),
 	};
@@ -150,6 +156,7 @@ static void request_expire(struct timer *timer, uint64_t now_ns)
 	mesh->now_ns = now_ns;
 	if (request->state == MESH_REQUEST_FAILING) {
 		struct mesh_reply reply = {.err = request->fail_err,
+					   .received_len = mesh_request_received(request),
 					   .not_before_ns = request->fail_not_before_ns};
 
 		request_finish(request, &reply);

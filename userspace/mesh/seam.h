@@ -119,6 +119,7 @@ struct mesh_reply {
 	uint64_t not_before_ns; /* with WEFT_EREFUSED or EBUSY: when to ask again */
 	const uint8_t *payload;
 	size_t payload_len;
+	size_t received_len;	   /* with an error: bytes of an answer that came all the same */
 	const uint8_t *actual_key; /* with WEFT_EWRONGKEY */
 };
 
@@ -187,6 +188,8 @@ struct mesh_ops {
 	void (*note_refused)(const struct mesh_incoming *incoming, const char *pool,
 			     uint32_t wait_ms);
 	void (*hurry)(struct mesh *mesh);
+	/* Bytes of the answer that came so far; a mesh of a test may have none. */
+	size_t (*received)(const struct mesh_request *request);
 };
 
 struct mesh_seam {

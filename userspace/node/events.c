@@ -30,6 +30,8 @@ static const char *const content_event_names[] = {
 	[CONTENT_SEED_STARTED] = "seed.started",
 	[CONTENT_SEED_STOPPED] = "seed.stopped",
 	[CONTENT_GET_KEPT] = "get.file-kept",
+	[CONTENT_QUOTA_GLIDING] = "quota.gliding",
+	[CONTENT_QUOTA_REACHED] = "quota.reached",
 	[CONTENT_RATE_CHANGED] = "rate.changed",
 };
 
@@ -86,6 +88,14 @@ static void content_event_log(const struct content_event *event)
 		log_warn("get %llu: %s in its folder is not what weft wrote there; it stays as it "
 			 "is",
 			 (unsigned long long)event->id, event->text ? event->text : "?");
+		break;
+	case CONTENT_QUOTA_GLIDING:
+		log_info("%s: the rest is spread over the rest of the month",
+			 event->text ? event->text : "?");
+		break;
+	case CONTENT_QUOTA_REACHED:
+		log_warn("%s: nothing more goes until the next month, or a larger cap",
+			 event->text ? event->text : "?");
 		break;
 	case CONTENT_SEED_STOPPED:
 		log_info("get %llu is not seeded any more: %s", (unsigned long long)event->id,

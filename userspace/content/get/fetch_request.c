@@ -379,6 +379,7 @@ void fetch_requests_run(struct fetch *fetch, uint64_t now_ns)
 	while (fetch->asked_cnt < cap && !fetch_is_stopping(fetch) && !is_held(fetch, now_ns))
 		if (!member_ask(fetch, swarm_best(fetch->swarm, now_ns), now_ns))
 			break;
+	fetch->must_retry_soon |= swarm_is_held(fetch->swarm);
 	if (fetch->asked_cnt > 0)
 		fetch->look_ns = now_ns + LOOK_NS;
 	else if (is_idle(fetch) && !fetch_is_stopping(fetch))

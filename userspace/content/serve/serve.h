@@ -43,6 +43,8 @@ unsigned serve_member_cnt(const struct serve *serve, const uint8_t id[static 32]
 unsigned serve_members(struct serve *serve, const uint8_t id[static 32], uint64_t now_ns,
 		       struct message_provider *out);
 void serve_set_limits(struct serve *serve, const struct upload_limits *limits, uint64_t now_ns);
+/* serve_credits_changed: more may go than before, or less. */
+void serve_credits_changed(struct serve *serve);
 void serve_fill_traffic(const struct serve *serve, uint64_t now_ns,
 			struct content_traffic *traffic);
 /* serve_gives: as content_gives. */

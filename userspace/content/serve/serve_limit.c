@@ -17,6 +17,15 @@ static unsigned asker_price(void *arg)
 	return content_price(call->serve->content, &addr);
 }
 
+static unsigned asker_zone(void *arg)
+{
+	const struct serve_call *call = arg;
+	struct addr addr;
+
+	serve_mesh(call->serve)->asker_addr(call->incoming, &addr);
+	return content_zone_of(call->serve->content, &addr);
+}
+
 static void timer_follow(struct serve *serve)
 {
 	timer_set(serve->content->params.timers, &serve->upload_timer,
@@ -77,6 +86,8 @@ void serve_call_admit(struct serve_call *call)
 void serve_limits_init(struct serve *serve)
 {
 	timer_init(&serve->upload_timer, uploads_due);
+	serve->uploads.credits = serve->content->credits[CONTENT_UPLOADS];
+	serve->uploads.zone_of = asker_zone;
 }
 
 /* Nothing begins any more. */
@@ -93,6 +104,11 @@ void serve_limits_fini(struct serve *serve)
 void serve_set_limits(struct serve *serve, const struct upload_limits *limits, uint64_t now_ns)
 {
 	uploads_configure(&serve->uploads, limits, now_ns);
+	timer_follow(serve);
+}
+
+void serve_credits_changed(struct serve *serve)
+{
 	timer_follow(serve);
 }
 

@@ -5,10 +5,13 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "content/months.h"
 
 /* To one who finds no slot: about as long as it takes a getter to end a file. */
 #define SLOT_WAIT_NS (1 * NS_PER_S)
 #define WAIT_MIN_NS  (50 * NS_PER_MS)
+/* Of an answer, beside the bytes that were asked for: hashes of a proof. */
+#define PROOF_LEN 16384u
 
 struct upload_peer {
 	uint8_t key[UPLOAD_KEY_LEN];
@@ -109,9 +112,34 @@ static struct upload_peer *peer_acquire(struct uploads *uploads, const uint8_t *
 
 /* --- what goes and what waits --- */
 
+static bool credit_lets(const struct uploads *uploads, const struct upload *upload)
+{
+	return !uploads->credits ||
+	       credit_has(&uploads->credits[upload->zone], upload->len + PROOF_LEN);
+}
+
+/* Of what was taken for it len bytes went. */
+static void credit_settle(struct uploads *uploads, struct upload *upload, size_t len)
+{
+	struct content_credit *credit = &uploads->credits[upload->zone];
+
+	if (!uploads->credits)
+		return;
+	if (len > upload->credit_len)
+		credit_take(credit, len - upload->credit_len);
+	else
+		credit_give_back(credit, upload->credit_len - len);
+	upload->credit_len = 0;
+}
+
 static void upload_go(struct uploads *uploads, struct upload *upload, uint64_t now_ns)
 {
 	struct upload_peer *peer = upload->peer;
+
+	if (uploads->credits) {
+		upload->credit_len = upload->len + PROOF_LEN;
+		credit_take(&uploads->credits[upload->zone], upload->credit_len);
+	}
 
 	if (peer->price)
 		pace_take(&uploads->rate, upload->len, now_ns);
@@ -163,6 +191,12 @@ static uint64_t owed_ns(const struct pace *rate, uint64_t now_ns)
 	return rate->per_s && rate->free_ns > now_ns ? rate->free_ns - now_ns : 0;
 }
 
+/* What waits of a peer first; there is one. */
+static struct upload *peer_first(const struct upload_peer *peer)
+{
+	return list_entry(peer->uploads.next, struct upload, node);
+}
+
 /* How long one more of a peer would wait: peers that wait take turns. */
 static uint64_t peer_wait_ns(const struct uploads *uploads, const struct upload_peer *peer,
 			     size_t len, uint64_t now_ns)
@@ -176,6 +210,18 @@ static uint64_t peer_wait_ns(const struct uploads *uploads, const struct upload_
 			  pace_cost_ns(&whole, len) * (peer_cnt - 1);
 
 	return peer->price && all_ns > own_ns ? all_ns : own_ns;
+}
+
+static uint64_t wait_longest(const struct uploads *uploads, const struct upload *upload,
+			     uint64_t now_ns)
+{
+	const struct upload_peer *peer = upload->peer;
+	uint64_t rate_ns = peer_wait_ns(uploads, peer, upload->len, now_ns), credit_ns = 0;
+
+	if (uploads->credits)
+		credit_ns = credit_wait_ns(&uploads->credits[upload->zone],
+					   peer->waiting_len + upload->len + PROOF_LEN);
+	return rate_ns > credit_ns ? rate_ns : credit_ns;
 }
 
 enum upload_verdict uploads_admit(struct uploads *uploads, struct upload *upload,
@@ -196,12 +242,15 @@ enum upload_verdict uploads_admit(struct uploads *uploads, struct upload *upload
 	upload->peer = peer;
 	upload->len = len;
 	upload->is_waiting = false;
+	upload->credit_len = 0;
+	upload->zone = uploads->credits ? uploads->zone_of(arg) : 0;
 	list_init(&upload->node);
-	if (peer->waiting_cnt == 0 && peer_may_go(uploads, peer, now_ns)) {
+	if (peer->waiting_cnt == 0 && peer_may_go(uploads, peer, now_ns) &&
+	    credit_lets(uploads, upload)) {
 		upload_go(uploads, upload, now_ns);
 		return UPLOAD_GO;
 	}
-	wait_ns = peer_wait_ns(uploads, peer, len, now_ns);
+	wait_ns = wait_longest(uploads, upload, now_ns);
 	if (wait_ns <= (peer_is_idle(peer) ? UPLOAD_FIRST_WAIT_NS : UPLOAD_WAIT_NS)) {
 		upload_queue(uploads, upload);
 		return UPLOAD_WAIT;
@@ -221,12 +270,13 @@ struct upload *uploads_next(struct uploads *uploads, uint64_t now_ns)
 	     node = node->next) {
 		struct upload_peer *peer = list_entry(node, struct upload_peer, node);
 
-		if ((!best || peer->price < best->price) && peer_may_go(uploads, peer, now_ns))
+		if ((!best || peer->price < best->price) && peer_may_go(uploads, peer, now_ns) &&
+		    credit_lets(uploads, peer_first(peer)))
 			best = peer;
 	}
 	if (!best)
 		return NULL;
-	upload = list_entry(best->uploads.next, struct upload, node);
+	upload = peer_first(best);
 	upload_unqueue(uploads, upload);
 	if (best->waiting_cnt) {
 		/* The others' turn. */
@@ -245,6 +295,10 @@ uint64_t uploads_due_ns(const struct uploads *uploads)
 	     node = node->next) {
 		const struct upload_peer *peer = list_entry(node, struct upload_peer, node);
 		uint64_t at_ns = peer->rate.per_s ? peer->rate.free_ns : 0;
+
+		/* Whoever grants credits asks again then. */
+		if (!credit_lets(uploads, peer_first(peer)))
+			continue;
 
 		if (peer->price && uploads->rate.per_s && uploads->rate.free_ns > at_ns)
 			at_ns = uploads->rate.free_ns;
@@ -265,6 +319,7 @@ void uploads_sent(struct uploads *uploads, struct upload *upload, size_t len, ui
 {
 	struct upload_peer *peer = upload->peer;
 
+	credit_settle(uploads, upload, len);
 	uploads->charged_len += peer->price ? len : 0;
 	if (peer->price)
 		len_correct(&uploads->rate, upload->len, len, now_ns);
@@ -285,6 +340,8 @@ void uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns
 		upload_unqueue(uploads, upload);
 	} else {
 		peer->going_cnt--;
+		if (upload->credit_len)
+			credit_settle(uploads, upload, 0);
 		if (peer->price)
 			pace_give_back(&uploads->rate, upload->len);
 		pace_give_back(&peer->rate, upload->len);

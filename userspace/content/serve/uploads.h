@@ -34,6 +34,7 @@
 #define UPLOAD_WAIT_NS	     (2ull * 1000000000ull)
 #define UPLOAD_NEVER	     UINT64_MAX
 
+struct content_credit;
 struct upload_peer;
 
 /* What is asked, embedded in the owner's own object. */
@@ -41,6 +42,8 @@ struct upload {
 	struct list_node node;	  /* of its peer's that wait */
 	struct upload_peer *peer; /* NULL: not admitted, or over */
 	size_t len;		  /* that were taken of the limits for it */
+	size_t credit_len;	  /* and of a month's credit, of zone */
+	unsigned zone;
 	bool is_waiting;
 };
 
@@ -52,8 +55,11 @@ struct uploads {
 	struct pace rate;	  /* of all that is not free; of this worker */
 	uint64_t whole_per_s;	  /* of all workers: what rate may grow to within a second */
 	struct pace_meter meter;
-	uint64_t peer_per_s; /* limit of each; 0: none */
-	uint32_t slot_cnt;   /* at most UPLOAD_PEERS_MAX */
+	/* By zone, of the owner: what may go of a month's cap; NULL: there is none. */
+	struct content_credit *credits;
+	unsigned (*zone_of)(void *arg); /* of the one that asks, as price_of */
+	uint64_t peer_per_s;		/* limit of each; 0: none */
+	uint32_t slot_cnt;		/* at most UPLOAD_PEERS_MAX */
 	uint32_t waiting_peer_cnt, waiting_cnt;
 	uint64_t refused_cnt; /* told to come back */
 	uint64_t charged_len; /* bytes that went and were not free */

@@ -60,6 +60,8 @@ void swarm_asks_forget(struct swarm *swarm, const struct swarm_member *member)
 
 /* --- sending --- */
 
+#define CREDIT_LOOK_NS (250 * NS_PER_MS) /* as often as credits grow */
+
 static bool is_of_bytes(const struct swarm_ask *ask)
 {
 	return ask->type == MESH_GET_CHUNK || ask->type == MESH_RANGE_PROOF;
@@ -81,18 +83,35 @@ static void limits_take(struct swarm_ask *ask, struct swarm_member *member, uint
 	if (!ask->taken_len)
 		return;
 	content_download_take(content, ask->taken_len, now_ns);
+	ask->zone = member->source->zone;
+	ask->credit_len = SWARM_CREDIT_LEN;
+	credit_take(&content->credits[CONTENT_DOWNLOADS][ask->zone], ask->credit_len);
 	source_limit(member->source, content_limit(content, CONTENT_LIMIT_DOWNLOAD_PEER),
 		     ask->taken_len, now_ns);
 	wait_notice(member, now_ns);
 }
 
+/* Of what was taken for it len bytes came; more than that cannot, but for a proof's hashes. */
+static void credit_settle(struct swarm_ask *ask, struct swarms *swarms, size_t len)
+{
+	struct content_credit *credit = &swarms->content->credits[CONTENT_DOWNLOADS][ask->zone];
+
+	if (len > ask->credit_len)
+		credit_take(credit, len - ask->credit_len);
+	else
+		credit_give_back(credit, ask->credit_len - len);
+	ask->credit_len = 0;
+}
+
 /* Of those len came, or none: the rest is given back, so that who is cancelled costs nothing. */
-static void limits_settle(struct swarm_ask *ask, struct swarm_member *member, size_t len)
+static void limits_settle(struct swarm_ask *ask, struct swarm_member *member, size_t len,
+			  size_t came_len)
 {
 	struct swarms *swarms = member->swarm->swarms;
 
 	if (!ask->taken_len)
 		return;
+	credit_settle(ask, swarms, came_len);
 	len = len < ask->taken_len ? len : ask->taken_len;
 	content_download_settle(swarms->content, ask->taken_len, len, swarms->now_ns);
 	source_limit_give_back(member->source, ask->taken_len - len);
@@ -173,6 +192,12 @@ static struct swarm_member *ask_choose(const struct swarm_ask *ask, uint64_t now
 		if (!member->source || !may_be_asked(ask, member))
 			continue;
 		*out_is_hopeful = true;
+		if (is_of_bytes(ask) && !swarm_member_has_credit(member)) {
+			/* That is no fault of the member's, however long it lasts. */
+			swarm->progress_ns = now_ns;
+			swarm_tend_at(swarm, now_ns + CREDIT_LOOK_NS);
+			continue;
+		}
 		if (swarm_member_has_room(member, now_ns) &&
 		    (!best || source_rank(member->source) < source_rank(best->source)))
 			best = member;
@@ -241,15 +266,26 @@ int swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns)
 	return err;
 }
 
+/* Bytes that came of an answer so far; of a mesh that does not tell, all that may have. */
+static size_t request_came_len(const struct swarm_ask *ask)
+{
+	const struct mesh_ops *ops = ask->swarm->swarms->content->params.mesh.ops;
+
+	return ops->received ? ops->received(ask->request_out) : ask->credit_len;
+}
+
 static void ask_request_cancel(struct swarm_ask *ask)
 {
+	size_t came_len;
+
 	if (!ask->request_out)
 		return;
+	came_len = request_came_len(ask);
 	ask->swarm->swarms->content->params.mesh.ops->cancel(ask->request_out);
 	ask->request_out = NULL;
 	ask->member->asked_cnt--;
 	source_dropped(ask->member->source);
-	limits_settle(ask, ask->member, 0);
+	limits_settle(ask, ask->member, 0, came_len);
 	ask->member = NULL;
 }
 
@@ -464,7 +500,8 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	ask->request_out = NULL;
 	ask->member = NULL;
 	member->asked_cnt--;
-	limits_settle(ask, member, reply->err ? 0 : reply->payload_len);
+	limits_settle(ask, member, reply->err ? 0 : reply->payload_len,
+		      reply->err ? reply->received_len : reply->payload_len);
 	if (member->is_going || !ask->from)
 		swarm_changed(swarm);
 	if (!reply->err) {

@@ -37,6 +37,7 @@ struct source {
 	uint64_t not_before_ns;
 	uint64_t away_until_ns; /* nobody was there: it is no guess worth a try before */
 
+	unsigned zone;	    /* enum content_zone; LAN only if all its addresses are there */
 	unsigned price;	    /* of traffic with it (content/zones.h), of its cheapest address */
 	struct pace pace;   /* the limit of what is asked of each source */
 	unsigned asked_cnt; /* in flight */

@@ -79,6 +79,14 @@ bool swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns)
 	return source_has_room(member->source, swarm_window_max(member->swarm), now_ns);
 }
 
+bool swarm_member_has_credit(const struct swarm_member *member)
+{
+	const struct content *content = member->swarm->swarms->content;
+
+	return credit_has(&content->credits[CONTENT_DOWNLOADS][member->source->zone],
+			  SWARM_CREDIT_LEN);
+}
+
 void swarm_tend_at(struct swarm *swarm, uint64_t at_ns)
 {
 	struct timer_wheel *timers = swarm->swarms->content->params.timers;
@@ -184,6 +192,14 @@ static struct swarm_member *member_new(struct swarm *swarm, const struct mesh_pe
 	return member;
 }
 
+static enum content_zone zone_of(const struct content *content, const struct source *source)
+{
+	for (unsigned i = 0; i < source->addr_cnt; i++)
+		if (content_zone_of(content, &source->addrs[i]) == CONTENT_INTERNET)
+			return CONTENT_INTERNET;
+	return source->addr_cnt ? CONTENT_LAN : CONTENT_INTERNET;
+}
+
 /* Of the way it is most likely to be spoken to; not known yet: as of most. */
 static unsigned price_of(const struct content *content, const struct source *source)
 {
@@ -224,6 +240,7 @@ struct swarm_member *swarm_member_add(struct swarm *swarm, const struct mesh_pee
 	else
 		source_learn(member->source, peer->addrs, peer->addr_cnt);
 	member->source->price = price_of(swarm->swarms->content, member->source);
+	member->source->zone = zone_of(swarm->swarms->content, member->source);
 	if (is_hint)
 		swarm_member_open(member, swarm->swarms->now_ns);
 	swarm_changed(swarm);
@@ -346,6 +363,8 @@ struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns)
 	struct swarm_member *best = NULL;
 	uint64_t best_cost = 0;
 
+	swarm->is_held = false;
+
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
 		struct swarm_member *member = &swarm->members[i];
 		uint64_t cost;
@@ -353,6 +372,10 @@ struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns)
 		if (member->state != MEMBER_OPEN || member->skipped_round == swarm->round ||
 		    !swarm_member_is_usable(member) || !swarm_member_has_room(member, now_ns))
 			continue;
+		if (!swarm_member_has_credit(member)) {
+			swarm->is_held = true;
+			continue;
+		}
 		cost = source_rank(member->source);
 		if (best && cost >= best_cost)
 			continue;
@@ -360,6 +383,11 @@ struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns)
 		best_cost = cost;
 	}
 	return best;
+}
+
+bool swarm_is_held(const struct swarm *swarm)
+{
+	return swarm->is_held;
 }
 
 struct swarm_member *swarm_lookup(struct swarm *swarm, const uint8_t key[static MESH_KEY_LEN])

@@ -120,6 +120,8 @@ struct swarm_ask {
 	uint8_t name[32];  /* of what it asks for, as the member it is asked of knows it */
 	unsigned way_cnt;  /* to name it that were tried with the member */
 	size_t taken_len;  /* of the limits of downloads, while it is asked */
+	size_t credit_len; /* likewise, of a month's credit of zone */
+	unsigned zone;
 	uint64_t failed[SWARM_MEMBERS_MAX / 64]; /* members that have not got it */
 };
 /*
@@ -138,6 +140,8 @@ void swarm_cancel(struct swarm_ask *ask);
  */
 void swarm_round(struct swarm *swarm);
 struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns);
+/* swarm_is_held: the last swarm_best left out one that a month's cap holds: ask again soon. */
+bool swarm_is_held(const struct swarm *swarm);
 void swarm_skip(struct swarm *swarm, struct swarm_member *member);
 bool swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t chunk);
 /* swarm_member_chunks: bit i says that it has chunk first + i of item; first is a multiple of 64. */

@@ -82,7 +82,8 @@ struct swarm {
 	struct swarm_ask *asks; /* under way or waiting for a member */
 	struct swarm_run runs[SWARM_FINDERS_MAX];
 	bool is_changed;
-	bool is_cut; /* the last search found more than there was room for */
+	bool is_held; /* the last swarm_best left out one for want of a month's credit */
+	bool is_cut;  /* the last search found more than there was room for */
 	struct swarm_watcher watcher;
 	/* what is said when all fail */
 	int fail_err;
@@ -113,6 +114,9 @@ bool swarm_member_is_usable(const struct swarm_member *member);
 bool swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns);
 /* swarm_ways: how to name to member what the swarm is about (content_state.h). */
 void swarm_ways(struct swarm_member *member, uint64_t now_ns, struct content_ways *out_ways);
+/* swarm_member_has_credit: no cap of a month holds a chunk of its zone; nothing of a proof is left out. */
+#define SWARM_CREDIT_LEN (BLAKE3_CHUNK_LEN + 16384u)
+bool swarm_member_has_credit(const struct swarm_member *member);
 /* swarm_changed: the watcher is told in the timer's next turn, and asks that wait are tried. */
 void swarm_changed(struct swarm *swarm);
 void swarm_tend_at(struct swarm *swarm, uint64_t at_ns);

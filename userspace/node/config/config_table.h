@@ -50,9 +50,12 @@ const char *config_value_format(const struct config_key *key, const struct node_
 /*
  * config_rate_parse and config_rate_format: a rate as the table's values of
  * CONFIG_RATE are written, for those that are set elsewhere. False: it is none.
+ * config_size_parse and config_size_format: the same of CONFIG_SIZE.
  */
 bool config_rate_parse(const char *text, uint64_t *out_per_s);
 const char *config_rate_format(uint64_t per_s, char *text, size_t cap);
+bool config_size_parse(const char *text, uint64_t *out_len);
+const char *config_size_format(uint64_t len, char *text, size_t cap);
 /* config_range_format: "1 to 1000", "1s to 10m", "yes or no", for messages and the manual. */
 const char *config_range_format(const struct config_key *key, char text[static CONFIG_WHY_CAP]);
 

@@ -102,6 +102,16 @@ const char *config_rate_format(uint64_t per_s, char *text, size_t cap)
 	return number_format(per_s, rate_units, text, cap);
 }
 
+bool config_size_parse(const char *text, uint64_t *out_len)
+{
+	return number_parse(text, size_units, out_len);
+}
+
+const char *config_size_format(uint64_t len, char *text, size_t cap)
+{
+	return number_format(len, size_units, text, cap);
+}
+
 static uint64_t number_get(const struct config_key *key, const struct node_config *config)
 {
 	const void *at = (const char *)config + key->off;

@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "node/bans/ban_list.h"
 #include "node/config/config.h"
+#include "node/crew/crew_content.h"
 #include "node/crew/crew_member.h"
 #include "node/crew/upload_parts.h"
 #include "weft/cid.h"
@@ -348,7 +349,7 @@ bool crew_spread_partials(struct crew *crew, struct content *content)
 }
 
 bool crew_spread_limits(struct crew *crew, const uint64_t values[static CONTENT_LIMIT_CNT],
-			const struct upload_part *parts)
+			const struct crew_content *state)
 {
 	bool is_spread = true;
 
@@ -357,7 +358,9 @@ bool crew_spread_limits(struct crew *crew, const uint64_t values[static CONTENT_
 
 		if (letter) {
 			memcpy(letter->limits.values, values, sizeof(letter->limits.values));
-			letter->limits.upload_part = parts[i + 1].part;
+			letter->limits.upload_part = state->parts[i + 1].part;
+			memcpy(letter->limits.credits, state->credits[i + 1].credits,
+			       sizeof(letter->limits.credits));
 		}
 		is_spread &= mailbox_post(&crew->members[i].orders, letter);
 	}

@@ -17,7 +17,7 @@ struct handover;
 struct node_config;
 struct node_key;
 struct store;
-struct upload_part;
+struct crew_content;
 
 /*
  * The workers besides home, each a thread. They accept sessions and serve
@@ -119,13 +119,13 @@ const struct crew_session *crew_session_next(const struct crew *crew,
 bool crew_spread_reach(struct crew *crew, struct content *content);
 /*
  * crew_spread_partials hands every worker what content's gets are fetching,
- * crew_spread_limits what is in force, and its part of the upload of all: parts
- * are by worker, home's first. As crew_spread_reach. crew_spread_member tells all
+ * crew_spread_limits what is in force, its part of the upload of all and its credits:
+ * state has them by worker. As crew_spread_reach. crew_spread_member tells all
  * but worker but_idx of a node that serves; what is lost is heard of again.
  */
 bool crew_spread_partials(struct crew *crew, struct content *content);
 bool crew_spread_limits(struct crew *crew, const uint64_t values[static CONTENT_LIMIT_CNT],
-			const struct upload_part *parts);
+			const struct crew_content *state);
 void crew_spread_member(struct crew *crew, unsigned but_idx, const struct content_member *member);
 /* crew_spread_bans hands every worker what to enforce from now on. As crew_spread_reach. */
 bool crew_spread_bans(struct crew *crew, const struct ban_list *bans, uint64_t wall_s,

@@ -5,7 +5,6 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "content/content.h"
 #include "node/crew/crew.h"
 #include "weft/cid.h"
 
@@ -29,12 +28,54 @@ static void figures_read(struct crew_content *state, uint64_t now_ns)
 	}
 }
 
+/* Worker i's own count comes with its figures; what it may take it is told. */
+static void credit_grow(struct crew_content *state, unsigned i, unsigned zone, uint64_t now_ns)
+{
+	struct worker_credits *worker = &state->credits[i];
+	struct content_credit home[CONTENT_ZONE_CNT], *credit = &worker->credits[zone];
+	uint64_t rate;
+
+	content_credits_get(state->home, home);
+	credit->taken = crew_figures(state->crew, i)->traffic.upload_taken[zone];
+	if (home[zone].is_capped && !credit->is_capped)
+		credit->granted = credit->taken;
+	credit->is_capped = home[zone].is_capped;
+	credit->is_reached = home[zone].is_reached;
+	credit->per_s = home[zone].per_s;
+	rate = (credit->taken - worker->before[zone]) * (NS_PER_S / TELL_NS);
+	worker->before[zone] = credit->taken;
+	if (credit->is_capped)
+		credit->granted +=
+			content_month_grant(state->home, CONTENT_UPLOADS, (enum content_zone)zone,
+					    credit, rate, now_ns);
+}
+
+/* True: there are caps. Workers take turns, as a glide has little for each. */
+static bool credits_grow(struct crew_content *state, uint64_t now_ns)
+{
+	unsigned cnt = crew_cnt(state->crew);
+	bool has_cap = false;
+
+	state->credit_turn++;
+	for (unsigned k = 0; k < cnt; k++) {
+		unsigned i = 1 + (state->credit_turn + k) % cnt;
+
+		for (unsigned zone = 0; zone < CONTENT_ZONE_CNT; zone++) {
+			has_cap |= state->credits[i].credits[zone].is_capped;
+			credit_grow(state, i, zone, now_ns);
+			has_cap |= state->credits[i].credits[zone].is_capped;
+		}
+	}
+	return has_cap;
+}
+
 static void limits_tell(struct crew_content *state, uint64_t now_ns)
 {
 	uint64_t values[CONTENT_LIMIT_CNT];
 	uint64_t span_ns = state->divided_ns ? now_ns - state->divided_ns : 0;
 
 	content_limits_get(state->home, values);
+	state->is_limits_due |= credits_grow(state, now_ns);
 	if (!values[CONTENT_LIMIT_UPLOAD] && !state->is_limits_due)
 		return;
 	figures_read(state, now_ns);
@@ -42,7 +83,7 @@ static void limits_tell(struct crew_content *state, uint64_t now_ns)
 			    span_ns);
 	state->divided_ns = now_ns;
 	content_limits_take(state->home, values, state->parts[0].part, now_ns);
-	state->is_limits_due = !crew_spread_limits(state->crew, values, state->parts);
+	state->is_limits_due = !crew_spread_limits(state->crew, values, state);
 }
 
 static void tell(struct timer *timer, uint64_t now_ns)

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 #include "base/timer.h"
+#include "content/content.h"
 #include "node/crew/upload_parts.h"
 
-struct content;
 struct content_member;
 struct crew;
 
@@ -26,6 +26,11 @@ struct crew_content {
 	uint64_t divided_ns;			    /* 0: never */
 	bool is_limits_due;			    /* they changed, or not all could be told */
 	struct upload_part parts[UPLOAD_PARTS_MAX]; /* home's first */
+	struct worker_credits {
+		struct content_credit credits[CONTENT_ZONE_CNT]; /* of uploads, as told last */
+		uint64_t before[CONTENT_ZONE_CNT];		 /* taken at the last look */
+	} credits[UPLOAD_PARTS_MAX];				 /* home's are its own */
+	unsigned credit_turn;					 /* who is granted first */
 };
 
 /* crew_content_start tells all of it for the first time; everything is borrowed until stop. */

@@ -75,6 +75,7 @@ struct letter {
 		struct {
 			uint64_t values[CONTENT_LIMIT_CNT];
 			uint64_t upload_part;
+			struct content_credit credits[CONTENT_ZONE_CNT];
 		} limits;
 		struct content_member member;
 		struct {

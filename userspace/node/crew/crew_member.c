@@ -286,6 +286,7 @@ static void member_obey(struct crew_member *member, struct letter *letter)
 	case LETTER_LIMITS:
 		content_limits_take(member->worker.content, letter->limits.values,
 				    letter->limits.upload_part, member->worker.now_ns);
+		content_credits_take(member->worker.content, letter->limits.credits);
 		break;
 	case LETTER_MEMBER:
 		content_note_member(member->worker.content, &letter->member, member->worker.now_ns);

@@ -126,6 +126,34 @@ static void content_add(json_t *limits, const struct content_config *config, uin
 	ROWS_ADD(limits, rows);
 }
 
+/* Bytes of the month, of its cap; a metric as every limit is. */
+static void months_add(json_t *limits, const struct node *node)
+{
+	static const char *const names[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT] = {
+		[CONTENT_UPLOADS] = {"sharing.upload_month_lan", "sharing.upload_month"},
+		[CONTENT_DOWNLOADS] = {"sharing.download_month_lan", "sharing.download_month"},
+	};
+
+	for (unsigned d = 0; d < CONTENT_DIRECTION_CNT; d++) {
+		for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++) {
+			struct content_month_view month;
+			struct content_limit_view limit;
+
+			content_month_show(node->home.content, (enum content_direction)d,
+					   (enum content_zone)z, &month);
+			content_limit_show(node->home.content,
+					   content_month_limit((enum content_direction)d,
+							       (enum content_zone)z),
+					   &limit);
+			const struct limit_row rows[] = {
+				{names[d][z], BYTES, limit.value, month.used, NOT_KEPT, NOT_KEPT},
+			};
+
+			ROWS_ADD(limits, rows);
+		}
+	}
+}
+
 static void publisher_add(json_t *limits, const struct publisher_config *config,
 			  const struct sharing *sharing)
 {
@@ -341,6 +369,7 @@ json_t *method_json_limits(struct node *node)
 	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
 	content_add(limits, &config->content, config->worker_cnt, &f.content);
 	members_add(limits, node->home.content);
+	months_add(limits, node);
 	publisher_add(limits, &config->sharing.publisher, node->sharing);
 	dht_add(limits, &config->mainline.dht, &node->home);
 	programs_add(limits, node);

@@ -48,9 +48,19 @@ static uint64_t used_of(const struct content_traffic *traffic, enum content_limi
 	}
 }
 
+static bool limit_is_month(enum content_limit which)
+{
+	return which >= CONTENT_LIMIT_UPLOAD_MONTH;
+}
+
 static bool limit_is_rate(enum content_limit which)
 {
-	return which != CONTENT_LIMIT_UPLOAD_SLOTS;
+	return which != CONTENT_LIMIT_UPLOAD_SLOTS && !limit_is_month(which);
+}
+
+static const char *limit_unit(enum content_limit which)
+{
+	return limit_is_month(which) ? "bytes" : limit_is_rate(which) ? "bytes_per_s" : "peers";
 }
 
 static const char *value_format(enum content_limit which, uint64_t value,
@@ -58,8 +68,45 @@ static const char *value_format(enum content_limit which, uint64_t value,
 {
 	if (limit_is_rate(which) && value)
 		return config_rate_format(value, text, VALUE_CAP);
+	if (limit_is_month(which) && value)
+		return config_size_format(value, text, VALUE_CAP);
 	snprintf(text, VALUE_CAP, value ? "%" PRIu64 : "none", value);
 	return text;
+}
+
+static bool month_find(const struct node *node, enum content_limit which,
+		       struct content_month_view *out_view)
+{
+	for (unsigned d = 0; d < CONTENT_DIRECTION_CNT; d++) {
+		for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++) {
+			if (content_month_limit((enum content_direction)d, (enum content_zone)z) !=
+			    which)
+				continue;
+			content_month_show(node->home.content, (enum content_direction)d,
+					   (enum content_zone)z, out_view);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Of a month's cap: the glide's rate, and when the month ends. */
+static void month_set(const struct node *node, enum content_limit which, json_t *json)
+{
+	struct content_month_view month;
+	char rate[VALUE_CAP];
+
+	if (!month_find(node, which, &month) || !json_integer_value(json_object_get(json, "limit")))
+		return;
+	if (month.glide_per_s)
+		json_object_set_new(
+			json, "in_force",
+			json_string(value_format(CONTENT_LIMIT_UPLOAD, month.glide_per_s, rate)));
+	else
+		json_object_set_new(json, "in_force",
+				    json_string(month.is_reached ? "reached" : "none"));
+	if (month.end_s)
+		json_object_set_new(json, "next_at", method_json_uint(month.end_s));
 }
 
 static json_t *limit_json(struct node *node, enum content_limit which,
@@ -67,13 +114,15 @@ static json_t *limit_json(struct node *node, enum content_limit which,
 {
 	char value[VALUE_CAP], configured[VALUE_CAP];
 	uint64_t used = used_of(traffic, which);
+	struct content_month_view month;
 	struct content_limit_view view;
 	json_t *json;
 
+	if (month_find(node, which, &month))
+		used = month.used;
 	content_limit_show(node->home.content, which, &view);
 	json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:b, s:o}", "name", content_limit_name(which),
-			 "unit", limit_is_rate(which) ? "bytes_per_s" : "peers", "limit",
-			 method_json_uint(view.value), "value",
+			 "unit", limit_unit(which), "limit", method_json_uint(view.value), "value",
 			 value_format(which, view.value, value), "configured",
 			 value_format(which, view.configured, configured), "kept", view.is_kept,
 			 "used", method_json_uint(used));
@@ -82,6 +131,7 @@ static json_t *limit_json(struct node *node, enum content_limit which,
 				    method_json_uint(used * 100 / view.in_force));
 	json_object_set_new(json, "in_force",
 			    json_string(value_format(which, view.in_force, value)));
+	month_set(node, which, json);
 	return json;
 }
 
@@ -123,6 +173,14 @@ json_t *method_json_rates(struct node *node, uint64_t now_ns)
 	struct content_timetable_view view;
 	json_t *list = json_array();
 
+	for (unsigned i = CONTENT_LIMIT_UPLOAD_MONTH; i < CONTENT_LIMIT_CNT; i++) {
+		struct content_limit_view limit;
+
+		content_limit_show(node->home.content, (enum content_limit)i, &limit);
+		if (limit.value)
+			json_array_append_new(list,
+					      limit_json(node, (enum content_limit)i, &traffic));
+	}
 	for (unsigned i = 0; i < CONTENT_DIRECTION_CNT; i++) {
 		content_timetable_show(node->home.content, (enum content_direction)i, &view);
 		if (view.text[0])
@@ -237,15 +295,22 @@ static bool value_read(struct control_call *call, enum content_limit which, cons
 	}
 	if (limit_is_rate(which) && config_rate_parse(text, out_value) && *out_value)
 		return true;
-	if (!limit_is_rate(which) && text[0] >= '0' && text[0] <= '9') {
+	if (limit_is_month(which) && config_size_parse(text, out_value) && *out_value)
+		return true;
+	if (which == CONTENT_LIMIT_UPLOAD_SLOTS && text[0] >= '0' && text[0] <= '9') {
 		*out_value = strtoull(text, &end, 10);
 		if (!*end)
 			return true;
 	}
-	control_fail(call, WEFT_EMALFORMED, content_limit_name(which),
-		     limit_is_rate(which) ? "that is not a rate" : "that is not a number",
-		     limit_is_rate(which) ? "give it as 10mbit, 500kbit, 2gbit, 125000B or none"
-					  : "give a number of peers, or none");
+	if (limit_is_month(which))
+		control_fail(call, WEFT_EMALFORMED, content_limit_name(which),
+			     "that is not a number of bytes", "give it as 500G, 2T or none");
+	else
+		control_fail(call, WEFT_EMALFORMED, content_limit_name(which),
+			     limit_is_rate(which) ? "that is not a rate" : "that is not a number",
+			     limit_is_rate(which)
+				     ? "give it as 10mbit, 500kbit, 2gbit, 125000B or none"
+				     : "give a number of peers, or none");
 	return false;
 }
 
