@@ -93,9 +93,8 @@ def test_a_range_over_the_gateway_needs_no_token(lab):
 def test_what_is_a_communitys_is_not_read_by_strangers(lab):
     n1, n2, n3 = start(lab, 3)
     connect(n3, n2)
-    link = weft(n1, "community", "create", "club", "--strict")
-    token = weft(n1, "community", "token", "club", node_id(n2))
-    weft(n2, "community", "join", link, "--name", "club", "--token", token)
+    link = weft(n1, "community", "create", "club")
+    weft(n2, "community", "join", link, "--name", "club")
     folder = lab.folder("maps", {"a.map": 1000})
     weft(n1, "share", "new", "maps", "--public", "--community", "club")
     weft(n1, "share", "publish", "maps", str(folder))
