@@ -57,6 +57,11 @@ static bool read_searches(const struct node *node, struct fair_view *out)
 	return node->fabric && builtin_dht_places(fabric_builtin(node->fabric), out);
 }
 
+static bool read_readings(const struct node *node, struct fair_view *out)
+{
+	return node->fabric && builtin_content_places(fabric_builtin(node->fabric), out);
+}
+
 static bool read_gateway(const struct node *node, struct fair_view *out)
 {
 	return web_places(node->web, out);
@@ -105,6 +110,7 @@ static const struct pool_row {
 	{read_program_calls, all_callers},
 	{read_gateway, client_classes},
 	{read_searches, NULL},
+	{read_readings, NULL},
 	{read_items, NULL},
 	{read_swarm_peers, NULL},
 	{read_overlay, NULL},

@@ -261,7 +261,8 @@ void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out)
 unsigned builtin_readings(const struct builtin *builtin, unsigned *out_cnt)
 {
 	*out_cnt = builtin->content.readings.used_cnt;
-	return builtin->content.readings.cap_cnt;
+	return is_offered(&builtin->params.config, BUILTIN_CONTENT) ? CONTENT_SERVICE_READING_MAX
+								    : 0;
 }
 
 void builtin_free(struct builtin *builtin, uint64_t now_ns)
@@ -279,6 +280,14 @@ void builtin_free(struct builtin *builtin, uint64_t now_ns)
 	echo_fini(&builtin->echo);
 	arena_close(&builtin->arena);
 	free(builtin);
+}
+
+bool builtin_content_places(const struct builtin *builtin, struct fair_view *out)
+{
+	if (!is_offered(&builtin->params.config, BUILTIN_CONTENT))
+		return false;
+	content_service_places(&builtin->content, out);
+	return true;
 }
 
 bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out)

@@ -193,6 +193,8 @@ struct builtin_rooms {
 };
 void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out);
 
+/* builtin_content_places: who has the readings of mesh-content; false: it is not offered. */
+bool builtin_content_places(const struct builtin *builtin, struct fair_view *out);
 /* builtin_dht_places: who has the places of the service dht's searches; false: it is not offered. */
 bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out);
 

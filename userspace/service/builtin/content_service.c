@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/assert.h"
+#include "base/fair_path.h"
+#include "base/random.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
 #include "codec/json_heap.h"
@@ -13,7 +16,8 @@
 #define FIELDS	       "{s:s, s?I, s?I}"
 #define NUMBER_LEN_MAX 18 /* digits; the largest size has no more */
 #define ABSENT_TEXT    "this node serves no such content to the caller"
-#define CROWDED_TEXT   "too many readings of this caller, or of all, are under way"
+#define CROWDED_TEXT   "too many readings of this caller's network are under way"
+#define EVICTED_TEXT   "its place went to a caller that has fewer readings"
 
 struct content_stream;
 
@@ -21,10 +25,10 @@ struct content_stream;
 struct content_reading {
 	struct builtin_reading base; /* first */
 	struct timer stall;
+	struct fair_item place;
 	struct content_service *service;
 	struct service_call *call;     /* or: */
 	struct content_stream *stream; /* whose channel takes the bytes */
-	uint8_t caller[MESH_KEY_LEN];
 	uint8_t content_id[32];
 	uint64_t off, len; /* as asked, then as they are; len 0: to the end */
 	uint64_t size;	   /* of the content */
@@ -39,6 +43,7 @@ struct content_stream {
 	struct content_service *service;
 	struct service_channel *channel;
 	struct content_reading *reading; /* NULL: all was sent */
+	struct list_node node;		 /* then: of service's sent */
 };
 
 /* --- the end of a reading --- */
@@ -49,6 +54,7 @@ static void reading_release(struct content_reading *reading)
 		timer_cancel(reading->service->timers, &reading->stall);
 	if (reading->stream)
 		reading->stream->reading = NULL;
+	fair_release(&reading->service->places, &reading->place, reading->service->now_ns);
 	pool_release(&reading->service->readings, reading);
 }
 
@@ -60,6 +66,7 @@ static void stream_release(struct content_stream *stream)
 		service->content.cancel(service->content.ctx, &stream->reading->base);
 		reading_release(stream->reading);
 	}
+	list_unlink(&stream->node);
 	pool_release(&service->streams, stream);
 }
 
@@ -69,6 +76,7 @@ static void reading_refuse(struct content_reading *reading, enum service_status 
 {
 	struct content_stream *stream = reading->stream;
 
+	reading->service->now_ns = now_ns;
 	if (!stream) {
 		service_reply(reading->call, status, why, NULL, 0, now_ns);
 		reading_release(reading);
@@ -184,6 +192,8 @@ static void on_ended(struct builtin_reading *base, int err, uint64_t now_ns)
 		reading_refuse(reading, SERVICE_UNAVAILABLE,
 			       "the content could not be read now: ask again", now_ns);
 	} else if (stream) {
+		reading->service->now_ns = now_ns;
+		list_push_back(&reading->service->sent, &stream->node);
 		reading_release(reading);
 		service_channel_finish(stream->channel);
 	} else {
@@ -191,13 +201,20 @@ static void on_ended(struct builtin_reading *base, int err, uint64_t now_ns)
 	}
 }
 
-static void on_stall(struct timer *timer, uint64_t now_ns)
+/* The seam is told that nobody wants it. */
+static void reading_abort(struct content_reading *reading, enum service_status status,
+			  const char *why, uint64_t now_ns)
 {
-	struct content_reading *reading = list_entry(timer, struct content_reading, stall);
 	struct builtin_content *content = &reading->service->content;
 
 	content->cancel(content->ctx, &reading->base);
-	reading_refuse(reading, SERVICE_TIMEOUT, "no byte moved for 30 s", now_ns);
+	reading_refuse(reading, status, why, now_ns);
+}
+
+static void on_stall(struct timer *timer, uint64_t now_ns)
+{
+	reading_abort(list_entry(timer, struct content_reading, stall), SERVICE_TIMEOUT,
+		      "no byte moved for 30 s", now_ns);
 }
 
 /* --- the begin of one --- */
@@ -221,26 +238,25 @@ static const char *wish_check(struct wish *wish)
 	return NULL;
 }
 
-static unsigned readings_of(struct content_service *service, const uint8_t caller[MESH_KEY_LEN])
-{
-	struct content_reading *reading = NULL;
-	unsigned cnt = 0;
-
-	while ((reading = pool_next(&service->readings, reading)))
-		cnt += memcmp(reading->caller, caller, MESH_KEY_LEN) == 0;
-	return cnt;
-}
-
-/* NULL: there is no room. data is left as it is. */
+/* NULL: callers of that network have as many as they may. data is left as it is. */
 static struct content_reading *reading_new(struct content_service *service,
 					   const struct service_caller *caller,
-					   const struct wish *wish)
+					   const struct wish *wish, uint64_t now_ns)
 {
-	struct content_reading *reading;
+	struct content_reading *reading = pool_acquire(&service->readings);
+	struct fair_item *victim = NULL;
 
-	if (readings_of(service, caller->key) >= CONTENT_SERVICE_CALLER_MAX ||
-	    !(reading = pool_acquire(&service->readings)))
+	weft_assert(reading); /* there is one more than there are places */
+	service->now_ns = now_ns;
+	reading->place = (struct fair_item){.taken_at_ns = 0};
+	if (fair_take(&service->places, &caller->path, &reading->place, now_ns, &victim) ==
+	    FAIR_BUSY) {
+		pool_release(&service->readings, reading);
 		return NULL;
+	}
+	if (victim)
+		reading_abort(list_entry(victim, struct content_reading, place),
+			      SERVICE_RATE_LIMITED, EVICTED_TEXT, now_ns);
 	reading->base =
 		(struct builtin_reading){.opened = on_opened, .piece = on_piece, .ended = on_ended};
 	reading->service = service;
@@ -251,7 +267,6 @@ static struct content_reading *reading_new(struct content_service *service,
 	reading->done_len = 0;
 	reading->piece_off = 0;
 	timer_init(&reading->stall, on_stall);
-	memcpy(reading->caller, caller->key, MESH_KEY_LEN);
 	memcpy(reading->content_id, wish->content_id, sizeof(reading->content_id));
 	return reading;
 }
@@ -287,7 +302,7 @@ static void get_by_content_id(void *ctx, struct request *request)
 		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
 		return;
 	}
-	reading = reading_new(service, request->caller, &wish);
+	reading = reading_new(service, request->caller, &wish, request->now_ns);
 	if (!reading) {
 		request_refuse(request, SERVICE_RATE_LIMITED, CROWDED_TEXT);
 		return;
@@ -372,6 +387,14 @@ static const char *head_read(json_t *json, struct wish *wish)
 	return wish_check(wish);
 }
 
+static void sent_end_oldest(struct content_service *service)
+{
+	struct content_stream *stream = list_entry(service->sent.next, struct content_stream, node);
+
+	service_channel_end(stream->channel, SERVICE_OK, "");
+	stream_release(stream);
+}
+
 static void stream_open(struct content_service *service, struct service_channel *channel,
 			const struct service_caller *caller, const struct wish *wish,
 			uint64_t now_ns)
@@ -379,11 +402,13 @@ static void stream_open(struct content_service *service, struct service_channel 
 	struct content_stream *stream = pool_acquire(&service->streams);
 
 	if (!stream) {
-		service_channel_end(channel, SERVICE_RATE_LIMITED, CROWDED_TEXT);
-		return;
+		sent_end_oldest(service);
+		stream = pool_acquire(&service->streams);
+		weft_assert(stream); /* those that did not send all have a reading each */
 	}
 	*stream = (struct content_stream){.service = service, .channel = channel};
-	stream->reading = reading_new(service, caller, wish);
+	list_init(&stream->node);
+	stream->reading = reading_new(service, caller, wish, now_ns);
 	if (!stream->reading) {
 		service_channel_end(channel, SERVICE_RATE_LIMITED, CROWDED_TEXT);
 		stream_release(stream);
@@ -418,24 +443,40 @@ void content_service_stream(void *ctx, struct service_channel *channel,
 
 /* --- life --- */
 
+static const struct fair_config places_config = {.name = "readings of mesh-content",
+						 .kind = FAIR_WORK,
+						 .cap_cnt = CONTENT_SERVICE_READING_MAX,
+						 .level_cnt = FAIR_PEER_LEVELS,
+						 .parts = FAIR_PEER_PARTS};
+
 size_t content_service_footprint(void)
 {
-	return pool_footprint(sizeof(struct content_reading), CONTENT_SERVICE_READING_MAX) +
+	return pool_footprint(sizeof(struct content_reading), CONTENT_SERVICE_READING_MAX + 1) +
+	       fair_footprint(&places_config) +
 	       pool_footprint(sizeof(struct content_stream), CONTENT_SERVICE_STREAM_MAX);
 }
 
 int content_service_init(struct content_service *service, struct arena *arena,
 			 const struct builtin_params *params)
 {
+	uint64_t secret[2];
 	int err;
 
 	service->content = params->content;
 	service->timers = params->timers;
-	err = pool_init(&service->readings, arena, sizeof(struct content_reading),
-			CONTENT_SERVICE_READING_MAX);
-	return err < 0 ? err
-		       : pool_init(&service->streams, arena, sizeof(struct content_stream),
-				   CONTENT_SERVICE_STREAM_MAX);
+	list_init(&service->sent);
+	random_fill(params->random, secret, sizeof(secret));
+	if ((err = pool_init(&service->readings, arena, sizeof(struct content_reading),
+			     CONTENT_SERVICE_READING_MAX + 1)) < 0 ||
+	    (err = pool_init(&service->streams, arena, sizeof(struct content_stream),
+			     CONTENT_SERVICE_STREAM_MAX)) < 0)
+		return err;
+	return fair_init(&service->places, arena, &places_config, secret);
+}
+
+void content_service_places(const struct content_service *service, struct fair_view *out)
+{
+	fair_read(&service->places, out);
 }
 
 void content_service_forget(void *ctx, const struct service_call *call)

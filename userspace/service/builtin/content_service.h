@@ -2,6 +2,8 @@
 #ifndef WEFT_SERVICE_BUILTIN_CONTENT_SERVICE_H
 #define WEFT_SERVICE_BUILTIN_CONTENT_SERVICE_H
 
+#include "base/fair.h"
+#include "base/list.h"
 #include "base/pool.h"
 #include "base/timer.h"
 #include "service/builtin/builtin.h"
@@ -13,15 +15,15 @@
  * range of at most CONTENT_SERVICE_CALL_LEN bytes, a stream one of at most
  * CONTENT_SERVICE_STREAM_LEN. What a caller may not read is not here for it.
  *
- * Who can fill it: any caller takes CONTENT_SERVICE_CALLER_MAX of the readings, so
- * four callers take them all. A reading ends with its last byte, or when no
- * byte moved for CONTENT_SERVICE_STALL_NS; meanwhile others are answered
- * SERVICE_RATE_LIMITED. A reading is a unit of the work of the caller. Home worker.
+ * Who can fill it: all callers. Keys are free, so the readings are shared by network
+ * (base/fair.h): when all are taken, the network that has most gives one up, whose caller is
+ * answered SERVICE_RATE_LIMITED. A reading ends with its last byte, or when no byte moved for
+ * CONTENT_SERVICE_STALL_NS, and is a unit of the work of the caller. Streams that sent all
+ * wait for their callers; the oldest of these ends when there is no room. Home worker.
  */
 #define CONTENT_SERVICE_CALL_LEN    (512u * 1024u)
 #define CONTENT_SERVICE_STREAM_LEN  (32u * 1024u * 1024u)
 #define CONTENT_SERVICE_READING_MAX 8u
-#define CONTENT_SERVICE_CALLER_MAX  2u
 #define CONTENT_SERVICE_STREAM_MAX  32u /* also those that sent all and wait for their callers */
 #define CONTENT_SERVICE_STALL_NS    30000000000ull
 
@@ -29,12 +31,17 @@ struct content_service {
 	struct builtin_content content;
 	struct timer_wheel *timers;
 	struct pool readings, streams;
+	struct fair places;    /* of readings */
+	struct list_node sent; /* streams that sent all, oldest first */
+	uint64_t now_ns;       /* of the last call, or end of a reading */
 };
 
 size_t content_service_footprint(void);
 WEFT_MUST_CHECK
 int content_service_init(struct content_service *service, struct arena *arena,
 			 const struct builtin_params *params);
+/* content_service_places: who has the readings. */
+void content_service_places(const struct content_service *service, struct fair_view *out);
 /* content_service_fini ends all readings, untold. */
 void content_service_fini(struct content_service *service);
 /* content_service_forget: the call is gone; ctx is a struct content_service. */

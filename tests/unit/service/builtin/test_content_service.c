@@ -63,6 +63,7 @@ static void open_as(unsigned who, struct service_channel *channel, const char *m
 	struct service_caller caller = {.is_local = who == RIG_LOCAL};
 
 	rig_key(who, caller.key);
+	rig_path(who, &caller.path);
 	memset(channel, 0, sizeof(*channel));
 	offering->handler->stream(offering->ctx, channel, &caller, method, (const uint8_t *)head,
 				  strlen(head), rig.now_ns);
@@ -217,35 +218,60 @@ static void test_a_range_beyond_the_end_or_one_byte_too_long_is_refused(void)
 	rig_stop();
 }
 
-static void test_readings_are_limited_by_caller_and_in_all(void)
+static void test_readings_are_shared_by_network(void)
 {
 	static const char fields[] = "{\"content\":\"" ID_HEX "\"}";
-	unsigned caller_cnt = CONTENT_SERVICE_READING_MAX / CONTENT_SERVICE_CALLER_MAX;
+	enum { ALL = CONTENT_SERVICE_READING_MAX, HALF = ALL / 2 };
 	struct service_channel channel;
 	unsigned used_cnt;
 
 	start();
-	for (unsigned who = 1; who <= caller_cnt; who++) {
-		for (unsigned i = 0; i < CONTENT_SERVICE_CALLER_MAX; i++) {
-			ask(who, fields);
-			CHECK(!rig.call.is_answered);
-		}
-		ask(who, fields);
-		CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
+	/* Each with a key of its own. */
+	for (unsigned i = 0; i < ALL; i++) {
+		ask(RIG_OF_NETWORK(1, i), fields);
+		CHECK(!rig.call.is_answered);
 	}
-	CHECK_EQ(builtin_readings(rig.builtin, &used_cnt), CONTENT_SERVICE_READING_MAX);
-	CHECK_EQ(used_cnt, CONTENT_SERVICE_READING_MAX);
-	ask(caller_cnt + 1, fields);
+	CHECK_EQ(builtin_readings(rig.builtin, &used_cnt), ALL);
+	CHECK_EQ(used_cnt, ALL);
+	ask(RIG_OF_NETWORK(1, 99), fields);
 	CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
-	open_as(caller_cnt + 1, &channel, "GetByContentId", fields);
+	open_as(RIG_OF_NETWORK(1, 99), &channel, "GetByContentId", fields);
 	CHECK_EQ(channel.status, SERVICE_RATE_LIMITED);
-	rig.call = (struct service_call){0}; /* all of them are the rig's one call */
-	end(0, WEFT_EDAMAGED);
+	CHECK_EQ(fake.cancelled_cnt, 0);
+	for (unsigned i = 0; i < HALF; i++) {
+		/* All calls are the rig's one call: the status is that of the reading that made room. */
+		ask(RIG_OF_NETWORK(2, 200), fields);
+		CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
+		CHECK_EQ(fake.cnt, ALL + i + 1);
+		CHECK_EQ(fake.cancelled_cnt, i + 1);
+	}
+	ask(RIG_OF_NETWORK(2, 200), fields);
+	CHECK_EQ(fake.cnt, ALL + HALF);
+	rig.call = (struct service_call){0};
+	end(ALL, WEFT_EDAMAGED);
 	CHECK_EQ(rig.call.status, SERVICE_UNAVAILABLE);
-	ask(caller_cnt + 1, fields);
+	ask(RIG_OF_NETWORK(2, 200), fields);
 	CHECK(!rig.call.is_answered);
 	rig_stop();
-	CHECK_EQ(fake.cancelled_cnt, CONTENT_SERVICE_READING_MAX);
+}
+
+static void test_the_oldest_stream_that_sent_all_makes_room(void)
+{
+	static struct service_channel channels[CONTENT_SERVICE_STREAM_MAX + 1];
+
+	start();
+	for (unsigned i = 0; i <= CONTENT_SERVICE_STREAM_MAX; i++) {
+		open_as(1, &channels[i], "GetByContentId", "{\"content\":\"" ID_HEX "\"}");
+		CHECK_EQ(fake.cnt, 1);
+		CHECK(opened(0, 0));
+		end(0, 0);
+		CHECK(channels[i].is_finished);
+		CHECK_EQ(channels[0].is_ended, i == CONTENT_SERVICE_STREAM_MAX);
+		fake.cnt = 0;
+	}
+	CHECK_EQ(channels[0].status, SERVICE_OK);
+	CHECK(!channels[1].is_ended);
+	rig_stop();
 }
 
 static void test_a_stream_that_is_read_slowly_loses_nothing(void)
@@ -315,6 +341,7 @@ static void test_a_caller_without_work_left_reads_nothing(void)
 	const struct service_offering *offering;
 
 	start();
+	rig_path(1, &caller.path);
 	offering = rig_offering(BUILTIN_CONTENT);
 	rig.call = (struct service_call){.work_left = 0};
 	offering->handler->call(offering->ctx, &rig.call, &caller, "GetByContentId",
@@ -331,7 +358,8 @@ int main(void)
 	RUN(test_what_the_caller_may_not_read_is_not_found);
 	RUN(test_what_is_no_range_is_refused);
 	RUN(test_a_range_beyond_the_end_or_one_byte_too_long_is_refused);
-	RUN(test_readings_are_limited_by_caller_and_in_all);
+	RUN(test_readings_are_shared_by_network);
+	RUN(test_the_oldest_stream_that_sent_all_makes_room);
 	RUN(test_a_stream_that_is_read_slowly_loses_nothing);
 	RUN(test_a_reading_that_stalls_or_is_left_frees_its_place);
 	RUN(test_a_caller_without_work_left_reads_nothing);
