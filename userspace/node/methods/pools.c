@@ -104,16 +104,11 @@ static const struct pool_row {
 	bool (*read)(const struct node *node, struct fair_view *out);
 	const char *const *classes; /* NULL: those of peers */
 } pools[] = {
-	{read_control, role_classes},
-	{read_pending, caller_classes},
-	{read_asks, caller_classes},
-	{read_program_calls, all_callers},
-	{read_gateway, client_classes},
-	{read_searches, NULL},
-	{read_readings, NULL},
-	{read_items, NULL},
-	{read_swarm_peers, NULL},
-	{read_overlay, NULL},
+	{read_control, role_classes},	{read_pending, caller_classes},
+	{read_asks, caller_classes},	{read_program_calls, all_callers},
+	{read_gateway, client_classes}, {read_searches, NULL},
+	{read_readings, NULL},		{read_items, NULL},
+	{read_swarm_peers, NULL},	{read_overlay, NULL},
 	{read_overlay_silent, NULL},
 };
 
