@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "content/serve/reach.h"
 #include "content/message_have.h"
 #include "content/message_providers.h"
 #include "crypto/blake3.h"
@@ -242,13 +243,18 @@ void source_net_init(struct source_net *net)
 	net->content.params.now_ns = net->now_ns;
 	net->content.params.on_event = on_event;
 	net->content.params.ctx = net;
-	if (swarms_new(&net->content, &net->content.swarms) < 0)
+	/* A collection that everybody may read. */
+	net->content.reach = reach_new();
+	if (!net->content.reach || reach_add_manifest(net->content.reach, net->manifest_id) < 0 ||
+	    swarms_new(&net->content, &net->content.swarms) < 0)
 		abort();
+	reach_seal(net->content.reach);
 }
 
 void source_net_fini(struct source_net *net)
 {
 	swarms_free(net->content.swarms);
+	reach_free(net->content.reach);
 }
 
 struct mesh_peer source_net_peer(const struct source_net *net, unsigned idx)
