@@ -295,8 +295,37 @@ static void read_view_field(struct cbor_reader *r, uint64_t key, struct content_
 	}
 }
 
+/* NULL: the field of key is no flag. */
+static bool *flag_of(struct get *get, uint64_t key)
+{
+	switch (key) {
+	case 3:
+		return &get->is_replacing;
+	case 15:
+		return &get->has_staged;
+	case 16:
+		return &get->is_cancelled;
+	case 24:
+		return &get->view.choice.is_sequential;
+	case 25:
+		return &get->keeps_staged;
+	case 30:
+		return &get->view.is_leaving;
+	case 31:
+		return &get->is_deleting;
+	default:
+		return NULL;
+	}
+}
+
 static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 {
+	bool *flag = flag_of(get, key);
+
+	if (flag) {
+		*flag = cbor_read_bool(r);
+		return;
+	}
 	switch (key) {
 	case 0:
 		if (cbor_read_uint(r) != RECORD_VERSION)
@@ -307,9 +336,6 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		break;
 	case 2:
 		read_bytes_text(r, get->target, sizeof(get->target));
-		break;
-	case 3:
-		get->is_replacing = cbor_read_bool(r);
 		break;
 	case 4:
 		get->range_cnt = 1;
@@ -326,12 +352,6 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		break;
 	case 14:
 		read_part_ids(r, get);
-		break;
-	case 15:
-		get->has_staged = cbor_read_bool(r);
-		break;
-	case 16:
-		get->is_cancelled = cbor_read_bool(r);
 		break;
 	case 17:
 		cbor_read_fixed(r, get->manifest_id, sizeof(get->manifest_id));
@@ -350,18 +370,6 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		break;
 	case 23:
 		read_patterns(r, get, get_first_take);
-		break;
-	case 24:
-		get->view.choice.is_sequential = cbor_read_bool(r);
-		break;
-	case 25:
-		get->keeps_staged = cbor_read_bool(r);
-		break;
-	case 30:
-		get->view.is_leaving = cbor_read_bool(r);
-		break;
-	case 31:
-		get->is_deleting = cbor_read_bool(r);
 		break;
 	default:
 		if (key >= 40)

@@ -24,7 +24,7 @@ struct builtin_params;
  *
  * Who can fill it: ROOMS_KEPT_MAX rooms are kept by programs of this node alone; what a room takes is
  * bounded by the ROOM_... below whoever speaks there, and its oldest segments go first. Answers under way are
- * ROOMS_ANSWERS_MAX, ROOMS_PEER_ANSWERS_MAX of one peer; others are told to come again. Behind it is STORE_META:
+ * ROOMS_ANSWERS_MAX, ROOMS_PEER_ANSWERS_MAX of one peer, of a network three times what is free; others are told to come again. Behind it is STORE_META:
  * "room/" id, host, 'h' is a record, "room/" id, host, 's' u64be a segment. Home worker.
  */
 #define ROOMS_KEPT_MAX	       16

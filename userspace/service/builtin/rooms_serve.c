@@ -8,10 +8,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fair_path.h"
 #include "service/builtin/builtin.h"
 #include "service/builtin/rooms.h"
 
-#define WAIT_MS 1000
+#define WAIT_MS	       1000
+#define NETWORK_LEVEL  1 /* of a path, below its family */
+#define NETWORK_FACTOR 3
 
 /* An answer under way, with its bytes behind it. */
 struct answer {
@@ -25,6 +28,7 @@ struct rooms_lent {
 	unsigned cnt;
 	struct {
 		bool is_used;
+		uint64_t network; /* of its asker's path (base/fair_path.h) */
 		uint8_t peer[MESH_KEY_LEN];
 	} places[ROOMS_ANSWERS_MAX];
 };
@@ -41,18 +45,34 @@ static void answer_done(void *arg)
 		free(lent);
 }
 
-/* The place for an answer to peer, or ROOMS_ANSWERS_MAX. */
-static unsigned place_find(const struct rooms_lent *lent, const uint8_t *peer)
+static uint64_t network_of(const struct rooms *rooms, const struct mesh_call *call)
 {
-	unsigned peer_cnt = 0, place = ROOMS_ANSWERS_MAX;
+	struct fair_path path;
+
+	rooms->mesh.ops->asker_path(call->incoming, &path);
+	return path.ids[path.level_cnt > NETWORK_LEVEL ? NETWORK_LEVEL : 0];
+}
+
+/*
+ * The place for an answer to peer, or ROOMS_ANSWERS_MAX. It cannot be taken back, so a network
+ * holds three times what it leaves free at most (base/fair.h, dynamic threshold).
+ */
+static unsigned place_find(const struct rooms_lent *lent, const uint8_t *peer, uint64_t network)
+{
+	unsigned peer_cnt = 0, network_cnt = 0, free_cnt = 0, place = ROOMS_ANSWERS_MAX;
 
 	for (unsigned i = 0; i < ROOMS_ANSWERS_MAX; i++) {
-		if (!lent->places[i].is_used)
+		if (!lent->places[i].is_used) {
 			place = i;
-		else
-			peer_cnt += memcmp(lent->places[i].peer, peer, MESH_KEY_LEN) == 0;
+			free_cnt++;
+			continue;
+		}
+		peer_cnt += memcmp(lent->places[i].peer, peer, MESH_KEY_LEN) == 0;
+		network_cnt += lent->places[i].network == network;
 	}
-	return peer_cnt < ROOMS_PEER_ANSWERS_MAX ? place : ROOMS_ANSWERS_MAX;
+	if (peer_cnt >= ROOMS_PEER_ANSWERS_MAX || network_cnt >= NETWORK_FACTOR * free_cnt)
+		return ROOMS_ANSWERS_MAX;
+	return place;
 }
 
 static void refuse(const struct rooms *rooms, const struct mesh_call *call, enum mesh_code code,
@@ -68,7 +88,8 @@ static void answer_send(struct rooms *rooms, const struct mesh_call *call, unsig
 			const struct room_answer *told)
 {
 	size_t cap = told->len + 64;
-	unsigned place = place_find(rooms->lent, call->peer_key);
+	uint64_t network = network_of(rooms, call);
+	unsigned place = place_find(rooms->lent, call->peer_key, network);
 	struct answer *answer = place < ROOMS_ANSWERS_MAX ? malloc(sizeof(*answer) + cap) : NULL;
 	struct transport_span span = {.done = answer_done, .arg = answer};
 	struct writer w;
@@ -82,6 +103,7 @@ static void answer_send(struct rooms *rooms, const struct mesh_call *call, unsig
 	answer->lent = rooms->lent;
 	answer->place = place;
 	rooms->lent->places[place].is_used = true;
+	rooms->lent->places[place].network = network;
 	memcpy(rooms->lent->places[place].peer, call->peer_key, MESH_KEY_LEN);
 	rooms->lent->cnt++;
 	span.data = answer->data;

@@ -23,6 +23,7 @@ static struct {
 	void (*lent[64])(void *arg);
 	void *lent_arg[64];
 	unsigned lent_cnt;
+	unsigned asker; /* of the call that is handed in */
 } fake;
 
 static int fake_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
@@ -70,7 +71,14 @@ static void fake_answer_error(struct mesh_incoming *incoming, enum mesh_code cod
 	fake.answer_len = 0;
 }
 
+static void fake_asker_path(const struct mesh_incoming *incoming, struct fair_path *out_path)
+{
+	(void)incoming;
+	rig_path(fake.asker, out_path);
+}
+
 static const struct mesh_ops fake_ops = {.ask = fake_ask,
+					 .asker_path = fake_asker_path,
 					 .cancel = fake_cancel,
 					 .handle = fake_handle,
 					 .answer = fake_answer,
@@ -129,6 +137,7 @@ static struct room_answer asked(unsigned who, unsigned type, const struct room_a
 	struct room_answer told = {.bytes = NULL};
 
 	rig_key(who, key);
+	fake.asker = who;
 	room_ask_write(&w, ask, type == MESH_GET_ROOM_SEGMENT);
 	call.payload_len = writer_len(&w);
 	fake.handlers[type](fake.ctx[type], &call, rig.now_ns);
@@ -249,24 +258,33 @@ static void test_a_private_history_is_its_members_alone(void)
 	stop();
 }
 
-static void test_answers_are_bounded_by_peer_and_in_all(void)
+static unsigned answers_get(unsigned who, const struct room_ask *ask)
 {
-	unsigned peer_cnt = ROOMS_ANSWERS_MAX / ROOMS_PEER_ANSWERS_MAX;
+	unsigned cnt = 0;
+
+	for (;;) {
+		(void)asked(who, MESH_ASK_ROOM, ask);
+		if (fake.code)
+			return cnt;
+		cnt++;
+	}
+}
+
+static void test_answers_are_bounded_by_peer_by_network_and_in_all(void)
+{
 	struct builtin_rooms fill;
 	struct room_ask ask;
 
 	start_with_pod("listed");
 	ask = own_ask(0);
-	for (unsigned who = 1; who <= peer_cnt; who++) {
-		for (unsigned i = 0; i < ROOMS_PEER_ANSWERS_MAX; i++) {
-			(void)asked(who, MESH_ASK_ROOM, &ask);
-			CHECK_EQ(fake.code, 0);
-		}
-		(void)asked(who, MESH_ASK_ROOM, &ask);
-		CHECK_EQ(fake.code, MESH_CODE_BUSY);
-	}
-	(void)asked(peer_cnt + 1, MESH_ASK_ROOM, &ask);
+	for (unsigned i = 1; i <= 3; i++)
+		CHECK_EQ(answers_get(RIG_OF_NETWORK(1, i), &ask), ROOMS_PEER_ANSWERS_MAX);
+	/* However many keys it has, a network leaves a quarter to others. */
+	CHECK_EQ(answers_get(RIG_OF_NETWORK(1, 4), &ask), 0);
 	CHECK_EQ(fake.code, MESH_CODE_BUSY);
+	CHECK_EQ(answers_get(RIG_OF_NETWORK(2, 5), &ask), 3);
+	CHECK_EQ(answers_get(RIG_OF_NETWORK(3, 6), &ask), 1);
+	CHECK_EQ(answers_get(RIG_OF_NETWORK(4, 7), &ask), 0);
 	builtin_rooms(rig.builtin, &fill);
 	CHECK_EQ(fill.answer_cnt, ROOMS_ANSWERS_MAX);
 	/* The node stops while its answers are under way. */
@@ -551,7 +569,7 @@ int main(void)
 	RUN(test_200_messages_become_a_segment);
 	RUN(test_a_crash_changes_no_segment);
 	RUN(test_a_private_history_is_its_members_alone);
-	RUN(test_answers_are_bounded_by_peer_and_in_all);
+	RUN(test_answers_are_bounded_by_peer_by_network_and_in_all);
 	RUN(test_a_history_is_fetched_and_outlives_a_crash);
 	RUN(test_who_joins_late_gets_what_is_still_there);
 	RUN(test_what_is_forged_or_in_another_order_is_not_taken);
