@@ -205,7 +205,8 @@ $(RPC_GRPC): bench/rpc_grpc.cc bench/rpc.proto $(B_DIR)/bench/support/latencies.
 		$(@D)/rpc.grpc.pb.cc $(filter %.o,$^) $$(pkg-config --cflags --libs grpc++ protobuf)
 
 BENCHES_PICKED = $(if $(B),$(filter %/$(B) %/$(B).sh %/$(B).py,$(BENCHES)),$(BENCHES))
-bench: all lab $(BENCH_PROGRAMS) $(if $(filter-out rpc,$(B)),,$(RPC_GRPC))
+bench: all lab $(BENCH_PROGRAMS) $(if $(filter-out rpc,$(B)),,$(RPC_GRPC)) \
+	$(if $(filter-out networks,$(B)),,$(SIM))
 	$(Q)$(if $(BENCHES_PICKED),,echo 'bench: there is no B=$(B); there are: $(sort $(basename $(notdir $(BENCHES))))'; exit 1)
 	$(Q)set -e; for bench in $(BENCHES_PICKED); do \
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
