@@ -62,6 +62,11 @@ static bool read_readings(const struct node *node, struct fair_view *out)
 	return node->fabric && builtin_content_places(fabric_builtin(node->fabric), out);
 }
 
+static bool read_listeners(const struct node *node, struct fair_view *out)
+{
+	return node->fabric && builtin_chat_places(fabric_builtin(node->fabric), out);
+}
+
 static bool read_gateway(const struct node *node, struct fair_view *out)
 {
 	return web_places(node->web, out);
@@ -104,11 +109,17 @@ static const struct pool_row {
 	bool (*read)(const struct node *node, struct fair_view *out);
 	const char *const *classes; /* NULL: those of peers */
 } pools[] = {
-	{read_control, role_classes},	{read_pending, caller_classes},
-	{read_asks, caller_classes},	{read_program_calls, all_callers},
-	{read_gateway, client_classes}, {read_searches, NULL},
-	{read_readings, NULL},		{read_items, NULL},
-	{read_swarm_peers, NULL},	{read_overlay, NULL},
+	{read_control, role_classes},
+	{read_pending, caller_classes},
+	{read_asks, caller_classes},
+	{read_program_calls, all_callers},
+	{read_gateway, client_classes},
+	{read_searches, NULL},
+	{read_listeners, NULL},
+	{read_readings, NULL},
+	{read_items, NULL},
+	{read_swarm_peers, NULL},
+	{read_overlay, NULL},
 	{read_overlay_silent, NULL},
 };
 

@@ -297,3 +297,11 @@ bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out)
 	dht_service_places(&builtin->dht, out);
 	return true;
 }
+
+bool builtin_chat_places(const struct builtin *builtin, struct fair_view *out)
+{
+	if (!is_offered(&builtin->params.config, BUILTIN_POD_CHAT))
+		return false;
+	pod_chat_places(&builtin->pod_chat, out);
+	return true;
+}

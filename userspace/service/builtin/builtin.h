@@ -195,6 +195,8 @@ void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out);
 
 /* builtin_content_places: who has the readings of mesh-content; false: it is not offered. */
 bool builtin_content_places(const struct builtin *builtin, struct fair_view *out);
+/* builtin_chat_places: who listens to rooms; false: pod-chat is not offered. */
+bool builtin_chat_places(const struct builtin *builtin, struct fair_view *out);
 /* builtin_dht_places: who has the places of the service dht's searches; false: it is not offered. */
 bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out);
 

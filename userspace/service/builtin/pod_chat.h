@@ -2,6 +2,7 @@
 #ifndef WEFT_SERVICE_BUILTIN_POD_CHAT_H
 #define WEFT_SERVICE_BUILTIN_POD_CHAT_H
 
+#include "base/fair.h"
 #include "base/timer.h"
 #include "service/builtin/pods.h"
 #include "service/builtin/quota.h"
@@ -13,7 +14,8 @@
 /* Of an answer's bodies: a letter may take six in JSON, and the answer has to fit a payload. */
 #define POD_CHAT_PAGE_LEN_MAX (128 * 1024)
 #define POD_CHAT_SKEW_MS      (300 * 1000)
-#define POD_CHAT_STREAM_MAX   64 /* listeners at once */
+/* Listeners at once, by network: keys are free. The youngest of who has most makes room. */
+#define POD_CHAT_STREAM_MAX 64
 /* Of a message that comes on a stream: a body of which each byte takes six in JSON, and its fields. */
 #define POD_CHAT_STREAM_LEN_MAX (6 * POD_BODY_LEN_MAX + 512)
 
@@ -23,6 +25,8 @@ struct pod_chat {
 	struct rooms rooms;
 	struct quota posts;
 	struct pool streams; /* struct pod_stream */
+	struct fair places;  /* of those */
+	uint64_t now_ns;     /* of the last event of a stream */
 	struct random *random;
 	struct timer_wheel *timers;
 	struct timer sweep;
@@ -74,6 +78,8 @@ size_t pod_chat_streams_footprint(void);
 WEFT_MUST_CHECK
 int pod_chat_streams_init(struct pod_chat *chat, struct arena *arena);
 void pod_chat_streams_fini(struct pod_chat *chat);
+/* pod_chat_places: who listens. */
+void pod_chat_places(const struct pod_chat *chat, struct fair_view *out);
 void pod_chat_stream(void *ctx, struct service_channel *channel,
 		     const struct service_caller *caller, const char *method, const uint8_t *head,
 		     size_t len, uint64_t now_ns);

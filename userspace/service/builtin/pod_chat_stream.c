@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
+#include "base/fair_path.h"
+#include "base/random.h"
 #include "codec/json_heap.h"
 #include "codec/utf8.h"
 #include "service/builtin/pod_chat.h"
@@ -13,6 +16,7 @@
 struct pod_stream {
 	struct pod_chat *chat;
 	struct service_channel *channel;
+	struct fair_item place;
 	uint8_t key[MESH_KEY_LEN]; /* of who opened it */
 	char pod[POD_ID_LEN + 1];
 	char name[POD_CHANNEL_LEN_MAX + 1];
@@ -25,19 +29,38 @@ struct pod_stream {
 	char in[POD_CHAT_STREAM_LEN_MAX + 1];
 };
 
+static const struct fair_config places_config = {.name = "listeners of pod-chat",
+						 .kind = FAIR_STANDING,
+						 .cap_cnt = POD_CHAT_STREAM_MAX,
+						 .level_cnt = FAIR_PEER_LEVELS,
+						 .parts = FAIR_PEER_PARTS};
+
+/* One more than there are places: a newcomer is there before the one that makes room is gone. */
 size_t pod_chat_streams_footprint(void)
 {
-	return pool_footprint(sizeof(struct pod_stream), POD_CHAT_STREAM_MAX);
+	return pool_footprint(sizeof(struct pod_stream), POD_CHAT_STREAM_MAX + 1) +
+	       fair_footprint(&places_config);
 }
 
 int pod_chat_streams_init(struct pod_chat *chat, struct arena *arena)
 {
-	return pool_init(&chat->streams, arena, sizeof(struct pod_stream), POD_CHAT_STREAM_MAX);
+	uint64_t secret[2];
+	int err = pool_init(&chat->streams, arena, sizeof(struct pod_stream),
+			    POD_CHAT_STREAM_MAX + 1);
+
+	random_fill(chat->random, secret, sizeof(secret));
+	return err < 0 ? err : fair_init(&chat->places, arena, &places_config, secret);
+}
+
+void pod_chat_places(const struct pod_chat *chat, struct fair_view *out)
+{
+	fair_read(&chat->places, out);
 }
 
 static void stream_release(struct pod_stream *stream)
 {
 	free(stream->out);
+	fair_release(&stream->chat->places, &stream->place, stream->chat->now_ns);
 	pool_release(&stream->chat->streams, stream);
 }
 
@@ -216,8 +239,11 @@ static void on_writable(void *arg, uint64_t now_ns)
 
 static void on_ended(void *arg, const struct service_answer *answer, uint64_t now_ns)
 {
-	(void)answer, (void)now_ns;
-	stream_release(arg);
+	struct pod_stream *stream = arg;
+
+	(void)answer;
+	stream->chat->now_ns = now_ns;
+	stream_release(stream);
 }
 
 static const struct service_channel_events stream_events = {
@@ -279,6 +305,29 @@ static struct pod *pod_asked(struct pod_chat *chat, const struct service_caller 
 	return pod;
 }
 
+/* NULL: the places are taken, and this caller's network has as many as any. */
+static struct pod_stream *stream_new(struct pod_chat *chat, const struct service_caller *caller,
+				     uint64_t now_ns)
+{
+	struct pod_stream *stream = pool_acquire(&chat->streams), *evicted;
+	struct fair_item *victim = NULL;
+
+	weft_assert(stream); /* there is one more than there are places */
+	chat->now_ns = now_ns;
+	stream->chat = chat;
+	if (fair_take(&chat->places, &caller->path, &stream->place, now_ns, &victim) == FAIR_BUSY) {
+		stream_release(stream);
+		return NULL;
+	}
+	if (victim) {
+		evicted = list_entry(victim, struct pod_stream, place);
+		service_channel_end(evicted->channel, SERVICE_UNAVAILABLE,
+				    "its place went to a caller that listens less");
+		stream_release(evicted);
+	}
+	return stream;
+}
+
 void pod_chat_stream(void *ctx, struct service_channel *channel,
 		     const struct service_caller *caller, const char *method, const uint8_t *head,
 		     size_t len, uint64_t now_ns)
@@ -286,9 +335,8 @@ void pod_chat_stream(void *ctx, struct service_channel *channel,
 	struct pod_chat *chat = ctx;
 	const char *why;
 	struct pod *pod = pod_asked(chat, caller, method, head, len, &why);
-	struct pod_stream *stream = pod ? pool_acquire(&chat->streams) : NULL;
+	struct pod_stream *stream = pod ? stream_new(chat, caller, now_ns) : NULL;
 
-	(void)now_ns;
 	if (!pod) {
 		service_channel_end(channel, SERVICE_INVALID_PAYLOAD, why);
 		return;
@@ -297,7 +345,6 @@ void pod_chat_stream(void *ctx, struct service_channel *channel,
 		service_channel_end(channel, SERVICE_UNAVAILABLE, "as many listen as there may be");
 		return;
 	}
-	stream->chat = chat;
 	stream->channel = channel;
 	stream->since = pod->last_sequence;
 	memcpy(stream->key, caller->key, sizeof(stream->key));

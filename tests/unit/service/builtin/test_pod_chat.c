@@ -723,6 +723,7 @@ static void listen_as(unsigned who, struct service_channel *channel, const char 
 	struct service_caller caller = {.is_local = who == RIG_LOCAL};
 
 	rig_key(who, caller.key);
+	rig_path(who, &caller.path);
 	memset(channel, 0, sizeof(*channel));
 	channel->room_len = RIG_SENT_CAP;
 	offering->handler->stream(offering->ctx, channel, &caller, name, (const uint8_t *)head,
@@ -866,6 +867,33 @@ static void test_64_listen_and_one_more_is_refused(void)
 	rig_stop();
 }
 
+static void test_the_listeners_of_one_network_leave_places_to_others(void)
+{
+	static struct service_channel channels[POD_CHAT_STREAM_MAX],
+		others[POD_CHAT_STREAM_MAX / 2 + 1];
+	unsigned key, ended_cnt = 0, cnt = sizeof(others) / sizeof(others[0]);
+
+	start_with_pod("listed", 7);
+	/* Eight members. */
+	for (unsigned i = 0; i < POD_CHAT_STREAM_MAX; i++) {
+		key = RIG_OF_NETWORK(1, 300 + i / 8);
+		CHAT(key, "Join", "{s:s}", "pod", pod);
+		listen_as(key, &channels[i], "general", "");
+		CHECK(channels[i].events);
+	}
+	for (unsigned i = 0; i < cnt; i++) {
+		key = RIG_OF_NETWORK(2, 500);
+		CHAT(key, "Join", "{s:s}", "pod", pod);
+		listen_as(key, &others[i], "general", "");
+		CHECK_EQ(others[i].events != NULL, i < cnt - 1);
+	}
+	for (unsigned i = 0; i < POD_CHAT_STREAM_MAX; i++)
+		ended_cnt += channels[i].is_ended;
+	CHECK_EQ(ended_cnt, POD_CHAT_STREAM_MAX / 2);
+	CHECK(channels[POD_CHAT_STREAM_MAX - 1].is_ended && !channels[0].is_ended);
+	rig_stop();
+}
+
 int main(void)
 {
 	RUN(test_a_listener_hears_what_is_said_and_speaks);
@@ -873,6 +901,7 @@ int main(void)
 	RUN(test_only_members_listen_and_no_longer_than_they_are);
 	RUN(test_what_is_no_message_is_told_and_not_said);
 	RUN(test_64_listen_and_one_more_is_refused);
+	RUN(test_the_listeners_of_one_network_leave_places_to_others);
 	RUN(test_two_peers_join_post_and_fetch_in_one_order);
 	RUN(test_since_gives_what_is_newer);
 	RUN(test_a_page_fits_an_answer_whatever_is_in_it);
