@@ -437,6 +437,7 @@ static void node_free_above_store(struct node *node)
 	method_load_watches_forget(node);
 	method_checks_forget(node);
 	method_dht_runs_forget(node);
+	method_kept_forget(node);
 	crew_content_stop(&node->crew_content);
 	method_joinings_forget(node);
 	crew_free(node->crew);

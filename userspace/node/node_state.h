@@ -75,6 +75,7 @@ struct node {
 	struct check_run *check_runs;	 /* methods/check.c */
 	struct dht_run *dht_runs;	 /* methods/dht_search.c */
 	struct joining *joinings;	 /* methods/community.c */
+	struct kept_reply *kept_replies; /* methods/kept.c */
 	struct community_question_record *community_questions; /* methods/community_show.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];

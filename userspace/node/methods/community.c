@@ -471,7 +471,7 @@ void method_expel_community_member(void *ctx, struct control_call *call, const j
 	err = community_expel(communities, id, key, is_expelled, now_ns);
 	if (err == 0) {
 		communities_each(communities, collect, &collecting);
-		control_reply(call, json_pack("{s:o}", "community", collecting.found));
+		method_reply_kept(node, call, json_pack("{s:o}", "community", collecting.found));
 		return;
 	}
 	while (rows[i].err && rows[i].err != err)

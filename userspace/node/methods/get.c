@@ -517,7 +517,8 @@ void method_cancel_get(void *ctx, struct control_call *call, const json_t *param
 	if (err < 0 || !get)
 		method_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
 	else
-		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
+		method_reply_kept(node, call,
+				  json_pack("{s:o}", "transfer", method_json_get(node, get)));
 }
 
 void method_pause_get(void *ctx, struct control_call *call, const json_t *parameters,
@@ -537,7 +538,8 @@ void method_pause_get(void *ctx, struct control_call *call, const json_t *parame
 				err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
 				"weft get list shows its state");
 	else
-		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
+		method_reply_kept(node, call,
+				  json_pack("{s:o}", "transfer", method_json_get(node, get)));
 }
 
 /* A caller that waits until its change is stored. */

@@ -140,5 +140,6 @@ void method_set_seeding(void *ctx, struct control_call *call, const json_t *para
 	else if (err < 0)
 		method_fail_get(call, id, err, "it is being given up", "weft get list shows all");
 	else
-		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
+		method_reply_kept(node, call,
+				  json_pack("{s:o}", "transfer", method_json_get(node, get)));
 }

@@ -128,6 +128,12 @@ void method_load_watches_forget(struct node *node);
 void method_checks_forget(struct node *node);
 void method_dht_runs_forget(struct node *node);
 void method_joinings_forget(struct node *node);
+/*
+ * kept.c: method_reply_kept answers call by reply, which it takes, once what was given to the
+ * store before is durable, or says that it is not. _forget: callers are gone, the store is not.
+ */
+void method_reply_kept(struct node *node, struct control_call *call, json_t *reply);
+void method_kept_forget(struct node *node);
 
 /*
  * peer.c. method_json_peer: as a caller of role may see it.
