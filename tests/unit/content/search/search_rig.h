@@ -223,8 +223,10 @@ static inline void search_rig_done(void *arg, const struct search_result *result
 		answer->first = result->hits[0];
 		snprintf(answer->first_tags, sizeof(answer->first_tags), "%s",
 			 result->hits[0].tags);
-		snprintf(answer->second_tag, sizeof(answer->second_tag), "%s",
-			 result->hits[0].tags + strlen(result->hits[0].tags) + 1);
+		/* Behind the empty tag, which is the last, there is none. */
+		if (result->hits[0].tags[0])
+			snprintf(answer->second_tag, sizeof(answer->second_tag), "%s",
+				 result->hits[0].tags + strlen(result->hits[0].tags) + 1);
 		snprintf(answer->first_path, sizeof(answer->first_path), "%s",
 			 result->hits[0].path);
 		snprintf(answer->first_mime, sizeof(answer->first_mime), "%s",
