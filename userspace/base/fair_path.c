@@ -8,6 +8,9 @@
 #include "base/assert.h"
 #include "base/siphash.h"
 
+/* Below the family, where an address and a key follow. */
+#define NETWORK_LEVEL 1u
+
 #define VALUE_LEN_MAX 64u
 
 void fair_path_start(enum fair_class class, struct fair_path *out)
@@ -142,4 +145,9 @@ const char *fair_site_format(const struct fair_site *site, char buf[static FAIR_
 	*end = '\0';
 	snprintf(buf, FAIR_SITE_TEXT_CAP, "%s/%u:%u", begin, site->prefix_len, site->network_len);
 	return buf;
+}
+
+uint64_t fair_path_network(const struct fair_path *path)
+{
+	return path->ids[path->level_cnt > NETWORK_LEVEL + 1 ? NETWORK_LEVEL : 0];
 }

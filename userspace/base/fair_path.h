@@ -51,4 +51,12 @@ void fair_path_add(const struct fair_paths *paths, struct fair_path *path, const
 /* fair_path_start writes the empty path of class, for accounts that have no address. */
 void fair_path_start(enum fair_class class, struct fair_path *out);
 
+/*
+ * fair_path_network names the network of path, which has one level at least; its family where no
+ * address is known, so that keys without one share. What cannot be taken back is bounded by it: a
+ * network holds at most FAIR_NETWORK_FACTOR times what is free (the dynamic threshold of base/fair.h).
+ */
+#define FAIR_NETWORK_FACTOR 3
+uint64_t fair_path_network(const struct fair_path *path);
+
 #endif

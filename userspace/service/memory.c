@@ -2,11 +2,10 @@
 #include "service/memory.h"
 
 #include "base/assert.h"
+#include "base/fair_path.h"
 #include "base/heap.h"
 
-#define KEY_SHARE      4 /* a key holds at most this part of all */
-#define NETWORK_FACTOR 3 /* and its network as many times what is free */
-#define NETWORK_LEVEL  1 /* of a path: below its family (base/fair_path.h) */
+#define KEY_SHARE 4 /* a key holds at most this part of all */
 
 struct service_memory_network {
 	uint64_t id;
@@ -60,20 +59,19 @@ static bool network_may_hold(const struct service_memory *memory,
 
 	heap_usage(memory->heap, &usage);
 	return usage.used_len + len <= memory->cap_len &&
-	       network->len + len <= NETWORK_FACTOR * (memory->cap_len - usage.used_len - len);
+	       network->len + len <= FAIR_NETWORK_FACTOR * (memory->cap_len - usage.used_len - len);
 }
 
 bool service_memory_hold(struct service_memory *memory, const struct fair_path *path,
 			 size_t key_len, size_t len, struct service_memory_hold *hold)
 {
-	unsigned level = path->level_cnt > NETWORK_LEVEL ? NETWORK_LEVEL : 0;
 	struct service_memory_network *network;
 
 	if (key_len + len > memory->cap_len / KEY_SHARE)
 		return false;
 	if (path->class == FAIR_CHOSEN)
 		return true;
-	network = network_of(memory, path->ids[level]);
+	network = network_of(memory, fair_path_network(path));
 	if (!network_may_hold(memory, network, len)) {
 		network_settle(memory, network);
 		return false;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/fair_path.h"
+
+#include <stdlib.h>
 #include "support/check.h"
 
 static struct fair_path path_of(const struct fair_paths *paths, const char *text)
@@ -98,11 +100,34 @@ static void test_a_site_is_written_as_it_is_read(void)
 	}
 }
 
+static uint64_t network_of(const char *text, unsigned key)
+{
+	static const struct fair_paths paths = {.secret = {1, 2}};
+	struct addr addr = {.family = ADDR_NONE};
+	struct fair_path path;
+
+	if (text && addr_parse(text, &addr) < 0)
+		abort();
+	fair_path_of_addr(&paths, &addr, FAIR_STRANGER, &path);
+	fair_path_add(&paths, &path, &key, sizeof(key));
+	return fair_path_network(&path);
+}
+
+static void test_keys_of_a_network_and_those_without_an_address_share_it(void)
+{
+	CHECK(network_of("192.0.2.1:1", 1) == network_of("192.0.2.2:1", 2));
+	CHECK(network_of("192.0.2.1:1", 1) != network_of("192.0.3.1:1", 1));
+	CHECK(network_of("[2001:db8::1]:1", 1) == network_of("[2001:db8:0:1::1]:1", 2));
+	CHECK(network_of("[2001:db8::1]:1", 1) != network_of("[2001:db8:1::1]:1", 1));
+	CHECK(network_of(NULL, 1) == network_of(NULL, 2));
+}
+
 int main(void)
 {
 	RUN(test_two_addresses_share_the_levels_of_their_common_prefix);
 	RUN(test_a_key_is_an_account_of_its_address);
 	RUN(test_a_site_that_is_no_prefix_is_refused);
 	RUN(test_a_site_is_written_as_it_is_read);
+	RUN(test_keys_of_a_network_and_those_without_an_address_share_it);
 	return check_done();
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fair_path.h"
 #include "base/load.h"
 #include "base/random.h"
 
@@ -15,8 +16,6 @@
 #define POSTED_CAP (RELAY_LETTERS_LEN_MAX / sizeof(struct stream_letter))
 /* A peer's account outlives its streams until home has read their letters. */
 #define ACCOUNTS_PER_PEER 2
-#define NETWORK_LEVEL	  1 /* of a path, below its family */
-#define NETWORK_FACTOR	  3
 /* Each has one of a network, too. */
 #define ACCOUNTS_PER_STREAM (2 * ACCOUNTS_PER_PEER)
 
@@ -71,7 +70,7 @@ static struct relay_account *account_open(struct stream_relay *relay, const stru
 
 	if (!account || account->network)
 		return account;
-	network = account_make(relay, path->ids[last > NETWORK_LEVEL ? NETWORK_LEVEL : 0]);
+	network = account_make(relay, fair_path_network(path));
 	if (!network || network == account) {
 		account_settle(relay, account);
 		return NULL;
@@ -82,7 +81,7 @@ static struct relay_account *account_open(struct stream_relay *relay, const stru
 	return account;
 }
 
-/* Times factor of what they leave free is what those who hold own_len of all_len may hold. */
+/* Whether an account with own_len of all_len may hold len more: at most factor times what is free then. */
 static bool leaves_enough(size_t own_len, size_t all_len, size_t len, size_t max, size_t factor)
 {
 	return all_len + len <= max && own_len + len <= factor * (max - all_len - len);
@@ -99,7 +98,7 @@ static bool relay_has_room(const struct stream_relay *relay, const struct relay_
 		    !leaves_enough(account->unused_len, relay->unused_len, len, relay->len_max,
 				   factor))
 			return false;
-		factor = NETWORK_FACTOR;
+		factor = FAIR_NETWORK_FACTOR;
 	}
 	return true;
 }

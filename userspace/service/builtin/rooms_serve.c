@@ -12,9 +12,7 @@
 #include "service/builtin/builtin.h"
 #include "service/builtin/rooms.h"
 
-#define WAIT_MS	       1000
-#define NETWORK_LEVEL  1 /* of a path, below its family */
-#define NETWORK_FACTOR 3
+#define WAIT_MS 1000
 
 /* An answer under way, with its bytes behind it. */
 struct answer {
@@ -50,7 +48,7 @@ static uint64_t network_of(const struct rooms *rooms, const struct mesh_call *ca
 	struct fair_path path;
 
 	rooms->mesh.ops->asker_path(call->incoming, &path);
-	return path.ids[path.level_cnt > NETWORK_LEVEL ? NETWORK_LEVEL : 0];
+	return fair_path_network(&path);
 }
 
 /*
@@ -70,7 +68,7 @@ static unsigned place_find(const struct rooms_lent *lent, const uint8_t *peer, u
 		peer_cnt += memcmp(lent->places[i].peer, peer, MESH_KEY_LEN) == 0;
 		network_cnt += lent->places[i].network == network;
 	}
-	if (peer_cnt >= ROOMS_PEER_ANSWERS_MAX || network_cnt >= NETWORK_FACTOR * free_cnt)
+	if (peer_cnt >= ROOMS_PEER_ANSWERS_MAX || network_cnt >= FAIR_NETWORK_FACTOR * free_cnt)
 		return ROOMS_ANSWERS_MAX;
 	return place;
 }
