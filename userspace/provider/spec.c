@@ -428,28 +428,42 @@ static void grants_read(struct cbor_reader *r, struct spec *spec)
 		grant_read(r, spec, &spec->grants[spec->view.grant_cnt++]);
 }
 
+/* NULL: the field is no text. */
+static const char **text_of(struct provider_spec *view, uint64_t field)
+{
+	switch (field) {
+	case 1:
+		return &view->name;
+	case 2:
+		return &view->version;
+	case 4:
+		return &view->target;
+	case 6:
+		return &view->health_path;
+	case 16:
+		return &view->user;
+	case 20:
+		return &view->description;
+	default:
+		return NULL;
+	}
+}
+
 static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 {
 	struct provider_spec *view = &spec->view;
+	const char **text = text_of(view, field);
 
+	if (text) {
+		*text = text_read(r, spec);
+		return;
+	}
 	switch (field) {
-	case 1:
-		view->name = text_read(r, spec);
-		break;
-	case 2:
-		view->version = text_read(r, spec);
-		break;
 	case 3:
 		view->kind = (enum provider_kind)cbor_read_uint_max(r, PROVIDER_KIND_CNT - 1);
 		break;
-	case 4:
-		view->target = text_read(r, spec);
-		break;
 	case 5:
 		args_read(r, spec);
-		break;
-	case 6:
-		view->health_path = text_read(r, spec);
 		break;
 	case 7:
 		metadata_read(r, spec);
@@ -478,9 +492,6 @@ static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 	case 15:
 		view->needs_signature = cbor_read_bool(r);
 		break;
-	case 16:
-		view->user = text_read(r, spec);
-		break;
 	case 17:
 		view->is_unconfined = cbor_read_bool(r);
 		break;
@@ -489,9 +500,6 @@ static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 		break;
 	case 19:
 		grants_read(r, spec);
-		break;
-	case 20:
-		view->description = text_read(r, spec);
 		break;
 	case 21:
 		view->body_len_max = cbor_read_uint(r);
