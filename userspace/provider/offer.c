@@ -44,14 +44,16 @@ static bool provider_is_busy(const struct provider *provider)
 void offer_make_room(struct offer *offer, const struct service_caller *caller, uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
-	struct fair_path path = place_path(offer, caller);
-	struct fair_item *item = NULL;
+	bool is_own = offer_is_busy(offer); /* its limit, not that of all offers */
+	struct fair_path path;
+	struct fair_item *item;
 	struct active *active;
 
-	if (offer_is_busy(offer))
-		item = fair_victim_within(&provider->places, &path, now_ns);
-	else if (provider_is_busy(provider))
-		item = fair_victim(&provider->places, &path, now_ns);
+	if (!is_own && !provider_is_busy(provider))
+		return;
+	path = place_path(offer, caller);
+	item = is_own ? fair_victim_within(&provider->places, &path, now_ns)
+		      : fair_victim(&provider->places, &path, now_ns);
 	active = item ? list_entry(item, struct active, place) : NULL;
 	if (!active || !active->kind->is_stream)
 		return;
