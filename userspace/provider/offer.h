@@ -38,7 +38,7 @@ struct provider {
 	struct pool waiting, turn_accounts; /* waiting.h */
 	/*
 	 * What is under way, by offer and, within it, by the caller's family, network, address and
-	 * key: of streams, which may stay, the youngest of who has most is ended for who has fewer.
+	 * key: of streams, which may stay, the youngest of the network that has most ends for a caller with fewer.
 	 */
 	struct fair places;
 	struct fair_paths paths;

@@ -217,7 +217,7 @@ struct provider_stats {
 	uint64_t waiting_evicted_cnt; /* of them, that made room for another caller's */
 	uint64_t refused_cnt;	      /* calls and streams for want of room */
 };
-/* provider_places: who has the places of calls and streams under way. */
+/* provider_places: which callers have the places of calls and streams under way. */
 void provider_places(const struct provider *provider, struct fair_view *out);
 void provider_stats(const struct provider *provider, struct provider_stats *out_stats);
 

@@ -40,7 +40,7 @@ size_t content_service_footprint(void);
 WEFT_MUST_CHECK
 int content_service_init(struct content_service *service, struct arena *arena,
 			 const struct builtin_params *params);
-/* content_service_places: who has the readings. */
+/* content_service_places: which networks have the readings. */
 void content_service_places(const struct content_service *service, struct fair_view *out);
 /* content_service_fini ends all readings, untold. */
 void content_service_fini(struct content_service *service);

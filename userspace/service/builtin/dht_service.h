@@ -32,7 +32,7 @@ size_t dht_service_footprint(void);
 WEFT_MUST_CHECK
 int dht_service_init(struct dht_service *service, struct arena *arena,
 		     const struct builtin_dht *dht, struct random *random);
-/* dht_service_places: who has the places of searches. */
+/* dht_service_places: which networks have the places of searches. */
 void dht_service_places(const struct dht_service *service, struct fair_view *out);
 /* dht_service_fini ends all searches, untold. */
 void dht_service_fini(struct dht_service *service);

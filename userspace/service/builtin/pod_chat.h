@@ -14,7 +14,7 @@
 /* Of an answer's bodies: a letter may take six in JSON, and the answer has to fit a payload. */
 #define POD_CHAT_PAGE_LEN_MAX (128 * 1024)
 #define POD_CHAT_SKEW_MS      (300 * 1000)
-/* Listeners at once, by network: keys are free. The youngest of who has most makes room. */
+/* Listeners at once, by network: keys are free. The youngest of the network that has most makes room. */
 #define POD_CHAT_STREAM_MAX 64
 /* Of a message that comes on a stream: a body of which each byte takes six in JSON, and its fields. */
 #define POD_CHAT_STREAM_LEN_MAX (6 * POD_BODY_LEN_MAX + 512)
@@ -78,7 +78,7 @@ size_t pod_chat_streams_footprint(void);
 WEFT_MUST_CHECK
 int pod_chat_streams_init(struct pod_chat *chat, struct arena *arena);
 void pod_chat_streams_fini(struct pod_chat *chat);
-/* pod_chat_places: who listens. */
+/* pod_chat_places: which networks listen. */
 void pod_chat_places(const struct pod_chat *chat, struct fair_view *out);
 void pod_chat_stream(void *ctx, struct service_channel *channel,
 		     const struct service_caller *caller, const char *method, const uint8_t *head,
