@@ -17,6 +17,7 @@
 #include "support/check.h"
 #include "support/dht_lab.h"
 #include "support/seed.h"
+#include "support/resident.h"
 
 #define SECOND 1000000000ull
 
@@ -176,17 +177,6 @@ static void flood_put(uint32_t i)
 	CHECK(!w.bad);
 	dgram.len = writer_len(&w);
 	dht_input(victim, &dgram, lab.now_ns);
-}
-
-static size_t resident_len(void)
-{
-	FILE *statm = fopen("/proc/self/statm", "r");
-	unsigned long all, resident;
-	bool is_read = statm && fscanf(statm, "%lu %lu", &all, &resident) == 2;
-
-	if (statm)
-		fclose(statm);
-	return is_read ? resident * 4096 : 0;
 }
 
 static void flood_until(uint32_t cnt, struct lookups *lookups)

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "base/clock.h"
 #include "client/ask.h"
 #include "support/check.h"
+#include "support/json_path.h"
 
 #define WAIT_NS	  (20 * NS_PER_S)
 #define PAUSE_MS  10
@@ -354,36 +356,30 @@ const char *daemon_ask_more(struct daemon_rig *rig, const char *method, const ch
 	return rig->error;
 }
 
+const char *daemon_askf(struct daemon_rig *rig, const char *method, const char *fmt, ...)
+{
+	char parameters[2048];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(parameters, sizeof(parameters), fmt, args);
+	va_end(args);
+	return daemon_ask(rig, method, parameters);
+}
+
 const json_t *daemon_at(const struct daemon_rig *rig, const char *path)
 {
-	const json_t *at = rig->answer;
-	char name[64];
-
-	while (at && *path) {
-		size_t len = strcspn(path, ".");
-
-		snprintf(name, sizeof(name), "%.*s", (int)len, path);
-		at = json_is_array(at) ? json_array_get(at, strtoul(name, NULL, 10))
-				       : json_object_get(at, name);
-		path += len + (path[len] == '.');
-	}
-	return at;
+	return json_path_at(rig->answer, path);
 }
 
 const char *daemon_text(const struct daemon_rig *rig, const char *path)
 {
-	const char *text = json_string_value(daemon_at(rig, path));
-
-	return text ? text : "";
+	return json_path_text(rig->answer, path);
 }
 
 long long daemon_number(const struct daemon_rig *rig, const char *path)
 {
-	const json_t *at = daemon_at(rig, path);
-
-	if (json_is_boolean(at))
-		return json_is_true(at);
-	return json_is_integer(at) ? json_integer_value(at) : -1;
+	return json_path_number(rig->answer, path);
 }
 
 size_t daemon_cnt(const struct daemon_rig *rig, const char *path)

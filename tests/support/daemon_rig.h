@@ -66,6 +66,9 @@ bool daemon_logged(struct daemon_rig *rig, const char *text);
  * daemon_ask_until without parameters.
  */
 const char *daemon_ask(struct daemon_rig *rig, const char *method, const char *parameters);
+/* daemon_askf: with parameters as printf writes them. */
+__attribute__((format(printf, 3, 4))) const char *
+daemon_askf(struct daemon_rig *rig, const char *method, const char *fmt, ...);
 bool daemon_until(struct daemon_rig *rig, const char *method, const char *parameters,
 		  const char *path, const char *text, long long number);
 bool daemon_ask_until(struct daemon_rig *rig, const char *method, const char *path,

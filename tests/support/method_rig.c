@@ -9,6 +9,7 @@
 #include "node/sharing/sharing.h"
 #include "quic/quic.h"
 #include "support/sim_local.h"
+#include "support/json_path.h"
 
 static void bail(const char *what)
 {
@@ -141,34 +142,17 @@ const char *method_ask(struct method_rig *rig, const char *method, const char *p
 
 const json_t *method_at(const struct method_rig *rig, const char *path)
 {
-	const json_t *at = rig->answer;
-	char name[64];
-
-	while (at && *path) {
-		size_t len = strcspn(path, ".");
-
-		snprintf(name, sizeof(name), "%.*s", (int)len, path);
-		at = json_is_array(at) ? json_array_get(at, strtoul(name, NULL, 10))
-				       : json_object_get(at, name);
-		path += len + (path[len] == '.');
-	}
-	return at;
+	return json_path_at(rig->answer, path);
 }
 
 const char *method_text(const struct method_rig *rig, const char *path)
 {
-	const char *text = json_string_value(method_at(rig, path));
-
-	return text ? text : "";
+	return json_path_text(rig->answer, path);
 }
 
 long long method_number(const struct method_rig *rig, const char *path)
 {
-	const json_t *at = method_at(rig, path);
-
-	if (json_is_boolean(at))
-		return json_is_true(at);
-	return json_is_integer(at) ? json_integer_value(at) : -1;
+	return json_path_number(rig->answer, path);
 }
 
 size_t method_cnt(const struct method_rig *rig, const char *path)

@@ -8,23 +8,10 @@
 #include "support/check.h"
 #include "support/daemon_rig.h"
 
-#include <stdarg.h>
-
 #define DHT "[dht]\nbootstrap = %s\nprivate = yes\npublish = direct\n"
 
 static struct daemon_rig a, b, c;
-static char a_id[80], b_id[80], c_id[80], asked[1024];
-
-__attribute__((format(printf, 3, 4))) static const char *
-ask(struct daemon_rig *rig, const char *method, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(asked, sizeof(asked), fmt, args);
-	va_end(args);
-	return daemon_ask(rig, method, asked);
-}
+static char a_id[80], b_id[80], c_id[80];
 
 static void start(struct daemon_rig *rig, const char *config, char id[static 80])
 {
@@ -86,7 +73,7 @@ static void test_a_record_that_one_puts_the_other_gets(void)
 	if (!key[0])
 		snprintf(key, sizeof(key), "%s", daemon_text(&b, "target"));
 	CHECK_STR(daemon_ask(&b, "PublishRoute", NULL), "");
-	CHECK_STR(ask(&a, "FindRoute", "{'node_id': '%s'}", b_id), "");
+	CHECK_STR(daemon_askf(&a, "FindRoute", "{'node_id': '%s'}", b_id), "");
 	CHECK_STR(daemon_ask(&b, "AnnounceDht",
 			     "{'info_hash': "
 			     "'0102030405060708090a0b0c0d0e0f1011121314'}"),
@@ -123,15 +110,17 @@ static void test_a_node_without_dht_is_found_and_finds_by_a_relay(void)
 		daemon_pause();
 	CHECK_EQ(a.status, 200);
 	CHECK(memmem(a.body, a.body_len, "addr=127.0.0.1:", 15));
-	CHECK_STR(ask(&c, "ConnectPeer", "{'node_id': '%s', 'timeout_ms': 15000}", b_id), "");
+	CHECK_STR(daemon_askf(&c, "ConnectPeer", "{'node_id': '%s', 'timeout_ms': 15000}", b_id),
+		  "");
 	CHECK_STR(daemon_text(&c, "peer.node_id"), b_id);
-	CHECK_STR(ask(&c, "PingPeer", "{'node_id': '%s', 'count': 1}", b_id), "");
+	CHECK_STR(daemon_askf(&c, "PingPeer", "{'node_id': '%s', 'count': 1}", b_id), "");
 	CHECK_EQ(daemon_number(&c, "ping.answered"), 1);
 	/* The DHT leads there, too. */
-	CHECK_STR(ask(&b, "ConnectPeer", "{'node_id': '%s', 'timeout_ms': 15000}", c_id), "");
+	CHECK_STR(daemon_askf(&b, "ConnectPeer", "{'node_id': '%s', 'timeout_ms': 15000}", c_id),
+		  "");
 	/* Nobody has that key. */
-	CHECK(ask(&c, "ConnectPeer", "{'node_id': '%s', 'timeout_ms': 1000}",
-		  "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyo")[0]);
+	CHECK(daemon_askf(&c, "ConnectPeer", "{'node_id': '%s', 'timeout_ms': 1000}",
+			  "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyo")[0]);
 }
 
 static void test_a_relay_that_is_gone_is_told_once_and_tried_again(void)

@@ -8,7 +8,6 @@
 #include "support/check.h"
 #include "support/daemon_rig.h"
 
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,17 +20,6 @@
 static struct daemon_rig a, b;
 static char a_id[80], b_id[80], asked[2048], share_id[80], token[192];
 static char film[FILM_LEN];
-
-__attribute__((format(printf, 3, 4))) static const char *
-ask(struct daemon_rig *rig, const char *method, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(asked, sizeof(asked), fmt, args);
-	va_end(args);
-	return daemon_ask(rig, method, asked);
-}
 
 static void pair_start(void)
 {
@@ -60,7 +48,9 @@ static void test_a_node_is_reached_at_the_address_that_is_told(void)
 	snprintf(asked, sizeof(asked), "{'node_id': '%s', 'addresses': ['%s']}", a_id, addr);
 	CHECK_STR(daemon_ask(&b, "ConnectPeer", asked), "");
 	CHECK_STR(daemon_text(&b, "peer.node_id"), a_id);
-	CHECK_STR(ask(&b, "PingPeer", "{'node_id': '%s', 'count': 2, 'interval_ms': 1}", a_id), "");
+	CHECK_STR(daemon_askf(&b, "PingPeer", "{'node_id': '%s', 'count': 2, 'interval_ms': 1}",
+			      a_id),
+		  "");
 	CHECK_STR(daemon_text(&b, "ping.node_id"), a_id);
 	CHECK_STR(daemon_text(&b, "ping.address"), addr);
 	CHECK_EQ(daemon_number(&b, "ping.sent"), 2);
@@ -72,14 +62,14 @@ static void test_a_node_is_reached_at_the_address_that_is_told(void)
 	CHECK_EQ(daemon_number(&b, "connections"), 1);
 	CHECK_STR(daemon_ask(&b, "ListPeers", NULL), "");
 	CHECK_EQ(daemon_cnt(&b, "peers"), 1);
-	CHECK_STR(ask(&b, "ShowWhy", "{'who': '%s'}", a_id), "");
+	CHECK_STR(daemon_askf(&b, "ShowWhy", "{'who': '%s'}", a_id), "");
 	snprintf(asked, sizeof(asked), "{'node_id': '%s', 'timeout_ms': 5000}", a_id);
 	CHECK_STR(daemon_ask_more(&b, "CheckPeer", asked), "");
 	snprintf(asked, sizeof(asked), "replies.%zu.verdict.reachable",
 		 daemon_cnt(&b, "replies") - 1);
 	CHECK_EQ(daemon_number(&b, asked), 1);
-	CHECK_STR(ask(&b, "SetPeer", "{'node_id': '%s', 'share': 3}", a_id), "");
-	CHECK_STR(ask(&b, "ConnectPeer", "{'node_id': '%.51s'}", a_id), "");
+	CHECK_STR(daemon_askf(&b, "SetPeer", "{'node_id': '%s', 'share': 3}", a_id), "");
+	CHECK_STR(daemon_askf(&b, "ConnectPeer", "{'node_id': '%.51s'}", a_id), "");
 }
 
 static void test_a_folder_is_published_and_its_revisions_are_told(void)
@@ -155,7 +145,7 @@ static void test_another_node_sees_what_is_public_and_follows_it(void)
 {
 	char link[1024];
 
-	if (*ask(&b, "ListNodeShares", "{'node_id': '%s'}", a_id))
+	if (*daemon_askf(&b, "ListNodeShares", "{'node_id': '%s'}", a_id))
 		daemon_print(&b);
 	CHECK_STR(b.error, "");
 	CHECK_EQ(daemon_cnt(&b, "shares"), 1);
@@ -164,14 +154,16 @@ static void test_another_node_sees_what_is_public_and_follows_it(void)
 	CHECK_EQ(daemon_number(&b, "shares.0.revision"), 5);
 	CHECK_EQ(daemon_number(&b, "shares.0.followed"), 0);
 	snprintf(link, sizeof(link), "%s", daemon_text(&b, "shares.0.link"));
-	CHECK_STR(ask(&b, "AddFollow", "{'link': '%s', 'name': 'theirs', 'wait': true}", link), "");
+	CHECK_STR(daemon_askf(&b, "AddFollow", "{'link': '%s', 'name': 'theirs', 'wait': true}",
+			      link),
+		  "");
 	CHECK_EQ(daemon_number(&b, "follow.revision"), 5);
 	CHECK_STR(daemon_text(&b, "follow.state"), "current");
 	CHECK_STR(daemon_text(&b, "follow.name"), "theirs");
 	CHECK_STR(daemon_text(&b, "follow.title"), "Of them");
 	CHECK_STR(daemon_text(&b, "follow.trust"), "normal");
 	CHECK_EQ(daemon_number(&b, "follow.weight"), 100);
-	if (*ask(&b, "ListNodeShares", "{'node_id': '%s'}", a_id))
+	if (*daemon_askf(&b, "ListNodeShares", "{'node_id': '%s'}", a_id))
 		daemon_print(&b);
 	CHECK_STR(b.error, "");
 	CHECK_EQ(daemon_number(&b, "shares.0.followed"), 1);
@@ -247,7 +239,7 @@ static void test_a_get_brings_what_a_link_names_and_is_forgotten_with_its_files(
 		snprintf(asked, sizeof(asked), "transfers.%zu.get_id", i);
 		snprintf(link, sizeof(link), "%lld", daemon_number(&b, asked));
 	}
-	CHECK_STR(ask(&b, "WatchGet", "{'get_id': %s}", link), "");
+	CHECK_STR(daemon_askf(&b, "WatchGet", "{'get_id': %s}", link), "");
 	CHECK_STR(daemon_text(&b, "transfer.state"), "finished");
 	CHECK_EQ(daemon_number(&b, "transfer.bytes_done"), FILM_LEN);
 	CHECK_EQ(daemon_number(&b, "transfer.bad_chunks"), 0);
@@ -255,13 +247,13 @@ static void test_a_get_brings_what_a_link_names_and_is_forgotten_with_its_files(
 	CHECK_EQ(stat(daemon_path(&b, "got/film.mp4"), &st), 0);
 	CHECK_EQ(st.st_size, FILM_LEN);
 	CHECK(access(daemon_path(&b, "got/note.txt"), F_OK) < 0);
-	CHECK_STR(ask(&b, "SetSeeding", "{'get_id': %s, 'seeded': false}", link), "");
+	CHECK_STR(daemon_askf(&b, "SetSeeding", "{'get_id': %s, 'seeded': false}", link), "");
 	CHECK_EQ(daemon_number(&b, "transfer.seeded"), 0);
-	CHECK_STR(ask(&b, "ListGetSources", "{'get_id': %s}", link), "");
-	CHECK_STR(ask(&b, "PauseGet", "{'get_id': %s}", link), "Refused");
-	CHECK_STR(ask(&b, "ForgetGet", "{'get_id': %s, 'delete': true}", link), "");
+	CHECK_STR(daemon_askf(&b, "ListGetSources", "{'get_id': %s}", link), "");
+	CHECK_STR(daemon_askf(&b, "PauseGet", "{'get_id': %s}", link), "Refused");
+	CHECK_STR(daemon_askf(&b, "ForgetGet", "{'get_id': %s, 'delete': true}", link), "");
 	CHECK(access(daemon_path(&b, "got/film.mp4"), F_OK) < 0);
-	CHECK_STR(ask(&b, "WatchGet", "{'get_id': %s}", link), "NotFound");
+	CHECK_STR(daemon_askf(&b, "WatchGet", "{'get_id': %s}", link), "NotFound");
 }
 
 static void test_a_service_is_found_and_called_at_the_other_node(void)
@@ -431,12 +423,13 @@ static void test_a_follow_that_is_removed_leaves_its_files(void)
 
 static void test_a_banned_node_loses_its_session_and_gets_none(void)
 {
-	CHECK_STR(ask(&a, "AddBan", "{'target': '%s', 'duration_s': 1000}", b_id), "");
+	CHECK_STR(daemon_askf(&a, "AddBan", "{'target': '%s', 'duration_s': 1000}", b_id), "");
 	CHECK(daemon_ask_until(&a, "Status", "sessions", NULL, 0));
 	CHECK(daemon_ask_until(&b, "Status", "sessions", NULL, 0));
-	CHECK(ask(&b, "PingPeer", "{'node_id': '%s', 'count': 1, 'timeout_ms': 300}", a_id)[0]);
-	CHECK_STR(ask(&a, "RemoveBan", "{'target': '%s'}", b_id), "");
-	CHECK_STR(ask(&a, "RemoveBan", "{'target': '%s'}", b_id), "NotFound");
+	CHECK(daemon_askf(&b, "PingPeer", "{'node_id': '%s', 'count': 1, 'timeout_ms': 300}",
+			  a_id)[0]);
+	CHECK_STR(daemon_askf(&a, "RemoveBan", "{'target': '%s'}", b_id), "");
+	CHECK_STR(daemon_askf(&a, "RemoveBan", "{'target': '%s'}", b_id), "NotFound");
 }
 
 int main(void)

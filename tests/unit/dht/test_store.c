@@ -7,6 +7,7 @@
 #include "dht/swarms.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
+#include "support/resident.h"
 
 #define CAP 1000
 
@@ -233,17 +234,6 @@ static void test_a_peer_that_announces_again_is_one_peer(void)
 	dht_swarms_expire(swarms, 49 + DHT_PEER_LIFE_NS);
 	CHECK_EQ(dht_swarms_sample(swarms, &hash, got, 4), 0);
 	arena_close(&arena);
-}
-
-static size_t resident_len(void)
-{
-	FILE *statm = fopen("/proc/self/statm", "r");
-	unsigned long all, resident;
-	bool is_read = statm && fscanf(statm, "%lu %lu", &all, &resident) == 2;
-
-	if (statm)
-		fclose(statm);
-	return is_read ? resident * 4096 : 0;
 }
 
 static uint32_t table_fill(struct dht *dht, uint32_t cnt, uint64_t now_ns)
