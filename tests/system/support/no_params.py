@@ -67,6 +67,7 @@ async def server(seed):
     await closed.wait()
 
 
-drop_params()
-role = client(sys.argv[2], int(sys.argv[3])) if sys.argv[1] == "client" else server(sys.argv[2])
-asyncio.run(asyncio.wait_for(role, 60))
+if __name__ == "__main__":
+    drop_params()
+    role = client(sys.argv[2], int(sys.argv[3])) if sys.argv[1] == "client" else server(sys.argv[2])
+    asyncio.run(asyncio.wait_for(role, 60))
