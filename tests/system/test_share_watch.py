@@ -73,6 +73,33 @@ def test_too_many_directories_are_looked_at_now_and_then(lab):
     wait_for(lambda: shown(a, "docs")["watch"] == "inotify", "it can be watched again")
 
 
+def test_a_watch_follows_a_rotated_key(lab):
+    a = lab.daemon("a").start()
+    folder = lab.folder("docs", {"one": 10})
+    said(a.weft("share", "watch", folder, "--quiet", "1s"), "watch")
+    wait_paths(a, "docs", ["one"])
+    former = shown(a, "docs")["share_id"]
+    said(a.weft("share", "rotate", "docs", "--yes"), "rotate")
+    a.kill()  # before the watch looked again
+    (folder / "two").write_text("2")
+    a.start()
+    wait_paths(a, "docs", ["one", "two"])
+    share = wait_for(lambda: "watch" in shown(a, "docs") and shown(a, "docs"), "it is watched")
+    check(share["share_id"] != former and share["watch_quiet_s"] == 1, share)
+    check("watch" not in shown(a, "docs.old"), "the former key is watched no more")
+    (folder / "three").write_text("3")
+    wait_paths(a, "docs", ["one", "three", "two"])
+    # And without a kill; what is told to the successor at once holds.
+    said(a.weft("share", "rotate", "docs", "--yes"), "rotate again")
+    (folder / "four").write_text("4")
+    wait_paths(a, "docs", ["four", "one", "three", "two"])
+    said(a.weft("share", "rotate", "docs", "--yes"), "a third time")
+    said(a.weft("share", "watch", "docs", "--off"), "off")
+    a.stop()
+    a.start()
+    check("watch" not in shown(a, "docs"), "nothing is watched after a restart")
+
+
 def test_wrong_watches_are_refused(lab):
     a = lab.daemon("a", config="[sharing]\nwatch_cap = 1\n").start()
     one, two = lab.folder("one", {"x": 1}), lab.folder("two", {"y": 1})
@@ -88,4 +115,5 @@ def test_wrong_watches_are_refused(lab):
 
 
 run([test_what_changes_is_published_after_a_quiet_time,
-     test_too_many_directories_are_looked_at_now_and_then, test_wrong_watches_are_refused])
+     test_too_many_directories_are_looked_at_now_and_then,
+     test_a_watch_follows_a_rotated_key, test_wrong_watches_are_refused])

@@ -273,6 +273,64 @@ static bool is_quiet(const struct watch *watch)
 		now_ns >= watch->dirty_ns + WATCH_PATIENCE * quiet_ns);
 }
 
+static void watch_key(const uint8_t *share_id, uint8_t key[static KEY_LEN])
+{
+	memcpy(key, KEY_PREFIX, KEY_PREFIX_LEN);
+	memcpy(key + KEY_PREFIX_LEN, share_id, SHARE_ID_LEN);
+}
+
+static void row_put(struct store_batch *batch, const uint8_t *share_id, uint32_t quiet_s)
+{
+	uint8_t key[KEY_LEN], value[4];
+	struct writer w = writer_of(value, sizeof(value));
+
+	watch_key(share_id, key);
+	writer_be32(&w, quiet_s);
+	store_batch_put(batch, STORE_META, key, sizeof(key), value, sizeof(value));
+}
+
+static void row_delete(struct store_batch *batch, const uint8_t *share_id)
+{
+	uint8_t key[KEY_LEN];
+
+	watch_key(share_id, key);
+	store_batch_delete(batch, STORE_META, key, sizeof(key));
+}
+
+/*
+ * A key was rotated: its watch goes over to the successor, if that is published here. The row of
+ * the former key stays until one commit replaces it, so a killed program moves it at its next start.
+ */
+static void watch_succeed(struct watch *watch, const struct published *share)
+{
+	const struct watches_params *params = &watch->watches->params;
+	uint8_t successor_id[SHARE_ID_LEN];
+	struct store_batch *batch;
+	bool is_watched;
+
+	if (share->state != PUBLISH_REVOKED || !share->newest.has_successor)
+		return;
+	share_id_of(share->newest.successor, successor_id);
+	if (!publisher_lookup(params->publisher, successor_id))
+		return;
+	is_watched = watch_find(watch->watches, successor_id) != NULL;
+	batch = store_batch_new(params->store);
+	row_delete(batch, watch->share_id);
+	if (!is_watched)
+		row_put(batch, successor_id, watch->view.quiet_s);
+	if (store_submit(params->store, batch, NULL, NULL) < 0) {
+		store_batch_free(batch); /* in a second, again */
+		return;
+	}
+	if (is_watched) {
+		watch_end(watch);
+		return;
+	}
+	memcpy(watch->share_id, successor_id, SHARE_ID_LEN);
+	/* What changed between the two keys is published, too. */
+	watch->dirty_ns = watch->last_ns = watch->watches->now_ns;
+}
+
 static void watch_look(struct watch *watch)
 {
 	const struct published *share =
@@ -284,6 +342,7 @@ static void watch_look(struct watch *watch)
 		return;
 	}
 	news_take(watch);
+	watch_succeed(watch, share);
 	if (!share->settings->path[0] || share->state == PUBLISH_REVOKED)
 		return;
 	watch->is_tree_due |= watch->path[0] && strcmp(watch->path, share->settings->path) != 0;
@@ -311,32 +370,36 @@ static void on_timer(struct timer *timer, uint64_t now_ns)
 
 /* --- what is remembered --- */
 
-static void watch_key(const uint8_t *share_id, uint8_t key[static KEY_LEN])
+/* A share may be named by its successor's key before the next look. */
+static void watches_succeed(struct watches *watches)
 {
-	memcpy(key, KEY_PREFIX, KEY_PREFIX_LEN);
-	memcpy(key + KEY_PREFIX_LEN, share_id, SHARE_ID_LEN);
+	for (struct watch *watch = watches->first; watch; watch = watch->next) {
+		const struct published *share =
+			publisher_lookup(watches->params.publisher, watch->share_id);
+
+		if (share && !watch->is_gone)
+			watch_succeed(watch, share);
+	}
 }
 
 int watch_set(struct watches *watches, const uint8_t share_id[static SHARE_ID_LEN],
 	      uint32_t quiet_s, void (*done)(void *arg, int err), void *arg)
 {
-	struct watch *watch = watch_find(watches, share_id);
 	struct store_batch *batch;
-	uint8_t key[KEY_LEN], value[4];
-	struct writer w = writer_of(value, sizeof(value));
+	struct watch *watch;
 	int err;
 
 	if (quiet_s > WATCH_QUIET_S_MAX)
 		return WEFT_EMALFORMED;
+	watches_succeed(watches);
+	watch = watch_find(watches, share_id);
 	if (quiet_s && !watch && watches->cnt >= watches->params.config.watch_cap)
 		return WEFT_EFULL;
-	watch_key(share_id, key);
-	writer_be32(&w, quiet_s);
 	batch = store_batch_new(watches->params.store);
 	if (quiet_s)
-		store_batch_put(batch, STORE_META, key, sizeof(key), value, sizeof(value));
+		row_put(batch, share_id, quiet_s);
 	else
-		store_batch_delete(batch, STORE_META, key, sizeof(key));
+		row_delete(batch, share_id);
 	err = store_submit(watches->params.store, batch, done, arg);
 	if (err < 0) {
 		store_batch_free(batch);
