@@ -310,6 +310,52 @@ def test_a_get_cancelled_half_way_is_resumed_from_there(lab):
     check_eq(told, sorted(told), "and it only grows")
 
 
+def import_events(watch, last):
+    """The import events up to the kind last, as (kind, bytes done, bytes)."""
+    told = []
+    overdue = threading.Timer(DEADLINE_S, watch.kill)
+    overdue.start()
+    for line in watch.stdout:
+        event = json.loads(line).get("event", {})
+        if event.get("kind", "").startswith("import."):
+            told.append((event["kind"], event["fields"]["bytes_done"], event["fields"]["bytes"]))
+        if told and told[-1][0] == last:
+            break
+    overdue.cancel()
+    return told
+
+
+def test_events_of_an_import_tell_its_bytes(lab):
+    a, _ = pair(lab)
+    root = lab.folder("root", {"x": 40 * CHUNK, "y": 7})
+    watch = a.weft_popen("event", "watch", "--json")
+    a.share(root)
+    size = 40 * CHUNK + 7
+    told = import_events(watch, "import.done")
+    check("import.progress" in [kind for kind, _, _ in told], told)
+    check_eq(told[-1], ("import.done", size, size), "the last has all of it")
+    check(all(done <= cnt for _, done, cnt in told), told)
+    check_eq([done for _, done, _ in told], sorted(done for _, done, _ in told), "it only grows")
+    # A published share is imported, too: what is known already counts as done.
+    (root / "z").write_bytes(b"1234")
+    check_eq(a.weft("share", "new", "docs").returncode, OK, "share new")
+    check_eq(a.weft("share", "publish", "docs", root).returncode, OK, "publish")
+    check_eq(import_events(watch, "import.done")[-1][1:], (size + 4, size + 4), "all of it")
+    # One that is taken back says so, and how far it came.
+    big = lab.dir / "big"
+    big.mkdir()
+    with open(big / "sparse", "wb") as file:
+        file.truncate(200 << 30)
+    adding = a.weft_popen("share", "add", big)
+    row, = wait_for(lambda: a.json("share", "list")["imports"], "it is imported")
+    check_eq(a.weft("share", "cancel", row["import_id"]).returncode, OK, "cancel")
+    check(adding.wait(timeout=DEADLINE_S) != OK, "the waiting command saw no cancel")
+    kind, done, cnt = import_events(watch, "import.cancelled")[-1]
+    check(done < cnt == 200 << 30, (kind, done, cnt))
+    watch.kill()
+    watch.communicate()
+
+
 def test_a_cancelled_get_leaves_no_staging(lab):
     a, b = pair(lab)
     waiting = get_under_way(lab, a, b, a.share(lab.folder("root", {"x": 480 * CHUNK})))

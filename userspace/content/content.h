@@ -73,9 +73,15 @@ struct content_config {
 };
 void content_config_defaults(struct content_config *config);
 
+struct content_import;
+struct store_batch;
+
 /* Told to node/ for the event stream; text fields are for people. */
 enum content_event_kind {
 	CONTENT_IMPORT_PROGRESS,
+	CONTENT_IMPORT_DONE, /* what was hashed is stored */
+	CONTENT_IMPORT_FAILED,
+	CONTENT_IMPORT_CANCELLED,
 	CONTENT_SHARE_ADDED,
 	CONTENT_SHARE_REMOVED,
 	CONTENT_FILE_CHANGED, /* a shared file is no longer what was hashed */
@@ -102,6 +108,7 @@ struct content_event {
 	const uint8_t *peer_key;
 	int err;
 	const char *text;
+	const struct content_import *import; /* of an event about an import, else NULL */
 };
 
 /* What a server found out about a file, for home; bytes means something to content/ alone. */
@@ -330,6 +337,12 @@ struct content_folder {
 	bool is_mirror;	      /* what is in the revision no more goes */
 	unsigned version_cnt; /* former revisions' files that are kept, below .weft-versions */
 };
+/*
+ * content_gets_succeed: share_id is the successor of the followed share former_id. The gets of its
+ * folder are those of share_id from now on; their records go into batch.
+ */
+void content_gets_succeed(struct content *content, struct store_batch *batch,
+			  const uint8_t former_id[static 32], const uint8_t share_id[static 32]);
 /* Patterns as in content_get_ask.only; NULL with len 0: none. */
 struct content_get_choice {
 	const char *exclude; /* files that are not wanted, whatever only says */

@@ -19,7 +19,7 @@
 /* What comes again and again while one thing is under way, or has a sentence of its own. */
 static const char *const quiet[] = {
 	"get.progress",	      "import.progress", "peer.looked-for", "get.failed",
-	"share.file-changed", "peer.bad-bytes",	 "file.bad",
+	"share.file-changed", "peer.bad-bytes",	 "file.bad",	    "import.done",
 };
 
 static bool kind_is_quiet(const char *kind)

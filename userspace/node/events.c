@@ -16,6 +16,9 @@
 
 static const char *const content_event_names[] = {
 	[CONTENT_IMPORT_PROGRESS] = "import.progress",
+	[CONTENT_IMPORT_DONE] = "import.done",
+	[CONTENT_IMPORT_FAILED] = "import.failed",
+	[CONTENT_IMPORT_CANCELLED] = "import.cancelled",
 	[CONTENT_SHARE_ADDED] = "share.added",
 	[CONTENT_SHARE_REMOVED] = "share.removed",
 	[CONTENT_FILE_CHANGED] = "share.file-changed",
@@ -119,13 +122,17 @@ static bool is_end_event(enum content_event_kind kind)
 	       kind == CONTENT_GET_CANCELLED || kind == CONTENT_GET_FORGOTTEN;
 }
 
-/* Watchers of a get see every step; the event ring keeps one in two seconds. */
+/* Watchers of a get or an import see every step; the event ring keeps one in two seconds. */
 #define PROGRESS_EVENT_NS (2 * NS_PER_S)
 
 static bool is_told_enough(struct node *node, const struct content_event *event)
 {
-	uint64_t *told_ns = &node->progress_told_ns[event->id % NODE_PROGRESS_SLOTS];
+	uint64_t *told_ns = event->import
+				    ? &node->import_told_ns
+				    : &node->progress_told_ns[event->id % NODE_PROGRESS_SLOTS];
 
+	if (event->import && event->kind != CONTENT_IMPORT_PROGRESS)
+		*told_ns = 0; /* another runs next */
 	if (event->kind != CONTENT_GET_PROGRESS && event->kind != CONTENT_IMPORT_PROGRESS)
 		return false;
 	if (*told_ns && node->home.now_ns - *told_ns < PROGRESS_EVENT_NS)
@@ -141,17 +148,23 @@ void node_on_verified(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t 
 	mesh_note_useful(node->home.mesh, key, len / MESH_USEFUL_UNIT_LEN ?: 1);
 }
 
-/* How far the get is that the event tells of. */
+static void fields_set_done(json_t *fields, uint64_t done_cnt, uint64_t cnt)
+{
+	json_object_set_new(fields, "bytes_done", json_integer((json_int_t)done_cnt));
+	json_object_set_new(fields, "bytes", json_integer((json_int_t)cnt));
+}
+
+/* How far the get or the import is that the event tells of. */
 static void fields_set_bytes(json_t *fields, struct node *node, const struct content_event *event)
 {
 	const struct content_get *get = NULL;
 
 	if (is_get_event(event->kind))
 		get = content_get_lookup(node->home.content, event->id);
-	if (!get)
-		return;
-	json_object_set_new(fields, "bytes_done", json_integer((json_int_t)get->byte_done_cnt));
-	json_object_set_new(fields, "bytes", json_integer((json_int_t)get->byte_cnt));
+	if (get)
+		fields_set_done(fields, get->byte_done_cnt, get->byte_cnt);
+	if (event->import)
+		fields_set_done(fields, event->import->byte_done_cnt, event->import->byte_cnt);
 }
 
 void node_on_content(void *ctx, const struct content_event *event)

@@ -84,6 +84,7 @@ struct node {
 	uint64_t started_wall_s; /* wall clock at started_ns */
 	struct timer wall_timer; /* tells mesh/ of a wall clock that was set */
 	uint64_t progress_told_ns[NODE_PROGRESS_SLOTS]; /* by get id, for events */
+	uint64_t import_told_ns;			/* one import runs at a time */
 	bool is_stopping;
 	int failure;			 /* why it stops by itself; 0: it was told to */
 	bool is_damage_told;		 /* of the store, in the log */

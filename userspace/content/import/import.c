@@ -152,16 +152,21 @@ uint32_t imports_cnt(const struct imports *imports)
 	return imports->cnt;
 }
 
+static void event_tell(const struct import *import, enum content_event_kind kind)
+{
+	content_tell(import->imports->content, &(struct content_event){.kind = kind,
+								       .id = import->told.id,
+								       .err = import->err,
+								       .text = import->root,
+								       .import = &import->told});
+}
+
 void import_tell(struct import *import)
 {
-	struct imports *imports = import->imports;
-
-	import->progress_ns = imports->now_ns;
+	import->progress_ns = import->imports->now_ns;
 	if (import->progress)
 		import->progress(import->arg, &import->told);
-	content_tell(imports->content, &(struct content_event){.kind = CONTENT_IMPORT_PROGRESS,
-							       .id = import->told.id,
-							       .text = import->root});
+	event_tell(import, CONTENT_IMPORT_PROGRESS);
 }
 
 void imports_reap(struct imports *imports, uint64_t now_ns)
@@ -177,15 +182,24 @@ void imports_reap(struct imports *imports, uint64_t now_ns)
 
 /* --- the end --- */
 
+/* import is in no list any more. */
+static void outcome_tell(struct import *import)
+{
+	import->imports->cnt--;
+	event_tell(import, import->err == 0		    ? CONTENT_IMPORT_DONE
+			   : import->err == WEFT_ECANCELLED ? CONTENT_IMPORT_CANCELLED
+							    : CONTENT_IMPORT_FAILED);
+	if (import->done)
+		import->done(import->arg, import->err, &import->told, import->detail);
+	import_free(import);
+}
+
 void import_end(struct import *import)
 {
 	struct imports *imports = import->imports;
 
 	imports->first = import->next;
-	imports->cnt--;
-	if (import->done)
-		import->done(import->arg, import->err, &import->told, import->detail);
-	import_free(import);
+	outcome_tell(import);
 	if (imports->first)
 		import_pump(imports->first);
 	else
@@ -206,10 +220,7 @@ static void cancelled_end(struct timer *timer, uint64_t now_ns)
 			continue;
 		}
 		*link = import->next;
-		imports->cnt--;
-		if (import->done)
-			import->done(import->arg, import->err, &import->told, import->detail);
-		import_free(import);
+		outcome_tell(import);
 	}
 }
 
