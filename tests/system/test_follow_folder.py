@@ -140,6 +140,44 @@ def test_updates_survive_kill_9(lab):
         check_eq(shown(b)["kept_files"], 0, "nothing of its own is taken for foreign")
 
 
+def test_a_folder_goes_on_under_the_successor_of_a_rotated_key(lab):
+    big = random.Random(2).randbytes(2_000_000)
+    a, b, folder, out = begun(lab, {"big": big, "one": b"1", "gone": b"x", "mine": b"y"},
+                              "--mirror", "--keep-versions", "2")
+    former = shown(b)["share_id"]
+    inode = (out / "big").stat().st_ino
+    (out / "mine").write_bytes(b"changed here")
+    (folder / "one").write_bytes(b"2")
+    (folder / "gone").unlink()
+    said(a.weft("share", "rotate", "docs", "--yes"), "rotate")
+    b.weft_popen("sub", "sync", "mine")
+    time.sleep(0.3)
+    b.kill()
+    b.start()
+
+    def is_moved():
+        b.weft("sub", "sync", "mine")
+        follow = shown(b)
+        return follow["share_id"] != former and follow.get("folder_state") == "finished"
+    wait_for(is_moved, "the successor's revision is in the folder", pause=ASKING_S)
+    wait_for(lambda: files(out) == {"big": big, "one": b"2", "mine": b"changed here",
+                                    "foreign": b"mine"}, f"mirrored: {sorted(files(out))}")
+    check_eq((out / "big").stat().st_ino, inode, "what is as it was is not written again")
+    versions = out / ".weft-versions"
+    check_eq(sorted(path.name for path in versions.rglob("*") if path.is_file()), ["gone", "one"],
+             "the former versions are kept")
+    rows = b.json("get", "list")["transfers"]
+    check_eq(len(rows), 1, f"one get is the folder's: {rows}")
+    for number in (2, 3):  # of the successor
+        (folder / "one").write_bytes(f"again {number}".encode())
+        update(a)
+        wait_folder(b, number)
+        check_eq((out / "one").read_bytes(), f"again {number}".encode(), f"revision {number}")
+        check_eq(shown(b)["kept_files"], 1, "only what was changed here is foreign")
+    check_eq(len(list(versions.iterdir())), 2, "so many versions as were asked for")
+
+
 run([test_a_new_revision_updates_the_folder_and_fetches_only_what_changed,
      test_a_mirror_removes_what_was_removed_and_keeps_versions,
-     test_updates_survive_kill_9])
+     test_updates_survive_kill_9,
+     test_a_folder_goes_on_under_the_successor_of_a_rotated_key])

@@ -106,6 +106,7 @@ bool sync_move(struct sync *sync)
 		return true;
 	store_batch_delete(sync_batch(sync), STORE_FOLLOWS, was_id, sizeof(was_id));
 	follow_row_put(sync_batch(sync), followed, NULL, NULL);
+	content_gets_succeed(sync->follows->params.content, sync_batch(sync), was_id, share_id);
 	sync_save_flush(sync);
 	followed_tell(followed, FOLLOW_HAS_MOVED, head.seq, NULL, 0);
 	followed_refresh(followed, false);

@@ -187,8 +187,8 @@ static void open_run(struct job *job)
 	step->err = fetch->is_clearing ? target_discard(fetch->get->target, name)
 				       : target_open(&fetch->target, fetch->get->target, name);
 	if (!step->err && !fetch->is_clearing && fetch->get->view.folder &&
-	    fetch->get->folder.version_cnt && fetch->get->base_revision)
-		step->err = target_open_versions(&fetch->target, fetch->get->base_revision);
+	    fetch->get->folder.version_cnt && fetch->get->base_version)
+		step->err = target_open_versions(&fetch->target, fetch->get->base_version);
 	if (!step->err && !fetch->is_clearing && fetch->get->view.folder)
 		step->err = fetch_intents_load(fetch);
 }

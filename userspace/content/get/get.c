@@ -92,25 +92,31 @@ static void get_saved(void *arg, int err)
 		gets_run_next(get->gets);
 }
 
+int get_put(const struct get *get, struct store_batch *batch)
+{
+	size_t cap = RECORD_LEN_MAX + (size_t)get->part_cnt * OBJECT_ID_LEN;
+	uint8_t *record = malloc(cap), key[GET_RECORD_KEY_LEN];
+	int len = record ? get_record_write(get, record, cap) : -ENOMEM;
+
+	get_record_key(get->view.id, key);
+	if (len >= 0)
+		store_batch_put(batch, STORE_GETS, key, sizeof(key), record, (size_t)len);
+	free(record);
+	return len < 0 ? len : 0;
+}
+
 static int get_save(struct get *get)
 {
 	struct store *store = get->gets->content->params.store;
-	size_t cap = RECORD_LEN_MAX + (size_t)get->part_cnt * OBJECT_ID_LEN;
-	uint8_t *record = malloc(cap), key[GET_RECORD_KEY_LEN];
 	struct store_batch *batch = store_batch_new(store);
-	int len = record ? get_record_write(get, record, cap) : -ENOMEM;
-	int err = len < 0 ? len : 0;
+	int err = get_put(get, batch);
 
-	get_record_key(get->view.id, key);
-	if (!err) {
-		store_batch_put(batch, STORE_GETS, key, sizeof(key), record, (size_t)len);
+	if (!err)
 		err = store_submit(store, batch, get_saved, get);
-	}
 	if (err)
 		store_batch_free(batch);
 	else
 		get->save_cnt++;
-	free(record);
 	return err;
 }
 

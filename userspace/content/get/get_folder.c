@@ -23,16 +23,46 @@ struct get *gets_folder_other(const struct gets *gets, const struct get *of, uin
 	return NULL;
 }
 
+/*
+ * A version has the number of its revision. The revisions of a rotated key's successor begin at 1
+ * again; their versions go on after those of the former key, so that the oldest are pruned first.
+ */
+static uint64_t version_after(const struct get *base, const struct get *get)
+{
+	uint64_t revision = get->folder.revision, former = base->folder.revision;
+
+	return base->version + (revision > former ? revision - former : 1);
+}
+
 void get_folder_begin(struct get *get)
 {
-	const struct get *other = NULL;
+	const struct get *base = NULL, *other = NULL;
 
-	get->view.kept_cnt = 0;
-	get->base_revision = 0;
 	while ((other = gets_folder_other(get->gets, get, other ? other->view.id : 0)))
-		if (other->view.state == CONTENT_GET_FINISHED &&
-		    other->folder.revision > get->base_revision)
-			get->base_revision = other->folder.revision;
+		if (other->view.state == CONTENT_GET_FINISHED && other->view.id < get->view.id)
+			base = other;
+	get->view.kept_cnt = 0;
+	get->base_version = base ? base->version : 0;
+	if (!get->version)
+		get->version = base ? version_after(base, get) : get->folder.revision;
+}
+
+void content_gets_succeed(struct content *content, struct store_batch *batch,
+			  const uint8_t former_id[static OBJECT_ID_LEN],
+			  const uint8_t share_id[static OBJECT_ID_LEN])
+{
+	struct gets *gets = content->gets;
+
+	for (uint32_t i = 0; i < gets->cnt; i++) {
+		struct get *get = gets->slots[i];
+
+		if (!get->view.folder ||
+		    memcmp(get->folder.share_id, former_id, OBJECT_ID_LEN) != 0)
+			continue;
+		memcpy(get->folder.share_id, share_id, OBJECT_ID_LEN);
+		if (get_put(get, batch) < 0)
+			get_save_soon(get);
+	}
 }
 
 static void other_delete(void *arg, int err)

@@ -8,7 +8,8 @@
  * 22 exclude | 23 first (as only) | 24 sequential | 25 taken back, it keeps what is staged? |
  * 30 it is leaving | 31 and deletes | 32 end of seeding | 33 percent? | 34 seconds? | 35 bytes
  * sent | 36 of them before counting began | 37 seconds since 1970 when counting began |
- * 40 the followed share whose folder it fills | 41 revision | 42 mirror | 43 versions kept.
+ * 40 the followed share whose folder it fills | 41 revision | 42 mirror | 43 versions kept |
+ * 44 number of its version, that of the revision where it is missing.
  * Before there were swarms: 1 link, 4 range offset?, 5 range length?.
  */
 #include <stdlib.h>
@@ -69,6 +70,7 @@ static void write_end(struct writer *w, const struct get *get)
 	cbor_field_uint(w, 41, get->folder.revision);
 	cbor_field_bool(w, 42, get->folder.is_mirror);
 	cbor_field_uint(w, 43, get->folder.version_cnt);
+	cbor_field_uint(w, 44, get->version);
 }
 
 /* What was asked for last, though the get may still be ending what was asked before. */
@@ -86,7 +88,7 @@ int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 {
 	struct writer w = writer_of(out, cap);
 
-	cbor_write_map(&w, 28u + get->keeps_staged + (get->view.folder ? 4u : 0) +
+	cbor_write_map(&w, 28u + get->keeps_staged + (get->view.folder ? 5u : 0) +
 				   get->view.seed.has_percent + get->view.seed.has_for);
 	cbor_field_uint(&w, 0, RECORD_VERSION);
 	/* Paths need not be UTF-8, so these are byte strings. */
@@ -252,13 +254,16 @@ static void read_folder_field(struct cbor_reader *r, uint64_t key, struct get *g
 		cbor_read_fixed(r, folder->share_id, sizeof(folder->share_id));
 		break;
 	case 41:
-		folder->revision = cbor_read_uint(r);
+		get->version = folder->revision = cbor_read_uint(r);
 		break;
 	case 42:
 		folder->is_mirror = cbor_read_bool(r);
 		break;
 	case 43:
 		folder->version_cnt = (unsigned)cbor_read_uint_max(r, CONTENT_VERSIONS_MAX);
+		break;
+	case 44:
+		get->version = cbor_read_uint(r);
 		break;
 	default:
 		cbor_skip(r);

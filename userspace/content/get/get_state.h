@@ -10,6 +10,7 @@
 #include "content/scope.h"
 
 struct fetch;
+struct store_batch;
 struct cbor_reader;
 
 /* One get as it is remembered; fetch is there while it runs. */
@@ -36,11 +37,12 @@ struct get {
 	uint32_t part_cnt;
 	struct fetch *fetch;
 	struct content_folder folder; /* view.folder, or unused */
-	uint64_t base_revision;	      /* whose files lie in the folder, as its last run began */
-	bool is_superseded;	      /* it stops, and what is staged goes */
-	bool is_deleting;	      /* while it leaves: with the files that it wrote */
-	struct removal *removal;      /* of those; NULL: none runs */
-	bool is_removed;	      /* they are gone, as far as they go */
+	uint64_t version;	 /* the number of its files below .weft-versions; 0: none yet */
+	uint64_t base_version;	 /* of what lies in the folder, as its last run began */
+	bool is_superseded;	 /* it stops, and what is staged goes */
+	bool is_deleting;	 /* while it leaves: with the files that it wrote */
+	struct removal *removal; /* of those; NULL: none runs */
+	bool is_removed;	 /* they are gone, as far as they go */
 	struct content_forgotten forgotten;
 	char first_kept[256];
 	int leave_err;
@@ -79,6 +81,9 @@ bool get_is_ended(const struct get *get);
 struct get *gets_lookup(const struct gets *gets, uint64_t id);
 /* get_save_soon stores a get that is stored already; when there is no room, later. */
 void get_save_soon(struct get *get);
+/* get_put puts the record of get into batch: 0, WEFT_EFULL or -ENOMEM. */
+WEFT_MUST_CHECK
+int get_put(const struct get *get, struct store_batch *batch);
 /* gets_run_next starts what waits, as far as there are places. */
 void gets_run_next(struct gets *gets);
 /* gets_serve_less: peers may read less of what gets brought than before. */
