@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import OK, Skip, check, check_eq, run, wait_for
 from web import GATEWAY, url_of
 
-INTERFACE = pathlib.Path(__file__).parents[2] / "include" / "weft" / "net.weft.Node.varlink"
+INTERFACE = pathlib.Path(__file__).parents[2] / "include" / "varlink"
 VIEW_GID, NOBODY = 4002, 65534
 # One call as another user: parameters come as argument, replies go out as they come.
 CALLER = """
@@ -56,7 +56,7 @@ def as_viewer(daemon, method, parameters, more=False):
 
 def methods():
     """(name, names of parameters that are needed) of each method, from the interface."""
-    text = re.sub(r"#.*", "", INTERFACE.read_text())
+    text = re.sub(r"#.*", "", "\n".join(file.read_text() for file in INTERFACE.glob("*.varlink")))
     for match in re.finditer(r"\bmethod (\w+)\(([^)]*)\)", text):
         yield match[1], [field.split(":")[0].strip() for field in match[2].split(",")
                          if ":" in field and "?" not in field]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Objects, one archive per folder, the two programs.
 
-MODULES := base codec crypto store net demux quic kad dht mesh content service provider control client gateway node
+MODULES := base codec crypto store net demux quic kad dht mesh content service provider api control client gateway node
 PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf libllhttp libcares libutf8proc \
 	libelf zlib libzstd
 
@@ -10,7 +10,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconver
 	-Wundef -Wformat=2 -Wcast-align -Wpointer-arith
 # CPPFLAGS, CFLAGS and LDFLAGS belong to whoever builds, from the environment or the command line:
 # what they hold is appended to ours, so it wins.
-OUR_CPPFLAGS := -Iinclude -Iuserspace -Itests -D_GNU_SOURCE
+OUR_CPPFLAGS := -Iinclude -Iuserspace -Itests -I$(B_DIR)/gen -D_GNU_SOURCE
 OUR_CFLAGS := -std=gnu17 -g -fno-strict-aliasing -fstack-protector-strong
 # Instrumented code loses the ranges by which gcc judges: plain profiles warn. A warning fails CI
 # alone: a compiler newer than CI's knows warnings that no commit has seen.
@@ -80,13 +80,35 @@ $(FLAGS): always
 	$(Q)cmp -s $@ $@.new && rm $@.new || mv $@.new $@
 .PHONY: always
 
-$(B_DIR)/%.o: %.c $(FLAGS)
+# The control interface in C: structs, type tables, the list of methods, what weft shows of replies.
+# The first file names the interface, the others are its areas.
+GEN := $(B_DIR)/gen
+INTERFACE := include/varlink/node.varlink $(filter-out %/node.varlink,$(wildcard include/varlink/*.varlink))
+INTERFACE_TEXT := $(GEN)/net.weft.Node.varlink
+GENERATED := $(GEN)/api/node.h $(GEN)/api/node.c $(GEN)/api/node_views.h $(GEN)/api/node_views.c $(INTERFACE_TEXT)
+$(GENERATED) &: tools/varlink-c $(INTERFACE)
+	$(call say,GEN,$(GEN)/api)
+	$(Q)tools/varlink-c $(GEN) $(INTERFACE)
+
+$(B_DIR)/%.o: %.c $(FLAGS) | $(GENERATED)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
+GEN_OBJS := $(GEN)/api/node.o $(GEN)/api/node_views.o
+$(GEN_OBJS): %.o: %.c $(FLAGS)
+	$(call say,CC,$@)
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+$(B_DIR)/api.a: $(GEN_OBJS)
+
 # The assembler includes these; the compiler's dependency list does not know.
-$(B_DIR)/userspace/control/interface.o: $(wildcard include/weft/*.varlink)
+$(B_DIR)/userspace/control/interface.o: private OUR_CPPFLAGS += -DINTERFACE_TEXT='"$(INTERFACE_TEXT)"'
+$(B_DIR)/userspace/control/interface.o: include/weft/org.varlink.service.varlink $(INTERFACE_TEXT)
+ifneq (,$(filter release release-dynamic,$(PROFILE)))
+all: build/$(notdir $(INTERFACE_TEXT))
+build/$(notdir $(INTERFACE_TEXT)): $(INTERFACE_TEXT)
+	$(Q)ln -f $< $@
+endif
 
 define module_rule
 $(B_DIR)/$(1).a: $(call lib_objs,$(1),$(B_DIR))
@@ -107,9 +129,9 @@ $(B_DIR)/weftd: $(B_DIR)/userspace/node/main.o $(LIBS)
 	$(Q)$(call link,$<)
 
 $(B_DIR)/weft: $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tools/weft/*.c)) \
-		$(B_DIR)/client.a $(B_DIR)/service.a $(B_DIR)/codec.a $(B_DIR)/base.a
+		$(B_DIR)/client.a $(B_DIR)/service.a $(B_DIR)/api.a $(B_DIR)/codec.a $(B_DIR)/base.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(OUR_LDFLAGS) $(LDFLAGS) \
 		$(shell pkg-config $(if $(DYNAMIC),,--static) --libs jansson libsodium)
 
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(GEN_OBJS:.o=.d)

@@ -5,8 +5,8 @@
 INSTALL_TO = $(DESTDIR)$(PREFIX)
 MAN_PAGES := $(wildcard docs/man/*.[158])
 # Pages that are made of an interface (tools/varlink-man).
-INTERFACES := $(wildcard include/weft/net.*.varlink)
-INTERFACE_PAGES = $(INTERFACES:include/weft/%.varlink=$(INSTALL_TO)/share/man/man7/%.7)
+INTERFACES := build/net.weft.Node.varlink include/weft/net.weft.Service.varlink
+INTERFACE_PAGES = $(patsubst %.varlink,$(INSTALL_TO)/share/man/man7/%.7,$(notdir $(INTERFACES)))
 man_dir = $(INSTALL_TO)/share/man/man$(subst .,,$(suffix $(1)))
 VERSION = $(shell sed -n 's/.define WEFT_VERSION "\(.*\)"/\1/p' include/weft/version.h)
 # Directories that are ours alone; the others belong to the system.
@@ -28,7 +28,7 @@ install:
 	install -d $(INSTALL_TO)/lib/pkgconfig
 	sed 's,@PREFIX@,$(PREFIX),; s,@VERSION@,$(VERSION),' tools/packaging/weft.pc \
 		>$(INSTALL_TO)/lib/pkgconfig/weft.pc
-	install -D -m 644 -t $(INSTALL_TO)/share/weft include/weft/*.varlink tools/packaging/xdp.conf
+	install -D -m 644 -t $(INSTALL_TO)/share/weft $(INTERFACES) include/weft/org.varlink.service.varlink tools/packaging/xdp.conf
 	install -D -m 644 -t $(INSTALL_TO)/share/weft build/weft.spdx.json
 	install -d $(INSTALL_TO)/lib/systemd/system $(INSTALL_TO)/share/bash-completion/completions
 	build/weft completion bash >$(INSTALL_TO)/share/bash-completion/completions/weft

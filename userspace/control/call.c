@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/node.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "control/interface.h"
@@ -172,31 +173,32 @@ size_t message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of
 	return scarce_write(text, &(struct scarce){of, of_len, TORN_WHY, TORN_NEXT, id});
 }
 
+static const struct api_type *error_type(const char *name)
+{
+	for (size_t i = 0; i < API_NODE_ERROR_CNT; i++)
+		if (strcmp(api_node_errors[i].name, name) == 0)
+			return api_node_errors[i].type;
+	return NULL;
+}
+
 /*
  * call_send_check finds out that a handler and the interface description
  * have drifted apart where it happens, not in somebody's client.
  */
 static void call_send_check(const struct control_call *call, const char *error, json_t *parameters)
 {
-	const struct idl *idl = call->control->idls[INTERFACE_CNT - 1];
-	const struct idl_member *member;
-	char field[IDL_FIELD_CAP];
+	const struct api_type *type;
+	char field[API_FIELD_CAP] = "";
 
 	if (!call->method)
 		return;
-	if (!error) {
-		if (idl_check(idl, call->method->output, parameters, field))
-			return;
-	} else {
-		if (strncmp(error, INTERFACE_NODE ".", strlen(INTERFACE_NODE ".")) != 0)
-			return;
-		member = idl_lookup(idl, IDL_ERROR, error + strlen(INTERFACE_NODE "."));
-		if (member && idl_check(idl, member->input, parameters, field))
-			return;
-	}
-	log_error("control: %s of %.*s does not follow the interface at \"%s\"",
-		  error ? error : "reply", (int)call->method->name.len, call->method->name.text,
-		  field);
+	if (error && strncmp(error, INTERFACE_NODE ".", strlen(INTERFACE_NODE ".")) != 0)
+		return;
+	type = error ? error_type(error + strlen(INTERFACE_NODE ".")) : call->method->out;
+	if (type && api_check(type, parameters, field))
+		return;
+	log_error("control: %s of %s does not follow the interface at \"%s\"",
+		  error ? error : "reply", call->method->name, field);
 	weft_assert_hot(false);
 }
 
@@ -215,7 +217,7 @@ static json_t *call_shown(const struct control_call *call, json_t *parameters)
 /* Part of an answer may be what matters in it: none is told of one that is not whole. */
 static void call_send_torn(struct control_call *call)
 {
-	const struct idl_name *name = call->method ? &call->method->name : NULL;
+	const char *name = call->method ? call->method->name : "request";
 	char text[MESSAGE_SCARCE_CAP];
 	size_t len;
 
@@ -223,8 +225,7 @@ static void call_send_torn(struct control_call *call)
 		call->answered(call->answered_arg, INTERFACE_NODE ".Failed", call->control->torn);
 		return;
 	}
-	len = message_scarce_write(text, name ? name->text : "request", name ? name->len : 7,
-				   call_id(call));
+	len = message_scarce_write(text, name, strlen(name), call_id(call));
 	client_write(call->client, text, len);
 }
 
@@ -237,7 +238,7 @@ static void call_send_torn(struct control_call *call)
  */
 static void call_write(struct control_call *call, const char *text, size_t len)
 {
-	struct idl_name name = call->method ? call->method->name : (struct idl_name){"request", 7};
+	const char *name = call->method ? call->method->name : "request";
 	char scarce[MESSAGE_SCARCE_CAP];
 
 	if (!call->has_id) {
@@ -246,10 +247,15 @@ static void call_write(struct control_call *call, const char *text, size_t len)
 		client_write_answer(call->client, text, len);
 	} else {
 		call->control->stats.unread_cnt++;
-		len = scarce_write(scarce, &(struct scarce){name.text, name.len, UNREAD_WHY,
+		len = scarce_write(scarce, &(struct scarce){name, strlen(name), UNREAD_WHY,
 							    UNREAD_NEXT, &call->id});
 		client_write_answer(call->client, scarce, len);
 	}
+}
+
+struct api_blocks *control_blocks(struct control_call *call)
+{
+	return &call->blocks;
 }
 
 /* call_send: parameters is taken. */
@@ -259,6 +265,7 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 	char *text = NULL;
 	size_t len;
 
+	api_blocks_free(&call->blocks);
 	if ((!call->client && !call->answered) || call->is_oneway) {
 		/* What was lost of this answer is not of the next. */
 		(void)json_heap_swap_lost(false);
@@ -291,6 +298,7 @@ void call_free(struct control_call *call)
 	if (call->is_watching)
 		control->stats.watcher_cnt--;
 	list_unlink(&call->of_client);
+	api_blocks_free(&call->blocks);
 	pending_release(&control->pending, call);
 	control->asked_cnt -= call->is_asked;
 	control->plain_cnt -= !call->has_id;
@@ -430,12 +438,20 @@ void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *a
 }
 
 static const struct control_method *method_lookup(const struct control_method *methods,
-						  const struct idl_name *name)
+						  const char *name)
 {
 	for (const struct control_method *m = methods; m->name; m++) {
-		if (idl_name_is(name, m->name))
+		if (strcmp(m->name, name) == 0)
 			return m;
 	}
+	return NULL;
+}
+
+static const struct api_method *described_lookup(const char *name)
+{
+	for (size_t i = 0; i < API_NODE_METHOD_CNT; i++)
+		if (strcmp(api_node_methods[i].name, name) == 0)
+			return &api_node_methods[i];
 	return NULL;
 }
 
@@ -461,34 +477,53 @@ static void fail_upgrade(struct control_call *call, const char *method)
 			     "call it with \"upgrade\": true");
 }
 
-void call_run(struct control_call *call, const char *name, json_t *parameters)
+/* call_handle: its parameters were parsed into in. */
+static void call_handle(struct control_call *call, const struct control_method *method,
+			const json_t *parameters, const void *in)
 {
 	struct control *control = call->control;
-	const struct idl *idl = control->idls[INTERFACE_CNT - 1];
-	const struct control_method *method;
-	char field[IDL_FIELD_CAP];
 
-	call->method = idl_lookup(idl, IDL_METHOD, name);
-	if (!call->method) {
-		call_fail_standard(call, INTERFACE_SERVICE ".MethodNotFound",
-				   json_pack("{s:s+}", "method", INTERFACE_NODE ".", name));
-		return;
-	}
-	method = method_lookup(control->methods, &call->method->name);
-	if (call->role < method->role) {
-		control->stats.refused_cnt++;
-		call_fail_standard(call, INTERFACE_SERVICE ".PermissionDenied", NULL);
-	} else if (!idl_check(idl, call->method->input, parameters, field)) {
-		control_fail_parameter(call, field);
-	} else if (call->wants_upgrade != method_upgrades(control, method)) {
+	if (call->wants_upgrade != method_upgrades(control, method)) {
 		fail_upgrade(call, method->name);
 	} else if (call->wants_upgrade && !list_is_empty(&call->client->pending)) {
 		control_fail(call, WEFT_EREFUSED, method->name,
 			     "other calls are under way on this connection",
 			     "call it on a connection of its own");
+	} else if (method->run) {
+		method->run(control->ctx, call, in, control->now_ns);
 	} else {
 		method->handle(control->ctx, call, parameters, control->now_ns);
 	}
+}
+
+void call_run(struct control_call *call, const char *name, json_t *parameters)
+{
+	struct control *control = call->control;
+	const struct control_method *method = method_lookup(control->methods, name);
+	struct api_blocks blocks = {0};
+	char field[API_FIELD_CAP];
+	const void *in;
+	int err;
+
+	call->method = described_lookup(name);
+	if (!call->method || !method) {
+		call_fail_standard(call, INTERFACE_SERVICE ".MethodNotFound",
+				   json_pack("{s:s+}", "method", INTERFACE_NODE ".", name));
+		return;
+	}
+	if (call->role < method->role) {
+		control->stats.refused_cnt++;
+		call_fail_standard(call, INTERFACE_SERVICE ".PermissionDenied", NULL);
+		return;
+	}
+	err = api_parse(call->method->in, parameters, &blocks, &in, field);
+	if (err == 0)
+		call_handle(call, method, parameters, in);
+	else if (err == WEFT_EMALFORMED)
+		control_fail_parameter(call, field);
+	else
+		control_fail(call, err, name, NULL, TORN_NEXT);
+	api_blocks_free(&blocks);
 }
 
 struct control_call *call_new(struct control *control, enum control_role role, bool has_id)
@@ -594,36 +629,4 @@ int call_dispatch(struct control_client *client, struct request *request)
 				   json_pack("{s:s}", "interface", interface));
 	request_drop(request);
 	return 0;
-}
-
-bool methods_agree(const struct idl *idl, const struct control_method *methods,
-		   char out_name[static CONTROL_METHOD_NAME_CAP])
-{
-	bool agree = true;
-
-	out_name[0] = '\0';
-	for (const struct control_method *m = methods; m->name && agree; m++) {
-		snprintf(out_name, CONTROL_METHOD_NAME_CAP, "%s", m->name);
-		agree = idl_lookup(idl, IDL_METHOD, m->name) != NULL;
-	}
-	for (const struct idl_member *m = idl_members(idl); m && agree; m = m->next) {
-		snprintf(out_name, CONTROL_METHOD_NAME_CAP, "%.*s", (int)m->name.len, m->name.text);
-		agree = m->kind != IDL_METHOD || method_lookup(methods, &m->name) != NULL;
-	}
-	return agree;
-}
-
-bool control_methods_agree(const struct control_method *methods,
-			   char out_name[static CONTROL_METHOD_NAME_CAP])
-{
-	struct idl *idl;
-	unsigned line;
-	bool agree;
-
-	out_name[0] = '\0';
-	if (idl_parse(interface_lookup(INTERFACE_NODE)->text, &idl, &line) < 0)
-		return false;
-	agree = methods_agree(idl, methods, out_name);
-	idl_free(idl);
-	return agree;
 }

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "api/blocks.h"
 #include "weft/err.h"
 
 struct poller;
@@ -27,16 +28,18 @@ enum control_role { CONTROL_VIEW, CONTROL_OPERATE, CONTROL_ADMIN };
 
 /*
  * A method: name without interface ("AddShare"), the role it needs, and
- * its handler, which replies now or later. parameters is borrowed for the
- * call, a JSON object that was checked against the interface description:
- * what is not marked ? there is present and has its type, what is marked
- * may be missing or null, nothing else is in it.
+ * its handler, which replies now or later: run, whose in is the struct that
+ * tools/varlink-c makes of the method's parameters, or handle, whose parameters
+ * are a JSON object that was checked against the interface: what is not marked ?
+ * there is present and has its type, what is marked may be missing or null,
+ * nothing else is in it. Both are borrowed until the handler returns.
  */
 struct control_method {
 	const char *name;
 	enum control_role role;
 	void (*handle)(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns);
+	void (*run)(void *ctx, struct control_call *call, const void *in, uint64_t now_ns);
 };
 
 struct control_config {
@@ -75,9 +78,8 @@ struct control_params {
 /*
  * control_open binds the socket, making the last folder of its path if
  * need be and replacing a socket file that nobody answers on.
- * Returns 0, WEFT_EBUSY (another daemon answers there), WEFT_EUNKNOWN
- * (control_methods_agree is false), -EEXIST (something else is at path),
- * -ENAMETOOLONG, -errno.
+ * Returns 0, WEFT_EBUSY (another daemon answers there), -EEXIST (something
+ * else is at path), -ENAMETOOLONG, -errno.
  */
 WEFT_MUST_CHECK
 int control_open(const struct control_params *params, struct control **out_control);
@@ -85,13 +87,6 @@ int control_open(const struct control_params *params, struct control **out_contr
 void control_close(struct control *control);
 /* control_configure takes what can change at run time: request_rate, output and request lengths. */
 void control_configure(struct control *control, const struct control_config *config);
-/*
- * control_methods_agree: the table and include/weft/net.weft.Node.varlink
- * name the same methods. If not, out_name is the first that only one has.
- */
-#define CONTROL_METHOD_NAME_CAP 64
-bool control_methods_agree(const struct control_method *methods,
-			   char out_name[static CONTROL_METHOD_NAME_CAP]);
 
 /*
  * Replies. control_reply and control_fail end the call; control_reply_more
@@ -105,6 +100,8 @@ bool control_methods_agree(const struct control_method *methods,
  * why it failed, what to do next.
  */
 void control_reply(struct control_call *call, json_t *parameters);
+/* control_blocks: memory for what the next reply is made of, freed when that is sent. */
+struct api_blocks *control_blocks(struct control_call *call);
 void control_reply_more(struct control_call *call, json_t *parameters);
 bool control_wants_more(const struct control_call *call);
 /*

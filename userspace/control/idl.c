@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Varlink's interface definition language: a recursive descent parser whose
- * depth is limited. Runs at start. See varlink.org/Interface-Definition.
+ * depth is limited. Home worker. See varlink.org/Interface-Definition.
  */
 #include "control/idl.h"
 

@@ -5,14 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include <jansson.h>
-
 #include "weft/err.h"
 
 /*
- * A varlink interface description in memory, to check calls and replies
- * against. The text is ours, but parsing it never trusts it: it is fuzzed
- * like every parser. Everything lives until idl_free and is read only.
+ * A varlink interface description in memory: what a local program says of its
+ * own methods. Everything lives until idl_free and is read only.
  */
 struct idl;
 
@@ -76,15 +73,5 @@ const struct idl_member *idl_lookup(const struct idl *idl, enum idl_member_kind 
 /* idl_type_resolve follows names to what they stand for; NULL: nothing, or a circle. */
 const struct idl_type *idl_type_resolve(const struct idl *idl, const struct idl_type *type);
 bool idl_name_is(const struct idl_name *name, const char *text);
-
-/*
- * idl_check says whether value follows type. If not, out_field (which
- * holds IDL_FIELD_CAP bytes) names the outermost field at fault; fields
- * that type does not have are at fault, missing ones that are not
- * nullable too.
- */
-#define IDL_FIELD_CAP 64
-bool idl_check(const struct idl *idl, const struct idl_type *type, json_t *value,
-	       char out_field[static IDL_FIELD_CAP]);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The interface descriptions, put into the program by the assembler so that
- * the files in include/weft/ stay their only source. The paths are those
- * seen from the top folder, where make runs.
+ * their files stay the only source: INTERFACE_TEXT is what tools/varlink-c makes of
+ * include/varlink/. The paths are those seen from the top folder, where make runs.
  */
 #include "control/interface.h"
 
@@ -17,7 +17,7 @@
 		".popsection\n");                                                                  \
 	extern const char symbol[] __attribute__((visibility("hidden")))
 
-INCLUDE_TEXT(interface_node_text, "include/weft/net.weft.Node.varlink");
+INCLUDE_TEXT(interface_node_text, INTERFACE_TEXT);
 INCLUDE_TEXT(interface_service_text, "include/weft/org.varlink.service.varlink");
 
 const struct interface interfaces[INTERFACE_CNT] = {

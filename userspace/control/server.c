@@ -29,9 +29,6 @@
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
 #define PEER_GROUPS_MAX	    256
 
-_Static_assert(sizeof(((struct control *)0)->idls) / sizeof(struct idl *) == INTERFACE_CNT,
-	       "one parsed description per interface");
-
 void control_config_defaults(struct control_config *config)
 {
 	*config = (struct control_config){
@@ -335,27 +332,6 @@ static int clients_lay_out(struct control *control)
 			 cap + 1);
 }
 
-static int descriptions_parse(struct control *control)
-{
-	char method[CONTROL_METHOD_NAME_CAP];
-
-	for (size_t i = 0; i < INTERFACE_CNT; i++) {
-		unsigned line;
-		int err = idl_parse(interfaces[i].text, &control->idls[i], &line);
-
-		if (err < 0 && err != -ENOMEM)
-			log_error("control: interface %s does not parse, line %u",
-				  interfaces[i].name, line);
-		if (err < 0)
-			return err;
-	}
-	if (!methods_agree(control->idls[INTERFACE_CNT - 1], control->methods, method)) {
-		log_error("control: method %s is not both described and handled", method);
-		return WEFT_EUNKNOWN;
-	}
-	return 0;
-}
-
 int control_open(const struct control_params *params, struct control **out_control)
 {
 	struct control *control = calloc(1, sizeof(*control));
@@ -380,7 +356,7 @@ int control_open(const struct control_params *params, struct control **out_contr
 	control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	control->path = strdup(params->config.path);
 	control->torn = error_torn();
-	err = control->path && control->torn ? descriptions_parse(control) : -ENOMEM;
+	err = control->path && control->torn ? 0 : -ENOMEM;
 	if (err == 0)
 		err = clients_lay_out(control);
 	if (err == 0)
@@ -421,8 +397,6 @@ void control_close(struct control *control)
 	timer_cancel(control->timers, &control->accept_timer);
 	events_free(control);
 	arena_close(&control->arena);
-	for (size_t i = 0; i < INTERFACE_CNT; i++)
-		idl_free(control->idls[i]);
 	if (control->spare_fd >= 0)
 		close(control->spare_fd);
 	json_decref(control->torn);

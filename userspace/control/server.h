@@ -4,13 +4,13 @@
 
 #include <sys/types.h>
 
+#include "api/type.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/poller.h"
 #include "base/pool.h"
 #include "base/timer.h"
 #include "control/control.h"
-#include "control/idl.h"
 #include "control/pending.h"
 #include "control/place.h"
 #include "control/request.h"
@@ -71,8 +71,9 @@ struct control_client {
 struct control_call {
 	struct control_call *next, *prev; /* among all calls of the server */
 	struct control *control;
-	struct control_client *client; /* NULL: it left, the reply goes nowhere */
-	const struct idl_member *method;
+	struct control_client *client;	 /* NULL: it left, the reply goes nowhere */
+	const struct api_method *method; /* NULL: of no interface of ours */
+	struct api_blocks blocks;
 	enum control_role role;
 	/* Of a call from within: whom to answer. NULL: the client, or nobody. */
 	void (*answered)(void *arg, const char *error, const json_t *parameters);
@@ -118,8 +119,7 @@ struct control {
 	int spare_fd;		   /* given up to refuse a client when descriptors ran out */
 	uint64_t bound_ino;	   /* of the socket file, to remove only our own */
 	char *path;
-	struct idl *idls[2]; /* as interfaces[] */
-	json_t *torn;	     /* what an asker from within is told when its answer is torn */
+	json_t *torn; /* what an asker from within is told when its answer is torn */
 	struct arena arena;
 	struct pool clients; /* one more than there are places: who comes when all are taken */
 	struct places places;
@@ -214,9 +214,6 @@ size_t message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of
 json_t *error_parameters(int err, const char *what, const char *why, const char *next,
 			 const char **out_error);
 
-/* methods_agree: as control_methods_agree, of the parsed interface. */
-bool methods_agree(const struct idl *idl, const struct control_method *methods,
-		   char out_name[static CONTROL_METHOD_NAME_CAP]);
 /* call_id: NULL: it has none. */
 const uint64_t *call_id(const struct control_call *call);
 /* call_new: NULL when too many are under way. */

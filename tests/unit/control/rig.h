@@ -11,10 +11,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "api/node.h"
 #include "base/clock.h"
 #include "base/poller.h"
 #include "base/timer.h"
-#include "control/idl.h"
 #include "control/interface.h"
 #include "support/check.h"
 
@@ -23,16 +23,13 @@
  * stand for the node's: GetNodeId answers at once, RemoveShare later,
  * CheckStore in three replies, CancelImport with an error; PlanGc takes the connection.
  */
-#define METHOD_MAX 128
-
 static struct {
 	char dir[64], path[96];
 	struct poller *poller;
 	struct timer_wheel timers;
 	struct control *control;
 	struct control_config config;
-	struct control_method methods[METHOD_MAX];
-	struct idl *idl;
+	struct control_method methods[API_NODE_METHOD_CNT + 1]; /* a row without a name ends them */
 	struct control_call *waiting;
 	unsigned gone_cnt, shutdown_cnt;
 	/* Of PlanGc: what came, and how much of it is taken before it is held. */
@@ -147,39 +144,30 @@ static inline void handle_upgrade(void *ctx, struct control_call *call, const js
 }
 
 static const struct control_method special[] = {
-	{"GetNodeId", CONTROL_VIEW, handle_id},
-	{"RemoveShare", CONTROL_VIEW, handle_later},
-	{"CheckStore", CONTROL_VIEW, handle_more},
-	{"CancelImport", CONTROL_VIEW, handle_error},
-	{"WatchEvents", CONTROL_VIEW, handle_watch},
-	{"Shutdown", CONTROL_ADMIN, handle_shutdown},
-	{"Get", CONTROL_OPERATE, handle},
-	{"PlanGc", CONTROL_OPERATE, handle_upgrade},
+	{"GetNodeId", CONTROL_VIEW, .handle = handle_id},
+	{"RemoveShare", CONTROL_VIEW, .handle = handle_later},
+	{"CheckStore", CONTROL_VIEW, .handle = handle_more},
+	{"CancelImport", CONTROL_VIEW, .handle = handle_error},
+	{"WatchEvents", CONTROL_VIEW, .handle = handle_watch},
+	{"Shutdown", CONTROL_ADMIN, .handle = handle_shutdown},
+	{"Get", CONTROL_OPERATE, .handle = handle},
+	{"PlanGc", CONTROL_OPERATE, .handle = handle_upgrade},
 };
 static const char *const upgrades[] = {"PlanGc", NULL};
 
 static inline void methods_fill(void)
 {
-	unsigned line, cnt = 0;
+	for (size_t n = 0; n < API_NODE_METHOD_CNT; n++) {
+		struct control_method *method = &rig.methods[n];
 
-	if (idl_parse(interface_lookup(INTERFACE_NODE)->text, &rig.idl, &line) < 0)
-		abort();
-	for (const struct idl_member *m = idl_members(rig.idl); m; m = m->next) {
-		struct control_method *method = &rig.methods[cnt];
-
-		if (m->kind != IDL_METHOD)
-			continue;
-		if (cnt == METHOD_MAX - 1) /* a row without a name ends them */
-			abort();
-		*method = (struct control_method){strndup(m->name.text, m->name.len), CONTROL_VIEW,
-						  handle};
+		*method = (struct control_method){
+			.name = api_node_methods[n].name, .role = CONTROL_VIEW, .handle = handle};
 		for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
 			if (strcmp(special[i].name, method->name) == 0) {
 				method->role = special[i].role;
 				method->handle = special[i].handle;
 			}
 		}
-		cnt++;
 	}
 }
 
@@ -219,9 +207,6 @@ static inline void rig_close(void)
 
 	control_close(rig.control);
 	poller_free(rig.poller);
-	for (struct control_method *m = rig.methods; m->name; m++)
-		free((void *)m->name);
-	idl_free(rig.idl);
 	snprintf(sub, sizeof(sub), "%s/sub", rig.dir);
 	unlink(rig.path);
 	rmdir(sub);

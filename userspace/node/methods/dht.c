@@ -20,97 +20,91 @@ bool method_dht_is_on(const struct node *node, struct control_call *call)
 	return false;
 }
 
-json_t *method_json_kad_id(const struct kad_id *id)
+const char *method_kad_id(struct api_blocks *blocks, const struct kad_id *id)
 {
 	char text[HEX_TEXT_CAP(KAD_ID_LEN)];
 
-	return json_string(hex_write(id->bytes, sizeof(id->bytes), text));
+	return api_text(blocks, hex_write(id->bytes, sizeof(id->bytes), text));
 }
 
-static json_t *json_network(const struct dht *dht, enum dht_net net,
-			    const struct kad_table_counts *counts, enum control_role role)
+const char *method_addr(struct api_blocks *blocks, const struct addr *addr)
 {
 	char text[ADDR_TEXT_CAP];
-	struct addr external;
-	json_t *json = json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i}", "network",
-				 net_names[net], "id", method_json_kad_id(dht_own_id(dht, net)),
-				 "good", counts->good, "questionable", counts->questionable, "bad",
-				 counts->bad, "candidates", counts->candidates, "buckets",
-				 counts->buckets, "node_cap", counts->member_cap);
 
-	if (role != CONTROL_VIEW && dht_external(dht, net, &external))
-		json_object_set_new(json, "external", json_string(addr_format(&external, text)));
-	return json;
+	return api_text(blocks, addr_format(addr, text));
 }
 
 json_t *method_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting)
 {
-	return json_pack("{s:s, s:o, s:o, s:s}", "name", name, "used", method_json_uint(used),
-			 "cap", method_json_uint(cap), "setting", setting);
+	return api_fill_write(&(struct api_fill){name, api_uint(used), api_uint(cap), setting});
 }
 
-static json_t *json_fills(const struct dht_config *config, const struct dht_stats *stats)
+static void networks_add(struct control_call *call, const struct dht *dht,
+			 const struct dht_stats *stats, struct api_dht_network_list *networks)
 {
-	json_t *json = json_array();
+	struct api_blocks *blocks = control_blocks(call);
 
-	json_array_append_new(json, method_json_fill("items kept for others", stats->item_cnt,
-						     config->item_cap, "dht.item_cap"));
-	json_array_append_new(json, method_json_fill("peers kept for others", stats->peer_cnt,
-						     config->peer_cap, "dht.peer_cap"));
-	json_array_append_new(json, method_json_fill("queries on the way", stats->query_cnt,
-						     config->query_cap, "dht.query_cap"));
-	json_array_append_new(json, method_json_fill("searches", stats->search_cnt,
-						     config->search_cap, "dht.search_cap"));
-	json_array_append_new(json, method_json_fill("own items and announces", stats->own_cnt,
-						     config->own_cap, "dht.own_cap"));
-	return json;
+	for (enum dht_net net = 0; net < DHT_FAMILY_CNT; net++) {
+		const struct kad_table_counts *counts = &stats->nodes[net];
+		const struct kad_id *id = dht_own_id(dht, net);
+		struct addr external;
+		struct api_dht_network row = {
+			.network = net_names[net],
+			.good = counts->good,
+			.questionable = counts->questionable,
+			.bad = counts->bad,
+			.candidates = counts->candidates,
+			.buckets = counts->buckets,
+			.node_cap = counts->member_cap,
+		};
+
+		if (!id)
+			continue;
+		row.id = method_kad_id(blocks, id);
+		if (control_role_of(call) != CONTROL_VIEW && dht_external(dht, net, &external))
+			row.external = method_addr(blocks, &external);
+		api_push(blocks, networks, &row);
+	}
 }
 
-static json_t *json_reasons(const struct dht_stats *stats)
-{
-	json_t *json = json_array();
-
-	for (unsigned i = 0; i < DHT_REASON_CNT; i++)
-		json_array_append_new(json,
-				      json_pack("{s:s, s:o, s:s}", "reason",
-						dht_reason_word((enum dht_reason)i), "datagrams",
-						method_json_uint(stats->reasons[i]), "meaning",
-						dht_reason_text((enum dht_reason)i)));
-	return json;
-}
-
-void method_show_dht(void *ctx, struct control_call *call, const json_t *parameters,
+void method_show_dht(struct node *node, struct control_call *call, const struct api_show_dht_in *in,
 		     uint64_t now_ns)
 {
-	struct node *node = ctx;
 	const struct dht_config *config = &node->config->mainline.dht;
-	json_t *networks = json_array(), *dht;
+	struct api_dht_reason reasons[DHT_REASON_CNT];
+	struct api_show_dht_out out = {.dht = {0}};
 	struct dht_stats stats;
 
-	(void)parameters;
+	(void)in;
 	if (!node->home.dht) {
-		control_reply(call, json_pack("{s:{s:b, s:[], s:[], s:[], s:i, s:i}}", "dht",
-					      "enabled", 0, "networks", "fills", "reasons",
-					      "received_bytes", 0, "sent_bytes", 0));
-		json_decref(networks);
+		control_reply(call, api_show_dht_out_write(&out));
 		return;
 	}
 	dht_stats(node->home.dht, now_ns, &stats);
-	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++)
-		if (dht_own_id(node->home.dht, (enum dht_net)net))
-			json_array_append_new(
-				networks, json_network(node->home.dht, (enum dht_net)net,
-						       &stats.nodes[net], control_role_of(call)));
-	dht = json_pack("{s:b, s:o, s:o, s:o, s:o, s:o}", "enabled", 1, "networks", networks,
-			"fills", json_fills(config, &stats), "reasons", json_reasons(&stats),
-			"received_bytes", method_json_uint(stats.bytes_in), "sent_bytes",
-			method_json_uint(stats.bytes_out));
-	control_reply(call, json_pack("{s:o}", "dht", dht));
+	struct api_fill fills[] = {
+		{"items kept for others", stats.item_cnt, config->item_cap, "dht.item_cap"},
+		{"peers kept for others", stats.peer_cnt, config->peer_cap, "dht.peer_cap"},
+		{"queries on the way", stats.query_cnt, config->query_cap, "dht.query_cap"},
+		{"searches", stats.search_cnt, config->search_cap, "dht.search_cap"},
+		{"own items and announces", stats.own_cnt, config->own_cap, "dht.own_cap"},
+	};
+	for (enum dht_reason i = 0; i < DHT_REASON_CNT; i++)
+		reasons[i] = (struct api_dht_reason){dht_reason_word(i), api_uint(stats.reasons[i]),
+						     dht_reason_text(i)};
+	out.dht = (struct api_dht){
+		.enabled = true,
+		.fills = API_ROWS(fills),
+		.reasons = API_ROWS(reasons),
+		.received_bytes = api_uint(stats.bytes_in),
+		.sent_bytes = api_uint(stats.bytes_out),
+	};
+	networks_add(call, node->home.dht, &stats, &out.dht.networks);
+	control_reply(call, api_show_dht_out_write(&out));
 }
 
 struct node_walk {
-	json_t *rows;
-	const struct dht *dht;
+	struct api_blocks *blocks;
+	struct api_dht_node_list *nodes;
 	enum dht_net net;
 	uint64_t now_ns;
 };
@@ -118,33 +112,32 @@ struct node_walk {
 static void walk_node(void *ctx, unsigned bucket, const struct kad_node *member)
 {
 	struct node_walk *walk = ctx;
-	uint64_t silent_ns = walk->now_ns - member->heard_ns;
-	char addr[ADDR_TEXT_CAP];
-	json_t *row =
-		json_pack("{s:s, s:i, s:o, s:s, s:b, s:i, s:o}", "network", net_names[walk->net],
-			  "bucket", (int)bucket, "id", method_json_kad_id(&member->contact.id),
-			  "address", addr_format(&member->contact.addr, addr), "proven_id",
-			  member->contact.is_proven, "unanswered", member->failed_cnt, "silent_s",
-			  method_json_uint(silent_ns / NS_PER_S));
+	struct api_dht_node row = {
+		.network = net_names[walk->net],
+		.bucket = bucket,
+		.id = method_kad_id(walk->blocks, &member->contact.id),
+		.address = method_addr(walk->blocks, &member->contact.addr),
+		.proven_id = member->contact.is_proven,
+		.unanswered = member->failed_cnt,
+		.silent_s = api_uint((walk->now_ns - member->heard_ns) / NS_PER_S),
+	};
 
 	if (member->rtt_ns)
-		json_object_set_new(row, "rtt_us", method_json_uint(member->rtt_ns / NS_PER_US));
-	json_array_append_new(walk->rows, row);
+		API_SET(&row, rtt_us, api_uint(member->rtt_ns / NS_PER_US));
+	api_push(walk->blocks, walk->nodes, &row);
 }
 
-void method_list_dht_nodes(void *ctx, struct control_call *call, const json_t *parameters,
-			   uint64_t now_ns)
+void method_list_dht_nodes(struct node *node, struct control_call *call,
+			   const struct api_list_dht_nodes_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	struct node_walk walk = {.dht = node->home.dht, .now_ns = now_ns};
+	struct api_list_dht_nodes_out out = {.nodes = {0}};
+	struct node_walk walk = {
+		.blocks = control_blocks(call), .nodes = &out.nodes, .now_ns = now_ns};
 
-	(void)parameters;
+	(void)in;
 	if (!method_dht_is_on(node, call))
 		return;
-	walk.rows = json_array();
-	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
-		walk.net = (enum dht_net)net;
+	for (walk.net = 0; walk.net < DHT_FAMILY_CNT; walk.net++)
 		dht_nodes_each(node->home.dht, walk.net, walk_node, &walk);
-	}
-	control_reply(call, json_pack("{s:o}", "nodes", walk.rows));
+	control_reply(call, api_list_dht_nodes_out_write(&out));
 }

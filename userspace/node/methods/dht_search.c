@@ -26,8 +26,13 @@ struct dht_run {
 	struct node *node;
 	struct control_call *call;
 	dht_handle handle;
-	json_t *found; /* what the last reply carries beside the outcome, or NULL */
-	const char *found_name;
+	json_t *(*reply)(const struct dht_run *run, const struct api_dht_outcome *outcome);
+	struct api_blocks blocks; /* of what was found */
+	struct api_dht_contact_list nodes;
+	struct api_string_list peers;
+	const struct api_dht_item *item;
+	const struct api_address_record *record;
+	bool is_list;  /* none found is an answer, too */
 	bool is_write; /* what is found was ours before */
 	uint8_t key[NODE_KEY_LEN];
 	uint8_t salt[DHT_SALT_LEN_MAX];
@@ -42,7 +47,7 @@ static void run_free(struct dht_run *run)
 		at = &(*at)->next;
 	if (*at)
 		*at = run->next;
-	json_decref(run->found);
+	api_blocks_free(&run->blocks);
 	free(run);
 }
 
@@ -60,17 +65,71 @@ static void run_caller_left(void *arg)
 	run_free(run);
 }
 
-static json_t *json_outcome(const struct dht_outcome *outcome)
+static struct api_dht_outcome outcome_of(const struct dht_outcome *outcome)
 {
-	json_t *json =
-		json_pack("{s:i, s:i, s:i, s:i, s:o}", "asked", outcome->asked_cnt, "answered",
-			  outcome->answered_cnt, "stored", outcome->stored_cnt, "holders",
-			  outcome->holder_cnt, "took_us",
-			  method_json_uint((outcome->ended_ns - outcome->began_ns) / NS_PER_US));
+	struct api_dht_outcome row = {
+		.asked = outcome->asked_cnt,
+		.answered = outcome->answered_cnt,
+		.stored = outcome->stored_cnt,
+		.holders = outcome->holder_cnt,
+		.took_us = api_uint((outcome->ended_ns - outcome->began_ns) / NS_PER_US),
+	};
 
 	if (outcome->seq_max >= 0)
-		json_object_set_new(json, "seq_max", json_integer(outcome->seq_max));
-	return json;
+		API_SET(&row, seq_max, outcome->seq_max);
+	return row;
+}
+
+static json_t *lookup_reply(const struct dht_run *run, const struct api_dht_outcome *outcome)
+{
+	const struct api_lookup_dht_out out = {
+		.has_nodes = true, .nodes = run->nodes, .outcome = outcome};
+
+	return api_lookup_dht_out_write(&out);
+}
+
+static json_t *get_reply(const struct dht_run *run, const struct api_dht_outcome *outcome)
+{
+	const struct api_get_dht_item_out out = {.item = run->item, .outcome = outcome};
+
+	return api_get_dht_item_out_write(&out);
+}
+
+static json_t *put_reply(const struct dht_run *run, const struct api_dht_outcome *outcome)
+{
+	const struct api_put_dht_item_out out = {.item = *run->item, .outcome = *outcome};
+
+	return api_put_dht_item_out_write(&out);
+}
+
+static json_t *peers_reply(const struct dht_run *run, const struct api_dht_outcome *outcome)
+{
+	const struct api_find_dht_peers_out out = {.peers = run->peers, .outcome = *outcome};
+
+	return api_find_dht_peers_out_write(&out);
+}
+
+static json_t *announce_reply(const struct dht_run *run, const struct api_dht_outcome *outcome)
+{
+	const struct api_announce_dht_out out = {.outcome = *outcome};
+
+	(void)run;
+	return api_announce_dht_out_write(&out);
+}
+
+static json_t *route_reply(const struct dht_run *run, const struct api_dht_outcome *outcome)
+{
+	const struct api_find_route_out out = {.record = run->record, .outcome = outcome};
+
+	return api_find_route_out_write(&out);
+}
+
+/* What errors carry. */
+static json_t *outcome_write(const struct dht_outcome *outcome)
+{
+	const struct api_dht_outcome row = outcome_of(outcome);
+
+	return json_pack("{s:o}", "outcome", api_dht_outcome_write(&row));
 }
 
 static void run_fail(struct dht_run *run, const struct dht_outcome *outcome)
@@ -102,30 +161,26 @@ static void run_fail(struct dht_run *run, const struct dht_outcome *outcome)
 	default:
 		snprintf(why, sizeof(why), "%s", weft_err_text(outcome->err));
 	}
-	control_fail_with(run->call, outcome->err, "the DHT", why, next,
-			  json_pack("{s:o}", "outcome", json_outcome(outcome)));
+	control_fail_with(run->call, outcome->err, "the DHT", why, next, outcome_write(outcome));
 }
 
 static void run_ended(void *ctx, const struct dht_outcome *outcome)
 {
 	struct dht_run *run = ctx;
-	json_t *reply;
+	const struct api_dht_outcome row = outcome_of(outcome);
+	bool has_found = run->is_list || run->item || run->record;
 
 	control_on_gone(run->call, NULL, NULL);
 	dht_leave(run->node->home.dht, run->handle);
-	if (outcome->err < 0 && (run->is_write || !run->found)) {
+	if (outcome->err < 0 && (run->is_write || !has_found))
 		run_fail(run, outcome);
-	} else if (run->found_name && !run->found) {
+	else if (run->reply == route_reply && !run->record)
 		control_fail_with(run->call, WEFT_EABSENT, "its record",
 				  "it is there and names no address that this node may use",
 				  "addresses of a private network count where dht.private = yes",
-				  json_pack("{s:o}", "outcome", json_outcome(outcome)));
-	} else {
-		reply = json_pack("{s:o}", "outcome", json_outcome(outcome));
-		if (run->found)
-			json_object_set(reply, run->found_name, run->found);
-		control_reply(run->call, reply);
-	}
+				  outcome_write(outcome));
+	else
+		control_reply(run->call, run->reply(run, &row));
 	run_free(run);
 }
 
@@ -139,39 +194,48 @@ static const char *const step_names[] = {
 static void run_step(void *ctx, const struct kad_step *step)
 {
 	struct dht_run *run = ctx;
-	char addr[ADDR_TEXT_CAP];
-	json_t *json;
+	struct api_blocks *blocks = control_blocks(run->call);
+	struct api_dht_step row = {
+		.what = step_names[step->kind],
+		.place = step->slot,
+		.id = method_kad_id(blocks, &step->contact->id),
+		.address = method_addr(blocks, &step->contact->addr),
+		.common_bits = step->common_bits,
+		.told_of = step->told_cnt,
+		.after_us = api_uint(step->after_ns / NS_PER_US),
+	};
 
-	json = json_pack("{s:s, s:i, s:o, s:s, s:i, s:i, s:o}", "what", step_names[step->kind],
-			 "place", step->slot, "id", method_json_kad_id(&step->contact->id),
-			 "address", addr_format(&step->contact->addr, addr), "common_bits",
-			 (int)step->common_bits, "told_of", (int)step->told_cnt, "after_us",
-			 method_json_uint(step->after_ns / NS_PER_US));
 	if (step->teller != KAD_NO_SLOT)
-		json_object_set_new(json, "told_by", json_integer(step->teller));
-	control_reply_more(run->call, json_pack("{s:o}", "step", json));
+		API_SET(&row, told_by, step->teller);
+	/* Replies of all searches have it under the same name. */
+	control_reply_more(run->call,
+			   api_lookup_dht_out_write(&(struct api_lookup_dht_out){.step = &row}));
 }
 
 static void run_nodes(void *ctx, const struct kad_contact *contacts, unsigned cnt)
 {
 	struct dht_run *run = ctx;
-	char addr[ADDR_TEXT_CAP];
 
-	for (unsigned i = 0; i < cnt; i++)
-		json_array_append_new(run->found,
-				      json_pack("{s:o, s:s, s:b}", "id",
-						method_json_kad_id(&contacts[i].id), "address",
-						addr_format(&contacts[i].addr, addr), "proven_id",
-						contacts[i].is_proven));
+	for (unsigned i = 0; i < cnt; i++) {
+		const struct api_dht_contact row = {
+			.id = method_kad_id(&run->blocks, &contacts[i].id),
+			.address = method_addr(&run->blocks, &contacts[i].addr),
+			.proven_id = contacts[i].is_proven,
+		};
+
+		api_push(&run->blocks, &run->nodes, &row);
+	}
 }
 
 static void run_peers(void *ctx, const struct addr *addrs, unsigned cnt)
 {
 	struct dht_run *run = ctx;
-	char addr[ADDR_TEXT_CAP];
 
-	for (unsigned i = 0; i < cnt; i++)
-		json_array_append_new(run->found, json_string(addr_format(&addrs[i], addr)));
+	for (unsigned i = 0; i < cnt; i++) {
+		const char *text = method_addr(&run->blocks, &addrs[i]);
+
+		api_push(&run->blocks, &run->peers, &text);
+	}
 }
 
 /* The bytes of a value that is a string; data is NULL for others. */
@@ -185,52 +249,53 @@ static struct bencode_span value_text(const struct dht_item *item)
 	return bencode_reader_finish(&r) == 0 ? text : (struct bencode_span){0};
 }
 
-/* A byte string that is text is shown as such; anything also as it lies there. */
-static json_t *json_item(const struct dht_item *item)
+/* Without its NUL, or NULL. */
+static char *bytes_copy(struct api_blocks *blocks, const void *data, size_t len)
 {
-	char hex[HEX_TEXT_CAP(DHT_VALUE_LEN_MAX)], key[ZBASE32_KEY_TEXT_CAP];
-	struct bencode_span text;
-	struct kad_id target;
-	json_t *json;
+	char *copy = api_alloc(blocks, len + 1);
 
-	dht_item_target(item, &target);
-	json = json_pack("{s:o, s:s}", "target", method_json_kad_id(&target), "value_hex",
-			 hex_write(item->value, item->value_len, hex));
-	text = value_text(item);
-	/* Readers of JSON take no NUL, and would drop the whole answer. */
-	if (text.data && utf8_is_valid((const char *)text.data, text.len) &&
-	    !memchr(text.data, '\0', text.len))
-		json_object_set_new(json, "text", json_stringn((const char *)text.data, text.len));
-	if (item->key) {
-		json_object_set_new(json, "key", json_string(zbase32_write(item->key, 32, key)));
-		json_object_set_new(json, "seq", json_integer(item->seq));
-	}
-	return json;
+	return copy ? memcpy(copy, data, len) : NULL;
 }
 
+/* A byte string that is text is shown as such; anything also as it lies there. */
 static void run_item(void *ctx, const struct dht_item *item)
 {
 	struct dht_run *run = ctx;
+	char hex[HEX_TEXT_CAP(DHT_VALUE_LEN_MAX)];
+	struct bencode_span text = value_text(item);
+	struct api_dht_item *row = api_alloc(&run->blocks, sizeof(*row));
+	struct kad_id target;
 
-	json_decref(run->found);
-	run->found = json_item(item);
+	if (!row)
+		return;
+	dht_item_target(item, &target);
+	row->target = method_kad_id(&run->blocks, &target);
+	row->value_hex = api_text(&run->blocks, hex_write(item->value, item->value_len, hex));
+	/* Readers of JSON take no NUL, and would drop the whole answer. */
+	if (text.data && utf8_is_valid((const char *)text.data, text.len) &&
+	    !memchr(text.data, '\0', text.len))
+		row->text = bytes_copy(&run->blocks, text.data, text.len);
+	if (item->key) {
+		row->key = method_id(&run->blocks, item->key);
+		API_SET(row, seq, item->seq);
+	}
+	run->item = row;
 }
 
 /* NULL: call was failed. */
-static struct dht_run *run_new(struct node *node, struct control_call *call, const char *found_name,
-			       json_t *found)
+static struct dht_run *run_new(struct node *node, struct control_call *call,
+			       json_t *(*reply)(const struct dht_run *run,
+						const struct api_dht_outcome *outcome))
 {
 	struct dht_run *run = calloc(1, sizeof(*run));
 
 	if (!run) {
-		json_decref(found);
 		control_fail(call, -ENOMEM, "the DHT", "no memory", "free some and try again");
 		return NULL;
 	}
 	run->node = node;
 	run->call = call;
-	run->found_name = found_name;
-	run->found = found;
+	run->reply = reply;
 	run->next = node->dht_runs;
 	node->dht_runs = run;
 	return run;
@@ -279,20 +344,18 @@ static bool network_read(struct control_call *call, const char *text, enum dht_n
 	return false;
 }
 
-void method_lookup_dht(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void method_lookup_dht(struct node *node, struct control_call *call,
+		       const struct api_lookup_dht_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *network = json_string_value(json_object_get(parameters, "network"));
-	enum dht_net net;
 	struct dht_asker asker = {.nodes = run_nodes, .ended = run_ended};
+	enum dht_net net;
 	struct dht_run *run;
 	struct kad_id target;
 
-	if (!method_dht_is_on(node, call) || !network_read(call, network, &net) ||
-	    !target_read(call, json_string_value(json_object_get(parameters, "target")), &target) ||
-	    !(run = run_new(node, call, "nodes", json_array())))
+	if (!method_dht_is_on(node, call) || !network_read(call, in->network, &net) ||
+	    !target_read(call, in->target, &target) || !(run = run_new(node, call, lookup_reply)))
 		return;
+	run->is_list = true;
 	asker.ctx = run;
 	if (control_wants_more(call))
 		asker.step = run_step;
@@ -310,36 +373,33 @@ static bool key_read(struct control_call *call, const char *text, uint8_t key[st
 	return false;
 }
 
-static bool salt_read(struct control_call *call, const json_t *parameters, struct dht_run *run)
+/* salt may be NULL. False: call was failed. */
+static bool salt_read(struct control_call *call, const char *salt, struct dht_run *run)
 {
-	const json_t *salt = json_object_get(parameters, "salt");
+	size_t len = salt ? strlen(salt) : 0;
 
-	if (!json_is_string(salt))
-		return true;
-	if (json_string_length(salt) > DHT_SALT_LEN_MAX) {
+	if (len > DHT_SALT_LEN_MAX) {
 		control_fail(call, WEFT_ETOOLARGE, "salt", "longer than 64 bytes",
 			     "BEP 44 allows no longer one");
 		return false;
 	}
-	run->salt_len = json_string_length(salt);
-	memcpy(run->salt, json_string_value(salt), run->salt_len);
+	run->salt_len = len;
+	if (len)
+		memcpy(run->salt, salt, len);
 	return true;
 }
 
-void method_get_dht_item(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void method_get_dht_item(struct node *node, struct control_call *call,
+			 const struct api_get_dht_item_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = json_string_value(json_object_get(parameters, "key"));
-	struct dht_get_params get = {.is_survey =
-					     json_is_true(json_object_get(parameters, "survey"))};
+	struct dht_get_params get = {.is_survey = in->survey};
 	struct dht_asker asker = {.item = run_item, .ended = run_ended};
 	struct dht_run *run;
 
-	if (!method_dht_is_on(node, call) || !(run = run_new(node, call, "item", NULL)))
+	if (!method_dht_is_on(node, call) || !(run = run_new(node, call, get_reply)))
 		return;
-	if (!hex_read(name, get.target.bytes, sizeof(get.target.bytes))) {
-		if (!key_read(call, name, run->key) || !salt_read(call, parameters, run)) {
+	if (!hex_read(in->key, get.target.bytes, sizeof(get.target.bytes))) {
+		if (!key_read(call, in->key, run->key) || !salt_read(call, in->salt, run)) {
 			run_free(run);
 			return;
 		}
@@ -364,23 +424,19 @@ static void run_record(void *ctx, const struct dht_item *item)
 	    pkarr_record_read(&packet, run->node->config->publish.policy.allows_private, &record) <
 		    0)
 		return;
-	json_decref(run->found);
-	run->found = method_json_record(run->key, &record);
-	method_json_record_packet(run->found, &packet);
+	run->record = method_record(&run->blocks, run->key, &record, &packet);
 }
 
-void method_find_route(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void method_find_route(struct node *node, struct control_call *call,
+		       const struct api_find_route_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = json_string_value(json_object_get(parameters, "node_id"));
 	struct dht_get_params get = {0};
 	struct dht_asker asker = {.item = run_record, .ended = run_ended};
 	struct dht_run *run;
 
-	if (!method_dht_is_on(node, call) || !(run = run_new(node, call, "record", NULL)))
+	if (!method_dht_is_on(node, call) || !(run = run_new(node, call, route_reply)))
 		return;
-	if (!method_node_id_read(node, call, name, run->key)) {
+	if (!method_node_id_read(node, call, in->node_id, run->key)) {
 		run_free(run);
 		return;
 	}
@@ -392,44 +448,38 @@ void method_find_route(void *ctx, struct control_call *call, const json_t *param
 	run_begun(run, dht_get(node->home.dht, &get, &asker, now_ns));
 }
 
-void method_find_dht_peers(void *ctx, struct control_call *call, const json_t *parameters,
-			   uint64_t now_ns)
+void method_find_dht_peers(struct node *node, struct control_call *call,
+			   const struct api_find_dht_peers_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
 	struct dht_asker asker = {.peers = run_peers, .ended = run_ended};
 	struct dht_run *run;
 	struct kad_id hash;
 
-	if (!method_dht_is_on(node, call) ||
-	    !target_read(call, json_string_value(json_object_get(parameters, "info_hash")),
-			 &hash) ||
-	    !(run = run_new(node, call, "peers", json_array())))
+	if (!method_dht_is_on(node, call) || !target_read(call, in->info_hash, &hash) ||
+	    !(run = run_new(node, call, peers_reply)))
 		return;
+	run->is_list = true;
 	asker.ctx = run;
 	run_begun(run, dht_peers(node->home.dht, &hash, &asker, now_ns));
 }
 
-void method_announce_dht(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void method_announce_dht(struct node *node, struct control_call *call,
+			 const struct api_announce_dht_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	json_int_t port = json_integer_value(json_object_get(parameters, "port"));
 	struct dht_announce_params announce = {0};
 	struct dht_asker asker = {.ended = run_ended};
 	struct dht_run *run;
 
-	if (!method_dht_is_on(node, call) ||
-	    !target_read(call, json_string_value(json_object_get(parameters, "info_hash")),
-			 &announce.info_hash))
+	if (!method_dht_is_on(node, call) || !target_read(call, in->info_hash, &announce.info_hash))
 		return;
-	if (port < 0 || port > UINT16_MAX) {
+	if (in->port < 0 || in->port > UINT16_MAX) {
 		control_fail(
 			call, WEFT_EMALFORMED, "port", "not 1 to 65535",
 			"without a port, the one that this node's datagrams come from is told");
 		return;
 	}
-	announce.port = (uint16_t)port;
-	run = run_new(node, call, NULL, NULL);
+	announce.port = (uint16_t)in->port;
+	run = run_new(node, call, announce_reply);
 	if (!run)
 		return;
 	asker.ctx = run;
@@ -437,14 +487,13 @@ void method_announce_dht(void *ctx, struct control_call *call, const json_t *par
 }
 
 /* Text becomes a byte string. NULL: call was failed. */
-static uint8_t *value_make(struct control_call *call, const json_t *parameters, size_t *out_len)
+static uint8_t *value_make(struct control_call *call, const char *text, size_t *out_len)
 {
-	const json_t *text = json_object_get(parameters, "text");
-	size_t cap = json_string_length(text) + 24;
+	size_t len = strlen(text), cap = len + 24;
 	uint8_t *value = malloc(cap);
 	struct writer w = writer_of(value, value ? cap : 0);
 
-	bencode_write_bytes(&w, json_string_value(text), json_string_length(text));
+	bencode_write_bytes(&w, text, len);
 	if (!w.bad && writer_len(&w) <= DHT_VALUE_LEN_MAX) {
 		*out_len = writer_len(&w);
 		return value;
@@ -455,25 +504,22 @@ static uint8_t *value_make(struct control_call *call, const json_t *parameters, 
 	return NULL;
 }
 
-void method_put_dht_item(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void method_put_dht_item(struct node *node, struct control_call *call,
+			 const struct api_put_dht_item_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const json_t *cas = json_object_get(parameters, "cas");
 	struct dht_item item = {0};
 	struct dht_put_params put = {
-		.item = &item, .has_cas = json_is_integer(cas), .cas = json_integer_value(cas)};
+		.item = &item, .has_cas = in->has_cas, .cas = in->cas, .is_kept = in->keep};
 	struct dht_asker asker = {.ended = run_ended};
 	uint8_t sig[NODE_KEY_SIG_LEN];
 	struct dht_run *run;
 	uint8_t *value;
 
-	if (!method_dht_is_on(node, call) ||
-	    !(value = value_make(call, parameters, &item.value_len)))
+	if (!method_dht_is_on(node, call) || !(value = value_make(call, in->text, &item.value_len)))
 		return;
 	item.value = value;
-	run = run_new(node, call, "item", NULL);
-	if (!run || !salt_read(call, parameters, run)) {
+	run = run_new(node, call, put_reply);
+	if (!run || !salt_read(call, in->salt, run)) {
 		if (run)
 			run_free(run);
 		free(value);
@@ -488,10 +534,14 @@ void method_put_dht_item(void *ctx, struct control_call *call, const json_t *par
 		item.key = node->own_key;
 		item.sig = sig;
 	}
-	run->found = json_item(&item);
+	run_item(run, &item);
 	run->is_write = true;
-	put.is_kept = json_is_true(json_object_get(parameters, "keep"));
 	asker.ctx = run;
-	run_begun(run, dht_put(node->home.dht, &put, &asker, now_ns));
+	if (run->item) {
+		run_begun(run, dht_put(node->home.dht, &put, &asker, now_ns));
+	} else {
+		control_fail(call, -ENOMEM, "the DHT", "no memory", "free some and try again");
+		run_free(run);
+	}
 	free(value);
 }

@@ -5,12 +5,12 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "codec/zbase32.h"
 #include "node/methods/methods.h"
 #include "node/sharing/sharing_state.h"
 
 struct listing {
-	json_t *nodes;
+	struct api_blocks *blocks;
+	struct api_lan_node_list nodes;
 	uint64_t now_ns;
 };
 
@@ -18,36 +18,37 @@ static bool node_list(void *arg, const struct lan_node *node)
 {
 	static const char *const ways[LAN_WAY_CNT] = {"dns-sd", "beacon"};
 	struct listing *listing = arg;
-	char key[ZBASE32_KEY_TEXT_CAP], addr[ADDR_TEXT_CAP], caps[16];
-	json_t *json;
+	char caps[16];
+	struct api_lan_node row = {
+		.way = ways[node->way],
+		.instance = api_text(listing->blocks, node->instance),
+		.interface = api_text(listing->blocks, node->interface),
+		.heard_s = api_uint((listing->now_ns - node->heard_ns) / NS_PER_S),
+	};
 
 	snprintf(caps, sizeof(caps), "%x", node->caps);
-	json = json_pack("{s:s, s:s, s:s, s:s, s:o}", "way", ways[node->way], "instance",
-			 node->instance, "interface", node->interface, "caps", caps, "heard_s",
-			 method_json_uint((listing->now_ns - node->heard_ns) / NS_PER_S));
+	row.caps = api_text(listing->blocks, caps);
 	if (node->has_key)
-		json_object_set_new(json, "node_id",
-				    json_string(zbase32_write(node->key, MESH_KEY_LEN, key)));
+		row.node_id = method_id(listing->blocks, node->key);
 	if (node->addr.port)
-		json_object_set_new(json, "addr", json_string(addr_format(&node->addr, addr)));
-	json_array_append_new(listing->nodes, json);
+		row.addr = method_addr(listing->blocks, &node->addr);
+	api_push(listing->blocks, &listing->nodes, &row);
 	return true;
 }
 
-void method_list_lan_nodes(void *ctx, struct control_call *call, const json_t *parameters,
-			   uint64_t now_ns)
+void method_list_lan_nodes(struct node *node, struct control_call *call,
+			   const struct api_list_lan_nodes_in *in, uint64_t now_ns)
 {
-	const struct node *node = ctx;
 	const struct lan *lan = node->sharing ? sharing_lan_of(node->sharing->lan) : NULL;
-	struct listing listing = {json_array(), now_ns};
+	struct listing listing = {.blocks = control_blocks(call), .now_ns = now_ns};
 
-	(void)parameters;
+	(void)in;
 	if (!lan) {
-		json_decref(listing.nodes);
 		control_fail(call, WEFT_EREFUSED, "the LAN", "discovery is switched off",
 			     "set lan.interfaces in weft.conf and reload weftd");
 		return;
 	}
 	lan_each(lan, node_list, &listing);
-	control_reply(call, json_pack("{s:o}", "nodes", listing.nodes));
+	control_reply(call, api_list_lan_nodes_out_write(
+				    &(struct api_list_lan_nodes_out){.nodes = listing.nodes}));
 }

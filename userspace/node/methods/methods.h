@@ -4,111 +4,37 @@
 
 #include <jansson.h>
 
+#include "api/node.h"
 #include "control/control.h"
 #include "mesh/mesh.h"
 #include "node/node_state.h"
 
 /*
- * The handlers behind the control socket, one file per object. ctx is the
- * struct node; parameters were checked against the interface description
- * before a handler sees them, so a field has its declared type or is
- * missing if optional.
+ * The handlers behind the control socket, one file per object, named as their
+ * methods are: ShowDht is method_show_dht. ctx is the struct node; parameters
+ * are borrowed until a handler returns. Those of an area that is in
+ * METHODS_OF_STRUCTS come as the struct of their method (api/node.h). Those of the
+ * others come as JSON that was checked: a field has its declared type, or is missing
+ * if optional.
  */
+#define METHODS_OF_STRUCTS(X) API_DHT_METHODS(X) API_NETWORK_METHODS(X)
+#define METHODS_OF_JSON(X)    API_NODE_METHODS(X) API_FIREWALL_METHODS(X)
+
+#define METHOD_OF_STRUCT(name, word, role)                                                         \
+	void method_##word(struct node *node, struct control_call *call,                           \
+			   const struct api_##word##_in *in, uint64_t now_ns);
+METHODS_OF_STRUCTS(METHOD_OF_STRUCT)
+#undef METHOD_OF_STRUCT
+
 typedef void method_fn(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns);
+#define METHOD_OF_JSON(name, word, role) method_fn method_##word;
+METHODS_OF_JSON(METHOD_OF_JSON)
+#undef METHOD_OF_JSON
 
-/* share.c */
-method_fn method_add_share, method_list_shares, method_remove_share, method_cancel_import;
-method_fn method_cancel_call;
-method_fn method_plan_gc, method_run_gc;
 /* traffic.c. traffic: of all workers. json_rates: the rows of timetables that are not empty. */
 struct content_traffic method_traffic(struct node *node, uint64_t now_ns);
 json_t *method_json_rates(struct node *node, uint64_t now_ns);
-method_fn method_list_traffic_limits, method_set_traffic_limit;
-/* seeding.c */
-method_fn method_show_seeding, method_list_share_items;
-/* publish.c */
-method_fn method_new_share, method_publish_share, method_set_share, method_show_share;
-method_fn method_revoke_share, method_rotate_share, method_retire_share, method_export_share_key;
-method_fn method_watch_share;
-/* share_browse.c */
-method_fn method_list_node_shares;
-/* share_diff.c */
-method_fn method_diff_share;
-/* get.c */
-method_fn method_get, method_watch_get, method_list_gets, method_cancel_get, method_resume_get;
-method_fn method_pause_get, method_set_get, method_list_get_sources;
-/* get_keep.c */
-method_fn method_forget_get, method_set_seeding;
-/* sub.c */
-method_fn method_add_follow, method_list_follows, method_set_follow, method_remove_follow;
-method_fn method_show_follow, method_sync_follows;
-/* community.c */
-method_fn method_create_community, method_join_community, method_leave_community;
-method_fn method_list_communities, method_link_community, method_make_community_token;
-method_fn method_expel_community_member;
-/* community_show.c */
-method_fn method_list_community_members, method_list_community_shares, method_search_community;
-/* peer.c */
-method_fn method_list_peers, method_show_peer, method_set_peer;
-/* connect.c */
-method_fn method_connect_peer;
-/* ping.c */
-method_fn method_ping_peer;
-/* lan.c */
-method_fn method_list_lan_nodes;
-
-/* announce.c */
-method_fn method_show_announce;
-/* search.c */
-method_fn method_search, method_show_search;
-
-/* overlay.c */
-method_fn method_show_overlay;
-/* dht.c */
-method_fn method_show_dht, method_list_dht_nodes;
-/* dht_search.c */
-method_fn method_lookup_dht, method_get_dht_item, method_put_dht_item;
-method_fn method_find_dht_peers, method_announce_dht, method_find_route;
-/* route.c */
-method_fn method_show_published, method_publish_route;
-/* check.c */
-method_fn method_check_peer;
-/* top.c */
-method_fn method_watch_load;
-/* state.c */
-method_fn method_status, method_get_node_id, method_show_memory;
-/* limits.c */
-method_fn method_show_limits;
-/* xdp.c */
-method_fn method_plan_xdp, method_attach_xdp, method_keep_xdp, method_detach_xdp, method_show_xdp;
-method_fn method_set_xdp_mode, method_list_xdp_counters;
-/* ban.c */
-method_fn method_add_ban, method_list_bans, method_remove_ban;
-/* why.c */
-method_fn method_show_why;
-/* policy.c */
-method_fn method_show_policy, method_test_policy;
-/* service.c */
-method_fn method_list_services, method_find_service, method_open_service,
-	method_show_service_limits;
-/* service_offer.c */
-method_fn method_publish_service, method_withdraw_service, method_reset_service,
-	method_set_service_access, method_list_service_methods;
-/* service_call.c */
-method_fn method_call_service;
-method_fn method_describe_service;
-/* service_stream.c */
-method_fn method_open_service_stream;
-/* drops.c */
-method_fn method_list_drops, method_list_drop_sources;
-/* backup.c */
-method_fn method_backup_store;
-/* backup_keys.c */
-method_fn method_backup_keys;
-/* daemon.c */
-method_fn method_watch_events, method_show_config, method_check_store, method_check_files,
-	method_reload, method_shutdown;
 
 /* share.c: an import of path. publish.c: the shares that this node publishes. */
 struct content_import;
@@ -165,7 +91,10 @@ json_t *method_json_drop_source(const struct drops *drops, const struct offender
 /* dht.c. method_dht_is_on: false: call was failed. */
 struct kad_id;
 bool method_dht_is_on(const struct node *node, struct control_call *call);
-json_t *method_json_kad_id(const struct kad_id *id);
+/* method_kad_id, method_addr, table.c: method_id: texts in blocks. */
+const char *method_kad_id(struct api_blocks *blocks, const struct kad_id *id);
+const char *method_addr(struct api_blocks *blocks, const struct addr *addr);
+const char *method_id(struct api_blocks *blocks, const uint8_t id[static 32]); /* z-base-32 */
 /* dht.c: how full a table is, and what to set for a larger one. */
 json_t *method_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting);
 /*
@@ -177,9 +106,13 @@ struct service_info;
 bool method_services_are_on(const struct node *node, struct control_call *call);
 json_t *method_json_offer(struct node *node, const char *name, const char *version);
 void method_offer_describe(struct node *node, const struct service_info *info, json_t *json);
-/* route.c: an address record of key; what is only known when it is signed, beside it. */
-json_t *method_json_record(const uint8_t *key, const struct pkarr_record *record);
-void method_json_record_packet(json_t *json, const struct pkarr_packet *packet);
+/*
+ * route.c: method_record is an address record of key, in blocks; packet is what it was signed
+ * as, NULL: it was not. NULL without memory.
+ */
+const struct api_address_record *method_record(struct api_blocks *blocks, const uint8_t *key,
+					       const struct pkarr_record *record,
+					       const struct pkarr_packet *packet);
 
 /*
  * share.c: the collection that a call names by its link, its id or the beginning of that;

@@ -9,26 +9,32 @@
 #include "node/methods/methods.h"
 #include "node/discovery/publish.h"
 
-json_t *method_json_record(const uint8_t *key, const struct pkarr_record *record)
+const struct api_address_record *method_record(struct api_blocks *blocks, const uint8_t *key,
+					       const struct pkarr_record *record,
+					       const struct pkarr_packet *packet)
 {
-	json_t *addresses = json_array(), *relays = json_array(), *json;
-	char text[ADDR_TEXT_CAP];
+	struct api_address_record *row = api_alloc(blocks, sizeof(*row));
 
-	for (unsigned i = 0; i < record->addr_cnt; i++)
-		json_array_append_new(addresses, json_string(addr_format(&record->addrs[i], text)));
-	for (unsigned i = 0; i < record->relay_cnt; i++)
-		json_array_append_new(relays, json_string(record->relays[i]));
-	json = json_pack("{s:o, s:o, s:o, s:i}", "node_id", method_json_id(key), "addresses",
-			 addresses, "relays", relays, "bytes", 0);
+	if (!row)
+		return NULL;
+	row->node_id = method_id(blocks, key);
+	for (unsigned i = 0; i < record->addr_cnt; i++) {
+		const char *text = method_addr(blocks, &record->addrs[i]);
+
+		api_push(blocks, &row->addresses, &text);
+	}
+	for (unsigned i = 0; i < record->relay_cnt; i++) {
+		const char *text = api_text(blocks, record->relays[i]);
+
+		api_push(blocks, &row->relays, &text);
+	}
 	if (record->caps)
-		json_object_set_new(json, "capabilities", json_integer(record->caps));
-	return json;
-}
-
-void method_json_record_packet(json_t *json, const struct pkarr_packet *packet)
-{
-	json_object_set_new(json, "bytes", json_integer(packet->value_len - packet->dns_off));
-	json_object_set_new(json, "record_s", method_json_uint(packet->seq / 1000000));
+		API_SET(row, capabilities, record->caps);
+	if (packet) {
+		row->bytes = api_uint(packet->value_len - packet->dns_off);
+		API_SET(row, record_s, api_uint(packet->seq / 1000000));
+	}
+	return row;
 }
 
 static const char *skipped_text(const struct node *node, int err)
@@ -43,28 +49,31 @@ static const char *skipped_text(const struct node *node, int err)
 	return "no address that means this node everywhere is known yet";
 }
 
-static json_t *json_published(const struct node *node)
+static void published_reply(const struct node *node, struct control_call *call)
 {
+	struct api_show_published_out out = {.record = {0}};
+	const struct api_address_record *record;
 	struct publish_state state;
-	json_t *json;
+	bool is_out;
 
 	publish_state(node->publish, &state);
-	json = method_json_record(node->own_key, &state.record);
-	if (state.err < 0 || !publish_has_place(node->publish)) {
-		json_object_set_new(json, "skipped", json_string(skipped_text(node, state.err)));
-		return json_pack("{s:o}", "record", json);
-	}
-	if (state.packet)
-		method_json_record_packet(json, state.packet);
-	json_object_set_new(json, "nodes", json_integer(state.stored_cnt));
-	return json_pack("{s:o}", "record", json);
+	is_out = state.err >= 0 && publish_has_place(node->publish);
+	record = method_record(control_blocks(call), node->own_key, &state.record,
+			       is_out ? state.packet : NULL);
+	if (record)
+		out.record = *record;
+	if (is_out)
+		API_SET(&out.record, nodes, state.stored_cnt);
+	else
+		out.record.skipped = skipped_text(node, state.err);
+	control_reply(call, api_show_published_out_write(&out));
 }
 
-void method_show_published(void *ctx, struct control_call *call, const json_t *parameters,
-			   uint64_t now_ns)
+void method_show_published(struct node *node, struct control_call *call,
+			   const struct api_show_published_in *in, uint64_t now_ns)
 {
-	(void)parameters, (void)now_ns;
-	control_reply(call, json_published(ctx));
+	(void)in, (void)now_ns;
+	published_reply(node, call);
 }
 
 /* Who waits for a record to be out. */
@@ -92,18 +101,17 @@ static void published(void *arg, int err)
 						      : weft_err_text(err),
 			     "it is tried again; weft dht status shows who is known");
 	else
-		control_reply(waiting->call, json_published(waiting->node));
+		published_reply(waiting->node, waiting->call);
 	free(waiting);
 }
 
-void method_publish_route(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void method_publish_route(struct node *node, struct control_call *call,
+			  const struct api_publish_route_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
 	struct publish_call *waiting;
 	int err = -ENOMEM;
 
-	(void)parameters;
+	(void)in;
 	if (!method_dht_is_on(node, call))
 		return;
 	waiting = malloc(sizeof(*waiting));

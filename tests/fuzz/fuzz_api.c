@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "api/node.h"
+#include "base/assert.h"
+#include "codec/json_heap.h"
+
+/*
+ * The first byte picks a method, its highest bit the reply in place of the
+ * parameters; the rest is JSON. What is read as that struct is written and
+ * read again as the same.
+ */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void parse_again(const struct api_type *type, json_t *written)
+{
+	struct api_blocks blocks = {0};
+	char field[API_FIELD_CAP];
+	const void *made;
+	json_t *again;
+
+	weft_assert(api_parse(type, written, &blocks, &made, field) == 0);
+	again = api_write(type, made);
+	weft_assert(json_equal(written, again));
+	json_decref(again);
+	api_blocks_free(&blocks);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	const struct api_method *method;
+	const struct api_type *type;
+	struct api_blocks blocks = {0};
+	char field[API_FIELD_CAP];
+	const void *made;
+	json_t *json, *written;
+
+	if (len == 0 || json_heap_load((const char *)data + 1, len - 1, 0, &json) < 0)
+		return 0;
+	method = &api_node_methods[(data[0] & 127) % API_NODE_METHOD_CNT];
+	type = data[0] & 128 ? method->out : method->in;
+	if (api_parse(type, json, &blocks, &made, field) == 0) {
+		weft_assert(api_check(type, json, field));
+		written = api_write(type, made);
+		parse_again(type, written);
+		json_decref(written);
+	} else {
+		weft_assert(!api_check(type, json, field));
+	}
+	api_blocks_free(&blocks);
+	json_decref(json);
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/blocks.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/json_heap.h"
+
+#define BLOCK_LEN   4096 /* at least; most replies fit into one */
+#define ROW_CNT_MIN 8
+
+struct api_block {
+	struct api_block *next;
+	size_t used, len; /* of data */
+	max_align_t data[];
+};
+
+static struct api_block *block_add(struct api_blocks *blocks, size_t len)
+{
+	struct api_block *block;
+
+	if (len < BLOCK_LEN)
+		len = BLOCK_LEN;
+	block = len < SIZE_MAX - sizeof(*block) ? calloc(1, sizeof(*block) + len) : NULL;
+	if (!block) {
+		(void)json_heap_swap_lost(true);
+		return NULL;
+	}
+	block->len = len;
+	block->next = blocks->first;
+	blocks->first = block;
+	return block;
+}
+
+void *api_alloc(struct api_blocks *blocks, size_t len)
+{
+	struct api_block *block = blocks->first;
+	void *at;
+
+	len = (len + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+	if (!block || block->len - block->used < len)
+		block = block_add(blocks, len);
+	if (!block)
+		return NULL;
+	at = (char *)block->data + block->used;
+	block->used += len;
+	return at;
+}
+
+const char *api_text(struct api_blocks *blocks, const char *text)
+{
+	size_t len = strlen(text) + 1;
+	char *copy = api_alloc(blocks, len);
+
+	return copy ? memcpy(copy, text, len) : NULL;
+}
+
+void api_push_row(struct api_blocks *blocks, void **rows, size_t *cnt, size_t *cap, size_t row_len,
+		  const void *row)
+{
+	if (*cnt >= *cap) {
+		size_t more = *cnt < ROW_CNT_MIN ? ROW_CNT_MIN : 2 * *cnt;
+		void *grown = api_alloc(blocks, more * row_len);
+
+		if (!grown)
+			return;
+		if (*cnt)
+			memcpy(grown, *rows, *cnt * row_len);
+		*rows = grown;
+		*cap = more;
+	}
+	memcpy((char *)*rows + *cnt * row_len, row, row_len);
+	(*cnt)++;
+}
+
+void api_blocks_free(struct api_blocks *blocks)
+{
+	while (blocks->first) {
+		struct api_block *block = blocks->first;
+
+		blocks->first = block->next;
+		free(block);
+	}
+}

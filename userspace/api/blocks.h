@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_API_BLOCKS_H
+#define WEFT_API_BLOCKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * The memory of one message of the control interface: texts and rows that its
+ * structs point to. All zero is empty; api_blocks_free frees everything at
+ * once. An allocation that fails is noted as json_heap's are (codec/json_heap.h),
+ * so that the answer it was for is not sent as if it were whole.
+ */
+struct api_block;
+struct api_blocks {
+	struct api_block *first;
+};
+
+/* api_alloc: len bytes of zeros, aligned for any type, or NULL. */
+void *api_alloc(struct api_blocks *blocks, size_t len);
+/* api_text copies text; NULL without memory. */
+const char *api_text(struct api_blocks *blocks, const char *text);
+void api_blocks_free(struct api_blocks *blocks);
+
+/*
+ * api_push appends a copy of *row to a list or a map, whose rows are in blocks:
+ * api_push(blocks, &out.bans, &row). The list stays as it was without memory.
+ */
+#define api_push(blocks, list, row)                                                                \
+	api_push_row((blocks), (void **)&(list)->rows, &(list)->cnt, &(list)->cap,                 \
+		     sizeof(*(list)->rows), (1 ? (row) : (list)->rows))
+void api_push_row(struct api_blocks *blocks, void **rows, size_t *cnt, size_t *cap, size_t row_len,
+		  const void *row);
+
+#endif

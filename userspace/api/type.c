@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages of the control interface between JSON and C, by their tables. */
+#include "api/type.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "codec/json_heap.h"
+
+const struct api_type api_bool_type = {.kind = API_KIND_BOOL, .len = sizeof(bool)};
+const struct api_type api_int_type = {.kind = API_KIND_INT, .len = sizeof(int64_t)};
+const struct api_type api_float_type = {.kind = API_KIND_FLOAT, .len = sizeof(double)};
+const struct api_type api_string_type = {.kind = API_KIND_STRING, .len = sizeof(const char *)};
+const struct api_type api_object_type = {.kind = API_KIND_OBJECT, .len = sizeof(json_t *)};
+
+/* Every struct api_X_list and struct api_X_map is laid out as this one. */
+struct list {
+	void *rows;
+	size_t cnt, cap;
+};
+
+/*
+ * Reading. Where a value goes is NULL when it is only checked; each function
+ * returns 0, WEFT_EMALFORMED or -ENOMEM.
+ */
+static int value_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
+		      void *at);
+
+static void *rows_new(struct api_blocks *blocks, const struct api_type *type, size_t cnt,
+		      struct list *list)
+{
+	list->rows = cnt ? api_alloc(blocks, cnt * type->len) : NULL;
+	list->cnt = list->cap = cnt;
+	return list->rows;
+}
+
+static void *row_at(const struct api_type *type, const struct list *list, size_t idx)
+{
+	return (char *)list->rows + idx * type->len;
+}
+
+static int list_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
+		     struct list *list)
+{
+	size_t cnt = json_array_size(value);
+
+	if (!json_is_array(value))
+		return WEFT_EMALFORMED;
+	if (list && !rows_new(blocks, type, cnt, list) && cnt)
+		return -ENOMEM;
+	for (size_t i = 0; i < cnt; i++) {
+		int err = value_read(type->item, json_array_get(value, i), blocks,
+				     list ? row_at(type, list, i) : NULL);
+
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int map_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
+		    struct list *list)
+{
+	size_t idx = 0, cnt = json_object_size(value);
+	const char *key;
+	json_t *item;
+
+	if (!json_is_object(value))
+		return WEFT_EMALFORMED;
+	if (list && !rows_new(blocks, type, cnt, list) && cnt)
+		return -ENOMEM;
+	json_object_foreach(value, key, item)
+	{
+		char *row = list ? row_at(type, list, idx++) : NULL;
+		int err = value_read(type->item, item, blocks, row ? row + type->item_off : NULL);
+
+		if (err < 0)
+			return err;
+		if (row)
+			*(const char **)row = key;
+	}
+	return 0;
+}
+
+static int enum_read(const struct api_type *type, const json_t *value, unsigned *at)
+{
+	const char *word = json_string_value(value);
+
+	for (unsigned i = 0; word && i < type->cnt; i++) {
+		if (strcmp(word, type->words[i]) != 0)
+			continue;
+		if (at)
+			*at = i;
+		return 0;
+	}
+	return WEFT_EMALFORMED;
+}
+
+/* A struct that may be missing is behind a pointer. */
+static int inner_read(const struct api_field *field, json_t *value, struct api_blocks *blocks,
+		      void *at)
+{
+	void *inner;
+
+	if (!at || !field->is_optional || field->type->kind != API_KIND_STRUCT)
+		return value_read(field->type, value, blocks, at);
+	inner = api_alloc(blocks, field->type->len);
+	if (!inner)
+		return -ENOMEM;
+	*(void **)at = inner;
+	return value_read(field->type, value, blocks, inner);
+}
+
+static int field_read(const struct api_field *field, const json_t *object,
+		      struct api_blocks *blocks, char *at)
+{
+	json_t *value = json_object_get(object, field->name);
+	int err;
+
+	if (!value || json_is_null(value))
+		return field->is_optional ? 0 : WEFT_EMALFORMED;
+	err = inner_read(field, value, blocks, at ? at + field->off : NULL);
+	if (err == 0 && at && field->flag_off != API_NO_FLAG)
+		*(bool *)(at + field->flag_off) = true;
+	return err;
+}
+
+static bool has_field(const struct api_type *type, const char *name)
+{
+	for (size_t i = 0; i < type->cnt; i++)
+		if (strcmp(type->fields[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* *out_fault is the name of the field at fault when that is what is wrong. */
+static int struct_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
+		       void *at, const char **out_fault)
+{
+	const char *name;
+	json_t *unused;
+
+	if (!json_is_object(value))
+		return WEFT_EMALFORMED;
+	for (size_t i = 0; i < type->cnt; i++) {
+		int err = field_read(&type->fields[i], value, blocks, at);
+
+		if (err == WEFT_EMALFORMED)
+			*out_fault = type->fields[i].name;
+		if (err < 0)
+			return err;
+	}
+	json_object_foreach(value, name, unused)
+	{
+		if (!has_field(type, name)) {
+			*out_fault = name;
+			return WEFT_EMALFORMED;
+		}
+	}
+	return 0;
+}
+
+static int basic_read(const struct api_type *type, json_t *value, void *at)
+{
+	switch (type->kind) {
+	case API_KIND_BOOL:
+		if (at)
+			*(bool *)at = json_is_true(value);
+		return json_is_boolean(value) ? 0 : WEFT_EMALFORMED;
+	case API_KIND_INT:
+		if (at)
+			*(int64_t *)at = json_integer_value(value);
+		return json_is_integer(value) ? 0 : WEFT_EMALFORMED;
+	case API_KIND_FLOAT:
+		if (at)
+			*(double *)at = json_number_value(value);
+		return json_is_number(value) ? 0 : WEFT_EMALFORMED;
+	case API_KIND_STRING:
+		if (at)
+			*(const char **)at = json_string_value(value);
+		return json_is_string(value) ? 0 : WEFT_EMALFORMED;
+	default:
+		if (at)
+			*(json_t **)at = value;
+		return json_is_object(value) ? 0 : WEFT_EMALFORMED;
+	}
+}
+
+static int value_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
+		      void *at)
+{
+	const char *fault;
+
+	switch (type->kind) {
+	case API_KIND_STRUCT:
+		return struct_read(type, value, blocks, at, &fault);
+	case API_KIND_LIST:
+		return list_read(type, value, blocks, at);
+	case API_KIND_MAP:
+		return map_read(type, value, blocks, at);
+	case API_KIND_ENUM:
+		return enum_read(type, value, at);
+	default:
+		return basic_read(type, value, at);
+	}
+}
+
+static void fault_write(char out_field[static API_FIELD_CAP], const char *name)
+{
+	size_t len = strnlen(name, API_FIELD_CAP - 1);
+
+	memcpy(out_field, name, len);
+	out_field[len] = '\0';
+}
+
+int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blocks,
+	      const void **out_struct, char out_field[static API_FIELD_CAP])
+{
+	const char *fault = "";
+	void *made = api_alloc(blocks, type->len);
+	int err = made ? struct_read(type, value, blocks, made, &fault) : -ENOMEM;
+
+	fault_write(out_field, fault);
+	if (err == 0)
+		*out_struct = made;
+	return err;
+}
+
+bool api_check(const struct api_type *type, json_t *value, char out_field[static API_FIELD_CAP])
+{
+	const char *fault = "";
+	int err = struct_read(type, value, NULL, NULL, &fault);
+
+	fault_write(out_field, fault);
+	return err == 0;
+}
+
+/* Writing. */
+static json_t *value_write(const struct api_type *type, const void *at);
+
+static json_t *string_write(const char *text)
+{
+	json_t *json = json_string(text ? text : "");
+	char *clean;
+
+	if (json)
+		return json;
+	clean = strdup(text);
+	for (char *c = clean; c && *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	json = clean ? json_string(clean) : NULL;
+	if (!clean)
+		(void)json_heap_swap_lost(true);
+	free(clean);
+	return json;
+}
+
+static json_t *list_write(const struct api_type *type, const struct list *list)
+{
+	json_t *json = json_array();
+
+	for (size_t i = 0; i < list->cnt; i++)
+		(void)json_array_append_new(json, value_write(type->item, row_at(type, list, i)));
+	return json;
+}
+
+static json_t *map_write(const struct api_type *type, const struct list *list)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < list->cnt; i++) {
+		const char *row = row_at(type, list, i);
+
+		(void)json_object_set_new(json, *(const char *const *)row,
+					  value_write(type->item, row + type->item_off));
+	}
+	return json;
+}
+
+/* What of an optional field is to be written; NULL: it is missing. */
+static const void *field_at(const struct api_field *field, const char *at)
+{
+	enum api_kind kind = field->type->kind;
+
+	if (field->flag_off != API_NO_FLAG)
+		return *(const bool *)(at + field->flag_off) ? at + field->off : NULL;
+	if (!field->is_optional)
+		return at + field->off;
+	if (kind == API_KIND_STRUCT)
+		return *(const void *const *)(at + field->off);
+	return *(const void *const *)(at + field->off) ? at + field->off : NULL;
+}
+
+static json_t *struct_write(const struct api_type *type, const void *at)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < type->cnt; i++) {
+		const void *value = field_at(&type->fields[i], at);
+
+		if (value)
+			(void)json_object_set_new(json, type->fields[i].name,
+						  value_write(type->fields[i].type, value));
+	}
+	return json;
+}
+
+static json_t *value_write(const struct api_type *type, const void *at)
+{
+	switch (type->kind) {
+	case API_KIND_BOOL:
+		return json_boolean(*(const bool *)at);
+	case API_KIND_INT:
+		return json_integer(*(const int64_t *)at);
+	case API_KIND_FLOAT:
+		return json_real(*(const double *)at);
+	case API_KIND_STRING:
+		return string_write(*(const char *const *)at);
+	case API_KIND_OBJECT:
+		return json_incref(*(json_t *const *)at);
+	case API_KIND_ENUM:
+		weft_assert(*(const unsigned *)at < type->cnt);
+		return json_string(type->words[*(const unsigned *)at]);
+	case API_KIND_STRUCT:
+		return struct_write(type, at);
+	case API_KIND_LIST:
+		return list_write(type, at);
+	case API_KIND_MAP:
+		return map_write(type, at);
+	}
+	return NULL;
+}
+
+json_t *api_write(const struct api_type *type, const void *value)
+{
+	return struct_write(type, value);
+}
