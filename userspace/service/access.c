@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "codec/zbase32.h"
+#include "service/event.h"
 #include "service/http_envelope.h"
 #include "service/registry.h"
 #include "service/service_state.h"
@@ -173,6 +174,8 @@ enum service_access service_access_of(const struct service_offer *offer, const u
 {
 	if (!is_stream && strcmp(method, SERVICE_DESCRIBE) == 0)
 		return access_of_description(offer, key);
+	if (is_stream && strcmp(method, SERVICE_SUBSCRIBE) == 0)
+		return SERVICE_ACCESS_LATER;
 	if (is_stream && service_http_is_method(method) && service_offer_is_http(offer) &&
 	    offer_has_methods(offer))
 		return SERVICE_ACCESS_LATER;

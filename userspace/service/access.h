@@ -15,7 +15,8 @@ struct service_offer;
  * call, by grants (service.h) that the offer's owner gave.
  *
  *	service_admit	  all that the head of a call tells
- *	call_hand_stream  of HTTP, whose method is in the request's own head
+ *	call_hand_stream  of HTTP, whose method is in the request's own head; of a subscription, whose
+ *			  topic is: it is judged as a method is
  */
 enum service_access {
 	SERVICE_ACCESS_GIVEN,

@@ -281,7 +281,8 @@ static int admit_offer(const struct service_caller_call *call, const struct serv
 	/* The router answers it, of whatever kind the service is. */
 	if (!call->is_stream && strcmp(call->head->method, SERVICE_DESCRIBE) == 0)
 		return 0;
-	if (call->is_stream ? !handler->stream : !handler->call)
+	if (call->is_stream ? !handler->stream && strcmp(call->head->method, SERVICE_SUBSCRIBE) != 0
+			    : !handler->call)
 		return refuse(refusal, SERVICE_REFUSED_METHOD, SERVICE_METHOD_NOT_FOUND,
 			      call->is_stream ? "this service takes no streams"
 					      : "this service takes no calls");

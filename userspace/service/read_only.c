@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec/cbor.h"
+#include "service/event.h"
 #include "service/service.h"
 
 _Static_assert(SERVICE_READ_ONLY_LEN_MAX == SERVICE_READ_ONLY_MAX * SERVICE_METHOD_LEN_MAX,
@@ -69,7 +70,7 @@ bool service_read_only_has(const struct service_read_only *list, const char *met
 {
 	size_t len = strlen(method);
 
-	if (strcmp(method, SERVICE_DESCRIBE) == 0)
+	if (strcmp(method, SERVICE_DESCRIBE) == 0 || strcmp(method, SERVICE_SUBSCRIBE) == 0)
 		return true;
 	for (unsigned i = 0; i < list->cnt; i++)
 		if (name_compare(list->names[i], list->lens[i], method, len) == 0 ||

@@ -291,6 +291,7 @@ void service_withdraw(struct service_offer *offer, uint64_t now_ns)
 {
 	if (offer->is_ready)
 		offer_tell(offer, false, now_ns);
+	service_topics_drop(&offer->service->topics, offer, now_ns);
 	service_router_withdraw(offer, now_ns);
 	service_callers_forget(&offer->service->callers, offer);
 	offer_unlink(&offer->service->registry, offer);

@@ -152,10 +152,11 @@ static void call_hand_stream(struct service_call *call, const uint8_t *head, siz
 			     uint64_t now_ns)
 {
 	const struct service_offering *offering = &call->admission.offer->offering;
+	bool is_subscription = strcmp(call->head.method, SERVICE_SUBSCRIBE) == 0;
 	struct service_channel *channel;
 
 	stream_read_verb(call, head, len);
-	if (!stream_is_allowed(call, now_ns))
+	if (!is_subscription && !stream_is_allowed(call, now_ns))
 		return;
 	channel = service_channel_offer(call);
 	if (!channel) {
@@ -165,8 +166,11 @@ static void call_hand_stream(struct service_call *call, const uint8_t *head, siz
 	}
 	call->channel = channel;
 	timer_cancel(call->service->params.timers, &call->timer);
-	offering->handler->stream(offering->ctx, channel, &call->caller, call->head.method, head,
-				  len, now_ns);
+	if (is_subscription)
+		service_topic_stream(call, head, len, now_ns);
+	else
+		offering->handler->stream(offering->ctx, channel, &call->caller, call->head.method,
+					  head, len, now_ns);
 	service_channel_offered(channel, now_ns);
 }
 

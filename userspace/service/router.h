@@ -71,6 +71,10 @@ void service_router_cancel(struct service_call *call, bool is_taken_back, uint64
 /* service_router_withdraw answers what offer has in hand. */
 void service_router_withdraw(struct service_offer *offer, uint64_t now_ns);
 
+/* service_topic_stream takes or ends the stream that call opens, which is a subscription. */
+void service_topic_stream(struct service_call *call, const uint8_t *head, size_t len,
+			  uint64_t now_ns);
+
 /*
  * For channel.c. taken: the stream that call opens is open from now on. over: it ended with
  * status. gone: and nothing is left of it.

@@ -84,7 +84,8 @@ static size_t tables_footprint(const struct service_limits *limits)
 	return service_registry_footprint(limits) + service_callers_footprint(limits) +
 	       service_router_footprint(limits) + service_kept_table_footprint(limits) +
 	       service_client_footprint(limits) + service_askers_footprint(limits) +
-	       service_routes_footprint(limits) + service_channels_footprint(limits);
+	       service_routes_footprint(limits) + service_channels_footprint(limits) +
+	       service_topics_footprint(limits);
 }
 
 size_t service_footprint(const struct service_config *config)
@@ -97,6 +98,7 @@ static int service_lay_out(struct service *service)
 {
 	const struct service_limits *limits = service_limits_of(service);
 	struct arena *arena = &service->arena;
+	struct service_topics_params topics = {.limits = limits, .random = service->params.random};
 	uint64_t secret[2];
 	int err;
 
@@ -111,6 +113,9 @@ static int service_lay_out(struct service *service)
 	    (err = service_askers_init(&service->askers, arena, limits, secret)) < 0 ||
 	    (err = service_routes_init(&service->routes, arena, limits, secret)) < 0 ||
 	    (err = service_channels_init(service)) < 0)
+		return err;
+	topics.heap = service->heap;
+	if ((err = service_topics_init(&service->topics, arena, &topics)) < 0)
 		return err;
 	service->memory.heap = service->heap;
 	service->memory.cap_len = limits->memory_len;
@@ -148,6 +153,7 @@ void service_free(struct service *service)
 	service_router_fini(service);
 	service_client_fini(service);
 	service_channels_fini(service);
+	service_topics_fini(&service->topics);
 	service_kept_table_fini(&service->kept);
 	arena_close(&service->arena);
 	heap_free(service->heap);
@@ -167,8 +173,11 @@ void service_configure(struct service *service, const struct service_config *con
 	limits->peer_cnt = laid_out.peer_cnt;
 	limits->kept_answer_cnt = laid_out.kept_answer_cnt;
 	limits->channel_cnt = laid_out.channel_cnt;
+	limits->subscriber_cnt = laid_out.subscriber_cnt;
+	limits->topic_cnt = laid_out.topic_cnt;
 	if (limits->out_pending_cnt > laid_out.out_pending_cnt)
 		limits->out_pending_cnt = laid_out.out_pending_cnt;
+	service_topics_configure(&service->topics, limits);
 }
 
 void service_tell(struct service *service, const struct service_event *event, uint64_t now_ns)

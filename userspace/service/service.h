@@ -38,6 +38,8 @@ struct service_offer;	/* a service that this node provides */
 struct service_call;	/* a call in an offer's hands */
 struct service_ask;	/* a call of ours under way */
 struct service_channel; /* one side of a stream */
+struct service_topics;
+struct service_published;
 
 #define SERVICE_NAME_LEN_MAX	64 /* [a-z0-9] and inner '-', '.' */
 #define SERVICE_VERSION_LEN_MAX 32
@@ -180,6 +182,8 @@ struct service_caller {
  * call; answer now or later by service_reply. stream: somebody opens a stream;
  * take it by service_channel_accept in the call, or refuse it by
  * service_channel_end. head is what its asker sent with the opening, <= 16 KiB.
+ * topic_refusal: a static text why the node of key may not hear topic, or NULL; for services that
+ * have rules beside those of their offer. Everybody may whom these let in, where it is NULL.
  * cancelled: the caller left, or the deadline passed and was answered; the call is
  * gone. A function that is NULL means SERVICE_METHOD_NOT_FOUND, or nothing for cancelled.
  */
@@ -190,6 +194,7 @@ struct service_handler {
 	void (*stream)(void *ctx, struct service_channel *channel,
 		       const struct service_caller *caller, const char *method, const uint8_t *head,
 		       size_t len, uint64_t now_ns);
+	const char *(*topic_refusal)(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *topic);
 };
 
 /* One pair of a descriptor's metadata; UTF-8. */
@@ -262,6 +267,14 @@ WEFT_MUST_CHECK
 int service_set_access(struct service_offer *offer, const struct service_offering *offering);
 void service_set_ready(struct service_offer *offer, bool is_ready, uint64_t now_ns);
 void service_withdraw(struct service_offer *offer, uint64_t now_ns);
+/*
+ * service_publish sends an event to all that are subscribed to topic of offer, as service_topics_publish
+ * (topics.h) says. service_topics_of: all topics of this node's services.
+ */
+WEFT_MUST_CHECK
+int service_publish(struct service_offer *offer, const char *topic, const void *data, size_t len,
+		    uint64_t now_ns, struct service_published *out_published);
+struct service_topics *service_topics_of(struct service *service);
 
 /*
  * service_reply ends a call. payload is copied. text is told to the

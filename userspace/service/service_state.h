@@ -15,6 +15,7 @@
 #include "service/registry.h"
 #include "service/routes.h"
 #include "service/service.h"
+#include "service/topics.h"
 
 /*
  * The objects of the fabric's calls, private to service/.
@@ -25,6 +26,7 @@
  *	kept	  kept.c	answers kept for their idempotency key
  *	asks	  client.c	calls and openings of ours under way
  *	routes	  routes.c	how a service at a provider fared; queues for providers
+ *	topics	  topics.c	histories of events, and who hears them
  *	channels  channel.c	streams; each belongs to a call or an ask, which has
  *				the mesh's stream
  *
@@ -54,6 +56,7 @@ struct service {
 	struct list_node answered; /* asks whose stream is all that is left of them */
 	struct service_routes routes;
 	struct pool channels;
+	struct service_topics topics;
 	struct service_stats stats;
 	/* Of a turn: where frames are written. */
 	uint8_t scratch[MESH_STREAM_HEAD_LEN_MAX];

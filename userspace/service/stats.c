@@ -137,6 +137,12 @@ static bool limit_used(const struct service *service, enum service_limit which, 
 	case SERVICE_LIMIT_channel_cnt:
 		*out_used = stats.channel_cnt;
 		return true;
+	case SERVICE_LIMIT_subscriber_cnt:
+		*out_used = service->topics.places.held_cnt;
+		return true;
+	case SERVICE_LIMIT_topic_cnt:
+		*out_used = service->topics.kept_cnt;
+		return true;
 	case SERVICE_LIMIT_out_per_peer:
 		*out_used = service_routes_busiest(&service->routes);
 		return true;

@@ -299,6 +299,7 @@ static int open_builtin(struct fabric *fabric)
 	struct builtin_params params = {
 		.config = node->config->fabric.builtin,
 		.service = fabric->service,
+		.topics = service_topics_of(fabric->service),
 		.store = node->store,
 		.timers = &node->home.timers,
 		.random = node->random,

@@ -10,6 +10,7 @@
 #include "node/methods/accounts.h"
 #include "node/methods/figures.h"
 #include "node/methods/methods.h"
+#include "service/topics.h"
 
 /* Of local programs. */
 static const char *const role_classes[FAIR_CLASS_CNT] = {"view", "operate", NULL, "admin"};
@@ -62,9 +63,13 @@ static bool read_readings(const struct node *node, struct fair_view *out)
 	return node->fabric && builtin_content_places(fabric_builtin(node->fabric), out);
 }
 
-static bool read_listeners(const struct node *node, struct fair_view *out)
+static bool read_subscribers(const struct node *node, struct fair_view *out)
 {
-	return node->fabric && builtin_chat_places(fabric_builtin(node->fabric), out);
+	struct service *service = node->fabric ? fabric_service(node->fabric) : NULL;
+
+	if (service)
+		service_topics_places(service_topics_of(service), out);
+	return service;
 }
 
 static bool read_gateway(const struct node *node, struct fair_view *out)
@@ -115,7 +120,7 @@ static const struct pool_row {
 	{read_program_calls, all_callers},
 	{read_gateway, client_classes},
 	{read_searches, NULL},
-	{read_listeners, NULL},
+	{read_subscribers, NULL},
 	{read_readings, NULL},
 	{read_items, NULL},
 	{read_swarm_peers, NULL},

@@ -30,6 +30,8 @@ struct table {
 	void (*stream)(void *ctx, struct service_channel *channel,
 		       const struct service_caller *caller, const char *method, const uint8_t *head,
 		       size_t len, uint64_t now_ns);
+	/* As struct service_handler's; NULL: all topics are for all. */
+	const char *(*topic_refusal)(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *topic);
 };
 
 struct builtin {
@@ -76,8 +78,18 @@ static void table_stream(void *ctx, struct service_channel *channel,
 				    "the service takes no streams");
 }
 
-static const struct service_handler table_handler = {
-	.call = table_call, .cancelled = table_cancelled, .stream = table_stream};
+static const char *table_topic_refusal(void *ctx, const uint8_t key[MESH_KEY_LEN],
+				       const char *topic)
+{
+	const struct table *table = ctx;
+
+	return table->topic_refusal ? table->topic_refusal(table->ctx, key, topic) : NULL;
+}
+
+static const struct service_handler table_handler = {.call = table_call,
+						     .cancelled = table_cancelled,
+						     .stream = table_stream,
+						     .topic_refusal = table_topic_refusal};
 
 /* What is told of each: the limits of a call are those of its kind. */
 static const struct row {
@@ -203,7 +215,28 @@ static int offer(struct builtin *builtin, enum builtin_service which)
 	err = service_offer(params->service, &offering, params->now_ns, &builtin->offers[which],
 			    &why);
 	free(description);
+	if (which == BUILTIN_POD_CHAT)
+		builtin->pod_chat.offer = builtin->offers[which];
 	return err;
+}
+
+static void tables_fill(struct builtin *builtin)
+{
+	struct table *tables = builtin->tables;
+
+	for (enum builtin_service i = 0; i < BUILTIN_CNT; i++)
+		tables[i] = (struct table){.methods = rows[i].methods, .acks = &builtin->acks};
+	tables[BUILTIN_POD_CHAT].ctx = &builtin->pod_chat;
+	tables[BUILTIN_POD_CHAT].stream = pod_chat_stream;
+	tables[BUILTIN_POD_CHAT].topic_refusal = pod_chat_topic_refusal;
+	tables[BUILTIN_SHADOW_INDEX].ctx = &builtin->shadow_index;
+	tables[BUILTIN_SHADOW_INDEX].forget = shadow_index_forget;
+	tables[BUILTIN_MESH_STATS].ctx = &builtin->params.figures;
+	tables[BUILTIN_DHT].ctx = &builtin->dht;
+	tables[BUILTIN_DHT].forget = dht_service_forget;
+	tables[BUILTIN_CONTENT].ctx = &builtin->content;
+	tables[BUILTIN_CONTENT].forget = content_service_forget;
+	tables[BUILTIN_CONTENT].stream = content_service_stream;
 }
 
 int builtin_new(const struct builtin_params *params, struct builtin **out_builtin)
@@ -214,18 +247,7 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 	if (!builtin)
 		return -ENOMEM;
 	builtin->params = *params;
-	builtin->tables[BUILTIN_POD_CHAT] = (struct table){pod_chat_methods, &builtin->pod_chat,
-							   &builtin->acks, NULL, pod_chat_stream};
-	builtin->tables[BUILTIN_SHADOW_INDEX] =
-		(struct table){shadow_index_methods, &builtin->shadow_index, &builtin->acks,
-			       shadow_index_forget, NULL};
-	builtin->tables[BUILTIN_MESH_STATS] = (struct table){
-		mesh_stats_methods, &builtin->params.figures, &builtin->acks, NULL, NULL};
-	builtin->tables[BUILTIN_DHT] = (struct table){dht_service_methods, &builtin->dht,
-						      &builtin->acks, dht_service_forget, NULL};
-	builtin->tables[BUILTIN_CONTENT] =
-		(struct table){content_service_methods, &builtin->content, &builtin->acks,
-			       content_service_forget, content_service_stream};
+	tables_fill(builtin);
 	err = arena_open(&builtin->arena, builtin_footprint(&params->config));
 	if (err == 0)
 		err = parts_init(builtin);
@@ -272,6 +294,7 @@ void builtin_free(struct builtin *builtin, uint64_t now_ns)
 	for (enum builtin_service i = 0; i < BUILTIN_CNT; i++)
 		if (builtin->offers[i])
 			service_withdraw(builtin->offers[i], now_ns);
+	builtin->pod_chat.offer = NULL;
 	acks_stop(&builtin->acks);
 	content_service_fini(&builtin->content);
 	dht_service_fini(&builtin->dht);
@@ -295,13 +318,5 @@ bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out)
 	if (!is_offered(&builtin->params.config, BUILTIN_DHT))
 		return false;
 	dht_service_places(&builtin->dht, out);
-	return true;
-}
-
-bool builtin_chat_places(const struct builtin *builtin, struct fair_view *out)
-{
-	if (!is_offered(&builtin->params.config, BUILTIN_POD_CHAT))
-		return false;
-	pod_chat_places(&builtin->pod_chat, out);
 	return true;
 }

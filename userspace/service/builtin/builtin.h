@@ -15,6 +15,7 @@ struct node_key;
 struct fair_view;
 struct random;
 struct service;
+struct service_topics;
 struct store;
 struct timer_wheel;
 
@@ -158,6 +159,7 @@ struct builtin_params {
 	struct builtin_config config;
 	struct mesh_seam mesh; /* ops NULL: no history of rooms is asked for; outlives builtin */
 	struct service *service;
+	struct service_topics *topics; /* of service */
 	struct store *store;
 	struct timer_wheel *timers;
 	struct random *random;
@@ -195,8 +197,6 @@ void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out);
 
 /* builtin_content_places: who has the readings of mesh-content; false: it is not offered. */
 bool builtin_content_places(const struct builtin *builtin, struct fair_view *out);
-/* builtin_chat_places: who listens to rooms; false: pod-chat is not offered. */
-bool builtin_chat_places(const struct builtin *builtin, struct fair_view *out);
 /* builtin_dht_places: who has the places of the service dht's searches; false: it is not offered. */
 bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out);
 

@@ -85,6 +85,7 @@ struct pod_message {
 	uint64_t sequence;
 	uint64_t at_ms; /* as its sender says */
 	bool is_kept;	/* as well as its pod keeps messages; until then it is not shown */
+	bool is_told;	/* to those who listen */
 	bool is_signed;
 	uint8_t sender[MESH_KEY_LEN];
 	uint8_t signature[POD_SIGNATURE_LEN];

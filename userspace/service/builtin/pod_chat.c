@@ -355,7 +355,7 @@ static void message_kept(struct pods *pods, const struct pod *pod)
 	struct pod_chat *chat = list_entry(pods, struct pod_chat, pods);
 
 	rooms_said(&chat->rooms, pod);
-	pod_chat_streams_tell(chat, pod);
+	pod_chat_tell(chat, pod);
 }
 
 static void pod_changed(struct pods *pods, const struct pod *pod, bool is_gone)
@@ -371,7 +371,7 @@ static void pod_changed(struct pods *pods, const struct pod *pod, bool is_gone)
 size_t pod_chat_footprint(const struct builtin_config *config)
 {
 	return pods_footprint(config) + rooms_footprint(config) +
-	       quota_footprint(POD_CHAT_POSTS_PER_MIN) + pod_chat_streams_footprint();
+	       quota_footprint(POD_CHAT_POSTS_PER_MIN);
 }
 
 int pod_chat_init(struct pod_chat *chat, struct arena *arena, const struct builtin_params *params,
@@ -382,10 +382,11 @@ int pod_chat_init(struct pod_chat *chat, struct arena *arena, const struct built
 	chat->random = params->random;
 	chat->timers = params->timers;
 	chat->days = params->config.pod_days;
+	chat->topics = params->topics;
+	list_init(&chat->streams);
 	timer_init(&chat->sweep, sweep);
 	if ((err = quota_init(&chat->posts, arena, POD_CHAT_POSTS_PER_MIN, 60 * NS_PER_S,
 			      params->random)) < 0 ||
-	    (err = pod_chat_streams_init(chat, arena)) < 0 ||
 	    (err = pods_init(&chat->pods, arena, params, acks)) < 0 ||
 	    (err = rooms_init(&chat->rooms, arena, params, &chat->pods, acks)) < 0)
 		return err;

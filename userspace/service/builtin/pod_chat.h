@@ -2,20 +2,19 @@
 #ifndef WEFT_SERVICE_BUILTIN_POD_CHAT_H
 #define WEFT_SERVICE_BUILTIN_POD_CHAT_H
 
-#include "base/fair.h"
+#include "base/list.h"
 #include "base/timer.h"
 #include "service/builtin/pods.h"
 #include "service/builtin/quota.h"
 #include "service/builtin/request.h"
 #include "service/builtin/rooms.h"
+#include "service/topics.h"
 
 #define POD_CHAT_POSTS_PER_MIN 10 /* of one peer */
 #define POD_CHAT_PAGE_MAX      100
 /* Of an answer's bodies: a letter may take six in JSON, and the answer has to fit a payload. */
 #define POD_CHAT_PAGE_LEN_MAX (128 * 1024)
 #define POD_CHAT_SKEW_MS      (300 * 1000)
-/* Listeners at once, by network: keys are free. The youngest of the network that has most makes room. */
-#define POD_CHAT_STREAM_MAX 64
 /* Of a message that comes on a stream: a body of which each byte takes six in JSON, and its fields. */
 #define POD_CHAT_STREAM_LEN_MAX (6 * POD_BODY_LEN_MAX + 512)
 
@@ -24,9 +23,9 @@ struct pod_chat {
 	struct pods pods;
 	struct rooms rooms;
 	struct quota posts;
-	struct pool streams; /* struct pod_stream */
-	struct fair places;  /* of those */
-	uint64_t now_ns;     /* of the last event of a stream */
+	struct list_node streams; /* struct pod_stream, as many as have places of subscribers */
+	struct service_topics *topics;
+	const struct service_offer *offer; /* that the topics are of; NULL: not offered yet */
 	struct random *random;
 	struct timer_wheel *timers;
 	struct timer sweep;
@@ -71,19 +70,15 @@ enum service_status pod_chat_say(struct pod_chat *chat, struct pod *pod,
 				 const struct pod_chat_saying *saying, const char **out_why);
 
 /*
- * pod_chat_stream.c: a channel of a pod as a stream, whose method is the channel. tell: a message
- * of pod was kept.
+ * pod_chat_stream.c: a channel of a pod as a topic, and as a stream whose method is the channel. tell: a
+ * message of pod was kept. topic_refusal: as struct service_handler's.
  */
-size_t pod_chat_streams_footprint(void);
-WEFT_MUST_CHECK
-int pod_chat_streams_init(struct pod_chat *chat, struct arena *arena);
 void pod_chat_streams_fini(struct pod_chat *chat);
-/* pod_chat_places: which networks listen. */
-void pod_chat_places(const struct pod_chat *chat, struct fair_view *out);
 void pod_chat_stream(void *ctx, struct service_channel *channel,
 		     const struct service_caller *caller, const char *method, const uint8_t *head,
 		     size_t len, uint64_t now_ns);
-void pod_chat_streams_tell(struct pod_chat *chat, const struct pod *pod);
+void pod_chat_tell(struct pod_chat *chat, const struct pod *pod);
+const char *pod_chat_topic_refusal(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *topic);
 
 /*
  * pod_chat_pod gives the pod that request may know of, by the id in its

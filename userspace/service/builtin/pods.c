@@ -365,7 +365,7 @@ static bool load_pod(void *arg, const struct store_item *item)
 static bool load_message(void *arg, const struct store_item *item)
 {
 	struct pods_load *load = arg;
-	struct pod_message message = {.is_kept = true}, *copy;
+	struct pod_message message = {.is_kept = true, .is_told = true}, *copy;
 	struct cursor key = cursor_of(item->key, item->key_len);
 	struct pod *pod = map_lookup(&load->pods->by_id, cursor_bytes(&key, POD_ID_LEN));
 

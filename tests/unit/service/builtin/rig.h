@@ -4,14 +4,17 @@
 
 #include <jansson.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/fair_path.h"
+#include "base/heap.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "codec/zbase32.h"
 #include "crypto/node_key.h"
 #include "service/builtin/builtin.h"
 #include "service/service.h"
+#include "service/topics.h"
 #include "store/store.h"
 #include "support/check.h"
 #include "support/fake_overlay.h"
@@ -24,7 +27,8 @@
 #define RIG_LOCAL 0 /* caller 0 is this node; the others are peers */
 #define RIG_OF_NETWORK(network, number)                                                            \
 	((network) << 16 | (number)) /* all others are of network 0 */
-#define RIG_WALL_S 1800000000
+#define RIG_WALL_S	1800000000
+#define RIG_SUBSCRIBERS 64
 
 struct service_call {
 	bool is_answered;
@@ -61,6 +65,9 @@ static struct {
 	struct builtin_content content;
 	struct mesh_seam mesh;
 	struct builtin_config config;
+	struct arena arena; /* of topics */
+	struct heap *heap;
+	struct service_topics topics;
 	struct builtin *builtin;
 	struct service_offering offers[BUILTIN_CNT];
 	char descriptions[BUILTIN_CNT][SERVICE_DESCRIPTION_LEN_MAX + 1];
@@ -86,7 +93,7 @@ int service_offer(struct service *service, const struct service_offering *offeri
 
 void service_withdraw(struct service_offer *offer, uint64_t now_ns)
 {
-	(void)offer, (void)now_ns;
+	service_topics_drop(&rig.topics, offer, now_ns);
 	rig.offer_cnt--;
 }
 
@@ -206,11 +213,35 @@ static inline const char *rig_key_text(unsigned who)
 	return zbase32_write(key, sizeof(key), text);
 }
 
+/* Topics are the fabric's own. */
+static inline void rig_topics_make(void)
+{
+	struct service_limits limits;
+	struct service_topics_params params = {.limits = &limits, .random = &rig.random};
+
+	service_limits_defaults(&limits);
+	limits.subscriber_cnt = RIG_SUBSCRIBERS;
+	if (heap_new(limits.memory_len, &rig.heap) < 0 ||
+	    arena_open(&rig.arena, service_topics_footprint(&limits)) < 0)
+		abort();
+	params.heap = rig.heap;
+	if (service_topics_init(&rig.topics, &rig.arena, &params) < 0)
+		abort();
+}
+
+static inline void rig_topics_drop(void)
+{
+	service_topics_fini(&rig.topics);
+	arena_close(&rig.arena);
+	heap_free(rig.heap);
+}
+
 static inline void rig_up(void)
 {
 	struct store_config config;
 	struct builtin_params params = {
 		.config = rig.config,
+		.topics = &rig.topics,
 		.timers = &rig.timers,
 		.random = &rig.random,
 		.clock = {.now_ns = rig_now_ns, .wall_ms = rig_wall_ms},
@@ -277,12 +308,14 @@ static inline void rig_start(void)
 	random_init_seeded(&rig.random, 1);
 	builtin_config_defaults(&rig.config);
 	rig.config.offered = (1u << BUILTIN_CNT) - 1;
+	rig_topics_make();
 	rig.content = (struct builtin_content){.read = rig_no_content};
 }
 
 static inline void rig_stop(void)
 {
 	rig_down();
+	rig_topics_drop();
 	node_key_free(rig.key);
 	scratch_remove(rig.dir);
 }

@@ -853,14 +853,14 @@ static void test_what_is_no_message_is_told_and_not_said(void)
 
 static void test_64_listen_and_one_more_is_refused(void)
 {
-	static struct service_channel channels[POD_CHAT_STREAM_MAX + 1];
+	static struct service_channel channels[RIG_SUBSCRIBERS + 1];
 
 	start_with_pod("listed", 7);
-	for (unsigned i = 0; i <= POD_CHAT_STREAM_MAX; i++) {
+	for (unsigned i = 0; i <= RIG_SUBSCRIBERS; i++) {
 		listen_as(RIG_LOCAL, &channels[i], "general", "");
-		CHECK_EQ(channels[i].events != NULL, i < POD_CHAT_STREAM_MAX);
+		CHECK_EQ(channels[i].events != NULL, i < RIG_SUBSCRIBERS);
 	}
-	CHECK_EQ(channels[POD_CHAT_STREAM_MAX].status, SERVICE_UNAVAILABLE);
+	CHECK_EQ(channels[RIG_SUBSCRIBERS].status, SERVICE_UNAVAILABLE);
 	channels[0].events->ended(channels[0].arg, NULL, rig.now_ns);
 	listen_as(RIG_LOCAL, &channels[0], "general", "");
 	CHECK(channels[0].events);
@@ -869,13 +869,12 @@ static void test_64_listen_and_one_more_is_refused(void)
 
 static void test_the_listeners_of_one_network_leave_places_to_others(void)
 {
-	static struct service_channel channels[POD_CHAT_STREAM_MAX],
-		others[POD_CHAT_STREAM_MAX / 2 + 1];
+	static struct service_channel channels[RIG_SUBSCRIBERS], others[RIG_SUBSCRIBERS / 2 + 1];
 	unsigned key, ended_cnt = 0, cnt = sizeof(others) / sizeof(others[0]);
 
 	start_with_pod("listed", 7);
 	/* Eight members. */
-	for (unsigned i = 0; i < POD_CHAT_STREAM_MAX; i++) {
+	for (unsigned i = 0; i < RIG_SUBSCRIBERS; i++) {
 		key = RIG_OF_NETWORK(1, 300 + i / 8);
 		CHAT(key, "Join", "{s:s}", "pod", pod);
 		listen_as(key, &channels[i], "general", "");
@@ -887,10 +886,10 @@ static void test_the_listeners_of_one_network_leave_places_to_others(void)
 		listen_as(key, &others[i], "general", "");
 		CHECK_EQ(others[i].events != NULL, i < cnt - 1);
 	}
-	for (unsigned i = 0; i < POD_CHAT_STREAM_MAX; i++)
+	for (unsigned i = 0; i < RIG_SUBSCRIBERS; i++)
 		ended_cnt += channels[i].is_ended;
-	CHECK_EQ(ended_cnt, POD_CHAT_STREAM_MAX / 2);
-	CHECK(channels[POD_CHAT_STREAM_MAX - 1].is_ended && !channels[0].is_ended);
+	CHECK_EQ(ended_cnt, RIG_SUBSCRIBERS / 2);
+	CHECK(channels[RIG_SUBSCRIBERS - 1].is_ended && !channels[0].is_ended);
 	rig_stop();
 }
 
