@@ -17,9 +17,9 @@ struct health_ask;
  * row are not; nobody listening is believed at once.
  *
  * A stopped program still accepts connections, since the kernel does. So two
- * calls in a row that used up the offer's own timeout, while the program
- * answered no call, set the offer down for a pause, which doubles each time. An
- * answered call ends the pause and the doubling.
+ * calls or requests of HTTP in a row that used up the offer's own timeout, while
+ * the program answered none, set the offer down for a pause, which doubles each
+ * time. An answer ends the pause and the doubling.
  */
 #define HEALTH_TIMEOUT_NS   (3ull * 1000000000)
 #define HEALTH_SOON_NS	    (1ull * 1000000000) /* while it is down, or after one slow answer */

@@ -76,6 +76,7 @@ static void on_ended(void *arg, const struct service_answer *answer, uint64_t no
 
 	(void)answer;
 	stream->is_busy = true;
+	http_stream_judge(stream, now_ns);
 	http_stream_close(stream);
 	http_stream_settle(stream, now_ns);
 }

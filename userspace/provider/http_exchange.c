@@ -71,7 +71,7 @@ bool http_exchange_waits_for_caller(const struct http_stream *stream)
 }
 
 /* The answer's head takes the place of the request's. */
-static int head_pend(struct http_stream *stream)
+static int head_pend(struct http_stream *stream, uint64_t now_ns)
 {
 	struct writer w = writer_of(stream->lending.head.data, HTTP_REQUEST_CAP);
 	struct service_http_answer head;
@@ -84,6 +84,7 @@ static int head_pend(struct http_stream *stream)
 	if (err < 0)
 		return err;
 	stream->is_head_out = true;
+	health_call_answered(http_stream_offer(stream), now_ns);
 	if (stream->answer.is_switched)
 		http_upgrade_begin(stream);
 	lending_pend(&stream->lending.head, writer_len(&w));
@@ -105,7 +106,7 @@ static void stream_input(struct http_stream *stream, struct loan *block, size_t 
 		http_stream_fail(stream, stream->answer.fault, now_ns);
 		return;
 	}
-	if (stream->answer.has_head && !stream->is_head_out && head_pend(stream) < 0) {
+	if (stream->answer.has_head && !stream->is_head_out && head_pend(stream, now_ns) < 0) {
 		lending_release(block);
 		http_stream_fail(stream, "the head of its answer is longer than 16 KiB", now_ns);
 		return;

@@ -284,6 +284,27 @@ void http_stream_use_conn(struct http_stream *stream, struct http_conn *conn)
 	stream->answer.may_switch = stream->is_upgrade;
 }
 
+/* The server's turn: it has not begun its answer, or does not take the rest of the request. */
+static bool stream_waits_for_server(const struct http_stream *stream)
+{
+	if (!stream->channel || stream->is_head_out || stream->is_finished ||
+	    http_exchange_waits_for_caller(stream))
+		return false;
+	return stream_awaits_answer(stream) || http_exchange_wants_to_write(stream);
+}
+
+void http_stream_judge(struct http_stream *stream, uint64_t now_ns)
+{
+	uint64_t span_ns, waited_ns = now_ns - stream->progress_ns;
+
+	if (!stream_waits_for_server(stream))
+		return;
+	/* A caller counts from before its request came here: an eighth may have passed. */
+	span_ns = stream_deadline_ns(stream) - stream->progress_ns;
+	if (waited_ns >= span_ns - span_ns / 8)
+		health_call_overdue(http_stream_offer(stream), stream->progress_ns, now_ns);
+}
+
 static void turn_fire(struct timer *timer, uint64_t now_ns)
 {
 	http_stream_turn(list_entry(timer, struct http_stream, turn), now_ns);
@@ -300,10 +321,10 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	} else if (stream->conn && stream->conn->is_connecting) {
 		http_stream_unreachable(stream, -ETIMEDOUT, now_ns);
 	} else if (!http_exchange_beat(stream, now_ns)) {
-		if (stream_awaits_answer(stream) && !stream->answer.is_switched &&
-		    !http_exchange_waits_for_caller(stream))
+		if (stream_waits_for_server(stream))
 			offer_failed(http_stream_offer(stream), "it did not answer in time",
 				     now_ns);
+		http_stream_judge(stream, now_ns);
 		http_stream_end(stream, SERVICE_TIMEOUT,
 				"no byte of this exchange moved for too long");
 	}

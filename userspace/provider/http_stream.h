@@ -72,6 +72,8 @@ void http_stream_refuse_body(struct http_stream *stream, uint64_t now_ns);
 /* http_stream_unreachable: no connection, so nothing was asked of the server. */
 void http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns);
 void http_stream_end(struct http_stream *stream, enum service_status status, const char *text);
+/* http_stream_judge: the stream is about to end; a server that used up its time is counted (health.h). */
+void http_stream_judge(struct http_stream *stream, uint64_t now_ns);
 /* http_stream_close: the channel is gone; what is lent comes back, and then it is freed. */
 void http_stream_close(struct http_stream *stream);
 

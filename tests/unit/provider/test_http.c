@@ -146,6 +146,96 @@ static void test_a_server_that_does_not_answer(void)
 	web_fini(&web);
 }
 
+/* The connections of checks, and of requests that are over. */
+static void web_drain(struct web *web)
+{
+	int fd;
+
+	while ((fd = program_accept(&web->rig, &web->server)) >= 0)
+		close(fd);
+}
+
+/* A stopped server: the kernel accepts connections for it, and nothing answers. */
+static void web_leave_unanswered(struct web *web, const char *verb, uint64_t wait_ns)
+{
+	struct prig_stream stream = {.body = NULL};
+
+	web_drain(web);
+	web_open(web, &stream, verb, "/", 0);
+	service_channel_finish(stream.channel);
+	prig_run(&web->rig);
+	prig_pass(&web->rig, wait_ns);
+	if (stream.ended_cnt == 0)
+		service_channel_end(stream.channel, SERVICE_TIMEOUT, "it waits no longer");
+	prig_run(&web->rig);
+}
+
+static void test_a_stopped_server_is_set_down_for_pauses_that_double(void)
+{
+	struct web web;
+
+	web_init(&web);
+	web_leave_unanswered(&web, "GET", 31 * NS_PER_S);
+	CHECK_EQ(prig_view(&web.rig).state, PROVIDER_READY);
+	web_leave_unanswered(&web, "POST", 31 * NS_PER_S);
+	CHECK_EQ(prig_view(&web.rig).state, PROVIDER_DOWN);
+	CHECK_STR(prig_view(&web.rig).why, "it does not answer its calls");
+	prig_pass(&web.rig, 3 * NS_PER_S);
+	CHECK_EQ(prig_view(&web.rig).state, PROVIDER_DOWN);
+	prig_pass(&web.rig, 3 * NS_PER_S);
+	CHECK_SOON(&web.rig, prig_view(&web.rig).state == PROVIDER_READY);
+	web_leave_unanswered(&web, "GET", 31 * NS_PER_S);
+	web_leave_unanswered(&web, "GET", 31 * NS_PER_S);
+	prig_pass(&web.rig, 8 * NS_PER_S);
+	CHECK_EQ(prig_view(&web.rig).state, PROVIDER_DOWN);
+	prig_pass(&web.rig, 3 * NS_PER_S);
+	CHECK_SOON(&web.rig, prig_view(&web.rig).state == PROVIDER_READY);
+	web_fini(&web);
+}
+
+static void test_a_caller_s_shorter_patience_sets_no_server_down(void)
+{
+	struct web web;
+
+	web_init(&web);
+	for (unsigned i = 0; i < 4; i++)
+		web_leave_unanswered(&web, "GET", 26 * NS_PER_S);
+	CHECK_EQ(prig_view(&web.rig).state, PROVIDER_READY);
+	/* The way here may take an eighth of the time. */
+	for (unsigned i = 0; i < 2; i++)
+		web_leave_unanswered(&web, "GET", 27 * NS_PER_S);
+	CHECK_EQ(prig_view(&web.rig).state, PROVIDER_DOWN);
+	web_fini(&web);
+}
+
+static void test_a_server_that_answers_others_is_not_set_down(void)
+{
+	struct prig_stream late = {.body = NULL}, other = {.body = NULL};
+	struct web web;
+	int fds[6];
+
+	web_init(&web);
+	for (unsigned i = 0; i < 3; i++) {
+		web_drain(&web);
+		web_open(&web, &late, "POST", "/late", 0);
+		service_channel_finish(late.channel);
+		prig_run(&web.rig);
+		fds[2 * i] = program_accept(&web.rig, &web.server);
+		prig_pass(&web.rig, 15 * NS_PER_S);
+		web_drain(&web);
+		web_open(&web, &other, "POST", "/other", 0);
+		service_channel_finish(other.channel);
+		fds[2 * i + 1] = serve(&web, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+		CHECK_EQ(status_of(&other), 200);
+		prig_pass(&web.rig, 16 * NS_PER_S);
+		CHECK_EQ(late.status, SERVICE_TIMEOUT);
+	}
+	CHECK_EQ(prig_view(&web.rig).state, PROVIDER_READY);
+	for (unsigned i = 0; i < 6; i++)
+		close(fds[i]);
+	web_fini(&web);
+}
+
 static void test_an_exchange_on_which_nothing_moves_ends(void)
 {
 	struct prig_stream stream = {.body = NULL};
@@ -285,6 +375,9 @@ int main(void)
 	RUN(test_an_idle_connection_that_closes_is_forgotten);
 	RUN(test_a_server_that_is_not_there);
 	RUN(test_a_server_that_does_not_answer);
+	RUN(test_a_stopped_server_is_set_down_for_pauses_that_double);
+	RUN(test_a_caller_s_shorter_patience_sets_no_server_down);
+	RUN(test_a_server_that_answers_others_is_not_set_down);
 	RUN(test_an_exchange_on_which_nothing_moves_ends);
 	RUN(test_a_caller_who_leaves_ends_the_connection);
 	RUN(test_calls_and_other_methods_are_told_how);
