@@ -151,6 +151,33 @@ static void test_a_silent_reader_does_not_stop_the_other_streams(void)
 	quic_pair_fini(&p);
 }
 
+/* weft.conf(5) says so of quic.window_max. */
+static void test_unread_bytes_of_a_connection_are_at_most_twice_its_largest_window(void)
+{
+	const size_t window = 1 << 20, stream_cnt = 16;
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+	size_t unread = 0;
+
+	quic_pair_init(&p, 136, NULL);
+	p.b->engine->config.window_len_min = window;
+	p.b->engine->config.window_len_max = window;
+	p.b->is_consuming = false;
+	conn = quic_net_connect(p.a, p.b);
+	for (unsigned i = 0; i < stream_cnt; i++)
+		CHECK(quic_net_send(conn, window));
+	quic_net_settle(&p.net, 60 * NS_PER_S);
+	CHECK(p.b->stream_cnt <= stream_cnt);
+	for (unsigned i = 0; i < p.b->stream_cnt; i++) {
+		CHECK(p.b->streams[i].received_len <= window / 2);
+		unread += p.b->streams[i].received_len;
+	}
+	/* More than the window alone, and never more than is lent beside it. */
+	CHECK(unread > window);
+	CHECK(unread <= 2 * window);
+	quic_pair_fini(&p);
+}
+
 static bool has_16_mib(void *arg)
 {
 	const struct quic_node *node = arg;
@@ -387,6 +414,7 @@ int main(void)
 	RUN(test_long_answer_gets_half_beside_a_flood_of_short_ones);
 	RUN(test_silent_reader_stops_the_sender_at_its_window);
 	RUN(test_a_silent_reader_does_not_stop_the_other_streams);
+	RUN(test_unread_bytes_of_a_connection_are_at_most_twice_its_largest_window);
 	RUN(test_readers_that_stop_later_do_not_stop_the_other_streams);
 	RUN(test_end_arrives_while_the_window_is_closed);
 	RUN(test_unused_bytes_of_a_reset_stream_free_the_connection);

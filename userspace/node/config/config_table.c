@@ -169,7 +169,9 @@ LIVE("quic", "keepalive", CONFIG_DURATION, quic.keepalive_ns, 0, DAY_NS,
 LIVE("quic", "window_min", CONFIG_SIZE, quic.window_len_min, 16 * KIB, GIB,
 	"Receive window of a connection at first, half of it for one stream; less while the heap fills."),
 LIVE("quic", "window_max", CONFIG_SIZE, quic.window_len_max, 16 * KIB, 4 * GIB,
-	"Receive window that a fast path may grow it to."),
+	"Receive window of a connection that a fast path may grow it to, half of it for one stream."
+	" A connection gets as much again while readers of its streams do not read, so that other"
+	" streams go on: at most twice this is received and unread."),
 NUMBER("quic", "heap", CONFIG_SIZE, quic.heap_cap, MIB, TIB,
 	"Memory for all connections' protocol state and data out of order. Half is shared out;"
 	" where the rest is used up, the connection that holds most ends."),
