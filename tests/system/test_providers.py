@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs behind services: what they may do wrong, and what is left of them
 after a crash. Daemon a provides, b calls; both are of this machine."""
+import base64
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import sys
 import textwrap
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (DEADLINE_S, FAILED, OK, REFUSED, TIMEOUT, WEFT, Skip, check, check_eq, free_port, run,
+from lab import (DEADLINE_S, FAILED, OK, REFUSED, TIMEOUT, USAGE, WEFT, Skip, check, check_eq, free_port, run,
                  wait_for)
 from web import GATEWAY, curl, url_of
 
@@ -140,11 +141,38 @@ def test_a_call_belongs_to_its_callers_trace(lab):
     desk(lab, a)
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     asked = {"name": "desk", "method": "Trace", "provider": node_id(a), "json": {}}
-    check_eq(b.call("CallService", asked)["json"], {"traceparent": None}, "it traces nothing")
-    check_eq(b.call("CallService", asked | {"traceparent": trace})["json"], {"traceparent": trace}, "it is carried")
+    check_eq(b.call("CallService", **asked)["json"], {"traceparent": None}, "it traces nothing")
+    check_eq(b.call("CallService", **asked, traceparent=trace)["json"], {"traceparent": trace}, "it is carried")
     # The program's own calls go on with it, here to this very node.
-    check_eq(a.call("CallService", {"name": "desk", "method": "Trace", "json": {}, "traceparent": trace})["json"],
+    check_eq(a.call("CallService", name="desk", method="Trace", json={}, traceparent=trace)["json"],
              {"traceparent": trace}, "by a program of the same node")
+
+
+def test_a_program_run_for_a_call_is_told_its_trace(lab):
+    a = lab.daemon("a", config=CONFIG).start()
+    b = lab.daemon("b", config=CONFIG + GATEWAY + "mesh = yes\nservices = traced\n").start()
+    connect(a, b)
+    publish(a, "traced", "--unconfined", "--exec", script(lab, "echo trace=$TRACEPARENT state=$TRACESTATE"))
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    check_eq(call(a, b, "traced", "Say", "x").stdout, "trace= state=\n", "no trace without one")
+    done = call(a, b, "traced", "Say", "x", "--trace", trace)
+    check_eq((done.stdout, done.stderr), (f"trace={trace} state=\n", f"traceparent: {trace}\n"), "one is passed")
+    made = [call(a, b, "traced", "Say", "x", "--trace", "new", "--json") for _ in range(2)]
+    for done in made:
+        reply = json.loads(done.stdout)
+        check(re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", reply["traceparent"]), reply)
+        check_eq(base64.b64decode(reply["base64"]).decode(), f"trace={reply['traceparent']} state=\n", reply)
+    check(made[0].stderr != made[1].stderr, "each made trace is another one")
+    path = f"{url_of(b)}/mesh/http/traced@{node_id(a)}/Say"
+    token = (b.state / "gateway.token").read_text().strip()
+    words = ("-H", f"X-Weft-Token: {token}", "-d", "x", path)
+    said = curl("-H", f"traceparent: {trace}", "-H", "tracestate: vendor=1", *words)
+    check_eq(base64.b64decode(json.loads(said[2])["payload"]).decode(), f"trace={trace} state=\n",
+             "by HTTP, without the state, which calls do not carry")
+    said = curl("-H", f"traceparent: {trace[:-1]}x", *words)
+    check_eq(base64.b64decode(json.loads(said[2])["payload"]).decode(), "trace= state=\n", "a malformed one is none")
+    for wrong in ("old", trace + "0", "00-" + "0" * 32 + trace[35:]):
+        check_eq(call(a, b, "traced", "Say", "x", "--trace", wrong).returncode, USAGE, wrong)
 
 
 def test_what_a_program_does_wrong_is_told_without_its_detail(lab):
@@ -553,6 +581,8 @@ def test_a_server_that_speaks_no_http(lab):
 
 if __name__ == "__main__":
     run([test_a_program_on_a_socket_is_called_from_another_node,
+         test_a_call_belongs_to_its_callers_trace,
+         test_a_program_run_for_a_call_is_told_its_trace,
          test_what_a_program_does_wrong_is_told_without_its_detail,
          test_an_answer_after_the_deadline_meets_nobody,
          test_a_program_that_dies_withdraws_its_service_until_it_is_back,

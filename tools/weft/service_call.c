@@ -187,19 +187,29 @@ static int call_method(struct invocation *inv)
 	json_t *reply = NULL;
 	struct client_call call = {
 		.method = "CallService", .is_long = true, .reply = keep_reply, .arg = &reply};
+	char trace[SERVICE_TRACE_TEXT_CAP];
 	size_t len;
 	char *payload = service_payload(inv->arg_cnt > 2 ? inv->args[2] : NULL, &len);
 	int status;
 
 	if (!payload)
 		return STATUS_FAILED;
+	status = service_trace_option(inv, trace);
+	if (status != STATUS_OK) {
+		free(payload);
+		return status;
+	}
 	call.parameters = service_parameters(inv, inv->args[1]);
+	if (*trace)
+		json_object_set_new(call.parameters, "traceparent", json_string(trace));
 	payload_add(call.parameters, payload, len);
 	free(payload);
 	/* The call has the time; the daemon itself answers at once or not at all. */
 	status = client_call(inv, &call);
 	if (status != STATUS_OK)
 		return status;
+	if (*trace)
+		json_object_set_new(reply, "traceparent", json_string(trace));
 	if (inv->is_json)
 		text_print_json(reply);
 	status = inv->is_json ? service_status_exit(field_uint(reply, "status"))

@@ -135,10 +135,35 @@ static bool header_add(char *line, struct service_http_headers *headers)
 	return true;
 }
 
+/* trace_add names the trace of --trace, which is to be in one field only. */
+static bool trace_add(const struct invocation *inv, struct service_http_headers *headers,
+		      char text[static SERVICE_TRACE_TEXT_CAP])
+{
+	const struct service_http_header header = {
+		.name = "traceparent",
+		.name_len = strlen("traceparent"),
+		.value = text,
+		.value_len = SERVICE_TRACE_TEXT_CAP - 1,
+	};
+
+	if (service_trace_option(inv, text) != STATUS_OK)
+		return false;
+	if (!*text)
+		return true;
+	if (service_http_header_lookup(headers, header.name) ||
+	    headers->cnt == SERVICE_HTTP_HEADERS_MAX) {
+		client_say_error(STATUS_USAGE, "--trace",
+				 "--header has a traceparent, or no room for one", NULL);
+		return false;
+	}
+	headers->list[headers->cnt++] = header;
+	return true;
+}
+
 /* request_write makes the head of the request; 0: it was said what is wrong. */
 static size_t request_write(const struct invocation *inv, size_t body_len, uint8_t *head)
 {
-	static char lines[8192];
+	static char lines[8192], trace[SERVICE_TRACE_TEXT_CAP];
 	const char *given = invocation_option(inv, "header");
 	struct service_http_request request = {
 		.verb = inv->args[1],
@@ -159,6 +184,8 @@ static size_t request_write(const struct invocation *inv, size_t body_len, uint8
 			return 0;
 		}
 	}
+	if (!trace_add(inv, &request.headers, trace))
+		return 0;
 	err = service_http_request_write(&w, &request);
 	if (err < 0)
 		client_say_error(

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "command.h"
+#include "service/trace.h"
 
 /* What the commands that call services and stream to them have in common. */
 
@@ -14,6 +15,12 @@ int service_status_exit(uint64_t status);
 json_t *service_parameters(const struct invocation *inv, const char *method);
 /* service_payload is text, or the standard input for "-"; to be freed. NULL: failed, and said. */
 char *service_payload(const char *text, size_t *out_len);
+
+/*
+ * service_trace_option reads --trace: text is the traceparent that it names or that was made, and was
+ * printed to the standard error; "" without it. STATUS_OK, or it was said what is wrong.
+ */
+int service_trace_option(const struct invocation *inv, char text[static SERVICE_TRACE_TEXT_CAP]);
 
 /* service_http.c: GET, HEAD, POST...; a request with its answer. */
 bool service_verb_is_http(const char *verb);

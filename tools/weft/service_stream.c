@@ -202,10 +202,15 @@ int run_service_stream(struct invocation *inv)
 				     .is_signed = invocation_option(inv, "sign") != NULL};
 	struct weft_client *client;
 	struct weft_error error;
-	int status = client_open(inv, &client);
+	char trace[SERVICE_TRACE_TEXT_CAP];
+	int status = service_trace_option(inv, trace);
 
+	if (status == STATUS_OK)
+		status = client_open(inv, &client);
 	if (status != STATUS_OK)
 		return status;
+	if (*trace)
+		target.traceparent = trace;
 	streaming.inv = inv;
 	streaming.has_lines = invocation_option(inv, "lines") != NULL;
 	client_catch_interrupt();

@@ -20,7 +20,8 @@
  *	any other, or a signal: unknown error
  *
  * Its environment is PATH, LANG, WEFT_SERVICE, WEFT_METHOD, WEFT_CALLER (z-base-32),
- * WEFT_CORRELATION (hexadecimal) and WEFT_MS_LEFT; its folder is /. What it says on
+ * WEFT_CORRELATION (hexadecimal), WEFT_MS_LEFT and, of a call of a
+ * trace, TRACEPARENT; its folder is /. What it says on
  * standard error is told by events. When the call is gone so is all that the
  * program started, by SIGKILL.
  */

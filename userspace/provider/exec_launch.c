@@ -15,7 +15,7 @@
 #include "provider/launcher.h"
 #include "provider/program_user.h"
 
-#define ENV_CNT	 7
+#define ENV_CAP	 8
 #define GRACE_MS 5000 /* the launcher's own limit comes behind ours */
 
 static void ends_close(const int ends[static LAUNCH_FD_CNT])
@@ -53,13 +53,16 @@ close_ends:
 struct environment {
 	char service[SERVICE_NAME_LEN_MAX + 16], method[SERVICE_METHOD_LEN_MAX + 16];
 	char caller[80], correlation[64], ms_left[40];
-	const char *list[ENV_CNT];
+	char trace[SERVICE_TRACE_TEXT_CAP + 16];
+	const char *list[ENV_CAP];
+	unsigned cnt;
 };
 
 static void environment_init(struct environment *env, const struct offer *offer,
 			     const struct exec_call *call, uint64_t left_ns)
 {
 	char key[ZBASE32_TEXT_LEN(MESH_KEY_LEN) + 1], correlation[2 * SERVICE_KEY_LEN + 1];
+	char trace[SERVICE_TRACE_TEXT_CAP];
 
 	snprintf(env->service, sizeof(env->service), "WEFT_SERVICE=%s", offer->spec.view.name);
 	snprintf(env->method, sizeof(env->method), "WEFT_METHOD=%s", call->method);
@@ -76,6 +79,13 @@ static void environment_init(struct environment *env, const struct offer *offer,
 	env->list[4] = env->caller;
 	env->list[5] = env->correlation;
 	env->list[6] = env->ms_left;
+	env->cnt = 7;
+	if (!call->caller->has_trace)
+		return;
+	/* As the OpenTelemetry specification names it ("Environment Variables as Context Propagation Carriers"). */
+	snprintf(env->trace, sizeof(env->trace), "TRACEPARENT=%s",
+		 service_trace_write(&call->caller->trace, trace));
+	env->list[env->cnt++] = env->trace;
 }
 
 /* user_choose: the user of the offer, else nobody where that can be had, else our own. */
@@ -123,8 +133,8 @@ int exec_launch(const struct offer *offer, const struct exec_call *call, uint64_
 	if (err < 0)
 		return err;
 	environment_init(&env, offer, call, left_ns);
-	memcpy(start.envp, env.list, sizeof(env.list));
-	start.envp_cnt = ENV_CNT;
+	memcpy(start.envp, env.list, env.cnt * sizeof(env.list[0]));
+	start.envp_cnt = env.cnt;
 	start.id = call->id;
 	start.life_ms = (uint32_t)(left_ns / NS_PER_MS) + GRACE_MS;
 	err = launcher_start(offer->provider->launcher, &start, theirs);

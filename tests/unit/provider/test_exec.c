@@ -143,6 +143,27 @@ static void test_the_environment_tells_the_call_and_nothing_else(void)
 	CHECK(strstr(call.payload, want));
 	CHECK(!strstr(call.payload, "SECRET"));
 	CHECK(!strstr(call.payload, "HOME"));
+	CHECK(!strstr(call.payload, "TRACEPARENT"));
+	box_fini(&box, &call);
+}
+
+static void test_the_environment_tells_the_trace_of_a_call_that_has_one(void)
+{
+	static const char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+	struct service_target target = {.name = "box", .method = "Do"};
+	struct prig_call call = {.cnt = 0};
+	struct service_trace parsed;
+	struct box box;
+
+	weft_assert(service_trace_parse(trace, &parsed));
+	target.trace = &parsed;
+	box_init(&box, "echo \"=$TRACEPARENT\"");
+	CHECK_EQ(service_call_start(box.rig.service, &target, NULL, 0, NULL, 0, call_done, &call,
+				    prig_now(&box.rig), &call.ask),
+		 0);
+	CHECK_SOON(&box.rig, call.cnt == 1);
+	CHECK_EQ(call.payload[0], '=');
+	CHECK_MEM(call.payload + 1, trace, sizeof(trace) - 1);
 	box_fini(&box, &call);
 }
 
@@ -470,6 +491,7 @@ int main(void)
 	RUN(test_a_program_that_reads_nothing_may_reply);
 	RUN(test_exit_codes_are_statuses);
 	RUN(test_the_environment_tells_the_call_and_nothing_else);
+	RUN(test_the_environment_tells_the_trace_of_a_call_that_has_one);
 	RUN(test_arguments_are_given);
 	RUN(test_no_descriptor_of_ours_is_inherited);
 	RUN(test_signals_and_limits_are_a_new_programs);
