@@ -232,6 +232,8 @@ void dht_nodes_each(const struct dht *dht, enum dht_net net,
 /* dht_closest: the nodes nearest to target that others may be told, as kad_table_closest. */
 unsigned dht_closest(const struct dht *dht, enum dht_net net, const struct kad_id *target,
 		     uint64_t now_ns, const struct kad_node **out_nodes, unsigned cap);
+/* dht_takes_part: net is on (config.is_on). dht_own_id: zeros in one that is off. */
+bool dht_takes_part(const struct dht *dht, enum dht_net net);
 const struct kad_id *dht_own_id(const struct dht *dht, enum dht_net net);
 /* dht_external: where others see us; false: not known yet. */
 bool dht_external(const struct dht *dht, enum dht_net net, struct addr *out_addr);

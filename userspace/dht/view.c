@@ -53,6 +53,11 @@ unsigned dht_closest(const struct dht *dht, enum dht_net net, const struct kad_i
 		       : 0;
 }
 
+bool dht_takes_part(const struct dht *dht, enum dht_net net)
+{
+	return dht_side_is_on(&dht->sides[net]);
+}
+
 const struct kad_id *dht_own_id(const struct dht *dht, enum dht_net net)
 {
 	return &dht->sides[net].id;

@@ -243,6 +243,7 @@ static struct dht_config dht_config_of(const struct node *node)
 	struct dht_config config = node->config->mainline.dht;
 
 	config.site = node->config->mesh.site;
+	memset(config.is_on, 0, sizeof(config.is_on));
 	for (unsigned i = 0; i < node->home.bound_cnt; i++)
 		config.is_on[node->home.bound[i].family == ADDR_IPV6 ? DHT_NET_IPV6
 								     : DHT_NET_IPV4] = true;

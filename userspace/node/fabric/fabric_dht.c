@@ -25,10 +25,12 @@ static struct kad_id id_of(const uint8_t bytes[KAD_ID_LEN])
 static bool own_id(void *ctx, uint8_t out_id[BUILTIN_DHT_ID_LEN])
 {
 	const struct dht *dht = dht_of(ctx);
+	enum dht_net net;
 
 	if (!dht)
 		return false;
-	memcpy(out_id, dht_own_id(dht, DHT_NET_IPV4)->bytes, BUILTIN_DHT_ID_LEN);
+	net = dht_takes_part(dht, DHT_NET_IPV4) ? DHT_NET_IPV4 : DHT_NET_IPV6;
+	memcpy(out_id, dht_own_id(dht, net)->bytes, BUILTIN_DHT_ID_LEN);
 	return true;
 }
 

@@ -46,7 +46,6 @@ static void networks_add(struct control_call *call, const struct dht *dht,
 
 	for (enum dht_net net = 0; net < DHT_FAMILY_CNT; net++) {
 		const struct kad_table_counts *counts = &stats->nodes[net];
-		const struct kad_id *id = dht_own_id(dht, net);
 		struct addr external;
 		struct api_dht_network row = {
 			.network = net_names[net],
@@ -58,9 +57,9 @@ static void networks_add(struct control_call *call, const struct dht *dht,
 			.node_cap = counts->member_cap,
 		};
 
-		if (!id)
+		if (!dht_takes_part(dht, net))
 			continue;
-		row.id = method_kad_id(blocks, id);
+		row.id = method_kad_id(blocks, dht_own_id(dht, net));
 		if (control_role_of(call) != CONTROL_VIEW && dht_external(dht, net, &external))
 			row.external = method_addr(blocks, &external);
 		api_push(blocks, networks, &row);
