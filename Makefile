@@ -30,7 +30,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-.PHONY: all programs check check-user test nightly demo lab bench fuzz cov tidy format install uninstall clean help
+.PHONY: all programs check check-dht check-user test nightly demo lab bench fuzz cov tidy format install uninstall clean help
 all:
 
 # Where the host lacks a package of tools/packages, make enters the private root
@@ -70,6 +70,7 @@ help:
 	@echo 'check      the tree'"'"'s rules, unit, simulator, corpus replay, system tests'
 	@echo '           T=NAME one group or test: T=codec, T=system, T=layers'
 	@echo 'check-user the system tests once more as an ordinary user, where root runs make'
+	@echo 'check-dht  the system tests once more where the DHT alone finds nodes; T=fabric one of them'
 	@echo 'programs   builds all that check runs, and runs nothing'
 	@echo 'test       the part of check that needs neither root nor tools'
 	@echo 'nightly    the simulator over 200 seeds a test: T=test_swarm one program, SEEDS=20'

@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
 from fabric import (DONE, FORBIDDEN, INVALID_PAYLOAD, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED,
                     UNKNOWN_ERROR, ask, call, node_id, providers, wait_found)
-from lab import ASKING_S, NOT_VERIFIED, OK, check, check_eq, run, wait_for
+from lab import ASKING_S, NOT_VERIFIED, OK, check, check_eq, run, static, wait_for
 
 MBID = "b10bbbfc-cf9e-42e0-be17-e2c3e1d2600d"
 GENEROUS = ("builtin = echo mesh-stats pod-chat shadow-index\ncalls = 100000\n"
@@ -361,6 +361,7 @@ def test_a41_logs_have_neither_payloads_nor_addresses_of_peers(lab):
             check(secret not in daemon.log_text(), f"{daemon.name} logs {secret}")
 
 
+@static("it dials the address of another node")
 def test_a49_who_is_in_the_middle_is_no_peer(lab):
     a, c = fabric.start(lab, 2)
     elsewhere = node_id(lab.daemon("elsewhere").start())  # nobody here has heard of it

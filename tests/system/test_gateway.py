@@ -19,7 +19,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import ASKING_S, DEADLINE_S, OK, Skip, check, check_eq, free_port, run, run_plain, same_tree, wait_for
-from swarm import bare_link, zbase32_decode, zbase32_encode
+from links import bare_link, zbase32_decode, zbase32_encode
 from web import GATEWAY as CLOSED
 from web import QUICK, curl, url_of
 
@@ -382,4 +382,5 @@ def test_what_is_no_configuration_is_told(lab):
     check(done.returncode != 0 and "gateway.listen" in done.stderr, done.stderr)
 
 
-run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")],
+    static_why="nodes find each other by relays of records, or on a DHT of the test")

@@ -188,4 +188,5 @@ def test_what_is_sent_to_one_node_alone_is_not_of_the_lan(lab):
     check_eq(listed, {bytes(range(1, 17)).hex()}, "instances")
 
 
-run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")],
+    static_why="nodes hear each other on one network")

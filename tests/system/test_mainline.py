@@ -14,7 +14,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import ASKING_S, DEADLINE_S, NOT_FOUND, OK, REFUSED, check, check_eq, run, same_tree, wait_for
-from swarm import Swarm, bare_link, key_pair, text_of, zbase32_decode
+from links import bare_link, zbase32_decode
+from swarm import Swarm, key_pair, text_of
 
 HASH = "e5f96f6f38320f0f33959cb4d3d656452117aadb"  # of 12:Hello World! (BEP 44)
 

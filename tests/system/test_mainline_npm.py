@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import ASKING_S, NOT_FOUND, OK, Mismatch, Skip, check, check_eq, run, wait_for
-from swarm import zbase32_decode
+from links import zbase32_decode
 
 HERE = pathlib.Path(__file__).parent
 SCRIPT = HERE.parent / "npm" / "dht_client.mjs"

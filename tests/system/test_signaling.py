@@ -10,8 +10,9 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from capture import Capture
 from lab import FAILED, OK, check, check_eq, run, wait_for
+from links import zbase32_decode
 from signaling import Endpoint
-from swarm import Swarm, zbase32_decode
+from swarm import Swarm
 
 
 def config(endpoint, dht="yes", bootstrap=""):

@@ -17,7 +17,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import DEADLINE_S, OK, check, check_eq, run, wait_for
-from swarm import Swarm, zbase32_decode
+from links import zbase32_decode
+from swarm import Swarm
 
 SUPPORT = pathlib.Path(__file__).parent / "support"
 HELPER = "10.77.3.1"

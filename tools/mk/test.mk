@@ -122,7 +122,19 @@ programs: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) $(SYSTEM_NEEDS) $(if $(T),,$(BENCH
 check: programs
 	$(Q)$(if $(call pick,$(SYSTEM)),tools/setup --npm || :)
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
-		$(call pick,$(SYSTEM))
+		$(call pick,$(SYSTEM)) $(foreach t,$(call pick,$(if $(DISCOVERY),,$(DHT_PART))),'DISCOVERY=dht $(t)')
+
+# The system tests once more where nodes find each other on the DHT alone (docs/lab.md). DHT_PART is what
+# check runs so. DHT_ALIKE are left out unless T names them: no node looks for another in them (documents,
+# installation, faults step by step, attacks over loopback), or their DHT is their own (those of the last line).
+named = $(addprefix tests/system/test_,$(addsuffix .py,$(1)))
+DHT_PART := $(call named,communities fabric gateway_mesh rooms rotate shares transfer)
+DHT_ALIKE := $(call named,client_library conformance crash crowd damage dht_driver dissect docs fault_import fault_kill \
+	fault_memory fault_state first_run hardening import_memory krpc lab large_store malloc_trap man mutate node_user \
+	pktgen power_cut sandbox sbom secrets service_socket services_doc setup states systemd unit \
+	docs_machines mainline mainline_npm signaling switching)
+check-dht: $(SYSTEM_NEEDS)
+	$(Q)DISCOVERY=dht $(RUN_TESTS) $(if $(T),$(call pick,$(SYSTEM)),$(filter-out $(DHT_ALIKE),$(SYSTEM)))
 
 # What root's namespaces hide: the system tests by nobody, who skips what needs root. A clone below a
 # folder that nobody may enter, as /root, is shown at another place in a mount namespace of its own.

@@ -4,7 +4,8 @@
 A test is a function whose name is a claim; run(tests) runs each in a fresh
 Lab, a folder and the daemons and namespaces made in it, all gone at its end.
 WEFTD and WEFT name the programs under test. Words of the command line are
-names of the tests to run, where not all are.
+names of the tests to run, where not all are. DISCOVERY=dht runs the same tests
+with nodes that find each other on the DHT alone (discovery.py).
 
 Nodes learn each other's addresses, dial, announce and ask by themselves, on a
 machine of any speed: what is to happen is waited for, and what must not is
@@ -29,8 +30,10 @@ WEFT = os.environ.get("WEFT", os.path.abspath("build/weft"))
 DEADLINE_S = 120
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tools"))
+sys.path.append(str(pathlib.Path(__file__).parent))  # benches import this file as support.lab
 from netlab import topology  # noqa: E402
 from netlab.network import Network  # noqa: E402
+import discovery  # noqa: E402
 
 # Exit codes of weft (weft.1).
 OK, FAILED, USAGE, NO_DAEMON, NOT_FOUND, REFUSED, TIMEOUT, NOT_VERIFIED = range(8)
@@ -46,6 +49,14 @@ class Skip(Exception):
 
 class Mismatch(AssertionError):
     pass
+
+
+def static(why):
+    """Marks a test of another way to find nodes than the DHT: where that is all there is, it is skipped."""
+    def mark(test):
+        test.static_why = why
+        return test
+    return mark
 
 
 def check(condition, text):
@@ -85,10 +96,11 @@ class Daemon:
     def command(self, *extra):
         prefix = ["ip", "netns", "exec", self.netns] if self.netns else []
         listen = [word for addr in self.listen for word in ("--listen", addr)]
-        # Nobody out there is asked, unless a test says whom.
-        nobody = [] if "bootstrap" in self.conf.read_text() else ["--set", "dht.bootstrap="]
-        return [*prefix, WEFTD, "--config", str(self.conf), "--state", str(self.state),
-                "--control", str(self.sock), *listen, *nobody, *extra]
+        return [*prefix, WEFTD, "--config", str(self.conf), "--state", str(self.state), "--control",
+                str(self.sock), *listen, *self.lab.discovery.options(self), *extra]
+
+    def has_own_dht(self):
+        return "bootstrap" in self.conf.read_text()
 
     def start(self, *extra, wrap=()):
         with open(self.log, "ab") as log:
@@ -111,6 +123,7 @@ class Daemon:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def weft(self, *words, timeout=DEADLINE_S, **options):
+        words = self.lab.discovery.words(self, words)
         return subprocess.run([WEFT, "-s", str(self.sock), *map(str, words)], capture_output=True,
                               text=True, timeout=timeout, **options)
 
@@ -121,6 +134,7 @@ class Daemon:
 
     def call(self, method, /, **parameters):
         """What the control socket answers, also where the command has no word for it."""
+        parameters = self.lab.discovery.parameters(self, method, parameters)
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(self.sock))
             request = {"method": f"net.weft.Node.{method}", "parameters": parameters}
@@ -142,6 +156,7 @@ class Daemon:
         check_eq(done.returncode, OK, f"limits set upload {rate}: {done.stderr}")
 
     def weft_popen(self, *words):
+        words = self.lab.discovery.words(self, words)
         return subprocess.Popen([WEFT, "-s", str(self.sock), *map(str, words)], text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -179,6 +194,11 @@ class Lab:
         self.processes = []  # of others, ended with the lab
         self.network = Network(f"weft-{os.getpid()}", plain=True)
         self.networks = [self.network]
+        self.discovery = discovery.Dht(self.hidden_daemon) if discovery.IS_DHT else discovery.Static()
+
+    def hidden_daemon(self, name, **options):
+        """One that is no part of the test."""
+        return Daemon(self, name, **options)
 
     def daemon(self, name, **options):
         daemon = Daemon(self, name, **options)
@@ -232,6 +252,7 @@ class Lab:
     def close(self):
         for daemon in self.daemons:
             daemon.kill()
+        self.discovery.close()
         for process in self.processes:
             process.kill()
             process.wait()
@@ -295,8 +316,8 @@ def check_calls(lab):
         check(not refused or daemon.may_be_refused, f"{daemon.name}: {refused}")
 
 
-def run(tests):
-    """TAP: runs each test in a lab of its own; exits 1 when one failed."""
+def run(tests, static_why=None):
+    """TAP: runs each test in a lab of its own; exits 1 when one failed. static_why: as static(), of all."""
     failed = 0
     tests = [test for test in tests if name_of(test) in (sys.argv[1:] or map(name_of, tests))]
     # Who started us in the background left it ignored, and so would what we start.
@@ -305,6 +326,9 @@ def run(tests):
     for number, test in enumerate(tests, 1):
         lab = Lab()
         try:
+            why_static = getattr(test, "static_why", static_why)
+            if discovery.IS_DHT and why_static:
+                raise Skip(f"static: {why_static}")
             test(lab)
             check_calls(lab)
             print(f"ok {number} - {name_of(test)}")

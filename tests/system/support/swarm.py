@@ -60,25 +60,3 @@ def key_pair(byte):
     secret[0] &= 248
     secret[31] = secret[31] & 63 | 64
     return bytes(secret).hex(), bytes(SigningKey(seed).verify_key).hex()
-
-
-ALPHABET = "ybndrfg8ejkmcpqxot1uwisza345h769"
-
-
-def zbase32_decode(text):
-    bits = "".join(f"{ALPHABET.index(letter):05b}" for letter in text.lower())
-    return bytes(int(bits[i:i + 8], 2) for i in range(0, len(bits) // 8 * 8, 8))
-
-
-def zbase32_encode(data):
-    bits = "".join(f"{byte:08b}" for byte in data)
-    bits += "0" * (-len(bits) % 5)
-    return "".join(ALPHABET[int(bits[i:i + 5], 2)] for i in range(0, len(bits), 5))
-
-
-def bare_link(link):
-    """The same link without an address in it (docs/wire/content.md)."""
-    head = zbase32_decode(link.removeprefix("mesh:"))[:65] + b"\0"
-    check = subprocess.run(["b3sum", "--no-names", "--length", "4", "-"], input=head, check=True,
-                           capture_output=True).stdout.decode().strip()
-    return "mesh:" + zbase32_encode(head + bytes.fromhex(check))

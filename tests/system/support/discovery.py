@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the nodes of a test find each other: DISCOVERY=static or dht.
+
+static, the default: tests name addresses, and links carry them. dht: the same tests
+on a Mainline DHT of their own. Each network of a test has one node of it, and that
+node is all that a daemon is told. A daemon publishes its addresses there under its
+key. Addresses that a test gives to a daemon are taken away: those in links, those
+of `weft peer connect`, and those of ConnectPeer.
+
+A daemon whose test configures dht.bootstrap is left alone: its DHT is the test's.
+"""
+import json
+import os
+import socket
+import subprocess
+import time
+
+from links import bare_link
+
+IS_DHT = os.environ.get("DISCOVERY", "static") == "dht"
+
+PORT = 6881  # in a namespace of the test's own
+# Of what a daemon does by itself after its start: joining, and putting its record.
+PUBLISHED_S = 60
+# Commands that look for a node.
+FINDING = (("peer", "connect"), ("get",), ("sub", "add"), ("community", "join"))
+
+
+class Static:
+    """Tests name addresses, and nobody out there is asked, unless a test says whom."""
+
+    def options(self, daemon):
+        return [] if daemon.has_own_dht() else ["--set", "dht.bootstrap="]
+
+    def words(self, _daemon, words):
+        return words
+
+    def parameters(self, _daemon, _method, parameters):
+        return parameters
+
+    def close(self):
+        pass
+
+
+class Dht:
+    """Nodes are found on the Mainline DHT of their network alone."""
+
+    def __init__(self, make):
+        """make(name, **options): a Daemon that the test does not see."""
+        self.make = make
+        self.begun = {}  # by network: the DHT's first node, and where it listens
+        self.published = set()  # process ids
+        self.daemons = []
+
+    def options(self, daemon):
+        if daemon.has_own_dht():
+            return []
+        if daemon not in self.daemons:
+            self.daemons.append(daemon)
+        return [word for setting in (f"bootstrap={self._first_node(daemon.netns)}", "enabled=yes",
+                                     "private=yes", "publish=direct", "only=yes")
+                for word in ("--set", f"dht.{setting}")]
+
+    def words(self, daemon, words):
+        if daemon.has_own_dht():
+            return words
+        words = [bare_link(word) if isinstance(word, str) else word for word in words]
+        if words[:2] == ["peer", "connect"] and len(words) > 3 and not str(words[3]).startswith("-"):
+            del words[3]
+        if any(tuple(words[:len(finding)]) == finding for finding in FINDING):
+            self._wait_published()
+        return words
+
+    def parameters(self, daemon, method, parameters):
+        if daemon.has_own_dht():
+            return parameters
+        parameters = {name: bare_link(value) if name == "link" else value
+                      for name, value in parameters.items()}
+        if method == "ConnectPeer":
+            parameters.pop("addresses", None)
+        if method == "ConnectPeer" or "link" in parameters:
+            self._wait_published()
+        return parameters
+
+    def _first_node(self, netns):
+        """Its addresses. Namespaces that a Lab joins have one name but for the last part."""
+        network = netns.rsplit("-", 1)[0] if netns else None
+        if network not in self.begun:
+            at = [f"{address}:{PORT}" for address in _addresses(netns)] if netns else _loopback()
+            config = ("[dht]\nbootstrap =\nprivate = yes\npublish = off\n[service]\nenabled = no\n"
+                      "[sharing]\nenabled = no\n")
+            self.begun[network] = (self.make(f"dht{len(self.begun)}", netns=netns, listen=at,
+                                             config=config).start(), ", ".join(at))
+        return self.begun[network][1]
+
+    def _wait_published(self):
+        for daemon in self.daemons:
+            process = daemon.process
+            end = time.monotonic() + PUBLISHED_S
+            while _runs(process) and process.pid not in self.published:
+                if _is_published(daemon):
+                    self.published.add(process.pid)
+                elif time.monotonic() > end:
+                    raise TimeoutError(f"{daemon.name} publishes no address: {daemon.log_text()}")
+                else:
+                    time.sleep(0.01)
+
+    def close(self):
+        for daemon, _ in self.begun.values():
+            daemon.kill()
+
+
+def _addresses(netns):
+    shown = subprocess.run(["ip", "-n", netns, "-json", "address", "show", "scope", "global"],
+                           check=True, capture_output=True, text=True).stdout
+    found = [row for device in json.loads(shown) for row in device.get("addr_info", []) if row]
+    return [row["local"] if row["family"] == "inet" else f"[{row['local']}]" for row in found]
+
+
+def _loopback():
+    """A free port of 127.0.0.1, and the same of ::1 where there is one."""
+    with socket.socket(type=socket.SOCK_DGRAM) as four:
+        four.bind(("127.0.0.1", 0))
+        port = four.getsockname()[1]
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as six:
+            six.bind(("::1", port))
+    except OSError:
+        return [f"127.0.0.1:{port}"]
+    return [f"127.0.0.1:{port}", f"[::1]:{port}"]
+
+
+def _runs(process):
+    """Not ended, and not stopped by a signal."""
+    if not process or process.poll() is not None:
+        return False
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+        return file.read().rsplit(")", 1)[1].split()[0] not in "TtZ"
+
+
+def _is_published(daemon):
+    try:
+        return daemon.call("ShowPublished")["record"].get("nodes", 0) > 0
+    except OSError:  # it has not begun, or ends
+        return False
