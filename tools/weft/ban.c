@@ -6,20 +6,6 @@
 #include "show.h"
 #include "text.h"
 
-/* Of a ban in force, or of one that was until now. */
-#define BAN_FIELDS(is_banned, keeps_out)                                                           \
-	{                                                                                          \
-		{"target", is_banned, "target", COLUMN_TEXT},                                      \
-		{"kind", "kind", "kind", COLUMN_TEXT},                                             \
-		{"added", "since", "added_s", COLUMN_TIME},                                        \
-		{"expires", "until", "expires_s", COLUMN_TIME},                                    \
-		{"reason", "reason", "reason", COLUMN_TEXT},                                       \
-		{"scope", keeps_out, "scope", COLUMN_TEXT},                                        \
-		{0},                                                                               \
-	}
-static const struct field ban_fields[] = BAN_FIELDS("banned", "keeps out");
-static const struct field removed_fields[] = BAN_FIELDS("no longer banned", "kept out");
-
 int run_ban_add(struct invocation *inv)
 {
 	const char *duration = invocation_option(inv, "for");
@@ -36,26 +22,16 @@ int run_ban_add(struct invocation *inv)
 		json_object_set_new(parameters, "duration_s", json_integer((json_int_t)seconds));
 	if (reason)
 		json_object_set_new(parameters, "reason", json_string(reason));
-	return show_fields(inv, "AddBan", parameters, "ban", ban_fields);
+	return show_fields(inv, "AddBan", parameters, "ban", api_view_ban_show);
 }
 
 int run_ban_list(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"BANNED", "target", COLUMN_TEXT},
-		{"KIND", "kind", COLUMN_TEXT},
-		{"SINCE", "added_s", COLUMN_TIME},
-		{"UNTIL", "expires_s", COLUMN_TIME},
-		{"REASON", "reason", COLUMN_TEXT},
-		{"KEEPS OUT", "scope", COLUMN_TEXT},
-		{0},
-	};
-
-	return show_list(inv, "ListBans", "bans", columns, "nobody is banned");
+	return show_list(inv, "ListBans", "bans", api_view_ban_list, "nobody is banned");
 }
 
 int run_ban_remove(struct invocation *inv)
 {
 	return show_fields(inv, "RemoveBan", json_pack("{s:s}", "target", inv->args[0]), "ban",
-			   removed_fields);
+			   api_view_ban_removed);
 }

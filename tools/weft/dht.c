@@ -7,14 +7,6 @@
 #include "show.h"
 #include "text.h"
 
-static const struct column reason_columns[] = {
-	{"", "line", COLUMN_PIPE},
-	{"REASON", "reason", COLUMN_TEXT},
-	{"DATAGRAMS", "datagrams", COLUMN_COUNT},
-	{"MEANING", "meaning", COLUMN_TEXT},
-	{0},
-};
-
 /* What never happened is left out on a terminal. */
 static json_t *reasons_seen(const struct invocation *inv, const json_t *reasons)
 {
@@ -29,23 +21,6 @@ static json_t *reasons_seen(const struct invocation *inv, const json_t *reasons)
 
 static void print_status(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column networks[] = {
-		{"", "line", COLUMN_PIPE},
-		{"NETWORK", "network", COLUMN_TEXT},
-		{"GOOD", "good", COLUMN_COUNT},
-		{"QUESTIONABLE", "questionable", COLUMN_COUNT},
-		{"BAD", "bad", COLUMN_COUNT},
-		{"WAITING", "candidates", COLUMN_COUNT},
-		{"BUCKETS", "buckets", COLUMN_COUNT},
-		{"ID", "id", COLUMN_TEXT},
-		{"SEEN AT", "external", COLUMN_TEXT},
-		{0},
-	};
-	static const struct column fills[] = {
-		{"", "line", COLUMN_PIPE},	     {"WHAT", "name", COLUMN_TEXT},
-		{"USED", "used", COLUMN_COUNT},	     {"LIMIT", "cap", COLUMN_COUNT},
-		{"SETTING", "setting", COLUMN_TEXT}, {0},
-	};
 	const json_t *dht = json_object_get(reply, "dht");
 	json_t *seen;
 
@@ -53,10 +28,10 @@ static void print_status(const struct invocation *inv, const json_t *reply)
 		printf("The DHT is switched off (dht.enabled in weft.conf).\n");
 		return;
 	}
-	show_part(inv, "network", json_object_get(dht, "networks"), networks);
-	show_part(inv, "fill", json_object_get(dht, "fills"), fills);
+	show_part(inv, "network", json_object_get(dht, "networks"), api_view_dht_network_list);
+	show_part(inv, "fill", json_object_get(dht, "fills"), api_view_fill_list);
 	seen = reasons_seen(inv, json_object_get(dht, "reasons"));
-	show_part(inv, "reason", seen, reason_columns);
+	show_part(inv, "reason", seen, api_view_dht_reason_list);
 	json_decref(seen);
 }
 
@@ -67,19 +42,7 @@ int run_dht_status(struct invocation *inv)
 
 int run_dht_nodes(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"NETWORK", "network", COLUMN_TEXT},
-		{"BUCKET", "bucket", COLUMN_COUNT},
-		{"ID", "id", COLUMN_TEXT},
-		{"ADDRESS", "address", COLUMN_TEXT},
-		{"ID FITS", "proven_id", COLUMN_BOOL},
-		{"RTT", "rtt_us", COLUMN_RTT},
-		{"SILENT", "silent_s", COLUMN_SECONDS},
-		{"UNANSWERED", "unanswered", COLUMN_COUNT},
-		{0},
-	};
-
-	return show_list(inv, "ListDhtNodes", "nodes", columns,
+	return show_list(inv, "ListDhtNodes", "nodes", api_view_dht_node_list,
 			 "nobody is known yet; dht.bootstrap in weft.conf is the way in");
 }
 
@@ -161,16 +124,7 @@ static int search(struct invocation *inv, const char *method, json_t *parameters
 
 static void print_item(const struct invocation *inv, const json_t *reply)
 {
-	static const struct field fields[] = {
-		{"text", "text", "text", COLUMN_TEXT},
-		{"value", "encoded", "value_hex", COLUMN_TEXT},
-		{"target", "target", "target", COLUMN_TEXT},
-		{"key", "key", "key", COLUMN_TEXT},
-		{"seq", "sequence", "seq", COLUMN_COUNT},
-		{0},
-	};
-
-	fields_print(inv, json_object_get(reply, "item"), fields);
+	fields_print(inv, json_object_get(reply, "item"), api_view_dht_item_show);
 }
 
 static json_t *with_option(const struct invocation *inv, json_t *parameters, const char *option)
@@ -210,14 +164,8 @@ int run_dht_put(struct invocation *inv)
 
 static void print_contacts(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column columns[] = {
-		{"ID", "id", COLUMN_TEXT},
-		{"ADDRESS", "address", COLUMN_TEXT},
-		{"ID FITS", "proven_id", COLUMN_BOOL},
-		{0},
-	};
-
-	table_print(inv, json_object_get(reply, "nodes"), columns, "nobody answered");
+	table_print(inv, json_object_get(reply, "nodes"), api_view_dht_contact_list,
+		    "nobody answered");
 }
 
 int run_dht_lookup(struct invocation *inv)
@@ -283,19 +231,11 @@ static void print_list(const char *title, const json_t *list)
 
 static void print_record(const struct invocation *inv, const json_t *reply)
 {
-	static const struct field fields[] = {
-		{"node", "node", "node_id", COLUMN_TEXT},
-		{"record", "signed", "record_s", COLUMN_TIME},
-		{"bytes", "length", "bytes", COLUMN_BYTES},
-		{"nodes", "held by, nodes", "nodes", COLUMN_COUNT},
-		{"skipped", "not published", "skipped", COLUMN_TEXT},
-		{0},
-	};
 	const json_t *record = json_object_get(reply, "record");
 	const json_t *word;
 	size_t i;
 
-	fields_print(inv, record, fields);
+	fields_print(inv, record, api_view_address_record_show);
 	if (inv->has_terminal_out) {
 		print_list("address", json_object_get(record, "addresses"));
 		print_list("relay", json_object_get(record, "relays"));

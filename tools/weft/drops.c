@@ -9,30 +9,16 @@
 
 static int show_sources(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"SOURCE", "source", COLUMN_TEXT},
-		{"REASON", "reason", COLUMN_TEXT},
-		{"DATAGRAMS", "packets", COLUMN_COUNT},
-		{"OF WHICH UNSURE", "error", COLUMN_COUNT},
-		{"FIRST", "first_s", COLUMN_TIME},
-		{"LAST", "last_s", COLUMN_TIME},
-		{0},
-	};
-
-	return show_list(inv, "ListDropSources", "sources", columns,
+	return show_list(inv, "ListDropSources", "sources", api_view_drop_source_list,
 			 "nobody was dropped in the last 24 hours");
 }
 
 static void print_reasons(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column columns[] = {
-		{"REASON", "reason", COLUMN_TEXT}, {"DATAGRAMS", "packets", COLUMN_COUNT},
-		{"BYTES", "bytes", COLUMN_BYTES},  {"PER SECOND", "per_s", COLUMN_COUNT},
-		{"WHY", "text", COLUMN_TEXT},	   {0},
-	};
 	char since[TEXT_SHORT_CAP];
 
-	table_print(inv, json_object_get(reply, "drops"), columns, "nothing was dropped");
+	table_print(inv, json_object_get(reply, "drops"), api_view_drop_list,
+		    "nothing was dropped");
 	if (inv->has_terminal_out)
 		printf("Since %s.\n", text_time(field_uint(reply, "since_s"), since));
 }

@@ -5,18 +5,7 @@
 
 int run_lan_list(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"WAY", "way", COLUMN_TEXT},
-		{"INSTANCE", "instance", COLUMN_TEXT},
-		{"NODE", "node_id", COLUMN_ID},
-		{"ADDRESS", "addr", COLUMN_TEXT},
-		{"INTERFACE", "interface", COLUMN_TEXT},
-		{"CAPS", "caps", COLUMN_TEXT},
-		{"HEARD", "heard_s", COLUMN_SECONDS},
-		{0},
-	};
-
 	return show_list(
-		inv, "ListLanNodes", "nodes", columns,
+		inv, "ListLanNodes", "nodes", api_view_lan_node_list,
 		"nobody was heard; lan.interfaces in weft.conf says where this node listens");
 }

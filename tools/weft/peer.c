@@ -13,34 +13,12 @@
 
 int run_peer_list(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"NODE", "node_id", COLUMN_ID},
-		{"CONNECTED", "connected", COLUMN_BOOL},
-		{"ADDRESS", "address", COLUMN_TEXT},
-		{"RTT", "rtt_us", COLUMN_RTT},
-		{"SENT", "sent_bytes", COLUMN_BYTES},
-		{"RECEIVED", "received_bytes", COLUMN_BYTES},
-		{"LAST SEEN", "last_seen_s", COLUMN_TIME},
-		{"AGENT", "agent", COLUMN_TEXT},
-		{0},
-	};
-
-	return show_list(inv, "ListPeers", "peers", columns,
+	return show_list(inv, "ListPeers", "peers", api_view_peer_list,
 			 "no peers yet; weft peer connect NODE ADDR:PORT meets one");
 }
 
 int run_conns(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"NODE", "node_id", COLUMN_ID},
-		{"PATH", "address", COLUMN_TEXT},
-		{"RTT", "rtt_us", COLUMN_RTT},
-		{"LOST", "lost_packets", COLUMN_COUNT},
-		{"SENT", "sent_bytes", COLUMN_BYTES},
-		{"RECEIVED", "received_bytes", COLUMN_BYTES},
-		{"SINCE", "connected_since_s", COLUMN_TIME},
-		{0},
-	};
 	json_t *reply, *peers;
 	int status = client_ask(inv, "ListPeers", NULL, &reply);
 
@@ -53,43 +31,21 @@ int run_conns(struct invocation *inv)
 	if (inv->is_json)
 		text_print_json(reply);
 	else
-		table_print(inv, peers, columns,
+		table_print(inv, peers, api_view_peer_conns,
 			    "no connections; weft peer connect NODE ADDR:PORT opens one");
 	json_decref(reply);
 	return STATUS_OK;
 }
 
-static const struct field peer_fields[] = {
-	{"node", "node", "node_id", COLUMN_TEXT},
-	{"connected", "connected", "connected", COLUMN_BOOL},
-	{"address", "address", "address", COLUMN_TEXT},
-	{"agent", "agent", "agent", COLUMN_TEXT},
-	{"can", "does for others", "can", COLUMN_TEXT},
-	{"first_seen", "first seen", "first_seen_s", COLUMN_TIME},
-	{"last_seen", "last seen", "last_seen_s", COLUMN_TIME},
-	{"clock_skew_s", "its clock is ahead", "clock_skew_s", COLUMN_SECONDS},
-	{"share", "counts as peers", "share", COLUMN_COUNT},
-	{"conduct", "conduct, 0 to 100", "conduct", COLUMN_COUNT},
-	{"dialled_by_us", "dialled by us", "dialled_by_us", COLUMN_BOOL},
-	{"resumed", "resumed session", "resumed", COLUMN_BOOL},
-	{"connected_since", "connected since", "connected_since_s", COLUMN_TIME},
-	{"rtt_us", "round trip", "rtt_us", COLUMN_RTT},
-	{"mtu", "datagram size", "mtu", COLUMN_BYTES},
-	{"sent", "sent", "sent_bytes", COLUMN_BYTES},
-	{"received", "received", "received_bytes", COLUMN_BYTES},
-	{"lost_packets", "packets lost", "lost_packets", COLUMN_COUNT},
-	{0},
-};
-
 int run_peer_show(struct invocation *inv)
 {
 	return show_fields(inv, "ShowPeer", json_pack("{s:s}", "node_id", inv->args[0]), "peer",
-			   peer_fields);
+			   api_view_peer_show);
 }
 
 static void peer_print(const struct invocation *inv, const json_t *reply)
 {
-	fields_print(inv, json_object_get(reply, "peer"), peer_fields);
+	fields_print(inv, json_object_get(reply, "peer"), api_view_peer_show);
 }
 
 int run_peer_set(struct invocation *inv)
@@ -118,7 +74,7 @@ static bool connect_reply(void *arg, json_t *reply, bool is_last)
 	if (inv->is_json)
 		text_print_json(reply);
 	else
-		fields_print(inv, json_object_get(reply, "peer"), peer_fields);
+		fields_print(inv, json_object_get(reply, "peer"), api_view_peer_show);
 	return true;
 }
 

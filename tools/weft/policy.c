@@ -25,31 +25,12 @@ static void print_kind(const struct invocation *inv, const json_t *limits, const
 
 static void print_policy(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column rates[] = {
-		{"", "kind", COLUMN_PIPE},
-		{"SETTING, _rate AND _burst", "name", COLUMN_TEXT},
-		{"OF EACH", "prefixes", COLUMN_TEXT},
-		{"PER S", "per_s", COLUMN_COUNT},
-		{"BURST", "burst", COLUMN_COUNT},
-		{"LEAST LEFT %", "left_percent", COLUMN_COUNT},
-		{"CAME", "offered", COLUMN_COUNT},
-		{"REFUSED", "refused", COLUMN_COUNT},
-		{"LAST", "last_refused_s", COLUMN_TIME},
-		{"WHERE", "where", COLUMN_TEXT},
-		{0},
-	};
-	static const struct column others[] = {
-		{"", "kind", COLUMN_PIPE},	     {"SETTING", "name", COLUMN_TEXT},
-		{"LIMIT", "limit", COLUMN_QUANTITY}, {"USED", "used", COLUMN_QUANTITY},
-		{"PEAK", "peak", COLUMN_QUANTITY},   {"REFUSED", "refused", COLUMN_COUNT},
-		{"WHERE", "where", COLUMN_TEXT},     {0},
-	};
 	const json_t *limits = json_object_get(reply, "limits");
 	char since[TEXT_SHORT_CAP];
 
-	print_kind(inv, limits, "rate", rates);
-	print_kind(inv, limits, "threshold", others);
-	print_kind(inv, limits, "table", others);
+	print_kind(inv, limits, "rate", api_view_policy_limit_rates);
+	print_kind(inv, limits, "threshold", api_view_policy_limit_others);
+	print_kind(inv, limits, "table", api_view_policy_limit_others);
 	if (inv->has_terminal_out)
 		printf("Mode %s; counted since %s.\n", field_text(reply, "mode"),
 		       text_time(field_uint(reply, "since_s"), since));
@@ -75,42 +56,11 @@ static void print_modes(const json_t *reply)
 
 static void print_test(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column classes[] = {
-		{"", "line", COLUMN_PIPE},
-		{"CLASS", "class", COLUMN_TEXT},
-		{"CAME", "offered", COLUMN_COUNT},
-		{"REFUSED", "refused", COLUMN_COUNT},
-		{"THEN", "refused_then", COLUMN_COUNT},
-		{"NEWLY REFUSED", "newly_refused", COLUMN_COUNT},
-		{"OF SOURCES", "newly_refused_sources", COLUMN_COUNT},
-		{"NEWLY ADMITTED", "newly_admitted", COLUMN_COUNT},
-		{"OF SOURCES", "newly_admitted_sources", COLUMN_COUNT},
-		{"UNSURE, +-", "unsure", COLUMN_COUNT},
-		{0},
-	};
-	static const struct column sources[] = {
-		{"", "line", COLUMN_PIPE},
-		{"SOURCE", "source", COLUMN_TEXT},
-		{"CLASS", "class", COLUMN_TEXT},
-		{"NEWLY REFUSED", "newly_refused", COLUMN_COUNT},
-		{"NEWLY ADMITTED", "newly_admitted", COLUMN_COUNT},
-		{"FIRST", "first_s", COLUMN_TIME},
-		{"LAST", "last_s", COLUMN_TIME},
-		{0},
-	};
-	static const struct column periods[] = {
-		{"", "line", COLUMN_PIPE},
-		{"FROM", "from_s", COLUMN_TIME},
-		{"TO", "to_s", COLUMN_TIME},
-		{"NEWLY REFUSED", "newly_refused", COLUMN_COUNT},
-		{"NEWLY ADMITTED", "newly_admitted", COLUMN_COUNT},
-		{0},
-	};
 	char known[TEXT_SHORT_CAP];
 
-	show_part(inv, "class", json_object_get(reply, "classes"), classes);
-	show_part(inv, "source", json_object_get(reply, "sources"), sources);
-	show_part(inv, "period", json_object_get(reply, "periods"), periods);
+	show_part(inv, "class", json_object_get(reply, "classes"), api_view_policy_class_list);
+	show_part(inv, "source", json_object_get(reply, "sources"), api_view_policy_source_list);
+	show_part(inv, "period", json_object_get(reply, "periods"), api_view_policy_period_list);
 	if (!inv->has_terminal_out)
 		return;
 	print_modes(reply);

@@ -96,16 +96,11 @@ static void print_outcome(const json_t *reply, size_t shown_cnt)
 
 static void print_found(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column columns[] = {
-		{"", "path", COLUMN_PIPE},	 {"", "size", COLUMN_BYTES},
-		{"", "share_id", COLUMN_PIPE},	 {"", "share", COLUMN_PIPE},
-		{"", "content_id", COLUMN_PIPE}, {0},
-	};
 	const json_t *hits = json_object_get(reply, "hits"), *hit;
 	size_t i;
 
 	if (!inv->has_terminal_out) {
-		table_print(inv, hits, columns, "");
+		table_print(inv, hits, api_view_search_hit_list, "");
 		return;
 	}
 	json_array_foreach(hits, i, hit)
@@ -119,42 +114,13 @@ static void print_found(const struct invocation *inv, const json_t *reply)
 
 static void print_status(const struct invocation *inv, const json_t *reply)
 {
-	static const struct field fields[] = {
-		{"shares", "followed shares", "shares_followed", COLUMN_COUNT},
-		{"ready", "of them ready", "shares_ready", COLUMN_COUNT},
-		{"items", "files", "items", COLUMN_COUNT},
-		{"blocked", "blocked contents", "blocked", COLUMN_COUNT},
-		{"queries", "queries", "queries", COLUMN_COUNT},
-		{"refused", "of them refused", "refused", COLUMN_COUNT},
-		{"shards_built", "shards made", "shards_built", COLUMN_COUNT},
-		{"shards_reused", "shards kept", "shards_reused", COLUMN_COUNT},
-		{0},
-	};
-	static const struct column shares[] = {
-		{"", "line", COLUMN_PIPE},
-		{"SHARE", "share_id", COLUMN_ID},
-		{"TITLE", "title", COLUMN_TEXT},
-		{"TRUST", "trust", COLUMN_TEXT},
-		{"WEIGHT", "weight", COLUMN_COUNT},
-		{"STATE", "state", COLUMN_TEXT},
-		{"FILES", "items", COLUMN_COUNT},
-		{"INDEXED", "items_indexed", COLUMN_COUNT},
-		{"OF", "items_all", COLUMN_COUNT},
-		{"ERROR", "error", COLUMN_TEXT},
-		{0},
-	};
-	static const struct column fills[] = {
-		{"", "line", COLUMN_PIPE},	     {"WHAT", "name", COLUMN_TEXT},
-		{"USED", "used", COLUMN_QUANTITY},   {"LIMIT", "cap", COLUMN_QUANTITY},
-		{"SETTING", "setting", COLUMN_TEXT}, {0},
-	};
 	const json_t *search = json_object_get(reply, "search");
 
-	fields_print(inv, search, fields);
+	fields_print(inv, search, api_view_search_index_show);
 	if (inv->has_terminal_out)
 		printf("\n");
-	show_part(inv, "fill", json_object_get(search, "fills"), fills);
-	show_part(inv, "share", json_object_get(search, "shares"), shares);
+	show_part(inv, "fill", json_object_get(search, "fills"), api_view_fill_list);
+	show_part(inv, "share", json_object_get(search, "shares"), api_view_search_share_list);
 }
 
 /* --- the command --- */

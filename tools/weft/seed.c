@@ -72,15 +72,20 @@ static void seeding_print(const struct invocation *inv, const json_t *reply)
 		{0},
 	};
 	static const struct column peers[] = {
-		{"", "line", COLUMN_PIPE},	    {"PEER", "node_id", COLUMN_ID},
-		{"PER S", "per_s", COLUMN_BYTES},   {"SENT", "bytes", COLUMN_BYTES},
-		{"CHUNKS", "chunks", COLUMN_COUNT}, {0},
+		{"PEER", "node_id", COLUMN_ID},
+		{"PER S", "per_s", COLUMN_BYTES},
+		{"SENT", "bytes", COLUMN_BYTES},
+		{"CHUNKS", "chunks", COLUMN_COUNT},
+		{0},
 	};
 	static const struct column contents[] = {
-		{"", "line", COLUMN_PIPE},	    {"CONTENT", "content_id", COLUMN_ID},
-		{"PER S", "per_s", COLUMN_BYTES},   {"SENT", "bytes", COLUMN_BYTES},
-		{"CHUNKS", "chunks", COLUMN_COUNT}, {"SEEDERS", "seeders", COLUMN_COUNT},
-		{"PATH", "path", COLUMN_TEXT},	    {0},
+		{"CONTENT", "content_id", COLUMN_ID},
+		{"PER S", "per_s", COLUMN_BYTES},
+		{"SENT", "bytes", COLUMN_BYTES},
+		{"CHUNKS", "chunks", COLUMN_COUNT},
+		{"SEEDERS", "seeders", COLUMN_COUNT},
+		{"PATH", "path", COLUMN_TEXT},
+		{0},
 	};
 
 	fields_print(inv, json_object_get(reply, "sum"), sums);

@@ -383,18 +383,26 @@ int run_service_find(struct invocation *inv)
 static void print_services(const struct invocation *inv, const json_t *reply)
 {
 	static const struct column offers[] = {
-		{"OFFERED", "line", COLUMN_PIPE},     {"OFFERED HERE", "name", COLUMN_TEXT},
-		{"VERSION", "version", COLUMN_TEXT},  {"PROGRAM", "provider", COLUMN_TEXT},
-		{"STATE", "state", COLUMN_TEXT},      {"CALLS", "calls", COLUMN_COUNT},
-		{"STREAMS", "streams", COLUMN_COUNT}, {"ERRORS", "errors", COLUMN_COUNT},
-		{"MEAN", "mean_us", COLUMN_RTT},      {"TARGET", "target", COLUMN_TEXT},
-		{"WHY", "why", COLUMN_TEXT},	      {0},
+		{"OFFERED HERE", "name", COLUMN_TEXT},
+		{"VERSION", "version", COLUMN_TEXT},
+		{"PROGRAM", "provider", COLUMN_TEXT},
+		{"STATE", "state", COLUMN_TEXT},
+		{"CALLS", "calls", COLUMN_COUNT},
+		{"STREAMS", "streams", COLUMN_COUNT},
+		{"ERRORS", "errors", COLUMN_COUNT},
+		{"MEAN", "mean_us", COLUMN_RTT},
+		{"TARGET", "target", COLUMN_TEXT},
+		{"WHY", "why", COLUMN_TEXT},
+		{0},
 	};
 	static const struct column known[] = {
-		{"KNOWN", "line", COLUMN_PIPE},	      {"KNOWN ELSEWHERE", "name", COLUMN_TEXT},
-		{"VERSION", "version", COLUMN_TEXT},  {"NODE", "node_id", COLUMN_ID},
-		{"CONDUCT", "conduct", COLUMN_COUNT}, {"HEALTH", "health", COLUMN_COUNT},
-		{"HEARD", "heard_s", COLUMN_SECONDS}, {0},
+		{"KNOWN ELSEWHERE", "name", COLUMN_TEXT},
+		{"VERSION", "version", COLUMN_TEXT},
+		{"NODE", "node_id", COLUMN_ID},
+		{"CONDUCT", "conduct", COLUMN_COUNT},
+		{"HEALTH", "health", COLUMN_COUNT},
+		{"HEARD", "heard_s", COLUMN_SECONDS},
+		{0},
 	};
 
 	show_part(inv, "offer", json_object_get(reply, "offers"), offers);

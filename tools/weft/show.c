@@ -43,18 +43,11 @@ int show_fields(const struct invocation *inv, const char *method, json_t *parame
 void show_part(const struct invocation *inv, const char *kind, const json_t *rows,
 	       const struct column *columns)
 {
-	json_t *copy, *row;
-	size_t idx;
-
 	if (!json_array_size(rows))
 		return;
-	copy = json_deep_copy(rows);
-	json_array_foreach(copy, idx, row)(void)
-		json_object_set_new(row, "line", json_string(kind));
-	table_print(inv, copy, columns, "");
+	table_print_part(inv, kind, rows, columns);
 	if (inv->has_terminal_out)
 		printf("\n");
-	json_decref(copy);
 }
 
 static void print_side(const json_t *status, const char *side)
@@ -95,15 +88,8 @@ static void print_queues(const struct invocation *inv, const json_t *workers)
 
 static void print_sandbox(const struct invocation *inv, const json_t *sandbox)
 {
-	static const struct field fields[] = {
-		{"filtered_calls", "system call filters", "calls", COLUMN_TEXT},
-		{"filtered_files", "file system view", "files", COLUMN_TEXT},
-		{"refused_calls", "system calls refused", "refused", COLUMN_COUNT},
-		{0},
-	};
-
 	if (sandbox)
-		fields_print(inv, sandbox, fields);
+		fields_print(inv, sandbox, api_view_sandbox_show);
 }
 
 static void print_crash(const struct invocation *inv, const json_t *crash)
@@ -157,41 +143,12 @@ static void print_verdict(const struct invocation *inv, const json_t *health)
 
 static void print_status(const struct invocation *inv, const json_t *status)
 {
-	static const struct field parts[] = {
-		{"reachability", "reachability", "reachability", COLUMN_TEXT},
-		{"dht", "DHT", "dht", COLUMN_TEXT},
-		{"xdp", "XDP", "xdp", COLUMN_TEXT},
-		{"gateway", "gateway", "gateway", COLUMN_TEXT},
-		{"follows", "shares followed", "follows", COLUMN_COUNT},
-		{0},
-	};
-	static const struct field fields[] = {
-		{"node", "node", "node_id", COLUMN_TEXT},
-		{"version", "version", "version", COLUMN_TEXT},
-		{"state", "state", "state", COLUMN_TEXT},
-		{"uptime_s", "up for", "uptime_s", COLUMN_SECONDS},
-		{"connections", "connections", "connections", COLUMN_COUNT},
-		{"handshakes", "handshakes now", "handshakes", COLUMN_COUNT},
-		{"sessions", "sessions", "sessions", COLUMN_COUNT},
-		{"peers", "peers known", "peers", COLUMN_COUNT},
-		{"shares", "shares", "shares", COLUMN_COUNT},
-		{"imports", "imports running", "imports", COLUMN_COUNT},
-		{"gets", "gets remembered", "gets", COLUMN_COUNT},
-		{"gets_active", "gets running", "gets_active", COLUMN_COUNT},
-		{"served", "served to peers", "served_bytes", COLUMN_BYTES},
-		{"received", "got from peers", "received_bytes", COLUMN_BYTES},
-		{"streamed", "of these, streamed", "streamed_bytes", COLUMN_BYTES},
-		{"bad_chunks", "bad chunks refused", "bad_chunks", COLUMN_COUNT},
-		{"stored", "stored", "store_bytes", COLUMN_BYTES},
-		{"hashing", "hashing with", "hash_backend", COLUMN_TEXT},
-		{0},
-	};
 	json_t *address;
 	size_t idx;
 
 	print_verdict(inv, json_object_get(status, "health"));
-	fields_print(inv, json_object_get(status, "health"), parts);
-	fields_print(inv, status, fields);
+	fields_print(inv, json_object_get(status, "health"), api_view_health_show);
+	fields_print(inv, status, api_view_status_out_show);
 	json_array_foreach(json_object_get(status, "listen"), idx, address)
 	{
 		if (inv->has_terminal_out)
@@ -266,43 +223,13 @@ static void pools_print(const struct invocation *inv, const json_t *pools)
 
 static void accounts_print(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column drops[] = {
-		{"", "line", COLUMN_TEXT},
-		{"DROPPED FOR", "reason", COLUMN_TEXT},
-		{"DATAGRAMS", "packets", COLUMN_COUNT},
-		{"A SECOND", "per_s", COLUMN_COUNT},
-		{"MEANING", "text", COLUMN_TEXT},
-		{0},
-	};
-	static const struct column networks[] = {
-		{"", "line", COLUMN_TEXT},
-		{"COSTS MOST", "network", COLUMN_TEXT},
-		{"US A SECOND", "us_per_s", COLUMN_COUNT},
-		{0},
-	};
-	static const struct column refusals[] = {
-		{"", "line", COLUMN_TEXT},
-		{"REFUSED", "who", COLUMN_ID},
-		{"BY POOL", "pool", COLUMN_TEXT},
-		{"TIMES", "times", COLUMN_COUNT},
-		{"LAST", "last_s", COLUMN_TIME},
-		{"WAITS MS", "wait_ms", COLUMN_COUNT},
-		{0},
-	};
-
-	show_part(inv, "drop", json_object_get(reply, "drops"), drops);
-	show_part(inv, "network", json_object_get(reply, "networks"), networks);
-	show_part(inv, "refusal", json_object_get(reply, "refusals"), refusals);
+	show_part(inv, "drop", json_object_get(reply, "drops"), api_view_drop_limits);
+	show_part(inv, "network", json_object_get(reply, "networks"), api_view_network_cost_list);
+	show_part(inv, "refusal", json_object_get(reply, "refusals"), api_view_refusal_list);
 }
 
 int run_limits_show(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"NAME", "name", COLUMN_TEXT},	      {"LIMIT", "limit", COLUMN_QUANTITY},
-		{"USED", "used", COLUMN_QUANTITY},    {"PEAK", "peak", COLUMN_QUANTITY},
-		{"REFUSED", "refused", COLUMN_COUNT}, {0},
-	};
-
 	json_t *reply;
 	int status = client_ask(inv, "ShowLimits", NULL, &reply);
 
@@ -311,7 +238,8 @@ int run_limits_show(struct invocation *inv)
 	if (inv->is_json) {
 		text_print_json(reply);
 	} else {
-		table_print(inv, json_object_get(reply, "limits"), columns, "no limits");
+		table_print(inv, json_object_get(reply, "limits"), api_view_limit_list,
+			    "no limits");
 		pools_print(inv, json_object_get(reply, "pools"));
 		accounts_print(inv, reply);
 	}
@@ -321,28 +249,11 @@ int run_limits_show(struct invocation *inv)
 
 int run_config_show(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"SECTION", "section", COLUMN_TEXT},
-		{"KEY", "key", COLUMN_TEXT},
-		{"VALUE", "value", COLUMN_TEXT},
-		{"FROM", "source", COLUMN_TEXT},
-		{"RELOADS", "live", COLUMN_BOOL},
-		{"AFTER RESTART", "pending", COLUMN_TEXT},
-		{0},
-	};
-
-	return show_list(inv, "ShowConfig", "settings", columns, "no settings");
+	return show_list(inv, "ShowConfig", "settings", api_view_setting_list, "no settings");
 }
 
 int run_memory_show(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"NAME", "name", COLUMN_TEXT},
-		{"PLANNED", "planned_bytes", COLUMN_BYTES},
-		{"USED", "used_bytes", COLUMN_BYTES},
-		{"PEAK", "peak_bytes", COLUMN_BYTES},
-		{0},
-	};
 	char rss[TEXT_SHORT_CAP];
 	json_t *reply;
 	int status = client_ask(inv, "ShowMemory", NULL, &reply);
@@ -352,7 +263,8 @@ int run_memory_show(struct invocation *inv)
 	if (inv->is_json) {
 		text_print_json(reply);
 	} else {
-		table_print(inv, json_object_get(reply, "regions"), columns, "no tables");
+		table_print(inv, json_object_get(reply, "regions"), api_view_memory_list,
+			    "no tables");
 		if (inv->has_terminal_out)
 			printf("In memory now: %s\n",
 			       text_bytes(field_uint(reply, "rss_bytes"), rss));

@@ -16,8 +16,7 @@ int show_fields(const struct invocation *inv, const char *method, json_t *parame
 
 /*
  * show_part prints one of several tables of a reply, none when it has no
- * rows. In a pipe each line says first of which kind it is: columns begin
- * with the field "line".
+ * rows (table_print_part).
  */
 void show_part(const struct invocation *inv, const char *kind, const json_t *rows,
 	       const struct column *columns);

@@ -11,19 +11,12 @@
 /* gc_print says in words what was or would be deleted; a pipe gets the figures. */
 static void gc_print(const struct invocation *inv, const json_t *gc, bool is_run)
 {
-	static const struct field fields[] = {
-		{"objects", "objects", "objects", COLUMN_COUNT},
-		{"blobs", "blobs", "blobs", COLUMN_COUNT},
-		{"paths", "paths", "paths", COLUMN_COUNT},
-		{"bytes", "bytes", "bytes", COLUMN_BYTES},
-		{0},
-	};
 	uint64_t object_cnt = field_uint(gc, "objects"), blob_cnt = field_uint(gc, "blobs");
 	uint64_t path_cnt = field_uint(gc, "paths");
 	char cnts[3][TEXT_COUNT_CAP], bytes[TEXT_SHORT_CAP];
 
 	if (!inv->has_terminal_out) {
-		fields_print(inv, gc, fields);
+		fields_print(inv, gc, api_view_unreferenced_show);
 		return;
 	}
 	if (!object_cnt && !blob_cnt && !path_cnt) {
@@ -84,17 +77,9 @@ struct checking {
 
 static void check_print(const struct invocation *inv, const json_t *result)
 {
-	static const struct field fields[] = {
-		{"blobs", "blobs checked", "blobs", COLUMN_COUNT},
-		{"bad blobs", "bad blobs", "blobs_bad", COLUMN_COUNT},
-		{"items", "records checked", "items", COLUMN_COUNT},
-		{"bad items", "bad records", "items_bad", COLUMN_COUNT},
-		{"repaired", "repaired", "repaired", COLUMN_COUNT},
-		{0},
-	};
 	bool is_sound = !field_uint(result, "blobs_bad") && !field_uint(result, "items_bad");
 
-	fields_print(inv, result, fields);
+	fields_print(inv, result, api_view_store_check_show);
 	if (!inv->has_terminal_out)
 		return;
 	if (is_sound)
@@ -135,15 +120,7 @@ static bool check_reply(void *arg, json_t *reply, bool is_last)
 
 static void files_print(const struct invocation *inv, const json_t *result)
 {
-	static const struct field fields[] = {
-		{"files", "files checked", "files_done", COLUMN_COUNT},
-		{"bytes", "bytes read", "bytes_done", COLUMN_BYTES},
-		{"bad files", "bad files", "files_bad", COLUMN_COUNT},
-		{"passed over", "passed over", "files_passed", COLUMN_COUNT},
-		{0},
-	};
-
-	fields_print(inv, result, fields);
+	fields_print(inv, result, api_view_files_check_show);
 	if (!inv->has_terminal_out)
 		return;
 	if (!field_uint(result, "files_bad"))

@@ -189,7 +189,6 @@ int run_sub_list(struct invocation *inv)
 static void print_follow(const struct invocation *inv, const json_t *reply)
 {
 	static const struct column revisions[] = {
-		{"", "line", COLUMN_PIPE},
 		{"REVISION", "revision", COLUMN_COUNT},
 		{"COLLECTION", "collection_id", COLUMN_TEXT},
 		{0},

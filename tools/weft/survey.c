@@ -434,7 +434,6 @@ static json_t *axis_rows(const struct survey *survey, const struct axis *axis, u
 static void survey_print(const struct survey *survey)
 {
 	static const struct column age_columns[] = {
-		{"", "line", COLUMN_PIPE},
 		{"AGE", "group", COLUMN_TEXT},
 		{"ASKED", "asked", COLUMN_COUNT},
 		{"FOUND", "found", COLUMN_COUNT},
@@ -445,15 +444,10 @@ static void survey_print(const struct survey *survey)
 		{0},
 	};
 	static const struct column holder_columns[] = {
-		{"", "line", COLUMN_PIPE},
-		{"HELD BY BEFORE", "group", COLUMN_TEXT},
-		{"ASKED", "asked", COLUMN_COUNT},
-		{"FOUND", "found", COLUMN_COUNT},
-		{"%", "percent", COLUMN_TEXT},
-		{"MEDIAN", "median_us", COLUMN_RTT},
-		{"P95", "p95_us", COLUMN_RTT},
-		{"HOLDERS", "holders_mean", COLUMN_TEXT},
-		{0},
+		{"HELD BY BEFORE", "group", COLUMN_TEXT}, {"ASKED", "asked", COLUMN_COUNT},
+		{"FOUND", "found", COLUMN_COUNT},	  {"%", "percent", COLUMN_TEXT},
+		{"MEDIAN", "median_us", COLUMN_RTT},	  {"P95", "p95_us", COLUMN_RTT},
+		{"HOLDERS", "holders_mean", COLUMN_TEXT}, {0},
 	};
 	uint64_t *scratch = calloc(survey->observation_cnt + 1, sizeof(*scratch));
 	json_t *report;

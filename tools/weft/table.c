@@ -159,7 +159,8 @@ static void table_aligned(const struct invocation *inv, const json_t *rows,
 	}
 }
 
-static void table_piped(const struct invocation *inv, const json_t *rows,
+/* kind may be NULL. */
+static void table_piped(const struct invocation *inv, const char *kind, const json_t *rows,
 			const struct column *columns)
 {
 	char cell[CELL_CAP];
@@ -168,6 +169,8 @@ static void table_piped(const struct invocation *inv, const json_t *rows,
 
 	json_array_foreach(rows, idx, row)
 	{
+		if (kind)
+			printf("%s\t", kind);
 		for (unsigned i = 0; columns[i].heading; i++) {
 			cell_write(inv, &columns[i], row, cell);
 			printf("%s%s", i ? "\t" : "", cell);
@@ -176,25 +179,38 @@ static void table_piped(const struct invocation *inv, const json_t *rows,
 	}
 }
 
-void table_print(const struct invocation *inv, const json_t *rows, const struct column *columns,
-		 const char *empty)
+/* For people: without the columns that only a pipe gets. */
+static void table_shown(const struct invocation *inv, const json_t *rows,
+			const struct column *columns)
 {
 	struct column shown[COLUMN_MAX];
 	unsigned cnt = 0;
 
-	if (!inv->has_terminal_out) {
-		table_piped(inv, rows, columns);
-		return;
-	}
-	if (json_array_size(rows) == 0) {
-		printf("%s\n", empty);
-		return;
-	}
 	for (; columns->heading; columns++) {
 		if (columns->kind != COLUMN_PIPE)
 			shown[cnt++] = *columns;
 	}
 	table_aligned(inv, rows, shown, cnt);
+}
+
+void table_print_part(const struct invocation *inv, const char *kind, const json_t *rows,
+		      const struct column *columns)
+{
+	if (inv->has_terminal_out)
+		table_shown(inv, rows, columns);
+	else
+		table_piped(inv, kind, rows, columns);
+}
+
+void table_print(const struct invocation *inv, const json_t *rows, const struct column *columns,
+		 const char *empty)
+{
+	if (!inv->has_terminal_out)
+		table_piped(inv, NULL, rows, columns);
+	else if (json_array_size(rows) == 0)
+		printf("%s\n", empty);
+	else
+		table_shown(inv, rows, columns);
 }
 
 void fields_print(const struct invocation *inv, const json_t *object, const struct field *fields)

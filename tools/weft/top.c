@@ -131,11 +131,10 @@ static void part_print(struct top *top, const char *kind, const json_t *rows,
 	{
 		if (top->inv->has_terminal_out && json_array_size(shown) + 2 > top->room)
 			break;
-		json_object_set_new(row, "line", json_string(kind));
 		json_array_append(shown, row);
 	}
 	if (json_array_size(shown)) {
-		table_print(top->inv, shown, columns, "");
+		table_print_part(top->inv, kind, shown, columns);
 		top->drawn_cnt += (unsigned)json_array_size(shown) + 1;
 		top->room -= top->inv->has_terminal_out ? (unsigned)json_array_size(shown) + 1 : 0;
 	}
@@ -166,7 +165,6 @@ static void head_print(struct top *top, const json_t *reply)
 static void parts_print(struct top *top, const json_t *reply)
 {
 	static const struct column workers[] = {
-		{"", "line", COLUMN_PIPE},
 		{"WORKER", "worker", COLUMN_COUNT},
 		{"LOAD %", "load_percent", COLUMN_COUNT},
 		{"TURNS/S", "turns_per_s", COLUMN_COUNT},
@@ -179,7 +177,6 @@ static void parts_print(struct top *top, const json_t *reply)
 		{0},
 	};
 	static const struct column devices[] = {
-		{"", "line", COLUMN_PIPE},
 		{"DEVICE", "device", COLUMN_TEXT},
 		{"MODE", "mode", COLUMN_TEXT},
 		{"IN, DATAGRAMS/S", "in_per_s", COLUMN_COUNT},
@@ -190,14 +187,12 @@ static void parts_print(struct top *top, const json_t *reply)
 		{0},
 	};
 	static const struct column drops[] = {
-		{"", "line", COLUMN_PIPE},
 		{"DROPPED", "reason", COLUMN_TEXT},
 		{"PER S", "per_s", COLUMN_COUNT},
 		{"IN ALL", "packets", COLUMN_COUNT},
 		{0},
 	};
 	static const struct column transfers[] = {
-		{"", "line", COLUMN_PIPE},
 		{"GET", "get_id", COLUMN_COUNT},
 		{"STATE", "state", COLUMN_TEXT},
 		{"PER S", "per_s", COLUMN_BYTES},
@@ -207,7 +202,6 @@ static void parts_print(struct top *top, const json_t *reply)
 		{0},
 	};
 	static const struct column sessions[] = {
-		{"", "line", COLUMN_PIPE},
 		{"SESSION", "node_id", COLUMN_ID},
 		{"IN/S", "in_per_s", COLUMN_BYTES},
 		{"OUT/S", "out_per_s", COLUMN_BYTES},

@@ -43,28 +43,8 @@ static void print_texts(const char *title, const json_t *texts)
 static void print_plan(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *plan = json_object_get(reply, "plan");
-	static const struct field fields[] = {
-		{"device", "device", "device", COLUMN_TEXT},
-		{"kind", "kind", "kind", COLUMN_TEXT},
-		{"driver", "driver", "driver", COLUMN_TEXT},
-		{"possible", "can be attached", "possible", COLUMN_BOOL},
-		{"why", "what is in the way", "why", COLUMN_TEXT},
-		{"attached", "attached by weftd", "attached", COLUMN_BOOL},
-		{"mode", "mode", "mode", COLUMN_TEXT},
-		{"certain", "mode is certain", "certain", COLUMN_BOOL},
-		{"zero_copy", "zero copy", "zero_copy", COLUMN_BOOL},
-		{"mtu", "MTU", "mtu", COLUMN_COUNT},
-		{"queues", "queues", "queues", COLUMN_COUNT},
-		{"queues_served", "queues served", "queues_served", COLUMN_COUNT},
-		{"frame_bytes", "frame", "frame_bytes", COLUMN_BYTES},
-		{"frames_bytes", "locked memory", "frames_bytes", COLUMN_BYTES},
-		{"tables_bytes", "tables, about", "tables_bytes", COLUMN_BYTES},
-		{"foreign_program", "foreign program", "foreign_program", COLUMN_COUNT},
-		{"foreign_name", "its name", "foreign_name", COLUMN_TEXT},
-		{0},
-	};
 
-	fields_print(inv, plan, fields);
+	fields_print(inv, plan, api_view_xdp_plan_show);
 	if (!inv->has_terminal_out)
 		return;
 	print_texts("stays untouched", json_object_get(plan, "untouched"));
@@ -117,18 +97,6 @@ int run_xdp_plan(struct invocation *inv)
 	return client_show(inv, "PlanXdp", device_ask(inv), print_plan);
 }
 
-static const struct field device_fields[] = {
-	{"device", "device", "device", COLUMN_TEXT},
-	{"mode", "mode", "mode", COLUMN_TEXT},
-	{"mode_reason", "because", "mode_reason", COLUMN_TEXT},
-	{"queues", "queues", "queues", COLUMN_COUNT},
-	{"zero_copy", "zero copy", "zero_copy", COLUMN_BOOL},
-	{"huge_pages", "huge pages", "huge_pages", COLUMN_BOOL},
-	{"program", "program id", "program", COLUMN_COUNT},
-	{"confirm_ms", "detached in, ms", "confirm_ms", COLUMN_COUNT},
-	{0},
-};
-
 int run_xdp_attach(struct invocation *inv)
 {
 	const char *confirm = invocation_option(inv, "confirm");
@@ -145,7 +113,7 @@ int run_xdp_attach(struct invocation *inv)
 	if (confirm)
 		json_object_set_new(parameters, "confirm_ms",
 				    json_integer((json_int_t)(confirm_s * 1000)));
-	status = show_fields(inv, "AttachXdp", parameters, "device", device_fields);
+	status = show_fields(inv, "AttachXdp", parameters, "device", api_view_xdp_device_show);
 	if (status == STATUS_OK && confirm && !inv->is_json)
 		fprintf(stderr, "weft: it is detached in %s unless you type: weft xdp keep %s\n",
 			confirm, inv->args[0]);
@@ -154,7 +122,7 @@ int run_xdp_attach(struct invocation *inv)
 
 int run_xdp_keep(struct invocation *inv)
 {
-	return show_fields(inv, "KeepXdp", device_ask(inv), "device", device_fields);
+	return show_fields(inv, "KeepXdp", device_ask(inv), "device", api_view_xdp_device_show);
 }
 
 int run_xdp_detach(struct invocation *inv)
@@ -180,46 +148,23 @@ int run_xdp_mode(struct invocation *inv)
 /* Who serves which queue: for people, beside one device a line. */
 static void print_queues(const struct invocation *inv, const json_t *devices)
 {
-	static const struct column columns[] = {
-		{"QUEUE", "queue", COLUMN_COUNT},	  {"WORKER", "worker", COLUMN_COUNT},
-		{"DATAGRAMS", "datagrams", COLUMN_COUNT}, {"LOST", "dropped", COLUMN_COUNT},
-		{"BY", "backend", COLUMN_TEXT},		  {0},
-	};
 	const json_t *device;
 	size_t i;
 
 	json_array_foreach(devices, i, device)
 	{
 		printf("\n%s\n", field_text(device, "device"));
-		table_print(inv, json_object_get(device, "receive"), columns, "no queue");
+		table_print(inv, json_object_get(device, "receive"), api_view_xdp_queue_list,
+			    "no queue");
 	}
 }
 
 static void print_status(const struct invocation *inv, const json_t *reply)
 {
-	static const struct field fields[] = {
-		{"mode", "mode", "mode", COLUMN_TEXT},
-		{"forced", "mode set by hand", "forced", COLUMN_BOOL},
-		{"stranger_rate", "strangers, per s", "stranger_rate", COLUMN_COUNT},
-		{"privilege", "privilege", "privilege", COLUMN_TEXT},
-		{"last_error", "last error", "last_error", COLUMN_TEXT},
-		{0},
-	};
-	static const struct column columns[] = {
-		{"DEVICE", "device", COLUMN_TEXT},
-		{"MODE", "mode", COLUMN_TEXT},
-		{"QUEUES", "queues", COLUMN_COUNT},
-		{"ZERO COPY", "zero_copy", COLUMN_BOOL},
-		{"RUNNING", "running", COLUMN_BOOL},
-		{"LOST", "lost", COLUMN_COUNT},
-		{"DETACHED IN, MS", "confirm_ms", COLUMN_COUNT},
-		{"BECAUSE", "mode_reason", COLUMN_TEXT},
-		{0},
-	};
-
 	if (inv->has_terminal_out)
-		fields_print(inv, reply, fields);
-	table_print(inv, json_object_get(reply, "devices"), columns, "no device is attached");
+		fields_print(inv, reply, api_view_show_xdp_out_show);
+	table_print(inv, json_object_get(reply, "devices"), api_view_xdp_device_list,
+		    "no device is attached");
 	if (inv->has_terminal_out)
 		print_queues(inv, json_object_get(reply, "devices"));
 }
