@@ -26,7 +26,7 @@ struct client_call {
 /*
  * client_call speaks to the daemon of inv. Every failure was said on stderr
  * (and with --json on stdout) when it returns; STATUS_INTERRUPTED when a
- * signal came (client_interrupted).
+ * signal came.
  */
 int client_call(const struct invocation *inv, const struct client_call *call);
 

@@ -386,7 +386,7 @@ struct content_get {
 	size_t only_len;
 	struct content_get_choice choice;
 	uint64_t item_cnt, item_done_cnt; /* of those that are wanted, as far as they are known */
-	uint64_t byte_cnt, byte_done_cnt; /* byte_done: verified and written */
+	uint64_t byte_cnt, byte_done_cnt; /* done: verified and written */
 	uint64_t reused_byte_cnt;	  /* found on disk, copied from a twin, or zeros */
 	uint64_t received_byte_cnt, bad_chunk_cnt;
 	uint64_t started_ns, ended_ns;

@@ -59,7 +59,7 @@ struct control_client {
 	unsigned watching_cnt;	   /* of these */
 	struct control_pipe pipe;
 	struct request_splitter splitter;
-	uint64_t credit_ns; /* of the request rate; see client_take_credit */
+	uint64_t credit_ns; /* of the request rate; see client_has_credit */
 	uint64_t credit_at_ns;
 	uint64_t progress_ns; /* when a byte last moved */
 	uint64_t drain_until_ns;

@@ -112,7 +112,7 @@ static void lookup_done(void *arg, int status, int timeout_cnt, struct ares_addr
 		ares_freeaddrinfo(result);
 }
 
-/* lookup_wait: the time until c-ares or the caller wants to be called, in milliseconds. */
+/* lookup_wait_ms: the time until c-ares or the caller wants to be called, in milliseconds. */
 static int lookup_wait_ms(ares_channel_t *channel, uint64_t now_ns, uint64_t deadline_ns)
 {
 	uint64_t left_ms = (deadline_ns - now_ns) / NS_PER_MS + 1;

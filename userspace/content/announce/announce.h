@@ -20,7 +20,7 @@ struct announce_held;
 /*
  * Tells the overlay what this node has, and looks there for who has what (docs/wire/provider.md).
  *
- *	held.c -> look.c, list.c (jobs) -> announce.c -> put.c -> overlay
+ *	held.c -> job.c (jobs) -> announce.c -> put.c -> overlay
  *	overlay -> finder.c <- sets.c (sets of a region, kept for a while)
  *
  * Each manifest has a record under its id: who knows the id of a collection or share finds its

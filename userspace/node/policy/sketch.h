@@ -9,7 +9,7 @@
 
 /*
  * What strangers sent in the last day, in memory of fixed size, so that
- * other limits can be tried on it (sketch_replay.h). A slot is a minute. It
+ * other limits can be tried on it (replay.h). A slot is a minute. It
  * has by second the mode, the load that moves it, and each class's
  * datagrams; and of the prefixes that came nearest to their limits, at all
  * levels, each second's datagrams. The others are put together by how many

@@ -28,7 +28,7 @@ int web_api_new(struct node *node, struct web_api **out_api);
 void web_api_free(struct web_api *api);
 struct gateway_route web_api_route(struct web_api *api);
 
-/* web_events.c: GET /events. web_events_start: the control socket is there. */
+/* web_events.c: GET /events. */
 struct web_events;
 size_t web_events_footprint(void);
 WEFT_MUST_CHECK

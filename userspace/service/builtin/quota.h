@@ -15,7 +15,7 @@ struct random;
 
 /*
  * How often each peer may do what costs more than a call: max times in any
- * period, exactly, by the moments of its last max times. Of quota_peer_max
+ * period, exactly, by the moments of its last max times. Of QUOTA_PEER_MAX
  * peers; a new one takes the place of whoever did nothing for longest.
  */
 #define QUOTA_PEER_MAX 1024
