@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
 from fabric import (DONE, FORBIDDEN, INVALID_PAYLOAD, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED,
                     UNKNOWN_ERROR, ask, call, node_id, providers, wait_found)
-from lab import ASKING_S, NOT_VERIFIED, OK, check, check_eq, run, static, wait_for
+from lab import ASKING_S, NOT_VERIFIED, OK, USAGE, check, check_eq, run, static, wait_for
 
 MBID = "b10bbbfc-cf9e-42e0-be17-e2c3e1d2600d"
 GENEROUS = ("builtin = echo mesh-stats pod-chat shadow-index\ncalls = 100000\n"
@@ -53,6 +53,40 @@ def test_a08_a18_a_ban_hides_and_cuts_at_once(lab):
 
 
 # ---- limits ----
+
+def test_a_reputation_that_was_set_orders_providers(lab):
+    a, b, c = fabric.start(lab, service="builtin = echo")
+    fabric.connect(c, b)
+    wait_found(c, "echo", a, b, c)
+
+    def order():
+        return [node for node in providers(c, "echo") if node != node_id(c)]
+
+    watch = c.weft_popen("event", "watch", "--json")
+    for better, worse in ((a, b), (b, a)):
+        for daemon, reputation in ((better, 90), (worse, 21)):
+            done = c.weft("peer", "set", node_id(daemon)[:8], f"reputation={reputation}")
+            check_eq(done.returncode, OK, done.stderr)
+        check_eq(order(), [node_id(better), node_id(worse)], "best first")
+    c.kill()
+    c.start()
+    wait_found(c, "echo", a, b, c)
+    check_eq(order(), [node_id(b), node_id(a)], "also after kill -9")
+    answered = {call(c, "echo", "Say", b"x", prefer="mesh").get("provider")
+                for _ in range(20)}
+    check_eq(answered, {node_id(b)}, "calls go to the better one")
+    told = [event["fields"] for event in map(lambda line: json.loads(line)["event"],
+                                             watch.communicate()[0].splitlines())
+            if event["kind"] == "peer.reputation-set"]
+    check_eq([(row["peer"], row["former"], row["reputation"]) for row in told],
+             [(node_id(a), 50, 90), (node_id(b), 50, 21), (node_id(b), 21, 90),
+              (node_id(a), 90, 21)], "each is told as an event")
+    for word in ("reputation=101", "reputation=-1", "reputation="):
+        done = c.weft("peer", "set", node_id(a), word)
+        check(done.returncode == USAGE and "0 to 100" in done.stderr, f"{word}: {done.stderr}")
+    done = c.weft("peer", "set", node_id(c), "reputation=5")
+    check(done.returncode != OK and "this node itself" in done.stderr, done.stderr)
+
 
 def test_a13_of_130_calls_100_are_answered_and_a_second_peer_is_unaffected(lab):
     a, b, c = fabric.start(lab)

@@ -249,10 +249,12 @@ const struct command commands[] = {
 { "peer", "show", "NODE", "show one peer",
 	"NODE may be the first letters of an id, 8 or more.",
 	"weft peer show yqbk5n3t", run_peer_show, 1, 1, { { 0 } } },
-{ "peer", "set", "NODE SETTING=VALUE", "count a peer as several in fair shares: share=N",
-	"While a pool is full, the peer may hold N times what another chosen peer may; 1 to 64,\n"
-	"and 1 again takes it back. It is a chosen peer while N is more than 1, also after a\n"
-	"restart. NODE may be the first letters of a known peer's id, 8 or more.",
+{ "peer", "set", "NODE SETTING=VALUE", "give a peer a larger share, or a reputation",
+	"share=N: while a pool is full, the peer may hold N times what another chosen peer may;\n"
+	"1 to 64, and 1 again takes it back. It is a chosen peer while N is more than 1.\n"
+	"reputation=N, 0 to 100: providers of services are ordered by it, and what the peer does\n"
+	"changes it from there on; 50 is that of a stranger. It lifts no ban (weft ban remove).\n"
+	"Both hold after a restart. NODE may be the first letters of a known peer's id, 8 or more.",
 	"weft peer set yqbk5n3t share=8", run_peer_set, 2, 2, { { 0 } } },
 { "peer", "connect", "NODE [ADDR:PORT...]", "open a session with a peer",
 	"NODE may be the first letters of a known peer's id, 8 or more; then ADDR:PORT is\n"

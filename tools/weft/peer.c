@@ -50,20 +50,25 @@ static void peer_print(const struct invocation *inv, const json_t *reply)
 
 int run_peer_set(struct invocation *inv)
 {
-	static const char name[] = "share=";
+	static const char *const names[] = {"share", "reputation"};
 	const char *text = inv->args[1];
-	uint64_t share;
+	uint64_t number;
 
 	/* The daemon says which numbers there are. */
-	if (strncmp(text, name, strlen(name)) != 0 ||
-	    !text_parse_count(text + strlen(name), &share) || share > INT32_MAX)
-		return client_say_error(STATUS_USAGE, text,
-					"that is not share=N with N from 1 to 64",
-					"for example: weft peer set NODE share=8");
-	return client_set(
-		inv, "SetPeer",
-		json_pack("{s:s, s:I}", "node_id", inv->args[0], "share", (json_int_t)share),
-		peer_print);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t len = strlen(names[i]);
+
+		if (strncmp(text, names[i], len) == 0 && text[len] == '=' &&
+		    text_parse_count(text + len + 1, &number) && number <= INT32_MAX)
+			return client_set(inv, "SetPeer",
+					  json_pack("{s:s, s:I}", "node_id", inv->args[0], names[i],
+						    (json_int_t)number),
+					  peer_print);
+	}
+	return client_say_error(
+		STATUS_USAGE, text,
+		"that is neither share=N with N from 1 to 64 nor reputation=N, from 0 to 100",
+		"for example: weft peer set NODE share=8");
 }
 
 static bool connect_reply(void *arg, json_t *reply, bool is_last)

@@ -17,7 +17,7 @@
 #include "service/conduct_record.h"
 #include "store/store.h"
 
-#define SCORE_MAX      100
+#define SCORE_MAX      ((int)SERVICE_CONDUCT_MAX)
 #define FLUSH_DELAY_NS (5 * NS_PER_S)
 #define HOUR_S	       3600u
 /* How far a score is from the base for its peer to be of note when room is made. */
@@ -389,8 +389,8 @@ void service_conduct_pardon(struct service_conduct *conduct, const uint8_t key[M
 		return;
 	}
 	state->score += record->taken_points;
-	if (state->score > SCORE_MAX)
-		state->score = SCORE_MAX;
+	if (state->score > SERVICE_CONDUCT_MAX)
+		state->score = SERVICE_CONDUCT_MAX;
 	state->heard_s = record->other_s;
 	state->violation_cnt = state->ban_cnt = 0;
 	state->banned_until_s = 0;
@@ -401,6 +401,22 @@ void service_conduct_pardon(struct service_conduct *conduct, const uint8_t key[M
 				    : record->hour_violation_cnt;
 	record->hour_violation_cnt = 0;
 	peer_changed(conduct, peer, true, now_ns);
+}
+
+int service_conduct_set(struct service_conduct *conduct, const uint8_t key[MESH_KEY_LEN],
+			unsigned score, uint64_t now_ns)
+{
+	struct peer *peer = peer_meet(conduct, key);
+	struct service_conduct_record *record;
+
+	if (!peer)
+		return WEFT_EFULL;
+	record = &peer->record;
+	record->state.score = score < SERVICE_CONDUCT_MAX ? score : SERVICE_CONDUCT_MAX;
+	record->state.heard_s = record->other_s = wall_now_s(conduct);
+	record->taken_points = 0;
+	peer_changed(conduct, peer, true, now_ns);
+	return 0;
 }
 
 /* --- asking --- */

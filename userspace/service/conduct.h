@@ -29,6 +29,7 @@ struct timer_wheel;
  * Home worker.
  */
 #define SERVICE_CONDUCT_BASE	      50u
+#define SERVICE_CONDUCT_MAX	      100u
 #define SERVICE_CONDUCT_UNTRUSTED_MAX 20u
 #define SERVICE_CONDUCT_TRUSTED_MIN   70u
 #define SERVICE_DEEDS_PER_HOUR	      100u /* of a peer; more do not count */
@@ -83,6 +84,15 @@ void service_conduct_note(struct service_conduct *conduct, const uint8_t key[MES
  */
 void service_conduct_pardon(struct service_conduct *conduct, const uint8_t key[MESH_KEY_LEN],
 			    uint64_t now_ns);
+
+/*
+ * service_conduct_set: an operator says what key's score is, at most SERVICE_CONDUCT_MAX, from which
+ * its deeds go on. Its violations and bans stay; a later pardon gives back only what violations took
+ * since. It is given to the store before it returns. 0 or WEFT_EFULL: all places are bans'.
+ */
+WEFT_MUST_CHECK
+int service_conduct_set(struct service_conduct *conduct, const uint8_t key[MESH_KEY_LEN],
+			unsigned score, uint64_t now_ns);
 
 /* service_conduct_score: of a peer nobody knows, SERVICE_CONDUCT_BASE. */
 unsigned service_conduct_score(const struct service_conduct *conduct,

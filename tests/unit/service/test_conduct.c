@@ -325,6 +325,35 @@ static void test_a_pardon_leaves_no_trace(void)
 	}
 }
 
+static void test_a_score_that_was_set_is_kept_and_deeds_go_on_from_it(void)
+{
+	uint8_t bytes[SERVICE_CONDUCT_RECORD_LEN_MAX];
+	struct service_conduct_record record;
+
+	setup(16);
+	teardown();
+	scratch_make(rig.dir);
+	rig.params.store = scratch_store(rig.dir, true);
+	conduct_open();
+	note_many(key, SERVICE_DEED_FALSE_CONTENT, 2);
+	CHECK_EQ(service_conduct_set(rig.conduct, key, 90, 0), 0);
+	CHECK_EQ(service_conduct_set(rig.conduct, other_key, 101, 0), 0);
+	CHECK_EQ(service_conduct_score(rig.conduct, other_key), 100);
+	/* It is in the store without waiting for the timer. */
+	CHECK_EQ(service_conduct_record_parse(bytes, record_stored(bytes), &record), 0);
+	CHECK_EQ(record.state.score, 90);
+	CHECK_EQ(record.state.violation_cnt, 2);
+	note(key, SERVICE_DEED_FAILED_TRANSFER);
+	CHECK_EQ(service_conduct_score(rig.conduct, key), 85);
+	note_many(key, SERVICE_DEED_FALSE_CONTENT, 3);
+	CHECK(service_conduct_is_banned(rig.conduct, key)); /* two of them are from before */
+	service_conduct_pardon(rig.conduct, key, 0);
+	CHECK_EQ(service_conduct_score(rig.conduct, key), 85);
+	teardown();
+	store_close(rig.params.store);
+	scratch_remove(rig.dir);
+}
+
 static const uint8_t *stranger(unsigned i)
 {
 	static uint8_t stranger_key[MESH_KEY_LEN];
@@ -530,6 +559,7 @@ int main(void)
 	RUN(test_an_operators_pardon_forgets_violations);
 	RUN(test_strangers_push_out_nobody_of_note);
 	RUN(test_a_pardon_leaves_no_trace);
+	RUN(test_a_score_that_was_set_is_kept_and_deeds_go_on_from_it);
 	RUN(test_a_table_of_bans_loses_the_one_that_ends_first);
 	RUN(test_violators_push_out_nobody_dear);
 	RUN(test_bans_and_violations_survive_a_kill);

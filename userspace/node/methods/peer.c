@@ -261,18 +261,69 @@ static void peer_setting_done(void *arg, int err)
 	free(setting);
 }
 
+/* The event is the record of who was given which reputation, and when. */
+static void reputation_set(struct node *node, struct control_call *call,
+			   const struct mesh_peer_info *peer, unsigned reputation)
+{
+	struct service_conduct *conduct = fabric_conduct(node->fabric);
+	unsigned former = service_conduct_score(conduct, peer->key);
+
+	if (service_conduct_set(conduct, peer->key, reputation, node->home.now_ns) < 0) {
+		control_fail(call, WEFT_EFULL, "reputation",
+			     "all places for the reputation of peers are taken by bans",
+			     "raise service.judged, or lift a ban: weft ban list");
+		return;
+	}
+	node_tell(node, "peer.reputation-set",
+		  json_pack("{s:o, s:i, s:i}", "peer", method_json_id(peer->key), "reputation",
+			    (int)reputation, "former", (int)former));
+	method_reply_kept(
+		node, call,
+		json_pack("{s:o}", "peer", method_json_peer(node, peer, control_role_of(call))));
+}
+
+static void set_reputation(struct node *node, struct control_call *call, const uint8_t *key,
+			   json_int_t reputation)
+{
+	char name[ZBASE32_KEY_TEXT_CAP];
+	struct mesh_peer_info peer;
+
+	zbase32_write(key, MESH_KEY_LEN, name);
+	if (reputation < 0 || reputation > SERVICE_CONDUCT_MAX)
+		control_fail(call, WEFT_ETOOLARGE, name, "a reputation is a number from 0 to 100",
+			     "for example: weft peer set NODE reputation=80");
+	else if (!node->fabric)
+		control_fail(
+			call, WEFT_EREFUSED, name, "services are turned off on this node",
+			"set enabled = yes in [service] of weft.conf(5) and restart the daemon");
+	else if (method_peer_lookup(node, name, &peer) != 1)
+		peer_setting_refuse(call, WEFT_EABSENT, name);
+	else
+		reputation_set(node, call, &peer, (unsigned)reputation);
+}
+
 void method_set_peer(void *ctx, struct control_call *call, const json_t *parameters,
 		     uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "node_id"));
 	json_int_t share = json_integer_value(json_object_get(parameters, "share"));
+	const json_t *reputation = json_object_get(parameters, "reputation");
 	struct peer_setting *setting;
 	uint8_t key[MESH_KEY_LEN];
 	int err;
 
 	if (!method_node_id_read(node, call, name, key))
 		return;
+	if (json_is_integer(reputation) == json_is_integer(json_object_get(parameters, "share"))) {
+		control_fail(call, WEFT_EMALFORMED, name, "neither a share nor a reputation alone",
+			     "name one of them: weft peer set NODE share=8");
+		return;
+	}
+	if (json_is_integer(reputation)) {
+		set_reputation(node, call, key, json_integer_value(reputation));
+		return;
+	}
 	if (share < 1 || share > FAIR_SHARE_MAX) {
 		peer_setting_refuse(call, WEFT_ETOOLARGE, name);
 		return;
