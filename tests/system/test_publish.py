@@ -15,7 +15,9 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import ASKING_S, OK, check, check_eq, run, same_tree, wait_for
+from lab import ASKING_S, OK, Skip, check, check_eq, run, same_tree, wait_for
+
+GREETER = pathlib.Path(__file__).parent / "support" / "hello_client.py"
 
 LISTEN = ["0.0.0.0:7000"]
 REFUSED, USAGE = 5, 2
@@ -259,6 +261,33 @@ def test_a_revision_is_no_collection_to_be_removed(lab):
     check("share retire" in said.stderr, said.stderr)
     done(a, "share", "retire", "docs", "--yes")
     check_eq(a.json("share", "list"), {"shares": [], "imports": [], "published": []}, "gone")
+
+
+def test_a_clock_ahead_of_the_peers_is_told_when_a_share_is_published(lab):
+    try:
+        __import__("aioquic")
+    except ImportError as missing:
+        raise Skip("python3-aioquic is not installed") from missing
+    a = lab.daemon("a").start()
+    folder = lab.folder("docs", {"one": 10})
+    done(a, "share", "new", "docs")
+    address = a.json("status")["listen"][0].rsplit(":", 1)
+    peers = []
+    for seed, ahead_s, warned in (("4f", -299, False), ("5f", -7200, False), ("6f", -3600, True)):
+        peer = subprocess.Popen([sys.executable, GREETER, *address, 32 * seed, str(ahead_s)],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        lab.processes.append(peer)
+        check(peer.stdout.readline(), "it is greeted")
+        peers.append(peer)
+        (folder / "one").write_text(seed)
+        told = a.weft("share", "publish", "docs", folder)
+        check_eq(told.returncode, OK, told.stderr)
+        check_eq("set the clock" in told.stderr, warned, f"{len(peers)} peers: {told.stderr}")
+    check("weft share update docs" in told.stderr, f"the next step: {told.stderr}")
+    ahead_s = a.json("share", "show", "docs")["share"]["clock_ahead_s"]
+    check(3590 <= ahead_s <= 3660, f"the least of those that are behind: {ahead_s}")
+    for peer in peers:
+        peer.communicate()
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

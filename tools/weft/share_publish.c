@@ -85,6 +85,8 @@ static void print_share(const struct invocation *inv, const json_t *reply)
 		{"expires_s", "expires", "expires_s", COLUMN_TIME},
 		{"holders", "head kept by", "holders", COLUMN_COUNT},
 		{"put_error", "head not kept", "put_error", COLUMN_TEXT},
+		{"dated_ahead_s", "dated ahead of now", "dated_ahead_s", COLUMN_SECONDS},
+		{"clock_ahead_s", "clock ahead of peers", "clock_ahead_s", COLUMN_SECONDS},
 		{"share_id", "share id", "share_id", COLUMN_TEXT},
 		{"successor", "goes on as", "successor", COLUMN_TEXT},
 		{"link", "link", "link", COLUMN_TEXT},
@@ -164,6 +166,19 @@ int run_share_show(struct invocation *inv)
 
 /* --- publish, update --- */
 
+/* What makes followers refuse the revision, and the next step. */
+static void tell_dates(const json_t *share, const char *name)
+{
+	uint64_t clock_s = field_uint(share, "clock_ahead_s");
+
+	if (clock_s)
+		fprintf(stderr,
+			"weft: this node's clock is %" PRIu64 " s or more ahead of most connected "
+			"peers, and they take no revision from the future: set the clock, then: "
+			"weft share update %s\n",
+			clock_s, name);
+}
+
 static void print_published(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *share = json_object_get(reply, "share");
@@ -171,11 +186,12 @@ static void print_published(const struct invocation *inv, const json_t *reply)
 	char bytes[TEXT_SHORT_CAP], files[TEXT_COUNT_CAP], name[TEXT_SHORT_CAP * 4];
 	uint64_t revision = field_uint(share, "revision");
 
+	text_clean(field_text(share, "name"), name, sizeof(name));
+	tell_dates(share, name);
 	if (!inv->has_terminal_out) {
 		printf("%" PRIu64 "\t%s\n", revision, field_text(share, "link"));
 		return;
 	}
-	text_clean(field_text(share, "name"), name, sizeof(name));
 	if (json_is_true(json_object_get(reply, "unchanged"))) {
 		printf("Nothing changed: revision %" PRIu64 " of \"%s\" holds.\n", revision, name);
 		return;

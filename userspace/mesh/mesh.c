@@ -275,8 +275,29 @@ unsigned mesh_expel(struct mesh *mesh, uint64_t now_ns)
 	return cnt;
 }
 
+/* A clock that is set here changes by how much each peer's clock is ahead of it. */
+#define WALL_JUMP_S 2
+
+static void skews_shift(struct mesh *mesh, int64_t jump_s)
+{
+	struct mesh_peer_entry *entry = NULL;
+
+	while ((entry = pool_next(&mesh->peers.pool, entry))) {
+		int64_t *skew_s = &entry->record.skew_s;
+
+		/* A peer may have said any time at all. */
+		if (__builtin_sub_overflow(*skew_s, jump_s, skew_s))
+			*skew_s = jump_s < 0 ? INT64_MAX : -INT64_MAX;
+	}
+}
+
 void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns)
 {
+	int64_t passed_s = (int64_t)((now_ns - mesh->wall_at_ns) / NS_PER_S);
+	int64_t jump_s = (int64_t)wall_s - (int64_t)mesh->wall_s - passed_s;
+
+	if (mesh->wall_s && (jump_s >= WALL_JUMP_S || jump_s <= -WALL_JUMP_S))
+		skews_shift(mesh, jump_s);
 	mesh->wall_s = wall_s;
 	mesh->wall_at_ns = now_ns;
 	/* Time is reckoned from here, so it may not be behind. */

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""hello_client ADDR PORT SEED: aioquic with a node key made from the 32 bytes SEED in
+"""hello_client ADDR PORT SEED [AHEAD_S]: aioquic with a node key made from the 32 bytes SEED in
 hexadecimal makes a session of the mesh and greets (docs/wire/session.md). Prints, as
-JSON, the key that the other side proved, the ALPN, and its HELLO."""
+JSON, the key that the other side proved, the ALPN, and its HELLO. With AHEAD_S its clock is so
+many seconds ahead, and the session stays until standard input ends."""
 import asyncio
 import json
 import ssl
@@ -40,21 +41,25 @@ class Peer(QuicConnectionProtocol):
             self.greeting.set_result(cbor2.loads(self.heard[4:4 + length]))
 
 
-async def main(host, port, seed):
+async def main(host, port, seed, ahead_s=None):
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
     configuration = QuicConfiguration(is_client=True, alpn_protocols=["mesh/1"], verify_mode=ssl.CERT_NONE,
                                       server_name="mesh.invalid", certificate=certificate(key),
                                       private_key=key)
     async with connect(host, port, configuration=configuration, create_protocol=Peer) as peer:
-        greeting = {0: 1, 1: 0, 2: int(time.time()), 5: "aioquic"}
+        greeting = {0: 1, 1: 0, 2: int(time.time()) + int(ahead_s or 0), 5: "aioquic"}
         peer._quic.send_stream_data(CONTROL_STREAM, frame(HELLO, greeting))
         peer.transmit()
         said = await peer.greeting
         shown = peer._quic.tls._peer_certificate.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         # What it answers to is read: an answer means that our greeting was taken.
         await peer.ping()
-    return {"key": shown.hex(), "alpn": peer._quic.tls.alpn_negotiated, "type": said[0],
-            "hello": {str(k): v for k, v in cbor2.loads(said[3]).items() if isinstance(v, (int, str))}}
+        fields = cbor2.loads(said[3]).items()
+        print(json.dumps({"key": shown.hex(), "alpn": peer._quic.tls.alpn_negotiated, "type": said[0],
+                          "hello": {str(k): v for k, v in fields if isinstance(v, (int, str))}}),
+              flush=True)
+        if ahead_s is not None:
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
-print(json.dumps(asyncio.run(asyncio.wait_for(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]), 60))))
+asyncio.run(asyncio.wait_for(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]), 60))

@@ -623,6 +623,23 @@ static void test_last_seen_follows_a_clock_that_was_set(void)
 	rig_fini(&rig);
 }
 
+static void test_skew_of_a_peer_follows_a_clock_that_was_set(void)
+{
+	struct mesh_peer_info peer = {0};
+
+	rig_init(&rig, 2);
+	CHECK(rig_connected(&rig, 0, 1));
+	mesh_peers_each(rig.nodes[0].mesh, peer_take, &peer);
+	CHECK_EQ(peer.skew_s, 0);
+	mesh_set_wall(rig.nodes[0].mesh, RIG_WALL_S + 3600 + 10, rig.net.now_ns + 10 * PAIR_S);
+	mesh_peers_each(rig.nodes[0].mesh, peer_take, &peer);
+	CHECK(peer.skew_s <= -3599 && peer.skew_s >= -3601);
+	mesh_set_wall(rig.nodes[0].mesh, RIG_WALL_S + 20, rig.net.now_ns + 20 * PAIR_S);
+	mesh_peers_each(rig.nodes[0].mesh, peer_take, &peer);
+	CHECK(peer.skew_s <= 1 && peer.skew_s >= -1);
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	RUN(test_both_sides_say_hello_at_once);
@@ -648,6 +665,7 @@ int main(void)
 	RUN(test_session_id_is_the_same_on_both_sides);
 	RUN(test_retired_session_that_its_dialler_leaves_alone_is_closed);
 	RUN(test_connected_peers_are_listed_first);
+	RUN(test_skew_of_a_peer_follows_a_clock_that_was_set);
 	RUN(test_last_seen_follows_a_clock_that_was_set);
 	return check_done();
 }

@@ -21,13 +21,18 @@
 
 /* --- when --- */
 
-/* renew_s: when the revision is to be signed again; UINT64_MAX: never. */
+/*
+ * renew_s: when the revision is to be signed again; UINT64_MAX: never. One from the future, by a
+ * clock that was mended since, at once.
+ */
 static uint64_t renew_s(const struct publication *publication)
 {
 	const struct publish_revision *own = publication_own(publication);
 
 	if (!own || !own->expires_s || publication->view.state != PUBLISH_CURRENT)
 		return UINT64_MAX;
+	if (publication->view.ahead_s)
+		return 0;
 	return own->expires_s - (own->expires_s - own->created_s) / PUBLISH_RENEW_PART;
 }
 

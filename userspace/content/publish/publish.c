@@ -107,6 +107,13 @@ const struct publish_revision *publication_own(const struct publication *publica
 	return cnt ? &publication->revisions[cnt - 1] : NULL;
 }
 
+uint64_t publisher_ahead_s(const struct publisher *publisher, uint64_t dated_s)
+{
+	uint64_t wall_s = publisher_wall_s(publisher);
+
+	return dated_s > wall_s + HEAD_SKEW_S ? dated_s - wall_s : 0;
+}
+
 static enum publisher_state state_of(const struct publication *publication)
 {
 	const struct publish_revision *own = publication_own(publication);
@@ -127,6 +134,7 @@ void publication_refresh(struct publication *publication)
 	view->newest = publication->newest.head;
 	view->revisions = publication->revisions;
 	view->is_busy = publication->revise != NULL;
+	view->ahead_s = publisher_ahead_s(publication->publisher, view->newest.updated_s);
 }
 
 void publication_tell(struct publication *publication, enum publish_event_kind kind, uint64_t seq,

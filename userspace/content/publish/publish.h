@@ -96,6 +96,8 @@ struct published {
 	bool is_busy;	     /* a revision is being made */
 	uint32_t holder_cnt; /* nodes of the overlay that took the head when it was last put */
 	int put_err;	     /* of that; 0 when it was not put yet */
+	/* The newest revision is dated so far ahead that nobody takes it yet; 0: it is not. */
+	uint64_t ahead_s;
 };
 
 enum publish_event_kind {

@@ -96,6 +96,8 @@ static inline uint64_t publisher_wall_s(const struct publisher *publisher)
 {
 	return publisher->params.wall_s(publisher->params.ctx);
 }
+/* publisher_ahead_s: by how much dated_s is ahead of this node's clock; 0: at most HEAD_SKEW_S. */
+uint64_t publisher_ahead_s(const struct publisher *publisher, uint64_t dated_s);
 
 /* publish.c */
 struct publication *publication_find(const struct publisher *publisher,

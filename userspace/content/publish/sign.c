@@ -38,7 +38,10 @@ static struct manifest_revision revision_of(const struct publication *publicatio
 	};
 }
 
-/* It says what the newest revision says, and that is ours. */
+/*
+ * It says what the newest revision says, and that is ours. One that was made while this node's
+ * clock was ahead is signed again, as followers refuse its date.
+ */
 static bool is_unchanged(struct publication *publication, struct import_sealed *sealed,
 			 const struct manifest_revision *revision)
 {
@@ -47,7 +50,7 @@ static bool is_unchanged(struct publication *publication, struct import_sealed *
 
 	manifest_builder_digest(sealed->builder, sealed->shape, revision, revise->parts.digest);
 	publication_refresh(publication);
-	return publication->view.state == PUBLISH_CURRENT &&
+	return publication->view.state == PUBLISH_CURRENT && !publication->view.ahead_s &&
 	       memcmp(publication->parts[cnt - 1].digest, revise->parts.digest, 32) == 0;
 }
 

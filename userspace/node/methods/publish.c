@@ -141,6 +141,8 @@ static json_t *published_json(const struct node *node, const struct published *s
 	if (settings->only[0])
 		json_object_set_new(json, "only", lines_json(settings->only));
 	watch_set_fields(node, json, share->share_id);
+	if (share->ahead_s)
+		json_object_set_new(json, "dated_ahead_s", method_json_uint(share->ahead_s));
 	if (share->newest.has_successor) {
 		share_id_of(share->newest.successor, successor_id);
 		json_object_set_new(json, "successor", method_json_id(successor_id));
@@ -153,6 +155,39 @@ static json_t *published_json(const struct node *node, const struct published *s
 		json_object_set_new(json, "expires_s", method_json_uint(own->expires_s));
 		set_bad_files(node, json, own->manifest_id);
 	}
+	return json;
+}
+
+/* Connected peers by how their clocks stand to this node's, as their last HELLO said. */
+struct clock_poll {
+	unsigned cnt, behind_cnt;
+	uint64_t least_s; /* of those that are behind by more than heads may differ */
+};
+
+static bool clock_poll_one(void *arg, const struct mesh_peer_info *peer)
+{
+	struct clock_poll *poll = arg;
+
+	if (!peer->is_connected)
+		return true;
+	poll->cnt++;
+	if (peer->skew_s >= -(int64_t)HEAD_SKEW_S)
+		return true;
+	poll->behind_cnt++;
+	if (!poll->least_s || -(uint64_t)peer->skew_s < poll->least_s)
+		poll->least_s = -(uint64_t)peer->skew_s;
+	return true;
+}
+
+/* The share of a reply that has but one; what is published with a wrong clock is of no use yet. */
+static json_t *published_one_json(struct node *node, const struct published *share)
+{
+	json_t *json = published_json(node, share);
+	struct clock_poll poll = {0};
+
+	method_peers_each(node, clock_poll_one, &poll);
+	if (poll.behind_cnt * 2 > poll.cnt)
+		json_object_set_new(json, "clock_ahead_s", method_json_uint(poll.least_s));
 	return json;
 }
 
@@ -205,8 +240,9 @@ void method_show_share(void *ctx, struct control_call *call, const json_t *param
 
 	(void)now_ns;
 	if (share)
-		control_reply(call, json_pack("{s:o, s:o}", "share", published_json(node, share),
-					      "revisions", revisions_json(share)));
+		control_reply(call,
+			      json_pack("{s:o, s:o}", "share", published_one_json(node, share),
+					"revisions", revisions_json(share)));
 }
 
 /* --- a call that waits --- */
@@ -277,7 +313,7 @@ static void create_done(void *arg, int err)
 	if (err < 0 || !share)
 		control_fail(call, err, "share", weft_err_text(err), "nothing was made: try again");
 	else
-		control_reply(call, json_pack("{s:o}", "share", published_json(node, share)));
+		control_reply(call, json_pack("{s:o}", "share", published_one_json(node, share)));
 }
 
 /* key_read: the key in a file that the daemon may read; call was failed if not. */
@@ -361,7 +397,7 @@ static void revise_done(void *arg, const struct publish_outcome *outcome)
 			     "the share is as it was; mend that and publish it again");
 		return;
 	}
-	reply = json_pack("{s:o, s:b, s:b, s:i, s:i}", "share", published_json(node, share),
+	reply = json_pack("{s:o, s:b, s:b, s:i, s:i}", "share", published_one_json(node, share),
 			  "unchanged", outcome->is_unchanged, "asked", outcome->was_asked,
 			  "manifests", (int)outcome->part_cnt, "new_manifests",
 			  (int)outcome->part_new_cnt);
@@ -509,7 +545,7 @@ static void watch_done(void *arg, int err)
 		control_fail(call, err < 0 ? err : WEFT_EABSENT, "share", weft_err_text(err),
 			     "try again");
 	else
-		control_reply(call, json_pack("{s:o}", "share", published_json(node, share)));
+		control_reply(call, json_pack("{s:o}", "share", published_one_json(node, share)));
 }
 
 static void watch_refuse(struct control_call *call, const char *name, int err)

@@ -368,6 +368,44 @@ static void test_a_revision_is_signed_again_before_it_expires(void)
 	pub_end(&p);
 }
 
+static void test_a_revision_from_the_future_is_signed_again_when_the_clock_is_mended(void)
+{
+	struct publish_rig p;
+	struct revised seen;
+	const struct published *share;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	p.wall_s += 86400;
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->ahead_s, 0);
+	p.wall_s -= 86400;
+	/* Its files are the same, and it is made again all the same. */
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK(!seen.is_unchanged);
+	CHECK_EQ(seen.seq, 2);
+	share = publisher_lookup(p.publisher, id);
+	CHECK_EQ(share->ahead_s, 0);
+	CHECK(share->newest.updated_s <= p.wall_s);
+	/* Without a command the daemon does it by itself. */
+	p.wall_s += 86400;
+	pub_tree(&p, "t", 3);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 3);
+	p.wall_s -= 86400;
+	pub_pass(&p, 86400 / 2);
+	share = publisher_lookup(p.publisher, id);
+	CHECK_EQ(share->newest.seq, 4);
+	CHECK(share->newest.updated_s <= p.wall_s);
+	/* Clocks may differ by so much. */
+	p.wall_s -= HEAD_SKEW_S;
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK(seen.is_unchanged);
+	pub_end(&p);
+}
+
 static void test_what_is_revoked_is_over(void)
 {
 	struct fake_overlay overlay = {0};
@@ -839,6 +877,7 @@ int main(void)
 	RUN(test_what_is_behind_does_not_sign_old_files_anew);
 	RUN(test_settings_are_signed_without_reading_files);
 	RUN(test_a_revision_is_signed_again_before_it_expires);
+	RUN(test_a_revision_from_the_future_is_signed_again_when_the_clock_is_mended);
 	RUN(test_what_is_revoked_is_over);
 	RUN(test_a_key_that_is_replaced_leads_to_the_next);
 	RUN(test_a_new_key_is_published_by_the_next_start_where_the_program_ended);
