@@ -417,6 +417,36 @@ const struct command commands[] = {
 { "event", "watch", "", "print events as they happen, until Ctrl-C", NULL,
 	"weft event watch --since 1", run_event_watch, 0, 0,
 	{ { "since", "N", "begin with event number N, if the daemon still has it" } } },
+{ "bootstrap", "make", "ENTRY...", "print a signed list of nodes with which new nodes begin",
+	"ENTRY is NODE@ADDRESS:PORT, a node of the mesh, or ADDRESS:PORT, a node of Mainline. This node\n"
+	"signs the list; nodes that trust its id take it: weft bootstrap add there.",
+	"weft bootstrap make 192.0.2.1:6881 --title lab --days 30", run_bootstrap_make, 1, 16,
+	{ { "title", "TEXT", "what the list is, at most 64 bytes" },
+	  { "days", "N", "until it expires; 90 if not given, at most 400" } } },
+{ "bootstrap", "sign", "FILE|LINK", "sign the entries of a file, one a line, or of a list anew",
+	"Of a list: for another time, under this node's id, with a higher serial.",
+	"weft bootstrap sign entries.txt", run_bootstrap_sign, 1, 1,
+	{ { "title", "TEXT", "what the list is; of a list: as it was" },
+	  { "days", "N", "until it expires; 90 if not given, at most 400" } } },
+{ "bootstrap", "retire", "FILE|LINK [ENTRY...]", "print a newer list without some entries",
+	"ENTRY as in the list, or its node or its address alone. Without ENTRY the new list has\n"
+	"none: nodes that take it use no list of this issuer any more.",
+	"weft bootstrap retire lab.list 192.0.2.1:6881", run_bootstrap_retire, 1, 16,
+	{ { "title", "TEXT", "what the list is; else as it was" },
+	  { "days", "N", "until it expires; 90 if not given, at most 400" } } },
+{ "bootstrap", "add", "FILE|LINK", "keep a list, and begin with its nodes",
+	"While this node has no session it dials nodes of its lists; their addresses are ways into the\n"
+	"DHT, too. A newer list of the same issuer takes the place of the one that is kept.",
+	"weft bootstrap add lab.list --trust ybn...", run_bootstrap_add, 1, 1,
+	{ { "trust", "NODE", "the whole id of the issuer, where no list of it is kept yet" } } },
+{ "bootstrap", "list", "", "list what is kept of each issuer", NULL,
+	"weft bootstrap list", run_bootstrap_list, 0, 0, { { 0 } } },
+{ "bootstrap", "remove", "ISSUER", "forget the list of an issuer, and that it is trusted", NULL,
+	"weft bootstrap remove ybn...", run_bootstrap_remove, 1, 1, { { 0 } } },
+{ "bootstrap", "check", "[FILE|LINK]", "dial every entry, and show which answers with its key",
+	"Of one list, or of all that are kept. An entry that does not answer as it should makes\n"
+	"the command end with 1.",
+	"weft bootstrap check", run_bootstrap_check, 0, 1, { { 0 } } },
 { "ban", "add", "WHO", "keep an address, a prefix or a node out",
 	"WHO is an address, a prefix like 192.0.2.0/24, or a node's id. Its datagrams are\n"
 	"dropped, in the driver where XDP is attached, and its sessions are closed and\n"

@@ -118,6 +118,18 @@ void dht_bootstrap(struct dht *dht, const struct addr *addrs, unsigned cnt, uint
 int dht_add_node(struct dht *dht, const struct addr *addr, uint64_t now_ns);
 
 /*
+ * dht_ping asks whether a node is at addr. pinged is told once, never inside the call: 0 and how
+ * long that took, or WEFT_ETIMEOUT. 0; WEFT_EFULL (later), or why not now (dht_query_send).
+ * dht_ping_forget: the caller that waits with arg is told nothing any more.
+ */
+#define DHT_PINGS_MAX 32
+typedef void (*dht_pinged_fn)(void *arg, int err, uint64_t took_ns);
+WEFT_MUST_CHECK
+int dht_ping(struct dht *dht, const struct addr *addr, dht_pinged_fn pinged, void *arg,
+	     uint64_t now_ns);
+void dht_ping_forget(struct dht *dht, const void *arg);
+
+/*
  * What is asked of others. Each of these gives a handle with which it can
  * be cancelled, or 0 when search_cap (own_cap) is reached or nobody is known to ask. What
  * comes of it is told to the asker, never inside the call that asked, and

@@ -35,6 +35,7 @@
  *	governor governor.c new addresses per second
  *	saving   save.c     when to write down what a warm start needs
  *	         ask.c      what may be asked: searches by their public names
+ *	pings	 ping.c     is a node there? of a caller that checks an address
  */
 struct dht_blobs;
 struct dht_items;
@@ -75,6 +76,13 @@ struct dht {
 	struct dht_owns *owns;
 	struct dht_joins *joins;
 	struct dht_saving saving;
+	struct dht_ping {
+		dht_pinged_fn pinged; /* NULL: free */
+		void *arg;
+		pool_handle number;
+		uint64_t began_ns;
+	} pings[DHT_PINGS_MAX]; /* ping.c */
+	pool_handle ping_number;
 };
 
 static inline bool dht_side_is_on(const struct dht_side *side)

@@ -23,6 +23,7 @@
 #include "mesh/mesh.h"
 #include "net/handover.h"
 #include "node/fastpath/gate.h"
+#include "node/discovery/bootstrap.h"
 #include "node/discovery/json_record.h"
 #include "node/knock.h"
 #include "node/last_crash.h"
@@ -133,9 +134,10 @@ static void node_on_sample(void *ctx, const struct weft_sample *sample)
 /* Whom mesh asks where a key is, in order. */
 static int node_open_discovery(struct node *node, char *what)
 {
-	int err = mainline_open(node, what);
+	int err;
 
-	if (err < 0 ||
+	snprintf(what, NODE_WHAT_CAP, "bootstrap lists");
+	if ((err = bootstrap_open(node)) < 0 || (err = mainline_open(node, what)) < 0 ||
 	    (!node->config->mainline.is_only &&
 	     ((err = pkarr_client_open(node, what)) < 0 || (err = signaling_open(node, what)) < 0)))
 		return err;
@@ -437,6 +439,7 @@ static void node_free_above_store(struct node *node)
 	method_load_watches_forget(node);
 	method_checks_forget(node);
 	method_dht_runs_forget(node);
+	method_bootstrap_checks_forget(node);
 	method_kept_forget(node);
 	crew_content_stop(&node->crew_content);
 	method_joinings_forget(node);
@@ -454,7 +457,9 @@ static void node_free_above_store(struct node *node)
 	sharing_stop(node->sharing);
 	fabric_stop(node->fabric);
 	mainline_stop(node);
+	bootstrap_stop(node->bootstrap);
 	worker_close(&node->home);
+	bootstrap_free(node->bootstrap);
 	sharing_free(node->sharing);
 	fabric_free(node->fabric);
 	mainline_free(node->mainline);

@@ -43,6 +43,7 @@ struct node {
 	struct incidents incidents;
 	struct record record;
 	struct mainline *mainline; /* NULL: the DHT is off */
+	struct bootstrap *bootstrap;
 	struct publish *publish;
 	struct json_record *json_record;   /* NULL: not wanted */
 	struct pkarr_client *pkarr_client; /* NULL: no relays are named */
@@ -74,8 +75,9 @@ struct node {
 	struct load_watch *load_watches; /* methods/top.c */
 	struct check_run *check_runs;	 /* methods/check.c */
 	struct dht_run *dht_runs;	 /* methods/dht_search.c */
-	struct joining *joinings;	 /* methods/community.c */
-	struct kept_reply *kept_replies; /* methods/kept.c */
+	struct bootstrap_check *bootstrap_checks;	       /* methods/bootstrap_check.c */
+	struct joining *joinings;			       /* methods/community.c */
+	struct kept_reply *kept_replies;		       /* methods/kept.c */
 	struct community_question_record *community_questions; /* methods/community_show.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];

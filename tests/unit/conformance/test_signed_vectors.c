@@ -16,6 +16,7 @@
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 #include "crypto/blake3.h"
+#include "node/discovery/bootstrap_list.h"
 #include "service/builtin/room_record.h"
 #include "service/builtin/shard_value.h"
 #include "service/descriptor.h"
@@ -364,6 +365,25 @@ static void make_room_head(struct writer *w)
 	room_head_write(w, key, &head);
 }
 
+/* --- ways in --- */
+
+static void make_bootstrap(struct writer *w)
+{
+	struct bootstrap_list list = {.serial = TIME_S,
+				      .made_s = TIME_S,
+				      .expires_s = TIME_S + 86400,
+				      .title = "lab",
+				      .entry_cnt = 2};
+	struct addr addrs[2];
+
+	addrs_fill(addrs);
+	for (unsigned i = 0; i < 2; i++)
+		list.entries[i].addr = addrs[i];
+	list.entries[1].has_key = true;
+	memcpy(list.entries[1].key, node_key_public(other_key), 32);
+	bootstrap_list_write(w, key, &list);
+}
+
 static const struct {
 	const char *kind, *tag;
 	bool is_named; /* by the BLAKE3 of its bytes */
@@ -388,6 +408,7 @@ static const struct {
 	{"room segment", "roomsegment", false, make_room_segment},
 	{"room segment, tail", "roomsegment", false, make_room_tail},
 	{"room head", "roomhead", false, make_room_head},
+	{"bootstrap list", BOOTSTRAP_TAG, false, make_bootstrap},
 };
 #define KIND_CNT (sizeof(kinds) / sizeof(kinds[0]))
 

@@ -25,6 +25,7 @@
 #include "dht/pkarr.h"
 #include "net/packet_io.h"
 #include "net/resolver.h"
+#include "node/discovery/bootstrap.h"
 #include "node/fastpath/driver_answers.h"
 #include "node/fastpath/gate.h"
 #include "node/node_state.h"
@@ -289,9 +290,12 @@ static void names_done(struct job *job)
 	mainline->is_looking_up = false;
 	if (!mainline->dht || mainline->is_draining)
 		return;
+	mainline->names.addr_cnt +=
+		bootstrap_addrs(node->bootstrap, mainline->names.addrs + mainline->names.addr_cnt,
+				DHT_BOOTSTRAP_MAX - mainline->names.addr_cnt);
 	dht_bootstrap(mainline->dht, mainline->names.addrs, mainline->names.addr_cnt,
 		      node->home.now_ns);
-	if (!mainline->names.addr_cnt)
+	if (!mainline->names.addr_cnt && mainline->names.list[0])
 		log_warn("none of the names in dht.bootstrap has an address; nodes of earlier "
 			 "runs are asked alone");
 	timer_set(&node->home.timers, &mainline->names_timer, node->home.now_ns + NAMES_AGAIN_NS);
@@ -326,7 +330,14 @@ static void mainline_bootstrap(struct mainline *mainline)
 	timer_init(&mainline->names_timer, names_again);
 	mainline->names.mainline = mainline;
 	mainline->names.job = (struct job){.run = names_run, .done = names_done};
-	if (mainline->node->config->mainline.bootstrap[0])
+	if (mainline->node->config->mainline.bootstrap[0] ||
+	    bootstrap_list_at(mainline->node->bootstrap, 0))
+		names_look_up(mainline);
+}
+
+void mainline_ways_changed(struct mainline *mainline)
+{
+	if (mainline && !mainline->is_looking_up && !mainline->is_draining)
 		names_look_up(mainline);
 }
 

@@ -33,6 +33,8 @@ struct mainline;
 /* mainline_open: 0 with home's dht set, or a negative code with what naming the object at fault. */
 WEFT_MUST_CHECK
 int mainline_open(struct node *node, char *what);
+/* mainline_ways_changed: bootstrap lists were added or taken away. Takes NULL. */
+void mainline_ways_changed(struct mainline *mainline);
 /* mainline_drain: no name is waited for any more. Takes NULL. */
 void mainline_drain(struct mainline *mainline);
 /*

@@ -53,6 +53,7 @@ void method_pings_forget(struct node *node);
 void method_load_watches_forget(struct node *node);
 void method_checks_forget(struct node *node);
 void method_dht_runs_forget(struct node *node);
+void method_bootstrap_checks_forget(struct node *node);
 void method_joinings_forget(struct node *node);
 /*
  * kept.c: method_reply_kept answers call by reply, which it takes, once what was given to the
