@@ -596,6 +596,7 @@ def test_every_pool_that_strangers_take_from_is_shown(lab):
                  "calls waiting for manifest buffers", "overlay nodes that did not answer"):
         check_eq(pools.get(name), ["stranger", "known", "useful", "chosen"], name)
     check("control.client_cap" in pools, pools)
+    check_eq(pools.get("service.processes"), ["peers", "programs"], pools)
     limits = {row["name"]: row for row in shown["limits"]}
     check_eq(limits["manifest buffers"]["limit"], 8, "manifest buffers")
     check_eq(limits["service.processes"]["limit"], 32, "programs")

@@ -147,7 +147,12 @@ const char *fair_site_format(const struct fair_site *site, char buf[static FAIR_
 	return buf;
 }
 
+unsigned fair_path_network_level(const struct fair_path *path)
+{
+	return path->level_cnt > NETWORK_LEVEL + 1 ? NETWORK_LEVEL : 0;
+}
+
 uint64_t fair_path_network(const struct fair_path *path)
 {
-	return path->ids[path->level_cnt > NETWORK_LEVEL + 1 ? NETWORK_LEVEL : 0];
+	return path->ids[fair_path_network_level(path)];
 }

@@ -58,5 +58,7 @@ void fair_path_start(enum fair_class class, struct fair_path *out);
  */
 #define FAIR_NETWORK_FACTOR 3
 uint64_t fair_path_network(const struct fair_path *path);
+/* fair_path_network_level: its level, as fair_held counts them. */
+unsigned fair_path_network_level(const struct fair_path *path);
 
 #endif

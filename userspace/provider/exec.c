@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "provider/exec_launch.h"
 #include "provider/launcher.h"
+#include "provider/process_place.h"
 #include "provider/waiting.h"
 
 #define OUTPUT_LEN_MIN 4096
@@ -24,6 +25,7 @@
 
 struct process {
 	struct active active;
+	struct fair_item place;
 	struct service_call *call;	  /* NULL: it is answered, and the process is killed */
 	bool is_kill_due;		  /* the launcher did not take it yet */
 	struct poller_watch in, out, err; /* fd -1: closed */
@@ -68,6 +70,7 @@ static void process_free(struct process *process)
 	watch_close(process, &process->err);
 	heap_release(provider->heap, process->input);
 	heap_release(provider->heap, process->output);
+	process_place_release(provider, &process->place);
 	offer_leave(&process->active);
 	pool_release(&provider->processes, process);
 }
@@ -375,18 +378,23 @@ static struct process *process_new(struct offer *offer, const struct waiting_cal
 
 	if (!process)
 		goto refuse;
+	if (!process_place_take(provider, call->caller, &process->place, now_ns))
+		goto release_process;
 	process->in.fd = process->out.fd = process->err.fd = -1;
 	process->input_len = call->len;
 	process->input = heap_alloc(provider->heap, call->len);
 	if (!process->input)
-		goto release_process;
+		goto release_place;
 	if (call->len)
 		memcpy(process->input, call->payload, call->len);
 	if (offer_enter(offer, &process->active, &process_kind, call->caller, now_ns))
 		return process;
 	heap_release(provider->heap, process->input);
+	process_place_release(provider, &process->place);
 	pool_release(&provider->processes, process);
 	return NULL;
+release_place:
+	process_place_release(provider, &process->place);
 release_process:
 	pool_release(&provider->processes, process);
 refuse:
@@ -422,8 +430,7 @@ static void exec_call(void *ctx, struct service_call *call, const struct service
 		return;
 	process = process_new(offer, &waiting, now_ns);
 	if (!process) {
-		service_reply(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
-			      NULL, 0, now_ns);
+		waiting_refuse(offer, call, now_ns);
 		return;
 	}
 	offer->call_cnt++;

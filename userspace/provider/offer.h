@@ -42,7 +42,8 @@ struct provider {
 	 */
 	struct fair places;
 	struct fair_paths paths;
-	struct fair upgrades; /* http_upgrade.h */
+	struct fair process_places; /* process_place.h */
+	struct fair upgrades;	    /* http_upgrade.h */
 	struct fair_paths upgrade_paths;
 	struct list_node offer_list;
 	struct provider_stats stats; /* the counters; the rest is filled in when asked */

@@ -25,6 +25,7 @@
 #include "provider/http_conn.h"
 #include "provider/launcher.h"
 #include "provider/offer.h"
+#include "provider/process_place.h"
 #include "provider/socket.h"
 #include "provider/waiting.h"
 #include "store/store.h"
@@ -119,7 +120,7 @@ static size_t arena_len(const struct provider_config *config)
 	pools_plan(&none, config, plan);
 	for (unsigned i = 0; i < POOL_CNT; i++)
 		len += pool_footprint(plan[i].object_len, plan[i].cap_cnt);
-	return len + http_upgrade_footprint(config);
+	return len + process_places_footprint(config) + http_upgrade_footprint(config);
 }
 
 size_t provider_footprint(const struct provider_config *config)
@@ -146,6 +147,8 @@ static int pools_init(struct provider *provider)
 	if (err == 0)
 		err = fair_init(&provider->places, &provider->arena, &places,
 				provider->paths.secret);
+	if (err == 0)
+		err = process_places_init(provider);
 	return err < 0 ? err : http_upgrade_init(provider);
 }
 

@@ -219,6 +219,8 @@ struct provider_stats {
 };
 /* provider_places: which callers have the places of calls and streams under way. */
 void provider_places(const struct provider *provider, struct fair_view *out);
+/* provider_process_places: which callers have the places of processes. */
+void provider_process_places(const struct provider *provider, struct fair_view *out);
 void provider_stats(const struct provider *provider, struct provider_stats *out_stats);
 
 #endif

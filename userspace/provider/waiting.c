@@ -44,7 +44,7 @@ static void waiting_free(struct waiting *waiting)
 }
 
 /* Half a second to one and a half, so that those who are refused do not come back together. */
-static void call_refuse(struct offer *offer, struct service_call *call, uint64_t now_ns)
+void waiting_refuse(struct offer *offer, struct service_call *call, uint64_t now_ns)
 {
 	uint64_t jitter_ns = offer->provider->stats.refused_cnt * JITTER_STEP_NS % BUSY_WAIT_NS;
 
@@ -102,7 +102,7 @@ static bool waiting_put(struct offer *offer, const struct waiting_call *call, ui
 
 		offer->provider->stats.waiting_evicted_cnt++;
 		waiting_free(waiting_of(victim));
-		call_refuse(offer, evicted, now_ns);
+		waiting_refuse(offer, evicted, now_ns);
 	}
 	return true;
 }
@@ -118,7 +118,7 @@ bool waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_
 	if (waiting_put(offer, call, now_ns))
 		return true;
 	offer->provider->stats.refused_cnt++;
-	call_refuse(offer, call->call, now_ns);
+	waiting_refuse(offer, call->call, now_ns);
 	return true;
 }
 

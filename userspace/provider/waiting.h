@@ -27,6 +27,8 @@ size_t waiting_len(void);
 void waiting_init(struct offer *offer, const struct service_handler *handler);
 /* waiting_takes: the program is busy, so call waits, or was answered. False: it may begin now. */
 bool waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_t now_ns);
+/* waiting_refuse: there is no place for call now; its caller is told when to come again. */
+void waiting_refuse(struct offer *offer, struct service_call *call, uint64_t now_ns);
 /* waiting_wake: an active of offer ended, so the next call may begin soon. */
 void waiting_wake(struct offer *offer);
 /* waiting_cancel: false: call does not wait. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who has the places of a program, and who waits for one, when keys are free. */
+#include "provider/process_place.h"
 #include "provider/waiting.h"
 
 #include <string.h>
@@ -11,6 +12,7 @@
 #define CONCURRENCY 16
 #define STREAM_CNT  600
 #define CALL_CNT    64
+#define PROCESS_CNT 32
 
 /* ---- the fabric, and an offer that is busy with CONCURRENCY ---- */
 
@@ -92,9 +94,12 @@ static void start(void)
 
 	memset(&desk, 0, sizeof(desk));
 	desk.provider.config.active_cap = CAP;
+	desk.provider.config.process_cap = PROCESS_CNT;
 	desk.provider.timers = &desk.timers;
 	timer_wheel_init(&desk.timers, 0);
 	if (arena_open(&desk.arena, fair_footprint(config) + (1 << 20)) < 0 ||
+	    arena_open(&desk.provider.arena, process_places_footprint(&desk.provider.config)) < 0 ||
+	    process_places_init(&desk.provider) < 0 ||
 	    fair_init(&desk.provider.places, &desk.arena, config, desk.provider.paths.secret) < 0 ||
 	    pool_init(&desk.provider.waiting, &desk.arena, waiting_len(), wait_cap) < 0 ||
 	    pool_init(&desk.provider.turn_accounts, &desk.arena, sizeof(struct turns_account),
@@ -114,6 +119,7 @@ static void stop(void)
 	for (unsigned i = 0; i < 40; i++)
 		waiting_end(&desk.offers[i], 1);
 	heap_free(desk.provider.heap);
+	arena_close(&desk.provider.arena);
 	arena_close(&desk.arena);
 }
 
@@ -223,11 +229,71 @@ static void test_free_keys_fill_no_queue(void)
 	stop();
 }
 
+static bool process_starts(struct fair_item *place, unsigned network, unsigned key)
+{
+	struct service_caller caller = caller_of(network, key);
+
+	return process_place_take(&desk.provider, &caller, place, 100);
+}
+
+static void test_free_keys_of_one_network_leave_processes_to_others(void)
+{
+	struct fair_item places[PROCESS_CNT + 1] = {{.is_held = false}};
+	struct service_caller own = caller_of(9, 9);
+	struct fair_view view;
+	unsigned cnt = 0;
+
+	start();
+	/* Each with a key of its own: three times what is left free. */
+	while (process_starts(&places[cnt], 1, 5000 + cnt))
+		cnt++;
+	CHECK_EQ(cnt, 24);
+	for (unsigned i = 0; i < 6; i++)
+		CHECK(process_starts(&places[cnt++], 2, i));
+	CHECK(!process_starts(&places[cnt], 2, 7));
+	/* A network that has none gets one as long as one is free, and so does this node. */
+	CHECK(process_starts(&places[cnt++], 3, 1));
+	own.is_local = true;
+	CHECK(process_place_take(&desk.provider, &own, &places[cnt++], 100));
+	CHECK_EQ(cnt, PROCESS_CNT);
+	CHECK(!process_starts(&places[cnt], 4, 1));
+	provider_process_places(&desk.provider, &view);
+	CHECK_EQ(view.held_cnts[FAIR_STRANGER], PROCESS_CNT - 1);
+	CHECK_EQ(view.held_cnts[FAIR_CHOSEN], 1);
+	CHECK_EQ(view.refused_cnts[FAIR_STRANGER], 3);
+	for (unsigned i = 0; i < cnt; i++)
+		process_place_release(&desk.provider, &places[i]);
+	CHECK_EQ(desk.provider.process_places.held_cnt, 0);
+	stop();
+}
+
+static void test_one_process_is_for_anybody(void)
+{
+	struct fair_item place = {.is_held = false}, other = {.is_held = false};
+	const struct provider_config config = {.process_cap = 1};
+	struct arena arena;
+
+	start();
+	arena = desk.provider.arena;
+	desk.provider.config = config;
+	weft_assert(arena_open(&desk.provider.arena, process_places_footprint(&config)) == 0);
+	weft_assert(process_places_init(&desk.provider) == 0);
+	CHECK(process_starts(&place, 1, 1));
+	CHECK(!process_starts(&other, 2, 2));
+	process_place_release(&desk.provider, &place);
+	CHECK(process_starts(&other, 2, 2));
+	arena_close(&desk.provider.arena);
+	desk.provider.arena = arena;
+	stop();
+}
+
 int main(void)
 {
 	RUN(test_keys_of_one_network_leave_a_program_to_others);
 	RUN(test_a_call_under_way_is_never_taken_back);
 	RUN(test_one_program_leaves_places_to_the_others);
 	RUN(test_free_keys_fill_no_queue);
+	RUN(test_free_keys_of_one_network_leave_processes_to_others);
+	RUN(test_one_process_is_for_anybody);
 	return check_done();
 }

@@ -53,6 +53,18 @@ static bool read_program_calls(const struct node *node, struct fair_view *out)
 	return provider;
 }
 
+static bool read_processes(const struct node *node, struct fair_view *out)
+{
+	struct provider *provider = node->fabric ? fabric_provider(node->fabric) : NULL;
+
+	if (provider)
+		provider_process_places(provider, out);
+	return provider;
+}
+
+/* Peers, and programs of this node, which may have the last place. */
+static const char *const process_classes[FAIR_CLASS_CNT] = {"peers", NULL, NULL, "programs"};
+
 static bool read_searches(const struct node *node, struct fair_view *out)
 {
 	return node->fabric && builtin_dht_places(fabric_builtin(node->fabric), out);
@@ -118,6 +130,7 @@ static const struct pool_row {
 	{read_pending, caller_classes},
 	{read_asks, caller_classes},
 	{read_program_calls, all_callers},
+	{read_processes, process_classes},
 	{read_gateway, client_classes},
 	{read_searches, NULL},
 	{read_subscribers, NULL},
