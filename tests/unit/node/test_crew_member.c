@@ -101,15 +101,23 @@ static struct letter_credit credit;
 
 static bool credit_make(struct mailbox *reports)
 {
-	static const uint64_t secret[2] = {1, 2};
+	static const struct fair_paths paths = {.secret = {1, 2}};
 
-	letter_credit_init(&credit, reports, secret);
+	letter_credit_init(&credit, reports, &paths);
 	return mailbox_init(reports, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == 0;
 }
 
-static bool report(uint64_t account)
+static bool report(struct letter_account account)
 {
 	return letter_credit_post(&credit, letter_new(LETTER_MEMBER, 0), account);
+}
+
+/* Of a peer at 10.0.NETWORK.1. */
+static struct letter_account account_of(uint8_t network, const uint8_t key[static 32])
+{
+	const struct addr addr = {.family = ADDR_IPV4, .ip = {10, 0, network, 1}};
+
+	return letter_account_of_peer(&credit, key, &addr);
 }
 
 /* As many as there are accounts want to post; home does not read. */
@@ -120,20 +128,20 @@ static void test_one_peer_leaves_room_for_letters_of_others(void)
 	unsigned cnt = 0;
 
 	CHECK(credit_make(&reports));
-	while (report(letter_account_of_key(&credit, loud)))
+	while (report(account_of(1, loud)))
 		cnt++;
 	/* Half of what is shared: with one more it would hold more than it leaves free. */
 	CHECK_EQ(cnt, LETTER_SHARED_MAX / 2);
 	CHECK_EQ(credit.refused_cnt, 1);
 	CHECK_EQ(reports.lost_cnt, 0);
-	CHECK(report(letter_account_of_key(&credit, other)));
+	CHECK(report(account_of(2, other)));
 	CHECK(report(letter_account_of_kind(LETTER_SAMPLE)));
-	CHECK(!report(letter_account_of_key(&credit, loud)));
+	CHECK(!report(account_of(1, loud)));
 	/* Keys without end leave the worker's own a quarter. */
 	for (unsigned i = 0; i < LETTER_CNT_MAX; i++) {
 		uint8_t key[32] = {3, (uint8_t)i, (uint8_t)(i >> 8)};
 
-		(void)report(letter_account_of_key(&credit, key));
+		(void)report(account_of((uint8_t)i, key));
 	}
 	CHECK_EQ(mailbox_fill(&reports), LETTER_SHARED_MAX);
 	for (unsigned i = LETTER_SHARED_MAX; i < LETTER_CNT_MAX; i++)
@@ -144,14 +152,39 @@ static void test_one_peer_leaves_room_for_letters_of_others(void)
 	mailbox_fini(&reports);
 }
 
+static void test_free_keys_of_one_network_leave_room_for_letters_of_others(void)
+{
+	struct mailbox reports;
+	unsigned cnt = 0;
+
+	CHECK(credit_make(&reports));
+	for (unsigned i = 0; i < LETTER_CNT_MAX; i++) {
+		uint8_t key[32] = {3, (uint8_t)i, (uint8_t)(i >> 8)};
+
+		cnt += report(account_of(1, key));
+	}
+	/* Three times what it leaves free. */
+	CHECK_EQ(cnt, LETTER_SHARED_MAX / 4 * 3);
+	CHECK_EQ(credit.refused_cnt, LETTER_CNT_MAX - cnt);
+	for (unsigned i = 0; i < LETTER_SHARED_MAX / 8; i++) {
+		uint8_t key[32] = {4, (uint8_t)i, (uint8_t)(i >> 8)};
+
+		CHECK(report(account_of(2, key)));
+	}
+	CHECK(report(letter_account_of_kind(LETTER_SAMPLE)));
+	CHECK_EQ(reports.lost_cnt, 0);
+	close(reports.fd);
+	mailbox_fini(&reports);
+}
+
 static void test_what_home_has_read_is_credit_again(void)
 {
 	uint8_t loud[32] = {1};
 	struct mailbox reports;
-	uint64_t account;
+	struct letter_account account;
 
 	CHECK(credit_make(&reports));
-	account = letter_account_of_key(&credit, loud);
+	account = account_of(1, loud);
 	for (unsigned round = 0; round < 5; round++) {
 		CHECK(report(LETTER_OWN));
 		for (unsigned i = 0; i < 300; i++)
@@ -170,6 +203,7 @@ static void test_what_home_has_read_is_credit_again(void)
 int main(void)
 {
 	RUN(test_one_peer_leaves_room_for_letters_of_others);
+	RUN(test_free_keys_of_one_network_leave_room_for_letters_of_others);
 	RUN(test_what_home_has_read_is_credit_again);
 	RUN(test_one_letter_more_than_fits_is_refused_and_counted);
 	RUN(test_a_letter_for_which_there_was_no_memory_is_counted);

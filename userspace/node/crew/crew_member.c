@@ -3,7 +3,7 @@
  * One worker of the crew, on its own thread: it obeys orders at the end of
  * each turn and reports what happens. A full mailbox loses reports: figures
  * come again, paths are told again, the rest is counted. What peers cause has
- * credit by peer (letter_credit.h), so that one of them does not fill it.
+ * credit by peer and by network (letter_credit.h), so that none of them fills it.
  */
 #include "node/crew/crew_member.h"
 
@@ -30,12 +30,12 @@ static void member_report(struct crew_member *member, struct letter *letter)
 	(void)letter_credit_post(&member->credit, letter, LETTER_OWN);
 }
 
-/* A report that the peer of key caused, and may cause again. */
-static void member_report_of_key(struct crew_member *member, struct letter *letter,
-				 const uint8_t *key)
+/* A report that the peer of key at addr caused, and may cause again. */
+static void member_report_of_peer(struct crew_member *member, struct letter *letter,
+				  const uint8_t *key, const struct addr *addr)
 {
 	(void)letter_credit_post(&member->credit, letter,
-				 letter_account_of_key(&member->credit, key));
+				 letter_account_of_peer(&member->credit, key, addr));
 }
 
 /* One that strangers cause, or sessions together. */
@@ -62,7 +62,7 @@ static void member_on_failure(void *ctx, const struct mesh_failure *failure)
 
 	if (letter)
 		letter->failure = *failure;
-	member_report_of_key(ctx, letter, failure->key);
+	member_report_of_peer(ctx, letter, failure->key, &failure->remote);
 }
 
 static void member_tell_paths(struct crew_member *member)
@@ -116,7 +116,7 @@ static void member_on_member(void *ctx, const struct content_member *told)
 
 	if (letter)
 		letter->member = *told;
-	member_report_of_key(ctx, letter, told->key);
+	member_report_of_peer(ctx, letter, told->key, &told->from);
 }
 
 static void usage_write(void *arg, const struct content_usage *usage)
@@ -463,7 +463,7 @@ static void *member_main(void *arg)
 int crew_member_init(struct crew_member *member, const struct worker_params *params, int reports_fd,
 		     char *what)
 {
-	uint64_t secret[2];
+	struct fair_paths paths = {.site = params->config->mesh.site};
 	int orders_fd, err;
 
 	snprintf(what, NODE_WHAT_CAP, "mailboxes of worker %u", params->idx);
@@ -487,8 +487,8 @@ int crew_member_init(struct crew_member *member, const struct worker_params *par
 		return -ENOMEM;
 	}
 	err = mailbox_init(&member->reports, reports_fd);
-	random_fill(&member->random, secret, sizeof(secret));
-	letter_credit_init(&member->credit, &member->reports, secret);
+	random_fill(&member->random, paths.secret, sizeof(paths.secret));
+	letter_credit_init(&member->credit, &member->reports, &paths);
 	if (err == 0)
 		err = stream_lane_init(&member->stream_orders, orders_fd);
 	if (err == 0)

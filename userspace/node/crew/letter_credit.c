@@ -6,24 +6,32 @@
 #include "base/siphash.h"
 
 void letter_credit_init(struct letter_credit *credit, struct mailbox *mailbox,
-			const uint64_t secret[2])
+			const struct fair_paths *paths)
 {
 	memset(credit, 0, sizeof(*credit));
 	credit->mailbox = mailbox;
-	memcpy(credit->secret, secret, sizeof(credit->secret));
+	credit->paths = *paths;
 }
 
 /* Keys have the upper half, kinds the lower. */
 #define ACCOUNT_OF_KEY (1ull << 63)
 
-uint64_t letter_account_of_key(const struct letter_credit *credit, const uint8_t key[static 32])
+struct letter_account letter_account_of_peer(const struct letter_credit *credit,
+					     const uint8_t key[static 32], const struct addr *addr)
 {
-	return siphash(credit->secret, key, 32) | ACCOUNT_OF_KEY;
+	struct fair_path path;
+
+	fair_path_of_addr(&credit->paths, addr, FAIR_STRANGER, &path);
+	fair_path_add(&credit->paths, &path, key, 32);
+	return (struct letter_account){
+		.id = siphash(credit->paths.secret, key, 32) | ACCOUNT_OF_KEY,
+		.network = fair_path_network(&path),
+	};
 }
 
-uint64_t letter_account_of_kind(enum letter_kind kind)
+struct letter_account letter_account_of_kind(enum letter_kind kind)
 {
-	return (uint64_t)kind + 1;
+	return (struct letter_account){.id = (uint64_t)kind + 1};
 }
 
 /* What home has read since then counts against no peer any more. */
@@ -38,24 +46,27 @@ static void credit_settle(struct letter_credit *credit)
 }
 
 /* Few wait as a rule, and the most are a page of numbers. */
-static uint32_t account_cnt(const struct letter_credit *credit, uint64_t account)
+static bool account_has_credit(const struct letter_credit *credit, struct letter_account account)
 {
-	uint32_t cnt = 0;
+	uint32_t own_cnt = 0, network_cnt = 0, free_cnt;
 
-	for (uint32_t i = 0; i < credit->cnt; i++)
-		cnt += credit->accounts[(credit->first + i) % LETTER_CNT_MAX] == account;
-	return cnt;
-}
-
-static bool account_has_credit(const struct letter_credit *credit, uint64_t account)
-{
-	if (account == LETTER_OWN)
+	if (!account.id)
 		return true;
-	return credit->cnt < LETTER_SHARED_MAX &&
-	       account_cnt(credit, account) < LETTER_SHARED_MAX - credit->cnt;
+	if (credit->cnt >= LETTER_SHARED_MAX)
+		return false;
+	free_cnt = LETTER_SHARED_MAX - credit->cnt;
+	for (uint32_t i = 0; i < credit->cnt; i++) {
+		const struct letter_account *other =
+			&credit->accounts[(credit->first + i) % LETTER_CNT_MAX];
+
+		own_cnt += other->id == account.id;
+		network_cnt += account.network && other->network == account.network;
+	}
+	return own_cnt < free_cnt && network_cnt < FAIR_NETWORK_FACTOR * free_cnt;
 }
 
-bool letter_credit_post(struct letter_credit *credit, struct letter *letter, uint64_t account)
+bool letter_credit_post(struct letter_credit *credit, struct letter *letter,
+			struct letter_account account)
 {
 	credit_settle(credit);
 	if (letter && !account_has_credit(credit, account)) {
