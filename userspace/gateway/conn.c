@@ -94,10 +94,13 @@ int conn_write(struct gateway_conn *conn, const void *data, size_t len)
 	return err;
 }
 
-/* Gives back the place among the WebSockets that the request at hand was promised, or had. */
-static void conn_uncount(struct gateway_conn *conn)
+void conn_uncount(struct gateway_conn *conn)
 {
-	conn->shared->stats.socket_cnt -= conn->is_counted;
+	struct conn_shared *shared = conn->shared;
+
+	if (conn->is_counted && shared->socket_leaves)
+		shared->socket_leaves(shared, conn);
+	shared->stats.socket_cnt -= conn->is_counted;
 	conn->is_counted = false;
 }
 

@@ -56,6 +56,9 @@ struct conn_shared {
 		       uint64_t now_ns);
 	/* Memory is used up: true when somebody who reads more slowly than conn gave some back. */
 	bool (*make_room)(struct conn_shared *shared, const struct gateway_conn *conn);
+	/* The place of a WebSocket: false: there is none for this client; NULL: they are counted alone. */
+	bool (*socket_enters)(struct conn_shared *shared, struct gateway_conn *conn);
+	void (*socket_leaves)(struct conn_shared *shared, struct gateway_conn *conn);
 	/* Something was done outside the connection's own calls: it needs a turn. */
 	void (*woken)(struct conn_shared *shared, struct gateway_conn *conn);
 	struct gateway_stats stats;
@@ -190,6 +193,8 @@ void conn_expire(struct gateway_conn *conn, uint64_t now_ns);
 void conn_over(struct gateway_conn *conn);
 /* conn_evict ends it for want of memory, and gives its own back at once. */
 void conn_evict(struct gateway_conn *conn);
+/* conn_uncount gives back the place among the WebSockets that the request at hand was promised, or had. */
+void conn_uncount(struct gateway_conn *conn);
 void conn_detach(struct gateway_conn *conn);
 void conn_tell_gone(struct gateway_conn *conn);
 void conn_next(struct gateway_conn *conn);
@@ -207,6 +212,8 @@ bool conn_header_at(const struct gateway_conn *conn, unsigned idx, const char **
 /* socket.c: socket_input takes what lies in `in`; socket_expire is due after silence. */
 void socket_input(struct gateway_conn *conn);
 void socket_expire(struct gateway_conn *conn);
+/* socket_yield ends a WebSocket, or what is to become one: its place is another client's. */
+void socket_yield(struct gateway_conn *conn);
 /* tunnel.c: tunnel_input hands on what lies in `in`, and then the client's end. */
 void tunnel_input(struct gateway_conn *conn);
 

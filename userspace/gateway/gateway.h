@@ -323,5 +323,7 @@ void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stat
 /* gateway_places: who holds the places of connections. */
 struct fair_view;
 void gateway_places(const struct gateway *gateway, struct fair_view *out);
+/* gateway_sockets: who holds those of WebSockets. False: there are none. */
+bool gateway_sockets(const struct gateway *gateway, struct fair_view *out);
 
 #endif

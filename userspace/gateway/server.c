@@ -25,6 +25,7 @@
 #include "gateway/local_user.h"
 #include "gateway/pass.h"
 #include "gateway/rate.h"
+#include "gateway/socket_places.h"
 
 #define ACCEPT_PER_TURN_MAX 64
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
@@ -52,8 +53,9 @@ struct server_conn {
 	bool is_shut;	  /* our direction was shut down */
 	bool is_probed;	  /* TCP asks whether its machine is there */
 	struct account account;
-	struct fair_item place; /* rests while a handler works */
-	uint64_t moved_ns;	/* progress of http that place was told of */
+	struct fair_item place;	 /* rests while a handler works */
+	uint64_t moved_ns;	 /* progress of http that place was told of */
+	struct fair_item socket; /* its place, of a WebSocket */
 	struct gateway_conn http;
 };
 
@@ -70,6 +72,7 @@ struct gateway {
 	struct pool conns; /* one more than there are places: who comes when all are taken */
 	struct fair places;
 	struct fair_paths paths;
+	struct socket_places sockets;
 	int diag_fd;			  /* asks for local users; -1: nobody tells */
 	struct heap *heap;		  /* bodies that are collected, and what waits to be sent */
 	struct rate *rate, *busy, *files; /* of all routes but the next two kinds, and of those */
@@ -110,7 +113,7 @@ static size_t tables_footprint(const struct gateway_config *config)
 	const struct fair_config places = places_config(config);
 
 	/* The arena gives each piece at a multiple of 64 bytes. */
-	return fair_footprint(&places) +
+	return fair_footprint(&places) + socket_places_footprint(config->socket_cap) +
 	       pool_footprint(sizeof(struct server_conn), config->conn_cap + 1) +
 	       3 * sizeof(struct rate) + 192;
 }
@@ -366,6 +369,45 @@ static void path_of(const struct gateway *gateway, const struct account *account
 	fair_path_add(&gateway->paths, out_path, &account->uid, sizeof(account->uid));
 }
 
+/* Remote is this host's for a local user: the user is who was refused. */
+static void refusal_note(struct gateway *gateway, const struct account *account,
+			 const struct addr *remote, const char *pool)
+{
+	const struct load_who who = {.addr = account->is_user ? NULL : remote,
+				     .uid = account->is_user ? account->uid : 0};
+
+	load_refuse(gateway->load, &who, pool, 0, gateway->now_ns);
+}
+
+static bool server_socket_enters(struct conn_shared *shared, struct gateway_conn *http)
+{
+	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
+	struct fair_item *victim;
+	struct fair_path path;
+
+	path_of(gateway, &conn->account, &http->remote, &path);
+	if (!socket_places_take(&gateway->sockets, &path, http->site, &conn->socket,
+				gateway->now_ns, &victim)) {
+		refusal_note(gateway, &conn->account, &http->remote,
+			     gateway->sockets.fair.config.name);
+		return false;
+	}
+	if (victim) {
+		conn = (void *)((char *)victim - offsetof(struct server_conn, socket));
+		socket_yield(&conn->http);
+	}
+	return true;
+}
+
+static void server_socket_leaves(struct conn_shared *shared, struct gateway_conn *http)
+{
+	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
+
+	socket_places_release(&gateway->sockets, &conn->socket, gateway->now_ns);
+}
+
 /*
  * place_take: false when conn, which is of account, gets no place. Its own
  * idle connections make room for it; of others, those of who holds most.
@@ -387,16 +429,6 @@ static bool place_take(struct gateway *gateway, struct server_conn *conn, const 
 	if (verdict == FAIR_TAKEN_FROM)
 		conn_close((void *)((char *)victim - offsetof(struct server_conn, place)));
 	return verdict != FAIR_BUSY;
-}
-
-/* Remote is this host's for a local user: the user is who was refused. */
-static void refusal_note(struct gateway *gateway, const struct account *account,
-			 const struct addr *remote, const char *pool)
-{
-	const struct load_who who = {.addr = account->is_user ? NULL : remote,
-				     .uid = account->is_user ? account->uid : 0};
-
-	load_refuse(gateway->load, &who, pool, 0, gateway->now_ns);
 }
 
 /* place_of gives a conn for who is behind fd, or NULL. */
@@ -540,6 +572,9 @@ static int memory_lay_out(struct gateway *gateway)
 				config->conn_cap + 1);
 	if (err == 0)
 		err = places_lay_out(gateway);
+	if (err == 0)
+		err = socket_places_init(&gateway->sockets, &gateway->arena, config->socket_cap,
+					 &gateway->paths);
 	if (err < 0)
 		return err;
 	gateway->shared.heap = gateway->heap;
@@ -575,6 +610,8 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 		.admits = server_admits,
 		.make_room = server_make_room,
 		.woken = server_woken,
+		.socket_enters = server_socket_enters,
+		.socket_leaves = server_socket_leaves,
 		.stats = {.conn_cap = params->config.conn_cap,
 			  .socket_cap = params->config.socket_cap},
 	};
@@ -677,4 +714,11 @@ void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stat
 void gateway_places(const struct gateway *gateway, struct fair_view *out)
 {
 	fair_read(&gateway->places, out);
+}
+
+bool gateway_sockets(const struct gateway *gateway, struct fair_view *out)
+{
+	if (gateway->config.socket_cap)
+		fair_read(&gateway->sockets.fair, out);
+	return gateway->config.socket_cap;
 }

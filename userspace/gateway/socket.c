@@ -16,6 +16,7 @@
 #define CLOSE_NO_STATUS 1005
 #define CLOSE_NOT_UTF8	1007
 #define CLOSE_TOO_LARGE 1009
+#define CLOSE_TRY_AGAIN 1013 /* of the IANA registry of RFC 6455's codes */
 
 /* field_has: whether a list of words separated by commas has word in it. */
 static bool field_has(const char *field, const char *word)
@@ -50,7 +51,8 @@ const struct gateway_error *gateway_socket_reserve(struct gateway_exchange *exch
 		return &refusal_handshake;
 	if (!version || strcmp(version, "13") != 0)
 		return &refusal_handshake_version;
-	if (stats->socket_cnt >= stats->socket_cap)
+	if (conn->shared->socket_enters ? !conn->shared->socket_enters(conn->shared, conn)
+					: stats->socket_cnt >= stats->socket_cap)
 		return &refusal_sockets;
 	conn->is_counted = true;
 	if (++stats->socket_cnt > stats->socket_peak_cnt)
@@ -153,6 +155,18 @@ static void socket_fail(struct gateway_conn *conn, unsigned code, const char *te
 	if (is_open)
 		socket_end(conn, code, text, CONN_DRAINING);
 	conn_tell_gone(conn);
+}
+
+void socket_yield(struct gateway_conn *conn)
+{
+	if (conn->state == CONN_SOCKET)
+		socket_end(conn, CLOSE_TRY_AGAIN, "another client has fewer WebSockets",
+			   CONN_CLOSING);
+	else
+		conn_over(conn); /* nobody here speaks the frames of a tunnel */
+	conn_tell_gone(conn);
+	conn_uncount(conn);
+	conn_wake(conn);
 }
 
 static bool close_code_is_good(unsigned code)

@@ -89,6 +89,13 @@ static bool read_gateway(const struct node *node, struct fair_view *out)
 	return web_places(node->web, out);
 }
 
+static const char *const socket_classes[FAIR_CLASS_CNT] = {"clients", NULL, NULL, NULL};
+
+static bool read_sockets(const struct node *node, struct fair_view *out)
+{
+	return web_sockets(node->web, out);
+}
+
 static bool read_items(const struct node *node, struct fair_view *out)
 {
 	if (node->home.dht)
@@ -132,6 +139,7 @@ static const struct pool_row {
 	{read_program_calls, all_callers},
 	{read_processes, process_classes},
 	{read_gateway, client_classes},
+	{read_sockets, socket_classes},
 	{read_searches, NULL},
 	{read_subscribers, NULL},
 	{read_readings, NULL},

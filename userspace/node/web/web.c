@@ -341,3 +341,8 @@ bool web_places(const struct web *web, struct fair_view *out)
 		gateway_places(web->gateway, out);
 	return web != NULL;
 }
+
+bool web_sockets(const struct web *web, struct fair_view *out)
+{
+	return web && gateway_sockets(web->gateway, out);
+}

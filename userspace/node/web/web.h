@@ -71,5 +71,7 @@ void web_stats(const struct web *web, struct gateway_stats *out_stats);
 /* web_places: false when it is off. */
 struct fair_view;
 bool web_places(const struct web *web, struct fair_view *out);
+/* web_sockets: of WebSockets; false when there are none. */
+bool web_sockets(const struct web *web, struct fair_view *out);
 
 #endif
