@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/cursor.h"
 #include "codec/hex.h"
@@ -88,12 +89,35 @@ static void line_write(struct writer *w, const struct service_http_request *requ
 	caller_write(w, caller);
 }
 
+/*
+ * The asker's gateway compared Origin with the name that the page was loaded from, which the server does
+ * not know: it is told its own, as Host is.
+ */
+static void headers_write(struct writer *w, const struct service_http_request *request,
+			  const char *target)
+{
+	bool has_origin = false;
+
+	for (unsigned i = 0; i < request->headers.cnt; i++) {
+		const struct service_http_header *header = &request->headers.list[i];
+
+		if (header->name_len == 6 && strncasecmp(header->name, "Origin", 6) == 0)
+			has_origin = true;
+		else
+			header_write(w, header);
+	}
+	if (!has_origin)
+		return;
+	text_write(w, "Origin: http://");
+	text_write(w, http_request_host(target));
+	text_write(w, "\r\n");
+}
+
 void http_request_write(struct writer *w, const struct service_http_request *request,
 			const char *target, const struct service_caller *caller)
 {
 	line_write(w, request, target, caller);
-	for (unsigned i = 0; i < request->headers.cnt; i++)
-		header_write(w, &request->headers.list[i]);
+	headers_write(w, request, target);
 	framing_write(w, request);
 	text_write(w, "\r\n");
 }
@@ -101,18 +125,8 @@ void http_request_write(struct writer *w, const struct service_http_request *req
 void http_request_write_upgrade(struct writer *w, const struct service_http_request *request,
 				const char *target, const struct service_caller *caller)
 {
-	const struct service_http_header *origin =
-		service_http_header_lookup(&request->headers, "origin");
-
 	line_write(w, request, target, caller);
-	for (unsigned i = 0; i < request->headers.cnt; i++)
-		if (&request->headers.list[i] != origin)
-			header_write(w, &request->headers.list[i]);
-	if (origin) {
-		text_write(w, "Origin: http://");
-		text_write(w, http_request_host(target));
-		text_write(w, "\r\n");
-	}
+	headers_write(w, request, target);
 	field_write(w, "Connection", "Upgrade");
 	field_write(w, "Upgrade", "websocket");
 	text_write(w, "\r\n");

@@ -42,6 +42,31 @@ static void test_a_request_reaches_the_server_and_its_answer_the_caller(void)
 	web_fini(&web);
 }
 
+static void test_a_server_is_told_its_own_origin(void)
+{
+	struct service_http_request request = request_of("POST", "/form", 0);
+	struct prig_stream stream = {.body = NULL};
+	char text[4096], want[256];
+	struct web web;
+	int fd;
+
+	web_init(&web);
+	request.headers.list[0] =
+		(struct service_http_header){"ORIGIN", "http://web.localhost:5030", 6, 25};
+	request.headers.list[1] = (struct service_http_header){"origin", "http://evil.test", 6, 16};
+	request.headers.cnt = 2;
+	web_open_with(&web, &stream, &request);
+	service_channel_finish(stream.channel);
+	fd = program_accept(&web.rig, &web.server);
+	program_hear(&web.rig, fd, text, sizeof(text), "\r\n\r\n");
+	snprintf(want, sizeof(want), "\r\nOrigin: http://%s\r\n", web.server.target);
+	CHECK(strstr(text, want));
+	CHECK(!strstr(text, "web.localhost"));
+	CHECK(!strstr(text, "evil"));
+	close(fd);
+	web_fini(&web);
+}
+
 static void test_a_connection_is_used_again_and_made_anew_when_it_closed(void)
 {
 	struct prig_stream stream = {.body = NULL};
@@ -371,6 +396,7 @@ static void test_a_health_path_decides(void)
 int main(void)
 {
 	RUN(test_a_request_reaches_the_server_and_its_answer_the_caller);
+	RUN(test_a_server_is_told_its_own_origin);
 	RUN(test_a_connection_is_used_again_and_made_anew_when_it_closed);
 	RUN(test_an_idle_connection_that_closes_is_forgotten);
 	RUN(test_a_server_that_is_not_there);
