@@ -83,15 +83,26 @@ class Server:
         self.loop.call_soon_threadsafe(self.is_read.set)
 
 
+def program_url(b, path):
+    return f"ws://{authority_of(b)}/mesh/ws/{path}"
+
+
+def by_path(b, path, headers=None, **options):
+    """As a program without an origin opens one, at the gateway's own host."""
+    options = {"max_size": None, "compression": None, "open_timeout": DEADLINE_S, "close_timeout": DEADLINE_S} | options
+    return ws_connect(program_url(b, path), additional_headers={"X-Weft-Token": token_of(b)} if headers is None
+                      else headers, **options)
+
+
 def node(lab, name, extra=""):
     return lab.daemon(name, config=PRIVATE + "[service]\nbuiltin =\npeer_calls = 1000000\ncalls = 1000000\n" + extra).start()
 
 
-def pair(lab):
+def pair(lab, extra=""):
     if not websockets:
         raise Skip("python3-websockets is not installed")
     server = Server()
-    a, b = node(lab, "a"), node(lab, "b", GATEWAY + QUICK + "mesh = yes\nservices = web\n")
+    a, b = node(lab, "a"), node(lab, "b", GATEWAY + QUICK + "mesh = yes\nservices = web\n" + extra)
     done = a.weft("service", "publish", "web", "--http", f"127.0.0.1:{server.port}")
     check_eq(done.returncode, OK, done.stderr)
     done = b.weft("peer", "connect", a.json("node", "id")["node_id"], a.json("status")["listen"][0])
@@ -271,6 +282,69 @@ def test_node_speaks_with_it(lab):
         raise Skip("this nodejs has no WebSocket")
     check_eq(done.stdout.split("\n"), ["heard from node", "closed 4003 done", ""], done.stderr)
     wait_for(lambda: (4003, "done") in server.closed, "the server heard its close")
+
+
+async def status_of_refusal(opening):
+    try:
+        async with opening:
+            return 101
+    except websockets.InvalidStatus as why:
+        return why.response.status_code
+
+
+def test_a_program_reaches_a_web_server_by_path(lab):
+    a, b, server = pair(lab)
+    node_id = a.json("node", "id")["node_id"]
+
+    async def speak():
+        for name in ("web", f"web@{node_id}", f"web@{node_id}@^1", f"web%40{node_id}"):
+            async with by_path(b, f"{name}/echo/x?y=1&z=%20", subprotocols=["chat.v2"]) as socket:
+                check_eq(socket.subprotocol, "chat.v2", "the server chooses")
+                for message in ("text \u00e4", b"\0" * 70000, "x" * MIB):
+                    await socket.send(message)
+                    check_eq(await socket.recv(), message, f"{name}: it comes back")
+                await socket.close(4001, "done")
+            check_eq(server.seen[-1][0], "/echo/x?y=1&z=%20", "path and query as they are")
+        async with by_path(b, "web", origin=url_of(b)) as socket:
+            await socket.send("x")
+            check_eq(await socket.recv(), "x", "at the root, from a page of the gateway's own")
+        check_eq((server.seen[-1][0], server.seen[-1][1].get("Origin")), ("/", f"http://127.0.0.1:{server.port}"),
+                 "the server is told its own origin")
+        check("X-Weft-Token" not in server.seen[-1][1] and "Cookie" not in server.seen[-1][1], server.seen[-1][1])
+        check_eq(await status_of_refusal(by_path(b, "web/refused")), 418, "the server refuses by its own status")
+        check_eq(await status_of_refusal(by_path(b, "web/x", {})), 401, "no token")
+        check_eq(await status_of_refusal(by_path(b, "web/x", {"X-Weft-Token": "wrong"})), 401, "a wrong token")
+        check_eq(await status_of_refusal(by_path(b, "web/x", origin="http://evil.test")), 403, "another site's page")
+        check_eq(await status_of_refusal(by_path(b, "other/x")), 403, "a service that is not allowed")
+        check_eq(await status_of_refusal(by_path(b, "web@^2/x")), 503, "a version that nobody has")
+    within(speak())
+    wait_for(lambda: (4001, "done") in server.closed, "codes of a close cross")
+    wait_for(lambda: sockets_of(b) == 0, "places are given back")
+
+
+def test_pages_of_one_service_leave_websockets_to_others(lab):
+    a, b, server = pair(lab, "sockets = 4\n")
+
+    async def fill():
+        async with contextlib.AsyncExitStack() as open_ones:
+            first = [await open_ones.enter_async_context(opened(b, "/echo")) for _ in range(4)]
+            check_eq(await status_of_refusal(opened(b, "/echo")), 503, "one more of the same pages")
+            # A program at the gateway's own host is another client than the pages of web.
+            programs = [await open_ones.enter_async_context(by_path(b, "web/echo")) for _ in range(2)]
+            check_eq(await status_of_refusal(by_path(b, "web/echo")), 503, "no more than half")
+            for socket in (*first[:2], *programs):
+                await socket.send("still")
+                check_eq(await socket.recv(), "still", "it goes on")
+            for socket in first[2:]:
+                try:
+                    await socket.recv()
+                    check(False, "the youngest makes room")
+                except websockets.ConnectionClosed:
+                    pass
+    within(fill())
+    wait_for(lambda: sockets_of(b) == 0, "places are given back")
+    pools = {pool["name"]: pool for pool in b.json("limits", "show")["pools"]}
+    check_eq((pools["gateway.sockets"]["limit"], pools["gateway.sockets"]["used"]), (4, 0), pools["gateway.sockets"])
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -282,7 +282,7 @@ static const struct gateway_error bad_pod = {400, "invalid_request",
 					     "node of the service's name, if that has one.",
 					     0};
 
-/* http_begin: what the service takes, HTTP or calls, decides what becomes of the request. */
+/* http_begin: what the service takes, HTTP or calls, decides what becomes of the request or the WebSocket. */
 static void http_begin(struct web_mesh *mesh, struct gateway_exchange *exchange,
 		       const struct gateway_request *request, bool is_upgrade, uint64_t now_ns)
 {
@@ -296,7 +296,7 @@ static void http_begin(struct web_mesh *mesh, struct gateway_exchange *exchange,
 
 	if (refusal)
 		;
-	else if (!target_read(request, HTTP_PATH, &target))
+	else if (!target_read(request, is_upgrade ? SOCKET_PATH : HTTP_PATH, &target))
 		refusal = &web_mesh_no_service;
 	else if (!web_mesh_allows(mesh, target.service.name, NULL))
 		refusal = &web_mesh_not_allowed;
@@ -331,30 +331,7 @@ static void http_handle(void *ctx, struct gateway_exchange *exchange,
 static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 			  const struct gateway_request *request, uint64_t now_ns)
 {
-	const struct gateway_error *refusal = gateway_socket_reserve(exchange, request);
-	struct web_mesh *mesh = ctx;
-	struct web_mesh_run *run = NULL;
-	struct web_mesh_target target;
-
-	if (refusal)
-		;
-	else if (!gateway_body_max(exchange, mesh->params.body_len_max))
-		refusal = &web_mesh_too_long;
-	else if (!target_read(request, SOCKET_PATH, &target) || strlen(target.rest) < 2 ||
-		 strlen(target.rest + 1) > SERVICE_METHOD_LEN_MAX)
-		refusal = &web_mesh_no_service;
-	else if (!web_mesh_allows(mesh, target.service.name, target.rest + 1))
-		refusal = &web_mesh_not_allowed;
-	else if (!web_mesh_service(mesh))
-		refusal = &is_off;
-	else if (!web_mesh_pod_read(request->query, &target.service))
-		refusal = &bad_pod;
-	else if ((run = run_new(mesh, exchange, request, &target)) == NULL)
-		refusal = &web_mesh_busy;
-	if (refusal)
-		gateway_reply_error(exchange, refusal, now_ns);
-	else
-		web_mesh_socket_begin(run, now_ns);
+	http_begin(ctx, exchange, request, true, now_ns);
 }
 
 /* site_handle: NAME.localhost, where a WebSocket has no path of its own. */
