@@ -143,28 +143,48 @@ int service_status_exit(uint64_t status)
 	}
 }
 
-static const char *next_of(const json_t *reply, char next[static 128])
+#define NEXT_CAP 256
+
+/* next_of: what to do about a call of service that ended as reply says. */
+static const char *next_of(const char *service, const json_t *reply, char next[static NEXT_CAP])
 {
+	static const struct {
+		const char *before, *after; /* the service's name, if there is one */
+	} rows[] = {
+		[WEFT_CALL_UNKNOWN_ERROR] = {"The log of the node that provides ",
+					     " has the reason."},
+		[WEFT_CALL_SERVICE_NOT_FOUND] = {"weft service find ",
+						 " shows who provides it, or hides."},
+		[WEFT_CALL_METHOD_NOT_FOUND] = {"weft service show ", " lists its methods."},
+		[WEFT_CALL_INVALID_PAYLOAD] = {"weft service show ",
+					       " tells what its methods take."},
+		[WEFT_CALL_TIMEOUT] = {"Wait longer with --timeout SECONDS.", NULL},
+		[WEFT_CALL_RATE_LIMITED] = {"Try again later.", NULL},
+		[WEFT_CALL_UNAUTHORIZED] = {"Sign the call with --sign.", NULL},
+		[WEFT_CALL_FORBIDDEN] = {"Ask the owner of a node that weft service find ",
+					 " shows."},
+		[WEFT_CALL_PAYLOAD_TOO_LARGE] = {"Send less, or stream it if ", " takes streams."},
+		[WEFT_CALL_UNAVAILABLE] = {"weft service find ",
+					   " shows other nodes that provide it."},
+	};
 	uint64_t wait_ms = field_uint(reply, "not_before_ms");
 	uint64_t status = field_uint(reply, "status");
 
 	if (wait_ms)
-		snprintf(next, 128, "Try again in %.1f s.", (double)wait_ms / 1000);
-	else if (status == WEFT_CALL_SERVICE_NOT_FOUND)
-		snprintf(next, 128, "weft service find NAME shows who provides it, or hides.");
-	else if (status == WEFT_CALL_UNAUTHORIZED)
-		snprintf(next, 128, "Sign the call with --sign.");
-	else if (status == WEFT_CALL_TIMEOUT)
-		snprintf(next, 128, "Wait longer with --timeout SECONDS.");
+		snprintf(next, NEXT_CAP, "Try again in %.1f s.", (double)wait_ms / 1000);
+	else if (status < sizeof(rows) / sizeof(rows[0]) && rows[status].before)
+		snprintf(next, NEXT_CAP, "%s%s%s", rows[status].before,
+			 rows[status].after ? service : "",
+			 rows[status].after ? rows[status].after : "");
 	else
-		snprintf(next, 128, "weft service list shows what is known.");
+		snprintf(next, NEXT_CAP, "weft service list shows what is known.");
 	return next;
 }
 
 static int tell_answer(const struct invocation *inv, const json_t *reply)
 {
 	uint64_t status = field_uint(reply, "status");
-	char what[128], why[256], next[128];
+	char what[128], why[256], next[NEXT_CAP];
 	const char *text = field_text(reply, "text");
 
 	if (status == WEFT_CALL_OK)
@@ -172,7 +192,8 @@ static int tell_answer(const struct invocation *inv, const json_t *reply)
 	snprintf(what, sizeof(what), "%s %s", inv->args[0], inv->args[1]);
 	snprintf(why, sizeof(why), "%s%s%s", field_text(reply, "status_name"), *text ? ": " : "",
 		 text);
-	return client_say_error(service_status_exit(status), what, why, next_of(reply, next));
+	return client_say_error(service_status_exit(status), what, why,
+				next_of(inv->args[0], reply, next));
 }
 
 static bool keep_reply(void *arg, json_t *reply, bool is_last)
