@@ -234,6 +234,8 @@ class Web(http.server.BaseHTTPRequestHandler):
                     "body": len(self.body())}
             self.reply(200, json.dumps(said).encode(), ("Content-Type", "application/json"),
                        ("Set-Cookie", "a=b; Domain=localhost; Path=/"), ("Access-Control-Allow-Origin", "*"), ("X-Own", "yes"))
+        elif self.path.startswith("/go?"):
+            self.reply(302, b"", ("Location", self.path.removeprefix("/go?")))
         elif self.path == "/range" and self.headers.get("Range") == "bytes=10-19":
             self.reply(206, BLOB[10:20], ("Content-Range", f"bytes 10-19/{len(BLOB)}"))
         elif self.path == "/chunks":
@@ -304,6 +306,23 @@ def test_a33_a_web_server_behind_another_node(lab):
     status, fields, body = get(b, "web/range", "-H", "Range: bytes=10-19")
     check_eq((status, fields["content-range"], body), (206, f"bytes 10-19/{len(BLOB)}", BLOB[10:20]),
              "a range")
+
+
+def test_a_redirect_stays_with_its_service(lab):
+    a, b, server = web_pair(lab)
+    node = a.json("node", "id")["node_id"]
+    own = f"http://127.0.0.1:{server.server_port}"
+    for name in ("web", f"web@{node}", f"web@{node}@%5E1"):
+        for place, told in (("/heard/x?y=1", f"/mesh/http/{name}/heard/x?y=1"), (f"{own}/heard", f"/mesh/http/{name}/heard"),
+                            ("heard", "heard"), ("//other.test/x", "//other.test/x"),
+                            ("http://other.test/x", "http://other.test/x")):
+            status, fields, _ = get(b, f"{name}/go?{place}")
+            check_eq((status, fields["location"]), (302, told.lower()), f"{name}: {place}")
+    status, _, body = get(b, "web/go?/heard/there", "-L", "--output", "/dev/stdout")
+    check(b'"path": "/heard/there"' in body, f"curl -L arrives: {status} {body}")
+    site = "web.localhost:" + authority_of(b).split(":")[1]
+    fields = curl("-H", f"Host: {site}", f"{url_of(b)}/go?/heard")[1]
+    check_eq(fields["location"], "/heard", "at an origin of its own it is as the server said")
 
 
 def test_a_service_is_opened_in_a_browser(lab):

@@ -235,6 +235,16 @@ static void run_late(struct timer *timer, uint64_t now_ns)
 	web_mesh_run_end(run);
 }
 
+/* base_keep: what stands before a service's own paths; "" where it is too long to be repeated. */
+static void base_keep(struct web_mesh_run *run, const struct gateway_request *request,
+		      const char *rest)
+{
+	size_t len = request->site[0] ? 0 : (size_t)(rest - request->path);
+
+	if (len < sizeof(run->base) && strncmp(request->path, HTTP_PATH, strlen(HTTP_PATH)) == 0)
+		memcpy(run->base, request->path, len);
+}
+
 static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchange *exchange,
 				    const struct gateway_request *request,
 				    const struct web_mesh_target *target)
@@ -252,6 +262,7 @@ static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchan
 	run->said_len = request->said_len;
 	run->body_len_max = mesh->params.body_len_max;
 	timer_init(&run->timer, run_late);
+	base_keep(run, request, target->rest);
 	run->target = *target;
 	run->target.rest = NULL;
 	run->verb = request->method;

@@ -28,6 +28,7 @@
  */
 #define WEB_MESH_QUERY_CAP   2048 /* as long as a target may be */
 #define WEB_MESH_SEGMENT_CAP 256
+#define WEB_MESH_BASE_CAP    (WEB_MESH_SEGMENT_CAP + 16) /* "/mesh/http/" and a segment */
 
 struct web_mesh;
 
@@ -105,6 +106,8 @@ struct web_mesh_run {
 	bool has_trace; /* the request belongs to one; of a call or a stream of a service */
 	struct service_trace trace;
 	char query[WEB_MESH_QUERY_CAP + 1];
+	char base
+		[WEB_MESH_BASE_CAP]; /* of the service's paths as the client has them; "" of a site */
 	uint8_t provider[MESH_KEY_LEN];
 	bool is_opened;
 	bool is_begun; /* the reply's head is out */

@@ -144,8 +144,37 @@ static size_t cookie_set(const struct service_http_header *header, char *out, si
 	return len + (size_t)snprintf(out + len, len < cap ? cap - len : 0, "\r\n");
 }
 
+/* location_name: the field may name a place; NULL: it is another one. */
+static const char *location_name(const struct service_http_header *header)
+{
+	static const char *const names[] = {"Location", "Content-Location"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == header->name_len &&
+		    strncasecmp(names[i], header->name, header->name_len) == 0)
+			return names[i];
+	return NULL;
+}
+
+/*
+ * base_of: what a field of a place lacks, so that it leads to the service: at the gateway's own hosts
+ * the service's paths lie below its own. Once for each name, which is as many as an answer has.
+ */
+static const char *base_of(const struct web_mesh_run *run,
+			   const struct service_http_headers *headers,
+			   const struct service_http_header *header)
+{
+	const char *name = location_name(header);
+
+	if (!name || service_http_header_lookup(headers, name) != header ||
+	    header->value_len == 0 || header->value[0] != '/' ||
+	    (header->value_len > 1 && header->value[1] == '/'))
+		return "";
+	return run->base;
+}
+
 /* Each field costs two bytes more in lines than at least three in CBOR. */
-#define LINES_CAP (SERVICE_HTTP_HEAD_LEN_MAX + 256)
+#define LINES_CAP (SERVICE_HTTP_HEAD_LEN_MAX + 256 + 2 * WEB_MESH_BASE_CAP)
 
 static void lines_write(const struct web_mesh_run *run, const struct service_http_headers *headers,
 			char lines[static LINES_CAP])
@@ -162,8 +191,9 @@ static void lines_write(const struct web_mesh_run *run, const struct service_htt
 		if (header->name_len == 10 && strncasecmp(header->name, "Set-Cookie", 10) == 0)
 			at += cookie_set(header, lines + at, LINES_CAP - at);
 		else
-			at += (size_t)snprintf(lines + at, LINES_CAP - at, "%.*s: %.*s\r\n",
+			at += (size_t)snprintf(lines + at, LINES_CAP - at, "%.*s: %s%.*s\r\n",
 					       (int)header->name_len, header->name,
+					       base_of(run, headers, header),
 					       (int)header->value_len, header->value);
 	}
 }
