@@ -382,4 +382,5 @@ run([test_banned_addresses_are_cut_and_kept_out_at_the_sockets,
      test_why_tells_how_a_session_ended_and_who_was_refused,
      test_why_tells_drops_at_all_addresses_of_a_peer,
      test_why_tells_that_another_key_answered,
-     test_bad_input_is_refused_with_what_to_do])
+     test_bad_input_is_refused_with_what_to_do],
+    static_why="peers are dialled at the address that is banned, and at no other")

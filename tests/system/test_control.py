@@ -15,7 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import (DEADLINE_S, FAILED, NOT_FOUND, NOT_VERIFIED, OK, REFUSED, TIMEOUT, USAGE, WEFT,
-                 WEFTD, Skip, check, check_eq, run, wait_for)
+                 WEFTD, Skip, check, check_eq, run, static, wait_for)
 
 NODE = "net.weft.Node"
 
@@ -404,6 +404,7 @@ def test_the_same_get_again_follows_the_one_that_runs(lab):
         check('Fetched "root"' in err, err)
 
 
+@static("it dials addresses where no node is")
 def test_a_connect_that_fails_says_which_way(lab):
     a, b = lab.daemon("a").start(), lab.daemon("b").start()
     a_id, b_id = (node.weft("node", "id").stdout.strip() for node in (a, b))
@@ -432,6 +433,7 @@ def test_a_connect_that_fails_says_which_way(lab):
     check_eq(b.weft("peer", "connect", a_id[:8]).returncode, OK, "connect by 8 letters")
 
 
+@static("its network has no way out")
 def test_no_way_to_an_address_is_told_apart_from_silence(lab):
     netns = lab.netns("alone")
     a = lab.daemon("a", netns=netns).start()

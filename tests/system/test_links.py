@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import DEADLINE_S, OK, Skip, check, check_eq, run, run_plain, wait_for
+from lab import DEADLINE_S, OK, Skip, check, check_eq, run, run_plain, static, wait_for
 
 FLAPS = int(os.environ.get("WEFT_FLAPS", "2"))
 DOWN_S = 5
@@ -161,6 +161,7 @@ def test_a_route_that_is_replaced_is_used_at_once(lab):
     pair.end()
 
 
+@static("the DHT would be behind the NAT")
 def test_a_nat_that_forgets_is_answered_by_a_new_packet(lab):
     """Its outside device goes and comes: masquerade forgets, and the next packet has another port."""
     try:

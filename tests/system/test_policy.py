@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import FAILED, OK, REFUSED, Skip, USAGE, check, check_eq, run, wait_for
+from lab import FAILED, OK, REFUSED, Skip, USAGE, check, check_eq, run, static, wait_for
 
 LIMITS = "[limits]\nkrpc_rate = 100\nkrpc_burst = 200\n"
 # Sent by b's namespace: a DHT message each, evenly over the time.
@@ -104,6 +104,7 @@ def what_came_is_shown_and_other_limits_are_tried(a, b, tables=1):
     check_eq(krpc(a)["per_s"], 100, "nothing was changed")
 
 
+@static("it counts each datagram that comes")
 def test_other_limits_are_tried_on_what_came_to_the_sockets(lab):
     what_came_is_shown_and_other_limits_are_tried(*node(lab))
 
@@ -126,6 +127,7 @@ def test_other_limits_are_tried_on_what_came_to_the_sockets_of_each_worker(lab):
           f"each worker has its part of the limit: {more}, {now}")
 
 
+@static("it counts each datagram that comes")
 def test_other_limits_are_tried_on_what_came_to_the_driver(lab):
     a, b = node(lab)
     attach(a)

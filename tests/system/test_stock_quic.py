@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import DEADLINE_S, OK, Skip, check, check_eq, run
+from lab import DEADLINE_S, OK, Skip, check, check_eq, run, static
 
 try:
     import oracle
@@ -69,6 +69,7 @@ def test_a_client_without_transport_parameters_is_refused_and_the_daemon_lives(l
              "a peer of ours, afterwards")
 
 
+@static("it dials a server that is no node")
 def test_a_server_without_transport_parameters_is_refused(lab):
     a = lab.daemon("a").start()
     seed = 32 * "5a"

@@ -10,8 +10,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
-from lab import (ASKING_S, DEADLINE_S, NOT_FOUND, OK, Skip, check, check_eq, need_root, run, run_plain, same_tree,
-                 wait_for)
+from lab import (ASKING_S, DEADLINE_S, NOT_FOUND, OK, Skip, check, check_eq, need_root, run, run_plain,
+                 same_tree, static, wait_for)
 
 CHUNK = 256 * 1024
 WORKERS = 3
@@ -299,6 +299,7 @@ def client(lab, netns, i):
     return lab.daemon(f"b{i}", netns=netns, listen=[f"0.0.0.0:{7001 + i}"]).start()
 
 
+@static("addresses and ports decide the queue of a connection")
 def test_each_worker_receives_from_its_own_queues(lab):
     ns_a, ns_b = wide_pair(lab)
     a = wide_node(lab, ns_a)
@@ -345,6 +346,7 @@ def test_each_worker_sends_by_a_queue_of_its_own(lab):
     check_eq(plan, QUEUES * FRAMES * 2048, "planned without sending")
 
 
+@static("addresses and ports decide the queue of a connection")
 def test_connection_whose_datagrams_come_by_another_workers_queue_goes_on(lab):
     ns_a, ns_b = wide_pair(lab)
     a = wide_node(lab, ns_a)

@@ -104,7 +104,7 @@ BENCHES = $(BENCH_DRIVERS) $(foreach p,$(BENCH_PROGRAMS),$(if \
 BENCH_SUPPORT := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard bench/support/*.c))
 
 # Tests on networks whose links can be impaired (tools/lab).
-LAB_TESTS := tests/system/test_lab.py tests/system/test_mainline.py
+LAB_TESTS := $(addprefix tests/system/test_,lab.py mainline.py signaling.py switching.py)
 
 # What the system tests run beside the daemon.
 SYSTEM_NEEDS = all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \

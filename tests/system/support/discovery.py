@@ -9,6 +9,7 @@ of `weft peer connect`, and those of ConnectPeer.
 
 A daemon whose test configures dht.bootstrap is left alone: its DHT is the test's.
 """
+import contextlib
 import json
 import os
 import socket
@@ -66,7 +67,7 @@ class Dht:
             return words
         words = [bare_link(word) if isinstance(word, str) else word for word in words]
         if words[:2] == ["peer", "connect"] and len(words) > 3 and not str(words[3]).startswith("-"):
-            del words[3]
+            self._wait_moved(daemon, words[2], words.pop(3))
         if any(tuple(words[:len(finding)]) == finding for finding in FINDING):
             self._wait_published()
         return words
@@ -77,7 +78,8 @@ class Dht:
         parameters = {name: bare_link(value) if name == "link" else value
                       for name, value in parameters.items()}
         if method == "ConnectPeer":
-            parameters.pop("addresses", None)
+            for address in parameters.pop("addresses", None) or []:
+                self._wait_moved(daemon, parameters["node_id"], address)
         if method == "ConnectPeer" or "link" in parameters:
             self._wait_published()
         return parameters
@@ -92,6 +94,23 @@ class Dht:
             self.begun[network] = (self.make(f"dht{len(self.begun)}", netns=netns, listen=at,
                                              config=config).start(), ", ".join(at))
         return self.begun[network][1]
+
+    def _wait_moved(self, daemon, node_id, address):
+        """Where a node has begun again at address: daemon has no session with its last life any more.
+
+        By its address a node is dialled at once. By its key a session that is there is enough, until
+        something is asked on it: then its silence is noticed."""
+        listens = [other.json("status")["listen"] for other in self.daemons if _runs(other.process)]
+        places = next((places for places in listens if address in places), None)
+        end = time.monotonic() + PUBLISHED_S
+        while places and any(peer["connected"] and peer["node_id"] == node_id and peer["address"] not in places
+                             for peer in daemon.call("ListPeers")["peers"]):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{daemon.name} keeps its session with {node_id}")
+            for method, more in (("CallService", {"name": "echo", "method": "Echo", "provider": node_id}),
+                                 ("PingPeer", {"node_id": node_id, "count": 1})):
+                with contextlib.suppress(AssertionError):
+                    daemon.call(method, **more)
 
     def _wait_published(self):
         for daemon in self.daemons:
