@@ -134,7 +134,8 @@ DHT_ALIKE := $(call named,client_library conformance crash crowd damage dht_driv
 	pktgen power_cut sandbox sbom secrets service_socket services_doc setup states systemd unit \
 	docs_machines mainline mainline_npm signaling switching)
 check-dht: $(SYSTEM_NEEDS)
-	$(Q)DISCOVERY=dht $(RUN_TESTS) $(if $(T),$(call pick,$(SYSTEM)),$(filter-out $(DHT_ALIKE),$(SYSTEM)))
+	$(Q)DISCOVERY=dht $(RUN_TESTS) $(if $(T),$(call pick,$(SYSTEM)),\
+		$(filter-out $(DHT_ALIKE) tests/conformance/%,$(SYSTEM)))
 
 # What root's namespaces hide: the system tests by nobody, who skips what needs root. A clone below a
 # folder that nobody may enter, as /root, is shown at another place in a mount namespace of its own.
