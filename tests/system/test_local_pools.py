@@ -70,6 +70,22 @@ def pool(daemon, name):
     return found, {row["class"]: row for row in found["classes"]}
 
 
+def test_slow_readers_of_files_leave_some_to_another_user(lab):
+    a = started(lab, GATEWAY + "file_rate = 0\n")
+    film = lab.dir / "film"
+    with film.open("wb") as file:
+        file.truncate(64 << 20)
+    check_eq(a.weft("share", "add", film).returncode, OK, "share")
+    items = a.json("share", "items", a.json("share", "list")["shares"][0]["collection_id"])["items"]
+    port = url_of(a).rsplit(":", 1)[1]
+    asked = f"GET /blob/{items[0]['content_id']} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+    hold(lab, port, 40, begin=asked)  # more than files are read at once, and none is read on
+    text = asked.replace("\r\n", "\\r\\n")
+    wait_for(lambda: "503" in ask(port, text, GREEDY)[:12], "the greedy have their part")
+    answer = ask(port, text)
+    check(answer.startswith("HTTP/1.1 200 "), f"another user reads: {answer[:300]}")
+
+
 def test_idle_viewers_lock_out_neither_root_nor_another_user(lab):
     a = started(lab)
     status = json.dumps({"method": "net.weft.Node.GetNodeId", "parameters": {}}) + "\\0"

@@ -155,6 +155,13 @@ void gateway_resume(struct gateway_exchange *exchange)
 	conn_wake(exchange->conn);
 }
 
+uint64_t gateway_client(const struct gateway_exchange *exchange)
+{
+	const struct conn_shared *shared = exchange->conn->shared;
+
+	return shared->client ? shared->client(shared, exchange->conn) : 0;
+}
+
 size_t gateway_backlog_len(const struct gateway_exchange *exchange)
 {
 	return exchange->conn->output.len;

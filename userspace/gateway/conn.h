@@ -59,6 +59,8 @@ struct conn_shared {
 	/* The place of a WebSocket: false: there is none for this client; NULL: they are counted alone. */
 	bool (*socket_enters)(struct conn_shared *shared, struct gateway_conn *conn);
 	void (*socket_leaves)(struct conn_shared *shared, struct gateway_conn *conn);
+	/* As gateway_client; NULL: nobody is known. */
+	uint64_t (*client)(const struct conn_shared *shared, const struct gateway_conn *conn);
 	/* Something was done outside the connection's own calls: it needs a turn. */
 	void (*woken)(struct conn_shared *shared, struct gateway_conn *conn);
 	struct gateway_stats stats;

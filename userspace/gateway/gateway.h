@@ -201,6 +201,11 @@ int gateway_reply_more(struct gateway_exchange *exchange, const void *data, size
 		       uint64_t now_ns);
 void gateway_reply_end(struct gateway_exchange *exchange, uint64_t now_ns);
 void gateway_abort(struct gateway_exchange *exchange, uint64_t now_ns);
+/*
+ * gateway_client: a number for whoever is behind the connection, a user of this machine or a network of
+ * addresses, by which a route shares what it has. 0: it is not known.
+ */
+uint64_t gateway_client(const struct gateway_exchange *exchange);
 /* gateway_backlog_len: bytes that wait to be sent. */
 size_t gateway_backlog_len(const struct gateway_exchange *exchange);
 

@@ -379,6 +379,18 @@ static void refusal_note(struct gateway *gateway, const struct account *account,
 	load_refuse(gateway->load, &who, pool, 0, gateway->now_ns);
 }
 
+static uint64_t server_client(const struct conn_shared *shared, const struct gateway_conn *http)
+{
+	const struct gateway *gateway =
+		(const void *)((const char *)shared - offsetof(struct gateway, shared));
+	const struct server_conn *conn =
+		(const void *)((const char *)http - offsetof(struct server_conn, http));
+	struct fair_path path;
+
+	path_of(gateway, &conn->account, &http->remote, &path);
+	return fair_path_network(&path);
+}
+
 static bool server_socket_enters(struct conn_shared *shared, struct gateway_conn *http)
 {
 	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
@@ -610,6 +622,7 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 		.admits = server_admits,
 		.make_room = server_make_room,
 		.woken = server_woken,
+		.client = server_client,
 		.socket_enters = server_socket_enters,
 		.socket_leaves = server_socket_leaves,
 		.stats = {.conn_cap = params->config.conn_cap,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fair_path.h"
 #include "codec/hex.h"
 #include "codec/percent.h"
 #include "codec/zbase32.h"
@@ -19,7 +20,6 @@
 struct web_content {
 	struct node *node;
 	struct web_content_run *runs;
-	unsigned run_cnt;
 };
 
 static const struct gateway_error bad_id = {400, "invalid_id",
@@ -85,7 +85,6 @@ void web_content_run_end(struct web_content_run *run)
 	while (*at != run)
 		at = &(*at)->next;
 	*at = run->next;
-	run->content->run_cnt--;
 	if (run->listing)
 		web_listing_fini(run->listing);
 	free(run->listing);
@@ -100,6 +99,29 @@ void web_content_refuse(struct web_content_run *run, const struct gateway_error 
 	run->exchange = NULL;
 	gateway_reply_error(exchange, error, now_ns);
 	web_content_run_end(run);
+}
+
+/*
+ * client_has_part: neither a request nor a reader is taken back, so a client holds three times
+ * what it leaves free of either at most (base/fair.h, dynamic threshold).
+ */
+static bool client_has_part(const struct web_content *content, uint64_t client, bool reads,
+			    unsigned cap)
+{
+	unsigned cnt = 0, own_cnt = 0;
+
+	for (const struct web_content_run *run = content->runs; run; run = run->next) {
+		if (reads && !run->reader)
+			continue;
+		cnt++;
+		own_cnt += run->client == client;
+	}
+	return cnt >= cap || own_cnt >= FAIR_NETWORK_FACTOR * (cap - cnt);
+}
+
+bool web_content_may_read(const struct web_content_run *run)
+{
+	return !client_has_part(run->content, run->client, true, READERS_MAX);
 }
 
 /* --- requests --- */
@@ -120,7 +142,9 @@ static struct web_content_run *run_begin(struct web_content *content,
 	struct web_content_run *run = NULL;
 	const char *accept = gateway_header(request, "Accept");
 
-	if (content->run_cnt < WEB_CONTENT_RUNS_MAX)
+	const uint64_t client = gateway_client(exchange);
+
+	if (!client_has_part(content, client, false, WEB_CONTENT_RUNS_MAX))
 		run = calloc(1, sizeof(*run));
 	if (!run) {
 		gateway_reply_error(exchange, &many_requests, now_ns);
@@ -128,6 +152,7 @@ static struct web_content_run *run_begin(struct web_content *content,
 	}
 	run->content = content;
 	run->exchange = exchange;
+	run->client = client;
 	run->is_head = request->is_head;
 	run->wants_json = accept && strstr(accept, "application/json");
 	field_copy(request, "Range", run->range);
@@ -135,7 +160,6 @@ static struct web_content_run *run_begin(struct web_content *content,
 	field_copy(request, "If-None-Match", run->if_none_match);
 	run->next = content->runs;
 	content->runs = run;
-	content->run_cnt++;
 	gateway_watch(exchange, &web_content_events, run);
 	return run;
 }

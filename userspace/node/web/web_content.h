@@ -42,6 +42,7 @@ struct web_content_run {
 	struct web_content_run *next;
 	struct web_content *content;
 	struct gateway_exchange *exchange; /* NULL: the client left */
+	uint64_t client;		   /* gateway_client */
 	bool is_job_out;
 	bool wants_json;
 	bool is_head;
@@ -69,6 +70,8 @@ struct web_content_run {
 struct node *web_content_node(const struct web_content *content);
 /* web_content_run_end frees run; its reader is gone, and so is the exchange. */
 void web_content_run_end(struct web_content_run *run);
+/* web_content_may_read: run may have a reader beside those of others. */
+bool web_content_may_read(const struct web_content_run *run);
 void web_content_refuse(struct web_content_run *run, const struct gateway_error *error,
 			uint64_t now_ns);
 

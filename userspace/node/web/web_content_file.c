@@ -235,7 +235,7 @@ void web_content_file_start(struct web_content_run *run, const struct reader_ori
 
 	memcpy(ask.content_id, run->content_id, sizeof(ask.content_id));
 	etag_write(run);
-	if (reader_start(content, &ask, now_ns, &run->reader) < 0) {
+	if (!web_content_may_read(run) || reader_start(content, &ask, now_ns, &run->reader) < 0) {
 		run->reader = NULL;
 		web_content_refuse(run, &many_readers, now_ns);
 	}
