@@ -288,7 +288,7 @@ static void srig_met(void *arg, int err, const uint8_t *actual_key)
 }
 
 /* Who has not met a node before learns here where it is. */
-static void srig_meet(struct srig *rig, unsigned from, unsigned to)
+void srig_meet(struct srig *rig, unsigned from, unsigned to)
 {
 	struct addr addr = pair_addr(to + 1);
 	struct mesh_peer peer = {.addrs = &addr, .addr_cnt = 1};

@@ -94,6 +94,8 @@ struct srig_ask {
 	uint64_t at_ns;
 	uint8_t *payload;
 };
+/* srig_meet: node from knows the address of node to. */
+void srig_meet(struct srig *rig, unsigned from, unsigned to);
 /* srig_call starts a call of name at node to (SRIG_NODES: whoever is known) from node from. */
 int srig_call(struct srig *rig, struct srig_ask *ask, unsigned from, unsigned to, const char *name,
 	      const void *payload, size_t len);
