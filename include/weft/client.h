@@ -183,6 +183,42 @@ void weft_stream_pause(struct weft_stream *stream, bool is_paused);
 void weft_stream_end(struct weft_stream *stream, enum weft_call_status status, const char *text);
 
 /*
+ * Events of a topic of a service. fn is told each as it comes, and notices: a subscription begins with one,
+ * and goes on by itself at the same provider, or the next, when it is lost. With event NULL it has
+ * ended, error says why, and it is gone. lost: so many events right before this one never came, for
+ * this program or the way to it was too slow, or they were no longer kept. since: NULL for what comes from now
+ * on, or the position of the last event that the program has. A position of another history, as
+ * after a restart of the provider, begins at the oldest event that is kept.
+ */
+struct weft_event {
+	const char *topic;
+	const char *provider; /* the node that it came from */
+	const char *position; /* for since */
+	uint64_t sequence;    /* of the topic, one more than the one before */
+	uint64_t lost;
+	uint64_t at_ms;	  /* since 1970, by the provider's clock; 0 in a notice */
+	const void *data; /* NULL: a notice */
+	size_t len;
+};
+struct weft_subscription;
+typedef void (*weft_event_fn)(void *arg, const struct weft_event *event,
+			      const struct weft_error *error);
+WEFT_MUST_CHECK
+int weft_subscribe(struct weft_client *client, const struct weft_target *target, const char *topic,
+		   const char *since, weft_event_fn fn, void *arg,
+		   struct weft_subscription **out_subscription, struct weft_error *error);
+void weft_subscription_close(struct weft_subscription *subscription);
+/*
+ * weft_publish sends an event to all that are subscribed to a topic of a service that this node's
+ * programs offer, and waits until the daemon has it. topic: 1 to 96 of letters, digits and . _ : / -.
+ * At most 64 KiB. out_sequence may be NULL.
+ */
+WEFT_MUST_CHECK
+int weft_publish(struct weft_client *client, const char *service, const char *topic,
+		 const void *data, size_t len, int timeout_ms, uint64_t *out_sequence,
+		 struct weft_error *error);
+
+/*
  * Offering a service. weft_offer_open listens on a unix socket and publishes
  * the service; the daemon connects to it. What the daemon knows of the offer
  * it keeps, also over restarts of either, until weft_offer_close withdraws it.

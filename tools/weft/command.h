@@ -187,6 +187,8 @@ int run_service_limits(struct invocation *inv);
 int run_service_open(struct invocation *inv);
 int run_service_call(struct invocation *inv);
 int run_service_stream(struct invocation *inv);
+int run_service_subscribe(struct invocation *inv);
+int run_service_emit(struct invocation *inv);
 int run_drops(struct invocation *inv);
 int run_why(struct invocation *inv);
 int run_gc_plan(struct invocation *inv);

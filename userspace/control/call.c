@@ -315,7 +315,7 @@ void call_free(struct control_call *call)
 static void call_leave_client(struct control_call *call)
 {
 	if (call->client && call->has_id)
-		call->client->watching_cnt -= call->is_watching;
+		call->client->watching_cnt -= call->is_watching || call->drained;
 	list_unlink(&call->of_client);
 }
 
@@ -435,6 +435,20 @@ void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *a
 {
 	call->gone = gone;
 	call->gone_arg = arg;
+}
+
+size_t control_backlog_len(const struct control_call *call)
+{
+	return call->client ? client_backlog_len(call->client) : 0;
+}
+
+void control_on_drained(struct control_call *call, void (*drained)(void *arg), void *arg)
+{
+	weft_assert(!call->drained && !call->is_watching);
+	call->drained = drained;
+	call->drained_arg = arg;
+	if (call->client)
+		call->client->watching_cnt += call->has_id;
 }
 
 static const struct control_method *method_lookup(const struct control_method *methods,

@@ -370,18 +370,26 @@ static bool client_is_over(const struct control_client *client, bool is_dry)
 	return client->is_eof && is_dry && client_backlog_len(client) == 0;
 }
 
+/* The call may end in it. */
+static void call_pump(struct control_call *call)
+{
+	if (call->is_watching)
+		event_pump(call);
+	else if (call->drained && client_backlog_len(call->client) < CONTROL_PIPE_LOW)
+		call->drained(call->drained_arg);
+}
+
 static void client_pump(struct control_client *client)
 {
 	struct list_node *node = client->pending.next, *next;
 
-	if (client->call && client->call->is_watching)
-		event_pump(client->call);
+	if (client->call)
+		call_pump(client->call);
 	for (; client->watching_cnt && node != &client->pending; node = next) {
 		struct control_call *call = list_entry(node, struct control_call, of_client);
 
 		next = node->next;
-		if (call->is_watching)
-			event_pump(call);
+		call_pump(call);
 	}
 }
 

@@ -131,6 +131,13 @@ void control_fail_with(struct control_call *call, int err, const char *what, con
 /* control_fail_parameter: standard org.varlink.service.InvalidParameter. */
 void control_fail_parameter(struct control_call *call, const char *parameter);
 void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *arg);
+/*
+ * Replies of control_reply_more have to be taken as they come. control_backlog_len: bytes that wait for
+ * the client, 0 for one that left. control_on_drained: drained is called, from the loop, whenever less than
+ * CONTROL_PIPE_LOW wait; for a call without end, once.
+ */
+size_t control_backlog_len(const struct control_call *call);
+void control_on_drained(struct control_call *call, void (*drained)(void *arg), void *arg);
 
 /*
  * Upgrades, of the methods in params->upgrades and of no others: the call asks

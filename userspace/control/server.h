@@ -56,7 +56,7 @@ struct control_client {
 	bool is_shut;		   /* our direction was shut down */
 	struct control_call *call; /* without an id */
 	struct list_node pending;  /* calls with one */
-	unsigned watching_cnt;	   /* of these */
+	unsigned watching_cnt;	   /* of these, with those that hear when it has read */
 	struct control_pipe pipe;
 	struct request_splitter splitter;
 	uint64_t credit_ns; /* of the request rate; see client_has_credit */
@@ -91,6 +91,8 @@ struct control_call {
 	uint64_t next_seq;	    /* of a watcher */
 	void (*gone)(void *arg);
 	void *gone_arg;
+	void (*drained)(void *arg); /* NULL: none; as a watcher it has a part in each turn */
+	void *drained_arg;
 };
 
 /* The reply to a watcher is the event between these. */

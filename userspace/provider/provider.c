@@ -292,6 +292,7 @@ static int offer_to_service(struct offer *offer, uint64_t now_ns, const char **o
 		.grant_cnt = view->grant_cnt,
 		.is_published = !view->is_hidden,
 		.needs_signature = view->needs_signature,
+		.is_of_program = true,
 		.handler = handler_of(view->kind),
 		.ctx = offer,
 	};

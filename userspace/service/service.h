@@ -245,6 +245,7 @@ struct service_offering {
 	unsigned grant_cnt;
 	bool is_published;    /* else it is found by who knows this node only */
 	bool needs_signature; /* calls of peers carry one, or are answered SERVICE_UNAUTHORIZED */
+	bool is_of_program;   /* local programs may publish on its topics */
 	const struct service_handler *handler;
 	void *ctx;
 };

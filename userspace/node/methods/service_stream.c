@@ -200,28 +200,13 @@ static void channel_writable(void *arg, uint64_t now_ns)
 	control_pipe_resume(bridge->pipe);
 }
 
-static void fail_open(struct control_call *call, const char *name,
-		      const struct service_answer *answer)
-{
-	const char *next = "weft service find NAME shows who provides it";
-
-	if (answer->status == SERVICE_METHOD_NOT_FOUND)
-		next = "ask its provider for the names of its streams";
-	else if (answer->not_before_ns || answer->status == SERVICE_UNAVAILABLE)
-		next = "try again later";
-	control_fail_with(call, service_status_err(answer->status), name,
-			  answer->text && *answer->text ? answer->text
-							: service_status_name(answer->status),
-			  next, json_pack("{s:i}", "status", (int)answer->status));
-}
-
 static void channel_ended(void *arg, const struct service_answer *answer, uint64_t now_ns)
 {
 	struct bridge *bridge = arg;
 
 	if (bridge->call) {
 		control_on_gone(bridge->call, NULL, NULL);
-		fail_open(bridge->call, bridge->name, answer);
+		service_open_fail(bridge->call, bridge->name, answer);
 	} else {
 		bridge_close(bridge, answer->status, answer->text, now_ns);
 	}
@@ -235,20 +220,6 @@ static const struct service_channel_events channel_events = {
 	.writable = channel_writable,
 	.ended = channel_ended,
 };
-
-static void fail_start(struct control_call *call, int err, const char *name)
-{
-	if (err == WEFT_EFULL)
-		control_fail(call, err, name, "as many streams are open as may be",
-			     "try again, or raise service.streams in weft.conf");
-	else if (err == WEFT_ETOOLARGE)
-		control_fail(call, err, "payload", "larger than what may be sent with an opening",
-			     "weft service limits shows it; send it as messages");
-	else
-		control_fail(call, err, name,
-			     "no name of a service, a method or a range of versions",
-			     "names have a-z, 0-9 and, inside, - and .; ranges are like ^1");
-}
 
 void method_open_service_stream(void *ctx, struct control_call *call, const json_t *parameters,
 				uint64_t now_ns)
@@ -276,7 +247,7 @@ void method_open_service_stream(void *ctx, struct control_call *call, const json
 	free(request.payload);
 	if (err < 0) {
 		free(bridge);
-		fail_start(call, err, request.target.name);
+		service_start_fail(call, err, request.target.name);
 		return;
 	}
 	control_on_gone(call, bridge_caller_left, bridge);

@@ -206,3 +206,32 @@ int service_status_err(enum service_status status)
 		return WEFT_ECLOSED;
 	}
 }
+
+void service_open_fail(struct control_call *call, const char *name,
+		       const struct service_answer *answer)
+{
+	const char *next = "weft service find NAME shows who provides it";
+
+	if (answer->status == SERVICE_METHOD_NOT_FOUND)
+		next = "ask its provider for the names of its streams";
+	else if (answer->not_before_ns || answer->status == SERVICE_UNAVAILABLE)
+		next = "try again later";
+	control_fail_with(call, service_status_err(answer->status), name,
+			  answer->text && *answer->text ? answer->text
+							: service_status_name(answer->status),
+			  next, json_pack("{s:i}", "status", (int)answer->status));
+}
+
+void service_start_fail(struct control_call *call, int err, const char *name)
+{
+	if (err == WEFT_EFULL)
+		control_fail(call, err, name, "as many streams are open as may be",
+			     "try again, or raise service.streams in weft.conf");
+	else if (err == WEFT_ETOOLARGE)
+		control_fail(call, err, "payload", "larger than what may be sent with an opening",
+			     "weft service limits shows it; send it as messages");
+	else
+		control_fail(call, err, name,
+			     "no name of a service, a method or a range of versions",
+			     "names have a-z, 0-9 and, inside, - and .; ranges are like ^1");
+}

@@ -32,6 +32,13 @@ void service_payload_set(json_t *parameters, const void *payload, size_t len, bo
 /* service_call_fail: service_call_start refused; wait_ms is when there may be a place. */
 void service_call_fail(struct control_call *call, int err, const char *name, uint32_t wait_ms);
 /*
+ * service_open_fail: a stream was refused, or ended before it was open. service_start_fail: service_channel_open
+ * failed.
+ */
+void service_open_fail(struct control_call *call, const char *name,
+		       const struct service_answer *answer);
+void service_start_fail(struct control_call *call, int err, const char *name);
+/*
  * service_description_read: what "description" of PublishService says, JSON or a varlink interface, as
  * text to be freed; NULL: nothing. Methods that it calls read-only are so in spec. False: call was failed.
  */
