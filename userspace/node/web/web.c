@@ -163,7 +163,9 @@ static int mesh_open(struct web *web)
 
 static const struct gateway_error mesh_nothing = {
 	404, "not_found",
-	"Below /mesh/ there are /mesh/http/SERVICE/ and /mesh/ws/SERVICE/CHANNEL.", 0};
+	"Below /mesh/ there are /mesh/http/SERVICE/, /mesh/ws/SERVICE/CHANNEL and "
+	"/mesh/events/SERVICE/TOPIC.",
+	0};
 
 /* routes_fill leaves no row empty: an empty path would be the end of the table. */
 static int routes_fill(struct web *web)

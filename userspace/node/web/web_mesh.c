@@ -15,6 +15,7 @@
 
 #define HTTP_PATH   "/mesh/http/"
 #define SOCKET_PATH "/mesh/ws/"
+#define EVENTS_PATH "/mesh/events/"
 
 const struct gateway_error web_mesh_busy = {503, "gateway_busy",
 					    "Too many requests wait for services; try again.", 1};
@@ -26,9 +27,11 @@ const struct gateway_error web_mesh_not_allowed = {
 	403, "service_not_allowed",
 	"The service, or this method of it, is not in gateway.services.", 0};
 
-const struct gateway_error web_mesh_no_service = {
-	404, "not_found",
-	"Name a service behind /mesh/http/, or a service and its channel behind /mesh/ws/.", 0};
+const struct gateway_error web_mesh_no_service = {404, "not_found",
+						  "Name a service behind /mesh/http/, or a service "
+						  "and its channel behind /mesh/ws/, or its topic "
+						  "behind /mesh/events/.",
+						  0};
 static const struct gateway_error only_reads = {
 	401, "token_required",
 	"No provider declares this method read-only, so it wants the gateway's token, and at "
@@ -57,6 +60,9 @@ void web_mesh_run_end(struct web_mesh_run *run)
 	struct web_mesh *mesh = run->mesh;
 
 	timer_cancel(mesh->params.timers, &run->timer);
+	if (run->subscription)
+		service_subscription_close(run->subscription);
+	free(run->subscription);
 	heap_release(mesh->heap, run->data);
 	pool_release(&mesh->runs, run);
 }
@@ -345,6 +351,46 @@ static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 	http_begin(ctx, exchange, request, true, now_ns);
 }
 
+static void events_handle(void *ctx, struct gateway_exchange *exchange,
+			  const struct gateway_request *request, uint64_t now_ns)
+{
+	static const struct gateway_error no_topic = {400, "invalid_request",
+						      "A topic has 1 to 96 letters, digits and . _ "
+						      ": / -, and since is the id of an event.",
+						      0};
+	static const struct gateway_reply head = {.status = 200,
+						  .type = "text/event-stream",
+						  .headers = "Cache-Control: no-store\r\n",
+						  .body_len = GATEWAY_LEN_UNKNOWN};
+	const struct gateway_error *refusal = NULL;
+	struct web_mesh *mesh = ctx;
+	struct web_mesh_run *run = NULL;
+	struct web_mesh_target target;
+	struct service_wish wish;
+
+	if (!target_read(request, EVENTS_PATH, &target))
+		refusal = &web_mesh_no_service;
+	else if (!target.rest[0] || !web_mesh_wish_read(request, target.rest + 1, &wish))
+		refusal = &no_topic;
+	else if (!web_mesh_allows(mesh, target.service.name, wish.topic))
+		refusal = &web_mesh_not_allowed;
+	else if (!web_mesh_service(mesh))
+		refusal = &is_off;
+	else if (!request->is_head && (run = run_new(mesh, exchange, request, &target)) == NULL)
+		refusal = &web_mesh_busy;
+	else if (run)
+		refusal = web_mesh_events_begin(run, &wish, now_ns);
+	if (!refusal && !run) {
+		gateway_reply_begin(exchange, &head, now_ns);
+		gateway_reply_end(exchange, now_ns);
+	}
+	if (!refusal)
+		return;
+	gateway_reply_error(exchange, refusal, now_ns);
+	if (run)
+		web_mesh_run_end(run);
+}
+
 /* site_handle: NAME.localhost, where a WebSocket has no path of its own. */
 static void site_handle(void *ctx, struct gateway_exchange *exchange,
 			const struct gateway_request *request, uint64_t now_ns)
@@ -458,7 +504,13 @@ void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static W
 					   .body_len_max = body_len_max,
 					   .handle = socket_handle,
 					   .ctx = mesh};
-	routes[3] =
+	routes[3] = (struct gateway_route){.path = EVENTS_PATH,
+					   .methods = GATEWAY_GET,
+					   .access = GATEWAY_OPEN,
+					   .is_busy = true,
+					   .handle = events_handle,
+					   .ctx = mesh};
+	routes[4] =
 		(struct gateway_route){.path = "/",
 				       .methods = GATEWAY_GET | GATEWAY_POST | GATEWAY_PUT |
 						  GATEWAY_DELETE | GATEWAY_PATCH | GATEWAY_OPTIONS,

@@ -13,6 +13,7 @@
 #include "service/http_envelope.h"
 #include "service/named.h"
 #include "service/service.h"
+#include "service/subscription.h"
 
 /*
  * Requests and WebSockets on their way to services, for web.c.
@@ -23,6 +24,7 @@
  *	web_mesh_http.c	  HTTP: a stream that begins with the request's head
  *	web_mesh_call.c	  one call, and one reply
  *	web_mesh_socket.c a WebSocket: a stream, messages both ways
+ *	web_mesh_events.c server-sent events: a subscription of a topic
  *
  * Home worker.
  */
@@ -52,7 +54,7 @@ WEFT_MUST_CHECK
 int web_mesh_new(const struct web_mesh_params *params, struct web_mesh **out_mesh);
 /* web_mesh_free: behind the gateway, before the fabric. Takes NULL. */
 void web_mesh_free(struct web_mesh *mesh);
-#define WEB_MESH_ROUTE_CNT 4
+#define WEB_MESH_ROUTE_CNT 5
 void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static WEB_MESH_ROUTE_CNT]);
 
 /* web_mesh_query_json makes a JSON object of a query's parameters, or NULL: they are not in UTF-8. */
@@ -94,7 +96,8 @@ struct web_mesh_run {
 	struct service_find *find;	   /* each NULL: none, or it is over */
 	struct service_ask *ask;
 	struct service_channel *channel;
-	struct timer timer; /* the service has to move until then */
+	struct service_subscription *subscription; /* the run's own */
+	struct timer timer;			   /* the service has to move until then */
 	uint64_t sought_ns; /* the look for what it takes: when it began, then how long it took */
 	struct web_mesh_target target;		 /* without rest */
 	char method[SERVICE_METHOD_LEN_MAX + 1]; /* of a call, or a WebSocket's channel */
@@ -185,6 +188,14 @@ void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns);
 void web_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns);
 void web_mesh_call_begin(struct web_mesh_run *run, uint64_t now_ns);
 void web_mesh_socket_begin(struct web_mesh_run *run, uint64_t now_ns);
+/*
+ * web_mesh_wish_read: which topic, and since when by Last-Event-ID or the query's since; false: neither can be.
+ * web_mesh_events_begin: NULL, or why not: run is then still its caller's.
+ */
+bool web_mesh_wish_read(const struct gateway_request *request, const char *topic,
+			struct service_wish *out_wish);
+const struct gateway_error *web_mesh_events_begin(struct web_mesh_run *run,
+						  const struct service_wish *wish, uint64_t now_ns);
 
 /* web_mesh_http_head writes the request's head; rest is the path behind the service's name. */
 WEFT_MUST_CHECK
