@@ -4,6 +4,7 @@
 
     n1 (10.77.0.1) -- switch -- n2 (10.77.0.2), n3 (10.77.0.3)
 """
+import os
 import pathlib
 import random
 import sys
@@ -140,6 +141,75 @@ def test_updates_survive_kill_9(lab):
         check_eq(shown(b)["kept_files"], 0, "nothing of its own is taken for foreign")
 
 
+def links(folder):
+    return {str(path.relative_to(folder)): os.readlink(path) for path in folder.rglob("*")
+            if path.is_symlink()}
+
+
+def relink(path, text):
+    path.unlink(missing_ok=True)
+    path.symlink_to(text)
+
+
+def test_links_that_weft_made_are_updated_and_no_others(lab):
+    names = ("moved", "gone", "mine", "same", "file", "back")
+    nodes = start(lab, 2, more=SYNC)
+    a, b = nodes
+    folder, out = lab.dir / "docs", lab.dir / "out"
+    (folder / "sub").mkdir(parents=True)
+    for text in ("one", "two"):
+        (folder / text).write_bytes(text.encode())
+    for name in names:
+        (folder / name).symlink_to("one")
+    (folder / "sub/in").symlink_to("../one")
+    (folder / "was-here").symlink_to("one")
+    out.mkdir()
+    (out / "was-here").symlink_to("one")  # the user's, though it leads to the same
+    said(a.weft("share", "new", "docs", "--public"), "share new")
+    said(a.weft("share", "publish", "docs", folder), "publish")
+    link = said(a.weft("share", "link", "docs"), "link").strip()
+    said(b.weft("sub", "add", link, "--name", "mine"), "sub add")
+    said(b.weft("sub", "set", "mine", "--fetch", out, "--mirror"), "sub set")
+    wait_folder(b, 1)
+    check_eq(links(out), links(folder), "revision 1")
+    relink(folder / "moved", "two")
+    (folder / "gone").unlink()
+    (folder / "sub/in").unlink()
+    relink(folder / "mine", "two")
+    relink(out / "mine", "sub")  # altered here
+    relink(folder / "was-here", "two")
+    (folder / "file").unlink()
+    (folder / "file").write_bytes(b"a file now")
+    (folder / "two").unlink()
+    (folder / "two").symlink_to("one")  # and a link that was a file
+    update(a)
+    wait_folder(b, 2)
+    want = {"moved": "two", "mine": "sub", "same": "one", "back": "one", "was-here": "one",
+            "two": "one"}
+    check_eq(links(out), want, "revision 2")
+    check_eq(files(out)["file"], b"a file now", "a file in the place of a link")
+    check_eq(shown(b)["kept_files"], 2, "altered and foreign ones are counted")
+    # A kill while one is fetched leaves none that weft takes for the user's.
+    for number in range(3, 9):
+        for name in ("moved", "same", "back"):
+            relink(folder / name, f"target-{number}" if number % 2 else "one")
+        (folder / f"target-{number}").write_bytes(b"x")
+        update(a)
+        b.weft_popen("sub", "sync", "mine")
+        time.sleep(0.01 * (number - 2))
+        b.kill()
+        b.start()
+        wait_folder(b, number)
+        found = links(out)
+        check_eq({name: found[name] for name in ("moved", "same", "back")},
+                 {name: os.readlink(folder / name) for name in ("moved", "same", "back")},
+                 f"revision {number}")
+    said(b.weft("sub", "set", "mine", "--no-fetch"), "no-fetch")
+    row, = b.json("get", "list")["transfers"]
+    said(b.weft("get", "forget", row["get_id"], "--delete"), "forget")
+    check_eq(links(out), {"mine": "sub", "was-here": "one"}, "those that weft made go")
+
+
 def test_a_folder_goes_on_under_the_successor_of_a_rotated_key(lab):
     big = random.Random(2).randbytes(2_000_000)
     a, b, folder, out = begun(lab, {"big": big, "one": b"1", "gone": b"x", "mine": b"y"},
@@ -179,5 +249,5 @@ def test_a_folder_goes_on_under_the_successor_of_a_rotated_key(lab):
 
 run([test_a_new_revision_updates_the_folder_and_fetches_only_what_changed,
      test_a_mirror_removes_what_was_removed_and_keeps_versions,
-     test_updates_survive_kill_9,
+     test_updates_survive_kill_9, test_links_that_weft_made_are_updated_and_no_others,
      test_a_folder_goes_on_under_the_successor_of_a_rotated_key])

@@ -156,6 +156,8 @@ static void fetch_free(struct fetch *fetch)
 	target_close(&fetch->target);
 	removal_free(fetch->removal);
 	free(fetch->intents);
+	link_claims_fini(&fetch->links);
+	link_claims_fini(&fetch->new_links);
 	free(fetch->slots);
 	free(fetch);
 }
@@ -191,6 +193,8 @@ static void open_run(struct job *job)
 		step->err = target_open_versions(&fetch->target, fetch->get->base_version);
 	if (!step->err && !fetch->is_clearing && fetch->get->view.folder)
 		step->err = fetch_intents_load(fetch);
+	if (!step->err && !fetch->is_clearing && fetch->get->view.folder)
+		step->err = fetch_links_load(fetch);
 }
 
 static void open_done(struct job *job)
@@ -207,73 +211,6 @@ static void open_done(struct job *job)
 			   weft_err_text(step->err));
 	else
 		fetch_manifest_begin(fetch, fetch->get->manifest_id);
-}
-
-static int dirs_make(struct fetch_step_job *step)
-{
-	const struct manifest *manifest = step->fetch->manifest;
-	int err = 0;
-
-	for (uint32_t i = 0; i < manifest->dir_cnt && !err; i++) {
-		step->path = manifest->dirs[i].path;
-		step->path_len = manifest->dirs[i].path_len;
-		err = target_make_dir(&step->fetch->target, step->path, step->path_len);
-	}
-	return err;
-}
-
-/* After the files, so that none of them is ever written through a link. */
-static int links_make(struct fetch_step_job *step)
-{
-	const struct fetch *fetch = step->fetch;
-	const struct manifest *manifest = fetch->manifest;
-	struct target_dir dir;
-	int err = 0;
-
-	target_dir_init(&dir);
-	for (uint32_t i = 0; i < manifest->link_cnt && err >= 0; i++) {
-		const struct manifest_link *link = &manifest->links[i];
-
-		if (!get_wants(fetch->get, link->path, link->path_len))
-			continue;
-		step->path = link->path;
-		step->path_len = link->path_len;
-		err = target_make_link(&fetch->target, &dir, link, fetch->get->is_replacing);
-		step->link_left_cnt += err == 1;
-		/* In a share's folder what is in the way stays. */
-		if (fetch->get->view.folder && (err == WEFT_EEXISTS || err == WEFT_EUNSAFE)) {
-			step->link_kept_cnt++;
-			err = 0;
-		}
-	}
-	target_dir_fini(&dir);
-	return err < 0 ? err : 0;
-}
-
-static void dirs_run(struct job *job)
-{
-	struct fetch_step_job *step = (struct fetch_step_job *)job;
-
-	step->link_left_cnt = step->link_kept_cnt = 0;
-	step->err = get_is_partial(step->fetch->get) ? 0 : dirs_make(step);
-	if (!step->err)
-		step->err = links_make(step);
-}
-
-static void dirs_done(struct job *job)
-{
-	struct fetch_step_job *step = (struct fetch_step_job *)job;
-	struct fetch *fetch = step->fetch;
-
-	if (!fetch_step_done(fetch))
-		return;
-	fetch->has_unsynced = true;
-	fetch->link_left_cnt += step->link_left_cnt;
-	fetch->get->view.kept_cnt += step->link_kept_cnt;
-	if (step->err)
-		fetch_stop_at_path(fetch, step->path, step->path_len, step->err);
-	else
-		fetch_volume_next(fetch);
 }
 
 static void close_run(struct job *job)
@@ -335,12 +272,6 @@ static void flush_run(struct fetch *fetch)
 	fetch_wake(fetch);
 }
 
-static bool has_dirs(const struct fetch *fetch)
-{
-	return fetch->manifest->link_cnt > 0 ||
-	       (fetch->manifest->dir_cnt > 0 && !get_is_partial(fetch->get));
-}
-
 static void step_run(struct fetch *fetch, uint64_t now_ns)
 {
 	switch (fetch->step) {
@@ -362,10 +293,7 @@ static void step_run(struct fetch *fetch, uint64_t now_ns)
 			fetch_requests_run(fetch, now_ns);
 		break;
 	case FETCH_DIRS:
-		if (has_dirs(fetch))
-			fetch_step_submit(fetch, dirs_run, dirs_done);
-		else
-			fetch_volume_next(fetch);
+		fetch_dirs_run(fetch);
 		break;
 	case FETCH_FLUSH:
 		fetch_records_run(fetch, true);

@@ -4,6 +4,7 @@
 
 #include "base/jobs.h"
 #include "content/serve/buffers.h"
+#include "content/get/link_claims.h"
 #include "content/get/get_state.h"
 #include "content/get/placing.h"
 #include "content/get/rarest.h"
@@ -260,6 +261,12 @@ struct fetch {
 	unsigned intent_id_cnt;
 	uint8_t *intents; /* that were left there, sorted, from FETCH_LOADING on */
 	uint32_t intent_cnt;
+	struct link_claims
+		links; /* that gets of the folder made; of the step's job when it is out */
+	struct link_claims
+		new_links;    /* of the manifest at hand, to be stored before they are made */
+	bool are_links_noted; /* they are stored */
+	bool is_noting_links;
 	struct removal *removal;
 	uint64_t removal_id;   /* the get whose files removal looks at, or the last */
 	uint64_t removed_cnt;  /* in this round */
@@ -479,6 +486,16 @@ WEFT_MUST_CHECK
 int fetch_intents_store(struct fetch *fetch, void (*done)(void *arg, int err));
 void fetch_intents_end(struct fetch *fetch, struct store_batch *batch);
 void fetch_intents_forget(struct store_batch *batch, uint64_t id);
+
+/*
+ * fetch_links.c: fetch_dirs_run makes the directories and symbolic links of a manifest.
+ * fetch_links_load, in a job, reads which links the gets of the folder made; fetch_links_forget
+ * deletes the notes of one, in the batch of its end.
+ */
+void fetch_dirs_run(struct fetch *fetch);
+WEFT_MUST_CHECK
+int fetch_links_load(struct fetch *fetch);
+void fetch_links_forget(struct store_batch *batch, const struct get *get);
 bool fetch_intent_find(const struct fetch *fetch, const char *path,
 		       const struct object_stamp *stamp, struct object_file *out_file);
 

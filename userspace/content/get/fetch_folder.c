@@ -82,6 +82,8 @@ static bool removal_next(struct fetch *fetch)
 		return true;
 	}
 	fetch->removal->owner = fetch;
+	fetch->removal->get_id = other->view.id;
+	fetch->removal->newer_get_id = get->view.id;
 	fetch->removal->has_newer = true;
 	memcpy(fetch->removal->newer_id, get->manifest_id, OBJECT_ID_LEN);
 	if (fetch->target.versions_fd >= 0)

@@ -56,6 +56,8 @@ int get_forget_record(struct get *get, void (*done)(void *arg, int err))
 	get_record_key(get->view.id, key);
 	store_batch_delete(batch, STORE_GETS, key, sizeof(key));
 	fetch_intents_forget(batch, get->view.id);
+	if (get->view.folder)
+		fetch_links_forget(batch, get);
 	err = store_submit(store, batch, done, get);
 	if (err < 0)
 		store_batch_free(batch);
@@ -115,6 +117,7 @@ static void removal_begin(struct get *get)
 				   get->part_ids, get->part_cnt);
 	if (get->removal) {
 		get->removal->owner = get;
+		get->removal->get_id = get->view.id;
 		removal_next(get);
 		return;
 	}

@@ -52,6 +52,7 @@ void removal_free(struct removal *removal)
 	target_close(&removal->target);
 	if (removal->versions_fd >= 0)
 		close(removal->versions_fd);
+	link_claims_fini(&removal->newer_links);
 	free(removal->ids);
 	free(removal);
 }
@@ -113,6 +114,32 @@ static enum claim item_claim(const struct removal *removal, struct store_snapsho
 		       : CLAIM_OTHER;
 }
 
+static int claims_load(struct removal *removal, uint64_t get_id, const uint8_t *manifest_id,
+		       struct link_claims *claims)
+{
+	struct store_snapshot *snapshot;
+	int err = store_snapshot_open(removal->store, &snapshot);
+
+	if (err)
+		return err;
+	err = link_claims_load(claims, snapshot, get_id, manifest_id);
+	store_snapshot_close(snapshot);
+	return err;
+}
+
+/* A link of the newer revision took the place of an item. */
+static bool newer_link_stands(struct removal *removal, const struct manifest_item *item)
+{
+	char text[MANIFEST_LINK_LEN_MAX + 1];
+	struct manifest_link link = {.path = item->path, .path_len = item->path_len, .text = text};
+	int len = removal->newer_links.cnt ? target_look_link(&removal->target, &removal->dir,
+							      item->path, item->path_len, text)
+					   : WEFT_EABSENT;
+
+	link.text_len = len < 0 ? 0 : (size_t)len;
+	return len >= 0 && link_claims_have(&removal->newer_links, &link);
+}
+
 /* Returns the bytes that were looked at. */
 static uint64_t item_remove(struct removal *removal, struct store_snapshot *snapshot,
 			    const struct manifest_item *item)
@@ -128,7 +155,7 @@ static uint64_t item_remove(struct removal *removal, struct store_snapshot *snap
 		return 0;
 	fd = target_lookup(&removal->target, &removal->dir, item->path, item->path_len);
 
-	if (fd == WEFT_EABSENT)
+	if (fd == WEFT_EABSENT || (fd < 0 && newer_link_stands(removal, item)))
 		return 0;
 	if (fd < 0 || fstat(fd, &st) < 0 || claim != CLAIM_OWN || !placed_is_unchanged(&file, fd)) {
 		if (fd >= 0)
@@ -147,6 +174,26 @@ static uint64_t item_remove(struct removal *removal, struct store_snapshot *snap
 	else
 		removal->removed_cnt++;
 	return item->size;
+}
+
+/* Those of the volume at hand that the get made, and that no newer one has, too. */
+static void links_remove(struct removal *removal)
+{
+	const struct manifest *manifest = removal->volume.manifest;
+	struct link_claims own = {.cnt = 0};
+
+	if (manifest->link_cnt)
+		removal->err =
+			claims_load(removal, removal->get_id,
+				    removal->ids + (size_t)removal->id_at * OBJECT_ID_LEN, &own);
+	for (uint32_t i = 0; i < manifest->link_cnt && !removal->err; i++) {
+		const struct manifest_link *link = &manifest->links[i];
+
+		if (link_claims_have(&own, link) && !link_claims_have(&removal->newer_links, link))
+			removal->removed_cnt +=
+				target_remove_link(&removal->target, &removal->dir, link) > 0;
+	}
+	link_claims_fini(&own);
 }
 
 static void dirs_remove(struct removal *removal)
@@ -173,8 +220,9 @@ static bool items_run(struct removal *removal, uint64_t *looked_len)
 	store_snapshot_close(snapshot);
 	if (removal->item_at < manifest->item_cnt)
 		return true;
+	links_remove(removal);
 	dirs_remove(removal);
-	return false;
+	return removal->err;
 }
 
 /* A list that is not here was never read by the get: it brought nothing of it. */
@@ -201,6 +249,9 @@ void removal_run(struct job *job)
 
 	if (removal->target.fd < 0)
 		removal->err = target_open_there(&removal->target, removal->path);
+	if (!removal->err && removal->has_newer && !removal->newer_links.cnt)
+		removal->err =
+			claims_load(removal, removal->newer_get_id, NULL, &removal->newer_links);
 	/* The folder is gone, and all that was in it. */
 	if (removal->err == -ENOENT || removal->err == -ENOTDIR) {
 		removal->err = 0;

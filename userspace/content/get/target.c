@@ -330,6 +330,22 @@ int target_make_link(const struct target *target, struct target_dir *dir,
 	return may_replace ? link_replace(target, dir->fd, name, text) : WEFT_EEXISTS;
 }
 
+int target_look_link(const struct target *target, struct target_dir *dir, const char *path,
+		     size_t len, char text[static MANIFEST_LINK_LEN_MAX + 1])
+{
+	char name[NAME_CAP];
+	int err = parent_open(target, dir, path, len, false, name);
+	ssize_t text_len = err ? -1 : readlinkat(dir->fd, name, text, MANIFEST_LINK_LEN_MAX + 1);
+
+	if (err)
+		return err == -ENOENT ? WEFT_EABSENT : err;
+	if (text_len > (ssize_t)MANIFEST_LINK_LEN_MAX)
+		return WEFT_EEXISTS; /* longer than any of ours */
+	if (text_len >= 0)
+		return (int)text_len;
+	return errno == ENOENT ? WEFT_EABSENT : errno == EINVAL ? WEFT_EEXISTS : -errno;
+}
+
 int target_lookup(const struct target *target, struct target_dir *dir, const char *path, size_t len)
 {
 	char name[NAME_CAP];
@@ -509,6 +525,24 @@ int target_remove(const struct target *target, struct target_dir *dir, const cha
 		return -errno;
 	parent_remove(target, dir, path, len);
 	return 0;
+}
+
+int target_remove_link(const struct target *target, struct target_dir *dir,
+		       const struct manifest_link *link)
+{
+	char text[MANIFEST_LINK_LEN_MAX + 1], name[NAME_CAP];
+	int len = target_look_link(target, dir, link->path, link->path_len, text);
+	int err;
+
+	if (len < 0)
+		return len == WEFT_EABSENT || len == WEFT_EEXISTS || len == WEFT_EUNSAFE ? 0 : len;
+	if ((size_t)len != link->text_len || memcmp(text, link->text, link->text_len) != 0)
+		return 0;
+	err = parent_open(target, dir, link->path, link->path_len, false, name);
+	if (err || unlinkat(dir->fd, name, 0) < 0)
+		return err ? err : -errno;
+	parent_remove(target, dir, link->path, link->path_len);
+	return 1;
 }
 
 /* Another directory of the same filesystem, and how a file gets its name there. */

@@ -6,10 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "content/manifest.h"
 #include "content/object.h"
 #include "weft/err.h"
-
-struct manifest_link;
 
 /*
  * The directory a get writes into, and the staging directory inside it.
@@ -76,6 +75,10 @@ void target_dir_fini(struct target_dir *dir);
  * target_make_link makes a symbolic link to text, with the directories above
  * it; one that stands there with the same text is left, one with another is
  * replaced if may_replace. 1: the filesystem has no symbolic links.
+ * target_look_link reads the symbolic link at path into text: its length, WEFT_EABSENT or
+ * WEFT_EEXISTS when something else stands there. target_remove_link removes the link that stands at
+ * its path with its text, and the directories above that are empty then: 1, or 0 when it is not
+ * there.
  * target_lookup opens the regular file at path for reading: a descriptor,
  * or WEFT_EABSENT.
  * target_place moves a staged file to path. Where replaced is given, a
@@ -86,6 +89,12 @@ int target_make_dir(const struct target *target, const char *path, size_t len);
 WEFT_MUST_CHECK
 int target_make_link(const struct target *target, struct target_dir *dir,
 		     const struct manifest_link *link, bool may_replace);
+WEFT_MUST_CHECK
+int target_look_link(const struct target *target, struct target_dir *dir, const char *path,
+		     size_t len, char text[static MANIFEST_LINK_LEN_MAX + 1]);
+WEFT_MUST_CHECK
+int target_remove_link(const struct target *target, struct target_dir *dir,
+		       const struct manifest_link *link);
 WEFT_MUST_CHECK
 int target_lookup(const struct target *target, struct target_dir *dir, const char *path,
 		  size_t len);
