@@ -107,6 +107,28 @@ def test_what_is_a_communitys_is_not_read_by_strangers(lab):
     check_eq(read(n3, n1, content)[:2], (DONE, data), "a stranger, of what is shared openly, too")
 
 
+def test_what_is_a_strict_communitys_is_refused_with_the_way_to_it(lab):
+    n1, n2 = start(lab)
+    link = weft(n1, "community", "create", "club", "--strict")
+    token = weft(n1, "community", "token", "club", node_id(n2), "--for", "1h")
+    weft(n2, "community", "join", link, "--name", "club", "--token", token)
+    folder = lab.folder("maps", {"a.map": 1000})
+    weft(n1, "share", "new", "maps", "--public", "--community", "club")
+    weft(n1, "share", "publish", "maps", str(folder))
+    content, data = contents(folder)["a.map"]
+    out = lab.dir / "out"
+    wait_for(lambda: n2.weft("get", weft(n1, "share", "link", "maps"), "--to", out).returncode == OK,
+             "a member gets it by its link", pause=0.5)
+    check_eq((out / "a.map").read_bytes(), data, "what weft get brings")
+    for asked in (content, "0" * 64):
+        answer = call(n2, "mesh-content", "GetByContentId", {"content": asked}, n1)
+        check_eq((answer["status"], "weft get" in answer["text"]), (NOT_FOUND, True),
+                 f"a member, by the id alone: {answer}")
+    answer = call(n2, "mesh-content", "GetByContentId", {"content": weft(n1, "share", "link", "maps")}, n1)
+    check_eq((answer["status"], "weft get" in answer["text"]), (INVALID_PAYLOAD, True),
+             f"a link: {answer}")
+
+
 def test_a_stream_brings_32_mib_and_not_a_byte_more(lab):
     if not ws_connect:
         raise Skip("python3-websockets is not installed")

@@ -58,6 +58,7 @@ def test_entry_in_force_holds_a_transfer(lab):
     check_eq(limit(a, "upload")["in_force"], "32mbit", "of the limit of uploads")
     check(0 < row["next_at"] - time.time() <= 3 * 3600, f"the next change: {row['next_at']}")
     check_eq((row["next_at"] + 5 * 3600 + 45 * 60) % 3600, 0, "at a full hour of that zone")
+    check_eq(row["utc_offset_s"], 5 * 3600 + 45 * 60, "which is told")
     took = fetch_s(lab, lab.daemon("b").start(), link, "out")
     check(took >= (12 * MIB - CHUNK) / RATE * 0.95, f"uploads took {took:.2f} s")
     fast = lab.daemon("c").start()

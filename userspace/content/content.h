@@ -624,8 +624,9 @@ struct content_timetable_view {
 	bool is_kept;
 	const char *entry; /* in force, entry_len bytes of text; NULL: none is */
 	size_t entry_len;
-	uint64_t per_s;	 /* that it says; 0: none, or no limit */
-	uint64_t next_s; /* when another is, in seconds since 1970; 0: not within eight days */
+	uint64_t per_s;	      /* that it says; 0: none, or no limit */
+	uint64_t next_s;      /* when another is, in seconds since 1970; 0: not within eight days */
+	int64_t utc_offset_s; /* that the times of its entries are ahead of UTC now */
 };
 const char *content_timetable_name(enum content_direction direction);
 void content_timetable_show(struct content *content, enum content_direction direction,

@@ -161,6 +161,7 @@ void content_timetable_show(struct content *content, enum content_direction dire
 		.configured = table->configured,
 		.is_kept = table->is_kept,
 		.per_s = hours_per_s(content, direction),
+		.utc_offset_s = content_utc_offset_s(content, wall_s),
 		.next_s = wall_s ? timetable_next(&table->table, wall_s, local_of, content) : 0};
 	if (table->entry == TIMETABLE_NONE)
 		return;

@@ -164,6 +164,7 @@ static json_t *timetable_json(struct node *node, enum content_direction directio
 		json_object_set_new(json, "entry", json_stringn(view.entry, view.entry_len));
 	if (view.next_s)
 		json_object_set_new(json, "next_at", method_json_uint(view.next_s));
+	json_object_set_new(json, "utc_offset_s", json_integer((json_int_t)view.utc_offset_s));
 	return json;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/arena.h"
 #include "base/assert.h"
@@ -15,7 +16,9 @@
 #define METHOD	       "GetByContentId"
 #define FIELDS	       "{s:s, s?I, s?I}"
 #define NUMBER_LEN_MAX 18 /* digits; the largest size has no more */
-#define ABSENT_TEXT    "this node serves no such content to the caller"
+#define ABSENT_TEXT    "this node serves no such content to the caller" STRICT_TEXT
+#define STRICT_TEXT    "; what strict communities alone share is fetched with weft get"
+#define LINK_TEXT      "content: the 64 hexadecimal digits of one file; weft get fetches links"
 #define CROWDED_TEXT   "too many readings of this caller's network are under way"
 #define EVICTED_TEXT   "its place went to a caller that has fewer readings"
 
@@ -230,7 +233,9 @@ struct wish {
 static const char *wish_check(struct wish *wish)
 {
 	if (!hex_read(wish->content, wish->content_id, sizeof(wish->content_id)))
-		return "content: 64 hexadecimal digits";
+		return strncasecmp(wish->content, "mesh:", 5) == 0
+			       ? LINK_TEXT
+			       : "content: 64 hexadecimal digits";
 	if (wish->off < 0)
 		return "offset: 0 or more";
 	if (wish->len < 0)

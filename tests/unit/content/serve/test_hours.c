@@ -120,6 +120,53 @@ static void test_clock_that_jumps_is_followed_within_a_second(void)
 	duo_fini(&duo);
 }
 
+/* On Sunday clocks go from 02:00 of +1 h to 03:00 of +2 h, and in another year back. */
+#define SUNDAY_S (MONDAY_S + 6 * 86400)
+#define SHIFT_S	 (SUNDAY_S + 3600)
+static int64_t forward_s(void *ctx, uint64_t wall_s)
+{
+	(void)ctx;
+	return wall_s < SHIFT_S ? 3600 : 7200;
+}
+
+static int64_t back_s(void *ctx, uint64_t wall_s)
+{
+	(void)ctx;
+	return wall_s < SHIFT_S ? 7200 : 3600;
+}
+
+static void test_entries_hold_by_local_time_when_clocks_change(void)
+{
+	static const struct {
+		int64_t (*utc_offset_s)(void *ctx, uint64_t wall_s);
+		uint64_t wall_s;
+		bool is_in_force;
+	} rows[] = {
+		{forward_s, SHIFT_S - 1, false},   /* 01:59 */
+		{forward_s, SHIFT_S, true},	   /* 03:00: 02:30 did not come */
+		{forward_s, SHIFT_S + 3599, true}, /* 03:59 */
+		{forward_s, SHIFT_S + 3600, false},
+		{back_s, SHIFT_S - 1801, false},     /* 02:29 */
+		{back_s, SHIFT_S - 1800, true},	     /* 02:30 */
+		{back_s, SHIFT_S, false},	     /* 02:00 again */
+		{back_s, SHIFT_S + 1800, true},	     /* 02:30 again */
+		{back_s, SHIFT_S + 2 * 3600, false}, /* 04:00 */
+	};
+	struct content_timetable_view view;
+
+	CHECK(duo_begin());
+	CHECK_EQ(timetable_set("sun 02:30-04:00 1048576B/s"), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		seeder()->params.utc_offset_s = rows[i].utc_offset_s;
+		clock_set(rows[i].wall_s);
+		second_pass();
+		CHECK_EQ(in_force(), rows[i].is_in_force ? RATE : 0);
+		content_timetable_show(seeder(), CONTENT_UPLOADS, &view);
+		CHECK_EQ(view.utc_offset_s, rows[i].utc_offset_s(NULL, rows[i].wall_s));
+	}
+	duo_fini(&duo);
+}
+
 static void test_least_of_limit_and_entry_holds(void)
 {
 	CHECK(duo_begin());
@@ -191,6 +238,7 @@ int main(void)
 {
 	RUN(test_entry_in_force_limits_what_is_sent);
 	RUN(test_clock_that_jumps_is_followed_within_a_second);
+	RUN(test_entries_hold_by_local_time_when_clocks_change);
 	RUN(test_least_of_limit_and_entry_holds);
 	RUN(test_timetable_is_kept_beside_limits_and_reset);
 	RUN(test_longest_timetables_are_kept);
