@@ -7,11 +7,13 @@
 import json
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+import links
 from fabric import connect, node_id, start
 from lab import (ASKING_S, NOT_FOUND, OK, REFUSED, check, check_eq, run, run_plain, same_tree,
-                 wait_for)
+                 static, wait_for)
 
 SYNC = "[sharing]\nsync_interval = 10s\n"
 FILES = {"a.bin": 700_000, "b/c.bin": 300_000, "b/d.txt": 1000, "empty": 0}
@@ -247,6 +249,37 @@ def test_what_is_wrong_is_said(lab):
         done = daemon.weft("sub", *words)
         check_eq(done.returncode, code, f"sub {words}: {done.stderr}")
         check(text in done.stderr, f"sub {words}: {done.stderr}")
+
+
+@static("links with addresses that lead nowhere are the point")
+def test_bad_hints_of_a_link_are_passed_over_and_told(lab):
+    a, b, c = start(lab, 3, more=SYNC)
+    folder = lab.folder("docs", {"one": 1000})
+    said(a.weft("share", "new", "docs"), "share new")
+    said(a.weft("share", "publish", "docs", folder), "publish")
+    link = said(a.weft("share", "link", "docs"), "link").strip()
+    keys = {name: bytes([number] * 32) for number, name in enumerate(("dead", "wrong"), 1)}
+    good = links.zbase32_decode(node_id(a)), "10.77.0.1", 7000
+    bad = [(keys["dead"], "10.77.0.99", 7000), (keys["wrong"], "10.77.0.2", 7000),
+           (links.zbase32_decode(node_id(b)), "10.77.0.2", 7000)]
+    share = links.zbase32_decode(link.removeprefix("mesh:"))[1:33]
+    started = time.monotonic()
+    said(c.weft("sub", "add", links.share_link(share, *bad, good), "--name", "docs"), "sub add")
+    said(c.weft("get", "docs", "--to", lab.dir / "out"), "get")
+    check(time.monotonic() - started < 25, f"it took {time.monotonic() - started} s")
+    same_tree(folder, lab.dir / "out")
+    told = c.json("sub", "show", "docs")["follow"]["unhelpful_nodes"].split("; ")
+    check_eq([row[:8] for row in told], [links.zbase32_encode(keys["dead"])[:8],
+                                         links.zbase32_encode(keys["wrong"])[:8], node_id(b)[:8]],
+             f"those that did not help: {told}")
+    # With no good one among them the error names each and why.
+    for daemon in (a, b):
+        daemon.kill()
+    done = c.weft("get", links.share_link(bytes(range(32)), *bad[:2]), "--to", lab.dir / "out2",
+                  timeout=60)
+    check(done.returncode != OK, "nothing was got")
+    for key in keys.values():
+        check(links.zbase32_encode(key)[:8] in done.stderr, done.stderr)
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -17,6 +17,7 @@ static const struct field follow_fields[] = {
 	{"weight", "weight in percent", "weight", COLUMN_COUNT},
 	{"state", "state", "state", COLUMN_TEXT},
 	{"detail", "last trouble", "detail", COLUMN_TEXT},
+	{"unhelpful_nodes", "nodes without an answer", "unhelpful_nodes", COLUMN_TEXT},
 	{"revision", "revision here", "revision", COLUMN_COUNT},
 	{"newest", "newest seen", "newest", COLUMN_COUNT},
 	{"items", "files", "items", COLUMN_COUNT},

@@ -52,3 +52,12 @@ def bare_link(link):
         return link
     bare = _bare_body(body)
     return link if bare == body else "mesh:" + zbase32_encode(bare + _check_of(bare))
+
+
+def share_link(key, *nodes):
+    """The link of the share of key, 32 bytes, whose nodes are (key, IPv4 address, port) each."""
+    body = bytes([SHARE]) + key + bytes([len(nodes)])
+    for node, ip, port in nodes:
+        body += node + bytes([1, 4, *map(int, ip.split("."))]) + port.to_bytes(2, "big")
+    body += b"\0"  # relays
+    return "mesh:" + zbase32_encode(body + _check_of(body))

@@ -114,6 +114,7 @@ struct follow {
 
 	const struct link_node *hints;
 	unsigned hint_cnt;
+	int hint_errs[FOLLOW_HINTS_MAX]; /* why each gave no head at the last sync; 0: it did */
 	uint64_t followed_s;
 	uint64_t synced_s;		 /* it was last heard of; 0: not since start */
 	uint64_t next_ns;		 /* of the next sync */
@@ -258,8 +259,9 @@ uint64_t follows_blocked_stamp(const struct follows *follows);
 struct follow_synced {
 	uint8_t share_id[SHARE_ID_LEN]; /* as it is now: a key of it may have a successor */
 	int err; /* 0; WEFT_EABSENT: nobody knows a head; WEFT_EUNREACHABLE; of the manifest */
-	struct share_head head; /* the newest ever seen; seq 0: none */
-	bool is_changed;	/* a revision came */
+	struct share_head head;		 /* the newest ever seen; seq 0: none */
+	bool is_changed;		 /* a revision came */
+	int hint_errs[FOLLOW_HINTS_MAX]; /* as in struct follow */
 };
 typedef void (*follow_synced_fn)(void *arg, const struct follow_synced *synced, uint64_t now_ns);
 /*

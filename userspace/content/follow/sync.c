@@ -264,6 +264,7 @@ static void sync_end(struct sync *sync, bool is_changed, uint64_t now_ns)
 	int sync_err = sync->err;
 
 	memcpy(synced.share_id, followed->view.share_id, sizeof(synced.share_id));
+	memcpy(synced.hint_errs, followed->view.hint_errs, sizeof(synced.hint_errs));
 	outcome_note(followed, sync);
 	sync_put(sync, now_ns);
 	sync_leave(sync);

@@ -91,10 +91,20 @@ static void overlay_ask(struct sync *sync, uint64_t now_ns)
 
 /* --- nodes that the link names --- */
 
+/* asked is one of the link's nodes, or a keeper of which nothing is told. */
+static void hint_note(struct sync *sync, const struct sync_head_ask *asked, int err)
+{
+	size_t idx = (size_t)(asked - sync->head_asks);
+
+	if (sync->followed && idx < sync->followed->view.hint_cnt)
+		sync->followed->view.hint_errs[idx] = err;
+}
+
 static void node_answered(struct head_ask *ask, int err, uint64_t now_ns)
 {
 	struct sync *sync = ((struct sync_head_ask *)ask)->sync;
 
+	hint_note(sync, (struct sync_head_ask *)ask, err);
 	if (err == 0)
 		heard(sync, &ask->seen.head, ask->seen.bytes, ask->seen.len);
 	else if (err == WEFT_EDAMAGED)
@@ -112,6 +122,7 @@ static void node_ask(struct sync *sync, struct sync_head_ask *asked, const struc
 	struct mesh_peer peer = {.addrs = hint->addrs,
 				 .addr_cnt = hint->addr_cnt,
 				 .told_cnt = is_told ? hint->addr_cnt : 0};
+	int err;
 
 	memcpy(peer.key, hint->key, sizeof(hint->key));
 	memcpy(asked->ask.share_id, sync->followed->view.share_id, SHARE_ID_LEN);
@@ -120,8 +131,9 @@ static void node_ask(struct sync *sync, struct sync_head_ask *asked, const struc
 	asked->ask.done = node_answered;
 	asked->sync = sync;
 	asked->key = hint->key;
-	if (head_ask_start(&asked->ask, &params->mesh, &peer, now_ns) == 0)
-		sync->head_wait_cnt++;
+	err = head_ask_start(&asked->ask, &params->mesh, &peer, now_ns);
+	hint_note(sync, asked, err);
+	sync->head_wait_cnt += err == 0;
 }
 
 static bool is_hint(const struct followed *followed, const uint8_t *key)

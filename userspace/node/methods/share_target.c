@@ -6,10 +6,12 @@
 #include "node/methods/share_target.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "codec/zbase32.h"
 #include "node/sharing/sharing_state.h"
 
 bool method_sharing_is_on(const struct node *node, struct control_call *call)
@@ -59,6 +61,22 @@ const struct follow *method_follow_named(struct node *node, struct control_call 
 					 : "no followed share is called so",
 		     "weft sub list shows names and ids; 8 letters of an id are enough");
 	return NULL;
+}
+
+const char *method_hints_text(const struct link_node *nodes, const int *errs, unsigned cnt,
+			      char text[static METHOD_HINTS_CAP])
+{
+	char key[ZBASE32_KEY_TEXT_CAP];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < cnt && len < METHOD_HINTS_CAP; i++)
+		if (errs[i] < 0)
+			len += (size_t)snprintf(text + len, METHOD_HINTS_CAP - len, "%s%.8s: %s",
+						len ? "; " : "",
+						zbase32_write(nodes[i].key, MESH_KEY_LEN, key),
+						weft_err_text(errs[i]));
+	return text;
 }
 
 /* --- what a get is of --- */
@@ -129,6 +147,21 @@ static void follow_give(struct node *node, struct control_call *call, const json
 		follow_refuse(call, follow, follow->name[0] ? follow->name : "share");
 }
 
+static void head_absent(struct resolution *resolution, const struct follow_synced *synced)
+{
+	char hints[METHOD_HINTS_CAP], why[METHOD_HINTS_CAP + 80];
+
+	method_hints_text(resolution->link.nodes, synced->hint_errs, resolution->link.node_cnt,
+			  hints);
+	snprintf(why, sizeof(why), "%s%s%s%s",
+		 synced->err == WEFT_EABSENT
+			 ? "nobody who answers knows a revision of that share"
+			 : "neither the overlay nor a node that it names answers",
+		 hints[0] ? " (" : "", hints, hints[0] ? ")" : "");
+	control_fail(resolution->call, synced->err, "link", why,
+		     "try again later, or ask its publisher for a newer link");
+}
+
 static void head_give(struct resolution *resolution, const struct follow_synced *synced,
 		      uint64_t now_ns)
 {
@@ -140,11 +173,7 @@ static void head_give(struct resolution *resolution, const struct follow_synced 
 
 	/* Nobody may answer now, and still what was seen before can be fetched. */
 	if (!synced->head.seq)
-		control_fail(resolution->call, synced->err, "link",
-			     synced->err == WEFT_EABSENT
-				     ? "nobody who answers knows a revision of that share"
-				     : "neither the overlay nor a node that it names answers",
-			     "try again later, or ask its publisher for a newer link");
+		head_absent(resolution, synced);
 	else if (head_is_revoked(&synced->head))
 		control_fail(resolution->call, WEFT_EREFUSED, "link",
 			     "the share's key was given up, and nothing of it is to be trusted",

@@ -13,6 +13,14 @@ bool method_sharing_is_on(const struct node *node, struct control_call *call);
 const struct follow *method_follow_named(struct node *node, struct control_call *call,
 					 const char *name);
 
+/*
+ * method_hints_text says which nodes of a link gave no head of a share, and why, for people: ""
+ * when all did. errs: as in struct follow. Returns text.
+ */
+#define METHOD_HINTS_CAP 256
+const char *method_hints_text(const struct link_node *nodes, const int *errs, unsigned cnt,
+			      char text[static METHOD_HINTS_CAP]);
+
 /* What is to be fetched: a collection by its own link, or a revision of a share. */
 struct method_collection {
 	const struct link *link; /* NULL: */

@@ -100,6 +100,7 @@ static json_t *fault_json(const struct blocklist_fault *fault)
 
 static json_t *follow_json(const struct node *node, const struct follow *follow)
 {
+	char hints[METHOD_HINTS_CAP];
 	json_t *json = json_pack(
 		"{s:o, s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o,"
 		" s:o, s:o, s:o, s:o, s:o}",
@@ -124,6 +125,8 @@ static json_t *follow_json(const struct node *node, const struct follow *follow)
 		json_object_set_new(json, "created_s", method_json_uint(follow->created_s));
 	if (follow->expires_s)
 		json_object_set_new(json, "expires_s", method_json_uint(follow->expires_s));
+	if (method_hints_text(follow->hints, follow->hint_errs, follow->hint_cnt, hints)[0])
+		json_object_set_new(json, "unhelpful_nodes", json_string(hints));
 	folder_set(node, json, follow);
 	return json;
 }
