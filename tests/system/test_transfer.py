@@ -328,8 +328,8 @@ def import_events(watch, last):
 def test_events_of_an_import_tell_its_bytes(lab):
     a, _ = pair(lab)
     root = lab.folder("root", {"x": 40 * CHUNK, "y": 7})
-    watch = a.weft_popen("event", "watch", "--json")
     a.share(root)
+    watch = a.weft_popen("event", "watch", "--since", "1", "--json")
     size = 40 * CHUNK + 7
     told = import_events(watch, "import.done")
     check("import.progress" in [kind for kind, _, _ in told], told)
