@@ -136,6 +136,8 @@ def test_named_in_the_configuration_it_attaches_at_start_and_drops_its_privilege
     wait_for(lambda: devices(a), "attached")
     status = a.json("xdp", "status")
     check_eq(status["privilege"], "dropped", "privilege")
+    told = a.json("status")["health"]["xdp"]
+    check(told in ("veth0 native", "veth0 generic"), f"status tells of the device: {told}")
     done = run_plain("cat", *[f"/proc/{a.pid()}/task/{t.name}/status"
                               for t in pathlib.Path(f"/proc/{a.pid()}/task").iterdir()]).stdout
     used = 1 << 39 | 1 << 38 | 1 << 12 | 1 << 13  # CAP_BPF, _PERFMON, _NET_ADMIN, _NET_RAW

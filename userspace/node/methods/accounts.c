@@ -32,20 +32,20 @@ static uint64_t us_per_s(uint32_t load)
 	return (uint64_t)load * 10 * 693 * NS_PER_MS / LOAD_HALF_NS;
 }
 
-json_t *method_json_networks(struct node *node, enum control_role role)
+void method_networks(struct api_blocks *blocks, struct node *node, enum control_role role,
+		     struct api_network_cost_list *out_networks)
 {
-	json_t *list = json_array();
 	char text[METHOD_NETWORK_CAP];
 	struct figures f;
 
 	figures_read(node, &f);
-	for (unsigned i = 0; i < LOAD_NETWORK_CNT && f.networks[i].prefix_len; i++)
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:o}", "network",
-				  method_network_name(node, &f.networks[i], role, text), "us_per_s",
-				  method_json_uint(us_per_s(f.networks[i].load))));
-	return list;
+	for (unsigned i = 0; i < LOAD_NETWORK_CNT && f.networks[i].prefix_len; i++) {
+		const char *name = method_network_name(node, &f.networks[i], role, text);
+		const struct api_network_cost row = {api_text(blocks, name),
+						     api_uint(us_per_s(f.networks[i].load))};
+
+		api_push(blocks, out_networks, &row);
+	}
 }
 
 static const char *refused_name(const struct node *node, const struct refused *who,
@@ -65,51 +65,57 @@ static const char *refused_name(const struct node *node, const struct refused *w
 	}
 }
 
-static json_t *refusal_json(const struct node *node, const struct refusal *row,
-			    enum control_role role)
+/* Where rows of ShowLimits or ShowWhy go. */
+struct refusal_listing {
+	struct api_blocks *blocks;
+	const struct node *node;
+	const struct accounts_of *of;
+	struct api_refusal_list *refusals;
+};
+
+static void refusal_add(const struct refusal_listing *listing, const struct refusal *refusal)
 {
 	uint64_t now_ns = clock_monotonic_ns(), now_s = clock_wall_s();
+	const struct accounts_of *of = listing->of;
 	char text[METHOD_NETWORK_CAP];
-	json_t *json =
-		json_pack("{s:s, s:s, s:o, s:o}", "who", refused_name(node, &row->who, role, text),
-			  "pool", row->pool, "times", method_json_uint(row->cnt), "last_s",
-			  method_json_uint(now_s - (now_ns - row->last_ns) / NS_PER_S));
+	struct api_refusal row = {
+		.pool = refusal->pool,
+		.times = api_uint(refusal->cnt),
+		.last_s = api_uint(now_s - (now_ns - refusal->last_ns) / NS_PER_S),
+	};
 
-	if (row->until_ns > now_ns)
-		json_object_set_new(json, "wait_ms",
-				    method_json_uint((row->until_ns - now_ns) / NS_PER_MS + 1));
-	return json;
-}
-
-static void refusal_add(json_t *list, const struct node *node, const struct refusal *row,
-			const struct accounts_of *of)
-{
-	if (json_array_size(list) < REFUSALS_TOLD_MAX && (!of->has || of->has(of->arg, &row->who)))
-		json_array_append_new(list, refusal_json(node, row, of->role));
+	if (listing->refusals->cnt >= REFUSALS_TOLD_MAX ||
+	    (of->has && !of->has(of->arg, &refusal->who)))
+		return;
+	row.who = api_text(listing->blocks,
+			   refused_name(listing->node, &refusal->who, of->role, text));
+	if (refusal->until_ns > now_ns)
+		API_SET(&row, wait_ms, api_uint((refusal->until_ns - now_ns) / NS_PER_MS + 1));
+	api_push(listing->blocks, listing->refusals, &row);
 }
 
 /* Of home all that it keeps when has is given, else its newest; of other workers those that they tell of. */
-json_t *method_json_refusals(struct node *node, const struct accounts_of *of)
+void method_refusals(struct api_blocks *blocks, struct node *node, const struct accounts_of *of,
+		     struct api_refusal_list *out_refusals)
 {
+	const struct refusal_listing listing = {blocks, node, of, out_refusals};
 	const struct refusals *own = &node->home.load.refusals;
 	struct refusal newest[REFUSALS_NEWER_CNT];
 	const struct refusal *row = NULL;
-	json_t *list = json_array();
 
 	if (of->has) {
 		while ((row = refusals_next(own, row)))
-			refusal_add(list, node, row, of);
+			refusal_add(&listing, row);
 	} else {
 		unsigned cnt = refusals_newest(own, newest);
 
 		for (unsigned i = 0; i < cnt; i++)
-			refusal_add(list, node, &newest[i], of);
+			refusal_add(&listing, &newest[i]);
 	}
 	for (unsigned idx = 1; node->crew && idx <= crew_cnt(node->crew); idx++) {
 		const struct worker_figures *worker = crew_figures(node->crew, idx);
 
 		for (unsigned i = 0; i < worker->refusal_cnt; i++)
-			refusal_add(list, node, &worker->refusals[i], of);
+			refusal_add(&listing, &worker->refusals[i]);
 	}
-	return list;
 }

@@ -2,8 +2,7 @@
 #ifndef WEFT_NODE_METHODS_ACCOUNTS_H
 #define WEFT_NODE_METHODS_ACCOUNTS_H
 
-#include <jansson.h>
-
+#include "api/node.h"
 #include "base/load.h"
 #include "control/control.h"
 #include "node/bans/ban.h"
@@ -16,11 +15,12 @@ struct node;
 const char *method_network_name(const struct node *node, const struct load_network *network,
 				enum control_role role, char text[static METHOD_NETWORK_CAP]);
 
-/* method_json_networks: those whose work cost most CPU lately, the most first. */
-json_t *method_json_networks(struct node *node, enum control_role role);
+/* method_networks: those whose work cost most CPU lately, the most first. */
+void method_networks(struct api_blocks *blocks, struct node *node, enum control_role role,
+		     struct api_network_cost_list *out_networks);
 
 /*
- * method_json_refusals: whom pools refused, as far as role may know. has
+ * method_refusals: whom pools refused, as far as role may know. has
  * says whose are wanted; NULL: the newest of anybody.
  */
 struct accounts_of {
@@ -28,6 +28,7 @@ struct accounts_of {
 	bool (*has)(const void *arg, const struct refused *who);
 	const void *arg;
 };
-json_t *method_json_refusals(struct node *node, const struct accounts_of *of);
+void method_refusals(struct api_blocks *blocks, struct node *node, const struct accounts_of *of,
+		     struct api_refusal_list *out_refusals);
 
 #endif

@@ -14,18 +14,20 @@
 /* A ban for longer is meant for ever. */
 #define DURATION_S_MAX (100ull * 366 * 86400)
 
-json_t *method_json_ban(const struct ban *ban)
+struct api_ban method_ban(struct api_blocks *blocks, const struct ban *ban)
 {
-	static const char *const kinds[] = {"address", "address", "key"};
 	char text[BAN_TARGET_TEXT_CAP];
-	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o}", "target",
-				 ban_target_format(&ban->target, text), "kind",
-				 kinds[ban->target.kind], "scope", ban->is_limit ? "limit" : "all",
-				 "reason", ban->reason, "added_s", method_json_uint(ban->added_s));
+	struct api_ban row = {
+		.target = api_text(blocks, ban_target_format(&ban->target, text)),
+		.kind = ban->target.kind == BAN_KEY ? API_BAN_KIND_KEY : API_BAN_KIND_ADDRESS,
+		.scope = ban->is_limit ? API_BAN_SCOPE_LIMIT : API_BAN_SCOPE_ALL,
+		.reason = ban->reason,
+		.added_s = api_uint(ban->added_s),
+	};
 
 	if (ban->expires_s)
-		json_object_set_new(json, "expires_s", method_json_uint(ban->expires_s));
-	return json;
+		API_SET(&row, expires_s, api_uint(ban->expires_s));
+	return row;
 }
 
 static void fail_unsafe(struct control_call *call, const char *text, const struct ban_target *meant)
@@ -78,6 +80,17 @@ static void ban_caller_left(void *arg)
 	((struct ban_call *)arg)->call = NULL;
 }
 
+static void ban_reply(struct control_call *call, const struct ban_call *change)
+{
+	const struct api_ban row = method_ban(control_blocks(call), &change->ban);
+
+	if (change->kind == INCIDENT_BANNED)
+		control_reply(call, api_add_ban_out_write(&(struct api_add_ban_out){.ban = row}));
+	else
+		control_reply(call,
+			      api_remove_ban_out_write(&(struct api_remove_ban_out){.ban = row}));
+}
+
 static void ban_done(void *arg, int err)
 {
 	struct ban_call *change = arg;
@@ -91,8 +104,7 @@ static void ban_done(void *arg, int err)
 		control_fail(change->call, err, text, "the store did not take it",
 			     "look at free space, and at weft store check");
 	else if (change->call)
-		control_reply(change->call,
-			      json_pack("{s:o}", "ban", method_json_ban(&change->ban)));
+		ban_reply(change->call, change);
 	if (err == 0)
 		bans_tell(&node->bans, change->kind, &change->ban);
 	free(change);
@@ -143,11 +155,10 @@ static void change_begin(struct node *node, struct control_call *call, const str
 		fabric_pardon(node->fabric, ban->target.key, node->home.now_ns);
 }
 
-/* reason_read: false: call was failed. */
-static bool reason_read(struct control_call *call, const json_t *parameters,
+/* reason_read: text may be NULL. False: call was failed. */
+static bool reason_read(struct control_call *call, const char *text,
 			char reason[static BAN_REASON_CAP])
 {
-	const char *text = json_string_value(json_object_get(parameters, "reason"));
 	size_t len = text ? strlen(text) : 0;
 
 	if (len >= BAN_REASON_CAP) {
@@ -159,40 +170,35 @@ static bool reason_read(struct control_call *call, const json_t *parameters,
 	return true;
 }
 
-void method_add_ban(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void method_add_ban(struct node *node, struct control_call *call, const struct api_add_ban_in *in,
+		    uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *text = json_string_value(json_object_get(parameters, "target"));
-	const json_t *duration = json_object_get(parameters, "duration_s");
-	struct ban ban = {.added_s = node_wall_us(ctx) / 1000000};
-	json_int_t duration_s = json_integer_value(duration);
+	struct ban ban = {.added_s = node_wall_us(node) / 1000000};
 
 	(void)now_ns;
-	if (json_is_integer(duration) &&
-	    (duration_s <= 0 || (uint64_t)duration_s > DURATION_S_MAX)) {
+	if (in->has_duration_s &&
+	    (in->duration_s <= 0 || (uint64_t)in->duration_s > DURATION_S_MAX)) {
 		control_fail(call, WEFT_EMALFORMED, "duration_s",
 			     "not from a second to a hundred years",
 			     "without a duration the ban stays until it is removed");
 		return;
 	}
-	if (!reason_read(call, parameters, ban.reason) ||
-	    !method_target_read(node, call, text, &ban.target))
+	if (!reason_read(call, in->reason, ban.reason) ||
+	    !method_target_read(node, call, in->target, &ban.target))
 		return;
-	if (duration_s)
-		ban.expires_s = ban.added_s + (uint64_t)duration_s;
+	if (in->has_duration_s)
+		ban.expires_s = ban.added_s + (uint64_t)in->duration_s;
 	change_begin(node, call, &ban, true);
 }
 
-void method_remove_ban(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void method_remove_ban(struct node *node, struct control_call *call,
+		       const struct api_remove_ban_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *text = json_string_value(json_object_get(parameters, "target"));
 	const struct ban *there;
 	struct ban ban = {0};
 
 	(void)now_ns;
-	if (!method_target_read(node, call, text, &ban.target))
+	if (!method_target_read(node, call, in->target, &ban.target))
 		return;
 	there = ban_list_lookup(node->bans.list, &ban.target);
 	if (there)
@@ -200,15 +206,18 @@ void method_remove_ban(void *ctx, struct control_call *call, const json_t *param
 	change_begin(node, call, &ban, false);
 }
 
-void method_list_bans(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void method_list_bans(struct node *node, struct control_call *call,
+		      const struct api_list_bans_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	json_t *bans = json_array();
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_list_bans_out out = {.bans = {0}};
 	const struct ban *ban = NULL;
 
-	(void)parameters, (void)now_ns;
-	while ((ban = ban_list_next(node->bans.list, ban)))
-		json_array_append_new(bans, method_json_ban(ban));
-	control_reply(call, json_pack("{s:o}", "bans", bans));
+	(void)in, (void)now_ns;
+	while ((ban = ban_list_next(node->bans.list, ban))) {
+		const struct api_ban row = method_ban(blocks, ban);
+
+		api_push(blocks, &out.bans, &row);
+	}
+	control_reply(call, api_list_bans_out_write(&out));
 }

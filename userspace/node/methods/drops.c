@@ -12,36 +12,40 @@
 #define SOURCES_DEFAULT 20
 #define SOURCES_MAX	200
 
-json_t *method_json_drop(const struct drops *drops, enum weft_reason reason)
+struct api_drop method_drop(const struct drops *drops, enum weft_reason reason)
 {
 	const struct weft_counter *total = &drops->totals[reason];
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "reason", weft_reason_word(reason), "text",
-			 weft_reason_text(reason), "packets", method_json_uint(total->packet_cnt),
-			 "bytes", method_json_uint(total->byte_cnt), "per_s",
-			 method_json_uint(drops_rate(drops, reason)));
+	return (struct api_drop){
+		.reason = weft_reason_word(reason),
+		.text = weft_reason_text(reason),
+		.packets = api_uint(total->packet_cnt),
+		.bytes = api_uint(total->byte_cnt),
+		.per_s = api_uint(drops_rate(drops, reason)),
+	};
 }
 
-json_t *method_json_drops(const struct drops *drops)
+void method_drops(struct api_blocks *blocks, const struct drops *drops,
+		  struct api_drop_list *out_drops)
 {
-	json_t *list = json_array();
+	for (enum weft_reason reason = 0; reason < WEFT_REASON_CNT; reason++) {
+		const struct api_drop row = method_drop(drops, reason);
 
-	for (enum weft_reason reason = 0; reason < WEFT_REASON_CNT; reason++)
 		if (weft_verdict(reason) == WEFT_DROP && drops->totals[reason].packet_cnt)
-			json_array_append_new(list, method_json_drop(drops, reason));
-	return list;
+			api_push(blocks, out_drops, &row);
+	}
 }
 
-void method_list_drops(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void method_list_drops(struct node *node, struct control_call *call,
+		       const struct api_list_drops_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
+	struct api_list_drops_out out = {.drops = {0}};
 
-	(void)parameters, (void)now_ns;
+	(void)in, (void)now_ns;
 	drops_fetch(&node->drops);
-	control_reply(call,
-		      json_pack("{s:o, s:o}", "since_s", method_json_uint(node->drops.since_s),
-				"drops", method_json_drops(&node->drops)));
+	out.since_s = api_uint(node->drops.since_s);
+	method_drops(control_blocks(call), &node->drops, &out.drops);
+	control_reply(call, api_list_drops_out_write(&out));
 }
 
 /* What a caller of role may know of who source is. */
@@ -58,38 +62,41 @@ const char *method_source_name(const struct drops *drops, const struct weft_endp
 	return text;
 }
 
-json_t *method_json_drop_source(const struct drops *drops, const struct offender *offender,
-				enum control_role role)
+struct api_drop_source method_drop_source(struct api_blocks *blocks, const struct drops *drops,
+					  const struct offender *offender, enum control_role role)
 {
 	uint64_t now_ns = clock_monotonic_ns(), now_s = clock_wall_s();
 	char name[METHOD_SOURCE_CAP];
 
-	return json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:o}", "source",
-		method_source_name(drops, &offender->source, role, name), "reason",
-		weft_reason_word(offender->reason), "packets", method_json_uint(offender->cnt),
-		"error", method_json_uint(offender->error_cnt), "first_s",
-		method_json_uint(now_s - (now_ns - offender->first_ns) / NS_PER_S), "last_s",
-		method_json_uint(now_s - (now_ns - offender->last_ns) / NS_PER_S));
+	return (struct api_drop_source){
+		.source =
+			api_text(blocks, method_source_name(drops, &offender->source, role, name)),
+		.reason = weft_reason_word(offender->reason),
+		.packets = api_uint(offender->cnt),
+		.error = api_uint(offender->error_cnt),
+		.first_s = api_uint(now_s - (now_ns - offender->first_ns) / NS_PER_S),
+		.last_s = api_uint(now_s - (now_ns - offender->last_ns) / NS_PER_S),
+	};
 }
 
-void method_list_drop_sources(void *ctx, struct control_call *call, const json_t *parameters,
-			      uint64_t now_ns)
+void method_list_drop_sources(struct node *node, struct control_call *call,
+			      const struct api_list_drop_sources_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_list_drop_sources_out out = {.sources = {0}};
+	int64_t wanted = in->count > 0 ? in->count : SOURCES_DEFAULT;
 	struct drops *drops = &node->drops;
-	json_int_t wanted = json_integer_value(json_object_get(parameters, "count"));
 	struct offender top[SOURCES_MAX];
-	json_t *list = json_array();
 	unsigned cnt;
 
-	if (wanted <= 0)
-		wanted = SOURCES_DEFAULT;
 	drops_fetch(drops);
 	cnt = offenders_top(&drops->offenders, now_ns, top,
 			    wanted < SOURCES_MAX ? (unsigned)wanted : SOURCES_MAX);
-	for (unsigned i = 0; i < cnt; i++)
-		json_array_append_new(
-			list, method_json_drop_source(drops, &top[i], control_role_of(call)));
-	control_reply(call, json_pack("{s:o}", "sources", list));
+	for (unsigned i = 0; i < cnt; i++) {
+		const struct api_drop_source row =
+			method_drop_source(blocks, drops, &top[i], control_role_of(call));
+
+		api_push(blocks, &out.sources, &row);
+	}
+	control_reply(call, api_list_drop_sources_out_write(&out));
 }

@@ -87,19 +87,17 @@ static json_t *dht_json(const struct node *node, uint64_t now_ns, json_t *proble
 
 static json_t *xdp_json(const struct node *node)
 {
-	json_t *devices = node->fastpath.xdp ? method_json_devices(node) : NULL, *device;
 	char text[TEXT_CAP];
-	size_t idx, len = 0;
+	size_t len = 0;
 
-	json_array_foreach(devices, idx, device)
-	{
-		if (len < sizeof(text))
+	for (unsigned i = 0; node->fastpath.xdp && i < XDP_DEVICE_MAX; i++) {
+		const struct xdp_device_info *info = xdp_device_info(node->fastpath.xdp, i);
+
+		if (info && len < sizeof(text))
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %s",
-						idx ? ", " : "",
-						json_string_value(json_object_get(device, "name")),
-						json_string_value(json_object_get(device, "mode")));
+						len ? ", " : "", info->name,
+						info->mode == XDP_NATIVE ? "native" : "generic");
 	}
-	json_decref(devices);
 	return len ? json_string(text) : json_string("off");
 }
 

@@ -10,41 +10,47 @@
 #include "node/methods/methods.h"
 #include "node/sharing/sharing_state.h"
 
-#define COUNT	 "count"
-#define BYTES	 "bytes"
+#define COUNT	 API_LIMIT_UNIT_COUNT
+#define BYTES	 API_LIMIT_UNIT_BYTES
 #define NOT_KEPT -1
 
 struct limit_row {
-	const char *name, *unit;
+	const char *name;
+	enum api_limit_unit unit;
 	uint64_t limit;
 	uint64_t used;
 	int64_t peak;	 /* or NOT_KEPT */
 	int64_t refused; /* or NOT_KEPT */
 };
 
-static json_t *limit_json(const struct limit_row *row)
-{
-	json_t *json =
-		json_pack("{s:s, s:s, s:o, s:o}", "name", row->name, "unit", row->unit, "limit",
-			  method_json_uint(row->limit), "used", method_json_uint(row->used));
+/* Where rows of ShowLimits go. */
+struct limit_listing {
+	struct api_blocks *blocks;
+	struct api_limit_list *rows;
+};
 
-	if (row->peak >= 0)
-		json_object_set_new(json, "peak", json_integer(row->peak));
-	if (row->refused >= 0)
-		json_object_set_new(json, "refused", json_integer(row->refused));
-	return json;
-}
-
-static void rows_add(json_t *limits, const struct limit_row *rows, size_t cnt)
+static void rows_add(const struct limit_listing *limits, const struct limit_row *rows, size_t cnt)
 {
-	for (size_t i = 0; i < cnt; i++)
-		json_array_append_new(limits, limit_json(&rows[i]));
+	for (size_t i = 0; i < cnt; i++) {
+		struct api_limit row = {
+			.name = rows[i].name,
+			.unit = rows[i].unit,
+			.limit = api_uint(rows[i].limit),
+			.used = api_uint(rows[i].used),
+		};
+
+		if (rows[i].peak >= 0)
+			API_SET(&row, peak, rows[i].peak);
+		if (rows[i].refused >= 0)
+			API_SET(&row, refused, rows[i].refused);
+		api_push(limits->blocks, limits->rows, &row);
+	}
 }
 #define ROWS_ADD(limits, rows) rows_add(limits, rows, sizeof(rows) / sizeof((rows)[0]))
 
 /* worker_cnt: each has tables of its own. */
-static void quic_add(json_t *limits, const struct quic_config *config, uint64_t worker_cnt,
-		     const struct quic_stats *quic)
+static void quic_add(const struct limit_listing *limits, const struct quic_config *config,
+		     uint64_t worker_cnt, const struct quic_stats *quic)
 {
 	const struct limit_row rows[] = {
 		{"quic.conn_cap", COUNT, worker_cnt * config->conn_cap, quic->conn_cnt,
@@ -77,8 +83,8 @@ static void quic_add(json_t *limits, const struct quic_config *config, uint64_t 
 	ROWS_ADD(limits, rows);
 }
 
-static void mesh_add(json_t *limits, const struct mesh_config *config, uint64_t worker_cnt,
-		     const struct mesh_stats *mesh)
+static void mesh_add(const struct limit_listing *limits, const struct mesh_config *config,
+		     uint64_t worker_cnt, const struct mesh_stats *mesh)
 {
 	const struct limit_row rows[] = {
 		{"mesh.session_cap", COUNT, worker_cnt * config->session_cap, mesh->session_cnt,
@@ -108,8 +114,8 @@ static void mesh_add(json_t *limits, const struct mesh_config *config, uint64_t 
 	ROWS_ADD(limits, rows);
 }
 
-static void content_add(json_t *limits, const struct content_config *config, uint64_t worker_cnt,
-			const struct content_stats *content)
+static void content_add(const struct limit_listing *limits, const struct content_config *config,
+			uint64_t worker_cnt, const struct content_stats *content)
 {
 	const struct limit_row rows[] = {
 		{"content.share_cap", COUNT, config->share_cap, content->share_cnt, NOT_KEPT,
@@ -127,7 +133,7 @@ static void content_add(json_t *limits, const struct content_config *config, uin
 }
 
 /* Bytes of the month, of its cap; a metric as every limit is. */
-static void months_add(json_t *limits, const struct node *node)
+static void months_add(const struct limit_listing *limits, const struct node *node)
 {
 	static const char *const names[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT] = {
 		[CONTENT_UPLOADS] = {"sharing.upload_month_lan", "sharing.upload_month"},
@@ -154,7 +160,7 @@ static void months_add(json_t *limits, const struct node *node)
 	}
 }
 
-static void publisher_add(json_t *limits, const struct publisher_config *config,
+static void publisher_add(const struct limit_listing *limits, const struct publisher_config *config,
 			  const struct sharing *sharing)
 {
 	const struct limit_row rows[] = {
@@ -165,7 +171,8 @@ static void publisher_add(json_t *limits, const struct publisher_config *config,
 	ROWS_ADD(limits, rows);
 }
 
-static void dht_add(json_t *limits, const struct dht_config *config, const struct worker *home)
+static void dht_add(const struct limit_listing *limits, const struct dht_config *config,
+		    const struct worker *home)
 {
 	struct dht_stats dht = {0};
 
@@ -183,7 +190,7 @@ static void dht_add(json_t *limits, const struct dht_config *config, const struc
 	ROWS_ADD(limits, rows);
 }
 
-static void programs_add(json_t *limits, const struct node *node)
+static void programs_add(const struct limit_listing *limits, const struct node *node)
 {
 	struct provider_stats stats = {0};
 
@@ -206,7 +213,7 @@ static void programs_add(json_t *limits, const struct node *node)
 	ROWS_ADD(limits, rows);
 }
 
-static void builtin_add(json_t *limits, struct fabric *fabric)
+static void builtin_add(const struct limit_listing *limits, struct fabric *fabric)
 {
 	unsigned reading_cnt = 0;
 	unsigned reading_cap = fabric ? builtin_readings(fabric_builtin(fabric), &reading_cnt) : 0;
@@ -232,7 +239,8 @@ static void builtin_add(json_t *limits, struct fabric *fabric)
 	ROWS_ADD(limits, rows);
 }
 
-static void gateway_add(json_t *limits, const struct gateway_config *config, const struct web *web)
+static void gateway_add(const struct limit_listing *limits, const struct gateway_config *config,
+			const struct web *web)
 {
 	struct gateway_stats stats = {0};
 
@@ -254,7 +262,7 @@ static void gateway_add(json_t *limits, const struct gateway_config *config, con
 }
 
 /* Home's table, which hears of those of other workers, too. */
-static void members_add(json_t *limits, const struct content *content)
+static void members_add(const struct limit_listing *limits, const struct content *content)
 {
 	struct content_stats stats;
 
@@ -267,7 +275,7 @@ static void members_add(json_t *limits, const struct content *content)
 	ROWS_ADD(limits, rows);
 }
 
-static void sharing_add(json_t *limits, const struct sharing_config *config,
+static void sharing_add(const struct limit_listing *limits, const struct sharing_config *config,
 			const struct sharing *sharing)
 {
 	struct follows_stats follows = {0};
@@ -298,7 +306,7 @@ static void sharing_add(json_t *limits, const struct sharing_config *config,
 	ROWS_ADD(limits, rows);
 }
 
-static void store_add(json_t *limits, const struct store_stats *store)
+static void store_add(const struct limit_listing *limits, const struct store_stats *store)
 {
 	const struct limit_row rows[] = {
 		{"store.map_max", BYTES, store->map_len_max, store->map_used_len, NOT_KEPT,
@@ -312,7 +320,7 @@ static void store_add(json_t *limits, const struct store_stats *store)
 	ROWS_ADD(limits, rows);
 }
 
-static void bans_add(json_t *limits, const struct bans *bans)
+static void bans_add(const struct limit_listing *limits, const struct bans *bans)
 {
 	const struct limit_row rows[] = {
 		{"bans in all", COUNT, BAN_LIST_CAP, bans->list ? ban_list_cnt(bans->list) : 0,
@@ -325,7 +333,7 @@ static void bans_add(json_t *limits, const struct bans *bans)
 	ROWS_ADD(limits, rows);
 }
 
-static void control_add(json_t *limits, const struct control_stats *control)
+static void control_add(const struct limit_listing *limits, const struct control_stats *control)
 {
 	const struct limit_row rows[] = {
 		{"control.client_cap", COUNT, control->client_cap, control->client_cnt,
@@ -338,7 +346,7 @@ static void control_add(json_t *limits, const struct control_stats *control)
 }
 
 /* With one worker there is no other to tell. */
-static void crew_add(json_t *limits, const struct node *node)
+static void crew_add(const struct limit_listing *limits, const struct node *node)
 {
 	unsigned cnt = node->crew ? crew_cnt(node->crew) : 0;
 	struct limit_row row = {"reports of workers to home",
@@ -358,10 +366,10 @@ static void crew_add(json_t *limits, const struct node *node)
 		rows_add(limits, &row, 1);
 }
 
-json_t *method_json_limits(struct node *node)
+void method_limits(struct api_blocks *blocks, struct node *node, struct api_limit_list *out_limits)
 {
 	const struct node_config *config = config_live(node->config);
-	json_t *limits = json_array();
+	const struct limit_listing listing = {blocks, out_limits}, *limits = &listing;
 	struct figures f;
 
 	figures_read(node, &f);
@@ -380,37 +388,31 @@ json_t *method_json_limits(struct node *node)
 	bans_add(limits, &node->bans);
 	control_add(limits, &f.control);
 	crew_add(limits, node);
-	return limits;
 }
 
-/* Limits of the driver and of the sockets, whether or not they bit. */
-static json_t *drop_limits_json(const struct drops *drops)
+void method_show_limits(struct node *node, struct control_call *call,
+			const struct api_show_limits_in *in, uint64_t now_ns)
 {
+	/* Limits of the driver and of the sockets, whether or not they bit. */
 	static const enum weft_reason reasons[] = {
 		WEFT_REASON_INITIAL_LIMIT, WEFT_REASON_REPLAYED_ID,  WEFT_REASON_KRPC_LIMIT,
 		WEFT_REASON_KRPC_FLOOD,	   WEFT_REASON_KRPC_BUDGET,  WEFT_REASON_STUN_LIMIT,
 		WEFT_REASON_PROBE_LIMIT,   WEFT_REASON_ANSWER_LIMIT,
 	};
-	json_t *list = json_array();
+	const struct accounts_of of = {.role = control_role_of(call)};
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_show_limits_out out = {.limits = {0}};
 
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		json_array_append_new(list, method_json_drop(drops, reasons[i]));
-	return list;
-}
-
-void method_show_limits(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
-{
-	enum control_role role = control_role_of(call);
-	const struct accounts_of of = {.role = role};
-	struct node *node = ctx;
-
-	(void)parameters, (void)now_ns;
+	(void)in, (void)now_ns;
 	drops_fetch(&node->drops);
-	control_reply(call,
-		      json_pack("{s:o, s:o, s:o, s:o, s:o}", "limits", method_json_limits(node),
-				"pools", method_json_pools(node, role), "drops",
-				drop_limits_json(&node->drops), "networks",
-				method_json_networks(node, role), "refusals",
-				method_json_refusals(node, &of)));
+	method_limits(blocks, node, &out.limits);
+	method_pools(blocks, node, of.role, &out.pools);
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		const struct api_drop row = method_drop(&node->drops, reasons[i]);
+
+		api_push(blocks, &out.drops, &row);
+	}
+	method_networks(blocks, node, of.role, &out.networks);
+	method_refusals(blocks, node, &of, &out.refusals);
+	control_reply(call, api_show_limits_out_write(&out));
 }

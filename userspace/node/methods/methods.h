@@ -17,8 +17,9 @@
  * others come as JSON that was checked: a field has its declared type, or is missing
  * if optional.
  */
-#define METHODS_OF_STRUCTS(X) API_DHT_METHODS(X) API_NETWORK_METHODS(X)
-#define METHODS_OF_JSON(X)    API_NODE_METHODS(X) API_FIREWALL_METHODS(X)
+#define METHODS_OF_STRUCTS(X)                                                                      \
+	API_DHT_METHODS(X) API_FIREWALL_METHODS(X) API_LIMITS_METHODS(X) API_NETWORK_METHODS(X)
+#define METHODS_OF_JSON(X) API_NODE_METHODS(X)
 
 #define METHOD_OF_STRUCT(name, word, role)                                                         \
 	void method_##word(struct node *node, struct control_call *call,                           \
@@ -79,15 +80,18 @@ bool method_node_id_read(struct node *node, struct control_call *call, const cha
  * ban.c. method_target_read reads the address, prefix or node id, which
  * may be cut when it is a known peer's, that a call names; false: call was failed.
  */
-json_t *method_json_ban(const struct ban *ban);
+struct api_ban method_ban(struct api_blocks *blocks, const struct ban *ban);
 bool method_target_read(struct node *node, struct control_call *call, const char *text,
 			struct ban_target *out_target);
 /* drops.c: what a caller of role may see, of an address or /64 and of what was dropped. */
 #define METHOD_SOURCE_CAP 50
 const char *method_source_name(const struct drops *drops, const struct weft_endpoint *source,
 			       enum control_role role, char text[static METHOD_SOURCE_CAP]);
-json_t *method_json_drop_source(const struct drops *drops, const struct offender *offender,
-				enum control_role role);
+struct api_drop_source method_drop_source(struct api_blocks *blocks, const struct drops *drops,
+					  const struct offender *offender, enum control_role role);
+struct api_drop method_drop(const struct drops *drops, enum weft_reason reason);
+void method_drops(struct api_blocks *blocks, const struct drops *drops,
+		  struct api_drop_list *out_drops);
 
 /* dht.c. method_dht_is_on: false: call was failed. */
 struct kad_id;
@@ -129,19 +133,22 @@ json_t *method_json_workers(const struct node *node);
 struct figures;
 json_t *method_json_health(struct node *node, const struct figures *figures, uint64_t now_ns);
 uint64_t method_resident_len(void);
-/* xdp.c: attached devices. get.c: gets, those that run or all. drops.c: by reason. */
-json_t *method_json_devices(const struct node *node);
+/* get.c: gets, those that run or all. */
 json_t *method_json_gets(struct node *node, bool wants_all);
-json_t *method_json_drops(const struct drops *drops);
-json_t *method_json_drop(const struct drops *drops, enum weft_reason reason);
 /* peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
 void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		       void *arg);
+/* xdp.c. */
+void method_devices(struct api_blocks *blocks, const struct node *node,
+		    struct api_xdp_device_list *out_devices);
 /* pools.c: those that are shared fairly; role decides how networks are named. */
-json_t *method_json_pools(struct node *node, enum control_role role);
+void method_pools(struct api_blocks *blocks, struct node *node, enum control_role role,
+		  struct api_pool_list *out_pools);
 /* limits.c: of all tables, as ShowLimits tells them. */
-json_t *method_json_limits(struct node *node);
+void method_limits(struct api_blocks *blocks, struct node *node, struct api_limit_list *out_limits);
 /* state.c: one side of packet I/O. */
+struct api_packet_side method_side(const char *backend, const char *reason,
+				   const struct packet_counters *counts);
 json_t *method_json_side(const char *backend, const char *reason,
 			 const struct packet_counters *counts);
 /* table.c: small shapes several files need. */

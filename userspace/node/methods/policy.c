@@ -31,47 +31,48 @@ static uint64_t wall_of(uint64_t at_ns)
 }
 
 /* As it is in force: in mode flood strangers get a fraction. */
-static json_t *rate_json(const char *name, const struct weft_bucket_rate *rate, unsigned shift)
+static struct api_policy_limit rate_row(const char *name, const struct weft_bucket_rate *rate,
+					unsigned shift)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", name, "kind", "rate", "where",
-			 WHERE_STRANGERS, "per_s",
-			 method_json_uint(NS_PER_S / (rate->cost_ns << shift)), "burst",
-			 method_json_uint(rate->credit_max_ns / (rate->cost_ns << shift)));
+	struct api_policy_limit row = {
+		.name = name, .kind = API_POLICY_LIMIT_KIND_RATE, .where = WHERE_STRANGERS};
+
+	API_SET(&row, per_s, api_uint(NS_PER_S / (rate->cost_ns << shift)));
+	API_SET(&row, burst, api_uint(rate->credit_max_ns / (rate->cost_ns << shift)));
+	return row;
 }
 
-static json_t *class_json(const struct node *node, enum weft_class class, unsigned level)
+static struct api_policy_limit class_row(const struct node *node, enum weft_class class,
+					 unsigned level)
 {
 	const struct weft_config *policy = &node->fastpath.policy;
 	const struct arrivals_limit *limit = &node->record.arrivals.limits[class][level];
 	const struct arrivals_credit credit = arrivals_credit(limit);
 	unsigned shift = policy->mode == WEFT_MODE_FLOOD ? policy->flood_shift : 0;
-	json_t *json = rate_json(class_keys[class], &policy->rates[class][level], shift);
+	struct api_policy_limit row =
+		rate_row(class_keys[class], &policy->rates[class][level], shift);
 
-	json_object_update_new(json,
-			       json_pack("{s:s, s:s, s:o, s:o}", "class", limits_class_name(class),
-					 "prefixes", level_names[level], "offered",
-					 method_json_uint(limit->offered_cnt), "refused",
-					 method_json_uint(limit->refused_cnt)));
+	row.class = limits_class_name(class);
+	row.prefixes = level_names[level];
+	API_SET(&row, offered, api_uint(limit->offered_cnt));
+	API_SET(&row, refused, api_uint(limit->refused_cnt));
 	if (credit.max_ns)
-		json_object_set_new(json, "left_percent",
-				    method_json_uint(credit.left_ns * 100 / credit.max_ns));
+		API_SET(&row, left_percent, api_uint(credit.left_ns * 100 / credit.max_ns));
 	if (limit->refused_at_ns)
-		json_object_set_new(json, "last_refused_s",
-				    method_json_uint(wall_of(limit->refused_at_ns)));
-	return json;
+		API_SET(&row, last_refused_s, api_uint(wall_of(limit->refused_at_ns)));
+	return row;
 }
 
-static json_t *threshold_json(const char *name, const char *where, uint64_t limit, uint64_t used)
+static struct api_policy_limit threshold_row(const char *name, const char *where, uint64_t limit,
+					     uint64_t used)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "name", name, "kind", "threshold",
-			 "where", where, "unit", "count", "limit", method_json_uint(limit), "used",
-			 method_json_uint(used));
-}
+	struct api_policy_limit row = {
+		.name = name, .kind = API_POLICY_LIMIT_KIND_THRESHOLD, .where = where};
 
-static json_t *table_json(const char *name, const char *where, uint64_t limit)
-{
-	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", name, "kind", "table", "where", where,
-			 "unit", "count", "limit", method_json_uint(limit));
+	API_SET(&row, unit, API_POLICY_LIMIT_UNIT_COUNT);
+	API_SET(&row, limit, api_uint(limit));
+	API_SET(&row, used, api_uint(used));
+	return row;
 }
 
 /* Where a table of the node is, by the section of the setting that makes its limit. */
@@ -93,53 +94,74 @@ static const char *where_of(const char *name)
 	return "the node";
 }
 
-static void tables_append(json_t *list, struct node *node)
+static struct api_policy_limit table_row(const struct api_limit *limit)
 {
-	json_t *limits = method_json_limits(node), *row;
-	size_t i;
+	struct api_policy_limit row = {.name = limit->name,
+				       .kind = API_POLICY_LIMIT_KIND_TABLE,
+				       .where = where_of(limit->name),
+				       .has_peak = limit->has_peak,
+				       .peak = limit->peak,
+				       .has_refused = limit->has_refused,
+				       .refused = limit->refused};
 
-	json_array_foreach(limits, i, row)
-	{
-		const char *name = json_string_value(json_object_get(row, "name"));
-
-		json_object_set_new(row, "kind", json_string("table"));
-		json_object_set_new(row, "where", json_string(where_of(name)));
-	}
-	json_array_extend(list, limits);
-	json_decref(limits);
+	API_SET(&row, unit,
+		limit->unit == API_LIMIT_UNIT_BYTES ? API_POLICY_LIMIT_UNIT_BYTES
+						    : API_POLICY_LIMIT_UNIT_COUNT);
+	API_SET(&row, limit, limit->limit);
+	API_SET(&row, used, limit->used);
+	return row;
 }
 
-void method_show_policy(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+static void tables_add(struct api_blocks *blocks, struct node *node,
+		       struct api_policy_limit_list *rows)
 {
-	struct node *node = ctx;
-	const struct fastpath *fastpath = &node->fastpath;
-	const struct weft_config *policy = &fastpath->policy;
-	json_t *list = json_array();
+	struct api_policy_limit sessions = {.name = "xdp.session_cap",
+					    .kind = API_POLICY_LIMIT_KIND_TABLE,
+					    .where = WHERE_STRANGERS};
+	struct api_limit_list limits = {0};
 
-	(void)parameters, (void)now_ns;
+	API_SET(&sessions, unit, API_POLICY_LIMIT_UNIT_COUNT);
+	API_SET(&sessions, limit, node->config->fastpath.xdp.session_cap);
+	api_push(blocks, rows, &sessions);
+	method_limits(blocks, node, &limits);
+	for (size_t i = 0; i < limits.cnt; i++) {
+		const struct api_policy_limit row = table_row(&limits.rows[i]);
+
+		api_push(blocks, rows, &row);
+	}
+}
+
+void method_show_policy(struct node *node, struct control_call *call,
+			const struct api_show_policy_in *in, uint64_t now_ns)
+{
+	const struct pressure *pressure = &node->fastpath.pressure;
+	const struct weft_config *policy = &node->fastpath.policy;
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_show_policy_out out = {.mode = (enum api_mode)pressure->mode};
+
+	(void)in, (void)now_ns;
 	drops_fetch(&node->drops);
 	record_refresh(&node->record);
+	out.since_s = api_uint(node->drops.since_s);
 	for (enum weft_class class = 0; class < WEFT_CLASS_CNT; class ++)
-		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
-			json_array_append_new(list, class_json(node, class, level));
-	json_array_append_new(
-		list, rate_json("limits.all_answers", &policy->answers[WEFT_ANSWERS_RETRY], 0));
-	json_array_append_new(
-		list, rate_json("limits.new_path", &policy->rates[WEFT_CLASS_NEW_PATH][0], 0));
-	json_array_append_new(list, rate_json("limits.proven", &policy->validated, 0));
-	json_array_append_new(list, threshold_json("quic.retry_above", "mode pressured",
-						   fastpath->pressure.config.pressured_from,
-						   fastpath->pressure.unproven_cnt));
-	json_array_append_new(list, threshold_json("xdp.flood_above", "mode flood",
-						   fastpath->pressure.config.flood_above,
-						   fastpath->pressure.stranger_rate));
-	json_array_append_new(list, table_json("xdp.session_cap", WHERE_STRANGERS,
-					       node->config->fastpath.xdp.session_cap));
-	tables_append(list, node);
-	control_reply(call, json_pack("{s:o, s:s, s:o}", "since_s",
-				      method_json_uint(node->drops.since_s), "mode",
-				      pressure_mode_name(fastpath->pressure.mode), "limits", list));
+		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++) {
+			const struct api_policy_limit row = class_row(node, class, level);
+
+			api_push(blocks, &out.limits, &row);
+		}
+	const struct api_policy_limit others[] = {
+		rate_row("limits.all_answers", &policy->answers[WEFT_ANSWERS_RETRY], 0),
+		rate_row("limits.new_path", &policy->rates[WEFT_CLASS_NEW_PATH][0], 0),
+		rate_row("limits.proven", &policy->validated, 0),
+		threshold_row("quic.retry_above", "mode pressured", pressure->config.pressured_from,
+			      pressure->unproven_cnt),
+		threshold_row("xdp.flood_above", "mode flood", pressure->config.flood_above,
+			      pressure->stranger_rate),
+	};
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		api_push(blocks, &out.limits, &others[i]);
+	tables_add(blocks, node, &out.limits);
+	control_reply(call, api_show_policy_out_write(&out));
 }
 
 /* --------------------------------------------------------------- test */
@@ -171,95 +193,92 @@ static uint64_t minute_wall_s(uint64_t minute)
 	return clock_wall_s() - now_s + at_s;
 }
 
-static json_t *classes_json(const struct testing *testing)
+static void classes_add(struct api_blocks *blocks, const struct testing *testing,
+			struct api_policy_class_list *classes)
 {
-	json_t *list = json_array();
-
 	for (enum weft_class i = 0; i < WEFT_CLASS_CNT; i++) {
 		const struct replay_class *class = &testing->result.classes[i];
+		const struct api_policy_class row = {
+			.class = limits_class_name(i),
+			.offered = api_uint(class->offered_cnt),
+			.refused = api_uint(class->refused_before_cnt),
+			.refused_then = api_uint(class->refused_after_cnt),
+			.newly_refused = api_uint(class->newly_refused_cnt),
+			.newly_admitted = api_uint(class->newly_admitted_cnt),
+			.unsure = api_uint(class->unsure_cnt),
+			.newly_refused_sources = api_uint(class->newly_refused_sources),
+			.newly_admitted_sources = api_uint(class->newly_admitted_sources),
+		};
 
-		if (!class->offered_cnt)
-			continue;
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "class",
-				  limits_class_name(i), "offered",
-				  method_json_uint(class->offered_cnt), "refused",
-				  method_json_uint(class->refused_before_cnt), "refused_then",
-				  method_json_uint(class->refused_after_cnt), "newly_refused",
-				  method_json_uint(class->newly_refused_cnt), "newly_admitted",
-				  method_json_uint(class->newly_admitted_cnt), "unsure",
-				  method_json_uint(class->unsure_cnt), "newly_refused_sources",
-				  method_json_uint(class->newly_refused_sources),
-				  "newly_admitted_sources",
-				  method_json_uint(class->newly_admitted_sources)));
+		if (class->offered_cnt)
+			api_push(blocks, classes, &row);
 	}
-	return list;
 }
 
-static json_t *sources_json(const struct testing *testing)
+static void sources_add(struct api_blocks *blocks, const struct testing *testing,
+			struct api_policy_source_list *sources)
 {
 	enum control_role role = control_role_of(testing->call);
-	json_t *list = json_array();
 
 	for (unsigned i = 0; i < testing->result.source_cnt; i++) {
 		const struct replay_source *source = &testing->result.sources[i];
 		struct weft_endpoint endpoint = weft_prefix_endpoint(source->prefix);
-		char name[METHOD_SOURCE_CAP];
+		char text[METHOD_SOURCE_CAP];
+		const char *name = method_source_name(&testing->node->drops, &endpoint, role, text);
+		const struct api_policy_source row = {
+			.source = api_text(blocks, name),
+			.class = limits_class_name(source->class),
+			.newly_refused = api_uint(source->newly_refused_cnt),
+			.newly_admitted = api_uint(source->newly_admitted_cnt),
+			.first_s = api_uint(minute_wall_s(source->first_minute)),
+			.last_s = api_uint(minute_wall_s(source->last_minute)),
+		};
 
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "source",
-				  method_source_name(&testing->node->drops, &endpoint, role, name),
-				  "class", limits_class_name(source->class), "newly_refused",
-				  method_json_uint(source->newly_refused_cnt), "newly_admitted",
-				  method_json_uint(source->newly_admitted_cnt), "first_s",
-				  method_json_uint(minute_wall_s(source->first_minute)), "last_s",
-				  method_json_uint(minute_wall_s(source->last_minute + 1))));
+		api_push(blocks, sources, &row);
 	}
-	return list;
 }
 
-static json_t *periods_json(const struct replay_result *result)
+static void periods_add(struct api_blocks *blocks, const struct replay_result *result,
+			struct api_policy_period_list *periods)
 {
-	json_t *list = json_array();
-
 	for (unsigned i = 0; i < result->period_cnt; i++) {
 		const struct replay_period *period = &result->periods[i];
+		const struct api_policy_period row = {
+			.from_s = api_uint(minute_wall_s(period->from_minute)),
+			.to_s = api_uint(minute_wall_s(period->to_minute)),
+			.newly_refused = api_uint(period->newly_refused_cnt),
+			.newly_admitted = api_uint(period->newly_admitted_cnt),
+		};
 
-		json_array_append_new(
-			list,
-			json_pack("{s:o, s:o, s:o, s:o}", "from_s",
-				  method_json_uint(minute_wall_s(period->from_minute)), "to_s",
-				  method_json_uint(minute_wall_s(period->to_minute)),
-				  "newly_refused", method_json_uint(period->newly_refused_cnt),
-				  "newly_admitted", method_json_uint(period->newly_admitted_cnt)));
+		api_push(blocks, periods, &row);
 	}
-	return list;
 }
 
-static json_t *modes_json(const uint64_t seconds[static WEFT_MODE_CNT])
+static struct api_policy_modes modes_row(const uint64_t seconds[static WEFT_MODE_CNT])
 {
-	json_t *json = json_object();
-
-	for (enum weft_mode mode = 0; mode < WEFT_MODE_CNT; mode++)
-		json_object_set_new(json, pressure_mode_name(mode),
-				    method_json_uint(seconds[mode]));
-	return json;
+	return (struct api_policy_modes){
+		.normal = api_uint(seconds[WEFT_MODE_NORMAL]),
+		.pressured = api_uint(seconds[WEFT_MODE_PRESSURED]),
+		.flood = api_uint(seconds[WEFT_MODE_FLOOD]),
+	};
 }
 
 static void testing_reply(const struct testing *testing)
 {
 	const struct replay_result *result = &testing->result;
+	struct api_blocks *blocks = control_blocks(testing->call);
+	struct api_test_policy_out out = {
+		.from_s = api_uint(minute_wall_s(testing->params.from_minute)),
+		.to_s = api_uint(minute_wall_s(testing->params.to_minute)),
+		.known = api_uint(result->known_s),
+		.modes = modes_row(result->mode_before_s),
+		.modes_then = modes_row(result->mode_after_s),
+	};
 
-	control_reply(testing->call,
-		      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "from_s",
-				method_json_uint(minute_wall_s(testing->params.from_minute)),
-				"to_s", method_json_uint(minute_wall_s(testing->params.to_minute)),
-				"known", method_json_uint(result->known_s), "classes",
-				classes_json(testing), "sources", sources_json(testing), "periods",
-				periods_json(result), "modes", modes_json(result->mode_before_s),
-				"modes_then", modes_json(result->mode_after_s)));
+	classes_add(blocks, testing, &out.classes);
+	sources_add(blocks, testing, &out.sources);
+	periods_add(blocks, result, &out.periods);
+	control_reply(testing->call, api_test_policy_out_write(&out));
 }
 
 static void testing_done(struct job *job)
@@ -315,21 +334,19 @@ static void limits_of(const struct node *node, const struct node_config *config,
 }
 
 /* changes_read writes them into config; false: call was failed. */
-static bool changes_read(struct control_call *call, const json_t *changes,
+static bool changes_read(struct control_call *call, const struct api_string_map *changes,
 			 struct node_config *config)
 {
 	char why[CONFIG_WHY_CAP];
-	const char *name;
-	json_t *value;
 
-	if (json_object_size(changes) == 0) {
+	if (changes->cnt == 0) {
 		control_fail(call, WEFT_EMALFORMED, "policy test", "no setting to try",
 			     "weft policy test limits.krpc_rate=50; weft policy show names them");
 		return false;
 	}
-	json_object_foreach((json_t *)changes, name, value)
-	{
-		int err = config_set(config, name, json_string_value(value), why);
+	for (size_t i = 0; i < changes->cnt; i++) {
+		const char *name = changes->rows[i].key;
+		int err = config_set(config, name, changes->rows[i].value, why);
 
 		if (err < 0) {
 			control_fail(call, WEFT_EMALFORMED, name, why,
@@ -347,7 +364,7 @@ static bool changes_read(struct control_call *call, const json_t *changes,
 	return true;
 }
 
-static void window_set(struct testing *testing, json_int_t since_s, uint64_t now_ns)
+static void window_set(struct testing *testing, int64_t since_s, uint64_t now_ns)
 {
 	uint64_t to_minute = sketch_minute(now_ns) + 1, minute_cnt;
 
@@ -374,14 +391,13 @@ static void testing_submit(struct testing *testing, struct control_call *call)
 	control_on_gone(call, testing_caller_left, testing);
 }
 
-void method_test_policy(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void method_test_policy(struct node *node, struct control_call *call,
+			const struct api_test_policy_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
 	struct node_config tried = *config_live(node->config);
 	struct testing *testing;
 
-	if (!changes_read(call, json_object_get(parameters, "changes"), &tried))
+	if (!changes_read(call, &in->changes, &tried))
 		return;
 	testing = node->record.is_testing ? NULL : calloc(1, sizeof(*testing));
 	if (!testing) {
@@ -399,6 +415,6 @@ void method_test_policy(void *ctx, struct control_call *call, const json_t *para
 	testing->params.sketch = &testing->sketch;
 	limits_of(node, config_live(node->config), &testing->params.before);
 	limits_of(node, &tried, &testing->params.after);
-	window_set(testing, json_integer_value(json_object_get(parameters, "since")), now_ns);
+	window_set(testing, in->since, now_ns);
 	testing_submit(testing, call);
 }

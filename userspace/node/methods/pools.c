@@ -149,15 +149,6 @@ static const struct pool_row {
 	{read_overlay_silent, NULL},
 };
 
-static json_t *class_json(const struct fair_view *view, unsigned class, const char *name)
-{
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "class", name, "used",
-			 method_json_uint(view->held_cnts[class]), "floor",
-			 method_json_uint(view->floor_cnts[class]), "evicted",
-			 method_json_uint(view->evicted_cnts[class]), "refused",
-			 method_json_uint(view->refused_cnts[class]));
-}
-
 /* The last level that has an account: the one whose slot goes next. */
 static uint32_t largest_cnt(const struct fair_view *view)
 {
@@ -168,70 +159,87 @@ static uint32_t largest_cnt(const struct fair_view *view)
 	return cnt;
 }
 
-static json_t *pool_json(const struct fair_view *view, const char *const *names,
-			 uint64_t worker_cnt)
+static struct api_pool pool_of(struct api_blocks *blocks, const struct fair_view *view,
+			       const char *const *names, unsigned worker_cnt)
 {
-	json_t *classes = json_array();
+	struct api_pool row = {
+		.name = view->name,
+		.limit = api_uint(view->cap_cnt),
+		.used = api_uint(view->held_cnt),
+		.share = api_uint(view->share_cnt),
+		.largest = largest_cnt(view),
+		.busy = view->is_busy,
+		.overdue = api_uint(view->overdue_cnt),
+		.workers = worker_cnt,
+	};
 
 	for (unsigned i = 0; i < FAIR_CLASS_CNT; i++) {
-		const char *name = names ? names[i] : fair_class_name(i);
+		const struct api_pool_class class = {
+			.class = names ? names[i] : fair_class_name(i),
+			.used = api_uint(view->held_cnts[i]),
+			.floor = api_uint(view->floor_cnts[i]),
+			.evicted = api_uint(view->evicted_cnts[i]),
+			.refused = api_uint(view->refused_cnts[i]),
+		};
 
-		if (name)
-			json_array_append_new(classes, class_json(view, i, name));
+		if (class.class)
+			api_push(blocks, &row.classes, &class);
 	}
-	return json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "name", view->name, "limit",
-		method_json_uint(view->cap_cnt), "used", method_json_uint(view->held_cnt), "share",
-		method_json_uint(view->share_cnt), "largest", method_json_uint(largest_cnt(view)),
-		"busy", view->is_busy, "overdue", method_json_uint(view->overdue_cnt), "workers",
-		method_json_uint(worker_cnt), "classes", classes);
+	return row;
 }
 
-struct peer_pool {
-	const struct fair_view *view;
-	const struct addr *largest; /* of family ADDR_NONE: nobody */
+/* Where rows of ShowLimits go. */
+struct pool_listing {
+	struct api_blocks *blocks;
+	struct node *node;
+	enum control_role role;
+	struct api_pool_list *pools;
 };
 
-/* Each worker has pools of its own for its sessions. */
-static void peer_pool_add(json_t *list, struct node *node, enum control_role role,
-			  struct peer_pool pool)
+/* Each worker has pools of its own for its sessions. largest of family ADDR_NONE: nobody. */
+static void peer_pool_add(const struct pool_listing *listing, const struct fair_view *view,
+			  const struct addr *largest)
 {
-	json_t *json = pool_json(pool.view, NULL, config_live(node->config)->worker_cnt);
+	struct node *node = listing->node;
+	struct api_pool row =
+		pool_of(listing->blocks, view, NULL, config_live(node->config)->worker_cnt);
 	char text[METHOD_NETWORK_CAP];
 
-	if (pool.largest->family != ADDR_NONE) {
-		struct load_network network = load_network_of(&node->home.load, pool.largest);
+	if (largest->family != ADDR_NONE) {
+		struct load_network network = load_network_of(&node->home.load, largest);
 
-		json_object_set_new(json, "largest_network",
-				    json_string(method_network_name(node, &network, role, text)));
+		row.largest_network = api_text(
+			listing->blocks, method_network_name(node, &network, listing->role, text));
 	}
-	json_array_append_new(list, json);
+	api_push(listing->blocks, listing->pools, &row);
 }
 
-static void peer_pools_add(json_t *list, struct node *node, enum control_role role)
+static void peer_pools_add(const struct pool_listing *listing)
 {
 	struct figures f;
 
-	figures_read(node, &f);
-	peer_pool_add(list, node, role, (struct peer_pool){&f.quic.conns, &f.quic.conns_largest});
-	peer_pool_add(list, node, role,
-		      (struct peer_pool){&f.quic.handshakes, &f.quic.handshakes_largest});
+	figures_read(listing->node, &f);
+	peer_pool_add(listing, &f.quic.conns, &f.quic.conns_largest);
+	peer_pool_add(listing, &f.quic.handshakes, &f.quic.handshakes_largest);
 	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
-		peer_pool_add(list, node, role,
-			      (struct peer_pool){&f.mesh.pools[i], &f.mesh.pools_largest[i]});
+		peer_pool_add(listing, &f.mesh.pools[i], &f.mesh.pools_largest[i]);
 	for (unsigned i = 0; i < CONTENT_POOL_CNT; i++)
-		peer_pool_add(list, node, role,
-			      (struct peer_pool){&f.content.pools[i], &f.content.pools_largest[i]});
+		peer_pool_add(listing, &f.content.pools[i], &f.content.pools_largest[i]);
 }
 
-json_t *method_json_pools(struct node *node, enum control_role role)
+void method_pools(struct api_blocks *blocks, struct node *node, enum control_role role,
+		  struct api_pool_list *out_pools)
 {
-	json_t *list = json_array();
+	const struct pool_listing listing = {blocks, node, role, out_pools};
 	struct fair_view view;
 
-	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++)
-		if (pools[i].read(node, &view))
-			json_array_append_new(list, pool_json(&view, pools[i].classes, 1));
-	peer_pools_add(list, node, role);
-	return list;
+	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
+		struct api_pool row;
+
+		if (!pools[i].read(node, &view))
+			continue;
+		row = pool_of(blocks, &view, pools[i].classes, 1);
+		api_push(blocks, out_pools, &row);
+	}
+	peer_pools_add(&listing);
 }

@@ -61,14 +61,25 @@ json_t *method_json_workers(const struct node *node)
 	return json;
 }
 
+struct api_packet_side method_side(const char *backend, const char *reason,
+				   const struct packet_counters *counts)
+{
+	return (struct api_packet_side){
+		.backend = backend,
+		.reason = reason,
+		.datagrams = api_uint(counts->dgram_cnt),
+		.bytes = api_uint(counts->byte_cnt),
+		.system_calls = api_uint(counts->call_cnt),
+		.dropped = api_uint(counts->dropped_cnt),
+	};
+}
+
 json_t *method_json_side(const char *backend, const char *reason,
 			 const struct packet_counters *counts)
 {
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "backend", backend, "reason", reason,
-			 "datagrams", method_json_uint(counts->dgram_cnt), "bytes",
-			 method_json_uint(counts->byte_cnt), "system_calls",
-			 method_json_uint(counts->call_cnt), "dropped",
-			 method_json_uint(counts->dropped_cnt));
+	const struct api_packet_side side = method_side(backend, reason, counts);
+
+	return api_packet_side_write(&side);
 }
 
 static json_t *listen_json(const struct node *node)

@@ -150,6 +150,32 @@ static json_t *sessions_json(struct load_watch *watch)
 	return json;
 }
 
+static json_t *devices_json(const struct node *node)
+{
+	struct api_xdp_device_list devices = {0};
+	struct api_blocks blocks = {0};
+	json_t *list = json_array();
+
+	method_devices(&blocks, node, &devices);
+	for (size_t i = 0; i < devices.cnt; i++)
+		json_array_append_new(list, api_xdp_device_write(&devices.rows[i]));
+	api_blocks_free(&blocks);
+	return list;
+}
+
+static json_t *drops_json(const struct drops *drops)
+{
+	struct api_drop_list rows = {0};
+	struct api_blocks blocks = {0};
+	json_t *list = json_array();
+
+	method_drops(&blocks, drops, &rows);
+	for (size_t i = 0; i < rows.cnt; i++)
+		json_array_append_new(list, api_drop_write(&rows.rows[i]));
+	api_blocks_free(&blocks);
+	return list;
+}
+
 static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 {
 	struct node *node = watch->node;
@@ -166,8 +192,8 @@ static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 		method_json_uint(pressure->handshake_cnt), "rss_bytes",
 		method_json_uint(method_resident_len()), "heap_bytes",
 		method_json_uint(quic.heap_used_len), "sessions", sessions_json(watch), "workers",
-		method_json_workers(node), "devices", method_json_devices(node), "transfers",
-		method_json_gets(node, false), "drops", method_json_drops(&node->drops));
+		method_json_workers(node), "devices", devices_json(node), "transfers",
+		method_json_gets(node, false), "drops", drops_json(&node->drops));
 }
 
 static void watch_fire(struct timer *timer, uint64_t now_ns)

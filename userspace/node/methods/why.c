@@ -16,16 +16,16 @@
 #define INCIDENTS_TOLD_MAX 200
 #define PLACE_MAX	   64 /* addresses of one peer */
 
-static const char *const kinds[] = {
-	[INCIDENT_SESSION_OPENED] = "session_opened",
-	[INCIDENT_SESSION_CLOSED] = "session_closed",
-	[INCIDENT_BANNED] = "banned",
-	[INCIDENT_BAN_REMOVED] = "ban_removed",
-	[INCIDENT_BAN_ENDED] = "ban_ended",
-	[INCIDENT_WRONG_KEY] = "wrong_key",
-	[INCIDENT_DIAL_FAILED] = "dial_failed",
-	[INCIDENT_REFUSED] = "refused",
-	[INCIDENT_VIOLATION] = "violation",
+static const enum api_incident_kind kinds[] = {
+	[INCIDENT_SESSION_OPENED] = API_INCIDENT_KIND_SESSION_OPENED,
+	[INCIDENT_SESSION_CLOSED] = API_INCIDENT_KIND_SESSION_CLOSED,
+	[INCIDENT_BANNED] = API_INCIDENT_KIND_BANNED,
+	[INCIDENT_BAN_REMOVED] = API_INCIDENT_KIND_BAN_REMOVED,
+	[INCIDENT_BAN_ENDED] = API_INCIDENT_KIND_BAN_ENDED,
+	[INCIDENT_WRONG_KEY] = API_INCIDENT_KIND_WRONG_KEY,
+	[INCIDENT_DIAL_FAILED] = API_INCIDENT_KIND_DIAL_FAILED,
+	[INCIDENT_REFUSED] = API_INCIDENT_KIND_REFUSED,
+	[INCIDENT_VIOLATION] = API_INCIDENT_KIND_VIOLATION,
 };
 
 /* docs/wire/session.md has the codes. */
@@ -93,36 +93,40 @@ static bool has_end(enum incident_kind kind)
 	       kind == INCIDENT_DIAL_FAILED || kind == INCIDENT_REFUSED;
 }
 
-static json_t *end_json(const struct transport_close *end)
+static void end_set(struct api_blocks *blocks, const struct transport_close *end,
+		    struct api_incident *row)
 {
 	char text[END_TEXT_CAP];
 
-	return json_pack("{s:s, s:b, s:i, s:o, s:b}", "why", end_text(end, text), "by_peer",
-			 end->by_peer, "err", end->err, "code", method_json_uint(end->code),
-			 "protocol_code", end->is_protocol_code);
+	row->why = api_text(blocks, end_text(end, text));
+	API_SET(row, by_peer, end->by_peer);
+	API_SET(row, err, end->err);
+	API_SET(row, code, api_uint(end->code));
+	API_SET(row, protocol_code, end->is_protocol_code);
 }
 
-static json_t *incident_json(const struct incident *incident)
+static struct api_incident incident_row(struct api_blocks *blocks, const struct incident *incident)
 {
-	char text[BAN_TARGET_TEXT_CAP], addr[ADDR_TEXT_CAP];
-	json_t *json =
-		json_pack("{s:o, s:s, s:s}", "at_s", method_json_uint(incident->at_s), "kind",
-			  kinds[incident->kind], "who", ban_target_format(&incident->who, text));
+	char text[BAN_TARGET_TEXT_CAP];
+	struct api_incident row = {
+		.at_s = api_uint(incident->at_s),
+		.kind = kinds[incident->kind],
+		.who = api_text(blocks, ban_target_format(&incident->who, text)),
+	};
 
 	if (incident->addr.family != ADDR_NONE)
-		json_object_set_new(json, "address",
-				    json_string(addr_format(&incident->addr, addr)));
+		row.address = method_addr(blocks, &incident->addr);
 	if (has_end(incident->kind))
-		json_object_update_new(json, end_json(&incident->end));
+		end_set(blocks, &incident->end, &row);
 	if (incident->rule)
-		json_object_set_new(json, "why", json_string(incident->rule));
+		row.why = incident->rule;
 	if (incident->kind == INCIDENT_WRONG_KEY && incident->end.has_key)
-		json_object_set_new(json, "actual_key", method_json_id(incident->end.actual_key));
+		row.actual_key = method_id(blocks, incident->end.actual_key);
 	if (incident->again_cnt) {
-		json_object_set_new(json, "times", method_json_uint(incident->again_cnt + 1));
-		json_object_set_new(json, "last_s", method_json_uint(incident->last_s));
+		API_SET(&row, times, api_uint(incident->again_cnt + 1));
+		API_SET(&row, last_s, api_uint(incident->last_s));
 	}
-	return json;
+	return row;
 }
 
 /* Where drops are looked for: of a peer, all addresses that it was seen at. */
@@ -183,19 +187,22 @@ static bool offender_is_at(const struct offender *offender, const struct places 
 	return false;
 }
 
-static json_t *drops_json(struct node *node, const struct places *places)
+static void drops_add(struct api_blocks *blocks, struct node *node, const struct places *places,
+		      struct api_drop_source_list *out_drops)
 {
 	const unsigned cap = OFFENDERS_HOUR_CNT * OFFENDERS_CAP;
 	struct offender *all = malloc(cap * sizeof(*all));
-	json_t *list = json_array();
 	unsigned cnt = all ? offenders_top(&node->drops.offenders, node->home.now_ns, all, cap) : 0;
 
-	for (unsigned i = 0; i < cnt; i++)
-		if (offender_is_at(&all[i], places))
-			json_array_append_new(list, method_json_drop_source(&node->drops, &all[i],
-									    CONTROL_ADMIN));
+	for (unsigned i = 0; i < cnt; i++) {
+		struct api_drop_source row;
+
+		if (!offender_is_at(&all[i], places))
+			continue;
+		row = method_drop_source(blocks, &node->drops, &all[i], CONTROL_ADMIN);
+		api_push(blocks, out_drops, &row);
+	}
 	free(all);
-	return list;
 }
 
 /* Whose refusals are wanted: who's own, and those at its places. */
@@ -223,25 +230,6 @@ static bool refused_is_asked(const void *arg, const struct refused *refused)
 	return false;
 }
 
-static json_t *refusals_json(struct node *node, const struct ban_target *who,
-			     const struct places *places)
-{
-	const struct refused_asked asked = {who, places};
-	const struct accounts_of of = {
-		.role = CONTROL_ADMIN, .has = refused_is_asked, .arg = &asked};
-
-	return method_json_refusals(node, &of);
-}
-
-static json_t *incidents_json(const struct incident *found, unsigned cnt)
-{
-	json_t *list = json_array();
-
-	for (unsigned i = 0; i < cnt; i++)
-		json_array_append_new(list, incident_json(&found[i]));
-	return list;
-}
-
 static const struct ban *ban_of(struct node *node, const struct ban_target *who,
 				const struct places *places)
 {
@@ -253,52 +241,62 @@ static const struct ban *ban_of(struct node *node, const struct ban_target *who,
 	return ban;
 }
 
-/* In words, as what is said depends on so much. */
-static void add_conduct(const struct node *node, const uint8_t *key, json_t *json)
-{
-	char text[SERVICE_CONDUCT_TEXT_CAP];
+/* Incidents of the last day. */
+struct findings {
+	struct incident *rows;
+	unsigned cnt;
+	uint64_t lost_cnt;
+};
 
-	if (node->fabric &&
-	    service_conduct_explain(fabric_conduct(node->fabric), key, text)[0] != '\0')
-		json_object_set_new(json, "conduct", json_string(text));
+static void why_reply(struct node *node, struct control_call *call, const struct ban_target *who,
+		      const struct findings *found)
+{
+	struct places places = {.targets = {*who}, .cnt = who->kind != BAN_KEY};
+	const struct refused_asked asked = {who, &places};
+	const struct accounts_of of = {
+		.role = CONTROL_ADMIN, .has = refused_is_asked, .arg = &asked};
+	struct api_blocks *blocks = control_blocks(call);
+	char text[BAN_TARGET_TEXT_CAP], conduct[SERVICE_CONDUCT_TEXT_CAP] = "";
+	struct api_show_why_out out = {.who = ban_target_format(who, text),
+				       .lost = api_uint(found->lost_cnt)};
+	const struct ban *ban;
+	struct api_ban ban_row;
+
+	if (who->kind == BAN_KEY)
+		places_of_peer(node, who->key, found->rows, found->cnt, &places);
+	for (unsigned i = 0; i < found->cnt; i++) {
+		const struct api_incident row = incident_row(blocks, &found->rows[i]);
+
+		api_push(blocks, &out.incidents, &row);
+	}
+	method_refusals(blocks, node, &of, &out.refusals);
+	drops_add(blocks, node, &places, &out.drops);
+	ban = ban_of(node, who, &places);
+	if (ban) {
+		ban_row = method_ban(blocks, ban);
+		out.ban = &ban_row;
+	}
+	/* In words, as what is said depends on so much. */
+	if (who->kind == BAN_KEY && node->fabric &&
+	    service_conduct_explain(fabric_conduct(node->fabric), who->key, conduct)[0] != '\0')
+		out.conduct = conduct;
+	control_reply(call, api_show_why_out_write(&out));
 }
 
-void method_show_why(void *ctx, struct control_call *call, const json_t *parameters,
+void method_show_why(struct node *node, struct control_call *call, const struct api_show_why_in *in,
 		     uint64_t now_ns)
 {
-	struct incident *found = malloc(INCIDENTS_TOLD_MAX * sizeof(*found));
-	struct node *node = ctx;
-	struct places places = {.cnt = 0};
-	char text[BAN_TARGET_TEXT_CAP];
+	struct findings found = {0};
 	struct ban_target who;
-	const struct ban *ban;
-	uint64_t lost_cnt = 0;
-	unsigned cnt = 0;
-	json_t *json;
 
 	(void)now_ns;
-	if (!method_target_read(node, call, json_string_value(json_object_get(parameters, "who")),
-				&who)) {
-		free(found);
+	if (!method_target_read(node, call, in->who, &who))
 		return;
-	}
 	drops_fetch(&node->drops);
-	if (found)
-		cnt = incidents_find(&node->incidents, node->home.now_ns, &who, found,
-				     INCIDENTS_TOLD_MAX, &lost_cnt);
-	if (who.kind == BAN_KEY)
-		places_of_peer(node, who.key, found, cnt, &places);
-	else
-		places = (struct places){.targets = {who}, .cnt = 1};
-	json = json_pack("{s:s, s:o, s:o, s:o, s:o}", "who", ban_target_format(&who, text),
-			 "incidents", incidents_json(found, cnt), "refusals",
-			 refusals_json(node, &who, &places), "drops", drops_json(node, &places),
-			 "lost", method_json_uint(lost_cnt));
-	ban = ban_of(node, &who, &places);
-	if (ban)
-		json_object_set_new(json, "ban", method_json_ban(ban));
-	if (who.kind == BAN_KEY)
-		add_conduct(node, who.key, json);
-	control_reply(call, json);
-	free(found);
+	found.rows = malloc(INCIDENTS_TOLD_MAX * sizeof(*found.rows));
+	if (found.rows)
+		found.cnt = incidents_find(&node->incidents, node->home.now_ns, &who, found.rows,
+					   INCIDENTS_TOLD_MAX, &found.lost_cnt);
+	why_reply(node, call, &who, &found);
+	free(found.rows);
 }

@@ -27,65 +27,49 @@ static const char *mode_name(enum xdp_mode mode)
 	return mode == XDP_NATIVE ? "native" : "generic";
 }
 
-/* The place of the parameter's word in words, or otherwise. */
-static unsigned word_of(const json_t *parameters, const char *name, const char *const *words,
-			unsigned otherwise)
+/* choice is looked at when it was given. Off by configuration stays off, whatever is asked for. */
+static enum xdp_mode mode_of(const struct node *node, bool has_choice, enum api_xdp_choice choice)
 {
-	const char *text = json_string_value(json_object_get(parameters, name));
-
-	for (unsigned i = 0; text && words[i]; i++)
-		if (strcmp(words[i], text) == 0)
-			return i;
-	return otherwise;
-}
-
-static enum xdp_mode mode_of(const struct node *node, const json_t *parameters)
-{
-	static const char *const words[] = {"auto", "native", "generic", NULL};
+	static const enum xdp_mode modes[] = {
+		[API_XDP_CHOICE_AUTO] = XDP_AUTO,
+		[API_XDP_CHOICE_NATIVE] = XDP_NATIVE,
+		[API_XDP_CHOICE_GENERIC] = XDP_GENERIC,
+	};
 	enum xdp_mode configured = node->config->fastpath.xdp.mode;
 
-	/* Off by configuration stays off, whatever is asked for. */
-	return configured == XDP_OFF ? XDP_OFF : word_of(parameters, "mode", words, configured);
+	return configured == XDP_OFF || !has_choice ? configured : modes[choice];
 }
 
-static json_t *texts_json(const char *const *texts, unsigned cnt)
+static enum api_xdp_mode mode_row(enum xdp_mode mode)
 {
-	json_t *json = json_array();
-
-	for (unsigned i = 0; i < cnt; i++)
-		json_array_append_new(json, json_string(texts[i]));
-	return json;
+	return mode == XDP_NATIVE ? API_XDP_MODE_NATIVE : API_XDP_MODE_GENERIC;
 }
 
-static json_t *plan_json(const struct xdp_plan *plan)
-{
-	const char *warnings[XDP_WARNING_MAX] = {NULL};
-	json_t *json;
+_Static_assert((int)API_MODE_NORMAL == (int)WEFT_MODE_NORMAL &&
+		       (int)API_MODE_PRESSURED == (int)WEFT_MODE_PRESSURED &&
+		       (int)API_MODE_FLOOD == (int)WEFT_MODE_FLOOD,
+	       "a mode has one number in both");
 
-	for (unsigned i = 0; i < plan->warning_cnt; i++)
-		warnings[i] = plan->warnings[i];
-	json = json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:b}", "device", plan->name, "kind",
-			 plan->kind, "driver", plan->driver, "possible", plan->is_possible, "why",
-			 plan->why, "mode", mode_name(plan->mode), "certain", plan->is_mode_certain,
-			 "zero_copy", plan->may_zero_copy);
-	json_object_update_new(
-		json,
-		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "mtu",
-			  method_json_uint(plan->mtu), "queues", method_json_uint(plan->queue_cnt),
-			  "queues_served", method_json_uint(plan->served_cnt), "frame_bytes",
-			  method_json_uint(plan->frame_len), "frames_bytes",
-			  method_json_uint(plan->frames_len), "tables_bytes",
-			  method_json_uint(plan->tables_len), "foreign_program",
-			  method_json_uint(plan->foreign_id), "foreign_name", plan->foreign_name,
-			  "untouched",
-			  texts_json(untouched, sizeof(untouched) / sizeof(untouched[0])),
-			  "warnings", texts_json(warnings, plan->warning_cnt)));
-	return json;
-}
-
-static const char *parameter_device(const json_t *parameters)
+static struct api_xdp_plan plan_row(const struct xdp_plan *plan)
 {
-	return json_string_value(json_object_get(parameters, "device"));
+	return (struct api_xdp_plan){
+		.device = plan->name,
+		.kind = plan->kind,
+		.driver = plan->driver,
+		.possible = plan->is_possible,
+		.why = plan->why,
+		.mode = mode_row(plan->mode),
+		.certain = plan->is_mode_certain,
+		.zero_copy = plan->may_zero_copy,
+		.mtu = plan->mtu,
+		.queues = plan->queue_cnt,
+		.queues_served = plan->served_cnt,
+		.frame_bytes = plan->frame_len,
+		.frames_bytes = api_uint(plan->frames_len),
+		.tables_bytes = api_uint(plan->tables_len),
+		.foreign_program = plan->foreign_id,
+		.foreign_name = plan->foreign_name,
+	};
 }
 
 static void fail_device(struct control_call *call, int err, const char *name, const char *why)
@@ -119,40 +103,43 @@ static void plan_note_attached(const struct node *node, struct xdp_plan *plan)
 		 info->prog_id, mode_name(info->mode), plan->name);
 }
 
-void method_plan_xdp(void *ctx, struct control_call *call, const json_t *parameters,
+void method_plan_xdp(struct node *node, struct control_call *call, const struct api_plan_xdp_in *in,
 		     uint64_t now_ns)
 {
-	struct node *node = ctx;
+	struct api_blocks *blocks = control_blocks(call);
 	struct xdp_config config = node->config->fastpath.xdp;
-	const char *name = parameter_device(parameters);
+	struct api_plan_xdp_out out;
 	struct xdp_plan plan;
-	json_t *json;
 	int err;
 
 	(void)now_ns;
-	config.mode = mode_of(node, parameters);
-	err = xdp_plan(&config, name, &plan);
+	config.mode = mode_of(node, in->has_mode, in->mode);
+	err = xdp_plan(&config, in->device, &plan);
 	if (err < 0) {
-		fail_device(call, err, name, weft_err_text(err));
+		fail_device(call, err, in->device, weft_err_text(err));
 		return;
 	}
 	plan_note_attached(node, &plan);
-	json = plan_json(&plan);
-	json_object_set_new(json, "attached",
-			    json_boolean(fastpath_lookup(&node->fastpath, name) >= 0));
-	control_reply(call, json_pack("{s:o}", "plan", json));
+	out.plan = plan_row(&plan);
+	out.plan.attached = fastpath_lookup(&node->fastpath, in->device) >= 0;
+	for (size_t i = 0; i < sizeof(untouched) / sizeof(untouched[0]); i++)
+		api_push(blocks, &out.plan.untouched, &untouched[i]);
+	for (unsigned i = 0; i < plan.warning_cnt; i++) {
+		const char *warning = plan.warnings[i];
+
+		api_push(blocks, &out.plan.warnings, &warning);
+	}
+	control_reply(call, api_plan_xdp_out_write(&out));
 }
 
 /* A worker says so some times a second: of one just given, nothing yet. */
-static void queue_add_json(const struct node *node, const struct worker_figures *home,
-			   const struct xdp_queue *queue, json_t *receive,
-			   struct queue_figures *sum)
+static struct api_xdp_queue queue_row(const struct node *node, const struct worker_figures *home,
+				      const struct xdp_queue *queue, struct queue_figures *sum)
 {
 	unsigned worker = fastpath_queue_worker(&node->fastpath, queue->idx);
 	const struct queue_figures *figures = worker_figures_queue(
 		worker ? crew_figures(node->crew, worker) : home, queue->device, queue->idx);
 	struct packet_counters counters = {0};
-	json_t *json;
 
 	if (figures) {
 		counters = figures->counters;
@@ -160,58 +147,78 @@ static void queue_add_json(const struct node *node, const struct worker_figures 
 	}
 	for (unsigned i = 0; figures && i < XDP_FRAME_OWNER_CNT; i++)
 		sum->frames[i] += figures->frames[i];
-	counters.dropped_cnt += queue->lost_cnt;
-	json = method_json_side(queue->rx->backend, queue->rx->reason, &counters);
-	json_object_set_new(json, "queue", method_json_uint(queue->idx));
-	json_object_set_new(json, "worker", method_json_uint(worker));
-	json_array_append_new(receive, json);
+	return (struct api_xdp_queue){
+		.queue = queue->idx,
+		.worker = worker,
+		.backend = queue->rx->backend,
+		.reason = queue->rx->reason,
+		.datagrams = api_uint(counters.dgram_cnt),
+		.bytes = api_uint(counters.byte_cnt),
+		.system_calls = api_uint(counters.call_cnt),
+		.dropped = api_uint(counters.dropped_cnt + queue->lost_cnt),
+	};
 }
 
-static json_t *frames_json(const uint32_t frames[static XDP_FRAME_OWNER_CNT])
+static void count_add(struct api_blocks *blocks, struct api_int_map *map, const char *name,
+		      uint64_t cnt)
+{
+	const struct api_int_entry row = {name, api_uint(cnt)};
+
+	api_push(blocks, map, &row);
+}
+
+static struct api_xdp_device device_row(struct api_blocks *blocks, const struct node *node,
+					unsigned device)
 {
 	static const char *const owners[XDP_FRAME_OWNER_CNT] = {"free", "filling", "lent",
 								"writing", "sending"};
-	json_t *json = json_object();
-
-	for (unsigned i = 0; i < XDP_FRAME_OWNER_CNT; i++)
-		json_object_set_new(json, owners[i], method_json_uint(frames[i]));
-	return json;
-}
-
-static json_t *device_json(const struct node *node, unsigned device)
-{
 	const struct fastpath *fastpath = &node->fastpath;
 	const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, device);
 	uint64_t at_ns = fastpath->devices[device].confirm_at_ns, now_ns = clock_monotonic_ns();
+	struct api_xdp_device row = {
+		.device = info->name,
+		.mode = mode_row(info->mode),
+		.mode_reason = info->mode_reason,
+		.program = info->prog_id,
+		.mtu = info->mtu,
+		.frame_bytes = info->frame_len,
+		.queues = info->queue_cnt,
+		.zero_copy = info->is_zero_copy,
+		.huge_pages = info->is_huge,
+		.running = info->is_running,
+		.lost = api_uint(info->rx_lost_cnt),
+	};
 	struct queue_figures sum = {0};
-	json_t *receive = json_array(), *faults = json_object(), *json;
 	const struct xdp_queue *queue;
 	struct worker_figures home;
 
 	worker_figures_read(&node->home, &home);
-	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, device, i)); i++)
-		queue_add_json(node, &home, queue, receive, &sum);
+	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, device, i)); i++) {
+		const struct api_xdp_queue at = queue_row(node, &home, queue, &sum);
+
+		api_push(blocks, &row.receive, &at);
+	}
+	row.sent = api_uint(sum.sent_cnt);
+	for (unsigned i = 0; i < XDP_FRAME_OWNER_CNT; i++)
+		count_add(blocks, &row.frames, owners[i], sum.frames[i]);
 	for (unsigned i = 0; i < XDP_FAULT_CNT; i++)
-		json_object_set_new(faults, xdp_fault_name(i),
-				    method_json_uint(info->fault_cnt[i]));
-	json = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:b}", "device", info->name,
-			 "mode", mode_name(info->mode), "mode_reason", info->mode_reason, "program",
-			 method_json_uint(info->prog_id), "mtu", method_json_uint(info->mtu),
-			 "frame_bytes", method_json_uint(info->frame_len), "queues",
-			 method_json_uint(info->queue_cnt), "zero_copy", info->is_zero_copy,
-			 "huge_pages", info->is_huge, "running", info->is_running);
-	json_object_update_new(json, json_pack("{s:o, s:o, s:o, s:o, s:o}", "receive", receive,
-					       "lost", method_json_uint(info->rx_lost_cnt), "sent",
-					       method_json_uint(sum.sent_cnt), "frames",
-					       frames_json(sum.frames), "faults", faults));
+		count_add(blocks, &row.faults, xdp_fault_name(i), info->fault_cnt[i]);
 	if (at_ns)
-		json_object_set_new(
-			json, "confirm_ms",
-			method_json_uint(at_ns > now_ns ? (at_ns - now_ns) / NS_PER_MS : 0));
-	return json;
+		API_SET(&row, confirm_ms,
+			api_uint(at_ns > now_ns ? (at_ns - now_ns) / NS_PER_MS : 0));
+	return row;
 }
 
 static const char changing[] = "a device is being attached or detached; try again";
+
+/* AttachXdp and KeepXdp answer alike. */
+static void device_reply(const struct node *node, struct control_call *call, unsigned device)
+{
+	const struct api_attach_xdp_out out = {
+		.device = device_row(control_blocks(call), node, device)};
+
+	control_reply(call, api_attach_xdp_out_write(&out));
+}
 
 struct attach_call {
 	struct node *node;
@@ -226,8 +233,7 @@ static void attach_done(void *ctx, int device, const char *why)
 	if (device < 0)
 		fail_device(attach->call, device, attach->name, why);
 	else
-		control_reply(attach->call, json_pack("{s:o}", "device",
-						      device_json(attach->node, (unsigned)device)));
+		device_reply(attach->node, attach->call, (unsigned)device);
 	free(attach);
 }
 
@@ -240,20 +246,21 @@ static void attach_caller_left(void *arg)
 	free(attach);
 }
 
-void method_attach_xdp(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void method_attach_xdp(struct node *node, struct control_call *call,
+		       const struct api_attach_xdp_in *in, uint64_t now_ns)
 {
-	static const char *const sends[] = {"auto", "udp", "af_xdp", NULL};
-	struct node *node = ctx;
-	const char *name = parameter_device(parameters);
+	static const enum xdp_send sends[] = {
+		[API_ATTACH_XDP_IN_SEND_AUTO] = XDP_SEND_AUTO,
+		[API_ATTACH_XDP_IN_SEND_UDP] = XDP_SEND_UDP,
+		[API_ATTACH_XDP_IN_SEND_AF_XDP] = XDP_SEND_AF_XDP,
+	};
+	const char *name = in->device;
 	struct attach_call *caller = calloc(1, sizeof(*caller));
 	struct fastpath_attach attach = {
 		.name = name,
-		.mode = mode_of(node, parameters),
-		.send = word_of(parameters, "send", sends, node->config->fastpath.xdp.send),
-		.confirm_ns =
-			(uint64_t)json_integer_value(json_object_get(parameters, "confirm_ms")) *
-			NS_PER_MS,
+		.mode = mode_of(node, in->has_mode, in->mode),
+		.send = in->has_send ? sends[in->send] : node->config->fastpath.xdp.send,
+		.confirm_ns = (uint64_t)in->confirm_ms * NS_PER_MS,
 		.done = attach_done,
 		.ctx = caller,
 	};
@@ -279,20 +286,16 @@ void method_attach_xdp(void *ctx, struct control_call *call, const json_t *param
 		fail_device(call, err, name, weft_err_text(err));
 }
 
-void method_keep_xdp(void *ctx, struct control_call *call, const json_t *parameters,
+void method_keep_xdp(struct node *node, struct control_call *call, const struct api_keep_xdp_in *in,
 		     uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = parameter_device(parameters);
-	int err = fastpath_keep(&node->fastpath, name);
+	int err = fastpath_keep(&node->fastpath, in->device);
 
 	(void)now_ns;
 	if (err < 0)
-		fail_device(call, err, name, "not attached");
+		fail_device(call, err, in->device, "not attached");
 	else
-		control_reply(call, json_pack("{s:o}", "device",
-					      device_json(node, (unsigned)fastpath_lookup(
-									&node->fastpath, name))));
+		device_reply(node, call, (unsigned)fastpath_lookup(&node->fastpath, in->device));
 }
 
 struct detach_call {
@@ -316,11 +319,10 @@ static void detach_caller_left(void *arg)
 	free(detach);
 }
 
-void method_detach_xdp(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void method_detach_xdp(struct node *node, struct control_call *call,
+		       const struct api_detach_xdp_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = parameter_device(parameters);
+	const char *name = in->device;
 	struct detach_call *caller = calloc(1, sizeof(*caller));
 	int err = -ENOMEM;
 
@@ -344,7 +346,7 @@ void method_detach_xdp(void *ctx, struct control_call *call, const json_t *param
 		control_reply(call, NULL);
 }
 
-static json_t *send_json(const struct node *node)
+static struct api_packet_side send_row(const struct node *node)
 {
 	const struct packet_tx *tx = node->home.fast_tx ? node->home.fast_tx : node->home.tx;
 	struct packet_counters sum = tx->counters;
@@ -359,80 +361,98 @@ static json_t *send_json(const struct node *node)
 		sum.call_cnt += more->call_cnt;
 		sum.dropped_cnt += more->dropped_cnt;
 	}
-	return method_json_side(tx->backend, tx->reason, &sum);
+	return method_side(tx->backend, tx->reason, &sum);
 }
 
-json_t *method_json_devices(const struct node *node)
+void method_devices(struct api_blocks *blocks, const struct node *node,
+		    struct api_xdp_device_list *out_devices)
 {
-	json_t *devices = json_array();
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
+		struct api_xdp_device row;
 
-	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
-		if (xdp_device_info(node->fastpath.xdp, i))
-			json_array_append_new(devices, device_json(node, i));
-	return devices;
+		if (!xdp_device_info(node->fastpath.xdp, i))
+			continue;
+		row = device_row(blocks, node, i);
+		api_push(blocks, out_devices, &row);
+	}
 }
 
-void method_show_xdp(void *ctx, struct control_call *call, const json_t *parameters,
+static enum api_show_xdp_out_privilege privilege_of(const struct fastpath *fastpath)
+{
+	if (fastpath->is_privilege_dropped)
+		return API_SHOW_XDP_OUT_PRIVILEGE_DROPPED;
+	return privilege_is_held() ? API_SHOW_XDP_OUT_PRIVILEGE_HELD
+				   : API_SHOW_XDP_OUT_PRIVILEGE_MISSING;
+}
+
+void method_show_xdp(struct node *node, struct control_call *call, const struct api_show_xdp_in *in,
 		     uint64_t now_ns)
 {
-	struct node *node = ctx;
 	const struct fastpath *fastpath = &node->fastpath;
-	const char *privilege = privilege_is_held() ? "held" : "missing";
+	struct api_show_xdp_out out = {
+		.mode = (enum api_mode)fastpath->pressure.mode,
+		.forced = fastpath->pressure.is_forced,
+		.stranger_rate = api_uint(fastpath->pressure.stranger_rate),
+		.send = send_row(node),
+		.privilege = privilege_of(fastpath),
+		.last_error = fastpath->last_error,
+	};
 
-	(void)parameters, (void)now_ns;
-	control_reply(call, json_pack("{s:o, s:s, s:b, s:o, s:o, s:s, s:s}", "devices",
-				      method_json_devices(node), "mode",
-				      pressure_mode_name(fastpath->pressure.mode), "forced",
-				      fastpath->pressure.is_forced, "stranger_rate",
-				      method_json_uint(fastpath->pressure.stranger_rate), "send",
-				      send_json(node), "privilege",
-				      fastpath->is_privilege_dropped ? "dropped" : privilege,
-				      "last_error", fastpath->last_error));
+	(void)in, (void)now_ns;
+	method_devices(control_blocks(call), node, &out.devices);
+	control_reply(call, api_show_xdp_out_write(&out));
 }
 
-void method_set_xdp_mode(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void method_set_xdp_mode(struct node *node, struct control_call *call,
+			 const struct api_set_xdp_mode_in *in, uint64_t now_ns)
 {
-	static const char *const words[] = {"normal", "pressured", "flood", NULL};
-	struct node *node = ctx;
+	static const enum weft_mode modes[] = {
+		[API_SET_XDP_MODE_IN_MODE_AUTO] = WEFT_MODE_CNT,
+		[API_SET_XDP_MODE_IN_MODE_NORMAL] = WEFT_MODE_NORMAL,
+		[API_SET_XDP_MODE_IN_MODE_PRESSURED] = WEFT_MODE_PRESSURED,
+		[API_SET_XDP_MODE_IN_MODE_FLOOD] = WEFT_MODE_FLOOD,
+	};
+	struct api_set_xdp_mode_out out;
 
 	(void)now_ns;
-	fastpath_force(&node->fastpath, word_of(parameters, "mode", words, WEFT_MODE_CNT));
-	control_reply(call,
-		      json_pack("{s:s}", "mode", pressure_mode_name(node->fastpath.pressure.mode)));
+	fastpath_force(&node->fastpath, modes[in->mode]);
+	out.mode = (enum api_mode)node->fastpath.pressure.mode;
+	control_reply(call, api_set_xdp_mode_out_write(&out));
 }
 
-static const char *verdict_name(enum weft_reason reason)
+static enum api_xdp_counter_verdict verdict_of(enum weft_reason reason)
 {
 	switch (weft_verdict(reason)) {
 	case WEFT_PASS:
-		return "pass";
+		return API_XDP_COUNTER_VERDICT_PASS;
 	case WEFT_DROP:
-		return "drop";
+		return API_XDP_COUNTER_VERDICT_DROP;
 	case WEFT_DELIVER:
-		return "deliver";
+		return API_XDP_COUNTER_VERDICT_DELIVER;
 	case WEFT_ANSWER_VERSION:
 	case WEFT_ANSWER_RETRY:
 	case WEFT_ANSWER_KRPC:
 		break;
 	}
-	return "answer";
+	return API_XDP_COUNTER_VERDICT_ANSWER;
 }
 
-void method_list_xdp_counters(void *ctx, struct control_call *call, const json_t *parameters,
-			      uint64_t now_ns)
+void method_list_xdp_counters(struct node *node, struct control_call *call,
+			      const struct api_list_xdp_counters_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
 	struct weft_counter counters[WEFT_REASON_CNT];
-	json_t *list = json_array();
+	struct api_xdp_counter rows[WEFT_REASON_CNT];
+	const struct api_list_xdp_counters_out out = {.counters = API_ROWS(rows)};
 
-	(void)parameters, (void)now_ns;
+	(void)in, (void)now_ns;
 	fastpath_counters(&node->fastpath, counters);
-	for (unsigned i = 0; i < WEFT_REASON_CNT; i++)
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "reason", weft_reason_word(i),
-					"verdict", verdict_name(i), "text", weft_reason_text(i),
-					"packets", method_json_uint(counters[i].packet_cnt),
-					"bytes", method_json_uint(counters[i].byte_cnt)));
-	control_reply(call, json_pack("{s:o}", "counters", list));
+	for (enum weft_reason i = 0; i < WEFT_REASON_CNT; i++)
+		rows[i] = (struct api_xdp_counter){
+			.reason = weft_reason_word(i),
+			.verdict = verdict_of(i),
+			.text = weft_reason_text(i),
+			.packets = api_uint(counters[i].packet_cnt),
+			.bytes = api_uint(counters[i].byte_cnt),
+		};
+	control_reply(call, api_list_xdp_counters_out_write(&out));
 }

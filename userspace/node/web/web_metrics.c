@@ -94,31 +94,34 @@ static void counters_write(FILE *out, const json_t *status)
 	}
 }
 
-static void limits_write(FILE *out, const json_t *limits)
+static void limits_write(FILE *out, struct node *node)
 {
 	static const struct {
-		const char *field, *name, *type, *help;
+		const char *name, *type, *help;
 	} rows[] = {
-		{"limit", "weft_limit", "gauge", "How much there may be of it."},
-		{"used", "weft_limit_used", "gauge", "How much there is."},
-		{"peak", "weft_limit_peak", "gauge", "How much there ever was."},
-		{"refused", "weft_limit_refused_total", "counter", "What found no room."},
+		{"weft_limit", "gauge", "How much there may be of it."},
+		{"weft_limit_used", "gauge", "How much there is."},
+		{"weft_limit_peak", "gauge", "How much there ever was."},
+		{"weft_limit_refused_total", "counter", "What found no room."},
 	};
-	json_t *limit;
-	size_t i;
+	struct api_limit_list limits = {0};
+	struct api_blocks blocks = {0};
 
+	method_limits(&blocks, node, &limits);
 	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
 		metric_family_write(out, rows[row].name, rows[row].type, rows[row].help);
-		json_array_foreach(limits, i, limit)
-		{
-			const json_t *value = json_object_get(limit, rows[row].field);
+		for (size_t i = 0; i < limits.cnt; i++) {
+			const struct api_limit *limit = &limits.rows[i];
+			const bool is_kept[] = {true, true, limit->has_peak, limit->has_refused};
+			const int64_t values[] = {limit->limit, limit->used, limit->peak,
+						  limit->refused};
 
-			if (value)
-				fprintf(out, "%s{limit=\"%s\"} %llu\n", rows[row].name,
-					json_string_value(json_object_get(limit, "name")),
-					(unsigned long long)json_integer_value(value));
+			if (is_kept[row])
+				fprintf(out, "%s{limit=\"%s\"} %llu\n", rows[row].name, limit->name,
+					(unsigned long long)values[row]);
 		}
 	}
+	api_blocks_free(&blocks);
 }
 
 static void gateway_write(FILE *out, const struct gateway_stats *stats)
@@ -192,13 +195,12 @@ static void rates_write(FILE *out, const struct node *node)
 static void metrics_write(FILE *out, struct node *node, const json_t *status)
 {
 	struct gateway_stats stats = {0};
-	json_t *limits = method_json_limits(node);
 
 	metric_family_write(out, "weft_info", "gauge", "The version that runs.");
 	fprintf(out, "weft_info{version=\"%s\"} 1\n", WEFT_VERSION);
 	status_write(out, status);
 	counters_write(out, status);
-	limits_write(out, limits);
+	limits_write(out, node);
 	web_stats(node->web, &stats);
 	gateway_write(out, &stats);
 	parts_write(out, node);
@@ -207,7 +209,6 @@ static void metrics_write(FILE *out, struct node *node, const json_t *status)
 		metrics_fabric_write(out, node->fabric);
 	if (node->sharing)
 		metrics_sharing_write(out, node->sharing);
-	json_decref(limits);
 }
 
 struct metrics_ask {
