@@ -6,57 +6,18 @@
 #include "node/methods/methods.h"
 #include "node/sharing/sharing_state.h"
 
-static json_t *json_fills(const struct announce_config *config, const struct announce_stats *stats)
+_Static_assert((int)API_ANNOUNCE_SCOPE_ALL == (int)ANNOUNCE_ALL &&
+		       (int)API_ANNOUNCE_CONTENTS_SETS == (int)ANNOUNCE_SETS,
+	       "numbered as announce_stats has them");
+
+void method_show_announce(struct node *node, struct control_call *call,
+			  const struct api_show_announce_in *in, uint64_t now_ns)
 {
-	json_t *json = json_array();
-
-	json_array_append_new(json, method_json_fill("collections and shares", stats->manifest_cnt,
-						     config->manifest_cap, "sharing.announce_cap"));
-	json_array_append_new(json, method_json_fill("searches", stats->search_out_cnt,
-						     config->search_cap, "sharing.find_cap"));
-	json_array_append_new(json,
-			      method_json_fill("bytes of others' sets", stats->set_len,
-					       config->set_memory_len, "sharing.find_memory"));
-	return json;
-}
-
-static json_t *json_announce(const struct announce_config *config,
-			     const struct announce_stats *stats, uint64_t now_ns)
-{
-	static const char *const scopes[] = {"off", "public", "all"};
-	static const char *const shapes[] = {"nothing", "singles", "sets"};
-	json_t *json = json_pack(
-		"{s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o}",
-		"scope", scopes[stats->scope], "contents", shapes[stats->shape], "depth",
-		stats->depth, "manifests", stats->manifest_cnt, "told", stats->manifest_told_cnt,
-		"left_out", stats->manifest_left_out_cnt, "items",
-		method_json_uint(stats->item_cnt), "items_left_out",
-		method_json_uint(stats->item_left_out_cnt), "regions", stats->region_cnt, "due",
-		stats->region_due_cnt, "puts", method_json_uint(stats->put_cnt), "put_bytes",
-		method_json_uint(stats->put_len), "asked", method_json_uint(stats->request_cnt),
-		"stored", method_json_uint(stats->stored_cnt), "failed",
-		method_json_uint(stats->failed_cnt), "searches",
-		method_json_uint(stats->search_cnt), "found", method_json_uint(stats->found_cnt),
-		"fills", json_fills(config, stats));
-
-	if (stats->err)
-		json_object_set_new(json, "error", json_string(weft_err_text(stats->err)));
-	if (stats->next_ns != UINT64_MAX)
-		json_object_set_new(json, "next_ms",
-				    method_json_uint(stats->next_ns > now_ns
-							     ? (stats->next_ns - now_ns) / NS_PER_MS
-							     : 0));
-	return json;
-}
-
-void method_show_announce(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
-{
-	struct node *node = ctx;
+	const struct announce_config *config = &config_live(node->config)->sharing.announce;
+	struct api_show_announce_out out;
 	struct announce_stats stats;
 
-	(void)parameters;
+	(void)in;
 	if (!node->sharing || !node->sharing->announce) {
 		control_fail(call, WEFT_EREFUSED, "announcements of content",
 			     "sharing or the overlay is switched off",
@@ -65,7 +26,37 @@ void method_show_announce(void *ctx, struct control_call *call, const json_t *pa
 		return;
 	}
 	announce_stats(node->sharing->announce, now_ns, &stats);
-	control_reply(call, json_pack("{s:o}", "announce",
-				      json_announce(&config_live(node->config)->sharing.announce,
-						    &stats, now_ns)));
+	struct api_fill fills[] = {
+		{"collections and shares", stats.manifest_cnt, config->manifest_cap,
+		 "sharing.announce_cap"},
+		{"searches", stats.search_out_cnt, config->search_cap, "sharing.find_cap"},
+		{"bytes of others' sets", api_uint(stats.set_len), api_uint(config->set_memory_len),
+		 "sharing.find_memory"},
+	};
+	out.announce = (struct api_announce){
+		.scope = (enum api_announce_scope)stats.scope,
+		.contents = (enum api_announce_contents)stats.shape,
+		.depth = stats.depth,
+		.manifests = stats.manifest_cnt,
+		.told = stats.manifest_told_cnt,
+		.left_out = stats.manifest_left_out_cnt,
+		.items = api_uint(stats.item_cnt),
+		.items_left_out = api_uint(stats.item_left_out_cnt),
+		.regions = stats.region_cnt,
+		.due = stats.region_due_cnt,
+		.puts = api_uint(stats.put_cnt),
+		.put_bytes = api_uint(stats.put_len),
+		.asked = api_uint(stats.request_cnt),
+		.stored = api_uint(stats.stored_cnt),
+		.failed = api_uint(stats.failed_cnt),
+		.error = stats.err ? weft_err_text(stats.err) : NULL,
+		.searches = api_uint(stats.search_cnt),
+		.found = api_uint(stats.found_cnt),
+		.fills = API_ROWS(fills),
+	};
+	if (stats.next_ns != UINT64_MAX)
+		API_SET(&out.announce, next_ms,
+			api_uint(stats.next_ns > now_ns ? (stats.next_ns - now_ns) / NS_PER_MS
+							: 0));
+	control_reply(call, api_show_announce_out_write(&out));
 }

@@ -17,8 +17,15 @@
  * others come as JSON that was checked: a field has its declared type, or is missing
  * if optional.
  */
-#define METHODS_OF_STRUCTS(X)                                                                      \
-	API_DHT_METHODS(X) API_FIREWALL_METHODS(X) API_LIMITS_METHODS(X) API_NETWORK_METHODS(X)
+/* clang-format off */
+#define METHODS_OF_STRUCTS(X) \
+	API_ANNOUNCE_METHODS(X) \
+	API_DHT_METHODS(X) \
+	API_FIREWALL_METHODS(X) \
+	API_LIMITS_METHODS(X) \
+	API_NETWORK_METHODS(X) \
+	API_SEARCH_METHODS(X)
+/* clang-format on */
 #define METHODS_OF_JSON(X) API_NODE_METHODS(X)
 
 #define METHOD_OF_STRUCT(name, word, role)                                                         \

@@ -24,38 +24,43 @@ struct search_wait {
 
 /* --- the answer --- */
 
-static json_t *json_snippet(const struct snippet *snippet)
+static struct api_snippet snippet_row(struct api_blocks *blocks, const struct snippet *snippet)
 {
-	json_t *marks = json_array();
+	struct api_snippet row = {.text = snippet->text,
+				  .cut_before = snippet->is_cut_before,
+				  .cut_behind = snippet->is_cut_behind};
 
-	for (unsigned i = 0; i < snippet->mark_cnt; i++)
-		json_array_append_new(marks,
-				      json_pack("{s:i, s:i}", "offset", snippet->marks[i].off,
-						"length", snippet->marks[i].len));
-	return json_pack("{s:s, s:b, s:b, s:o}", "text", snippet->text, "cut_before",
-			 snippet->is_cut_before, "cut_behind", snippet->is_cut_behind, "marks",
-			 marks);
+	for (unsigned i = 0; i < snippet->mark_cnt; i++) {
+		const struct api_snippet_mark mark = {snippet->marks[i].off, snippet->marks[i].len};
+
+		api_push(blocks, &row.marks, &mark);
+	}
+	return row;
 }
 
-static json_t *json_hit(const struct search_hit *hit)
+static void hit_add(struct api_blocks *blocks, const struct search_hit *hit,
+		    struct api_search_hit_list *hits)
 {
-	json_t *tags = json_array();
-	json_t *json;
+	struct api_search_hit row = {
+		.path = hit->path,
+		.size = api_uint(hit->size),
+		.score = hit->score / 100.0,
+		.content_id = method_id(blocks, hit->content_id),
+		.share_id = method_id(blocks, hit->share_id),
+		.share = hit->share_title,
+		.trust = follow_tier_name((enum follow_tier)hit->tier),
+		.collection_id = method_id(blocks, hit->manifest_id),
+		.mime = hit->mime[0] ? hit->mime : NULL,
+		.shown = snippet_row(blocks, &hit->path_snippet),
+	};
+	struct api_snippet *about = hit->about.mark_cnt ? api_alloc(blocks, sizeof(*about)) : NULL;
 
 	for (const char *tag = hit->tags; *tag; tag += strlen(tag) + 1)
-		json_array_append_new(tags, json_string(tag));
-	json = json_pack("{s:s, s:o, s:f, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "path", hit->path,
-			 "size", method_json_uint(hit->size), "score", hit->score / 100.0,
-			 "content_id", method_json_id(hit->content_id), "share_id",
-			 method_json_id(hit->share_id), "share", hit->share_title, "trust",
-			 follow_tier_name((enum follow_tier)hit->tier), "collection_id",
-			 method_json_id(hit->manifest_id), "tags", tags, "shown",
-			 json_snippet(&hit->path_snippet));
-	if (hit->mime[0])
-		json_object_set_new(json, "mime", json_string(hit->mime));
-	if (hit->about.mark_cnt)
-		json_object_set_new(json, "about", json_snippet(&hit->about));
-	return json;
+		api_push(blocks, &row.tags, &tag);
+	if (about)
+		*about = snippet_row(blocks, &hit->about);
+	row.about = about;
+	api_push(blocks, hits, &row);
 }
 
 struct unfetched {
@@ -84,31 +89,36 @@ static uint32_t unfetched_cnt(const struct search_wait *wait)
 	return unfetched.cnt;
 }
 
+static void search_reply(struct search_wait *wait, const struct search_result *result)
+{
+	struct api_search_out out = {
+		.found = api_uint(result->found_cnt),
+		.reachable = result->reachable_cnt,
+		.page = wait->page + 1,
+		.page_size = wait->page_len,
+		.shares = result->share_cnt,
+		.pending_shares = result->pending_cnt + unfetched_cnt(wait),
+	};
+
+	for (uint32_t i = 0; i < result->hit_cnt; i++)
+		hit_add(control_blocks(wait->call), &result->hits[i], &out.hits);
+	control_reply(wait->call, api_search_out_write(&out));
+}
+
 static void search_done(void *arg, const struct search_result *result)
 {
 	struct search_wait *wait = arg;
-	json_t *hits;
 
 	if (!wait->node->control) { /* it forgot the call */
 		free(wait);
 		return;
 	}
-	if (result->err < 0) {
+	if (result->err < 0)
 		control_fail(wait->call, result->err, "search index", weft_err_text(result->err),
 			     "search again; if that fails, too, start weftd again: a damaged "
 			     "index is found and made anew then");
-		free(wait);
-		return;
-	}
-	hits = json_array();
-	for (uint32_t i = 0; i < result->hit_cnt; i++)
-		json_array_append_new(hits, json_hit(&result->hits[i]));
-	control_reply(wait->call, json_pack("{s:o, s:o, s:i, s:i, s:i, s:i, s:i}", "hits", hits,
-					    "found", method_json_uint(result->found_cnt),
-					    "reachable", (int)result->reachable_cnt, "page",
-					    (int)wait->page + 1, "page_size", (int)wait->page_len,
-					    "shares", (int)result->share_cnt, "pending_shares",
-					    (int)(result->pending_cnt + unfetched_cnt(wait))));
+	else
+		search_reply(wait, result);
 	free(wait);
 }
 
@@ -153,10 +163,9 @@ static void search_refuse(struct control_call *call, int err, uint32_t query_cap
 	}
 }
 
-/* The tiers down to the one that is named; false: call was failed. */
-static bool tiers_read(struct control_call *call, const json_t *parameters, unsigned *out_tiers)
+/* The tiers down to the one that is named, or NULL; false: call was failed. */
+static bool tiers_read(struct control_call *call, const char *trust, unsigned *out_tiers)
 {
-	const char *trust = json_string_value(json_object_get(parameters, "trust"));
 	unsigned least = trust ? 0 : SEARCH_NORMAL;
 
 	while (trust && least < SEARCH_TIER_CNT &&
@@ -172,12 +181,11 @@ static bool tiers_read(struct control_call *call, const json_t *parameters, unsi
 }
 
 /* false: call was failed. */
-static bool page_read(struct control_call *call, const json_t *parameters, struct search_ask *ask)
+static bool page_read(struct control_call *call, const struct api_search_in *in,
+		      struct search_ask *ask)
 {
-	const json_t *page = json_object_get(parameters, "page");
-	const json_t *page_size = json_object_get(parameters, "page_size");
-	json_int_t number = json_is_integer(page) ? json_integer_value(page) : 1;
-	json_int_t len = json_is_integer(page_size) ? json_integer_value(page_size) : SEARCH_PAGE;
+	int64_t number = in->has_page ? in->page : 1;
+	int64_t len = in->has_page_size ? in->page_size : SEARCH_PAGE;
 	char why[128];
 
 	if (len < 1 || len > SEARCH_PAGE_MAX) {
@@ -223,20 +231,17 @@ static void search_ask_for(struct node *node, struct control_call *call, struct 
 	control_on_gone(call, search_caller_left, wait);
 }
 
-void method_search(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void method_search(struct node *node, struct control_call *call, const struct api_search_in *in,
+		   uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const json_t *query = json_object_get(parameters, "query");
-	const char *share = json_string_value(json_object_get(parameters, "share"));
-	struct search_ask ask = {.text = json_string_value(query),
-				 .text_len = json_string_length(query)};
+	struct search_ask ask = {.text = in->query, .text_len = strlen(in->query)};
 
 	(void)now_ns;
-	if (!method_sharing_is_on(node, call) || !page_read(call, parameters, &ask) ||
-	    !tiers_read(call, parameters, &ask.tiers))
+	if (!method_sharing_is_on(node, call) || !page_read(call, in, &ask) ||
+	    !tiers_read(call, in->trust, &ask.tiers))
 		return;
-	if (share) {
-		const struct follow *follow = method_follow_named(node, call, share);
+	if (in->share) {
+		const struct follow *follow = method_follow_named(node, call, in->share);
 
 		if (!follow)
 			return;
@@ -249,54 +254,67 @@ void method_search(void *ctx, struct control_call *call, const json_t *parameter
 
 /* --- how the index is --- */
 
-static bool json_share_add(void *arg, const struct search_share_status *status)
-{
-	json_t *json = json_pack("{s:o, s:s, s:s, s:i, s:s, s:o, s:o, s:o}", "share_id",
-				 method_json_id(status->share_id), "title", status->title, "trust",
-				 follow_tier_name((enum follow_tier)status->tier), "weight",
-				 (int)status->weight, "state",
-				 status->is_ready      ? "ready"
-				 : status->is_indexing ? "indexing"
-				 : status->err	       ? "failed"
-						       : "waiting",
-				 "items", method_json_uint(status->item_cnt), "items_indexed",
-				 method_json_uint(status->done_cnt), "items_all",
-				 method_json_uint(status->all_cnt));
+struct share_listing {
+	struct api_blocks *blocks;
+	struct api_search_share_list *shares;
+};
 
-	if (status->err)
-		json_object_set_new(json, "error", json_string(weft_err_text(status->err)));
-	json_array_append_new(arg, json);
+static enum api_search_share_state state_of(const struct search_share_status *status)
+{
+	if (status->is_ready)
+		return API_SEARCH_SHARE_STATE_READY;
+	if (status->is_indexing)
+		return API_SEARCH_SHARE_STATE_INDEXING;
+	return status->err ? API_SEARCH_SHARE_STATE_FAILED : API_SEARCH_SHARE_STATE_WAITING;
+}
+
+static bool share_add(void *arg, const struct search_share_status *status)
+{
+	const struct share_listing *listing = arg;
+	const struct api_search_share row = {
+		.share_id = method_id(listing->blocks, status->share_id),
+		.title = api_text(listing->blocks, status->title),
+		.trust = follow_tier_name((enum follow_tier)status->tier),
+		.weight = status->weight,
+		.state = state_of(status),
+		.items = api_uint(status->item_cnt),
+		.items_indexed = api_uint(status->done_cnt),
+		.items_all = api_uint(status->all_cnt),
+		.error = status->err ? weft_err_text(status->err) : NULL,
+	};
+
+	api_push(listing->blocks, listing->shares, &row);
 	return true;
 }
 
-void method_show_search(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void method_show_search(struct node *node, struct control_call *call,
+			const struct api_show_search_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	json_t *shares, *fills;
+	struct api_show_search_out out = {.search = {0}};
+	struct share_listing listing = {control_blocks(call), &out.search.shares};
 	struct search_stats stats;
 
-	(void)parameters, (void)now_ns;
+	(void)in, (void)now_ns;
 	if (!method_sharing_is_on(node, call))
 		return;
 	search_stats(node->sharing->search, &stats);
-	shares = json_array();
-	search_shares_each(node->sharing->search, json_share_add, shares);
-	fills = json_array();
-	json_array_append_new(fills,
-			      method_json_fill("bytes of the index", stats.index_len,
-					       stats.index_len_max, "sharing.search_index_max"));
-	json_array_append_new(fills, method_json_fill("queries", stats.query_cnt,
-						      node->config->sharing.search.query_cap,
-						      "sharing.search_queries"));
-	control_reply(call,
-		      json_pack("{s:{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}}", "search",
-				"shares_followed", (int)stats.share_cnt, "shares_ready",
-				(int)stats.ready_cnt, "items", method_json_uint(stats.item_cnt),
-				"blocked", method_json_uint(stats.blocked_cnt), "queries",
-				method_json_uint(stats.asked_cnt), "refused",
-				method_json_uint(stats.refused_cnt), "shards_built",
-				method_json_uint(stats.built_cnt), "shards_reused",
-				method_json_uint(stats.reused_cnt), "shares", shares, "fills",
-				fills));
+	struct api_fill fills[] = {
+		{"bytes of the index", api_uint(stats.index_len), api_uint(stats.index_len_max),
+		 "sharing.search_index_max"},
+		{"queries", stats.query_cnt, node->config->sharing.search.query_cap,
+		 "sharing.search_queries"},
+	};
+	out.search = (struct api_search_index){
+		.shares_followed = stats.share_cnt,
+		.shares_ready = stats.ready_cnt,
+		.items = api_uint(stats.item_cnt),
+		.blocked = api_uint(stats.blocked_cnt),
+		.queries = api_uint(stats.asked_cnt),
+		.refused = api_uint(stats.refused_cnt),
+		.shards_built = api_uint(stats.built_cnt),
+		.shards_reused = api_uint(stats.reused_cnt),
+		.fills = API_ROWS(fills),
+	};
+	search_shares_each(node->sharing->search, share_add, &listing);
+	control_reply(call, api_show_search_out_write(&out));
 }

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""tools/varlink-c: a description that is wrong is refused with its place, and what it makes of a
+right one is C that says the same."""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import check, check_eq, run
+
+TOOL = pathlib.Path(__file__).parents[2] / "tools" / "varlink-c"
+SHOP = """# SPDX-License-Identifier: Apache-2.0
+# A shop.
+interface a.Shop
+
+# What is sold.
+type Item (
+  name: string,       # list: NAME; show: name "called"
+  colour: ?(red, blue),
+  default: int,       # list@9: SIZE bytes
+  tags: []string,     # list: "Tags, all"
+  sizes: [string]int
+)
+
+# Role: operate.
+method BuyItem(item: Item, cnt: ?int) -> (left: []Item)
+
+error Empty (item: ?Item)
+"""
+BAD = (
+    ("type T (a: int", "shop.varlink:3: ',' expected in place of ''"),
+    ("type T (a: Missing)", "T: there is no type Missing"),
+    ("type T (a: T)", "T holds itself"),
+    ("type T (a: int)\ntype T (b: int)", "T is there twice"),
+    ("type T (a: [][]int)", r"shop.varlink:2: items are neither.*"),
+    ("type T (a: []?int)", r"shop.varlink:2: items are neither.*"),
+    ("type T (\n  a: int  # two words\n)", r"shop.varlink:3: 'two words' is not VIEW: .*"),
+    ("type T (\n  a_s: int  # list: AT\n)", "a_s: say whether it is time or seconds"),
+    ("type T (\n  a: int,  # list: A\n  b: int  # list: b\n)", "t: list mixes columns and fields"),
+    ("method M() -> ()", r"shop.varlink:2: M: its comment names no role"),
+    ("# Role: king.\nmethod M() -> ()", r"shop.varlink:3: M: its comment names no role"),
+    ("methods M() -> ()", r"shop.varlink:2: type, method or error expected in place of 'methods'"),
+    ("type T (a: int)\n$", r"shop.varlink:3: a character that varlink does not have"),
+)
+
+
+def made_of(*texts):
+    """(exit code and stderr, {name: text} of what was made)"""
+    with tempfile.TemporaryDirectory() as folder:
+        place = pathlib.Path(folder)
+        files = [place / name for name, _ in zip(("shop.varlink", "staff.varlink"), texts)]
+        for file, text in zip(files, texts):
+            file.write_text(text)
+        done = subprocess.run([TOOL, place / "out", *files], capture_output=True, text=True)
+        return ((done.returncode, done.stderr.replace(f"{place}/", "")),
+                {file.name: file.read_text() for file in (place / "out").rglob("*.*") if file.is_file()})
+
+
+def test_a_wrong_description_is_refused_with_its_place(lab):
+    for text, wanted in BAD:
+        (code, said), made = made_of(f"interface a.Shop\n{text}\n")
+        check_eq((code, made), (1, {}), f"of {text!r}")
+        check(re.fullmatch(f"varlink-c: {wanted}\n", said), f"{text!r}: {said}")
+
+
+def test_areas_are_of_one_interface(lab):
+    (code, said), _ = made_of(SHOP, "interface a.Staff\ntype T (a: int)\n")
+    check_eq((code, said), (1, "varlink-c: staff.varlink: describes a.Staff, not a.Shop\n"), "areas")
+    (code, _), made = made_of(SHOP, "# Of an area.\ninterface a.Shop\n\n# Role: view.\nmethod Look() -> (item: Item)\n")
+    check_eq(code, 0, "two areas")
+    check("#define API_SHOP_METHODS(X) \\\n\tX(BuyItem, buy_item, OPERATE)\n" in made["shop.h"], made["shop.h"])
+    check("#define API_STAFF_METHODS(X) \\\n\tX(Look, look, VIEW)\n" in made["shop.h"], made["shop.h"])
+    check_eq(made["a.Shop.varlink"].count("interface"), 1, "one description")
+
+
+def test_a_description_becomes_structs_tables_and_views(lab):
+    (code, said), made = made_of(SHOP)
+    check_eq((code, said), (0, ""), "made")
+    item = re.search(r"struct api_item \{\n(.*?)\n\};", made["shop.h"], re.S).group(1)
+    check_eq(item.split("\n\t"), ["\tconst char *name;", "bool has_colour;", "enum api_item_colour colour;",
+                                  "int64_t default_;", "struct api_string_list tags;",
+                                  "struct api_int_map sizes;"], "fields")
+    check('{"BuyItem", API_OPERATE, &api_buy_item_in_type, &api_buy_item_out_type},' in made["shop.c"],
+          made["shop.c"])
+    check('API_NULLABLE(api_empty_error, "item", item, api_item_type)' in made["shop.c"], made["shop.c"])
+    check('{"NAME", "name", COLUMN_TEXT},\n\t{"Tags, all", "tags", COLUMN_TEXT},\n'
+          '\t{"SIZE", "default", COLUMN_BYTES},\n' in made["shop_views.c"], made["shop_views.c"])
+    check('{"name", "called", "name", COLUMN_TEXT}' in made["shop_views.c"], made["shop_views.c"])
+
+
+def test_notes_are_not_in_the_description_that_is_handed_out(lab):
+    _, made = made_of(SHOP)
+    check_eq(made["a.Shop.varlink"], re.sub(r" *# (list|show).*", "", SHOP), "the description")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
