@@ -175,6 +175,34 @@ static void print_methods(const struct invocation *inv, const json_t *described)
 	json_decref(rows);
 }
 
+/* print_topics: nothing of a service that describes none. */
+static void print_topics(const struct invocation *inv, const json_t *described)
+{
+	static const struct column columns[] = {
+		{"TOPIC", "name", COLUMN_TEXT},
+		{"GIVES", "gives_text", COLUMN_TEXT},
+		{"ABOUT", "about", COLUMN_TEXT},
+		{0},
+	};
+	const json_t *topics = json_object_get(described, "topics"), *topic;
+	json_t *rows = json_array();
+	size_t idx;
+
+	json_array_foreach(topics, idx, topic)
+	{
+		json_t *row = json_copy((json_t *)topic);
+
+		json_object_set_new(row, "gives_text",
+				    fields_text(json_object_get(topic, "gives")));
+		json_array_append_new(rows, row);
+	}
+	if (json_array_size(rows)) {
+		putchar('\n');
+		table_print(inv, rows, columns, "");
+	}
+	json_decref(rows);
+}
+
 static bool keep_reply(void *arg, json_t *reply, bool is_last)
 {
 	(void)is_last;
@@ -234,8 +262,10 @@ static void print_all(const struct invocation *inv, const json_t *services, json
 	}
 	if (described && json_array_size(services))
 		putchar('\n');
-	if (described)
-		print_methods(inv, described);
+	if (!described)
+		return;
+	print_methods(inv, described);
+	print_topics(inv, described);
 }
 
 int run_service_show(struct invocation *inv)

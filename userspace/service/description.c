@@ -8,6 +8,7 @@
 #include "codec/json_heap.h"
 #include "codec/utf8.h"
 #include "service/read_only.h"
+#include "service/topics.h"
 
 /* What is read, and the first thing that was wrong. */
 struct reading {
@@ -146,6 +147,38 @@ static void methods_take(struct reading *reading, const json_t *from, json_t *to
 	put(reading, to, "methods", methods);
 }
 
+static json_t *topic_take(struct reading *reading, const json_t *from)
+{
+	json_t *name = json_object_get(from, "name"), *topic = json_object();
+
+	if (!json_is_string(name) ||
+	    !service_topic_is_valid(json_string_value(name), json_string_length(name)))
+		fail(reading, "a topic has no name of 1 to 96 letters, digits and . _ : / -");
+	put(reading, topic, "name", json_incref(name));
+	about_take(reading, from, topic);
+	fields_take(reading, from, topic, "gives");
+	return topic;
+}
+
+/* topics_take: many services have none, and none of what describes them knows of topics. */
+static void topics_take(struct reading *reading, const json_t *from, json_t *to)
+{
+	const json_t *list = json_object_get(from, "topics");
+	json_t *topics;
+
+	if (!list)
+		return;
+	if (!json_is_array(list))
+		fail(reading, "\"topics\" is no list");
+	if (json_array_size(list) > SERVICE_TOPICS_PER_OFFER)
+		fail(reading, "more than 64 topics");
+	topics = json_array();
+	for (size_t i = 0; i < json_array_size(list) && !reading->why; i++)
+		if (json_array_append_new(topics, topic_take(reading, json_array_get(list, i))) < 0)
+			reading->has_no_memory = true;
+	put(reading, to, "topics", topics);
+}
+
 static json_t *description_take(struct reading *reading, const json_t *from)
 {
 	json_t *description = json_object();
@@ -154,6 +187,7 @@ static json_t *description_take(struct reading *reading, const json_t *from)
 		fail(reading, "no JSON object");
 	about_take(reading, from, description);
 	methods_take(reading, from, description);
+	topics_take(reading, from, description);
 	return description;
 }
 
@@ -258,6 +292,8 @@ static json_t *envelope_take(struct reading *reading, const json_t *from)
 	put(reading, described, "needs_signature",
 	    json_boolean(json_is_true(json_object_get(from, "needs_signature"))));
 	put(reading, described, "http", json_boolean(json_is_true(json_object_get(from, "http"))));
+	if (!json_object_get(described, "topics"))
+		put(reading, described, "topics", json_array());
 	read_only_set(reading, json_object_get(from, "read_only"),
 		      json_object_get(described, "methods"));
 	return described;

@@ -36,6 +36,47 @@ static void test_a_sound_description_is_read_as_it_was_written(void)
 	json_decref(wanted);
 }
 
+static void test_topics_are_read_and_a_service_without_any_has_none(void)
+{
+	static const char with[] = "{\"methods\":[],\"topics\":[{\"name\":\"orders/eu\",\"about\":"
+				   "\"new ones\",\"gives\":[{\"name\":\"id\",\"type\":\"int\"}]}]}";
+	static const char envelope[] = "{\"name\":\"shop\",\"version\":\"1.0.0\",\"read_only\":[],"
+				       "\"description\":%s}";
+	static const struct {
+		const char *text;
+		size_t cnt;
+	} rows[] = {{with, 1}, {"{\"methods\":[]}", 0}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[512];
+		json_t *json;
+		const char *why;
+		int len = snprintf(text, sizeof(text), envelope, rows[i].text);
+
+		CHECK_EQ(service_described_load(text, (size_t)len, &json, &why), 0);
+		CHECK(json_is_array(json_object_get(json, "topics")));
+		CHECK_EQ(json_array_size(json_object_get(json, "topics")), rows[i].cnt);
+		json_decref(json);
+	}
+}
+
+static void test_a_65th_topic_is_one_too_many(void)
+{
+	char text[4096];
+	const char *why;
+
+	for (unsigned cnt = 64; cnt <= 65; cnt++) {
+		int len = snprintf(text, sizeof(text), "{\"methods\":[],\"topics\":[");
+
+		for (unsigned i = 0; i < cnt; i++)
+			len += snprintf(text + len, sizeof(text) - (size_t)len,
+					"%s{\"name\":\"t%u\"}", i ? "," : "", i);
+		snprintf(text + len, sizeof(text) - (size_t)len, "]}");
+		CHECK_EQ(load(text, &why), cnt == 64 ? 0 : WEFT_EMALFORMED);
+	}
+	CHECK_STR(why, "more than 64 topics");
+}
+
 static void test_every_cut_of_a_description_is_refused(void)
 {
 	for (size_t len = 0; len < sizeof(sound) - 1; len++) {
@@ -57,6 +98,11 @@ static void test_what_is_no_description_is_refused_with_the_reason(void)
 	} rows[] = {
 		{"[]", "no JSON object"},
 		{"{}", "there is no list of \"methods\""},
+		{"{\"methods\":[],\"topics\":{}}", "\"topics\" is no list"},
+		{"{\"methods\":[],\"topics\":[{\"name\":\"a b\"}]}",
+		 "a topic has no name of 1 to 96 letters, digits and . _ : / -"},
+		{"{\"methods\":[],\"topics\":[7]}",
+		 "a topic has no name of 1 to 96 letters, digits and . _ : / -"},
 		{"{\"methods\":{}}", "there is no list of \"methods\""},
 		{"{\"methods\":[{}]}", NULL},
 		{"{\"methods\":[7]}", NULL},
@@ -284,6 +330,8 @@ static void test_an_offer_with_too_long_a_description_is_refused(void)
 int main(void)
 {
 	RUN(test_a_sound_description_is_read_as_it_was_written);
+	RUN(test_topics_are_read_and_a_service_without_any_has_none);
+	RUN(test_a_65th_topic_is_one_too_many);
 	RUN(test_every_cut_of_a_description_is_refused);
 	RUN(test_what_is_no_description_is_refused_with_the_reason);
 	RUN(test_each_bound_is_exceeded_by_one);
