@@ -50,7 +50,7 @@ class Dht:
         """make(name, **options): a Daemon that the test does not see."""
         self.make = make
         self.begun = {}  # by network: the DHT's first node, and where it listens
-        self.published = set()  # process ids
+        self.published = {}  # by daemon: its process id and the addresses that are out
         self.daemons = []
 
     def options(self, daemon):
@@ -85,8 +85,8 @@ class Dht:
         return parameters
 
     def _first_node(self, netns):
-        """Its addresses. Namespaces that a Lab joins have one name but for the last part."""
-        network = netns.rsplit("-", 1)[0] if netns else None
+        """Its addresses."""
+        network = _network_of(netns)
         if network not in self.begun:
             at = [f"{address}:{PORT}" for address in _addresses(netns)] if netns else _loopback()
             config = ("[dht]\nbootstrap =\nprivate = yes\npublish = off\n[service]\nenabled = no\n"
@@ -114,19 +114,35 @@ class Dht:
 
     def _wait_published(self):
         for daemon in self.daemons:
-            process = daemon.process
             end = time.monotonic() + PUBLISHED_S
-            while _runs(process) and process.pid not in self.published:
-                if _is_published(daemon):
-                    self.published.add(process.pid)
-                elif time.monotonic() > end:
+            while _runs(daemon.process) and not self._is_published(daemon):
+                if time.monotonic() > end:
                     raise TimeoutError(f"{daemon.name} publishes no address: {daemon.log_text()}")
-                else:
-                    time.sleep(0.01)
+                time.sleep(0.01)
+
+    def _is_published(self, daemon):
+        """The first node of its DHT has the addresses that daemon has now."""
+        try:
+            record = daemon.call("ShowPublished")["record"]
+            now = (daemon.process.pid, *record["addresses"])
+            if self.published.get(daemon) == now:
+                return True
+            first = self.begun[_network_of(daemon.netns)][0]
+            found = record.get("nodes", 0) > 0 and first.call("FindRoute", node_id=record["node_id"])["record"]
+        except (AssertionError, OSError):  # it has not begun, or ends; or nothing is found yet
+            return False
+        if found and found["addresses"] == record["addresses"]:
+            self.published[daemon] = now
+        return self.published.get(daemon) == now
 
     def close(self):
         for daemon, _ in self.begun.values():
             daemon.kill()
+
+
+def _network_of(netns):
+    """Namespaces that a Lab joins have one name but for the last part."""
+    return netns.rsplit("-", 1)[0] if netns else None
 
 
 def _addresses(netns):
@@ -155,10 +171,3 @@ def _runs(process):
         return False
     with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
         return file.read().rsplit(")", 1)[1].split()[0] not in "TtZ"
-
-
-def _is_published(daemon):
-    try:
-        return daemon.call("ShowPublished")["record"].get("nodes", 0) > 0
-    except OSError:  # it has not begun, or ends
-        return False
