@@ -163,6 +163,8 @@ static int op_dial(struct transport *transport, const struct transport_dial *dia
 	struct pair_conn *conn;
 
 	weft_assert(now_ns == net->now_ns);
+	if (end->dial_cnt < PAIR_DIALS)
+		end->dialled[end->dial_cnt] = dial->remote;
 	end->dial_cnt++;
 	end->token_len = dial->token_len;
 	end->unheard_max = dial->unheard_max;

@@ -22,6 +22,7 @@
 #define PAIR_RULES   8
 #define PAIR_STREAMS 24
 #define PAIR_RAW_CAP 8192
+#define PAIR_DIALS   8
 
 struct pair_event;
 struct pair_conn;
@@ -55,10 +56,11 @@ struct pair_end {
 	unsigned send_closed_cnt;
 	bool is_dead; /* hears and says nothing more, as after kill -9 */
 	unsigned dial_cnt, open_cnt, reset_cnt;
-	uint8_t token[64];    /* of the last dial */
-	size_t token_len;     /* 0: it had none */
-	unsigned unheard_max; /* of the last dial */
-	uint64_t close_code;  /* of the last close op, and its reason */
+	struct addr dialled[PAIR_DIALS]; /* the first of them */
+	uint8_t token[64];		 /* of the last dial */
+	size_t token_len;		 /* 0: it had none */
+	unsigned unheard_max;		 /* of the last dial */
+	uint64_t close_code;		 /* of the last close op, and its reason */
 	char close_reason[80];
 };
 

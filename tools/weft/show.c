@@ -118,6 +118,23 @@ static void print_rates(const struct invocation *inv, const json_t *rates)
 	}
 }
 
+/* By which transports other nodes are dialled. */
+static void print_transports(const struct invocation *inv, const json_t *transports)
+{
+	const json_t *row;
+	size_t idx;
+
+	json_array_foreach(transports, idx, row)
+	{
+		if (inv->has_terminal_out)
+			printf("%-*s  %s: %s\n", FIELD_TITLE_WIDTH, idx ? "" : "dials on",
+			       field_text(row, "network"), field_text(row, "dialled"));
+		else
+			printf("dials\t%s\t%s\n", field_text(row, "network"),
+			       field_text(row, "dialled"));
+	}
+}
+
 /* The verdict, what is wrong, and what to do about it. */
 static void print_verdict(const struct invocation *inv, const json_t *health)
 {
@@ -157,6 +174,7 @@ static void print_status(const struct invocation *inv, const json_t *status)
 		else
 			printf("listen\t%s\n", json_string_value(address));
 	}
+	print_transports(inv, json_object_get(status, "transports"));
 	print_queues(inv, json_object_get(status, "workers"));
 	print_rates(inv, json_object_get(status, "rates"));
 	print_sandbox(inv, json_object_get(status, "sandbox"));

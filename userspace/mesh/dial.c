@@ -15,6 +15,8 @@
  */
 #include "mesh/mesh_state.h"
 
+#include <limits.h>
+
 #include "base/clock.h"
 
 /* Addresses at hand have this long: two probe timeouts of a handshake (RFC 9002 6.2.2). */
@@ -133,6 +135,8 @@ static bool dial_may(struct mesh_dial *dial, unsigned idx, struct transport_dial
 	bool is_told = dial->told & 1u << idx && !dial->is_chosen &&
 		       !addr_is_proved(dial, &dial->addrs[idx]);
 
+	if (!mesh_ways_rank(mesh->config.ways, &dial->addrs[idx]))
+		return false;
 	if (mesh_refuses(mesh, dial->key, &dial->addrs[idx])) {
 		dial_note(dial, WEFT_EREFUSED, NULL);
 		return false;
@@ -154,26 +158,38 @@ static bool dial_is_deferred(struct mesh_dial *dial)
 	return true;
 }
 
-/* An address that is put off goes behind those that are not. False: there are no others. */
+/* The address at takes the place of the next one, and those between go one further. */
+static void dial_bring(struct mesh_dial *dial, unsigned at)
+{
+	unsigned to = dial->next_idx;
+	struct addr addr = dial->addrs[at];
+	uint32_t bit = dial->told >> at & 1, below = (1u << to) - 1, above = ~0u << at << 1;
+	uint32_t between = dial->told & ~below & ~above & ~(1u << at);
+
+	memmove(&dial->addrs[to + 1], &dial->addrs[to], (at - to) * sizeof(dial->addrs[0]));
+	dial->addrs[to] = addr;
+	dial->told = (dial->told & (below | above)) | bit << to | between << 1;
+}
+
+/*
+ * Of the addresses that are left, the one that the policy has first comes next, behind it those
+ * that are put off; of equal ones the first. False: all are put off.
+ */
 static bool dial_sort_out(struct mesh_dial *dial)
 {
-	unsigned at = dial->next_idx;
-	uint32_t both, bits;
+	unsigned best = dial->addr_cnt, best_rank = UINT_MAX;
 
-	while (at < dial->addr_cnt && mesh_race_puts_off(dial, at))
-		at++;
-	if (at == dial->addr_cnt)
-		return dial->next_idx == dial->addr_cnt;
-	if (at != dial->next_idx) {
-		struct addr addr = dial->addrs[at];
+	for (unsigned at = dial->next_idx; at < dial->addr_cnt; at++) {
+		unsigned rank = mesh_ways_rank(dial->mesh->config.ways, &dial->addrs[at]);
 
-		dial->addrs[at] = dial->addrs[dial->next_idx];
-		dial->addrs[dial->next_idx] = addr;
-		both = 1u << at | 1u << dial->next_idx;
-		bits = dial->told & both;
-		if (bits && bits != both)
-			dial->told ^= both;
+		if (!mesh_race_puts_off(dial, at) && rank < best_rank) {
+			best = at;
+			best_rank = rank;
+		}
 	}
+	if (best == dial->addr_cnt)
+		return dial->next_idx == dial->addr_cnt;
+	dial_bring(dial, best);
 	return true;
 }
 

@@ -10,7 +10,7 @@ int mesh_meet(struct mesh *mesh, const struct addr *addr, mesh_met_fn met, void 
 	struct mesh_meeting *meeting = mesh->meetings;
 	int err;
 
-	if (mesh->is_leaving)
+	if (mesh->is_leaving || !mesh_ways_rank(mesh->config.ways, addr))
 		return WEFT_EREFUSED;
 	while (meeting < mesh->meetings + MESH_MEETING_CAP && meeting->conn)
 		meeting++;

@@ -20,7 +20,7 @@ typedef void (*mesh_met_fn)(void *arg, const struct addr *addr, int err, const u
 
 /*
  * mesh_meet: met is told once, never inside the call. 0; WEFT_EFULL (later); WEFT_EREFUSED: we are
- * leaving, or that address had its dial of the hour or its network those of the minute (told.h).
+ * leaving, the policy has no way there (ways.h), or that address had its dial of the hour or its network those of the minute (told.h).
  */
 WEFT_MUST_CHECK
 int mesh_meet(struct mesh *mesh, const struct addr *addr, mesh_met_fn met, void *arg,

@@ -42,6 +42,7 @@ void mesh_config_defaults(struct mesh_config *config)
 			128, /* what QUIC grants, which the router's limits are below */
 		.peer_cap = 4096,
 		.dial_stagger_ns = 250 * NS_PER_MS, /* RFC 8305, 8 */
+		.ways = {{{1, 1}}, {{1, 1}}},	    /* as the addresses are given */
 		.skew_max_s = 300,
 		.caps = MESH_CAP_CONTENT_SEED,
 		.agent = "weft",
@@ -217,6 +218,7 @@ void mesh_configure(struct mesh *mesh, const struct mesh_config *config)
 	own->incoming_per_session_cap = config->incoming_per_session_cap;
 	own->stream_per_session_cap = config->stream_per_session_cap;
 	own->dial_stagger_ns = config->dial_stagger_ns;
+	memcpy(own->ways, config->ways, sizeof(own->ways));
 	own->skew_max_s = config->skew_max_s;
 }
 

@@ -7,6 +7,7 @@
 #include "mesh/discovery.h"
 #include "mesh/seam.h"
 #include "mesh/seam_stream.h"
+#include "mesh/ways.h"
 
 struct store;
 struct timer_wheel;
@@ -26,14 +27,15 @@ struct mesh_config {
 	uint32_t incoming_cap; /* peers' requests in hand, in all; fair shares of it (slots.h) */
 	uint32_t incoming_per_session_cap;
 	uint32_t medium_buffer_cnt, large_buffer_cnt; /* for the payloads of peers' requests */
-	uint32_t stream_cap;		 /* of frames, in all, ours; and as many of peers */
-	uint32_t stream_per_session_cap; /* ours in use with one peer; and as many of its */
-	uint32_t peer_cap;		 /* peer table kept in the store */
-	uint64_t dial_stagger_ns;	 /* between two addresses of one peer */
-	uint64_t skew_max_s;		 /* clock difference that is reported */
-	uint32_t caps;			 /* capability bitmap we announce, when we are not light */
-	bool is_light;			 /* it does nothing for others that it need not */
-	struct addr addrs[8];		 /* what HELLO announces */
+	uint32_t stream_cap;			 /* of frames, in all, ours; and as many of peers */
+	uint32_t stream_per_session_cap;	 /* ours in use with one peer; and as many of its */
+	uint32_t peer_cap;			 /* peer table kept in the store */
+	uint64_t dial_stagger_ns;		 /* between two addresses of one peer */
+	struct mesh_ways ways[MESH_NETWORK_CNT]; /* which of them are dialled, and which first */
+	uint64_t skew_max_s;			 /* clock difference that is reported */
+	uint32_t caps;	      /* capability bitmap we announce, when we are not light */
+	bool is_light;	      /* it does nothing for others that it need not */
+	struct addr addrs[8]; /* what HELLO announces */
 	unsigned addr_cnt;
 	char agent[65];
 	struct fair_site site; /* whose nodes share a network */
@@ -146,7 +148,7 @@ struct mesh_stream_seam mesh_stream_seam_of(struct mesh *mesh);
 /* mesh_caps: what HELLO says that this node can do; set_caps: from now on, in place of that. */
 uint32_t mesh_caps(const struct mesh *mesh);
 void mesh_set_caps(struct mesh *mesh, uint32_t caps);
-/* mesh_configure takes what can change at run time: the caps per session, dial_stagger, skew_max. */
+/* mesh_configure takes what can change at run time: the caps per session, dial_stagger, ways, skew_max. */
 void mesh_configure(struct mesh *mesh, const struct mesh_config *config);
 /*
  * mesh_expel closes every session, and fails every dial, that refuses says

@@ -39,6 +39,8 @@
 	 false,                                                                                    \
 	 docs}
 
+#define WAYS(k, field, docs) {"transport", k, CONFIG_WAYS, FIELD(field), 0, 0, 0, NULL, true, docs}
+
 /* A row of service/limits.def: what its unit is read as, how its sentence begins, when it applies. */
 #define TYPE_COUNT	    CONFIG_COUNT
 #define TYPE_BYTES	    CONFIG_SIZE
@@ -179,6 +181,12 @@ NUMBER("quic", "heap", CONFIG_SIZE, quic.heap_cap, MIB, TIB,
 	"cubic bbr", true, "Congestion control." },
 LIVE("quic", "pmtud", CONFIG_BOOL, quic.is_pmtud_on, 0, 1,
 	"Look for a larger path MTU."),
+
+WAYS("internet", mesh.ways[MESH_NETWORK_INTERNET],
+	"By which transports addresses of the Internet are dialled, first to last; those that are not named are not."
+	" quic6 is QUIC over IPv6, quic4 over IPv4, quic either, in the order in which a peer's addresses are known."),
+WAYS("lan", mesh.ways[MESH_NETWORK_LAN],
+	"The same of private, link-local and loopback addresses. tcp, relay and websocket are names of transports to come."),
 
 NUMBER("mesh", "light", CONFIG_BOOL, mesh.is_light, 0, 1,
 	"The node is on a battery, or pays by byte: it serves no overlay, whatever overlay.serve says, and tells peers so (mobile_light in place of content_seed). What others ask of it by name it still answers."),

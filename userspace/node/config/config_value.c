@@ -300,6 +300,23 @@ static int site_parse(const struct config_key *key, const char *text, struct nod
 	return 0;
 }
 
+static int ways_parse(const struct config_key *key, const char *text, struct node_config *config,
+		      char *why)
+{
+	const char *word;
+	size_t len;
+	int err = mesh_ways_parse(text, (void *)((char *)config + key->off), &word, &len);
+
+	len = len < 64 ? len : 64;
+	if (err == WEFT_EREFUSED)
+		return refuse(why, "the transport \"%.*s\" is not built yet", (int)len, word);
+	if (err < 0)
+		return refuse(
+			why, "\"%.*s\" is no list of quic, quic6, quic4, each family once, or none",
+			(int)len, word);
+	return 0;
+}
+
 int config_value_parse(const struct config_key *key, const char *text, bool is_appended,
 		       struct node_config *config, char why[static CONFIG_WHY_CAP])
 {
@@ -316,6 +333,8 @@ int config_value_parse(const struct config_key *key, const char *text, bool is_a
 		return addrs_parse(key, text, is_appended, config, why);
 	case CONFIG_SITE:
 		return site_parse(key, text, config, why);
+	case CONFIG_WAYS:
+		return ways_parse(key, text, config, why);
 	case CONFIG_COUNT:
 	case CONFIG_SIZE:
 	case CONFIG_RATE:
@@ -356,6 +375,8 @@ const char *config_value_format(const struct config_key *key, const struct node_
 		return text;
 	case CONFIG_SITE:
 		return fair_site_format((const void *)((const char *)config + key->off), text);
+	case CONFIG_WAYS:
+		return mesh_ways_format((const void *)((const char *)config + key->off), text);
 	default:
 		number = number_get(key, config);
 	}
@@ -391,6 +412,8 @@ const char *config_range_format(const struct config_key *key, char text[static C
 		return "up to 8 addresses, separated by commas";
 	case CONFIG_SITE:
 		return "PREFIX/BITS:LENGTH";
+	case CONFIG_WAYS:
+		return "quic, quic6, quic4 in an order, or none";
 	case CONFIG_CHOICE:
 		snprintf(text, CONFIG_WHY_CAP, "one of: %s", key->choices);
 		return text;

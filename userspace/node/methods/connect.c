@@ -52,10 +52,41 @@ static bool has_known_address(const struct connecting *connecting)
 		peer.last_addr.family != ADDR_NONE);
 }
 
+/* The policy leaves no address to dial: the first of them, or NULL. */
+static const struct addr *excluded_addr(const struct connecting *connecting,
+					struct mesh_peer_info *peer)
+{
+	const struct mesh_ways *ways = config_live(connecting->node->config)->mesh.ways;
+
+	for (unsigned i = 0; i < connecting->addr_cnt; i++)
+		if (mesh_ways_rank(ways, &connecting->addrs[i]))
+			return NULL;
+	if (connecting->addr_cnt)
+		return &connecting->addrs[0];
+	if (method_peer_lookup(connecting->node, connecting->name, peer) != 1 ||
+	    peer->last_addr.family == ADDR_NONE || mesh_ways_rank(ways, &peer->last_addr))
+		return NULL;
+	return &peer->last_addr;
+}
+
+static void connecting_fail_excluded(const struct connecting *connecting, const struct addr *addr)
+{
+	const char *network = mesh_network_name(mesh_network_of(addr));
+	char why[128], next[96];
+
+	snprintf(why, sizeof(why), "transport.%s does not name %s, so its address is not dialled",
+		 network, mesh_way_name(mesh_way_of(addr)));
+	snprintf(next, sizeof(next), "give another address, or set transport.%s in weft.conf(5)",
+		 network);
+	control_fail(connecting->call, WEFT_EREFUSED, connecting->name, why, next);
+}
+
 static void connecting_fail_silent(const struct connecting *connecting)
 {
 	const struct node *node = connecting->node;
 	char why[192], addr[ADDR_TEXT_CAP] = "the addresses it was known by", more[32] = "";
+	const struct addr *excluded;
+	struct mesh_peer_info peer;
 	unsigned blocked_cnt = 0;
 	int err = 0;
 
@@ -64,6 +95,10 @@ static void connecting_fail_silent(const struct connecting *connecting)
 			     "no address of it is known, and none was found",
 			     "weft check NODE says who was asked; or weft peer connect NODE "
 			     "ADDRESS:PORT");
+		return;
+	}
+	if ((excluded = excluded_addr(connecting, &peer))) {
+		connecting_fail_excluded(connecting, excluded);
 		return;
 	}
 	for (unsigned i = 0; i < connecting->addr_cnt; i++) {

@@ -21,6 +21,9 @@ static void peer_add_conn(json_t *json, const struct mesh_peer_info *peer)
 {
 	const struct transport_conn_info *conn = &peer->conn;
 
+	json_object_update_new(json, json_pack("{s:s, s:s}", "transport",
+					       mesh_way_name(mesh_way_of(&conn->remote)), "network",
+					       mesh_network_name(mesh_network_of(&conn->remote))));
 	json_object_update_new(
 		json, json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 				"dialled_by_us", conn->is_dialler, "resumed", conn->is_resumed,

@@ -115,6 +115,19 @@ static json_t *sandbox_json(void)
 	return json;
 }
 
+static json_t *transports_json(const struct node *node)
+{
+	const struct node_config *config = config_live(node->config);
+	char text[MESH_WAYS_TEXT_CAP];
+	json_t *json = json_array();
+
+	for (unsigned i = 0; i < MESH_NETWORK_CNT; i++)
+		json_array_append_new(
+			json, json_pack("{s:s, s:s}", "network", mesh_network_name(i), "dialled",
+					mesh_ways_format(&config->mesh.ways[i], text)));
+	return json;
+}
+
 void method_status(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
@@ -154,6 +167,7 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 	json_object_set_new(json, "workers", method_json_workers(node));
 	json_object_set_new(json, "sandbox", sandbox_json());
 	json_object_set_new(json, "rates", method_json_rates(node, now_ns));
+	json_object_set_new(json, "transports", transports_json(node));
 	if (node->last_crash)
 		json_object_set_new(json, "last_crash", last_crash_json(node->last_crash));
 	control_reply(call, json);
