@@ -12,11 +12,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
-#include "base/cursor.h"
+#include "base/monotonic.h"
+#include "base/byte_cursor.h"
 #include "content/announce/announce.h"
-#include "content/announce/provider.h"
-#include "content/announce/rules.h"
+#include "content/announce/holder_record.h"
+#include "content/announce/announce_rules.h"
 #include "mesh/seam.h"
 #include "net/packet_io.h"
 #include "support/announce_rig.h"
@@ -89,7 +89,7 @@ static size_t record_write(const struct node_key *key, const uint8_t *id, uint8_
 
 	memcpy(provider.id, id, sizeof(provider.id));
 	writer_u8(&w, ANNOUNCE_CONTENT);
-	provider_write(&w, key, &provider);
+	holder_record_write(&w, key, &provider);
 	return writer_len(&w);
 }
 
@@ -98,7 +98,7 @@ static void lab_ask(const struct node_key *key, const uint8_t *id, struct cost *
 {
 	struct overlay_lab_node *node = &lab.nodes[random_below(&lab.mesh.dice, NODES)];
 	uint64_t requests = node->mesh->asked_cnt, bytes = traffic_of(node);
-	uint8_t name[ANNOUNCE_NAME_CAP], value[1 + PROVIDER_LEN_MAX];
+	uint8_t name[ANNOUNCE_NAME_CAP], value[1 + HOLDER_RECORD_LEN_MAX];
 	size_t name_len = announce_name_of_id(ANNOUNCE_CONTENT, id, name), len = 0;
 	struct overlay_run *run;
 	struct ask ask = {0};
@@ -279,8 +279,7 @@ static void finds_run(unsigned cnt)
 		static const unsigned depths[] = {8, 12};
 		uint8_t id[32], name[ANNOUNCE_NAME_CAP];
 		struct search search = {0};
-		struct swarm_search asked = {FINDER_CONTENT, id, search_found, search_done,
-					     &search};
+		struct swarm_find asked = {FINDER_CONTENT, id, search_found, search_done, &search};
 		unsigned get_cnt = other.fake.get_cnt;
 		void *run;
 

@@ -17,7 +17,7 @@
 #include "bpf/support/packet.h"
 #include "bpf/support/payload.h"
 #include "bpf/support/program.h"
-#include "demux/krpc_tables.h"
+#include "demux/krpc_table_writer.h"
 #include "support/barriers.h"
 #include "weft/reason.h"
 
@@ -41,7 +41,7 @@ struct row {
 	struct payload_long spec;
 	enum payload_id id;
 	enum weft_mode mode;
-	bool is_proven, is_limited, is_unlisted, is_answer;
+	bool is_validated, is_limited, is_unlisted, is_answer;
 	size_t len; /* of SHORT */
 };
 
@@ -59,8 +59,8 @@ static const struct row rows[] = {
 	{ "4", WEFT_REASON_BAD_SOURCE, .source = "127.0.0.1" },
 	{ "6", WEFT_REASON_NO_PROTOCOL, .kind = SHORT, .len = 20 },
 	{ "7", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100 },
-	{ "7a", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 50, .is_proven = 1 },
-	{ "7b", WEFT_REASON_SESSION, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_proven = 1 },
+	{ "7a", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 50, .is_validated = 1 },
+	{ "7b", WEFT_REASON_SESSION, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_validated = 1 },
 	{ "7c", WEFT_REASON_NEW_PATH, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS },
 	{ "7c", WEFT_REASON_REPLAYED_ID, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_limited = 1 },
 	{ "8", WEFT_REASON_SMALL_VERSION, .spec = { .version = QUIC_V2, .len = 1199 } },
@@ -134,7 +134,7 @@ static void state_set(const struct row *row, const struct packet *packet)
 	nodes_publish();
 	program_put(&program, "weft_cid_keys", &only, &keys.cid);
 	program_put(&program, "weft_token_keys", &only, &keys.token);
-	if (row->is_proven)
+	if (row->is_validated)
 		program_put(&program, "weft_sessions", &packet->source, &entry);
 }
 

@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
-#include "demux/judge.h"
+#include "demux/ingress_verdict.h"
 #include "demux/tables.h"
 #include "dht/dht_state.h"
 #include "node/fastpath/driver_answers.h"
@@ -61,7 +61,7 @@ static struct dht *dht_of(struct fast_path *path, struct random *random, struct 
 	struct dht *dht;
 
 	dht_config_defaults(config);
-	config->stranger_bytes_per_s = UINT32_MAX;
+	config->unvalidated_bytes_per_s = UINT32_MAX;
 	params.config = *config;
 	if (dht_new(&params, &dht) < 0)
 		fast_path_fail("dht", "no memory");

@@ -21,7 +21,7 @@
 #include "base/arena.h"
 #include "base/random.h"
 #include "kad/lookup.h"
-#include "kad/table.h"
+#include "kad/routing_table.h"
 
 #define K	    8
 #define MS	    1000000ull

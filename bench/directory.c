@@ -12,12 +12,12 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
-#include "base/cursor.h"
+#include "base/monotonic.h"
+#include "base/byte_cursor.h"
 #include "crypto/node_key.h"
 #include "net/packet_io.h"
 #include "service/descriptor.h"
-#include "service/rules.h"
+#include "service/descriptor_rules.h"
 #include "support/overlay_lab.h"
 
 #define NODES	     1000

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/barriers.h"
 #include "support/fast_path.h"
 #include "weft/token.h"

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "codec/zbase32.h"
 #include "crypto/node_key.h"

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/fast_path.h"
 
 #define RUN_CNT 44 /* datagrams of one call: what fits a GSO send at 1,450 bytes */
@@ -98,7 +98,7 @@ static void send_all(struct fast_path *path, char **args)
 {
 	static const uint8_t noise[WEFT_CID_RANDOM_LEN] = {1, 2, 3, 4, 5, 6};
 	struct dgram_route route = {.segment_len = (size_t)atoi(args[5])};
-	struct packet_tx *tx = path->xdp ? xdp_lane_tx(path->lane) : path->udp_tx;
+	struct packet_tx *tx = path->xdp ? xdp_worker_tx(path->lane) : path->udp_tx;
 	uint8_t dgram[1500] = {0x40};
 	struct packet_counters sum = {0};
 	uint64_t begin_ns, begin_cpu_ns;

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "codec/zbase32.h"

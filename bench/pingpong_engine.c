@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "crypto/node_key.h"
 #include "demux/demux.h"

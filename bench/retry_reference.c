@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 
 #include "base/addr.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 #define BATCH_CNT  64
 #define DGRAM_CAP  1500

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
-#include "service/id.h"
+#include "base/monotonic.h"
+#include "service/service_id.h"
 #include "service/service.h"
 #include "support/latencies.h"
 #include "support/mesh_node.h"

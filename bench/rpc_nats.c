@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/latencies.h"
 
 #define BUFFER_LEN    (1u << 20)

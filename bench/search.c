@@ -26,7 +26,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/made_items.h"
 #include "unit/content/search/search_rig.h"
 

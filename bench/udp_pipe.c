@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "net/packet_io.h"
 
 #define SEGMENT_LEN 1400

@@ -2,7 +2,7 @@
 #ifndef WEFT_BPF_ANSWER_KRPC_H
 #define WEFT_BPF_ANSWER_KRPC_H
 
-#include "answer.h"
+#include "send_back.h"
 
 /*
  * Drafts the answer to the DHT question that judging read. 0: what it is

@@ -2,7 +2,7 @@
 #ifndef WEFT_BPF_ANSWER_RETRY_H
 #define WEFT_BPF_ANSWER_RETRY_H
 
-#include "answer.h"
+#include "send_back.h"
 #include "weft/ghash.h"
 
 /* A function by itself for the verifier's sake, as limit_admit. */

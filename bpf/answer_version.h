@@ -2,7 +2,7 @@
 #ifndef WEFT_BPF_ANSWER_VERSION_H
 #define WEFT_BPF_ANSWER_VERSION_H
 
-#include "answer.h"
+#include "send_back.h"
 
 /*
  * QUIC version negotiation (RFC 8999 6): the trigger's ids, swapped, of up

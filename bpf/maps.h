@@ -5,7 +5,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "clock.h"
+#include "test_clock.h"
 #include "weft/cid.h"
 #include "weft/facts.h"
 #include "weft/fastpath.h"
@@ -89,10 +89,10 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, WEFT_PROVEN_SET_CNT);
+	__uint(max_entries, WEFT_VALIDATED_SET_CNT);
 	__type(key, __u32);
-	__type(value, struct weft_proven_set);
-} weft_proven SEC(".maps");
+	__type(value, struct weft_validated_set);
+} weft_validated SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -119,8 +119,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, WEFT_ANSWERS_CNT);
 	__type(key, __u32);
-	__type(value, struct weft_draw);
-} weft_draws SEC(".maps");
+	__type(value, struct weft_random_drop);
+} weft_random_drops SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -270,11 +270,12 @@ WEFT_INLINE struct weft_session *weft_table_session(struct weft_tables *tables,
 	return bpf_map_lookup_elem(&weft_sessions, source);
 }
 
-WEFT_INLINE struct weft_draw *weft_table_draw(struct weft_tables *tables, enum weft_answer answer)
+WEFT_INLINE struct weft_random_drop *weft_table_random_drop(struct weft_tables *tables,
+							    enum weft_answer answer)
 {
 	static const __u32 keys[WEFT_ANSWERS_CNT] = {WEFT_ANSWERS_RETRY, WEFT_ANSWERS_VERSION};
 
-	return bpf_map_lookup_elem(&weft_draws, &keys[answer]);
+	return bpf_map_lookup_elem(&weft_random_drops, &keys[answer]);
 }
 
 WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, enum weft_class class,
@@ -367,9 +368,10 @@ WEFT_INLINE void *table_value(void *map, __u32 idx)
 	return bpf_map_lookup_elem(map, &scratch->idx);
 }
 
-WEFT_INLINE struct weft_proven_set *weft_table_proven_set(struct weft_tables *tables, __u32 idx)
+WEFT_INLINE struct weft_validated_set *weft_table_validated_set(struct weft_tables *tables,
+								__u32 idx)
 {
-	return table_value(&weft_proven, idx);
+	return table_value(&weft_validated, idx);
 }
 
 WEFT_INLINE const struct weft_krpc_self *weft_table_krpc_self(struct weft_tables *tables,

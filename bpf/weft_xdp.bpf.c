@@ -9,7 +9,7 @@
  * CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW.
  */
 #include "maps.h"
-#include "judge.h"
+#include "frame_verdict.h"
 #include "answer_version.h"
 #include "answer_retry.h"
 #include "answer_krpc.h"
@@ -32,8 +32,8 @@ int weft_xdp(struct xdp_md *ctx)
 	facts->now_ns = 0;
 	facts->len = 0;
 	reason = (enum weft_reason)judge_frame(ctx, frame, facts);
-	if (reason == STRANGER_WAITS)
-		reason = (enum weft_reason)stranger_initial(facts);
+	if (reason == UNVALIDATED_WAITS)
+		reason = (enum weft_reason)unvalidated_initial(facts);
 	switch (weft_verdict(reason)) {
 	case WEFT_PASS:
 		break;

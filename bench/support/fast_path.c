@@ -64,7 +64,7 @@ static void attach(struct fast_path *path, const char *name, enum xdp_send send)
 		fast_path_fail(name, weft_err_text(number));
 	path->device = (unsigned)number;
 	for (unsigned i = 0; (queue = xdp_queue_of(path->xdp, path->device, i)); i++)
-		xdp_lane_add(path->lane, queue);
+		xdp_worker_add(path->lane, queue);
 }
 
 void fast_path_apply(struct fast_path *path)
@@ -94,7 +94,7 @@ void fast_path_open(struct fast_path *path, const char *device, const char *list
 		return;
 	err = xdp_new(&params, &path->xdp);
 	if (err == 0)
-		err = xdp_lane_new(path->udp_tx, secret, &path->lane);
+		err = xdp_worker_new(path->udp_tx, secret, &path->lane);
 	if (err < 0)
 		fast_path_fail("XDP", weft_err_text(err));
 	attach(path, device, send);
@@ -105,7 +105,7 @@ void fast_path_open(struct fast_path *path, const char *device, const char *list
 
 void fast_path_close(struct fast_path *path)
 {
-	xdp_lane_free(path->lane);
+	xdp_worker_free(path->lane);
 	xdp_free(path->xdp);
 	packet_tx_close(path->udp_tx);
 	packet_rx_close(path->udp_rx);

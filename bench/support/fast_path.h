@@ -15,7 +15,7 @@ struct fast_path {
 	struct packet_rx *udp_rx;
 	struct packet_tx *udp_tx;
 	struct xdp *xdp;
-	struct xdp_lane *lane; /* with all queues of the device */
+	struct xdp_worker *lane; /* with all queues of the device */
 	unsigned device;
 	struct weft_config policy; /* fast_path_apply puts it into the program */
 	struct weft_cid_keys keys;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "demux/demux.h"
 
 static struct node_key *numbered_key(uint8_t number)

@@ -62,34 +62,34 @@ WEFT_INLINE _Bool weft_endpoint_is_loopback(const struct weft_endpoint *endpoint
  * How far an address is known: nowhere, on its host, at its site, or on the
  * Internet (RFC 6890; of IPv6 2000::/3). Wider ones are greater.
  */
-enum weft_reach {
-	WEFT_REACH_NONE,
-	WEFT_REACH_HOST,
-	WEFT_REACH_SITE,
-	WEFT_REACH_GLOBAL,
+enum weft_addr_scope {
+	WEFT_ADDR_SCOPE_NONE,
+	WEFT_ADDR_SCOPE_HOST,
+	WEFT_ADDR_SCOPE_SITE,
+	WEFT_ADDR_SCOPE_GLOBAL,
 };
 
-WEFT_INLINE enum weft_reach weft_endpoint_reach(const struct weft_endpoint *endpoint)
+WEFT_INLINE enum weft_addr_scope weft_endpoint_scope(const struct weft_endpoint *endpoint)
 {
 	__u32 addr = weft_endpoint_ipv4(endpoint);
 
 	if (weft_endpoint_is_loopback(endpoint))
-		return WEFT_REACH_HOST;
+		return WEFT_ADDR_SCOPE_HOST;
 	if (!weft_endpoint_is_ipv4(endpoint)) {
 		if ((endpoint->addr[0] & 0xe0) == 0x20)
-			return WEFT_REACH_GLOBAL;
+			return WEFT_ADDR_SCOPE_GLOBAL;
 		return (endpoint->addr[0] & 0xfe) == 0xfc || (endpoint->addr[0] == 0xfe &&
 							      (endpoint->addr[1] & 0xc0) == 0x80)
-			       ? WEFT_REACH_SITE
-			       : WEFT_REACH_NONE;
+			       ? WEFT_ADDR_SCOPE_SITE
+			       : WEFT_ADDR_SCOPE_NONE;
 	}
 	if (addr >> 24 == 0 || addr >> 24 >= 224 || addr >> 8 == 0xc00000)
-		return WEFT_REACH_NONE;
+		return WEFT_ADDR_SCOPE_NONE;
 	return addr >> 24 == 10 || addr >> 20 == 0xac1 || addr >> 16 == 0xc0a8 ||
 			       addr >> 16 == 0xa9fe || addr >> 22 == 0x6440 >> 6 ||
 			       addr >> 17 == 0xc612 >> 1
-		       ? WEFT_REACH_SITE
-		       : WEFT_REACH_GLOBAL;
+		       ? WEFT_ADDR_SCOPE_SITE
+		       : WEFT_ADDR_SCOPE_GLOBAL;
 }
 
 /*

@@ -4,7 +4,7 @@
 
 #include "weft/bucket.h"
 #include "weft/classify.h"
-#include "weft/draw.h"
+#include "weft/random_drop.h"
 #include "weft/endpoint.h"
 #include "weft/reason.h"
 
@@ -23,11 +23,11 @@
  *   weft_bans_ipv4    LPM trie        weft_ban_key_ipv4: weft_ban      userspace
  *   weft_bans_ipv6    LPM trie        weft_ban_key_ipv6: weft_ban      userspace
  *   weft_sessions     hash            weft_endpoint: weft_session      userspace
- *   weft_proven       per-CPU array   set: struct weft_proven_set      program
+ *   weft_validated       per-CPU array   set: struct weft_validated_set      program
  *   weft_places       per-CPU array   block: weft_place_block          program
  *   weft_marks        array           block: weft_mark_block           program
  *   weft_totals       array           weft_total: mark                 program
- *   weft_draws        per-CPU array   weft_answer: struct weft_draw    program
+ *   weft_random_drops        per-CPU array   weft_answer: struct weft_random_drop    program
  *   weft_counters     per-CPU array   reason: struct weft_counter      program
  *   weft_samplers     per-CPU array   reason: struct weft_sampler      program
  *   weft_samples      ring buffer     struct weft_sample               program
@@ -42,12 +42,12 @@
 /* Moved by userspace from the load it measures. */
 enum weft_mode {
 	WEFT_MODE_NORMAL,
-	WEFT_MODE_PRESSURED, /* strangers prove their address by a Retry first */
+	WEFT_MODE_PRESSURED, /* unvalidated sources prove their address by a Retry first */
 	WEFT_MODE_FLOOD,     /* and get a fraction of their rates */
 	WEFT_MODE_CNT,
 };
 
-/* What strangers have a rate for, per prefix. */
+/* What unvalidated sources have a rate for, per prefix. */
 enum weft_class {
 	WEFT_CLASS_INITIAL,
 	WEFT_CLASS_KRPC,
@@ -61,7 +61,7 @@ enum weft_class {
 	WEFT_CLASS_ALL_CNT,
 };
 
-/* And what all strangers together have a rate for. */
+/* And what all unvalidated sources together have a rate for. */
 enum weft_total {
 	WEFT_TOTAL_KRPC_BYTES, /* of DHT answers, beyond half of what asked for them */
 	WEFT_TOTAL_SENDERS,    /* as WEFT_CLASS_SENDER */
@@ -79,8 +79,8 @@ enum weft_answer {
 #define WEFT_QUEUE_CNT 64
 
 struct weft_config {
-	__u32 mode;	      /* enum weft_mode */
-	__u32 flood_shift;    /* in mode flood rates of strangers are divided by 2^this, 0..16 */
+	__u32 mode;	   /* enum weft_mode */
+	__u32 flood_shift; /* in mode flood rates of unvalidated sources are divided by 2^this, 0..16 */
 	__u64 wall_offset_ns; /* wall clock less monotonic clock */
 	__u64 salt[3];	      /* of bucket places; random, changed when userspace likes */
 	struct weft_bucket_rate rates[WEFT_CLASS_ALL_CNT][WEFT_LEVEL_CNT];
@@ -213,14 +213,15 @@ WEFT_INLINE _Bool weft_device_put_vlan(struct weft_device *device, __u64 tags)
 
 /*
  * The path of a live session: put by userspace when a path is proved or
- * dialled, refreshed and swept by it. Nothing that a stranger sends makes an
- * entry, so strangers cannot fill it. A full map refuses new ones.
+ * dialled, refreshed and swept by it. Nothing that a unvalidated source sends makes an
+ * entry, so unvalidated sources cannot fill it. A full map refuses new ones.
  */
 #define WEFT_SESSION_CNT_DEFAULT 65536
 
 struct weft_session {
 	__u64 expires_ns;
-	struct weft_bucket bucket; /* for what is not the session's; no stranger spends it */
+	struct weft_bucket
+		bucket; /* for what is not the session's; no unvalidated source spends it */
 };
 
 /*
@@ -230,19 +231,19 @@ struct weft_session {
  * himself for the eight ways of one set. The entry that would end first
  * makes room.
  */
-#define WEFT_PROVEN_SET_CNT 4096u
-#define WEFT_PROVEN_WAY_CNT 8
+#define WEFT_VALIDATED_SET_CNT 4096u
+#define WEFT_VALIDATED_WAY_CNT 8
 
-struct weft_proven {
+struct weft_validated {
 	struct weft_endpoint source;
 	__u64 expires_ns; /* 0: empty */
 	struct weft_bucket bucket;
 };
 
-struct weft_proven_set {
+struct weft_validated_set {
 	__u64 tags
-		[WEFT_PROVEN_WAY_CNT]; /* weft_proven_tag of each, to pass over by one cache line */
-	struct weft_proven ways[WEFT_PROVEN_WAY_CNT];
+		[WEFT_VALIDATED_WAY_CNT]; /* weft_validated_tag of each, to pass over by one cache line */
+	struct weft_validated ways[WEFT_VALIDATED_WAY_CNT];
 };
 
 struct weft_ban_key_ipv4 {
@@ -264,7 +265,7 @@ struct weft_ban {
 };
 
 /*
- * Buckets of strangers: WEFT_PLACE_CNT places for each class and level,
+ * Buckets of unvalidated sources: WEFT_PLACE_CNT places for each class and level,
  * found by a keyed hash of the prefix. In blocks, for a value of a per-CPU
  * map is 32 KiB at most and a pointer per place would cost a cache line.
  *
@@ -325,7 +326,7 @@ struct weft_sample {
 
 _Static_assert(sizeof(struct weft_config) == 576, "BPF map value layout");
 _Static_assert(sizeof(struct weft_session) == 24, "BPF map value layout");
-_Static_assert(sizeof(struct weft_proven_set) == 448, "BPF map value layout");
+_Static_assert(sizeof(struct weft_validated_set) == 448, "BPF map value layout");
 _Static_assert(sizeof(struct weft_device) == 528, "BPF map value layout");
 _Static_assert(sizeof(struct weft_ban) == 16, "BPF map value layout");
 _Static_assert(sizeof(struct weft_place) == 32, "half a cache line");

@@ -4,7 +4,7 @@
 
 #include "weft/frame.h"
 #include "weft/krpc_tables.h"
-#include "weft/stranger.h"
+#include "weft/unvalidated.h"
 
 /*
  * Which of the DHT's questions are answered by the program and which go to
@@ -40,9 +40,10 @@ WEFT_INLINE _Bool weft_policy_is_reply(struct weft_tables *tables, struct weft_f
  */
 WEFT_INLINE _Bool weft_krpc_is_credible(const struct weft_facts *facts)
 {
-	enum weft_reach reach = weft_endpoint_reach(&facts->source);
+	enum weft_addr_scope addr_scope = weft_endpoint_scope(&facts->source);
 
-	return reach != WEFT_REACH_NONE && reach >= weft_endpoint_reach(&facts->local);
+	return addr_scope != WEFT_ADDR_SCOPE_NONE &&
+	       addr_scope >= weft_endpoint_scope(&facts->local);
 }
 
 /* The id lives, and is not the asker's, too. */
@@ -128,7 +129,7 @@ WEFT_INLINE _Bool weft_krpc_is_news(struct weft_tables *tables, const struct wef
 }
 
 /*
- * What leaves beyond what came is paid from one purse for all strangers,
+ * What leaves beyond what came is paid from one purse for all unvalidated sources,
  * and half of what came besides: so that pings, whose answers are hardly
  * longer than they are, have their limit, too.
  */
@@ -146,7 +147,7 @@ WEFT_INLINE _Bool weft_krpc_is_affordable(struct weft_tables *tables,
 
 /* What may be a question, within the limits of its source. */
 WEFT_INLINE enum weft_reason weft_policy_query(struct weft_tables *tables, struct weft_facts *facts,
-					       _Bool is_proven)
+					       _Bool is_validated)
 {
 	const struct weft_config *config = weft_table_config(tables);
 	const struct weft_krpc_text *text;
@@ -167,7 +168,7 @@ WEFT_INLINE enum weft_reason weft_policy_query(struct weft_tables *tables, struc
 		return WEFT_REASON_BAD_SUM;
 	if (!query->is_read_only && weft_krpc_is_news(tables, config, facts))
 		return WEFT_REASON_KRPC_SENDER;
-	if (!is_proven && !weft_krpc_is_affordable(tables, config, facts, query))
+	if (!is_validated && !weft_krpc_is_affordable(tables, config, facts, query))
 		return WEFT_REASON_KRPC_BUDGET;
 	return WEFT_REASON_KRPC_SENT;
 }

@@ -16,7 +16,7 @@
  * The key changes each minute and that of the minute before is honoured,
  * too. Only the node that was asked, and those on its path, have seen such
  * an id, and it is worth nothing from another address: so a reply with a
- * right one is outside all limits of strangers, in every mode and without a
+ * right one is outside all limits of unvalidated sources, in every mode and without a
  * table of what was asked. Whether the question still waits, userspace
  * knows.
  *
@@ -25,7 +25,7 @@
  *
  *   ...1:t8:TTTTTTTT1:y1:re   ...1:t8:TTTTTTTT1:v4:VVVV1:y1:re   and 1:y1:ee
  *
- * Another end, of a foreign `v`, makes it a stranger's datagram as any.
+ * Another end, of a foreign `v`, makes it a unvalidated source's datagram as any.
  */
 #define WEFT_KRPC_OWN_TRANSACTION_LEN 8
 #define WEFT_KRPC_REPLY_KEY_CNT	      2

@@ -5,9 +5,9 @@
 #include "weft/fastpath.h"
 
 /*
- * What strangers may send, per class and prefix, from tables that never
+ * What unvalidated sources may send, per class and prefix, from tables that never
  * grow: spoofed sources share buckets with each other, and those who
- * proved an address have their own (struct weft_session, weft_proven). Whoever
+ * proved an address have their own (struct weft_session, weft_validated). Whoever
  * includes this has defined struct weft_tables and, static and inline,
  * weft_table_config (policy.h) and
  *

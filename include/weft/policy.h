@@ -6,12 +6,12 @@
 #include "weft/krpc_policy.h"
 #include "weft/limit.h"
 #include "weft/receive.h"
-#include "weft/stranger.h"
+#include "weft/unvalidated.h"
 
 /*
  * What becomes of a datagram: one function for the BPF program and for
  * userspace, which differ only in what their tables are. Whoever includes
- * this and its parts, limit.h, stranger.h and krpc_policy.h, has defined
+ * this and its parts, limit.h, unvalidated.h and krpc_policy.h, has defined
  * before them, static and inline:
  *
  *   struct weft_tables                          all of them
@@ -22,11 +22,11 @@
  *   weft_table_frame_len(tables)                bytes of the frame at hand
  *   weft_table_ban(tables, source)              the ban of the longest prefix, or NULL
  *   weft_table_session(tables, source)          that path, expired or not, or NULL
- *   weft_table_proven_set(tables, i)            a set, i < WEFT_PROVEN_SET_CNT, or NULL
- *   weft_table_draw(tables, answer)             of that kind of answers, or NULL
- *   weft_table_place(tables, class, level, i)   a place of strangers, i < WEFT_PLACE_CNT
+ *   weft_table_validated_set(tables, i)            a set, i < WEFT_VALIDATED_SET_CNT, or NULL
+ *   weft_table_random_drop(tables, answer)             of that kind of answers, or NULL
+ *   weft_table_place(tables, class, level, i)   a place of unvalidated sources, i < WEFT_PLACE_CNT
  *   weft_table_mark(tables, class, level, i)    the credit of that place, of all CPUs
- *   weft_table_total(tables, total)             the mark of all strangers, or NULL
+ *   weft_table_total(tables, total)             the mark of all unvalidated sources, or NULL
  *   weft_table_krpc_text(tables, facts)         the whole payload, of WEFT_KRPC_QUERY_LEN_MAX
  *                                               and less, where it can be read at any offset,
  *                                               zeros behind it
@@ -40,12 +40,12 @@
  * function by itself is read once, and an inlined one once for each way
  * that leads there:
  *
- *   weft_call_admit(tables, source, class, now_ns)   weft_limit_admit; before stranger.h
- *   weft_call_proven_way(tables, source)             weft_proven_way; before stranger.h
- *   weft_call_proven_victim(tables, source)          weft_proven_victim; before stranger.h
+ *   weft_call_admit(tables, source, class, now_ns)   weft_limit_admit; before unvalidated.h
+ *   weft_call_validated_way(tables, source)             weft_validated_way; before unvalidated.h
+ *   weft_call_validated_victim(tables, source)          weft_validated_victim; before unvalidated.h
  *   weft_call_initial(tables, view, facts)           weft_policy_initial of what is in view;
  *                                                    before policy.h
- *   weft_call_query(tables, facts, is_proven)        weft_policy_query; before policy.h
+ *   weft_call_query(tables, facts, is_validated)        weft_policy_query; before policy.h
  *   weft_call_receive(tables, frame, facts)          weft_policy_receive; before policy.h
  *   weft_call_reply(tables, facts)                   weft_policy_is_reply; before policy.h
  */
@@ -114,7 +114,7 @@ WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
 }
 
 /*
- * DHT datagrams of strangers that userspace takes in all: what a flood
+ * DHT datagrams of unvalidated sources that userspace takes in all: what a flood
  * leaves of the rings and of home's time is for the replies it asked for.
  */
 WEFT_INLINE enum weft_reason weft_policy_krpc_deliver(struct weft_tables *tables,

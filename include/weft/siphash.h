@@ -6,7 +6,7 @@
 
 /*
  * SipHash-2-4 (Aumasson, Bernstein 2012) over whole words, for tags that
- * the BPF program and userspace both make: base/siphash.h without lengths
+ * the BPF program and userspace both make: base/siphash_bytes.h without lengths
  * that are no multiple of eight. init, absorb each word, finish.
  */
 struct weft_siphash {

@@ -15,7 +15,7 @@
  *   byte  3       0
  *   bytes 4..7    wall clock in seconds, big-endian
  *   bytes 8..27   that id, zeros behind it; known: who it was given to and
- *                 since when that one is known, sealed (quic/token.c alone
+ *                 since when that one is known, sealed (quic/address_token.c alone
  *                 reads it), so that tokens tell an onlooker nothing
  *   bytes 28..35  SipHash-2-4, little-endian, over bytes 0..27, the port (2
  *                 bytes, then none more), the address (16), our id (16)

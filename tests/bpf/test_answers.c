@@ -14,7 +14,7 @@
 #include "bpf/support/payload.h"
 #include "bpf/support/twins.h"
 #include "support/check.h"
-#include "demux/policy.h"
+#include "demux/ingress_policy.h"
 #include "weft/frame.h"
 
 #define SECOND_NS 1000000000ull
@@ -225,7 +225,7 @@ static void test_retry_is_kept_and_its_source_is_proven(void)
 	for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
 		struct packet packet = packet_of(is_ipv6, 0);
 		size_t heads_len = packet_headers_len(&packet);
-		const struct weft_proven *proven;
+		const struct weft_validated *validated;
 		int way;
 
 		set_state(WEFT_MODE_PRESSURED);
@@ -236,10 +236,10 @@ static void test_retry_is_kept_and_its_source_is_proven(void)
 		CHECK_EQ(weft_cid_worker(verdict.result.bytes + heads_len + 6 + 5 + 1), 5);
 		(void)come_back(&verdict.result, heads_len, first, second);
 		CHECK_EQ(judge(&packet, second, 1200, &verdict), WEFT_REASON_RETRIED);
-		way = weft_proven_way(&twins.native, &packet.source);
+		way = weft_validated_way(&twins.native, &packet.source);
 		CHECK(way >= 0);
-		proven = weft_proven_at(&twins.native, &packet.source, (__u32)way);
-		CHECK_EQ(proven->expires_ns, NOW_NS + twins.native.config.token_life_ns);
+		validated = weft_validated_at(&twins.native, &packet.source, (__u32)way);
+		CHECK_EQ(validated->expires_ns, NOW_NS + twins.native.config.token_life_ns);
 		CHECK(!twins_compare_tables(&twins));
 		/* Proven: another first packet needs no Retry. */
 		CHECK_EQ(judge(&packet, again, payload_write_long(&keys, &spec, again), &verdict),
@@ -353,7 +353,7 @@ static void test_tokens_from_all_ports_of_an_address_fill_its_own_set(void)
 	struct payload_long spec = {.dcid = PAYLOAD_ID_RETRY,
 				    .token = {.kind = WEFT_TOKEN_RETRY, .issued_s = NOW_S}};
 	struct weft_endpoint other = packet_endpoint("100.64.0.9", 1);
-	unsigned proven_cnt = 0, other_cnt = 0;
+	unsigned validated_cnt = 0, other_cnt = 0;
 	uint8_t payload[PAYLOAD_LEN_MAX];
 	struct twins_verdict verdict;
 
@@ -368,14 +368,14 @@ static void test_tokens_from_all_ports_of_an_address_fill_its_own_set(void)
 	}
 	for (unsigned port = 1; port < 2000; port++) {
 		packet.source.port_be = htons((uint16_t)port);
-		proven_cnt += weft_proven_way(&twins.native, &packet.source) >= 0;
+		validated_cnt += weft_validated_way(&twins.native, &packet.source) >= 0;
 	}
-	CHECK_EQ(proven_cnt, WEFT_PROVEN_WAY_CNT);
-	CHECK(weft_proven_way(&twins.native, &other) >= 0);
-	for (unsigned i = 0; i < WEFT_PROVEN_SET_CNT; i++)
-		for (unsigned way = 0; way < WEFT_PROVEN_WAY_CNT; way++)
-			other_cnt += twins.native.proven[i].ways[way].expires_ns != 0;
-	CHECK_EQ(other_cnt, WEFT_PROVEN_WAY_CNT + 1);
+	CHECK_EQ(validated_cnt, WEFT_VALIDATED_WAY_CNT);
+	CHECK(weft_validated_way(&twins.native, &other) >= 0);
+	for (unsigned i = 0; i < WEFT_VALIDATED_SET_CNT; i++)
+		for (unsigned way = 0; way < WEFT_VALIDATED_WAY_CNT; way++)
+			other_cnt += twins.native.validated[i].ways[way].expires_ns != 0;
+	CHECK_EQ(other_cnt, WEFT_VALIDATED_WAY_CNT + 1);
 	CHECK_EQ(twins.native.sessions.used_cnt, 0);
 	CHECK(!twins_compare_tables(&twins));
 }
@@ -403,7 +403,7 @@ static void test_known_token_makes_no_entry_and_pays_from_its_address(void)
 			       &verdict);
 		cnts[reason == WEFT_REASON_RETRY_SENT]++;
 		CHECK(reason == WEFT_REASON_KNOWN || reason == WEFT_REASON_RETRY_SENT);
-		CHECK_EQ(weft_proven_way(&twins.native, &packet.source), -1);
+		CHECK_EQ(weft_validated_way(&twins.native, &packet.source), -1);
 	}
 	CHECK_EQ(cnts[0], 5);
 	/* A neighbour of that address is not charged. */

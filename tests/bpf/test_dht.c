@@ -10,9 +10,9 @@
 
 #include "bpf/support/answered.h"
 #include "bpf/support/payload.h"
-#include "demux/krpc_tables.h"
+#include "demux/krpc_table_writer.h"
 #include "dht/dht_state.h"
-#include "kad/contact.h"
+#include "kad/kad_contact.h"
 #include "node/fastpath/driver_answers.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
@@ -46,7 +46,7 @@ static void set_state(void)
 	twins_set_locals(&twins, &locals);
 	twins_set_config(&twins, &config);
 	dht_rig_init(&rig);
-	rig.config.stranger_bytes_per_s = 1u << 30;
+	rig.config.unvalidated_bytes_per_s = 1u << 30;
 	dht_rig_start(&rig);
 	for (unsigned i = 0; i < 2; i++)
 		if (driver_answers_new(&rig.config, rig.now_ns, &answers[i]) < 0)
@@ -221,7 +221,7 @@ static void test_reach_is_that_of_kad(void)
 			endpoint.addr[13] =
 				(uint8_t[]){168, 254, 64, 18, 19, 0, 16, 31}[i / 64 % 8];
 		addr = addr_of(&endpoint);
-		CHECK_EQ(weft_endpoint_reach(&endpoint), kad_reach_of(&addr));
+		CHECK_EQ(weft_endpoint_scope(&endpoint), kad_addr_scope_of(&addr));
 	}
 }
 

@@ -174,13 +174,13 @@ static void test_a_borrowed_address_starves_no_reply(void)
 	const struct weft_endpoint contact = packet_of(false).source;
 	struct weft_config config = twins_config();
 
-	for (unsigned is_proven = 0; is_proven < 2; is_proven++) {
+	for (unsigned is_validated = 0; is_validated < 2; is_validated++) {
 		set_state(WEFT_MODE_FLOOD);
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			config.rates[WEFT_CLASS_KRPC][level] = once;
 		config.validated = once;
 		twins_set_config(&twins, &config);
-		if (is_proven)
+		if (is_validated)
 			twins_put_session(&twins, &contact, NOW_NS + 1);
 		CHECK_EQ(judge(false, &forged), WEFT_REASON_KRPC);
 		for (unsigned i = 0; i < 1000; i++)

@@ -39,13 +39,13 @@ struct row {
 	size_t bytes_len, len;	  /* and of SHORT: the datagram's length */
 	/* What it meets. */
 	enum weft_mode mode;
-	bool is_proven;
-	bool was_proven;  /* and that has expired */
-	bool has_retried; /* it showed a Retry's token */
-	bool is_limited;  /* strangers have no credit, nor does this proven address */
-	bool no_answers;  /* no answer to anybody has any */
-	bool is_unlisted; /* no address is ours */
-	bool is_loopback; /* the device */
+	bool is_validated;
+	bool was_validated; /* and that has expired */
+	bool has_retried;   /* it showed a Retry's token */
+	bool is_limited;    /* strangers have no credit, nor does this proven address */
+	bool no_answers;    /* no answer to anybody has any */
+	bool is_unlisted;   /* no address is ours */
+	bool is_loopback;   /* the device */
 };
 
 #define INITIAL(...)  .kind = LONG, .spec = {__VA_ARGS__}
@@ -114,29 +114,29 @@ static const struct row rows[] = {
 	{ "KRPC beyond the limit", WEFT_REASON_KRPC_LIMIT, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .is_limited = 1 },
 	{ "KRPC in flood", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .mode = WEFT_MODE_FLOOD },
 	{ "KRPC, no room left for all", WEFT_REASON_KRPC_FLOOD, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .no_answers = 1 },
-	{ "KRPC, no room left for all, proven", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .no_answers = 1, .is_proven = 1 },
-	{ "KRPC in flood, proven", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .mode = WEFT_MODE_FLOOD, .is_proven = 1 },
+	{ "KRPC, no room left for all, proven", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .no_answers = 1, .is_validated = 1 },
+	{ "KRPC in flood, proven", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .mode = WEFT_MODE_FLOOD, .is_validated = 1 },
 	{ "KRPC of IPv6", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .is_ipv6 = 1 },
 	{ "STUN", WEFT_REASON_STUN, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20 },
 	{ "STUN in flood", WEFT_REASON_STUN, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .mode = WEFT_MODE_FLOOD },
 	{ "STUN beyond the limit", WEFT_REASON_STUN_LIMIT, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .is_limited = 1 },
-	{ "STUN proven, beyond its own limit", WEFT_REASON_STUN_LIMIT, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .is_limited = 1, .is_proven = 1 },
+	{ "STUN proven, beyond its own limit", WEFT_REASON_STUN_LIMIT, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .is_limited = 1, .is_validated = 1 },
 	{ "path probe", WEFT_REASON_PROBE, .kind = BYTES, .bytes = "\x9d", .bytes_len = 1, .len = 32 },
 	{ "path probe beyond the limit", WEFT_REASON_PROBE_LIMIT, .kind = BYTES, .bytes = "\x9d", .bytes_len = 1, .len = 32, .is_limited = 1 },
 	/* Short headers. */
-	{ "our id, proven", WEFT_REASON_SESSION, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_proven = 1 },
-	{ "our id, proven, is not limited", WEFT_REASON_SESSION, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_proven = 1, .is_limited = 1 },
+	{ "our id, proven", WEFT_REASON_SESSION, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_validated = 1 },
+	{ "our id, proven, is not limited", WEFT_REASON_SESSION, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_validated = 1, .is_limited = 1 },
 	{ "our id, strange address", WEFT_REASON_NEW_PATH, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100 },
-	{ "our id, proven once", WEFT_REASON_NEW_PATH, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .was_proven = 1 },
+	{ "our id, proven once", WEFT_REASON_NEW_PATH, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .was_validated = 1 },
 	{ "our id, strange and too often", WEFT_REASON_REPLAYED_ID, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_limited = 1 },
 	{ "our id, an answered Retry", WEFT_REASON_SESSION, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .has_retried = 1 },
 	{ "wrong id", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100 },
 	{ "wrong id over IPv6", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100, .is_ipv6 = 1 },
-	{ "wrong id, proven, longest reset", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 63, .is_proven = 1 },
-	{ "wrong id, proven, too long for a reset", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 64, .is_proven = 1 },
+	{ "wrong id, proven, longest reset", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 63, .is_validated = 1 },
+	{ "wrong id, proven, too long for a reset", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 64, .is_validated = 1 },
 	{ "wrong id, shortest reset of a stranger", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 21 },
-	{ "shortest reset, proven", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 21, .is_proven = 1 },
-	{ "below the shortest reset", WEFT_REASON_NO_PROTOCOL, .kind = SHORT, .len = 20, .is_proven = 1 },
+	{ "shortest reset, proven", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 21, .is_validated = 1 },
+	{ "below the shortest reset", WEFT_REASON_NO_PROTOCOL, .kind = SHORT, .len = 20, .is_validated = 1 },
 	/* Versions. */
 	{ "foreign version", WEFT_REASON_VERSION_SENT, INITIAL(.version = OTHER_VERSION) },
 	{ "foreign version, one byte short", WEFT_REASON_SMALL_VERSION, INITIAL(.version = OTHER_VERSION, .len = 1199) },
@@ -152,7 +152,7 @@ static const struct row rows[] = {
 	{ "Initial below two VLAN tags", WEFT_REASON_INITIAL, .packet = { .vlan_cnt = 2 }, .is_ipv6 = 1, INITIAL() },
 	{ "Initial of 1199 bytes", WEFT_REASON_SMALL_INITIAL, INITIAL(.len = 1199) },
 	{ "Initial beyond the limit", WEFT_REASON_RETRY_SENT, .is_limited = 1, INITIAL() },
-	{ "Initial of a proven address beyond its own", WEFT_REASON_RETRY_SENT, .is_limited = 1, .is_proven = 1, INITIAL() },
+	{ "Initial of a proven address beyond its own", WEFT_REASON_RETRY_SENT, .is_limited = 1, .is_validated = 1, INITIAL() },
 	{ "Initial to an id of 7 bytes", WEFT_REASON_BAD_INITIAL, INITIAL(.dcid_len = 7) },
 	{ "Initial to an id of 7 bytes with a known token that is none", WEFT_REASON_BAD_INITIAL, .mode = WEFT_MODE_PRESSURED, INITIAL(.dcid_len = 7, .token = { .kind = WEFT_TOKEN_KNOWN }) },
 	{ "Initial to an id of 20 bytes", WEFT_REASON_INITIAL, INITIAL(.dcid_len = 20) },
@@ -172,14 +172,14 @@ static const struct row rows[] = {
 	{ "Initial beyond the limit, no answers left for all", WEFT_REASON_ANSWER_LIMIT, .is_limited = 1, .no_answers = 1, INITIAL() },
 	{ "stranger under pressure of a prefix that has sent much", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, .is_limited = 1, INITIAL() },
 	{ "stranger under pressure, no answers left for all", WEFT_REASON_ANSWER_LIMIT, .mode = WEFT_MODE_PRESSURED, .no_answers = 1, INITIAL() },
-	{ "proven address under pressure", WEFT_REASON_INITIAL, .mode = WEFT_MODE_PRESSURED, .is_proven = 1, INITIAL() },
+	{ "proven address under pressure", WEFT_REASON_INITIAL, .mode = WEFT_MODE_PRESSURED, .is_validated = 1, INITIAL() },
 	{ "somebody else's token is none", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, INITIAL(.token = { .kind = 0x36 }) },
 	{ "our token cut short is none", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, INITIAL(.token = { .kind = WEFT_TOKEN_RETRY, .cut = 1 }) },
 	/* Other long headers. */
 	{ "0-RTT", WEFT_REASON_INITIAL, INITIAL(.first_byte = 0xd3) },
 	{ "0-RTT beyond the limit", WEFT_REASON_INITIAL_LIMIT, .is_limited = 1, INITIAL(.first_byte = 0xd3) },
 	{ "0-RTT under pressure", WEFT_REASON_EARLY_DATA, .mode = WEFT_MODE_PRESSURED, INITIAL(.first_byte = 0xd3) },
-	{ "0-RTT under pressure, proven", WEFT_REASON_INITIAL, .mode = WEFT_MODE_PRESSURED, .is_proven = 1, INITIAL(.first_byte = 0xd3) },
+	{ "0-RTT under pressure, proven", WEFT_REASON_INITIAL, .mode = WEFT_MODE_PRESSURED, .is_validated = 1, INITIAL(.first_byte = 0xd3) },
 	{ "Handshake to an id of ours", WEFT_REASON_NEW_PATH, INITIAL(.first_byte = 0xe3, .dcid = PAYLOAD_ID_OURS) },
 	{ "Handshake to nobody", WEFT_REASON_BAD_ID, INITIAL(.first_byte = 0xe3) },
 	{ "Retry to an id of ours", WEFT_REASON_NEW_PATH, INITIAL(.first_byte = 0xf3, .dcid = PAYLOAD_ID_OURS, .len = 100) },
@@ -215,8 +215,8 @@ static void set_state(const struct row *row, const struct weft_endpoint *source)
 	twins_set_cid_keys(&twins, &keys.cid);
 	twins_set_token_keys(&twins, &keys.token);
 	twins_set_now(&twins, NOW_NS);
-	if (row->is_proven || row->was_proven)
-		twins_put_session(&twins, source, row->is_proven ? NOW_NS + 1 : NOW_NS);
+	if (row->is_validated || row->was_validated)
+		twins_put_session(&twins, source, row->is_validated ? NOW_NS + 1 : NOW_NS);
 	if (row->has_retried)
 		twins_prove(&twins, source);
 }

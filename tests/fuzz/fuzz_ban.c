@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/cursor.h"
-#include "node/bans/ban.h"
+#include "base/byte_cursor.h"
+#include "node/bans/ban_rule.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

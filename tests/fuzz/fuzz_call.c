@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "service/call.h"
-#include "service/intake.h"
+#include "service/call_head.h"
+#include "service/router_intake.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "content/community/message.h"
+#include "content/community/community_message.h"
 #include "crypto/node_key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -16,7 +16,7 @@ static void check_records(const uint8_t *data, size_t len)
 	struct community_token token;
 	struct community_member member;
 	struct community_share share;
-	static struct community_roll roll;
+	static struct community_revocations revocations;
 	struct community_hint hint;
 
 	if (community_token_parse(data, len, &token) == 0)
@@ -32,11 +32,13 @@ static void check_records(const uint8_t *data, size_t len)
 		weft_assert(memcmp(share.id, share.binding.id, sizeof(share.id)) == 0);
 		weft_assert(!community_share_is_newer(&share, &share));
 	}
-	if (community_roll_parse(data, len, &roll) == 0) {
-		weft_assert(roll.epoch > 0 && roll.expelled_cnt <= COMMUNITY_EXPELLED_MAX);
-		for (unsigned i = 0; i < roll.expelled_cnt; i++)
-			weft_assert(community_roll_has(&roll, roll.expelled[i]));
-		weft_assert(!community_roll_is_newer(&roll, &roll));
+	if (community_revocations_parse(data, len, &revocations) == 0) {
+		weft_assert(revocations.epoch > 0 &&
+			    revocations.expelled_cnt <= COMMUNITY_EXPELLED_MAX);
+		for (unsigned i = 0; i < revocations.expelled_cnt; i++)
+			weft_assert(
+				community_revocations_has(&revocations, revocations.expelled[i]));
+		weft_assert(!community_revocations_is_newer(&revocations, &revocations));
 	}
 	if (community_hint_parse(data, len, &hint) == 0)
 		weft_assert(hint.sample_cnt <= COMMUNITY_SAMPLES_MAX);
@@ -74,14 +76,15 @@ static void check_answers(const uint8_t *data, size_t len)
 	if (community_state_parse(data, len, &state) == 0)
 		weft_assert(state.cursor.len <= COMMUNITY_CURSOR_LEN);
 	if (community_shown_parse(data, len, &shown) == 0)
-		weft_assert(shown.roll.len <= COMMUNITY_ROLL_LEN_MAX &&
+		weft_assert(shown.revocations.len <= COMMUNITY_REVOCATIONS_LEN_MAX &&
 			    shown.token.len <= COMMUNITY_TOKEN_LEN_MAX);
 	if (community_shown_parse(data, len, &shown) == 0) {
 		struct community_shown reread;
 
 		community_shown_write(&w, &shown);
 		weft_assert(!w.bad && community_shown_parse(bytes, writer_len(&w), &reread) == 0);
-		weft_assert(reread.roll.len == shown.roll.len && !reread.box == !shown.box);
+		weft_assert(reread.revocations.len == shown.revocations.len &&
+			    !reread.box == !shown.box);
 		w = writer_of(bytes, sizeof(bytes));
 	}
 	if (community_page_parse(data, len, &page) < 0)

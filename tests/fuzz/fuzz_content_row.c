@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/cursor.h"
-#include "content/announce/told.h"
+#include "base/byte_cursor.h"
+#include "content/announce/announce_log.h"
 #include "content/community/community_state.h"
 #include "content/community/joined_record.h"
 #include "content/follow/follow_state.h"
@@ -135,13 +135,13 @@ static void check_keyed(const uint8_t *data, size_t len)
 {
 	struct store_item item = item_of(data, len);
 	struct publish_revision revision = {0};
-	struct told_row told;
-	uint8_t digest[32], key[TOLD_KEY_CAP];
+	struct announce_log_row told;
+	uint8_t digest[32], key[ANNOUNCE_LOG_KEY_CAP];
 
 	(void)!record_parse_revision(&item, &revision, digest);
-	if (told_parse(&item, &told) < 0)
+	if (announce_log_parse(&item, &told) < 0)
 		return;
-	weft_assert(told_key(&told, key) == item.key_len);
+	weft_assert(announce_log_key(&told, key) == item.key_len);
 	weft_assert(memcmp(key, item.key, item.key_len) == 0);
 }
 

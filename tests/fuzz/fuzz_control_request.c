@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "control/request.h"
+#include "control/control_request.h"
 
 /*
  * The first byte is the step in which the rest arrives. Whatever comes out

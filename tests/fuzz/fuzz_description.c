@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "node/methods/service_idl.h"
+#include "node/methods/method_service_idl.h"
 #include "service/description.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

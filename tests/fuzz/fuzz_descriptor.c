@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "crypto/node_key.h"
 #include "service/descriptor.h"
-#include "service/version.h"
+#include "service/service_version.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -16,7 +16,7 @@ static struct dht *node_new(struct random *random)
 	random_init_seeded(random, 3);
 	dht_config_defaults(&params.config);
 	params.config.item_cap = params.config.peer_cap = 16;
-	params.config.search_cap = 2;
+	params.config.lookup_cap = 2;
 	params.config.own_cap = 4;
 	if (dht_new(&params, &dht) < 0)
 		abort();

@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "dht/dht.h"
 #include "dht/item.h"
-#include "dht/krpc.h"
+#include "dht/krpc_message.h"
 #include "weft/krpc_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -86,7 +86,7 @@ static struct dht *node_new(struct asked *asked, struct random *random, uint64_t
 	dht_config_defaults(&params.config);
 	params.config.is_on[DHT_NET_IPV6] = false;
 	params.config.item_cap = params.config.peer_cap = 16;
-	params.config.search_cap = 8;
+	params.config.lookup_cap = 8;
 	params.config.query_cap = SENT_MAX;
 	if (dht_new(&params, &dht) < 0)
 		abort();

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/heap.h"
-#include "gateway/conn.h"
+#include "gateway/http_conn_state.h"
 
 /*
  * Bytes of a client, in pieces whose length the first byte of the input

@@ -11,7 +11,7 @@
 #include "base/dgram.h"
 #include "base/random.h"
 #include "dht/dht.h"
-#include "dht/krpc.h"
+#include "dht/krpc_message.h"
 #include "weft/krpc_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -179,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	dht_config_defaults(&params.config);
 	params.config.item_cap = params.config.peer_cap = 16;
 	params.config.query_cap = 16;
-	params.config.search_cap = 4;
+	params.config.lookup_cap = 4;
 	params.random = &random;
 	if (dht_new(&params, &dht) < 0)
 		abort();

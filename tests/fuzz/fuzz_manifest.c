@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "content/manifest.h"
 #include "content/scope.h"
 #include "crypto/node_key.h"

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "mesh/overlay/keep.h"
-#include "mesh/overlay/message.h"
+#include "mesh/overlay/overlay_persist.h"
+#include "mesh/overlay/overlay_message.h"
 #include "mesh/pex.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -39,14 +39,14 @@ static void check_store(const uint8_t *data, size_t len)
 	weft_assert(memcmp(store.value, again.value, store.value_len) == 0);
 }
 
-static void check_stored(uint64_t kept_s)
+static void check_stored(uint64_t stored_s)
 {
 	struct writer w = writer_of(bytes, OVERLAY_STORED_LEN_MAX);
 	uint64_t again_s;
 
-	overlay_stored_write(&w, kept_s);
+	overlay_stored_write(&w, stored_s);
 	weft_assert(overlay_stored_parse(bytes, writer_len(&w), &again_s) == 0);
-	weft_assert(kept_s == again_s);
+	weft_assert(stored_s == again_s);
 }
 
 static void check_found(const uint8_t *data, size_t len)
@@ -95,7 +95,7 @@ static void check_record(const uint8_t *data, size_t len)
 /* What is accepted is written as something that parses to the same. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	uint64_t kept_s;
+	uint64_t stored_s;
 	unsigned wanted_cnt;
 
 	check_find(data, len, KAD_ID_LEN);
@@ -104,8 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check_found(data, len);
 	check_offer(data, len);
 	check_record(data, len);
-	if (overlay_stored_parse(data, len, &kept_s) == 0)
-		check_stored(kept_s);
+	if (overlay_stored_parse(data, len, &stored_s) == 0)
+		check_stored(stored_s);
 	if (mesh_pex_request_parse(data, len, &wanted_cnt) == 0)
 		weft_assert(wanted_cnt >= 1 && wanted_cnt <= MESH_PEX_OFFER_MAX);
 	return 0;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/heap.h"
-#include "gateway/conn.h"
+#include "gateway/http_conn_state.h"
 #include "node/web/pkarr_relay.h"
 
 /*

@@ -11,9 +11,9 @@
 #include "codec/utf8.h"
 #include "content/manifest.h"
 #include "content/search/match.h"
-#include "content/search/rank.h"
-#include "content/search/shard.h"
-#include "content/search/shard_builder.h"
+#include "content/search/top_hits.h"
+#include "content/search/index_shard.h"
+#include "content/search/index_shard_builder.h"
 #include "content/search/snippet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -7,8 +7,8 @@
  */
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/cursor.h"
+#include "base/monotonic.h"
+#include "base/byte_cursor.h"
 #include "support/quic_duel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

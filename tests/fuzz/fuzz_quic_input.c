@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
-#include "base/cursor.h"
+#include "base/monotonic.h"
+#include "base/byte_cursor.h"
 #include "crypto/node_key.h"
 #include "quic/engine.h"
 
@@ -86,7 +86,7 @@ static void try_token(struct quic_engine *engine, const struct dgram *dgram)
 	ngtcp2_pkt_hd hd = {.version = NGTCP2_PROTO_VER_V1, .dcid.datalen = 8};
 	uint8_t token[1500];
 	struct quic_retry retry;
-	struct quic_claim claim;
+	struct quic_token_claim claim;
 	enum quic_token found;
 
 	if (dgram->len > sizeof(token))

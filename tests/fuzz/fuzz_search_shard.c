@@ -10,9 +10,9 @@
 #include "base/assert.h"
 #include "content/manifest.h"
 #include "content/search/match.h"
-#include "content/search/rank.h"
-#include "content/search/shard.h"
-#include "content/search/shard_builder.h"
+#include "content/search/top_hits.h"
+#include "content/search/index_shard.h"
+#include "content/search/index_shard_builder.h"
 
 #define FOUND_MAX 256u
 

@@ -6,28 +6,29 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "service/builtin/pod.h"
-#include "service/builtin/shard.h"
-#include "service/conduct_record.h"
+#include "service/builtin/index_entry.h"
+#include "service/reputation_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static void check_conduct(const uint8_t *data, size_t len)
+static void check_reputation(const uint8_t *data, size_t len)
 {
-	struct service_conduct_record record, again;
-	uint8_t bytes[SERVICE_CONDUCT_RECORD_LEN_MAX];
+	struct service_reputation_record record, again;
+	uint8_t bytes[SERVICE_REPUTATION_RECORD_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	if (service_conduct_record_parse(data, len, &record) < 0)
+	if (service_reputation_record_parse(data, len, &record) < 0)
 		return;
 	weft_assert(record.state.score <= 100);
-	service_conduct_record_write(&w, &record);
+	service_reputation_record_write(&w, &record);
 	weft_assert(!w.bad);
-	weft_assert(service_conduct_record_parse(bytes, writer_len(&w), &again) == 0);
+	weft_assert(service_reputation_record_parse(bytes, writer_len(&w), &again) == 0);
 	weft_assert(record.state.score == again.state.score);
 	weft_assert(record.state.violation_cnt == again.state.violation_cnt);
-	weft_assert(record.deed_cnt == again.deed_cnt && record.hour_s == again.hour_s);
+	weft_assert(record.observation_cnt == again.observation_cnt &&
+		    record.hour_s == again.hour_s);
 }
 
 static void check_pod(const uint8_t *data, size_t len)
@@ -80,7 +81,7 @@ static void check_shard(const uint8_t *data, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	check_conduct(data, len);
+	check_reputation(data, len);
 	check_pod(data, len);
 	check_message(data, len);
 	check_shard(data, len);

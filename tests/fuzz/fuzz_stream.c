@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "mesh/mesh.h"

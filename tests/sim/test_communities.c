@@ -2,8 +2,8 @@
 /* Communities of several nodes: joined, heard of, left, and what strangers and liars get. */
 #include <errno.h>
 
-#include "base/clock.h"
-#include "content/community/rule.h"
+#include "base/monotonic.h"
+#include "content/community/community_rule.h"
 #include "support/check.h"
 #include "support/community_lab.h"
 #include "support/converge.h"

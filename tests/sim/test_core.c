@@ -4,7 +4,7 @@
  * fetch, under what the seed draws; then a core of them is well, what is wrong with the others
  * stays, and within a bound of virtual time the core finds and has everything.
  */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "dht/item.h"
 #include "support/check.h"
 #include "support/converge.h"

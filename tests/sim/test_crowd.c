@@ -13,10 +13,10 @@
  */
 #include "support/check.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/list.h"
 #include "base/timer.h"
-#include "content/message.h"
+#include "content/content_message.h"
 #include "crypto/node_key.h"
 #include "demux/demux.h"
 #include "mesh/mesh.h"

@@ -4,7 +4,7 @@
  * of them offer is found by others, renewed, withdrawn, taken over, and not found when
  * it died. Seeds are fixed; SEED=n plays another run.
  */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/timer.h"
 #include "crypto/node_key.h"
 #include "service/directory.h"

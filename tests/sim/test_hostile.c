@@ -11,7 +11,7 @@
 #include "base/timer.h"
 #include "codec/cbor.h"
 #include "content/manifest.h"
-#include "content/message.h"
+#include "content/content_message.h"
 #include "crypto/blake3.h"
 #include "demux/demux.h"
 #include "mesh/mesh.h"

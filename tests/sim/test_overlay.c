@@ -9,10 +9,10 @@
  * nodes that are not there; those who give values under a wrong signature; those
  * who give old values of true writers. All are eager to be known.
  */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "crypto/sha256.h"
 #include "mesh/hello.h"
-#include "mesh/overlay/message.h"
+#include "mesh/overlay/overlay_message.h"
 #include "support/check.h"
 #include "support/overlay_lab.h"
 #include "support/seed.h"

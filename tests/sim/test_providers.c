@@ -3,9 +3,9 @@
  * Providers in the overlay itself: what storers keep when one host announces a thousand
  * that do not exist, when many hosts do, and when values are not what they claim.
  */
-#include "base/clock.h"
-#include "content/announce/provider.h"
-#include "content/announce/rules.h"
+#include "base/monotonic.h"
+#include "content/announce/holder_record.h"
+#include "content/announce/announce_rules.h"
 #include "crypto/node_key.h"
 #include "support/check.h"
 #include "support/converge.h"
@@ -14,7 +14,7 @@
 
 #define NODES	  24
 #define FAKES	  1000
-#define VALUE_CAP (1 + PROVIDER_LEN_MAX)
+#define VALUE_CAP (1 + HOLDER_RECORD_LEN_MAX)
 
 static struct overlay_lab lab;
 static const uint8_t wanted[32] = {0x77, 1, 2, 3};
@@ -87,7 +87,7 @@ static unsigned put(struct overlay_lab_node *node, unsigned number)
 
 	memcpy(provider.id, wanted, sizeof(provider.id));
 	writer_u8(&w, ANNOUNCE_CONTENT);
-	provider_write(&w, key, &provider);
+	holder_record_write(&w, key, &provider);
 	node_key_free(key);
 	node->mesh->due_ns = 0;
 	if (node->seam.ops->put(node->overlay, name,

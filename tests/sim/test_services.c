@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "mesh/mesh.h"
 #include "node/fabric/fabric.h"
 #include "node/node_state.h"
@@ -173,7 +173,7 @@ static struct sim_node *node_add(void)
 	node->config.fabric.overlay.serve = OVERLAY_SERVE_ON;
 	limits->calls_per_min = limits->peer_calls_per_min = 1000000;
 	limits->lookups_per_min = limits->fetches_per_min = 100000;
-	limits->kept_answer_ns = KEPT_NS;
+	limits->idempotency_ns = KEPT_NS;
 	limits->circuit_rest_ns = CIRCUIT_REST_NS;
 	sim_has_locals(node, "ledger");
 	node->config.web.timeout_ns = TIMEOUT_NS;
@@ -200,7 +200,7 @@ static void network_init(unsigned node_cnt, unsigned provider_cnt)
 	sim_init(&sim, sim_seed(1), &fair);
 	for (unsigned i = 0; i < node_cnt; i++) {
 		sim_start(node_add());
-		/* By hand: what descriptors of strangers say is dialled once an hour (mesh/told.h). */
+		/* By hand: what descriptors of strangers say is dialled once an hour (mesh/unverified.h). */
 		for (unsigned j = 0; j < i && j < PROVIDERS; j++)
 			node_connect(i, j);
 		sim_run(&sim, NS_PER_S, NULL, NULL);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
-#include "content/announce/provset.h"
+#include "content/announce/golomb_set.h"
 #include "support/scratch_store.h"
 
 static void die(const char *what)
@@ -44,7 +44,7 @@ static int held_look(void *ctx, const uint8_t id[static 32], struct held_manifes
 			.has_regions = true,
 		};
 		for (uint32_t at = 0; at < manifest->cnt; at++) {
-			uint32_t region = provset_region_of(rig->ids[manifest->first + at], 12);
+			uint32_t region = golomb_set_region_of(rig->ids[manifest->first + at], 12);
 
 			out_manifest->regions[region / 8] |= (uint8_t)(1u << region % 8);
 		}
@@ -265,7 +265,7 @@ const struct fake_value *announce_rig_set(const struct announce_rig *rig, unsign
 	uint8_t name[ANNOUNCE_NAME_CAP];
 
 	return value_find(rig, name,
-			  announce_name_of_region(depth, provset_region_of(id, depth), name));
+			  announce_name_of_region(depth, golomb_set_region_of(id, depth), name));
 }
 
 struct announce_stats announce_rig_stats(const struct announce_rig *rig)

@@ -6,7 +6,7 @@
 #include "base/timer.h"
 #include "content/announce/announce.h"
 #include "content/announce/held.h"
-#include "content/announce/rules.h"
+#include "content/announce/announce_rules.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 #include "support/fake_overlay.h"

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "content/community/rule.h"
+#include "base/monotonic.h"
+#include "content/community/community_rule.h"
 #include "support/scratch_store.h"
 #include "support/seed.h"
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/fair_path.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 #define TURN_NS		(NS_PER_MS / 10)
 #define DUO_REQUEST_CAP 40000
@@ -210,7 +210,7 @@ static void seam_asker_path(const struct mesh_incoming *incoming, struct fair_pa
 	static const struct fair_paths paths;
 	const struct mesh_request *request = incoming->request;
 
-	fair_path_of_addr(&paths, &request->from, FAIR_STRANGER, out_path);
+	fair_path_of_addr(&paths, &request->from, FAIR_UNKNOWN, out_path);
 	fair_path_add(&paths, out_path, request->from_key, sizeof(request->from_key));
 	if (request->duo->on_path)
 		request->duo->on_path(request->from_key, out_path);

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 #define TOLD_MAX 8 /* parts that do not hold */
 

@@ -18,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "client/ask.h"
+#include "base/monotonic.h"
+#include "client/client_call.h"
 #include "support/check.h"
 #include "support/json_path.h"
 
@@ -31,7 +31,7 @@
 /* Nobody out there is asked, unless a test says whom. */
 #define CONFIG_OWN "[dht]\nbootstrap =\nprivate = yes\n"
 
-/* userspace/node/main.c; in system tests alone. */
+/* userspace/node/weftd.c; in system tests alone. */
 __attribute__((weak)) int weftd_main(int argc, char **argv);
 
 static void bail(const char *what)

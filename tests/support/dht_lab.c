@@ -101,7 +101,7 @@ struct dht_lab_node *dht_lab_add(struct dht_lab *lab)
 	node->config.item_cap = 64;
 	node->config.peer_cap = 64;
 	node->config.query_cap = 128;
-	node->config.search_cap = 8;
+	node->config.lookup_cap = 8;
 	node->config.own_cap = 4;
 	return node;
 }

@@ -7,7 +7,7 @@
 
 #include "base/random.h"
 #include "dht/dht.h"
-#include "dht/krpc.h"
+#include "dht/krpc_message.h"
 #include "net/mem.h"
 
 /*

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 #define RELAPSE_NS  NS_PER_S	    /* a second crash comes within this after the start */
 #define DRIFT_NS    (10 * NS_PER_S) /* clocks that drift are set so often */

@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/cursor.h"
-#include "content/message.h"
+#include "base/monotonic.h"
+#include "base/byte_cursor.h"
+#include "content/content_message.h"
 #include "crypto/node_key.h"
 #include "demux/demux.h"
-#include "mesh/frame.h"
+#include "mesh/mesh_frame.h"
 #include "mesh/hello.h"
 #include "mesh/seam.h"
 #include "quic/quic.h"

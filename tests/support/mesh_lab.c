@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/fair_path.h"
-#include "base/clock.h"
-#include "base/cursor.h"
+#include "base/monotonic.h"
+#include "base/byte_cursor.h"
 #include "net/packet_io.h"
 
 #define STEP_NS	  (2 * NS_PER_MS)
@@ -479,7 +479,7 @@ static void op_asker_path(const struct mesh_incoming *incoming, struct fair_path
 	struct addr addr;
 
 	op_asker_addr(incoming, &addr);
-	fair_path_of_addr(&paths, &addr, FAIR_STRANGER, out_path);
+	fair_path_of_addr(&paths, &addr, FAIR_UNKNOWN, out_path);
 	fair_path_add(&paths, out_path, &addr.port, sizeof(addr.port));
 }
 

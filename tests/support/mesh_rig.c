@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "mesh/frame.h"
+#include "mesh/mesh_frame.h"
 #include "mesh/hello.h"
 
 static void rig_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
@@ -32,11 +32,11 @@ void rig_on_step(struct rig *rig, unsigned idx, mesh_step_fn on_step)
 	rig->nodes[idx].on_step = on_step;
 }
 
-static void rig_knock(void *ctx, const struct addr *remote)
+static void rig_port_probe(void *ctx, const struct addr *remote)
 {
 	struct rig_node *node = ctx;
 
-	node->knock_cnt++;
+	node->port_probe_cnt++;
 	node->knocked = *remote;
 }
 
@@ -53,7 +53,7 @@ void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, st
 		.wall_s = wall_s,
 		.on_session = rig_on_session,
 		.on_step = rig_step,
-		.knock = rig_knock,
+		.port_probe = rig_port_probe,
 		.ctx = node,
 	};
 

@@ -21,7 +21,7 @@ struct rig_node {
 	unsigned up_cnt, down_cnt;
 	struct mesh_peer_info last_peer;
 	mesh_step_fn on_step; /* ctx: the rig_node */
-	unsigned knock_cnt;
+	unsigned port_probe_cnt;
 	struct addr knocked; /* last */
 };
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "node/fastpath/gate.h"
+#include "node/fastpath/ingress.h"
 #include "node/fabric/fabric.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing.h"
@@ -58,11 +58,11 @@ struct sim_node *method_rig_add(struct method_rig *rig)
 /* What a simulated node does without, but methods show and change. */
 static void parts_open(struct node *node)
 {
-	const struct gate_params gate = {.secret = {1, 2}, .session_cap = 64};
+	const struct ingress_params ingress = {.secret = {1, 2}, .session_cap = 64};
 
-	if (gate_new(&gate, &node->home.gate) < 0)
+	if (ingress_new(&ingress, &node->home.ingress) < 0)
 		bail("no gate");
-	gate_set_cid_keys(node->home.gate, quic_engine_cid_keys(node->home.quic));
+	ingress_set_cid_keys(node->home.ingress, quic_engine_cid_keys(node->home.quic));
 	drops_open(&node->drops, node);
 	if (bans_open(&node->bans, node) < 0 || fastpath_open(&node->fastpath, node) < 0 ||
 	    record_open(&node->record, node) < 0)

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/cursor.h"
+#include "base/monotonic.h"
+#include "base/byte_cursor.h"
 #include "crypto/sha256.h"
 
 #define VALUE_HEAD_LEN (1 + OVERLAY_WRITER_LEN + 3 * 8)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "crypto/node_key.h"
 
 #define SLOT_LEN    65487

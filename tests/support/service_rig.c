@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 #include "service/descriptor.h"
-#include "service/rules.h"
+#include "service/descriptor_rules.h"
 
 static uint64_t srig_wall_ms(void *ctx)
 {

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "content/serve/reach.h"
-#include "content/message_have.h"
-#include "content/message_providers.h"
+#include "base/monotonic.h"
+#include "content/serve/served_index.h"
+#include "content/content_message_have.h"
+#include "content/content_message_holders.h"
 #include "crypto/blake3.h"
 
 #define PAYLOAD_CAP (70u * 1024u)
@@ -76,7 +76,7 @@ static size_t have_answer(struct mesh_request *request)
 	memset(bits, 0, sizeof(bits));
 	for (uint64_t i = source->chunks_begin; i < source->chunks_end; i++)
 		bits[i / 8] |= (uint8_t)(1u << i % 8);
-	answer.partials[0] = (struct message_have_partial){
+	answer.in_progress[0] = (struct message_have_partial){
 		.bits = bits,
 		.bits_len = (size_t)(source->chunks_end + 7) / 8,
 	};
@@ -86,7 +86,7 @@ static size_t have_answer(struct mesh_request *request)
 
 static size_t providers_answer(struct mesh_request *request)
 {
-	static struct message_provider providers[PROVIDERS_MAX];
+	static struct message_holder providers[HOLDERS_MAX];
 	const struct net_source *source = request->source;
 	struct writer w = writer_of(request->ask.reply_buf, request->ask.reply_cap);
 
@@ -97,7 +97,7 @@ static size_t providers_answer(struct mesh_request *request)
 		providers[i].addr_cnt = peer.addr_cnt;
 		memcpy(providers[i].addrs, peer.addrs, peer.addr_cnt * sizeof(struct addr));
 	}
-	message_providers_write(&w, providers, source->provider_cnt);
+	message_holders_write(&w, providers, source->provider_cnt);
 	return writer_len(&w);
 }
 
@@ -244,17 +244,18 @@ void source_net_init(struct source_net *net)
 	net->content.params.on_event = on_event;
 	net->content.params.ctx = net;
 	/* A collection that everybody may read. */
-	net->content.reach = reach_new();
-	if (!net->content.reach || reach_add_manifest(net->content.reach, net->manifest_id) < 0 ||
+	net->content.served_index = served_index_new();
+	if (!net->content.served_index ||
+	    served_index_add_manifest(net->content.served_index, net->manifest_id) < 0 ||
 	    swarms_new(&net->content, &net->content.swarms) < 0)
 		abort();
-	reach_seal(net->content.reach);
+	served_index_seal(net->content.served_index);
 }
 
 void source_net_fini(struct source_net *net)
 {
 	swarms_free(net->content.swarms);
-	reach_free(net->content.reach);
+	served_index_free(net->content.served_index);
 }
 
 struct mesh_peer source_net_peer(const struct source_net *net, unsigned idx)

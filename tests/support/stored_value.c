@@ -6,7 +6,7 @@
 
 #include "crypto/sha256.h"
 #include "mesh/neighbours.h"
-#include "mesh/overlay/message.h"
+#include "mesh/overlay/overlay_message.h"
 
 #define TAG	   0x72
 #define NAME_CAP   32

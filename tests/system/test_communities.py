@@ -94,7 +94,7 @@ def test_a_strict_community_takes_members_by_token(lab):
     done(n3, "join", link, "--name", "club")
     refused = done(n2, "token", "club", fabric.node_id(n3), want=REFUSED)
     check("its key is not on this node" in refused.stderr, refused.stderr)
-    wait_for(lambda: any(row["reason"] == "stranger" and row["times"] > 2
+    wait_for(lambda: any(row["reason"] == "not_admitted" and row["times"] > 2
                          for row in n1.json("community", "list")["reasons"]),
              "n3 was refused", pause=0.2)
     check_eq(len(members(n1, "club")), 2, "members by token")

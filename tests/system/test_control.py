@@ -596,7 +596,7 @@ def test_every_pool_that_strangers_take_from_is_shown(lab):
                  "mesh.medium_buffers", "mesh.large_buffers", "calls with chunk buffers",
                  "calls with manifest buffers", "calls waiting for chunk buffers",
                  "calls waiting for manifest buffers", "overlay nodes that did not answer"):
-        check_eq(pools.get(name), ["stranger", "known", "useful", "chosen"], name)
+        check_eq(pools.get(name), ["unknown", "known", "useful", "chosen"], name)
     check("control.client_cap" in pools, pools)
     check_eq(pools.get("service.processes"), ["peers", "programs"], pools)
     limits = {row["name"]: row for row in shown["limits"]}

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A worker of the crew on its thread, with a store and sockets of its own. */
-#include "node/crew/crew_member.h"
+#include "node/crew/worker_handle.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "crypto/node_key.h"
 #include "node/config/config.h"
 #include "store/store.h"
@@ -20,7 +20,7 @@ struct lab {
 	struct node_config *config;
 	struct node_key *key;
 	struct store *store;
-	struct crew_member member;
+	struct worker_handle member;
 	int reports_fd;
 };
 
@@ -44,13 +44,13 @@ static bool lab_open(struct lab *lab)
 	params.config = lab->config;
 	params.key = lab->key;
 	params.store = lab->store;
-	return crew_member_init(&lab->member, &params, lab->reports_fd, what) == 0 &&
-	       crew_member_start(&lab->member, what) == 0;
+	return worker_handle_init(&lab->member, &params, lab->reports_fd, what) == 0 &&
+	       worker_handle_start(&lab->member, what) == 0;
 }
 
 static void lab_close(struct lab *lab)
 {
-	crew_member_fini(&lab->member);
+	worker_handle_fini(&lab->member);
 	store_close(lab->store);
 	node_key_free(lab->key);
 	config_free(lab->config);
@@ -61,7 +61,7 @@ static void lab_close(struct lab *lab)
 /* It tells figures when it has done something, here what it was ordered, and then sleeps. */
 static bool figures_are_told(struct lab *lab)
 {
-	struct letter *order = letter_new(LETTER_WALL, 0);
+	struct worker_message *order = worker_message_new(WORKER_MESSAGE_WALL, 0);
 	uint64_t deadline_ns = clock_monotonic_ns() + WAIT_NS;
 	struct pollfd fd = {.fd = lab->reports_fd, .events = POLLIN};
 	bool is_told = false;
@@ -73,12 +73,12 @@ static bool figures_are_told(struct lab *lab)
 	if (!mailbox_post(&lab->member.orders, order))
 		return false;
 	while (!is_told && clock_monotonic_ns() < deadline_ns && poll(&fd, 1, 1000) >= 0) {
-		struct letter *letter = mailbox_take(&lab->member.reports);
+		struct worker_message *worker_message = mailbox_take(&lab->member.reports);
 
-		if (!letter)
+		if (!worker_message)
 			mailbox_rest(lab->reports_fd);
-		is_told = letter && letter->kind == LETTER_FIGURES;
-		letter_free(letter);
+		is_told = worker_message && worker_message->kind == WORKER_MESSAGE_FIGURES;
+		worker_message_free(worker_message);
 	}
 	return is_told;
 }
@@ -93,8 +93,8 @@ static void test_one_order_ends_a_worker_that_sleeps(void)
 
 	CHECK(lab_open(&lab));
 	CHECK(figures_are_told(&lab));
-	CHECK(crew_member_stop(&lab.member, 0));
-	CHECK(crew_member_join(&lab.member, WAIT_NS));
+	CHECK(worker_handle_stop(&lab.member, 0));
+	CHECK(worker_handle_join(&lab.member, WAIT_NS));
 	CHECK_EQ(lab.member.err, 0);
 	lab_close(&lab);
 }

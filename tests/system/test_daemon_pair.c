@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/loop.h"
+#include "client/client_loop.h"
 
 #define PRIVATE	 "[dht]\nenabled = no\nbootstrap =\n"
 #define OPEN	 "peer_calls = 1000000\ncalls = 1000000\nlookups = 1000000\nfetches = 1000000\n"

@@ -185,15 +185,15 @@ def test_five_broken_rules_are_a_ban_that_ends_and_outlives_a_crash(lab):
         check(done.returncode != OK, done.stdout)
     wait_for(lambda: peer in a.weft("ban", "list").stdout, "b is banned")
     told = a.json("why", peer)
-    check("banned for 1 min" in told["conduct"] and "5 violations" in told["conduct"], told["conduct"])
+    check("banned for 1 min" in told["reputation"] and "5 violations" in told["reputation"], told["reputation"])
     check(any(line.startswith("conduct\t") for line in a.weft("why", peer).stdout.splitlines()), "weft why")
     done = b.weft("service", "call", "echo", "Say", "x", "--provider", node, "--timeout", "3")
     check(done.returncode != OK, "nothing gets through")
     a.kill()
     a.start()
-    check("banned for" in a.json("why", peer)["conduct"], "it outlives kill -9")
+    check("banned for" in a.json("why", peer)["reputation"], "it outlives kill -9")
     check_eq(a.weft("ban", "remove", peer).returncode, OK, "an operator lifts it")
-    check("conduct" not in a.json("why", peer), "nothing is left of it")
+    check("reputation" not in a.json("why", peer), "nothing is left of it")
 
 
 def break_rules(peer, node):
@@ -238,7 +238,7 @@ def test_behind_one_address_only_the_key_that_misbehaves_is_banned(lab):
         check_eq(a.weft("ban", "remove", key).returncode, OK, "remove")
     check_eq(bans_of(a), before, "bans as before")
     for key in ids:
-        check("conduct" not in a.json("why", key), f"conduct of {key} as before")
+        check("reputation" not in a.json("why", key), f"conduct of {key} as before")
     check_eq(calls(peers[1], node).returncode, OK, "and it may call")
 
 

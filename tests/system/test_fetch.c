@@ -3,7 +3,7 @@
  * Fetching over loopback: a thread answers one connection with the bytes of
  * a row and closes. TLS is tested by test_gateway.py with a real server.
  */
-#include "gateway/fetch.h"
+#include "gateway/http_get.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/check.h"
 
 #define ANSWER_CAP 16
@@ -65,7 +65,7 @@ static void *server_run(void *arg)
 	return NULL;
 }
 
-static int fetch_once(struct fetch *fetch, uint8_t *answer)
+static int fetch_once(struct http_get *fetch, uint8_t *answer)
 {
 	char url[64];
 	pthread_t thread;
@@ -80,7 +80,7 @@ static int fetch_once(struct fetch *fetch, uint8_t *answer)
 	fetch->answer_cap = ANSWER_CAP;
 	if (pthread_create(&thread, NULL, server_run, NULL) != 0)
 		return -EAGAIN;
-	err = fetch_run(fetch);
+	err = http_get_run(fetch);
 	pthread_join(thread, NULL);
 	close(server.fd);
 	return err;
@@ -121,7 +121,7 @@ static void test_answers_are_read_in_every_framing(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fetch fetch = {.url = NULL};
+		struct http_get fetch = {.url = NULL};
 		uint8_t answer[ANSWER_CAP];
 		int err;
 
@@ -142,7 +142,7 @@ static void test_answers_are_read_in_every_framing(void)
 
 static void test_the_request_is_as_http_wants_it(void)
 {
-	struct fetch fetch = {
+	struct http_get fetch = {
 		.method = "PUT", .body = "body", .body_len = 4, .body_type = "text/plain"};
 	uint8_t answer[ANSWER_CAP];
 	char want[256];
@@ -162,7 +162,7 @@ static void test_the_request_is_as_http_wants_it(void)
 static void test_a_body_that_nobody_wants_is_thrown_away(void)
 {
 	static char answer_text[LONG_LEN / 4];
-	struct fetch fetch = {.url = NULL};
+	struct http_get fetch = {.url = NULL};
 
 	memset(answer_text, 'a', sizeof(answer_text));
 	memcpy(answer_text, "HTTP/1.1 500 X\r\n\r\n", 18);
@@ -177,7 +177,7 @@ static void test_a_body_that_nobody_wants_is_thrown_away(void)
 static void test_a_header_without_end_is_cut_off(void)
 {
 	static char answer_text[LONG_LEN];
-	struct fetch fetch = {.url = NULL};
+	struct http_get fetch = {.url = NULL};
 	uint8_t answer[ANSWER_CAP];
 
 	memset(answer_text, 'a', sizeof(answer_text));
@@ -190,7 +190,7 @@ static void test_a_header_without_end_is_cut_off(void)
 
 static void test_silence_ends_at_the_time_limit(void)
 {
-	struct fetch fetch = {.timeout_ns = 50 * NS_PER_MS};
+	struct http_get fetch = {.timeout_ns = 50 * NS_PER_MS};
 	uint8_t answer[ANSWER_CAP];
 
 	CHECK(server_listen());
@@ -200,7 +200,7 @@ static void test_silence_ends_at_the_time_limit(void)
 
 static void test_it_gives_up_as_soon_as_it_is_told_to(void)
 {
-	struct fetch fetch = {.timeout_ns = 600 * NS_PER_S};
+	struct http_get fetch = {.timeout_ns = 600 * NS_PER_S};
 	uint8_t answer[ANSWER_CAP];
 
 	CHECK(server_listen());
@@ -212,16 +212,16 @@ static void test_it_gives_up_as_soon_as_it_is_told_to(void)
 
 static void test_a_port_that_nobody_has_is_unreachable(void)
 {
-	struct fetch fetch = {.method = "GET", .timeout_ns = 20 * NS_PER_S, .stop_fd = -1};
+	struct http_get fetch = {.method = "GET", .timeout_ns = 20 * NS_PER_S, .stop_fd = -1};
 	char url[64];
 
 	CHECK(server_listen());
 	close(server.fd);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", server.port);
 	fetch.url = url;
-	CHECK_EQ(fetch_run(&fetch), WEFT_EUNREACHABLE);
+	CHECK_EQ(http_get_run(&fetch), WEFT_EUNREACHABLE);
 	fetch.url = "gopher://127.0.0.1/";
-	CHECK_EQ(fetch_run(&fetch), WEFT_EMALFORMED);
+	CHECK_EQ(http_get_run(&fetch), WEFT_EMALFORMED);
 }
 
 int main(void)

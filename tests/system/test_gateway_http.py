@@ -254,7 +254,7 @@ def test_figures_follow_the_format(lab):
     check(samples["weft_gateway_requests_total", None] >= 2, "counted")
     check(("weft_limit", 'limit="gateway.connections"') in samples, "limits")
     check(("weft_directory_hidden_total", 'reason="bad signature"') in samples, "faults of descriptors")
-    check(("weft_conduct_deeds_total", 'deed="broken rule"') in samples, "conduct")
+    check(("weft_reputation_observations_total", 'deed="broken rule"') in samples, "reputation")
     for name in ("weft_provider_refused_total", "weft_follow_false_heads_total", "weft_announce_puts_total",
                  "weft_store_segments", "weft_mesh_stale_record_cnt_total"):
         check((name, None) in samples, name)

@@ -187,7 +187,7 @@ def test_bad_input_is_refused_with_what_to_do(lab):
             (("limits.krpc_rate=0",), FAILED, "1 to 1000000"),
             (("limits.krpc_burst=7",), FAILED, "8 to 1000000"),
             (("limits.krpc_rate=many",), FAILED, "limits.krpc_rate"),
-            (("limits.proven_rate=5",), REFUSED, "no record"),
+            (("limits.validated_rate=5",), REFUSED, "no record"),
             (("limits.all_answers_rate=5",), REFUSED, "no record"),
             (("quic.conn_cap=5",), REFUSED, "no record"),
             (("limits.krpc_rate",), USAGE, "SECTION.KEY=VALUE"),

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "crypto/node_key.h"
 #include "net/packet_io.h"

@@ -59,8 +59,8 @@ def test_a_peers_reputation_is_shown(lab):
     done = a.weft("peer", "connect", node, b.json("status")["listen"][0])
     check_eq(done.returncode, OK, done.stderr)
     shown = dict(line.split("\t") for line in a.weft("peer", "show", node).stdout.splitlines())
-    check_eq(shown["conduct"], "50", "of a node that services know nothing of")
-    check_eq(a.json("peer", "show", node)["peer"]["conduct"], 50, "as JSON")
+    check_eq(shown["reputation"], "50", "of a node that services know nothing of")
+    check_eq(a.json("peer", "show", node)["peer"]["reputation"], 50, "as JSON")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/privilege.h"
 #include "net/packet_io.h"
 #include "net/udp_frame.h"
@@ -37,7 +37,7 @@ struct lab {
 	struct packet_rx *rx;
 	struct packet_tx *tx;
 	struct xdp *xdp;
-	struct xdp_lane *lane;
+	struct xdp_worker *xdp_worker;
 	int device; /* its number, or what xdp_device_open said */
 	int far;    /* AF_PACKET on veth1 */
 	unsigned fault_cnt[XDP_FAULT_CNT];
@@ -105,17 +105,17 @@ static void policy_set(struct xdp *xdp)
 		abort();
 }
 
-static void queues_each(struct lab *lab, void (*fn)(struct xdp_lane *, struct xdp_queue *))
+static void queues_each(struct lab *lab, void (*fn)(struct xdp_worker *, struct xdp_queue *))
 {
 	struct xdp_queue *queue;
 
 	for (unsigned i = 0; (queue = xdp_queue_of(lab->xdp, (unsigned)lab->device, i)); i++)
-		fn(lab->lane, queue);
+		fn(lab->xdp_worker, queue);
 }
 
 static void device_detach(struct lab *lab)
 {
-	queues_each(lab, xdp_lane_remove);
+	queues_each(lab, xdp_worker_remove);
 	xdp_detach(lab->xdp, (unsigned)lab->device);
 }
 
@@ -129,7 +129,7 @@ static void device_attach(struct lab *lab)
 	lab->device = xdp_take(lab->xdp, device);
 	if (lab->device < 0)
 		abort();
-	queues_each(lab, xdp_lane_add);
+	queues_each(lab, xdp_worker_add);
 	policy_set(lab->xdp);
 }
 
@@ -161,7 +161,8 @@ static void lab_open(struct lab *lab)
 	if (udp_open(&lab->udp, &lab->rx, &lab->tx, &failed_idx) < 0)
 		abort();
 	(void)packet_rx_burst(lab->rx, &dgram, 1);
-	if (xdp_new(&params, &lab->xdp) < 0 || xdp_lane_new(lab->tx, secret, &lab->lane) < 0)
+	if (xdp_new(&params, &lab->xdp) < 0 ||
+	    xdp_worker_new(lab->tx, secret, &lab->xdp_worker) < 0)
 		abort();
 	lab->far = far_open();
 	device_attach(lab);
@@ -169,7 +170,7 @@ static void lab_open(struct lab *lab)
 
 static void lab_close(struct lab *lab)
 {
-	xdp_lane_free(lab->lane);
+	xdp_worker_free(lab->xdp_worker);
 	xdp_free(lab->xdp);
 	packet_tx_close(lab->tx);
 	packet_rx_close(lab->rx);
@@ -303,7 +304,7 @@ static void test_unhooked_and_detached_devices_leave_datagrams_to_the_socket(voi
 
 static void send_run(struct lab *lab, size_t len, size_t segment_len)
 {
-	struct dgram_sink *sink = &xdp_lane_tx(lab->lane)->sink;
+	struct dgram_sink *sink = &xdp_worker_tx(lab->xdp_worker)->sink;
 	struct dgram_route route = {.local = addr_of("10.77.0.1:7000"),
 				    .remote = addr_of("10.77.0.2:4000"),
 				    .segment_len = segment_len,
@@ -314,7 +315,7 @@ static void send_run(struct lab *lab, size_t len, size_t segment_len)
 		abort();
 	memset(slot.data, 0x33, len);
 	sink->ops->commit(sink, &slot, len, &route);
-	if (packet_tx_flush(xdp_lane_tx(lab->lane)) < 0)
+	if (packet_tx_flush(xdp_worker_tx(lab->xdp_worker)) < 0)
 		abort();
 }
 
@@ -351,7 +352,7 @@ static void test_sending_goes_by_the_ring_once_the_path_is_heard(void)
 	lab_open(&lab);
 	config.send = XDP_SEND_AUTO;
 	CHECK_EQ(lab.device, 0);
-	tx = xdp_lane_tx(lab.lane);
+	tx = xdp_worker_tx(lab.xdp_worker);
 	CHECK(tx != NULL);
 	send_run(&lab, 100, 0);
 	CHECK_EQ(far_receive(&lab, 1, &len), 1);
@@ -375,13 +376,13 @@ static void test_sending_goes_by_the_ring_once_the_path_is_heard(void)
 	CHECK_EQ(frame_sum(&lab) % FRAME_CNT, 0);
 	/* Beyond an MTU that has shrunk it is the kernel's, too. */
 	len = tx->counters.dgram_cnt;
-	xdp_lane_set_mtu(lab.lane, 0, 1000);
+	xdp_worker_set_mtu(lab.xdp_worker, 0, 1000);
 	send_run(&lab, 1000, 0);
 	CHECK_EQ(tx->counters.dgram_cnt, len);
-	xdp_lane_set_mtu(lab.lane, 0, 1500);
+	xdp_worker_set_mtu(lab.xdp_worker, 0, 1500);
 	send_run(&lab, 1000, 0);
 	CHECK_EQ(tx->counters.dgram_cnt, len + 1);
-	xdp_lane_turn(lab.lane, 31 * NS_PER_S);
+	xdp_worker_turn(lab.xdp_worker, 31 * NS_PER_S);
 	len = tx->counters.dgram_cnt;
 	send_run(&lab, 100, 0);
 	CHECK_EQ(tx->counters.dgram_cnt, len);
@@ -792,7 +793,7 @@ static void test_each_lane_has_its_queues_frames_and_way_to_send(void)
 {
 	const uint64_t secret[2] = {3, 4};
 	struct xdp_queue *queue;
-	struct xdp_lane *other;
+	struct xdp_worker *other;
 	struct lab lab;
 
 	veth_queue_cnt = 2;
@@ -802,17 +803,17 @@ static void test_each_lane_has_its_queues_frames_and_way_to_send(void)
 	CHECK_EQ(lab.device, 0);
 	CHECK_EQ(xdp_device_info(lab.xdp, 0)->queue_cnt, 2);
 	CHECK_EQ(frame_sum(&lab), 2 * 2 * FRAME_CNT);
-	CHECK_EQ(xdp_lane_new(lab.tx, secret, &other), 0);
-	CHECK(xdp_lane_tx(other) == NULL);
+	CHECK_EQ(xdp_worker_new(lab.tx, secret, &other), 0);
+	CHECK(xdp_worker_tx(other) == NULL);
 	queue = xdp_queue_of(lab.xdp, 0, 1);
-	xdp_lane_remove(lab.lane, queue);
-	CHECK(xdp_lane_tx(lab.lane) != NULL);
-	xdp_lane_add(other, queue);
-	CHECK(xdp_lane_tx(other) != NULL);
-	CHECK(xdp_lane_tx(other) != xdp_lane_tx(lab.lane));
-	xdp_lane_remove(other, queue);
-	CHECK(xdp_lane_tx(other) == NULL);
-	xdp_lane_free(other);
+	xdp_worker_remove(lab.xdp_worker, queue);
+	CHECK(xdp_worker_tx(lab.xdp_worker) != NULL);
+	xdp_worker_add(other, queue);
+	CHECK(xdp_worker_tx(other) != NULL);
+	CHECK(xdp_worker_tx(other) != xdp_worker_tx(lab.xdp_worker));
+	xdp_worker_remove(other, queue);
+	CHECK(xdp_worker_tx(other) == NULL);
+	xdp_worker_free(other);
 	lab_close(&lab);
 	/* For one worker only the first sends. */
 	config.worker_cnt = 1;

@@ -39,7 +39,7 @@ OUR_LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage)
 LDLIBS = $(shell pkg-config $(if $(DYNAMIC),,--static) --libs $(PKGS))
 
 # lib_srcs FOLDER: the daemon's main stands apart so that tests can link node.
-lib_srcs = $(filter-out userspace/node/main.c,$(wildcard userspace/$(1)/*.c userspace/$(1)/*/*.c))
+lib_srcs = $(filter-out userspace/node/weftd.c,$(wildcard userspace/$(1)/*.c userspace/$(1)/*/*.c))
 lib_objs = $(patsubst %.c,$(2)/%.o,$(call lib_srcs,$(1)))
 LIBS := $(MODULES:%=$(B_DIR)/%.a)
 SRCS := $(foreach m,$(MODULES),$(wildcard userspace/$(m)/*.c userspace/$(m)/*/*.c)) $(wildcard tools/weft/*.c)
@@ -124,7 +124,7 @@ LINK := $(if $(DYNAMIC),,tools/link-quietly )$(CC)
 # libelf calls net/elf_tree.c; hence the group.
 link = $(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) $(LDLIBS) -Wl,--end-group $(OUR_LDFLAGS) $(LDFLAGS)
 
-$(B_DIR)/weftd: $(B_DIR)/userspace/node/main.o $(LIBS)
+$(B_DIR)/weftd: $(B_DIR)/userspace/node/weftd.o $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$<)
 

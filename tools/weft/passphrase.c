@@ -10,7 +10,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "client.h"
+#include "daemon_client.h"
 #include "command.h"
 #include "text.h"
 

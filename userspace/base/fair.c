@@ -16,7 +16,7 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/fair_tree.h"
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 
 #define FAIR_MARGIN	  2u /* how much more the largest sibling holds before it pays */
 #define PARTS_WHOLE	  16u
@@ -46,7 +46,7 @@ struct fair_refusal {
 
 const char *fair_class_name(enum fair_class class)
 {
-	static const char *const names[FAIR_CLASS_CNT] = {"stranger", "known", "useful", "chosen"};
+	static const char *const names[FAIR_CLASS_CNT] = {"unknown", "known", "useful", "chosen"};
 
 	return names[class];
 }
@@ -539,7 +539,7 @@ void fair_release(struct fair *fair, struct fair_item *item, uint64_t now_ns)
 /* The item of a class that expires whose progress is oldest, or NULL. */
 static struct fair_item *stalest_item(struct fair *fair)
 {
-	unsigned class_cnt = fair->config.spares_acquainted ? FAIR_STRANGER + 1 : FAIR_CLASS_CNT;
+	unsigned class_cnt = fair->config.spares_acquainted ? FAIR_UNKNOWN + 1 : FAIR_CLASS_CNT;
 	struct fair_item *oldest = NULL;
 
 	for (unsigned i = 0; i < class_cnt; i++) {

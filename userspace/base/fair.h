@@ -14,7 +14,7 @@ struct arena;
 struct fair_account;
 
 /*
- * Fair shares of one pool: a fixed number of slots that strangers can
+ * Fair shares of one pool: a fixed number of slots that unknown peers can
  * take from. Accounts nest: class, then the levels of a path, widest
  * first (family, network, address, key). The last account of a path is a
  * leaf and holds slots.
@@ -41,7 +41,7 @@ struct fair_account;
  */
 #define FAIR_LEVEL_MAX 6
 
-enum fair_class { FAIR_STRANGER, FAIR_KNOWN, FAIR_USEFUL, FAIR_CHOSEN, FAIR_CLASS_CNT };
+enum fair_class { FAIR_UNKNOWN, FAIR_KNOWN, FAIR_USEFUL, FAIR_CHOSEN, FAIR_CLASS_CNT };
 
 const char *fair_class_name(enum fair_class class);
 
@@ -52,8 +52,8 @@ enum fair_verdict {
 };
 
 enum fair_kind {
-	FAIR_WORK,     /* ends by itself: the slot longest without progress goes first */
-	FAIR_STANDING, /* may stay: the youngest slot goes first, and a tie refuses the asker */
+	FAIR_WORK,    /* ends by itself: the slot longest without progress goes first */
+	FAIR_LASTING, /* may stay: the youngest slot goes first, and a tie refuses the asker */
 };
 
 /* A pool's row. Parts are sixteenths of cap_cnt and add up to at most 16; 0 is no floor. */
@@ -65,10 +65,10 @@ struct fair_config {
 	enum fair_kind kind;
 	uint8_t level_cnt; /* the most that a path of this pool has */
 	uint8_t parts[FAIR_CLASS_CNT];
-	bool spares_acquainted; /* only strangers are ever overdue */
+	bool spares_acquainted; /* only unknown peers are ever overdue */
 };
 
-/* The parts that pools of peers have: stranger 1/4, known 1/4, useful 1/8, chosen 3/8. */
+/* The parts that pools of peers have: unknown peer 1/4, known 1/4, useful 1/8, chosen 3/8. */
 #define FAIR_PEER_PARTS {4, 4, 2, 6}
 
 /*
@@ -150,7 +150,7 @@ struct fair_view {
 	uint32_t held_cnts[FAIR_CLASS_CNT];
 	uint32_t floor_cnts[FAIR_CLASS_CNT];
 	uint32_t largest_cnts[FAIR_LEVEL_MAX]; /* of the branch that pays next, level by level */
-	uint32_t share_cnt; /* slots that a stranger of a new network is sure of; 0: none */
+	uint32_t share_cnt; /* slots that a unknown peer of a new network is sure of; 0: none */
 	uint64_t taken_cnt;
 	uint64_t evicted_cnts[FAIR_CLASS_CNT]; /* by the class that lost the slot */
 	uint64_t refused_cnts[FAIR_CLASS_CNT];

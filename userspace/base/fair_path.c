@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 
 /* Below the family, where an address and a key follow. */
 #define NETWORK_LEVEL 1u

@@ -277,7 +277,7 @@ void fair_tree_remove(struct fair *fair, struct fair_item *item)
 
 void fair_tree_touch(struct fair *fair, struct fair_item *item)
 {
-	if (fair->config.kind == FAIR_STANDING)
+	if (fair->config.kind == FAIR_LASTING)
 		return;
 	list_unlink(&item->by_leaf);
 	list_push_back(leaf_side(fair, item->leaf, item), &item->by_leaf);

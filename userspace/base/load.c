@@ -158,9 +158,9 @@ static uint32_t id_read(const struct load *load, uint64_t id, uint64_t tick)
 void load_path(const struct load *load, const struct load_who *who, struct fair_path *out)
 {
 	if (who->addr)
-		fair_path_of_addr(&load->paths, who->addr, FAIR_STRANGER, out);
+		fair_path_of_addr(&load->paths, who->addr, FAIR_UNKNOWN, out);
 	else
-		fair_path_start(FAIR_STRANGER, out);
+		fair_path_start(FAIR_UNKNOWN, out);
 	if (!who->addr && !who->key)
 		fair_path_add(&load->paths, out, &who->uid, sizeof(who->uid));
 	if (who->key)
@@ -311,7 +311,7 @@ unsigned load_networks(const struct load *load, uint64_t now_ns,
 
 		if (network.prefix_len == 0)
 			continue;
-		fair_path_of_addr(&load->paths, &network.prefix, FAIR_STRANGER, &path);
+		fair_path_of_addr(&load->paths, &network.prefix, FAIR_UNKNOWN, &path);
 		network.load = load_read(load, &path, NETWORK_LEVEL, now_ns);
 		if (network.load > 0)
 			network_insert(out, &cnt, &network);

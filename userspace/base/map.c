@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 
 static uint32_t slot_cnt_for(uint32_t cap_cnt)
 {

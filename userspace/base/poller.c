@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 #define FETCH_MAX 64
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 
 #define SET_CNT (REFUSALS_CNT / REFUSALS_WAYS)
 

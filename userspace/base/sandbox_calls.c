@@ -106,7 +106,7 @@ static const struct call calls[] = {
 	{SYS_sync_file_range, WRITES}, {SYS_syncfs, WRITES}, {SYS_unlinkat, WRITES},
 	{SYS_utimensat, WRITES}, {SYS_umask, WRITES},
 
-	/* Folders of shares are watched (content/publish/watch_tree.c). */
+	/* Folders of shares are watched (content/publish/share_watch_tree.c). */
 	{SYS_inotify_init1, WRITES}, {SYS_inotify_add_watch, WRITES},
 
 	{SYS_io_uring_setup, RINGS},

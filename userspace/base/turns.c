@@ -182,7 +182,8 @@ static struct turns_item *leaf_next(const struct turns *turns, const struct turn
 {
 	struct turns_item *oldest = item_at(leaf->children.next);
 
-	if (!turns->config.standing_ns || now_ns < oldest->since_ns + turns->config.standing_ns)
+	if (!turns->config.standing_queue_ns ||
+	    now_ns < oldest->since_ns + turns->config.standing_queue_ns)
 		return oldest;
 	return item_at(leaf->children.prev);
 }
@@ -232,7 +233,7 @@ static void child_pass(struct turns_account *at, struct turns_account *child)
 static struct turns_item *account_next(struct turns *turns, struct turns_account *at,
 				       const struct turns_pick *pick, uint64_t now_ns)
 {
-	uint32_t barren_cnt = 0, least;
+	uint32_t empty_cnt = 0, least;
 	bool is_first_served;
 
 	if (account_is_leaf(turns, at)) {
@@ -242,13 +243,13 @@ static struct turns_item *account_next(struct turns *turns, struct turns_account
 	}
 	least = children_least(turns, at, pick);
 	is_first_served = account_at(at->children.next)->is_served;
-	while (barren_cnt < at->child_cnt) {
+	while (empty_cnt < at->child_cnt) {
 		struct turns_account *child = account_at(at->children.next);
 		bool is_ahead = account_held(turns, child, pick) > least;
 		struct turns_item *item =
 			is_ahead ? NULL : account_next(turns, child, pick, now_ns);
 
-		barren_cnt = item ? 0 : barren_cnt + 1;
+		empty_cnt = item ? 0 : empty_cnt + 1;
 		if (item && !child->is_served) {
 			child->deficit_len += turns->config.quantum_len * child->weight;
 			child->is_served = true;

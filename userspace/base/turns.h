@@ -17,7 +17,7 @@
  * turn at each level by deficit round robin (Shreedhar, Varghese 1995):
  * a turn earns quantum_len, times the weight of its account, and an item
  * costs cost_len. Within a leaf the oldest item goes first; once its oldest
- * has waited standing_ns, which no burst does, the newest, whose asker is
+ * has waited standing_queue_ns, which no burst does, the newest, whose asker is
  * still there.
  *
  * Round robin shares out how often an account is served. Where a thing is
@@ -36,10 +36,10 @@
 #define TURNS_MARGIN 2u
 
 struct turns_config {
-	uint32_t cap_cnt;     /* items; 0: as many as there are accounts for */
-	size_t quantum_len;   /* at least 1 */
-	uint64_t standing_ns; /* 0: the oldest always goes first */
-	uint8_t level_cnt;    /* of every path, 1 to TURNS_LEVEL_MAX */
+	uint32_t cap_cnt;	    /* items; 0: as many as there are accounts for */
+	size_t quantum_len;	    /* at least 1 */
+	uint64_t standing_queue_ns; /* 0: the oldest always goes first */
+	uint8_t level_cnt;	    /* of every path, 1 to TURNS_LEVEL_MAX */
 };
 
 /* Where an item belongs, widest level first; an id names an account among its siblings. */

@@ -2,7 +2,7 @@
 #ifndef WEFT_CLIENT_SHARED_H
 #define WEFT_CLIENT_SHARED_H
 
-#include "client/ask.h"
+#include "client/client_call.h"
 
 /*
  * Methods called on the one connection that a client keeps for it, each with

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/content_state.h"
 #include "content/scope.h"
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/content_state.h"
 #include "content/gc.h"
 #include "content/get/get.h"
@@ -18,12 +18,12 @@
 #include "content/manifest.h"
 #include "content/object.h"
 #include "content/read/read.h"
-#include "content/serve/partial.h"
+#include "content/serve/in_progress.h"
 #include "content/scope.h"
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "content/scrub.h"
 #include "content/serve/serve.h"
-#include "content/share.h"
+#include "content/share_table.h"
 #include "content/swarm/swarm.h"
 #include "store/store.h"
 
@@ -78,8 +78,8 @@ static int content_begin(const struct content_params *params, struct content **o
 	content->params = *params;
 	memcpy(content->limits.configured, params->config.limits, sizeof(params->config.limits));
 	zones_take(content);
-	content->reach = reach_new();
-	if (!content->reach) {
+	content->served_index = served_index_new();
+	if (!content->served_index) {
 		free(content);
 		return -ENOMEM;
 	}
@@ -94,7 +94,7 @@ int content_new(const struct content_params *params, struct content **out_conten
 
 	if (err < 0)
 		return err;
-	content->is_reach_stale = true;
+	content->is_served_stale = true;
 	err = shares_new(content, &content->shares);
 	if (err == 0)
 		err = imports_new(content, &content->imports);
@@ -166,7 +166,7 @@ void content_free(struct content *content)
 	imports_free(content->imports);
 	shares_free(content->shares);
 	blind_keys_fini(&content->blinds);
-	reach_free(content->reach);
+	served_index_free(content->served_index);
 	free(content);
 }
 
@@ -222,11 +222,11 @@ void content_tell(struct content *content, const struct content_event *event)
 
 /* --- what peers may read --- */
 
-void content_reach_changed(struct content *content)
+void content_served_changed(struct content *content)
 {
-	content->is_reach_stale = true;
-	if (content->params.on_reach_changed)
-		content->params.on_reach_changed(content->params.ctx);
+	content->is_served_stale = true;
+	if (content->params.on_served_changed)
+		content->params.on_served_changed(content->params.ctx);
 }
 
 static void served_take(void *arg, const uint8_t manifest_id[static 32], uint64_t len)
@@ -236,21 +236,21 @@ static void served_take(void *arg, const uint8_t manifest_id[static 32], uint64_
 
 void content_collect_served(struct content *content)
 {
-	reach_served_each(content->reach, served_take, content);
+	served_index_served_each(content->served_index, served_take, content);
 }
 
-int content_add_holder(struct content *content, const struct content_holder *holder)
+int content_add_holder(struct content *content, const struct content_retainer *holder)
 {
 	if (content->holder_cnt == CONTENT_HOLDERS_MAX)
 		return WEFT_EFULL;
 	content->holders[content->holder_cnt++] = *holder;
-	content_reach_changed(content);
+	content_served_changed(content);
 	return 0;
 }
 
 void content_holder_changed(struct content *content)
 {
-	content_reach_changed(content);
+	content_served_changed(content);
 }
 
 int content_holder_begin(struct content *content)
@@ -277,7 +277,7 @@ bool content_admits(const struct content *content, const uint8_t id[static 32],
 static bool manifest_scope(const struct content *content, const uint8_t *id,
 			   struct scope *out_scope)
 {
-	return reach_scope_of(content->reach, id, out_scope) ||
+	return served_index_scope_of(content->served_index, id, out_scope) ||
 	       scope_load(content->params.store, id, out_scope) == 0;
 }
 
@@ -333,12 +333,12 @@ bool content_lets(const struct content *content, const uint8_t manifest_id[stati
 }
 
 /* From the list of before, else from the store. What is not stored yet is closed until it is. */
-static void scope_find(struct reach_filling *filling, const uint8_t *id, struct scope *out_scope)
+static void scope_find(struct served_filling *filling, const uint8_t *id, struct scope *out_scope)
 {
 	struct content *content = filling->content;
 	int err;
 
-	if (reach_scope_of(content->reach, id, out_scope) && !out_scope->is_closed)
+	if (served_index_scope_of(content->served_index, id, out_scope) && !out_scope->is_closed)
 		return;
 	err = scope_load(content->params.store, id, out_scope);
 	if (err == 0)
@@ -347,37 +347,37 @@ static void scope_find(struct reach_filling *filling, const uint8_t *id, struct 
 	*out_scope = (struct scope){.is_closed = true};
 }
 
-int content_scope_set(struct reach_filling *filling, const uint8_t id[static 32])
+int content_scope_set(struct served_filling *filling, const uint8_t id[static 32])
 {
 	struct scope scope;
 
 	scope_find(filling, id, &scope);
-	return reach_set_scope(filling->reach, &scope);
+	return served_index_set_scope(filling->served_index, &scope);
 }
 
 static bool held_fill(void *arg, const uint8_t manifest_id[static 32], const uint8_t *part_ids,
 		      size_t part_cnt)
 {
-	struct reach_filling *filling = arg;
-	struct reach *reach = filling->reach;
+	struct served_filling *filling = arg;
+	struct served_index *served_index = filling->served_index;
 	int err = content_scope_set(filling, manifest_id);
 
 	if (!err)
-		err = reach_add_manifest(reach, manifest_id);
+		err = served_index_add_manifest(served_index, manifest_id);
 	for (size_t i = 0; i < part_cnt && !err; i++)
-		err = reach_add_manifest(reach, part_ids + 32 * i);
+		err = served_index_add_manifest(served_index, part_ids + 32 * i);
 	return err == 0;
 }
 
-static bool reach_fill(struct reach_filling *filling)
+static bool served_index_fill(struct served_filling *filling)
 {
 	const struct content *content = filling->content;
 
-	if (shares_fill_reach(content->shares, filling) < 0 ||
-	    (content->gets && gets_fill_reach(content->gets, filling) < 0))
+	if (shares_fill_served(content->shares, filling) < 0 ||
+	    (content->gets && gets_fill_served(content->gets, filling) < 0))
 		return false;
 	for (unsigned i = 0; i < content->holder_cnt; i++) {
-		const struct content_holder *holder = &content->holders[i];
+		const struct content_retainer *holder = &content->holders[i];
 
 		if (!holder->manifests_each(holder->ctx, held_fill, filling))
 			return false;
@@ -386,94 +386,94 @@ static bool reach_fill(struct reach_filling *filling)
 }
 
 /* Once a second it looks whether a manifest of unknown scope was stored, or can be read, by now. */
-static bool reach_is_current(const struct content *content)
+static bool served_index_is_current(const struct content *content)
 {
-	return !content->is_reach_stale &&
+	return !content->is_served_stale &&
 	       !(content->is_scope_absent &&
-		 serve_now_ns(content->serve) >= content->reach_ns + SCOPE_AGAIN_NS);
+		 serve_now_ns(content->serve) >= content->served_index_ns + SCOPE_AGAIN_NS);
 }
 
-/* When a new list cannot be made the old one stays, and is_reach_stale says so. */
-struct reach *content_reach(struct content *content)
+/* When a new list cannot be made the old one stays, and is_served_stale says so. */
+struct served_index *content_served_index(struct content *content)
 {
-	struct reach_filling filling = {.content = content};
-	struct reach *reach;
+	struct served_filling filling = {.content = content};
+	struct served_index *served_index;
 	bool is_filled;
 
-	if (content->is_server || reach_is_current(content))
-		return content->reach;
+	if (content->is_server || served_index_is_current(content))
+		return content->served_index;
 	content->is_scope_absent = false;
-	content->reach_ns = serve_now_ns(content->serve);
-	filling.reach = reach = reach_new();
-	is_filled = reach && reach_fill(&filling);
+	content->served_index_ns = serve_now_ns(content->serve);
+	filling.served_index = served_index = served_index_new();
+	is_filled = served_index && served_index_fill(&filling);
 	if (!is_filled) {
-		reach_free(reach);
-		return content->reach;
+		served_index_free(served_index);
+		return content->served_index;
 	}
-	reach_seal(reach);
+	served_index_seal(served_index);
 	/* What was counted may end the seeding of a get, and then the new list is stale already. */
-	content->is_reach_stale = false;
+	content->is_served_stale = false;
 	content_collect_served(content);
-	reach_free(content->reach);
-	content->reach = reach;
-	return reach;
+	served_index_free(content->served_index);
+	content->served_index = served_index;
+	return served_index;
 }
 
-struct reach *content_reach_copy(struct content *content)
+struct served_index *content_served_copy(struct content *content)
 {
-	struct reach *reach = content_reach(content);
+	struct served_index *served_index = content_served_index(content);
 
-	return content->is_reach_stale ? NULL : reach_copy(reach);
+	return content->is_served_stale ? NULL : served_index_copy(served_index);
 }
 
-void content_take_reach(struct content *content, struct reach *reach)
+void content_take_served(struct content *content, struct served_index *served_index)
 {
-	reach_free(content->reach);
-	content->reach = reach;
+	served_index_free(content->served_index);
+	content->served_index = served_index;
 	serve_forget_files(content->serve);
 }
 
-bool content_has_new_partials(const struct content *content)
+bool content_has_new_in_progress(const struct content *content)
 {
-	return serve_partials(content->serve)->is_changed;
+	return serve_in_progress(content->serve)->is_changed;
 }
 
-struct partials *content_partials_copy(struct content *content)
+struct in_progress *content_in_progress_copy(struct content *content)
 {
-	struct partials *copy = calloc(1, sizeof(*copy));
+	struct in_progress *copy = calloc(1, sizeof(*copy));
 
 	if (!copy)
 		return NULL;
-	partials_init(copy);
-	if (partials_copy(serve_partials(content->serve), copy) == 0)
+	in_progress_init(copy);
+	if (in_progress_copy(serve_in_progress(content->serve), copy) == 0)
 		return copy;
-	content_partials_free(copy);
+	content_in_progress_free(copy);
 	return NULL;
 }
 
-void content_take_partials(struct content *content, struct partials *partials)
+void content_take_in_progress(struct content *content, struct in_progress *in_progress)
 {
-	partials_take(serve_partials(content->serve), partials);
-	content_partials_free(partials);
+	in_progress_take(serve_in_progress(content->serve), in_progress);
+	content_in_progress_free(in_progress);
 }
 
-void content_partials_free(struct partials *partials)
+void content_in_progress_free(struct in_progress *in_progress)
 {
-	if (partials)
-		partials_fini(partials);
-	free(partials);
+	if (in_progress)
+		in_progress_fini(in_progress);
+	free(in_progress);
 }
 
-void content_reach_free(struct reach *reach)
+void content_served_free(struct served_index *served_index)
 {
-	reach_free(reach);
+	served_index_free(served_index);
 }
 
 void content_served_each(struct content *content,
 			 void (*fn)(void *arg, const uint8_t manifest_id[static 32], uint64_t len),
 			 void *arg)
 {
-	reach_served_each(content->reach, fn, arg);
+	served_index_served_each(content->served_index, fn, arg);
 }
 
 void content_note_served(struct content *content, const uint8_t manifest_id[static 32],

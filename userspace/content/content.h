@@ -16,13 +16,13 @@ struct store;
 struct jobs;
 struct random;
 struct timer_wheel;
-struct partials;
-struct reach;
+struct in_progress;
+struct served_index;
 
 /*
  * Files by hash: what is shared, what is being fetched, and answering
  * peers who ask. Lives on the home worker; disks and hashing run in jobs
- * and import threads. Inbound story: share.c -> import.c -> object.c and
+ * and import threads. Inbound story: share_table.c -> import.c -> object.c and
  * manifest.c; serve.c answers. Outbound: get.c -> fetch_*.c -> target.c.
  */
 struct content;
@@ -157,8 +157,8 @@ struct content_params {
 	/* Where this node can be reached, told to those it swarms with; NULL: nowhere. */
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	void (*on_event)(void *ctx, const struct content_event *event); /* may be NULL */
-	void (*on_reach_changed)(
-		void *ctx); /* content_reach_copy gives another list; may be NULL */
+	void (*on_served_changed)(
+		void *ctx); /* content_served_copy gives another list; may be NULL */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* servers only */
 	void (*on_limits_changed)(void *ctx); /* content_limits_get gives others; may be NULL */
 	/* len bytes that key sent were verified and kept; may be NULL. */
@@ -187,28 +187,28 @@ bool content_is_hashing(const struct content *content);
  * Home does all of this; other workers only serve what home's shares and
  * gets make reachable. content_server_new makes such a server, which reads
  * the store, writes nothing, and knows no share, import or get; calls about
- * those are not for it. Its lists come from home: on_reach_changed says
- * that there is a new one, content_reach_copy makes a copy on home, and
- * content_take_reach hands it to the server on its worker. Back go findings
+ * those are not for it. Its lists come from home: on_served_changed says
+ * that there is a new one, content_served_copy makes a copy on home, and
+ * content_take_served hands it to the server on its worker. Back go findings
  * about files (on_finding there, content_note_finding on home) and served
  * bytes by share (content_served_each there, content_note_served on home).
  */
 WEFT_MUST_CHECK
 int content_server_new(const struct content_params *params, struct content **out_content);
-/* content_reach_copy: NULL when there is no memory; try again in a later turn. */
-struct reach *content_reach_copy(struct content *content);
-/* content_take_reach takes reach. */
-void content_take_reach(struct content *content, struct reach *reach);
-void content_reach_free(struct reach *reach);
+/* content_served_copy: NULL when there is no memory; try again in a later turn. */
+struct served_index *content_served_copy(struct content *content);
+/* content_take_served takes reach. */
+void content_take_served(struct content *content, struct served_index *served_index);
+void content_served_free(struct served_index *served_index);
 /*
  * What gets are fetching, of which servers may serve what is verified: home
  * says when it is not what was last copied, and makes a copy (NULL: no memory,
  * or no descriptors), which a server takes.
  */
-bool content_has_new_partials(const struct content *content);
-struct partials *content_partials_copy(struct content *content);
-void content_take_partials(struct content *content, struct partials *partials);
-void content_partials_free(struct partials *partials);
+bool content_has_new_in_progress(const struct content *content);
+struct in_progress *content_in_progress_copy(struct content *content);
+void content_take_in_progress(struct content *content, struct in_progress *in_progress);
+void content_in_progress_free(struct in_progress *in_progress);
 /* content_note_member: what on_member of another worker told. */
 void content_note_member(struct content *content, const struct content_member *member,
 			 uint64_t now_ns);

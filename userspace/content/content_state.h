@@ -9,14 +9,14 @@
 #include "content/content.h"
 #include "content/hours.h"
 #include "content/months.h"
-#include "content/limits.h"
-#include "content/holder.h"
+#include "content/traffic_limits.h"
+#include "content/retainer.h"
 
 /*
  * What the files of content/ share. Each object below has one file that
  * owns it; content.c makes them in this order and frees them in reverse.
  *
- *	shares	 share.c   what is offered
+ *	shares	 share_table.c   what is offered
  *	imports	 import.c  trees being hashed
  *	serve	 serve.c   answers to peers; registers the message handlers
  *	swarms	 swarm.c   whom gets and others ask
@@ -35,13 +35,13 @@ struct gets;
 struct readers;
 struct scrub;
 struct gc;
-struct reach;
+struct served_index;
 struct scope;
 
 /* A list of what peers may read that is being made. */
-struct reach_filling {
+struct served_filling {
 	struct content *content;
-	struct reach *reach;
+	struct served_index *served_index;
 };
 
 struct content {
@@ -57,13 +57,13 @@ struct content {
 	struct gc *gc;
 	bool (*is_blocked)(void *ctx, const uint8_t content_id[static 32]); /* NULL: none is */
 	void *blocker;
-	struct content_holder holders[CONTENT_HOLDERS_MAX];
+	struct content_retainer holders[CONTENT_HOLDERS_MAX];
 	unsigned holder_cnt;
-	unsigned unheld_cnt;  /* manifests on their way into the store (holder.h) */
-	struct reach *reach;  /* what serve answers from */
-	bool is_reach_stale;  /* shares or gets changed since it was made */
-	bool is_scope_absent; /* of some manifest: it is not stored yet */
-	uint64_t reach_ns;    /* when it was made */
+	unsigned unheld_cnt;		   /* manifests on their way into the store (retainer.h) */
+	struct served_index *served_index; /* what serve answers from */
+	bool is_served_stale;		   /* shares or gets changed since it was made */
+	bool is_scope_absent;		   /* of some manifest: it is not stored yet */
+	uint64_t served_index_ns;	   /* when it was made */
 	struct content_limits limits;
 	struct hours hours;
 	struct months months;
@@ -96,7 +96,7 @@ void content_trust_file(struct content *content, const struct object_file *file)
  * the limit of downloads: content_download_ns says when it may be asked for
  * (now_ns: at once), content_download_take that len bytes are, and
  * content_download_settle that of those taken len came. A source's own limit
- * is content_limit(content, CONTENT_LIMIT_DOWNLOAD_PEER), for a struct pace
+ * is content_limit(content, CONTENT_LIMIT_DOWNLOAD_PEER), for a struct byte_bucket
  * of its; content_price says what traffic with an address costs: of two that
  * have the same, the cheaper is asked.
  */
@@ -118,18 +118,18 @@ uint64_t content_wall_s(const struct content *content);
 int64_t content_utc_offset_s(const struct content *content, uint64_t wall_s);
 
 /*
- * content_reach_changed is for share.c, get.c and holders: what peers may read is
- * not what it was. content_reach is what they may read now; borrowed until
+ * content_served_changed is for share_table.c, get.c and holders: what peers may read is
+ * not what it was. content_served_index is what they may read now; borrowed until
  * the next turn.
  */
-void content_reach_changed(struct content *content);
-struct reach *content_reach(struct content *content);
+void content_served_changed(struct content *content);
+struct served_index *content_served_index(struct content *content);
 /*
  * content_scope_set is for those that fill a list: what they add next has the scope of the
  * manifest of id. 0 or -ENOMEM.
  */
 WEFT_MUST_CHECK
-int content_scope_set(struct reach_filling *filling, const uint8_t id[static 32]);
+int content_scope_set(struct served_filling *filling, const uint8_t id[static 32]);
 /* content_admits: the node of key may read what is bound to the community of id. */
 bool content_admits(const struct content *content, const uint8_t id[static 32],
 		    const uint8_t key[static MESH_KEY_LEN]);

@@ -25,7 +25,7 @@
 #include "content/import/import.h"
 #include "content/object.h"
 #include "content/scope.h"
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "store/store.h"
 
 #define GC_STEP_CNT 256 /* rows of one turn: well below a millisecond */
@@ -112,7 +112,7 @@ static void gc_end(struct gc *gc)
 
 static bool file_is_held(const struct gc *gc, const struct object_file *file)
 {
-	return reach_holds_file(content_reach(gc->content), file);
+	return served_index_holds_file(content_served_index(gc->content), file);
 }
 
 /* location_lives: the path record of a location row names its content and is held. */
@@ -175,7 +175,7 @@ static void pages_mark(struct gc *gc, const struct store_item *item)
 
 static bool blob_lives(const struct gc *gc, const uint8_t *id)
 {
-	return reach_holds_manifest(content_reach(gc->content), id) ||
+	return served_index_holds_manifest(content_served_index(gc->content), id) ||
 	       (gc->mark_cnt && bsearch(id, gc->marks, gc->mark_cnt, OBJECT_ID_LEN, mark_order));
 }
 
@@ -366,8 +366,8 @@ int content_gc(struct content *content, bool run,
 	    stats.get_active_cnt)
 		return WEFT_EBUSY;
 	/* What is reachable must be known before anything is called garbage. */
-	(void)content_reach(content);
-	if (content->is_reach_stale)
+	(void)content_served_index(content);
+	if (content->is_served_stale)
 		return -ENOMEM;
 	gc->told = (struct content_gc){0};
 	gc->phase = GC_PATHS;

@@ -4,7 +4,7 @@
 
 #include "content/content_state.h"
 #include "content/manifest.h"
-#include "content/volume.h"
+#include "content/stored_manifest.h"
 
 static void item_tell(const struct manifest_item *item, struct content_items *items)
 {
@@ -29,13 +29,13 @@ static void items_tell(const struct manifest *manifest, uint64_t at, struct cont
 static int part_tell(struct content *content, const uint8_t *id, uint64_t at,
 		     struct content_items *items)
 {
-	struct volume part;
-	int err = volume_load(content->params.store, id, &part);
+	struct stored_manifest part;
+	int err = stored_manifest_load(content->params.store, id, &part);
 
 	if (err)
 		return err;
 	items_tell(part.manifest, at, items);
-	volume_fini(&part);
+	stored_manifest_fini(&part);
 	return 0;
 }
 
@@ -43,9 +43,9 @@ int content_items_each(struct content *content, const uint8_t manifest_id[static
 		       struct content_items *items)
 {
 	const struct manifest *manifest;
-	struct volume root;
+	struct stored_manifest root;
 	uint64_t at = 0;
-	int err = volume_load(content->params.store, manifest_id, &root);
+	int err = stored_manifest_load(content->params.store, manifest_id, &root);
 
 	if (err)
 		return err;
@@ -60,6 +60,6 @@ int content_items_each(struct content *content, const uint8_t manifest_id[static
 			err = part_tell(content, manifest->parts[i].manifest_id, at, items);
 		at = end;
 	}
-	volume_fini(&root);
+	stored_manifest_fini(&root);
 	return err;
 }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "codec/utf8.h"
 #include "codec/zbase32.h"
 #include "crypto/blake3.h"

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "content/head.h"
 #include "weft/err.h"
 

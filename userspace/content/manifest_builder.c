@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "codec/cbor.h"
 #include "content/head.h"
 #include "crypto/blake3.h"

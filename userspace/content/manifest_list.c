@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "codec/utf8.h"
 #include "crypto/blake3.h"
 

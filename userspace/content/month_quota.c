@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "content/month_quota.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 #define DAY_S 86400ull
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/list.h"
 #include "codec/cbor.h"
 #include "content/content_state.h"

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/random.h"
 #include "base/timer.h"
@@ -18,8 +18,8 @@
 #include "content/get/scan.h"
 #include "content/manifest.h"
 #include "content/object.h"
-#include "content/serve/reach.h"
-#include "content/share.h"
+#include "content/serve/served_index.h"
+#include "content/share_table.h"
 #include "store/store.h"
 
 /* Read at once, then waited for: 0.25 s of the default rate. */
@@ -322,7 +322,7 @@ static bool mark_mend(struct scrub *scrub)
 /* The verdict on a file that is marked, as far as it is still somebody's. */
 static enum scrub_verdict mark_judge(struct scrub *scrub)
 {
-	if (!reach_holds_file(content_reach(scrub->content), &scrub->file)) {
+	if (!served_index_holds_file(content_served_index(scrub->content), &scrub->file)) {
 		mark_drop(scrub);
 		return SCRUB_GONE;
 	}
@@ -590,7 +590,8 @@ static bool bad_seen(void *arg, const struct object_file *file)
 	struct bad_count *count = arg;
 
 	/* Of a get that runs, not all is to be read by peers yet. */
-	if ((file->is_got || reach_holds_file(content_reach(count->scrub->content), file)) &&
+	if ((file->is_got ||
+	     served_index_holds_file(content_served_index(count->scrub->content), file)) &&
 	    count->cnt++ == 0)
 		snprintf(count->path, count->cap, "%s", file->path);
 	return true;

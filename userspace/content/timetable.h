@@ -21,7 +21,7 @@
  */
 #define TIMETABLE_ENTRIES_MAX 16u
 #define TIMETABLE_TEXT_CAP    512u
-#define TIMETABLE_RATE_MAX    125000000000ull /* bytes per second; PACE_MAX */
+#define TIMETABLE_RATE_MAX    125000000000ull /* bytes per second; BYTE_BUCKET_MAX */
 #define TIMETABLE_DAY_MIN     1440u
 #define TIMETABLE_NONE	      (-1)
 

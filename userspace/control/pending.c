@@ -9,7 +9,7 @@
 #include "base/assert.h"
 #include "base/load.h"
 #include "base/random.h"
-#include "control/server.h"
+#include "control/control_server.h"
 
 #define PENDING_LEVELS 3 /* role, user, program */
 
@@ -46,7 +46,7 @@ static struct fair_path path_of(const struct pending *pending, const struct cont
 	const struct place_peer *peer = &client->peer;
 	struct fair_path path;
 
-	fair_path_start(FAIR_STRANGER, &path);
+	fair_path_start(FAIR_UNKNOWN, &path);
 	fair_path_add(&pending->paths, &path, &peer->role, sizeof(peer->role));
 	fair_path_add(&pending->paths, &path, &peer->uid, sizeof(peer->uid));
 	fair_path_add(&pending->paths, &path, &peer->pid, sizeof(peer->pid));

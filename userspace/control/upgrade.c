@@ -10,7 +10,7 @@
  * writes faster than its reader reads sees the backlog, and is told when it is
  * low.
  */
-#include "control/server.h"
+#include "control/control_server.h"
 
 #include <errno.h>
 

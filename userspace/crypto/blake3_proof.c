@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "crypto/blake3.h"
 
 #define GROUP_LEAVES (BLAKE3_GROUP_LEN / BLAKE3_LEAF_LEN)

@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 
 #define KEY_MAGIC     "WEFTKEY1"
 #define KEY_MAGIC_LEN 8

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "crypto/blake3.h"
 
 #define MAGIC	   "weft-backup1"

@@ -27,7 +27,7 @@ size_t demux_tables_footprint(const struct demux_tables_params *params)
 	       pool_footprint(sizeof(struct weft_ban), params->ban_cap) +
 	       map_footprint(sizeof(struct weft_endpoint), params->session_cap) +
 	       pool_footprint(sizeof(struct session_slot), params->session_cap) +
-	       WEFT_PROVEN_SET_CNT * sizeof(struct weft_proven_set);
+	       WEFT_VALIDATED_SET_CNT * sizeof(struct weft_validated_set);
 }
 
 int demux_tables_init(struct weft_tables *tables, struct arena *arena,
@@ -36,8 +36,9 @@ int demux_tables_init(struct weft_tables *tables, struct arena *arena,
 	memset(tables, 0, sizeof(*tables));
 	tables->places = arena_alloc(arena, PLACE_CNT_ALL * sizeof(struct weft_place));
 	tables->marks = arena_alloc(arena, PLACE_CNT_ALL * sizeof(__u64));
-	tables->proven = arena_alloc(arena, WEFT_PROVEN_SET_CNT * sizeof(struct weft_proven_set));
-	if (!tables->places || !tables->marks || !tables->proven ||
+	tables->validated =
+		arena_alloc(arena, WEFT_VALIDATED_SET_CNT * sizeof(struct weft_validated_set));
+	if (!tables->places || !tables->marks || !tables->validated ||
 	    map_init(&tables->bans, arena, sizeof(struct demux_ban_key), params->ban_cap,
 		     params->secret) < 0 ||
 	    pool_init(&tables->ban_slots, arena, sizeof(struct weft_ban), params->ban_cap) < 0 ||

@@ -37,7 +37,7 @@ struct weft_tables {
 	struct weft_counter counters[WEFT_REASON_CNT];
 	struct weft_sampler samplers[WEFT_REASON_CNT];
 	__u64 totals[WEFT_TOTAL_CNT];
-	struct weft_draw draws[WEFT_ANSWERS_CNT];
+	struct weft_random_drop draws[WEFT_ANSWERS_CNT];
 	struct weft_place *places; /* by class, level, place */
 	__u64 *marks;		   /* likewise */
 	struct map bans;
@@ -45,7 +45,7 @@ struct weft_tables {
 	uint32_t ban_cnt[2][129]; /* by is_ipv4 and prefix length */
 	struct map sessions;
 	struct pool session_slots;
-	struct weft_proven_set *proven;
+	struct weft_validated_set *validated;
 	struct weft_krpc_tables krpc; /* all NULL: every question is for userspace */
 	struct weft_krpc_reply_keys reply_keys;
 	/* The datagram at hand. */
@@ -155,12 +155,14 @@ WEFT_INLINE struct weft_session *weft_table_session(struct weft_tables *tables,
 	return demux_session_lookup(tables, source);
 }
 
-WEFT_INLINE struct weft_proven_set *weft_table_proven_set(struct weft_tables *tables, __u32 idx)
+WEFT_INLINE struct weft_validated_set *weft_table_validated_set(struct weft_tables *tables,
+								__u32 idx)
 {
-	return &tables->proven[idx];
+	return &tables->validated[idx];
 }
 
-WEFT_INLINE struct weft_draw *weft_table_draw(struct weft_tables *tables, enum weft_answer answer)
+WEFT_INLINE struct weft_random_drop *weft_table_random_drop(struct weft_tables *tables,
+							    enum weft_answer answer)
 {
 	return &tables->draws[answer];
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "dht/krpc.h"
+#include "dht/krpc_message.h"
 
 #define BLOB_CAP (WEFT_KRPC_NODE_CNT_MAX * KRPC_NODE_LEN_IPV6)
 /* How many of the nearest are looked at for such as may be told. */
@@ -33,13 +33,13 @@ int dht_blobs_new(struct arena *arena, struct dht_blobs **out_blobs)
 	return *out_blobs ? 0 : WEFT_EFULL;
 }
 
-static void reach_widen(void *arg, unsigned bucket, const struct kad_node *node)
+static void scope_widen(void *arg, unsigned bucket, const struct kad_node *node)
 {
-	enum kad_reach *widest = arg, reach = kad_reach_of(&node->contact.addr);
+	enum kad_addr_scope *widest = arg, addr_scope = kad_addr_scope_of(&node->contact.addr);
 
 	(void)bucket;
-	if (reach > *widest)
-		*widest = reach;
+	if (addr_scope > *widest)
+		*widest = addr_scope;
 }
 
 /* A target that shares exactly bucket leading bits with own. */
@@ -51,16 +51,16 @@ static struct kad_id target_in(const struct kad_id *own, unsigned bucket)
 	return target;
 }
 
-static bool nodes_are_wide(const struct kad_node **nodes, unsigned cnt, enum kad_reach widest)
+static bool nodes_are_wide(const struct kad_node **nodes, unsigned cnt, enum kad_addr_scope widest)
 {
 	while (cnt-- > 0)
-		if (kad_reach_of(&nodes[cnt]->contact.addr) < widest)
+		if (kad_addr_scope_of(&nodes[cnt]->contact.addr) < widest)
 			return false;
 	return true;
 }
 
 static void blob_make(struct blob *blob, const struct kad_table *table, unsigned bucket,
-		      enum kad_reach widest, uint64_t now_ns)
+		      enum kad_addr_scope widest, uint64_t now_ns)
 {
 	const struct kad_id target = target_in(kad_table_own_id(table), bucket);
 	const struct kad_node *nodes[SIFT_CNT];
@@ -72,7 +72,7 @@ static void blob_make(struct blob *blob, const struct kad_table *table, unsigned
 	if (!nodes_are_wide(nodes, cnt, widest))
 		cnt = kad_table_closest(table, &target, KAD_TELL, now_ns, nodes, SIFT_CNT);
 	for (unsigned i = 0, told = 0; i < cnt && told < WEFT_KRPC_NODE_CNT_MAX; i++) {
-		if (kad_reach_of(&nodes[i]->contact.addr) < widest)
+		if (kad_addr_scope_of(&nodes[i]->contact.addr) < widest)
 			continue;
 		krpc_node_write(&w, &nodes[i]->contact.id, &nodes[i]->contact.addr);
 		told++;
@@ -104,7 +104,7 @@ void dht_blobs_forget(struct dht_blobs *blobs)
 
 bool dht_blobs_refresh(struct dht_blobs *blobs, const struct kad_table *table, uint64_t now_ns)
 {
-	enum kad_reach widest = KAD_REACH_NONE;
+	enum kad_addr_scope widest = KAD_ADDR_SCOPE_NONE;
 	bool has_changed = false;
 	struct blob fresh = {0};
 
@@ -113,7 +113,7 @@ bool dht_blobs_refresh(struct dht_blobs *blobs, const struct kad_table *table, u
 	blobs->is_made = true;
 	blobs->made_ns = now_ns;
 	blobs->table_generation = kad_table_generation(table);
-	kad_table_each(table, reach_widen, &widest);
+	kad_table_each(table, scope_widen, &widest);
 	for (unsigned i = 0; i < WEFT_KRPC_BUCKET_CNT; i++) {
 		blob_make(&fresh, table, i, widest, now_ns);
 		has_changed |= blob_replace(&blobs->blobs[i], &fresh);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "codec/bencode.h"
-#include "kad/table.h"
+#include "kad/routing_table.h"
 #include "weft/err.h"
 #include "weft/krpc.h"
 

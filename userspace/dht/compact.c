@@ -2,7 +2,7 @@
 /* Addresses and nodes as KRPC packs them (BEP-5, BEP-32). */
 #include <string.h>
 
-#include "dht/krpc.h"
+#include "dht/krpc_message.h"
 
 static size_t ip_len(enum addr_family family)
 {

@@ -12,18 +12,18 @@
 
 #include "base/dgram.h"
 #include "base/random.h"
-#include "dht/answer.h"
+#include "dht/dht_answer.h"
 #include "dht/blobs.h"
 #include "dht/dht_state.h"
-#include "dht/governor.h"
+#include "dht/rate_limiter.h"
 #include "dht/items.h"
-#include "dht/join.h"
-#include "dht/krpc.h"
+#include "dht/dht_join.h"
+#include "dht/krpc_message.h"
 #include "dht/node_id.h"
-#include "dht/proven.h"
-#include "dht/publish.h"
-#include "dht/query.h"
-#include "dht/search.h"
+#include "dht/validated_addrs.h"
+#include "dht/dht_publish.h"
+#include "dht/dht_query.h"
+#include "dht/dht_lookup.h"
 #include "dht/swarms.h"
 
 /* Until answers teach better, and however quick or slow they are: a query is slow after this. */
@@ -41,10 +41,10 @@ void dht_config_defaults(struct dht_config *config)
 		.swarm_peer_max = 500,
 		.peer_subnet_max = 256,
 		.query_cap = 1024,
-		.search_cap = 64,
+		.lookup_cap = 64,
 		.own_cap = 64,
 		.destinations_per_s = 50,
-		.stranger_bytes_per_s = 1000000,
+		.unvalidated_bytes_per_s = 1000000,
 	};
 	kad_table_defaults(&config->table);
 	kad_lookup_defaults(&config->lookup);
@@ -87,9 +87,9 @@ static size_t side_footprint(const struct dht_config *config, enum dht_net net)
 
 size_t dht_footprint(const struct dht_config *config)
 {
-	size_t len = dht_proven_footprint() + dht_governor_footprint() + dht_joins_footprint() +
-		     dht_queries_footprint(config->query_cap) +
-		     dht_searches_footprint(config->search_cap) +
+	size_t len = dht_validated_footprint() + dht_rate_limiter_footprint() +
+		     dht_joins_footprint() + dht_queries_footprint(config->query_cap) +
+		     dht_lookups_footprint(config->lookup_cap) +
 		     dht_owns_footprint(config->own_cap);
 
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
@@ -129,11 +129,11 @@ static int asking_init(struct dht *dht, const uint64_t secret[2])
 	int err;
 
 	timer_wheel_init(&dht->timers, dht->params.now_ns);
-	err = dht_governor_new(arena, config->destinations_per_s, secret, &dht->governor);
+	err = dht_rate_limiter_new(arena, config->destinations_per_s, secret, &dht->rate_limiter);
 	if (err == 0)
 		err = dht_queries_new(arena, config->query_cap, secret, &dht->queries);
 	if (err == 0)
-		err = dht_searches_new(arena, config->search_cap, &dht->searches);
+		err = dht_lookups_new(arena, config->lookup_cap, &dht->lookups);
 	if (err == 0)
 		err = dht_owns_new(arena, config->own_cap, &dht->owns);
 	return err < 0 ? err : dht_joins_new(arena, dht, &dht->joins);
@@ -148,7 +148,7 @@ static int parts_init(struct dht *dht)
 	random_fill(params->random, secret, sizeof(secret));
 	dht_tokens_init(&dht->tokens, params->random, params->now_ns);
 	dht_transactions_init(&dht->transactions, params->random, params->now_ns);
-	err = dht_proven_new(&dht->arena, secret, &dht->proven);
+	err = dht_validated_new(&dht->arena, secret, &dht->validated);
 	for (unsigned net = 0; net < DHT_FAMILY_CNT && err == 0; net++) {
 		if (params->config.is_on[net])
 			err = side_init(dht, net);
@@ -235,8 +235,8 @@ static enum dht_reason source_judge(struct dht *dht, const struct dgram *dgram)
 	if (addr_equal(&dgram->remote, &dgram->local))
 		return DHT_SOURCE_SELF;
 	if (dgram->local.family == ADDR_NONE
-		    ? kad_reach_of(&dgram->remote) == KAD_REACH_NONE
-		    : !kad_reach_is_credible(&dgram->remote, &dgram->local))
+		    ? kad_addr_scope_of(&dgram->remote) == KAD_ADDR_SCOPE_NONE
+		    : !kad_addr_scope_is_credible(&dgram->remote, &dgram->local))
 		return DHT_SOURCE_MARTIAN;
 	return dht_side_of(dht, &dgram->remote) ? DHT_ANSWERED : DHT_FAMILY_OFF;
 }
@@ -301,7 +301,7 @@ void dht_input(struct dht *dht, const struct dgram *dgram, uint64_t now_ns)
 
 void dht_flush(struct dht *dht, uint64_t now_ns)
 {
-	dht_searches_flush(dht, now_ns);
+	dht_lookups_flush(dht, now_ns);
 }
 
 void dht_expire(struct dht *dht, uint64_t now_ns)
@@ -320,7 +320,7 @@ void dht_expire(struct dht *dht, uint64_t now_ns)
 	}
 	timer_wheel_expire(&dht->timers, now_ns);
 	dht_joins_expire(dht, now_ns);
-	dht_searches_flush(dht, now_ns);
+	dht_lookups_flush(dht, now_ns);
 	dht_save_expire(dht, now_ns);
 }
 

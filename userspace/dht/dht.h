@@ -7,13 +7,13 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "base/fair.h"
 #include "base/fair_path.h"
 #include "base/pool.h"
-#include "dht/reason.h"
+#include "dht/dht_reason.h"
 #include "kad/lookup.h"
-#include "kad/table.h"
+#include "kad/routing_table.h"
 #include "weft/err.h"
 
 /*
@@ -21,8 +21,8 @@
  * datagrams, the time and a sink go in. Both address families are networks
  * of their own, with an id and a routing table each (BEP-32, 45).
  *
- *     in   dht_input: krpc_parse -> a query: answer.c reads table, items and
- *          swarms and writes into the sink; a reply: query.c finds what was asked
+ *     in   dht_input: krpc_parse -> a query: dht_answer.c reads table, items and
+ *          swarms and writes into the sink; a reply: dht_query.c finds what was asked
  *     out  dht_get, dht_put, ...: a search asks node after node; dht_flush
  *          and dht_expire send what is due
  *
@@ -45,17 +45,17 @@ struct dht_config {
 	bool is_read_only; /* BEP-43: asks, and answers nothing */
 	struct kad_table_config table;
 	struct kad_lookup_config lookup;
-	uint32_t item_cap;	       /* BEP-44 items kept for others */
-	uint32_t item_subnet_max;      /* of them put from one /24 or /64 */
-	uint32_t peer_cap;	       /* BEP-5 peers kept for others, of all swarms */
-	uint32_t swarm_peer_max;       /* of them in one swarm */
-	uint32_t peer_subnet_max;      /* of them announced from one /24 or /64 */
-	struct fair_site site;	       /* limits.site: both are shared by network */
-	uint32_t query_cap;	       /* queries of ours that wait for a reply */
-	uint32_t search_cap;	       /* searches at a time, asked for or our own */
-	uint32_t own_cap;	       /* items and announces of ours, refreshed hourly */
-	uint32_t destinations_per_s;   /* new addresses that we send to, per second */
-	uint32_t stranger_bytes_per_s; /* answers in all to addresses that proved nothing */
+	uint32_t item_cap;		  /* BEP-44 items kept for others */
+	uint32_t item_subnet_max;	  /* of them put from one /24 or /64 */
+	uint32_t peer_cap;		  /* BEP-5 peers kept for others, of all swarms */
+	uint32_t swarm_peer_max;	  /* of them in one swarm */
+	uint32_t peer_subnet_max;	  /* of them announced from one /24 or /64 */
+	struct fair_site site;		  /* limits.site: both are shared by network */
+	uint32_t query_cap;		  /* queries of ours that wait for a reply */
+	uint32_t lookup_cap;		  /* searches at a time, asked for or our own */
+	uint32_t own_cap;		  /* items and announces of ours, refreshed hourly */
+	uint32_t destinations_per_s;	  /* new addresses that we send to, per second */
+	uint32_t unvalidated_bytes_per_s; /* answers in all to addresses that proved nothing */
 };
 
 void dht_config_defaults(struct dht_config *config);
@@ -131,7 +131,7 @@ void dht_ping_forget(struct dht *dht, const void *arg);
 
 /*
  * What is asked of others. Each of these gives a handle with which it can
- * be cancelled, or 0 when search_cap (own_cap) is reached or nobody is known to ask. What
+ * be cancelled, or 0 when lookup_cap (own_cap) is reached or nobody is known to ask. What
  * comes of it is told to the asker, never inside the call that asked, and
  * ended exactly once unless it was cancelled.
  */
@@ -253,7 +253,7 @@ bool dht_external(const struct dht *dht, enum dht_net net, struct addr *out_addr
 struct dht_stats {
 	uint64_t reasons[DHT_REASON_CNT]; /* by enum dht_reason */
 	uint64_t bytes_in, bytes_out;
-	uint32_t item_cnt, peer_cnt, swarm_cnt, query_cnt, search_cnt, own_cnt;
+	uint32_t item_cnt, peer_cnt, swarm_cnt, query_cnt, lookup_cnt, own_cnt;
 	struct kad_table_counts nodes[DHT_FAMILY_CNT];
 };
 void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_stats);

@@ -21,31 +21,31 @@
  *
  * The answering half never sends by itself and asks nobody:
  *	tokens	 tokens.c   write tokens, their keys
- *	proven	 proven.c   addresses that answered us or showed a token
+ *	proven	 validated_addrs.c   addresses that answered us or showed a token
  *	items	 items.c    BEP-44 items kept for others
  *	swarms	 swarms.c   BEP-5 peers kept for others
  *	blobs	 blobs.c    lists of nodes by bucket, what find_node is answered with
- *		 answer.c   a query in, an answer into the sink
+ *		 dht_answer.c   a query in, an answer into the sink
  * The asking half:
  *	transactions transactions.c  the keys of our transaction ids
- *	queries	 query.c    what of ours waits for a reply
- *	searches search.c   lookups over queries
- *	owns	 publish.c  what is put and announced, again and again
- *	joins	 join.c     bootstrap, refresh, our id and external address
- *	governor governor.c new addresses per second
+ *	queries	 dht_query.c    what of ours waits for a reply
+ *	searches dht_lookup.c   lookups over queries
+ *	owns	 dht_publish.c  what is put and announced, again and again
+ *	joins	 dht_join.c     bootstrap, refresh, our id and external address
+ *	rate limiter rate_limiter.c new addresses per second
  *	saving   save.c     when to write down what a warm start needs
- *	         ask.c      what may be asked: searches by their public names
- *	pings	 ping.c     is a node there? of a caller that checks an address
+ *	         bootstrap_ask.c      what may be asked: searches by their public names
+ *	pings	 dht_ping.c     is a node there? of a caller that checks an address
  */
 struct dht_blobs;
 struct dht_items;
-struct dht_proven;
+struct dht_validated;
 struct dht_swarms;
-struct dht_governor;
+struct dht_rate_limiter;
 struct dht_joins;
 struct dht_owns;
 struct dht_queries;
-struct dht_searches;
+struct dht_lookups;
 
 /* One of the two networks; off: all pointers are NULL. */
 struct dht_side {
@@ -68,11 +68,11 @@ struct dht {
 	struct dht_tokens tokens;
 	struct dht_transactions transactions;
 	struct weft_bucket strangers; /* answers to unproven addresses */
-	struct dht_proven *proven;
+	struct dht_validated *validated;
 	struct timer_wheel timers; /* of queries, searches and owns */
-	struct dht_governor *governor;
+	struct dht_rate_limiter *rate_limiter;
 	struct dht_queries *queries;
-	struct dht_searches *searches;
+	struct dht_lookups *lookups;
 	struct dht_owns *owns;
 	struct dht_joins *joins;
 	struct dht_saving saving;
@@ -81,7 +81,7 @@ struct dht {
 		void *arg;
 		pool_handle number;
 		uint64_t began_ns;
-	} pings[DHT_PINGS_MAX]; /* ping.c */
+	} pings[DHT_PINGS_MAX]; /* dht_ping.c */
 	pool_handle ping_number;
 };
 

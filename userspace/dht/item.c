@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "crypto/sha1.h"
 
 _Static_assert(KAD_ID_LEN == SHA1_HASH_LEN, "a target is a SHA-1");

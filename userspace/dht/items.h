@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "dht/item.h"
-#include "dht/reason.h"
+#include "dht/dht_reason.h"
 #include "kad/storage.h"
 #include "weft/err.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "kad/contact.h"
+#include "kad/kad_contact.h"
 
 #define ID_MASK	 0xfffff800u /* the 21 bits that follow from the address */
 #define CRC_POLY 0x82f63b78u /* CRC-32C (Castagnoli), reflected */
@@ -57,7 +57,7 @@ void dht_node_id_make(const struct addr *external, struct random *random, struct
 
 bool dht_node_id_fits(const struct kad_id *id, const struct addr *addr)
 {
-	if (kad_reach_of(addr) != KAD_REACH_GLOBAL)
+	if (kad_addr_scope_of(addr) != KAD_ADDR_SCOPE_GLOBAL)
 		return true;
 	return (head_of(id) & ID_MASK) == id_head(addr, id->bytes[KAD_ID_LEN - 1]);
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "codec/bencode.h"
 #include "codec/dns.h"
 #include "codec/zbase32.h"

@@ -43,7 +43,7 @@ struct pkarr_record {
 	uint32_t caps; /* bit map, 0: not said */
 };
 
-/* What of a node strangers may learn. */
+/* What of a node unvalidated sources may learn. */
 enum pkarr_publish {
 	PKARR_OFF,
 	PKARR_RELAY_ONLY, /* the relays through which it is reached */
@@ -58,7 +58,7 @@ struct pkarr_policy {
 
 /*
  * pkarr_record_select leaves of what a node knows of itself what policy
- * lets strangers know, the first that fit: addresses with a port that are
+ * lets unvalidated sources know, the first that fit: addresses with a port that are
  * global, URLs of http and https.
  *
  * Returns 0, WEFT_EREFUSED (the policy is PKARR_OFF), or WEFT_EABSENT:

@@ -2,7 +2,7 @@
 /*
  * What outlives the process, as one bencoded dictionary: for each network
  * ("ipv4", "ipv6") our id and the compact form of its nodes, and what is
- * kept ("own", publish.c). Whoever starts with it pings nobody in vain:
+ * kept ("own", dht_publish.c). Whoever starts with it pings nobody in vain:
  * the nodes are where lookups may begin, not members before they answer.
  */
 #include "dht/save.h"
@@ -11,10 +11,10 @@
 
 #include "dht/dht.h"
 #include "dht/dht_state.h"
-#include "dht/join.h"
-#include "dht/krpc.h"
+#include "dht/dht_join.h"
+#include "dht/krpc_message.h"
 #include "dht/node_id.h"
-#include "dht/publish.h"
+#include "dht/dht_publish.h"
 
 static const struct save_net {
 	const char *name;

@@ -4,9 +4,9 @@
 #include "dht/dht.h"
 #include "dht/dht_state.h"
 #include "dht/items.h"
-#include "dht/publish.h"
-#include "dht/query.h"
-#include "dht/search.h"
+#include "dht/dht_publish.h"
+#include "dht/dht_query.h"
+#include "dht/dht_lookup.h"
 #include "dht/swarms.h"
 
 struct bencode_span dht_nodes_near(const struct dht *dht, enum dht_net net,
@@ -76,7 +76,7 @@ void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_sta
 		.bytes_in = dht->bytes_in,
 		.bytes_out = dht->bytes_out,
 		.query_cnt = dht_queries_cnt(dht->queries),
-		.search_cnt = dht_searches_cnt(dht->searches),
+		.lookup_cnt = dht_lookups_cnt(dht->lookups),
 		.own_cnt = dht_owns_cnt(dht->owns),
 	};
 	for (unsigned reason = 0; reason < DHT_REASON_CNT; reason++)

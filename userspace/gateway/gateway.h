@@ -18,9 +18,9 @@ struct timer_wheel;
  * here are sockets, the parser, who may ask, limits and time-outs. Home
  * worker only; a slow client is pushed back, then dropped, never waited for.
  *
- *     in   server.c accepts and reads -> conn.c parses (llhttp, conn_head.c) -> guard.c
- *	    -> the route's handler; after an upgrade socket.c takes the frames apart
- *     out  gateway_reply... -> reply.c writes head and body -> output.c -> server.c sends
+ *     in   gateway_server.c accepts and reads -> http_conn_state.c parses (llhttp, http_conn_head.c) -> guard.c
+ *	    -> the route's handler; after an upgrade websocket_server.c takes the frames apart
+ *     out  gateway_reply... -> reply.c writes head and body -> output.c -> gateway_server.c sends
  *
  * Left out: TLS (a proxy's), HTTP/2, codings beside chunked, extensions of WebSocket.
  */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "gateway/conn.h"
+#include "gateway/http_conn_state.h"
 #include "gateway/pass.h"
 #include "gateway/refusal.h"
 

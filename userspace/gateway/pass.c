@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "codec/hex.h"
-#include "gateway/conn.h"
+#include "gateway/http_conn_state.h"
 #include "gateway/refusal.h"
 
 #define SECRET_LEN    ((PASS_TEXT_CAP - 1) / 2)

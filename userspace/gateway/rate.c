@@ -3,7 +3,7 @@
 #include "gateway/rate.h"
 
 #include "base/random.h"
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 
 #define IPV4_PREFIX_LEN 32
 #define IPV6_PREFIX_LEN 64

@@ -7,7 +7,7 @@ static struct fair_config config_of(uint32_t cap)
 {
 	return (struct fair_config){
 		.name = "gateway.sockets",
-		.kind = FAIR_STANDING,
+		.kind = FAIR_LASTING,
 		.cap_cnt = cap,
 		.level_cnt = FAIR_PEER_LEVELS,
 	};
@@ -38,7 +38,7 @@ bool socket_places_take(struct socket_places *places, const struct fair_path *cl
 	enum fair_verdict verdict = FAIR_BUSY;
 
 	/* All have the token or a pass, so there is one class. */
-	path.class = FAIR_STRANGER;
+	path.class = FAIR_UNKNOWN;
 	fair_path_add(&places->paths, &path, site, strlen(site));
 	*out_victim = NULL;
 	if (places->fair.config.cap_cnt)

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "gateway/conn.h"
+#include "gateway/http_conn_state.h"
 #include "gateway/reply.h"
 
 bool gateway_tunnel_accepts(const struct gateway_exchange *exchange, const char *accept, size_t len)

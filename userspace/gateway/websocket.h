@@ -10,7 +10,7 @@
 
 /*
  * WebSocket (RFC 6455) without extensions: frames and the handshake's
- * proof, which the server (socket.c) shares, and as a client one
+ * proof, which the server (websocket_server.c) shares, and as a client one
  * question with one answer over a connection of its own, in one frame each.
  */
 enum websocket_opcode {
@@ -53,7 +53,7 @@ void websocket_accept(const char *key, char out[static WEBSOCKET_ACCEPT_CAP]);
 /*
  * websocket_ask connects, sends question as a binary message, and waits for
  * the first binary one; pings in between are answered. url begins with
- * ws:// or wss://. Errors as fetch_run, which this stands beside; status is
+ * ws:// or wss://. Errors as http_get_run, which this stands beside; status is
  * that of HTTP when the server would not switch, else 101.
  * Context: a job thread; it reads the clock itself.
  */

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/clock.h"
-#include "gateway/channel.h"
+#include "base/monotonic.h"
+#include "gateway/http_channel.h"
 #include "gateway/websocket.h"
 
 #define REQUEST_CAP	1400

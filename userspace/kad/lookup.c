@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "kad/table.h"
+#include "kad/routing_table.h"
 
 /* LATE: as SLOW, and not waited for. */
 enum node_state { NODE_NEW, NODE_OUT, NODE_SLOW, NODE_LATE, NODE_ANSWERED, NODE_FAILED };
@@ -56,7 +56,8 @@ static void step(const struct kad_lookup *lookup, enum kad_step_kind kind, uint1
 }
 
 /* Is there a reason in what the lookup knows already not to take contact? */
-static enum kad_told known_judge(const struct kad_lookup *lookup, const struct kad_contact *contact)
+static enum kad_learned known_judge(const struct kad_lookup *lookup,
+				    const struct kad_contact *contact)
 {
 	struct addr subnet = kad_subnet(&contact->addr);
 	unsigned same_id = 0, same_subnet = 0;
@@ -68,21 +69,21 @@ static enum kad_told known_judge(const struct kad_lookup *lookup, const struct k
 		bool is_same_addr = addr_equal(&node->contact.addr, &contact->addr);
 
 		if (is_same_id && is_same_addr)
-			return KAD_TOLD_KNOWN;
+			return KAD_LEARNED_KNOWN;
 		if (node->state == NODE_FAILED)
 			continue;
 		if (is_same_addr)
-			return KAD_TOLD_TWO_IDS;
+			return KAD_LEARNED_TWO_IDS;
 		same_id += is_same_id;
 		same_subnet += addr_equal(&other, &subnet);
 	}
 	/* One false address for an id must not hide the true one. */
 	if (same_id >= 2)
-		return KAD_TOLD_TWO_ADDRS;
+		return KAD_LEARNED_TWO_ADDRS;
 	return same_subnet >= lookup->params.config->subnet_max &&
 			       kad_subnet_is_capped(&contact->addr)
-		       ? KAD_TOLD_SUBNET
-		       : KAD_TOLD_TAKEN;
+		       ? KAD_LEARNED_SUBNET
+		       : KAD_LEARNED_TAKEN;
 }
 
 /* A slot for contact: a new one, or that of the farthest node not asked yet if it is farther. */
@@ -105,18 +106,18 @@ static uint16_t slot_for(struct kad_lookup *lookup, const struct kad_contact *co
 	return KAD_NO_SLOT;
 }
 
-static enum kad_told take(struct kad_lookup *lookup, const struct kad_contact *contact,
-			  uint16_t teller, unsigned start)
+static enum kad_learned take(struct kad_lookup *lookup, const struct kad_contact *contact,
+			     uint16_t teller, unsigned start)
 {
-	enum kad_told told = known_judge(lookup, contact);
+	enum kad_learned told = known_judge(lookup, contact);
 	unsigned at;
 	uint16_t slot;
 
-	if (told != KAD_TOLD_TAKEN)
+	if (told != KAD_LEARNED_TAKEN)
 		return told;
 	slot = slot_for(lookup, contact);
 	if (slot == KAD_NO_SLOT)
-		return KAD_TOLD_FAR;
+		return KAD_LEARNED_FAR;
 	lookup->nodes[slot] = (struct kad_lookup_node){
 		.contact = *contact, .teller = teller, .start = (uint8_t)start, .state = NODE_NEW};
 	for (at = lookup->node_cnt - 1u; at > 0; at--) {
@@ -127,32 +128,32 @@ static enum kad_told take(struct kad_lookup *lookup, const struct kad_contact *c
 		lookup->order[at] = lookup->order[at - 1];
 	}
 	lookup->order[at] = slot;
-	return KAD_TOLD_TAKEN;
+	return KAD_LEARNED_TAKEN;
 }
 
-static enum kad_told contact_judge(const struct kad_lookup *lookup,
-				   const struct kad_contact *contact)
+static enum kad_learned contact_judge(const struct kad_lookup *lookup,
+				      const struct kad_contact *contact)
 {
 	if (kad_id_equal(&contact->id, &lookup->params.own_id))
-		return KAD_TOLD_SELF;
+		return KAD_LEARNED_SELF;
 	if (lookup->params.kind == KAD_FIND_VALUE &&
 	    kad_id_equal(&contact->id, &lookup->params.target))
-		return KAD_TOLD_TARGET;
+		return KAD_LEARNED_TARGET;
 	if (lookup->params.family != ADDR_NONE && contact->addr.family != lookup->params.family)
-		return KAD_TOLD_FAMILY;
-	return KAD_TOLD_TAKEN;
+		return KAD_LEARNED_FAMILY;
+	return KAD_LEARNED_TAKEN;
 }
 
-enum kad_told kad_lookup_seed(struct kad_lookup *lookup, const struct kad_contact *contact)
+enum kad_learned kad_lookup_seed(struct kad_lookup *lookup, const struct kad_contact *contact)
 {
-	enum kad_told told = contact_judge(lookup, contact);
+	enum kad_learned told = contact_judge(lookup, contact);
 	unsigned start = lookup->start_cnt % lookup->params.config->alpha;
 
-	if (told == KAD_TOLD_TAKEN && kad_reach_of(&contact->addr) == KAD_REACH_NONE)
-		told = KAD_TOLD_MARTIAN;
-	if (told == KAD_TOLD_TAKEN)
+	if (told == KAD_LEARNED_TAKEN && kad_addr_scope_of(&contact->addr) == KAD_ADDR_SCOPE_NONE)
+		told = KAD_LEARNED_MARTIAN;
+	if (told == KAD_LEARNED_TAKEN)
 		told = take(lookup, contact, KAD_NO_SLOT, start);
-	if (told == KAD_TOLD_TAKEN)
+	if (told == KAD_LEARNED_TAKEN)
 		lookup->start_cnt++;
 	return told;
 }
@@ -288,17 +289,17 @@ static unsigned hear(struct kad_lookup *lookup, uint16_t teller, const struct ka
 	unsigned taken = 0, plausible = 0;
 
 	for (unsigned i = 0; i < cnt; i++) {
-		enum kad_told verdict = contact_judge(lookup, &told[i]);
+		enum kad_learned verdict = contact_judge(lookup, &told[i]);
 
-		if (verdict == KAD_TOLD_TAKEN &&
-		    !kad_reach_is_credible(&told[i].addr, &node->contact.addr))
-			verdict = KAD_TOLD_MARTIAN;
-		if (verdict == KAD_TOLD_TAKEN && plausible++ >= lookup->params.config->k)
-			verdict = KAD_TOLD_TOO_MANY;
-		if (verdict == KAD_TOLD_TAKEN)
+		if (verdict == KAD_LEARNED_TAKEN &&
+		    !kad_addr_scope_is_credible(&told[i].addr, &node->contact.addr))
+			verdict = KAD_LEARNED_MARTIAN;
+		if (verdict == KAD_LEARNED_TAKEN && plausible++ >= lookup->params.config->k)
+			verdict = KAD_LEARNED_TOO_MANY;
+		if (verdict == KAD_LEARNED_TAKEN)
 			verdict = take(lookup, &told[i], teller, node->start);
 		lookup->stats.told[verdict]++;
-		taken += verdict == KAD_TOLD_TAKEN;
+		taken += verdict == KAD_LEARNED_TAKEN;
 	}
 	return taken;
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kad/contact.h"
+#include "kad/kad_contact.h"
 #include "kad/rtt.h"
 
 /*
@@ -58,19 +58,19 @@ enum kad_lookup_kind {
 };
 
 /* Why a contact that a node told of was dropped. */
-enum kad_told {
-	KAD_TOLD_TAKEN,
-	KAD_TOLD_KNOWN,
-	KAD_TOLD_FAR,	    /* no room for one so far away */
-	KAD_TOLD_TOO_MANY,  /* more than k in one answer */
-	KAD_TOLD_SELF,	    /* us */
-	KAD_TOLD_TARGET,    /* the key itself as an id */
-	KAD_TOLD_MARTIAN,   /* port 0, or an address this teller cannot know of */
-	KAD_TOLD_FAMILY,    /* not the family of this lookup */
-	KAD_TOLD_SUBNET,    /* subnet_max others are there */
-	KAD_TOLD_TWO_ADDRS, /* the id is known at another address */
-	KAD_TOLD_TWO_IDS,   /* the address is known under another id */
-	KAD_TOLD_CNT
+enum kad_learned {
+	KAD_LEARNED_TAKEN,
+	KAD_LEARNED_KNOWN,
+	KAD_LEARNED_FAR,       /* no room for one so far away */
+	KAD_LEARNED_TOO_MANY,  /* more than k in one answer */
+	KAD_LEARNED_SELF,      /* us */
+	KAD_LEARNED_TARGET,    /* the key itself as an id */
+	KAD_LEARNED_MARTIAN,   /* port 0, or an address this teller cannot know of */
+	KAD_LEARNED_FAMILY,    /* not the family of this lookup */
+	KAD_LEARNED_SUBNET,    /* subnet_max others are there */
+	KAD_LEARNED_TWO_ADDRS, /* the id is known at another address */
+	KAD_LEARNED_TWO_IDS,   /* the address is known under another id */
+	KAD_LEARNED_CNT
 };
 
 enum kad_step_kind { KAD_STEP_ASKED, KAD_STEP_ANSWERED, KAD_STEP_SLOW, KAD_STEP_FAILED };
@@ -104,7 +104,7 @@ struct kad_lookup_params {
 
 struct kad_lookup_stats {
 	unsigned asked_cnt, answered_cnt, slow_cnt, failed_cnt;
-	unsigned told[KAD_TOLD_CNT];
+	unsigned told[KAD_LEARNED_CNT];
 	uint64_t begin_ns, end_ns; /* end_ns 0: not done */
 };
 
@@ -133,7 +133,7 @@ void kad_lookup_init(struct kad_lookup *lookup, const struct kad_lookup_params *
  * kad_lookup_seed adds a contact that we know ourselves: before the first
  * kad_lookup_next, or when all others are used up.
  */
-enum kad_told kad_lookup_seed(struct kad_lookup *lookup, const struct kad_contact *contact);
+enum kad_learned kad_lookup_seed(struct kad_lookup *lookup, const struct kad_contact *contact);
 
 struct kad_ask {
 	uint16_t slot;			   /* names the node to the calls below */

@@ -8,7 +8,7 @@
 
 #include "base/fair.h"
 #include "base/fair_path.h"
-#include "kad/contact.h"
+#include "kad/kad_contact.h"
 #include "weft/err.h"
 
 struct arena;

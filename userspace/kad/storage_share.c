@@ -30,7 +30,7 @@ static struct fair_config fair_of(const struct kad_storage_config *config)
 {
 	return (struct fair_config){.name = config->name,
 				    .cap_cnt = config->value_cap,
-				    .kind = FAIR_STANDING,
+				    .kind = FAIR_LASTING,
 				    .level_cnt = (uint8_t)level_cnt(config),
 				    .parts = PARTS};
 }
@@ -146,7 +146,7 @@ void kad_storage_share_refresh(struct kad_storage *storage, struct storage_recor
 		record->counted_at_ns = now_ns;
 		record->refresh_cnt++;
 	}
-	if (class == FAIR_STRANGER && record->refresh_cnt >= KAD_KNOWN_REFRESHES)
+	if (class == FAIR_UNKNOWN && record->refresh_cnt >= KAD_KNOWN_REFRESHES)
 		class = FAIR_KNOWN;
 	if (class == record->class && addr_equal(&payer, &record->payer))
 		return;
@@ -173,7 +173,7 @@ static struct storage_record *payer_draw(struct kad_storage *storage, const stru
 		struct storage_record *drawn = storage->heap[idx];
 		struct fair_path other;
 
-		if (drawn->class != FAIR_STRANGER ||
+		if (drawn->class != FAIR_UNKNOWN ||
 		    !kad_id_is_nearer(&storage->own_id, farthest, &drawn->value.key))
 			continue;
 		other = path_of(storage, &drawn->payer, drawn->class);
@@ -295,7 +295,7 @@ static struct storage_record *stalest_of(struct kad_storage *storage, const stru
 	for (struct storage_record *at = key->last; at; at = at->prev) {
 		if (tally_of(storage, at->network)->cnt != cnt)
 			continue;
-		if (at->class == FAIR_STRANGER)
+		if (at->class == FAIR_UNKNOWN)
 			return at;
 		if (!stalest)
 			stalest = at;

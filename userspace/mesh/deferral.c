@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 
 static uint64_t deferral_id(const struct mesh_deferrals *deferrals, const uint8_t *key,
 			    unsigned type)

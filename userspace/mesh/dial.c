@@ -11,13 +11,13 @@
  *
  * A dial without an address to try, or whose addresses keep silent, looks
  * for others: discovery.c. It may run beside a session that is silent;
- * race.c says when.
+ * redial.c says when.
  */
 #include "mesh/mesh_state.h"
 
 #include <limits.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 /* Addresses at hand have this long: two probe timeouts of a handshake (RFC 9002 6.2.2). */
 #define DISCOVERY_PATIENCE_NS (2 * NS_PER_S)
@@ -81,7 +81,7 @@ static void dial_free(struct mesh_dial *dial)
 
 void mesh_dial_fail(struct mesh_dial *dial, int err)
 {
-	struct mesh_session *silent = mesh_race_loser(dial, NULL);
+	struct mesh_session *silent = mesh_redial_loser(dial, NULL);
 	uint8_t actual_key[MESH_KEY_LEN];
 	struct list_node waiters;
 
@@ -98,7 +98,7 @@ void mesh_dial_fail(struct mesh_dial *dial, int err)
 	/* The dial is gone before anybody hears, so that they may ask again. */
 	dial_free(dial);
 	if (silent && err == WEFT_EUNREACHABLE)
-		mesh_race_lost(silent);
+		mesh_redial_lost(silent);
 	while (!list_is_empty(&waiters))
 		mesh_request_fail(list_entry(waiters.next, struct mesh_request, node), err,
 				  err == WEFT_EWRONGKEY ? actual_key : NULL);
@@ -132,8 +132,8 @@ static bool addr_is_proved(const struct mesh_dial *dial, const struct addr *addr
 static bool dial_may(struct mesh_dial *dial, unsigned idx, struct transport_dial *call)
 {
 	struct mesh *mesh = dial->mesh;
-	bool is_told = dial->told & 1u << idx && !dial->is_chosen &&
-		       !addr_is_proved(dial, &dial->addrs[idx]);
+	bool is_unverified = dial->unverified & 1u << idx && !dial->is_chosen &&
+			     !addr_is_proved(dial, &dial->addrs[idx]);
 
 	if (!mesh_ways_rank(mesh->config.ways, &dial->addrs[idx]))
 		return false;
@@ -141,8 +141,9 @@ static bool dial_may(struct mesh_dial *dial, unsigned idx, struct transport_dial
 		dial_note(dial, WEFT_EREFUSED, NULL);
 		return false;
 	}
-	call->unheard_max = is_told ? MESH_TOLD_DGRAM_MAX : 0;
-	return !is_told || mesh_told_take(&mesh->told, &dial->addrs[idx], mesh->now_ns);
+	call->unheard_max = is_unverified ? MESH_UNVERIFIED_DGRAM_MAX : 0;
+	return !is_unverified ||
+	       mesh_unverified_take(&mesh->unverified, &dial->addrs[idx], mesh->now_ns);
 }
 
 /* The peer told when to come back: its addresses wait until then. */
@@ -163,12 +164,12 @@ static void dial_bring(struct mesh_dial *dial, unsigned at)
 {
 	unsigned to = dial->next_idx;
 	struct addr addr = dial->addrs[at];
-	uint32_t bit = dial->told >> at & 1, below = (1u << to) - 1, above = ~0u << at << 1;
-	uint32_t between = dial->told & ~below & ~above & ~(1u << at);
+	uint32_t bit = dial->unverified >> at & 1, below = (1u << to) - 1, above = ~0u << at << 1;
+	uint32_t between = dial->unverified & ~below & ~above & ~(1u << at);
 
 	memmove(&dial->addrs[to + 1], &dial->addrs[to], (at - to) * sizeof(dial->addrs[0]));
 	dial->addrs[to] = addr;
-	dial->told = (dial->told & (below | above)) | bit << to | between << 1;
+	dial->unverified = (dial->unverified & (below | above)) | bit << to | between << 1;
 }
 
 /*
@@ -182,7 +183,7 @@ static bool dial_sort_out(struct mesh_dial *dial)
 	for (unsigned at = dial->next_idx; at < dial->addr_cnt; at++) {
 		unsigned rank = mesh_ways_rank(dial->mesh->config.ways, &dial->addrs[at]);
 
-		if (!mesh_race_puts_off(dial, at) && rank < best_rank) {
+		if (!mesh_redial_puts_off(dial, at) && rank < best_rank) {
 			best = at;
 			best_rank = rank;
 		}
@@ -255,17 +256,17 @@ static void dial_expire(struct timer *timer, uint64_t now_ns)
 	struct mesh_dial *dial = list_entry(timer, struct mesh_dial, timer);
 
 	dial->mesh->now_ns = now_ns;
-	if (!dial->beside || mesh_race_goes_on(dial))
+	if (!dial->beside || mesh_redial_goes_on(dial))
 		dial_next(dial);
 }
 
 /* Is the address of attempts[idx] dialled, silent, and one that may be dialled more than once? */
 static bool addr_is_renewable(struct mesh_dial *dial, unsigned idx)
 {
-	bool is_told = dial->told & 1u << idx && !dial->is_chosen &&
-		       !addr_is_proved(dial, &dial->addrs[idx]);
+	bool is_unverified = dial->unverified & 1u << idx && !dial->is_chosen &&
+			     !addr_is_proved(dial, &dial->addrs[idx]);
 
-	return dial->attempts[idx].conn && !is_told &&
+	return dial->attempts[idx].conn && !is_unverified &&
 	       !mesh_refuses(dial->mesh, dial->key, &dial->addrs[idx]);
 }
 
@@ -303,13 +304,13 @@ static void renewal_expire(struct timer *timer, uint64_t now_ns)
 	mesh_dial_renew(dial);
 }
 
-void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is_told)
+void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is_unverified)
 {
 	for (unsigned i = 0; i < dial->addr_cnt; i++) {
 		if (!addr_equal(&dial->addrs[i], addr))
 			continue;
-		if (!is_told)
-			dial->told &= ~(1u << i);
+		if (!is_unverified)
+			dial->unverified &= ~(1u << i);
 		return;
 	}
 	if (dial->addr_cnt == MESH_DIAL_ADDRS_MAX || addr->family == ADDR_NONE || !addr->port)
@@ -317,8 +318,8 @@ void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is
 	dial->attempts[dial->addr_cnt].kind = MESH_CONN_ATTEMPT;
 	dial->attempts[dial->addr_cnt].dial = dial;
 	dial->attempts[dial->addr_cnt].addr_idx = dial->addr_cnt;
-	if (is_told)
-		dial->told |= 1u << dial->addr_cnt;
+	if (is_unverified)
+		dial->unverified |= 1u << dial->addr_cnt;
 	dial->addrs[dial->addr_cnt++] = *addr;
 }
 
@@ -387,12 +388,12 @@ struct mesh_dial *mesh_dial_beside(struct mesh_session *session, const struct me
 int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_request *request)
 {
 	struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, peer->key);
-	bool was_idle = !dial || mesh_race_is_held(dial) || dial->next_idx == dial->addr_cnt;
+	bool was_idle = !dial || mesh_redial_is_held(dial) || dial->next_idx == dial->addr_cnt;
 	int err;
 
 	if (!dial && (err = dial_make(mesh, peer, &dial)) < 0)
 		return err;
-	if (mesh_race_is_held(dial))
+	if (mesh_redial_is_held(dial))
 		dial->beside = NULL; /* wanted for its own sake now */
 	mesh_dial_add_peer(dial, peer);
 	/* Not now: an asker is never told of failure inside its call. */
@@ -429,7 +430,7 @@ void mesh_dial_leave(struct mesh_request *request)
 
 void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 {
-	struct mesh_session *loser = mesh_race_loser(dial, session);
+	struct mesh_session *loser = mesh_redial_loser(dial, session);
 
 	session->addr_seq = dial->discovery.seq;
 	session->is_chosen |= dial->is_chosen;

@@ -8,15 +8,15 @@
 
 #include "mesh/mesh_state.h"
 
-int mesh_add_provider(struct mesh *mesh, const struct mesh_provider *provider)
+int mesh_add_provider(struct mesh *mesh, const struct mesh_locator *provider)
 {
-	if (mesh->provider_cnt == MESH_PROVIDERS_MAX)
+	if (mesh->provider_cnt == MESH_LOCATORS_MAX)
 		return WEFT_EFULL;
 	mesh->providers[mesh->provider_cnt++] = *provider;
 	return 0;
 }
 
-void mesh_forget_providers(struct mesh *mesh)
+void mesh_forget_locators(struct mesh *mesh)
 {
 	struct mesh_dial *dial = NULL;
 
@@ -59,7 +59,7 @@ static void look_end(struct mesh_dial_look *look, int err)
 static void look_cancel(struct mesh_dial_look *look, int err)
 {
 	const struct mesh_dial *dial = look->dial;
-	const struct mesh_provider *provider = &dial->mesh->providers[look - dial->discovery.looks];
+	const struct mesh_locator *provider = &dial->mesh->providers[look - dial->discovery.looks];
 
 	provider->cancel(provider->ctx, look->run);
 	look_end(look, err);
@@ -133,7 +133,7 @@ static bool discovery_ask(struct mesh_dial *dial)
 {
 	struct mesh_discovery *discovery = &dial->discovery;
 	struct mesh *mesh = dial->mesh;
-	const struct mesh_provider *provider = &mesh->providers[discovery->next_idx];
+	const struct mesh_locator *provider = &mesh->providers[discovery->next_idx];
 	struct mesh_dial_look *look = &discovery->looks[discovery->next_idx++];
 	int err;
 

@@ -19,7 +19,7 @@
  *
  * Home worker; nothing blocks.
  */
-#define MESH_PROVIDERS_MAX 4
+#define MESH_LOCATORS_MAX 4
 
 struct mesh;
 
@@ -48,7 +48,7 @@ struct mesh_look {
  *     Neither found nor ended is called inside the call.
  * cancel takes a search back: neither is called any more.
  */
-struct mesh_provider {
+struct mesh_locator {
 	const char *name; /* a word; lives as long as the mesh */
 	uint64_t stagger_ns;
 	uint64_t budget_ns; /* it is taken back after this: WEFT_ETIMEOUT */
@@ -74,8 +74,8 @@ typedef void (*mesh_step_fn)(void *ctx, const struct mesh_step *step);
 
 /* mesh_add_provider copies provider; at start. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int mesh_add_provider(struct mesh *mesh, const struct mesh_provider *provider);
-/* mesh_forget_providers cancels every search and asks nobody any more; before they go. Takes NULL. */
-void mesh_forget_providers(struct mesh *mesh);
+int mesh_add_provider(struct mesh *mesh, const struct mesh_locator *provider);
+/* mesh_forget_locators cancels every search and asks nobody any more; before they go. Takes NULL. */
+void mesh_forget_locators(struct mesh *mesh);
 
 #endif

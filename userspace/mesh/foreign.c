@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh/foreign.h"
 
-#include "mesh/stream.h"
+#include "mesh/mesh_stream.h"
 
 int mesh_foreign_open(struct mesh *mesh, unsigned type, const struct mesh_stream_peer *peer,
 		      const struct mesh_foreign_ops *ops, void *carrier, uint64_t now_ns,

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "mesh/seam.h"
 
 /*

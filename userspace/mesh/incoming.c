@@ -7,10 +7,10 @@
  * A bad request costs its stream, never the session: it is answered with
  * an error and what still comes of it is skipped.
  */
-#include "mesh/stream.h"
+#include "mesh/mesh_stream.h"
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 /* For an answer that holds no slot; the others are held to their rate (slots.c). */
 #define DRAIN_TIMEOUT_NS (30 * NS_PER_S)

@@ -4,7 +4,7 @@
  * by a foreign stream (foreign.h), is read whole, and is an incoming as any other from then
  * on. Its answer is one frame of the stream. On the mesh's own thread.
  */
-#include "mesh/stream.h"
+#include "mesh/mesh_stream.h"
 
 static const struct mesh_stream_ops *foreign_ops(const struct mesh_incoming *incoming)
 {

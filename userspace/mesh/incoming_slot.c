@@ -5,7 +5,7 @@
  * that gets none or loses its own. Home worker.
  */
 #include "base/load.h"
-#include "mesh/stream.h"
+#include "mesh/mesh_stream.h"
 
 static struct fair *slots_of(const struct mesh_incoming *incoming, enum mesh_pool pool)
 {

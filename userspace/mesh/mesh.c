@@ -2,12 +2,12 @@
 /*
  * Sessions between keys, over streams that somebody else carries.
  *
- * Inbound: mesh_transport_events -> session.c (connections), control.c
- * (HELLO and its kin), incoming.c (peers' requests -> handlers), request.c
- * (answers to ours), stream.c (streams of frames). Outbound: mesh_ops.ask -> request.c -> dial.c when
- * there is no session, race.c when there is one and it owes an answer;
+ * Inbound: mesh_transport_events -> session.c (connections), control_stream.c
+ * (HELLO and its kin), incoming.c (peers' requests -> handlers), mesh_request.c
+ * (answers to ours), mesh_stream.c (streams of frames). Outbound: mesh_ops.ask -> mesh_request.c -> dial.c when
+ * there is no session, redial.c when there is one and it owes an answer;
  * mesh_ops.answer -> incoming.c. discovery.c asks who else may know where a
- * key is. frame.c reads and
+ * key is. mesh_frame.c reads and
  * writes what is on a stream, registry.def lists what may be. Peers met
  * are kept by peers.c. All on the home worker; nothing here reads a
  * clock, waits or logs.
@@ -17,10 +17,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "mesh/mesh_state.h"
-#include "mesh/stream.h"
+#include "mesh/mesh_stream.h"
 
 /* How often it is decided which peers are useful, and which part of the table may be. */
 #define RANK_EVERY_S 60
@@ -141,7 +141,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	mesh->on_step = params->on_step;
 	mesh->on_failure = params->on_failure;
 	mesh->choices = params->choices;
-	mesh->knock = params->knock;
+	mesh->port_probe = params->port_probe;
 	list_init(&mesh->share_changes);
 	mesh->ctx = params->ctx;
 	mesh->refuses = params->refuses;
@@ -169,7 +169,7 @@ static void mesh_cancel_timers(struct mesh *mesh)
 
 	while ((session = pool_next(&mesh->sessions, session))) {
 		timer_cancel(mesh->timers, &session->timer);
-		timer_cancel(mesh->timers, &session->watch);
+		timer_cancel(mesh->timers, &session->liveness);
 		timer_cancel(mesh->timers, &session->ping.timer);
 	}
 	while ((request = pool_next(&mesh->requests, request)))
@@ -179,7 +179,7 @@ static void mesh_cancel_timers(struct mesh *mesh)
 	while ((stream = pool_next(&mesh->streams, stream)))
 		timer_cancel(mesh->timers, &stream->timer);
 	timer_cancel(mesh->timers, &mesh->slots.timer);
-	mesh_forget_providers(mesh);
+	mesh_forget_locators(mesh);
 	while ((dial = pool_next(&mesh->dials, dial)))
 		timer_cancel(mesh->timers, &dial->timer);
 	mesh_peers_stop(&mesh->peers);
@@ -269,7 +269,7 @@ unsigned mesh_expel(struct mesh *mesh, uint64_t now_ns)
 	unsigned cnt = 0;
 
 	mesh->now_ns = now_ns;
-	/* Whoever is told and asks again is refused at once: request.c. */
+	/* Whoever is told and asks again is refused at once: mesh_request.c. */
 	while ((dial = refused_dial(mesh)))
 		mesh_dial_fail(dial, WEFT_EREFUSED);
 	for (; (session = refused_session(mesh)); cnt++)
@@ -387,12 +387,12 @@ void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
 	out_stats->incoming_cnt = mesh->incoming.used_cnt;
 	out_stats->stream_cnt = mesh->streams.used_cnt;
 	out_stats->peer_cnt = mesh->peers.pool.used_cnt;
-	out_stats->told_cnt = mesh_told_recent(&mesh->told, mesh->now_ns);
+	out_stats->told_cnt = mesh_unverified_recent(&mesh->unverified, mesh->now_ns);
 	out_stats->deferral_cnt = mesh_deferrals_cnt(&mesh->deferrals, mesh->now_ns);
-	out_stats->told_refused_cnt = mesh->told.refused_cnt;
-	out_stats->strangers =
+	out_stats->unverified_refused_cnt = mesh->unverified.refused_cnt;
+	out_stats->unknown =
 		(struct mesh_peer_part){peers->stranger_cnt, peers->bucket_cnt * peers->bucket_cap,
-					peers->evicted_cnts[FAIR_STRANGER]};
+					peers->evicted_cnts[FAIR_UNKNOWN]};
 	out_stats->known = (struct mesh_peer_part){peers->known_cnt, peers->known_cap,
 						   peers->evicted_cnts[FAIR_KNOWN] +
 							   peers->evicted_cnts[FAIR_USEFUL]};
@@ -446,7 +446,7 @@ void mesh_peers_each(struct mesh *mesh, bool (*fn)(void *arg, const struct mesh_
 
 void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64_t now_ns)
 {
-	struct mesh_peer_entry *entry = mesh_peers_meet_foreign(&mesh->peers, info->key);
+	struct mesh_peer_entry *entry = mesh_peers_acquire_foreign(&mesh->peers, info->key);
 	struct mesh_peer_record *record;
 
 	if (!entry)

@@ -18,7 +18,7 @@ struct random;
  * table. Speaks over a struct transport, knows no packets.
  *
  * A session whose peer was asked and stays silent is raced by a fresh
- * dial, and the first to answer wins; the rule is on top of race.c.
+ * dial, and the first to answer wins; the rule is on top of redial.c.
  */
 struct mesh_config {
 	uint32_t session_cap;
@@ -86,12 +86,13 @@ enum mesh_pool {
 };
 
 struct mesh_stats {
-	struct mesh_peer_part strangers, known, chosen;
+	struct mesh_peer_part unknown, known, chosen;
 	uint32_t session_cnt, request_cnt, incoming_cnt, stream_cnt, peer_cnt;
 	uint64_t frame_in_cnt, frame_out_cnt, malformed_cnt, unknown_type_cnt;
 	uint64_t refused_cnt, timeout_cnt, hello_cnt, skew_cnt;
-	uint64_t told_refused_cnt; /* dials at addresses that strangers told, which were too many */
-	uint32_t told_cnt;	   /* and those of the last minute */
+	uint64_t
+		unverified_refused_cnt; /* dials at addresses that unknown peers told, which were too many */
+	uint32_t told_cnt;		/* and those of the last minute */
 	uint32_t
 		deferral_cnt; /* peers, and messages of peers, that are not asked yet (deferral.h) */
 	uint64_t stale_record_cnt; /* of addresses, older than the owner's newest (discovery.h) */
@@ -128,7 +129,7 @@ struct mesh_params {
 	/* enum mesh_choice, of what others say of key: asked at each HELLO. May be NULL. */
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	/* Asks whether anybody is at remote, and tells by mesh_knocked, never inside. May be NULL. */
-	void (*knock)(void *ctx, const struct addr *remote);
+	void (*port_probe)(void *ctx, const struct addr *remote);
 	void *ctx;
 	struct load *load;	/* who is refused what (base/load.h); NULL: not kept */
 	mesh_refuse_fn refuses; /* may be NULL: nobody is */
@@ -170,12 +171,12 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
  */
 void mesh_wake(struct mesh *mesh, uint64_t now_ns);
 /*
- * mesh_knocked: what came of a knock at remote. A program that speaks QUIC is
+ * mesh_knocked: what came of a port probe at remote. A program that speaks QUIC is
  * there, whether or not it knows this node; or the host is there and says that
  * no program listens at that port. A session there that is well says so by itself.
  */
-enum mesh_knock { MESH_KNOCK_THERE, MESH_KNOCK_NOBODY };
-void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_knock answer,
+enum mesh_port_probe { MESH_PORT_PROBE_THERE, MESH_PORT_PROBE_NOBODY };
+void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_port_probe answer,
 		  uint64_t now_ns);
 /*
  * mesh_connect: `peer connect`; done is told the outcome, never inside the
@@ -241,7 +242,7 @@ void mesh_take_shares(struct mesh *mesh, const struct mesh_share *shares, uint32
 		      uint64_t now_ns);
 /*
  * mesh_note_useful: key answered, or sent what was verified: units of that many bytes, one at
- * least. mesh_note_false: what it sent proved false. By this a stranger becomes known.
+ * least. mesh_note_false: what it sent proved false. By this a unknown peer becomes known.
  */
 #define MESH_USEFUL_UNIT_LEN 1000u
 void mesh_note_useful(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t units);

@@ -7,18 +7,18 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/timer.h"
-#include "mesh/buffers.h"
+#include "mesh/request_buffers.h"
 #include "mesh/deferral.h"
 #include "mesh/discovery.h"
-#include "mesh/frame.h"
+#include "mesh/mesh_frame.h"
 #include "mesh/hello.h"
-#include "mesh/meet.h"
+#include "mesh/identify.h"
 #include "mesh/mesh.h"
 #include "mesh/peers.h"
-#include "mesh/registry.h"
+#include "mesh/message_types.h"
 #include "mesh/seam_stream.h"
 #include "mesh/slots.h"
-#include "mesh/told.h"
+#include "mesh/unverified.h"
 #include "mesh/unsent.h"
 
 /*
@@ -31,12 +31,12 @@
  * When one of ours ends before the transport's, user becomes NULL and
  * later events of that stream or connection are ignored.
  */
-enum mesh_conn_kind { MESH_CONN_ATTEMPT, MESH_CONN_SESSION, MESH_CONN_MEETING };
+enum mesh_conn_kind { MESH_CONN_ATTEMPT, MESH_CONN_SESSION, MESH_CONN_IDENTIFY };
 enum mesh_stream_kind {
 	MESH_STREAM_CONTROL,
 	MESH_STREAM_REQUEST,
 	MESH_STREAM_INCOMING,
-	MESH_STREAM_FRAMES, /* stream.h */
+	MESH_STREAM_FRAMES, /* mesh_stream.h */
 };
 
 struct mesh_session;
@@ -97,9 +97,9 @@ struct mesh_session {
 	struct mesh_control control;
 	struct mesh_ping ping;
 	struct timer timer;    /* HELLO deadline, quiet while retired, linger while leaving */
-	struct timer watch;    /* set while ours are under way, and at most one turn longer */
-	uint64_t watch_len;    /* bytes received at its last turn */
-	unsigned watch_cnt;    /* turns since something of ours went out last */
+	struct timer liveness; /* set while ours are under way, and at most one turn longer */
+	uint64_t liveness_len; /* bytes received at its last turn */
+	unsigned liveness_cnt; /* turns since something of ours went out last */
 	struct fair_path path; /* where its slots belong, as of path_at_ns */
 	uint64_t path_at_ns;
 };
@@ -205,7 +205,7 @@ struct mesh_discovery {
 	unsigned running_cnt;
 	uint64_t next_ns; /* when it is asked */
 	uint64_t seq;	  /* of the newest record found */
-	struct mesh_dial_look looks[MESH_PROVIDERS_MAX];
+	struct mesh_dial_look looks[MESH_LOCATORS_MAX];
 };
 
 /* Those given, and as many that were found. */
@@ -218,7 +218,7 @@ struct mesh_dial {
 	struct mesh *mesh;
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[MESH_DIAL_ADDRS_MAX];
-	uint32_t told; /* bit per address: a stranger told it */
+	uint32_t unverified; /* bit per address: a unknown peer told it */
 	struct mesh_attempt attempts[MESH_DIAL_ADDRS_MAX];
 	struct mesh_attempt renewals[MESH_DIAL_RENEWALS_MAX];
 	unsigned addr_cnt;
@@ -226,17 +226,18 @@ struct mesh_dial {
 	unsigned live_cnt; /* attempts under way */
 	struct list_node waiters;
 	uint32_t waiter_cnt;
-	struct timer timer;	     /* next attempt, or the next look at beside */
-	struct timer renewal;	     /* set while attempts are under way */
-	struct mesh_session *beside; /* race.c: it is silent; NULL: there is none, or it is well */
-	bool is_chosen;		     /* an operator wants it */
-	bool is_wanted;		     /* or a person or program asks for it */
-	uint64_t due_ns;	     /* when it will have been, or was, silent for long */
-	uint64_t seen_len;	     /* what it had received when it was asked */
-	uint64_t knock_ns;	     /* when to knock next at where it is */
-	uint64_t there_ns;	     /* somebody is there since then, at least; 0: unknown */
-	uint64_t nobody_ns;	     /* nobody was, then; 0: unknown */
-	int err;		     /* the most telling failure so far */
+	struct timer timer;   /* next attempt, or the next look at beside */
+	struct timer renewal; /* set while attempts are under way */
+	struct mesh_session
+		*beside;	/* redial.c: it is silent; NULL: there is none, or it is well */
+	bool is_chosen;		/* an operator wants it */
+	bool is_wanted;		/* or a person or program asks for it */
+	uint64_t due_ns;	/* when it will have been, or was, silent for long */
+	uint64_t seen_len;	/* what it had received when it was asked */
+	uint64_t port_probe_ns; /* when to port probe next at where it is */
+	uint64_t there_ns;	/* somebody is there since then, at least; 0: unknown */
+	uint64_t nobody_ns;	/* nobody was, then; 0: unknown */
+	int err;		/* the most telling failure so far */
 	uint8_t actual_key[MESH_KEY_LEN];
 	struct mesh_discovery discovery;
 };
@@ -250,12 +251,12 @@ struct mesh_lost {
 };
 
 /* Who takes a message of peers: a request whole, or the stream that it begins. */
-/* meet.c: who is there? */
-struct mesh_meeting {
+/* identify.c: who is there? */
+struct mesh_identify {
 	enum mesh_conn_kind kind;
 	struct transport_conn *conn; /* NULL: unused */
 	struct addr addr;
-	mesh_met_fn met; /* NULL: nobody wants to know any more */
+	mesh_identified_fn met; /* NULL: nobody wants to know any more */
 	void *arg;
 };
 
@@ -279,14 +280,14 @@ struct mesh {
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
-	void (*knock)(void *ctx, const struct addr *remote); /* may be NULL */
+	void (*port_probe)(void *ctx, const struct addr *remote); /* may be NULL */
 	void *ctx;
 	struct load *load; /* may be NULL */
 	mesh_refuse_fn refuses;
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *refuses_ctx;
 	mesh_step_fn on_step;
-	struct mesh_provider providers[MESH_PROVIDERS_MAX];
+	struct mesh_locator providers[MESH_LOCATORS_MAX];
 	unsigned provider_cnt;
 	struct arena arena;
 	struct pool sessions, requests, incoming, dials, streams;
@@ -297,8 +298,8 @@ struct mesh {
 	struct mesh_buffers buffers;
 	struct mesh_slots slots;
 	struct mesh_peers peers;
-	struct mesh_meeting meetings[MESH_MEETING_CAP];
-	struct mesh_told told;
+	struct mesh_identify identifies[MESH_IDENTIFY_CAP];
+	struct mesh_unverified unverified;
 	struct mesh_deferrals deferrals;
 	struct mesh_lost lost[MESH_LOST_CAP];
 	unsigned lost_idx; /* the one to be forgotten next */
@@ -337,7 +338,7 @@ void mesh_session_end(struct mesh_session *session);
 void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t not_before_ms);
 void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info);
 
-/* control.c: frames of the control stream. control_input may end the session. */
+/* control_stream.c: frames of the control stream. control_input may end the session. */
 void mesh_control_open(struct mesh_session *session);
 void mesh_control_say_hello(struct mesh_session *session);
 void mesh_control_writable(struct mesh_session *session);
@@ -357,7 +358,7 @@ int mesh_control_send(struct mesh_session *session, const struct mesh_frame *fra
 		      const void *payload);
 
 /*
- * request.c. check_peer: 0, or why nothing begins with peer. read_error: what an
+ * mesh_request.c. check_peer: 0, or why nothing begins with peer. read_error: what an
  * error answer's payload means, with code and not_before_ns in *reply.
  */
 int mesh_request_check_peer(const struct mesh *mesh, const struct mesh_peer *peer);
@@ -464,7 +465,7 @@ int mesh_dial_verdict(const struct mesh_dial *dial);
 /* mesh_dial_beside makes a held dial whose timer is not set; NULL: no room. */
 struct mesh_dial *mesh_dial_beside(struct mesh_session *session, const struct mesh_peer *peer);
 /* mesh_dial_add_peer adds addresses to try, as many as fit: those of peer or those it is known by. */
-void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is_told);
+void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is_unverified);
 void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer);
 /* mesh_dial_add_known adds the addresses of earlier sessions. */
 void mesh_dial_add_known(struct mesh_dial *dial);
@@ -498,31 +499,31 @@ void mesh_discovery_stop(struct mesh_dial *dial);
 /* wake.c. mesh_lost_note: session ends, and its end says why. */
 void mesh_lost_note(struct mesh_session *session);
 
-/* meet.c. mesh_meeting_ended: its connection is gone, or is to go. */
-void mesh_meeting_ended(struct mesh *mesh, struct mesh_meeting *meeting,
-			const struct transport_close *close);
+/* identify.c. mesh_identify_ended: its connection is gone, or is to go. */
+void mesh_identify_ended(struct mesh *mesh, struct mesh_identify *identify,
+			 const struct transport_close *close);
 
-/* watch.c. watch_begin: something of ours went out on session. watch_expire: its timer. */
-void mesh_watch_begin(struct mesh_session *session);
-void mesh_watch_expire(struct timer *timer, uint64_t now_ns);
+/* liveness.c. watch_begin: something of ours went out on session. watch_expire: its timer. */
+void mesh_liveness_begin(struct mesh_session *session);
+void mesh_liveness_expire(struct timer *timer, uint64_t now_ns);
 
-/* race.c. mesh_race_asked: a request of peer went out on session, which owes a packet now. */
-void mesh_race_asked(struct mesh_session *session, const struct mesh_peer *peer);
+/* redial.c. mesh_redial_asked: a request of peer went out on session, which owes a packet now. */
+void mesh_redial_asked(struct mesh_session *session, const struct mesh_peer *peer);
 /* race_is_held: dial waits beside a session for it to be silent; race_is_on: it is, and races. */
-bool mesh_race_is_held(const struct mesh_dial *dial);
-bool mesh_race_is_on(const struct mesh_session *session);
-/* race_goes_on, when dial's timer fires: false when it was decided; dial is gone then. */
-bool mesh_race_goes_on(struct mesh_dial *dial);
+bool mesh_redial_is_held(const struct mesh_dial *dial);
+bool mesh_redial_is_on(const struct mesh_session *session);
+/* redial_goes_on, when dial's timer fires: false when it was decided; dial is gone then. */
+bool mesh_redial_goes_on(struct mesh_dial *dial);
 /* race_puts_off: idx is the address of the session itself, which is asked there; not yet. */
-bool mesh_race_puts_off(const struct mesh_dial *dial, unsigned idx);
+bool mesh_redial_puts_off(const struct mesh_dial *dial, unsigned idx);
 /* race_is_over: the session that dial is beside has stirred; a connection proved now is not needed. */
-bool mesh_race_is_over(const struct mesh_dial *dial);
+bool mesh_redial_is_over(const struct mesh_dial *dial);
 /* race_loser: the silent session to be closed when winner (NULL: nobody) is used, or NULL. */
-struct mesh_session *mesh_race_loser(const struct mesh_dial *dial,
-				     const struct mesh_session *winner);
+struct mesh_session *mesh_redial_loser(const struct mesh_dial *dial,
+				       const struct mesh_session *winner);
 /* race_lost ends a session that is silent and whose peer answers nowhere else. */
-void mesh_race_lost(struct mesh_session *session);
+void mesh_redial_lost(struct mesh_session *session);
 /* race_session_suits: session is at an address of peer, or peer names none. */
-bool mesh_race_session_suits(const struct mesh_session *session, const struct mesh_peer *peer);
+bool mesh_redial_session_suits(const struct mesh_session *session, const struct mesh_peer *peer);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh/neighbours.h"
 
-#include "kad/contact.h"
+#include "kad/kad_contact.h"
 #include "mesh/mesh_state.h"
 
 /* One right answer makes a peer useful for an hour: that proves nothing of who is at an address. */
@@ -110,7 +110,7 @@ static void neighbours_announce(struct mesh *mesh, uint32_t caps, bool is_on)
 static unsigned addr_add(struct addr *out, unsigned cnt, unsigned cap, const struct addr *addr,
 			 const struct addr *teller)
 {
-	if (cnt == cap || !kad_reach_is_credible(addr, teller))
+	if (cnt == cap || !kad_addr_scope_is_credible(addr, teller))
 		return cnt;
 	for (unsigned i = 0; i < cnt; i++)
 		if (addr_equal(&out[i], addr))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a peer is to this node: a stranger, known, useful or chosen. It follows
+ * What a peer is to this node: a unknown peer, known, useful or chosen. It follows
  * from the record and from what the last hour brought, and is read each time.
  */
 #include <string.h>
@@ -15,7 +15,7 @@ enum fair_class mesh_peers_class(const struct mesh_peer_entry *entry)
 	const struct mesh_peer_record *record;
 
 	if (!entry)
-		return FAIR_STRANGER;
+		return FAIR_UNKNOWN;
 	record = &entry->record;
 	if (record->choices || record->share_cnt > 1)
 		return FAIR_CHOSEN;
@@ -24,12 +24,12 @@ enum fair_class mesh_peers_class(const struct mesh_peer_entry *entry)
 	if (record->useful_hour_cnt == MESH_PEER_USEFUL_HOURS &&
 	    record->last_seen_s >= record->first_seen_s + MESH_PEER_KNOWN_S)
 		return FAIR_KNOWN;
-	return FAIR_STRANGER;
+	return FAIR_UNKNOWN;
 }
 
 bool mesh_peers_is_known(const struct mesh_peer_entry *entry)
 {
-	return mesh_peers_class(entry) != FAIR_STRANGER;
+	return mesh_peers_class(entry) != FAIR_UNKNOWN;
 }
 
 void mesh_peers_note_useful(struct mesh_peer_entry *entry, uint64_t units, uint64_t wall_s)
@@ -138,8 +138,8 @@ void mesh_peers_rank(struct mesh_peers *peers, uint32_t cnt, uint64_t wall_s)
 	}
 	for (uint32_t i = 0; i < ranking.cnt; i++)
 		ranking.best[i]->is_useful = true;
-	/* Who was useful, and is a stranger again, goes where strangers are, and the other way round. */
+	/* Who was useful, and is a unknown peer again, goes where unknown peers are, and the other way round. */
 	while ((entry = pool_next(&peers->pool, entry)))
-		if (mesh_peers_is_known(entry) != (entry->placed_as != FAIR_STRANGER))
+		if (mesh_peers_is_known(entry) != (entry->placed_as != FAIR_UNKNOWN))
 			mesh_peers_settle(peers, entry);
 }

@@ -5,7 +5,7 @@
 #include "mesh/peers.h"
 
 #define RECORD_LAYOUT	  2
-#define RECORD_LAYOUT_OLD 1 /* of schema version 4: also strangers were kept */
+#define RECORD_LAYOUT_OLD 1 /* of schema version 4: also unknown peers were kept */
 
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record)
 {
@@ -136,7 +136,7 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_p
 
 /*
  * What an earlier version kept without a word of why: whom it dialled counts as dialled by
- * its operator, and who came back after an hour as known. The others were strangers.
+ * its operator, and who came back after an hour as known. The others were unknown peers.
  */
 static void record_migrate(struct mesh_peer_record *record)
 {

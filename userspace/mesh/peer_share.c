@@ -45,7 +45,7 @@ static void change_stored(void *arg, int err)
 	free(change);
 }
 
-/* The row as it will be; none of a peer that is a stranger without the share. */
+/* The row as it will be; none of a peer that is a unknown peer without the share. */
 static void batch_put_row(struct store_batch *batch, const struct mesh_peer_entry *entry,
 			  unsigned share_cnt)
 {
@@ -124,7 +124,7 @@ void mesh_take_shares(struct mesh *mesh, const struct mesh_share *shares, uint32
 		if (entry->record.share_cnt > 1 && !share_is_among(shares, cnt, entry->key))
 			(void)share_apply(mesh, entry->key, 1);
 	for (uint32_t i = 0; i < cnt; i++) {
-		entry = mesh_peers_meet(&mesh->peers, shares[i].key);
+		entry = mesh_peers_acquire(&mesh->peers, shares[i].key);
 		/* Without room it counts as one here. */
 		if (entry && share_apply(mesh, shares[i].key, shares[i].share_cnt) < 0)
 			mesh_peers_settle(&mesh->peers, entry);

@@ -10,15 +10,15 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
-#include "base/clock.h"
-#include "base/siphash.h"
+#include "base/monotonic.h"
+#include "base/siphash_bytes.h"
 #include "store/store.h"
 
 /* Late enough that a burst of sessions is one commit, early enough to lose little. */
 #define FLUSH_DELAY_NS (5 * NS_PER_S)
 #define FLUSH_CNT_MAX  512
 
-/* Parts of the table, in eighths: strangers have what is left. */
+/* Parts of the table, in eighths: unknown peers have what is left. */
 #define CHOSEN_PART 4
 #define KNOWN_PART  2
 #define PART_WHOLE  8
@@ -58,18 +58,18 @@ static void peers_expire(struct timer *timer, uint64_t now_ns)
 /* Each part has a place at least; a small table has few buckets. */
 static void peers_divide(struct mesh_peers *peers, uint32_t cap_cnt)
 {
-	uint32_t stranger_cap;
+	uint32_t unknown_cap;
 
 	peers->chosen_cap = cap_cnt * CHOSEN_PART / PART_WHOLE;
 	peers->known_cap = cap_cnt * KNOWN_PART / PART_WHOLE;
 	peers->chosen_cap += !peers->chosen_cap;
 	peers->known_cap += !peers->known_cap;
-	stranger_cap = cap_cnt > peers->chosen_cap + peers->known_cap
-			       ? cap_cnt - peers->chosen_cap - peers->known_cap
-			       : 1;
+	unknown_cap = cap_cnt > peers->chosen_cap + peers->known_cap
+			      ? cap_cnt - peers->chosen_cap - peers->known_cap
+			      : 1;
 	peers->bucket_cnt =
-		stranger_cap < MESH_PEERS_BUCKET_CNT ? stranger_cap : MESH_PEERS_BUCKET_CNT;
-	peers->bucket_cap = stranger_cap / peers->bucket_cnt;
+		unknown_cap < MESH_PEERS_BUCKET_CNT ? unknown_cap : MESH_PEERS_BUCKET_CNT;
+	peers->bucket_cap = unknown_cap / peers->bucket_cnt;
 }
 
 int mesh_peers_init(struct mesh_peers *peers, struct arena *arena, uint32_t cap_cnt,
@@ -109,7 +109,7 @@ static uint32_t *class_cnt(struct mesh_peers *peers, enum fair_class class)
 {
 	if (class == FAIR_CHOSEN)
 		return &peers->chosen_cnt;
-	return class == FAIR_STRANGER ? &peers->stranger_cnt : &peers->known_cnt;
+	return class == FAIR_UNKNOWN ? &peers->stranger_cnt : &peers->known_cnt;
 }
 
 static bool entry_is_placed(const struct mesh_peer_entry *entry)
@@ -200,7 +200,7 @@ static void entry_place(struct mesh_peers *peers, struct mesh_peer_entry *entry,
 		list = &peers->chosen;
 		cap = peers->chosen_cap;
 		cnt = peers->chosen_cnt;
-	} else if (class == FAIR_STRANGER) {
+	} else if (class == FAIR_UNKNOWN) {
 		list = &peers->buckets[entry_bucket(peers, entry)];
 		cap = peers->bucket_cap;
 		cnt = list_len(list);
@@ -226,11 +226,11 @@ static bool entry_has_session(const struct mesh_peer_entry *entry)
 	return entry->session_cnt || entry->foreign_at.family != ADDR_NONE;
 }
 
-/* A row is for those who are no strangers; who no longer is one loses it. */
+/* A row is for those who are no unknown peers; who no longer is one loses it. */
 static void entry_set_stored(struct mesh_peers *peers, struct mesh_peer_entry *entry,
 			     enum fair_class class)
 {
-	if (class != FAIR_STRANGER || !entry->is_stored)
+	if (class != FAIR_UNKNOWN || !entry->is_stored)
 		return;
 	entry->is_stored = false;
 	entry_unchange(peers, entry);
@@ -276,7 +276,7 @@ static bool peers_load_one(void *arg, const struct store_item *item)
 	/* A record we cannot read is as good as a peer we never met. */
 	if (mesh_peer_record_parse(item->value, item->value_len, &record) < 0)
 		return true;
-	entry = mesh_peers_meet(peers, item->key);
+	entry = mesh_peers_acquire(peers, item->key);
 	if (!entry)
 		return true;
 	entry->record = record;
@@ -399,7 +399,7 @@ struct mesh_peer_entry *mesh_peers_lookup(const struct mesh_peers *peers, const 
 	return map_lookup(&peers->by_key, key);
 }
 
-struct mesh_peer_entry *mesh_peers_meet(struct mesh_peers *peers, const uint8_t *key)
+struct mesh_peer_entry *mesh_peers_acquire(struct mesh_peers *peers, const uint8_t *key)
 {
 	struct mesh_peer_entry *entry = mesh_peers_lookup(peers, key);
 
@@ -417,13 +417,13 @@ struct mesh_peer_entry *mesh_peers_meet(struct mesh_peers *peers, const uint8_t 
 	return entry;
 }
 
-struct mesh_peer_entry *mesh_peers_meet_foreign(struct mesh_peers *peers, const uint8_t *key)
+struct mesh_peer_entry *mesh_peers_acquire_foreign(struct mesh_peers *peers, const uint8_t *key)
 {
 	struct mesh_peer_entry *entry = mesh_peers_lookup(peers, key);
 
 	if (entry || peers->foreign_cnt >= peers->foreign_cap)
 		return entry;
-	return mesh_peers_meet(peers, key);
+	return mesh_peers_acquire(peers, key);
 }
 
 void mesh_peers_set_foreign(struct mesh_peers *peers, struct mesh_peer_entry *entry,
@@ -437,7 +437,7 @@ void mesh_peers_set_foreign(struct mesh_peers *peers, struct mesh_peer_entry *en
 
 void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry, uint64_t now_ns)
 {
-	if (mesh_peers_class(entry) == FAIR_STRANGER)
+	if (mesh_peers_class(entry) == FAIR_UNKNOWN)
 		return;
 	entry->is_stored = true;
 	entry_change(peers, entry);

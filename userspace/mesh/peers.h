@@ -20,10 +20,10 @@ struct store;
 /*
  * The peers this node has met. Strangers take their places from anybody who has a key: so
  * they are kept in memory only, in buckets of which a network reaches 8, and a newcomer replaces only a
- * stranger of its own bucket. A row of the store is for peers that are known or chosen, which have
+ * unknown peer of its own bucket. A row of the store is for peers that are known or chosen, which have
  * parts of the table of their own; a full part forgets the one of it that was seen
  * longest ago, a chosen one only if it was merely dialled by hand. Peers with a session are never thrown out.
- * An honest stranger notices at most that its token was forgotten.
+ * An honest unknown peer notices at most that its token was forgotten.
  *
  * Records are written in batches, seconds after they change: a crash forgets at most those.
  * What the store refused is written again with the next batch.
@@ -90,7 +90,7 @@ struct mesh_peers {
 	struct timer_wheel *timers;
 	struct timer timer; /* next batch */
 	uint32_t changed_cnt;
-	struct list_node buckets[MESH_PEERS_BUCKET_CNT]; /* strangers, seen longest ago first */
+	struct list_node buckets[MESH_PEERS_BUCKET_CNT]; /* unknown peers, seen longest ago first */
 	uint32_t bucket_cnt, bucket_cap;
 	struct list_node known, chosen; /* without a session, seen longest ago first */
 	uint32_t stranger_cnt, known_cnt, chosen_cnt, known_cap, chosen_cap;
@@ -104,7 +104,7 @@ struct mesh_peers {
 	bool is_saving;		     /* one is: it is for the disk to say whether they are kept */
 };
 
-/* session_cap: of this mesh; as many strangers may have a session of another worker. */
+/* session_cap: of this mesh; as many unknown peers may have a session of another worker. */
 size_t mesh_peers_footprint(uint32_t cap_cnt, uint32_t session_cap);
 WEFT_MUST_CHECK
 int mesh_peers_init(struct mesh_peers *peers, struct arena *arena, uint32_t cap_cnt,
@@ -119,15 +119,15 @@ void mesh_peers_flush(struct mesh_peers *peers);
 
 struct mesh_peer_entry *mesh_peers_lookup(const struct mesh_peers *peers, const uint8_t *key);
 /*
- * mesh_peers_meet finds or makes the entry of key, which is about to have a session: take
+ * mesh_peers_acquire finds or makes the entry of key, which is about to have a session: take
  * it with mesh_peers_take. NULL: no room, which sessions of this mesh never see.
  */
-struct mesh_peer_entry *mesh_peers_meet(struct mesh_peers *peers, const uint8_t *key);
+struct mesh_peer_entry *mesh_peers_acquire(struct mesh_peers *peers, const uint8_t *key);
 /*
- * mesh_peers_meet_foreign: of a peer of another worker. NULL: as many as there may be, and
+ * mesh_peers_acquire_foreign: of a peer of another worker. NULL: as many as there may be, and
  * this one is new. set_foreign: it is at addr there now, or no more (NULL).
  */
-struct mesh_peer_entry *mesh_peers_meet_foreign(struct mesh_peers *peers, const uint8_t *key);
+struct mesh_peer_entry *mesh_peers_acquire_foreign(struct mesh_peers *peers, const uint8_t *key);
 void mesh_peers_set_foreign(struct mesh_peers *peers, struct mesh_peer_entry *entry,
 			    const struct addr *addr);
 /*
@@ -151,7 +151,7 @@ int mesh_peers_set_share(struct mesh_peers *peers, struct mesh_peer_entry *entry
 void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry, uint64_t now_ns);
 
 /*
- * peer_class.c. The class of entry (may be NULL: a stranger), and whether it is no stranger.
+ * peer_class.c. The class of entry (may be NULL: a unknown peer), and whether it is no unknown peer.
  * note_useful: entry answered, or what it sent was verified, in all units; in hour of the wall
  * clock. note_false: what it sent proved false, so this hour does not count. rank decides who is
  * useful: those of most units in the last hour, at most 2 of a network, cnt in all.

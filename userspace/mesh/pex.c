@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
-#include "kad/contact.h"
-#include "mesh/quota.h"
+#include "kad/kad_contact.h"
+#include "mesh/request_quota.h"
 
 #define REQUEST_TIMEOUT_NS (10 * NS_PER_S)
 /*
@@ -42,7 +42,8 @@ struct mesh_pex {
 	struct arena arena;
 	struct mesh_quota quota;
 	struct pool answers;
-	struct answer *pages[KAD_REACH_GLOBAL + 1]; /* a use of the newest of each; NULL: none */
+	struct answer
+		*pages[KAD_ADDR_SCOPE_GLOBAL + 1]; /* a use of the newest of each; NULL: none */
 	uint64_t next_ns;
 	struct mesh_request *request; /* the one that is out, or NULL */
 	struct addr teller;	      /* whom it is out to */
@@ -105,7 +106,8 @@ static unsigned addrs_for(const struct mesh_neighbour *neighbour, const struct a
 {
 	const struct addr *remote = &neighbour->remote;
 
-	if (!kad_reach_is_credible(remote, remote) || kad_reach_of(remote) < kad_reach_of(asker))
+	if (!kad_addr_scope_is_credible(remote, remote) ||
+	    kad_addr_scope_of(remote) < kad_addr_scope_of(asker))
 		return 0;
 	out[0] = *remote;
 	return 1;
@@ -172,7 +174,7 @@ static struct answer *answer_make(struct mesh_pex *pex, struct offer *offer, uin
 /* The answer that askers of this reach share; an old one rather than none. */
 static struct answer *page_take(struct mesh_pex *pex, struct offer *offer, uint64_t now_ns)
 {
-	struct answer **page = &pex->pages[kad_reach_of(&offer->asker->remote)];
+	struct answer **page = &pex->pages[kad_addr_scope_of(&offer->asker->remote)];
 	struct answer *fresh = NULL;
 
 	if (!*page || now_ns - (*page)->made_ns >= PAGE_NS)
@@ -244,8 +246,8 @@ static enum mesh_pex_reason node_judge(const struct mesh_pex *pex, struct mesh_p
 	if (node->age_s > pex->config.fresh_s)
 		return MESH_PEX_STALE;
 	for (unsigned i = 0; i < node->addr_cnt; i++) {
-		is_private |= kad_reach_of(&node->addrs[i]) != KAD_REACH_NONE;
-		if (kad_reach_is_credible(&node->addrs[i], &pex->teller))
+		is_private |= kad_addr_scope_of(&node->addrs[i]) != KAD_ADDR_SCOPE_NONE;
+		if (kad_addr_scope_is_credible(&node->addrs[i], &pex->teller))
 			node->addrs[kept++] = node->addrs[i];
 	}
 	node->addr_cnt = kept;

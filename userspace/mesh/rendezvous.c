@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "mesh/meet.h"
+#include "base/monotonic.h"
+#include "mesh/identify.h"
 
 /* Between two tries to ask those who could not be asked. */
 #define ASK_PAUSE_NS (100 * NS_PER_MS)
@@ -39,7 +39,7 @@ void mesh_rendezvous_free(struct mesh_rendezvous *rendezvous)
 {
 	if (!rendezvous)
 		return;
-	mesh_meet_forget(rendezvous->params.mesh, rendezvous);
+	mesh_identify_forget(rendezvous->params.mesh, rendezvous);
 	free(rendezvous);
 }
 
@@ -59,13 +59,13 @@ static bool note_known(struct mesh_rendezvous *rendezvous, const struct addr *ad
 }
 
 void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr *addrs,
-			  unsigned cnt, enum kad_reach reach_min)
+			  unsigned cnt, enum kad_addr_scope scope_min)
 {
 	for (unsigned i = 0; i < cnt; i++) {
-		enum kad_reach reach = kad_reach_of(&addrs[i]);
+		enum kad_addr_scope addr_scope = kad_addr_scope_of(&addrs[i]);
 
 		rendezvous->stats.heard_cnt++;
-		if (reach == KAD_REACH_NONE || reach < reach_min)
+		if (addr_scope == KAD_ADDR_SCOPE_NONE || addr_scope < scope_min)
 			rendezvous->stats.refused_cnt++;
 		else if (rendezvous->waiting_cnt < MESH_RENDEZVOUS_ADDRS_MAX &&
 			 note_known(rendezvous, &addrs[i]))
@@ -77,7 +77,7 @@ void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr 
 static void on_met(void *arg, const struct addr *addr, int err, const uint8_t *key, uint64_t now_ns)
 {
 	struct mesh_rendezvous *rendezvous = arg;
-	/* It showed a key there: what is told now is more than a stranger's word. */
+	/* It showed a key there: what is told now is more than a unknown peer's word. */
 	struct mesh_peer peer = {.addrs = addr, .addr_cnt = 1};
 
 	if (err < 0)
@@ -94,8 +94,9 @@ static void waiting_ask(struct mesh_rendezvous *rendezvous, uint64_t now_ns)
 		return;
 	rendezvous->ask_ns = now_ns + ASK_PAUSE_NS;
 	while (rendezvous->waiting_cnt &&
-	       mesh_meet(rendezvous->params.mesh, &rendezvous->waiting[rendezvous->waiting_cnt - 1],
-			 on_met, rendezvous, now_ns) != WEFT_EFULL)
+	       mesh_identify_addr(rendezvous->params.mesh,
+				  &rendezvous->waiting[rendezvous->waiting_cnt - 1], on_met,
+				  rendezvous, now_ns) != WEFT_EFULL)
 		rendezvous->waiting_cnt--;
 }
 

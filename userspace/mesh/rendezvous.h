@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kad/contact.h"
+#include "kad/kad_contact.h"
 #include "mesh/neighbours.h"
 
 /*
@@ -13,7 +13,7 @@
  * anybody: whoever can be dialled says there every 15 minutes that it is
  * there, and who has fewer than three neighbours asks every 10 minutes who
  * is. It gives addresses without keys, written by anybody: each is asked for its key
- * (meet.h), once. The place is a table of functions, so that mesh knows no DHT.
+ * (identify.h), once. The place is a table of functions, so that mesh knows no DHT.
  *
  * Everybody can read there who takes part, so it is off unless somebody wants it. Home worker.
  */
@@ -49,11 +49,11 @@ int mesh_rendezvous_new(const struct mesh_rendezvous_params *params,
 /* mesh_rendezvous_free while the mesh is there. Takes NULL. */
 void mesh_rendezvous_free(struct mesh_rendezvous *rendezvous);
 /*
- * mesh_rendezvous_hear: addresses nearer than reach_min are refused. It is the reach of the place
+ * mesh_rendezvous_hear: addresses nearer than scope_min are refused. It is the reach of the place
  * itself: what is told on the Internet of machines on our site is no node of theirs.
  */
 void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr *addrs,
-			  unsigned cnt, enum kad_reach reach_min);
+			  unsigned cnt, enum kad_addr_scope scope_min);
 /* mesh_rendezvous_expire: is_reachable: this node can be dialled by others. */
 void mesh_rendezvous_expire(struct mesh_rendezvous *rendezvous, bool is_reachable, uint64_t now_ns);
 uint64_t mesh_rendezvous_next_ns(const struct mesh_rendezvous *rendezvous);

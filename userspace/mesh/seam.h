@@ -85,7 +85,7 @@ enum mesh_code {
 	MESH_CODE_BUSY = 9,
 };
 
-/* Why a peer is chosen: nothing that strangers do costs it its place. */
+/* Why a peer is chosen: nothing that unknown peers do costs it its place. */
 enum mesh_choice {
 	MESH_CHOICE_ADDED = 1,	  /* named in the configuration */
 	MESH_CHOICE_FOLLOWED = 2, /* a share of it is followed, or a community is shared with it */
@@ -101,7 +101,7 @@ struct mesh_peer {
 	bool is_chosen;	   /* an operator names it, and its addresses */
 	bool is_wanted;	   /* a person or program of this node asks: its session is chosen, too */
 	unsigned
-		told_cnt; /* the last of addrs: strangers told them, so dials there are few (told.h) */
+		told_cnt; /* the last of addrs: unknown peers told them, so dials there are few (unverified.h) */
 };
 #define MESH_PEER_ADDRS_MAX 8
 

@@ -11,11 +11,11 @@
  * new is put on it, and its dialler closes it when it is quiet. A dialler
  * that is one of several workers may not know of the other session: what it
  * leaves alone for long is closed by the side that does. A session
- * that owes an answer and is silent is doubted by watch.c and race.c.
+ * that owes an answer and is silent is doubted by liveness.c and redial.c.
  */
-#include "mesh/stream.h"
+#include "mesh/mesh_stream.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 #define SIMULTANEOUS_NS	 (2 * NS_PER_S)
 #define RETIRED_QUIET_NS (2 * NS_PER_S)
@@ -181,7 +181,7 @@ struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn 
 	session->control.kind = MESH_STREAM_CONTROL;
 	session->control.session = session;
 	timer_init(&session->timer, session_expire);
-	timer_init(&session->watch, mesh_watch_expire);
+	timer_init(&session->liveness, mesh_liveness_expire);
 	if (mesh->transport->ops->exporter(conn, SESSION_ID_LABEL, session->id,
 					   sizeof(session->id)) < 0 ||
 	    session_place(session) < 0) {
@@ -249,7 +249,7 @@ void mesh_session_end(struct mesh_session *session)
 	session_displace(session);
 	mesh_dial_session_ended(session);
 	timer_cancel(mesh->timers, &session->timer);
-	timer_cancel(mesh->timers, &session->watch);
+	timer_cancel(mesh->timers, &session->liveness);
 	mesh_control_fini(session);
 	while (!list_is_empty(&session->incoming))
 		mesh_incoming_gone(list_entry(session->incoming.next, struct mesh_incoming, node));

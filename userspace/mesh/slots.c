@@ -9,9 +9,9 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "mesh/mesh_state.h"
-#include "mesh/stream.h"
+#include "mesh/mesh_stream.h"
 
 #define IDLE_NS (30 * NS_PER_S)
 #define BUSY_NS (2 * NS_PER_S)
@@ -44,7 +44,7 @@ static void pool_configs(const struct mesh_config *config,
 	/* A stream may stay open and say nothing: the youngest of its peer goes, and none expires. */
 	configs[MESH_POOL_STREAMS] = (struct fair_config){.name = "mesh.stream_cap",
 							  .cap_cnt = config->stream_cap,
-							  .kind = FAIR_STANDING,
+							  .kind = FAIR_LASTING,
 							  .level_cnt = FAIR_PEER_LEVELS,
 							  .parts = FAIR_PEER_PARTS};
 	if (config->stream_cap < PARTED_CNT_MIN)

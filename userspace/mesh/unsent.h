@@ -3,7 +3,7 @@
 #define WEFT_MESH_UNSENT_H
 
 #include "base/transport.h"
-#include "mesh/buffers.h"
+#include "mesh/request_buffers.h"
 
 /*
  * What a stream has not taken yet of a frame: its start in a buffer, then

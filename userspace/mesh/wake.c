@@ -8,7 +8,7 @@
  */
 #include "mesh/mesh_state.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 /* After a longer silence the link need not be its cause. */
 #define LOST_NS (600 * NS_PER_S)

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/siphash.h"
+#include "base/monotonic.h"
+#include "base/siphash_bytes.h"
 
 #define SET_LEN 4
 #define SET_CNT (LINK_TABLE_CAP / SET_LEN)

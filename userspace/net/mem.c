@@ -16,7 +16,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/map.h"
 #include "base/random.h"
 

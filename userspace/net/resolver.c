@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 /* Sockets that c-ares holds at a time: one for each server and transport that it tries. */
 #define LOOKUP_FDS_MAX	  32

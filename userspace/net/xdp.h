@@ -24,7 +24,7 @@
  *
  * A device has a socket for each queue it serves, and each queue belongs to
  * one worker (struct xdp_queue), which alone works its rings and frames and
- * has its own way to send (struct xdp_lane). All else is home's: functions
+ * has its own way to send (struct xdp_worker). All else is home's: functions
  * of a struct xdp are for the thread that made it.
  *
  * The program hangs on a bpf_link that lives no longer than this process:
@@ -194,21 +194,21 @@ uint64_t xdp_queue_sent_cnt(const struct xdp_queue *queue);
  * one worker's queue teaches that worker alone; the others send to such
  * paths by udp.
  */
-struct xdp_lane;
-/* xdp_lane_new: udp, borrowed, sends what AF_XDP does not; secret keys the hash. 0 or -ENOMEM. */
+struct xdp_worker;
+/* xdp_worker_new: udp, borrowed, sends what AF_XDP does not; secret keys the hash. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int xdp_lane_new(struct packet_tx *udp, const uint64_t secret[2], struct xdp_lane **out_lane);
-/* xdp_lane_free takes NULL, and one that still has queues. */
-void xdp_lane_free(struct xdp_lane *lane);
-/* xdp_lane_{add,remove}: to be called with lane's own send side not in use (xdp_lane_tx). */
-void xdp_lane_add(struct xdp_lane *lane, struct xdp_queue *queue);
-void xdp_lane_remove(struct xdp_lane *lane, struct xdp_queue *queue);
-/* xdp_lane_tx: sending by AF_XDP, or NULL: no queue of the lane sends. Borrowed until the next remove. */
-struct packet_tx *xdp_lane_tx(const struct xdp_lane *lane);
-/* xdp_lane_set_mtu: device's is mtu now. */
-void xdp_lane_set_mtu(struct xdp_lane *lane, unsigned device, uint32_t mtu);
-/* xdp_lane_turn: it is now_ns, by which learned paths grow old. */
-void xdp_lane_turn(struct xdp_lane *lane, uint64_t now_ns);
+int xdp_worker_new(struct packet_tx *udp, const uint64_t secret[2], struct xdp_worker **out_worker);
+/* xdp_worker_free takes NULL, and one that still has queues. */
+void xdp_worker_free(struct xdp_worker *xdp_worker);
+/* xdp_worker_{add,remove}: to be called with lane's own send side not in use (xdp_worker_tx). */
+void xdp_worker_add(struct xdp_worker *xdp_worker, struct xdp_queue *queue);
+void xdp_worker_remove(struct xdp_worker *xdp_worker, struct xdp_queue *queue);
+/* xdp_worker_tx: sending by AF_XDP, or NULL: no queue of the lane sends. Borrowed until the next remove. */
+struct packet_tx *xdp_worker_tx(const struct xdp_worker *xdp_worker);
+/* xdp_worker_set_mtu: device's is mtu now. */
+void xdp_worker_set_mtu(struct xdp_worker *xdp_worker, unsigned device, uint32_t mtu);
+/* xdp_worker_turn: it is now_ns, by which learned paths grow old. */
+void xdp_worker_turn(struct xdp_worker *xdp_worker, uint64_t now_ns);
 
 /*
  * xdp_watch_fd is readable when xdp_check has something to see; call that
@@ -251,7 +251,7 @@ int xdp_session_put(struct xdp *xdp, const struct weft_endpoint *source,
 unsigned xdp_session_sweep(struct xdp *xdp, uint64_t now_ns);
 /*
  * xdp_krpc_tables: what the program answers the DHT's questions from, to be
- * written by demux/krpc_tables.h; all zeros after the first device was
+ * written by demux/krpc_table_writer.h; all zeros after the first device was
  * attached. NULL: none is. Borrowed until the last is detached.
  */
 const struct weft_krpc_tables *xdp_krpc_tables(const struct xdp *xdp);

@@ -201,7 +201,7 @@ static size_t tables_len(const struct xdp_config *config)
 	size_t cpu_cnt = (size_t)libbpf_num_possible_cpus();
 	size_t per_cpu = WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS *
 				 sizeof(struct weft_place_block) +
-			 WEFT_PROVEN_SET_CNT * sizeof(struct weft_proven_set);
+			 WEFT_VALIDATED_SET_CNT * sizeof(struct weft_validated_set);
 	size_t entry = sizeof(struct weft_endpoint) + sizeof(struct weft_session) + 64;
 
 	size_t krpc = WEFT_KRPC_BUCKETS_CNT * sizeof(struct weft_krpc_bucket) +

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "net/packet_io.h"
 #include "node/link_hold.h"
 #include "node/node_state.h"
@@ -223,15 +223,15 @@ static void hold_renew(struct address_watch *addresses)
 		return;
 	addresses->hold = hold;
 	worker_hold(&node->home, &hold);
-	if (node->crew)
-		crew_hold(node->crew, &hold);
+	if (node->workers)
+		workers_hold(node->workers, &hold);
 }
 
 static void ways_changed(struct node *node, uint64_t now_ns)
 {
 	worker_wake(&node->home, now_ns);
-	if (node->crew)
-		crew_wake(node->crew);
+	if (node->workers)
+		workers_wake(node->workers);
 }
 
 static bool is_back(void *ctx, unsigned ifindex)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/log.h"
 #include "codec/zbase32.h"
 #include "control/redact.h"

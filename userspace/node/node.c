@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/jobs.h"
@@ -22,10 +22,10 @@
 #include "dht/pkarr.h"
 #include "mesh/mesh.h"
 #include "net/handover.h"
-#include "node/fastpath/gate.h"
+#include "node/fastpath/ingress.h"
 #include "node/discovery/bootstrap.h"
 #include "node/discovery/json_record.h"
-#include "node/knock.h"
+#include "node/port_probe.h"
 #include "node/last_crash.h"
 #include "node/methods/methods.h"
 #include "provider/launcher.h"
@@ -94,8 +94,8 @@ static void wall_tell(struct node *node, uint64_t now_ns)
 	if (node->home.dht)
 		dht_set_wall(node->home.dht, wall_us, now_ns);
 	fabric_set_wall(node->fabric, wall_s, now_ns);
-	if (node->crew)
-		crew_set_wall(node->crew, wall_s, now_ns);
+	if (node->workers)
+		workers_set_wall(node->workers, wall_s, now_ns);
 }
 
 static void wall_check(struct timer *timer, uint64_t now_ns)
@@ -106,24 +106,24 @@ static void wall_check(struct timer *timer, uint64_t now_ns)
 	timer_set(&node->home.timers, timer, now_ns + WALL_CHECK_NS);
 }
 
-static void node_on_reach(void *ctx)
+static void node_on_served_index(void *ctx)
 {
 	struct node *node = ctx;
 
-	node->is_reach_due = node->crew != NULL;
+	node->is_served_due = node->workers != NULL;
 	sharing_content_changed(node->sharing, NULL, node->home.now_ns);
 }
 
 static void node_on_limits(void *ctx)
 {
-	crew_content_limits_changed(&((struct node *)ctx)->crew_content);
+	workers_content_limits_changed(&((struct node *)ctx)->workers_content);
 }
 
 static void node_on_member(void *ctx, const struct content_member *member)
 {
 	struct node *node = ctx;
 
-	crew_content_member(&node->crew_content, 0, member, node->home.now_ns);
+	workers_content_member(&node->workers_content, 0, member, node->home.now_ns);
 }
 
 static void node_on_sample(void *ctx, const struct weft_sample *sample)
@@ -144,11 +144,11 @@ static int node_open_discovery(struct node *node, char *what)
 	if ((err = publish_open(node)) < 0 || (err = json_record_open(node)) < 0)
 		return err;
 	if (node->mainline)
-		node->providers[node->provider_cnt++] = mainline_provider(node->mainline);
+		node->providers[node->provider_cnt++] = mainline_locator(node->mainline);
 	if (node->pkarr_client)
-		node->providers[node->provider_cnt++] = pkarr_client_provider(node->pkarr_client);
+		node->providers[node->provider_cnt++] = pkarr_client_locator(node->pkarr_client);
 	if (node->signaling)
-		node->providers[node->provider_cnt++] = signaling_provider(node->signaling);
+		node->providers[node->provider_cnt++] = signaling_locator(node->signaling);
 	for (unsigned i = 0; i < node->provider_cnt; i++)
 		if ((err = mesh_add_provider(node->home.mesh, &node->providers[i])) < 0)
 			return err;
@@ -185,8 +185,8 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_step = node_on_step,
 		.on_failure = node_on_failure,
 		.choices = node_choices,
-		.knock = params->is_simulated ? NULL : node_knock,
-		.on_reach_changed = node_on_reach,
+		.port_probe = params->is_simulated ? NULL : node_port_probe,
+		.on_served_changed = node_on_served_index,
 		.on_limits_changed = node_on_limits,
 		.on_member = node_on_member,
 		.on_sample = node_on_sample,
@@ -223,7 +223,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	return record_open(&node->record, node);
 }
 
-static void node_on_crew_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
+static void node_on_workers_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 {
 	struct node *node = ctx;
 
@@ -232,11 +232,11 @@ static void node_on_crew_session(void *ctx, const struct mesh_peer_info *peer, b
 }
 
 /* Its datagrams that are no connection's come to home's sockets: there, too, it is no stranger. */
-static void node_on_crew_path(void *ctx, const struct addr *remote)
+static void node_on_workers_path(void *ctx, const struct addr *remote)
 {
 	struct node *node = ctx;
 
-	gate_prove(node->home.gate, remote, node->home.now_ns);
+	ingress_prove(node->home.ingress, remote, node->home.now_ns);
 	fastpath_on_path(node, remote);
 }
 
@@ -255,11 +255,11 @@ static void node_on_served(void *ctx, const uint8_t manifest_id[static 32], uint
 	content_note_served(((struct node *)ctx)->home.content, manifest_id, len);
 }
 
-static void node_on_crew_member(void *ctx, unsigned idx, const struct content_member *member)
+static void node_on_workers_member(void *ctx, unsigned idx, const struct content_member *member)
 {
 	struct node *node = ctx;
 
-	crew_content_member(&node->crew_content, idx, member, node->home.now_ns);
+	workers_content_member(&node->workers_content, idx, member, node->home.now_ns);
 }
 
 static void node_on_usage(void *ctx, const struct content_usage *usage)
@@ -270,7 +270,7 @@ static void node_on_usage(void *ctx, const struct content_usage *usage)
 }
 
 /* Its share of the datagrams would go nowhere: whoever supervises us starts us again. */
-static void node_on_crew_ended(void *ctx, unsigned idx, int err)
+static void node_on_workers_ended(void *ctx, unsigned idx, int err)
 {
 	struct node *node = ctx;
 
@@ -287,34 +287,34 @@ static bool node_tell_shares(struct node *node)
 
 	if (shares) {
 		cnt = mesh_shares(node->home.mesh, shares, cnt);
-		is_told = crew_spread_shares(node->crew, shares, cnt);
+		is_told = workers_spread_shares(node->workers, shares, cnt);
 	}
 	free(shares);
 	return is_told;
 }
 
 /* What could not be told is told in the next turn. */
-static void node_tell_crew(struct node *node, uint64_t now_ns)
+static void node_tell_workers(struct node *node, uint64_t now_ns)
 {
-	if (node->is_reach_due)
-		node->is_reach_due = !crew_spread_reach(node->crew, node->home.content);
+	if (node->is_served_due)
+		node->is_served_due = !workers_spread_served(node->workers, node->home.content);
 	if (node->is_bans_due)
-		node->is_bans_due =
-			!crew_spread_bans(node->crew, node->bans.list, clock_wall_s(), now_ns);
+		node->is_bans_due = !workers_spread_bans(node->workers, node->bans.list,
+							 clock_wall_s(), now_ns);
 	if (node->is_config_due)
-		node->is_config_due = !crew_configure(node->crew, config_live(node->config));
+		node->is_config_due = !workers_configure(node->workers, config_live(node->config));
 	if (node->is_shares_due)
 		node->is_shares_due = !node_tell_shares(node);
 	if (node->is_policy_due)
-		node->is_policy_due = !crew_spread_policy(node->crew, &node->fastpath.part);
+		node->is_policy_due = !workers_spread_policy(node->workers, &node->fastpath.part);
 	if (node->told_caps != mesh_caps(node->home.mesh) &&
-	    crew_spread_caps(node->crew, mesh_caps(node->home.mesh)))
+	    workers_spread_caps(node->workers, mesh_caps(node->home.mesh)))
 		node->told_caps = mesh_caps(node->home.mesh);
 }
 
-static int node_open_crew(struct node *node, const struct node_params *params, char *what)
+static int node_open_workers(struct node *node, const struct node_params *params, char *what)
 {
-	const struct crew_params crew = {
+	const struct workers_params workers = {
 		.config = params->config,
 		.key = params->key,
 		.store = node->store,
@@ -324,34 +324,34 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		.cid_epoch = node->cid_epoch,
 		.advertised = node->advertised,
 		.advertised_cnt = node->advertised_cnt,
-		.on_session = node_on_crew_session,
+		.on_session = node_on_workers_session,
 		.on_failure = node_on_failure,
-		.on_path = node_on_crew_path,
+		.on_path = node_on_workers_path,
 		.on_finding = node_on_finding,
 		.on_sample = node_on_sample,
 		.on_arrivals = node_on_arrivals,
 		.on_served = node_on_served,
-		.on_member = node_on_crew_member,
+		.on_member = node_on_workers_member,
 		.on_usage = node_on_usage,
 		.on_queue_left = fastpath_on_queue_left,
-		.on_ended = node_on_crew_ended,
+		.on_ended = node_on_workers_ended,
 		.ctx = node,
 	};
 	int err;
 
 	if (!node->handover)
 		return 0;
-	if ((err = crew_new(&crew, &node->crew, what)) < 0)
+	if ((err = workers_new(&workers, &node->workers, what)) < 0)
 		return err;
-	node->is_reach_due = true;
+	node->is_served_due = true;
 	node->is_bans_due = true;
 	node->is_shares_due = true;
-	node_tell_crew(node, params->now_ns);
-	crew_content_start(&node->crew_content, node->crew, node->home.content, &node->home.timers,
-			   params->now_ns);
-	if ((err = crew_start(node->crew, what)) < 0)
+	node_tell_workers(node, params->now_ns);
+	workers_content_start(&node->workers_content, node->workers, node->home.content,
+			      &node->home.timers, params->now_ns);
+	if ((err = workers_start(node->workers, what)) < 0)
 		return err;
-	return worker_watch(&node->home, &node->crew_watch, crew_fd(node->crew));
+	return worker_watch(&node->home, &node->workers_watch, workers_fd(node->workers));
 }
 
 /* What the launcher starts is not to command who has it started. */
@@ -408,7 +408,7 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 		goto free_node;
 	if ((err = node_open_store(node, params, what)) < 0 ||
 	    (err = node_open_home(node, params, what)) < 0 ||
-	    (err = node_open_crew(node, params, what)) < 0)
+	    (err = node_open_workers(node, params, what)) < 0)
 		goto free_node;
 	if (node->home.poller && (err = node_open_control(node, params, what)) < 0)
 		goto free_node;
@@ -426,8 +426,8 @@ static void node_free_above_store(struct node *node)
 {
 	store_hurry(node->store);
 	node_unwatch_addresses(node);
-	knocks_close(node->knocks);
-	node->knocks = NULL;
+	port_probes_close(node->port_probes);
+	node->port_probes = NULL;
 	web_close(node->web);
 	node->web = NULL;
 	control_close(node->control);
@@ -440,16 +440,16 @@ static void node_free_above_store(struct node *node)
 	method_checks_forget(node);
 	method_dht_runs_forget(node);
 	method_bootstrap_checks_forget(node);
-	method_kept_forget(node);
-	crew_content_stop(&node->crew_content);
+	method_idempotency_forget(node);
+	workers_content_stop(&node->workers_content);
 	method_joinings_forget(node);
-	crew_free(node->crew);
-	node->crew = NULL;
+	workers_free(node->workers);
+	node->workers = NULL;
 	fastpath_close(&node->fastpath);
 	bans_close(&node->bans);
 	drops_close(&node->drops);
 	record_close(&node->record);
-	mesh_forget_providers(node->home.mesh);
+	mesh_forget_locators(node->home.mesh);
 	json_record_close(node->json_record);
 	publish_close(node->publish);
 	pkarr_client_close(node->pkarr_client);
@@ -488,7 +488,7 @@ static void node_rotate_cids(struct node *node, uint64_t now_ns)
 {
 	if (now_ns - node->cids_rotated_ns < CID_KEY_LIFE_NS ||
 	    !quic_engine_can_rotate_cids(node->home.quic) ||
-	    (node->crew && !crew_try_rotate_cids(node->crew)))
+	    (node->workers && !workers_try_rotate_cids(node->workers)))
 		return;
 	node->cids_rotated_ns = now_ns;
 	worker_rotate_cids(&node->home);
@@ -513,9 +513,9 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	if (node->home.is_simulated && node->home.poller)
 		is_busy |= poller_poll(node->home.poller, now_ns) > 0;
 	node_tell_damage(node);
-	if (node->crew) {
-		is_busy |= crew_reap(node->crew, now_ns);
-		node_tell_crew(node, now_ns);
+	if (node->workers) {
+		is_busy |= workers_reap(node->workers, now_ns);
+		node_tell_workers(node, now_ns);
 	}
 	node_rotate_cids(node, now_ns);
 	if (node->mainline)
@@ -525,8 +525,8 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	is_busy |= pkarr_client_turn(node->pkarr_client);
 	is_busy |= signaling_turn(node->signaling);
 	is_busy |= worker_turn(&node->home, now_ns);
-	if (node->crew)
-		is_busy |= crew_flush(node->crew);
+	if (node->workers)
+		is_busy |= workers_flush(node->workers);
 	return is_busy;
 }
 
@@ -569,8 +569,8 @@ static void node_drain(struct node *node)
 	uint64_t now_ns = clock_monotonic_ns();
 	uint64_t deadline_ns = now_ns + config_live(node->config)->drain_timeout_ns;
 
-	if (node->crew)
-		crew_stop(node->crew);
+	if (node->workers)
+		workers_stop(node->workers);
 	mainline_drain(node->mainline);
 	worker_goodbye(&node->home, now_ns);
 	do {

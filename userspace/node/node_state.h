@@ -7,14 +7,14 @@
 #include "net/packet_io.h"
 #include "node/bans/bans.h"
 #include "node/config/config.h"
-#include "node/bans/drops.h"
-#include "node/fastpath/fastpath.h"
+#include "node/bans/drop_counters.h"
+#include "node/fastpath/fastpath_node.h"
 #include "node/bans/incidents.h"
 #include "node/event_log.h"
 #include "node/node.h"
-#include "node/policy/record.h"
-#include "node/crew/crew_content.h"
-#include "node/crew/crew.h"
+#include "node/policy/policy_record.h"
+#include "node/crew/workers_content.h"
+#include "node/crew/workers.h"
 #include "node/crew/worker.h"
 
 /* Gets whose progress events are thinned apart from each other's. */
@@ -51,15 +51,15 @@ struct node {
 	struct fabric *fabric;		   /* NULL: services are off */
 	struct sharing *sharing;	   /* NULL: it is off */
 	struct web *web;		   /* NULL: it is off */
-	struct crew *crew;		   /* NULL: home is the only worker */
+	struct workers *workers;	   /* NULL: home is the only worker */
 	struct handover *handover;	   /* likewise */
-	struct poller_watch crew_watch;
-	struct mesh_provider providers[MESH_PROVIDERS_MAX]; /* whom mesh asks where a key is */
+	struct poller_watch workers_watch;
+	struct mesh_locator providers[MESH_LOCATORS_MAX]; /* whom mesh asks where a key is */
 	unsigned provider_cnt;
 	uint32_t cid_epoch;
 	uint64_t cids_rotated_ns;
-	struct crew_content crew_content;
-	bool is_reach_due;	 /* the crew has not heard what peers may read now */
+	struct workers_content workers_content;
+	bool is_served_due;	 /* the workers has not heard what peers may read now */
 	bool is_config_due;	 /* nor what a reload changed */
 	bool is_bans_due;	 /* nor who is banned now */
 	bool is_policy_due;	 /* nor which limits and mode hold */
@@ -68,7 +68,7 @@ struct node {
 	struct control *control; /* NULL: simulated without local programs */
 	struct event_log event_log;
 	struct address_watch *addresses;
-	struct knocks *knocks;		 /* NULL: simulated, or nobody was knocked at yet */
+	struct port_probes *port_probes; /* NULL: simulated, or nobody was knocked at yet */
 	struct import_record *imports;	 /* methods/share.c */
 	struct get_watch *get_watches;	 /* methods/get.c */
 	struct ping_run *ping_runs;	 /* methods/ping.c */
@@ -77,7 +77,7 @@ struct node {
 	struct dht_run *dht_runs;	 /* methods/dht_search.c */
 	struct bootstrap_check *bootstrap_checks;	       /* methods/bootstrap_check.c */
 	struct joining *joinings;			       /* methods/community.c */
-	struct kept_reply *kept_replies;		       /* methods/kept.c */
+	struct idempotent_reply *idempotent_replies;	       /* methods/kept.c */
 	struct community_question_record *community_questions; /* methods/community_show.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
@@ -108,7 +108,7 @@ void node_unwatch_addresses(struct node *node);
 bool node_is_holding(const struct node *node);
 
 /*
- * events.c: node_tell numbers an event for the control socket and writes its
+ * event_write.c: node_tell numbers an event for the control socket and writes its
  * line into the log; fields is taken. The others are what content/ and mesh/ tell.
  */
 void node_tell(struct node *node, const char *kind, json_t *fields);

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 /* watchdog_read: WATCHDOG_USEC counts only for the process in WATCHDOG_PID. */
 static uint64_t watchdog_read(void)

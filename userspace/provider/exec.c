@@ -12,7 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "provider/exec_launch.h"
 #include "provider/launcher.h"
 #include "provider/process_place.h"

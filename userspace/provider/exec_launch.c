@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/hex.h"
 #include "codec/zbase32.h"
 #include "provider/exec.h"

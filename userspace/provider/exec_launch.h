@@ -3,7 +3,7 @@
 #define WEFT_PROVIDER_EXEC_LAUNCH_H
 
 #include "provider/launch_message.h"
-#include "provider/offer.h"
+#include "provider/program_offer.h"
 
 /*
  * Private to provider/: what is asked of the launcher for an offer of exec. A

@@ -105,7 +105,7 @@ static bool body_is_too_long(const struct offer *offer, const struct service_htt
 static void stream_ask(struct http_stream *stream, const struct service_http_request *request,
 		       const struct service_caller *caller)
 {
-	struct writer w = writer_of(stream->lending.head.data, HTTP_REQUEST_CAP);
+	struct writer w = writer_of(stream->buffer_refs.head.data, HTTP_REQUEST_CAP);
 	struct offer *offer = http_stream_offer(stream);
 	const char *target = offer->spec.view.target;
 

@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "provider/offer.h"
+#include "provider/program_offer.h"
 
 static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {

@@ -12,9 +12,10 @@
 static int head_flush(struct http_stream *stream)
 {
 	while (stream->head_sent_len < stream->head_len) {
-		ssize_t n = send(
-			stream->conn->watch.fd, stream->lending.head.data + stream->head_sent_len,
-			stream->head_len - stream->head_sent_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n =
+			send(stream->conn->watch.fd,
+			     stream->buffer_refs.head.data + stream->head_sent_len,
+			     stream->head_len - stream->head_sent_len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -57,23 +58,23 @@ void http_exchange_write(struct http_stream *stream, uint64_t now_ns)
 
 bool http_exchange_pass_on(struct http_stream *stream, uint64_t now_ns)
 {
-	unsigned before_cnt = stream->lending.pending_cnt;
-	bool is_sent = lending_send(&stream->lending, stream->channel);
+	unsigned before_cnt = stream->buffer_refs.pending_cnt;
+	bool is_sent = buffer_refs_send(&stream->buffer_refs, stream->channel);
 
-	if (stream->lending.pending_cnt < before_cnt)
+	if (stream->buffer_refs.pending_cnt < before_cnt)
 		stream->progress_ns = now_ns;
 	return is_sent;
 }
 
 bool http_exchange_waits_for_caller(const struct http_stream *stream)
 {
-	return stream->lending.pending_cnt || !lending_has_room(&stream->lending);
+	return stream->buffer_refs.pending_cnt || !buffer_refs_has_room(&stream->buffer_refs);
 }
 
 /* The answer's head takes the place of the request's. */
 static int head_pend(struct http_stream *stream, uint64_t now_ns)
 {
-	struct writer w = writer_of(stream->lending.head.data, HTTP_REQUEST_CAP);
+	struct writer w = writer_of(stream->buffer_refs.head.data, HTTP_REQUEST_CAP);
 	struct service_http_answer head;
 	int err;
 
@@ -87,11 +88,11 @@ static int head_pend(struct http_stream *stream, uint64_t now_ns)
 	health_call_answered(http_stream_offer(stream), now_ns);
 	if (stream->answer.is_switched)
 		http_upgrade_begin(stream);
-	lending_pend(&stream->lending.head, writer_len(&w));
+	buffer_refs_pend(&stream->buffer_refs.head, writer_len(&w));
 	return 0;
 }
 
-static void stream_input(struct http_stream *stream, struct loan *block, size_t len,
+static void stream_input(struct http_stream *stream, struct buffer_ref *block, size_t len,
 			 uint64_t now_ns)
 {
 	size_t body_len;
@@ -102,20 +103,20 @@ static void stream_input(struct http_stream *stream, struct loan *block, size_t 
 	stream->is_answered = true;
 	stream->progress_ns = now_ns;
 	if (http_answer_input(&stream->answer, block->data, len, &body_len) < 0) {
-		lending_release(block);
+		buffer_refs_release(block);
 		http_stream_fail(stream, stream->answer.fault, now_ns);
 		return;
 	}
 	if (stream->answer.has_head && !stream->is_head_out && head_pend(stream, now_ns) < 0) {
-		lending_release(block);
+		buffer_refs_release(block);
 		http_stream_fail(stream, "the head of its answer is longer than 16 KiB", now_ns);
 		return;
 	}
 	if (body_len) {
 		stream->is_within_line = block->data[body_len - 1] != '\n';
-		lending_pend(block, body_len);
+		buffer_refs_pend(block, body_len);
 	} else {
-		lending_release(block);
+		buffer_refs_release(block);
 	}
 }
 
@@ -127,15 +128,15 @@ bool http_exchange_may_beat(const struct http_stream *stream)
 
 bool http_exchange_beat(struct http_stream *stream, uint64_t now_ns)
 {
-	struct loan *block;
+	struct buffer_ref *block;
 
 	if (!http_exchange_may_beat(stream))
 		return false;
-	block = lending_acquire(&stream->lending);
+	block = buffer_refs_acquire(&stream->buffer_refs);
 	if (!block)
 		return false;
 	memcpy(block->data, ":\n", 2);
-	lending_pend(block, 2);
+	buffer_refs_pend(block, 2);
 	(void)http_exchange_pass_on(stream, now_ns);
 	return true;
 }
@@ -174,21 +175,21 @@ static void stream_eof(struct http_stream *stream, uint64_t now_ns)
 
 bool http_exchange_read(struct http_stream *stream, uint64_t now_ns)
 {
-	struct loan *block;
+	struct buffer_ref *block;
 	ssize_t n;
 
 	if (!stream->channel || !stream->conn || stream->conn->is_connecting ||
 	    stream->answer.is_whole || !http_exchange_pass_on(stream, now_ns))
 		return false;
-	block = lending_acquire(&stream->lending);
+	block = buffer_refs_acquire(&stream->buffer_refs);
 	if (!block)
 		return false;
-	n = recv(stream->conn->watch.fd, block->data, LENDING_BLOCK_LEN, MSG_DONTWAIT);
+	n = recv(stream->conn->watch.fd, block->data, BUFFER_REFS_BLOCK_LEN, MSG_DONTWAIT);
 	if (n > 0) {
 		stream_input(stream, block, (size_t)n, now_ns);
 		return true;
 	}
-	lending_release(block);
+	buffer_refs_release(block);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	stream_eof(stream, now_ns);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "codec/hex.h"
 #include "codec/zbase32.h"
 

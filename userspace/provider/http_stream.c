@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "provider/http.h"
 #include "provider/http_request.h"
 #include "provider/http_upgrade.h"
@@ -26,7 +26,7 @@ static void stream_free(struct http_stream *stream)
 {
 	struct provider *provider = http_stream_offer(stream)->provider;
 
-	lending_fini(&stream->lending);
+	buffer_refs_fini(&stream->buffer_refs);
 	offer_leave(&stream->active);
 	pool_release(&provider->http_streams, stream);
 }
@@ -75,9 +75,9 @@ static void stream_abandon(struct active *active, const char *why, uint64_t now_
 static const struct active_kind stream_kind = {.abandon = stream_abandon, .is_stream = true};
 
 /* Comes from the channel, maybe while it is called: the stream goes on at its turn. */
-static void block_returned(struct lending *lending)
+static void block_returned(struct buffer_refs *buffer_refs)
 {
-	struct http_stream *stream = list_entry(lending, struct http_stream, lending);
+	struct http_stream *stream = list_entry(buffer_refs, struct http_stream, buffer_refs);
 
 	if (stream->channel)
 		timer_set(http_stream_offer(stream)->provider->timers, &stream->turn, 0);
@@ -181,7 +181,7 @@ static void stream_watch(struct http_stream *stream, uint64_t now_ns)
 	if (stream->conn->is_connecting || http_exchange_wants_to_write(stream))
 		interest |= POLLER_OUT;
 	if (!stream->conn->is_connecting && !http_exchange_waits_for_caller(stream) &&
-	    !stream->lending.is_starved)
+	    !stream->buffer_refs.is_starved)
 		interest |= POLLER_IN;
 	err = http_conn_watch(stream->conn, interest);
 	if (err < 0)
@@ -220,7 +220,7 @@ void http_stream_settle(struct http_stream *stream, uint64_t now_ns)
 		stream_watch(stream, now_ns);
 	stream->is_busy = false;
 	if (!stream->channel) {
-		if (!lending_owes(&stream->lending))
+		if (!buffer_refs_owes(&stream->buffer_refs))
 			stream_free(stream);
 		return;
 	}
@@ -229,7 +229,7 @@ void http_stream_settle(struct http_stream *stream, uint64_t now_ns)
 		timer_cancel(timers, &stream->timer);
 	else
 		timer_set(timers, &stream->timer, deadline_ns);
-	if (stream->lending.is_starved)
+	if (stream->buffer_refs.is_starved)
 		timer_set(timers, &stream->turn, now_ns + STARVED_NS);
 }
 
@@ -238,7 +238,7 @@ void http_stream_turn(struct http_stream *stream, uint64_t now_ns)
 	unsigned reads = 0;
 
 	stream->is_busy = true;
-	stream->lending.is_starved = false;
+	stream->buffer_refs.is_starved = false;
 	if (stream->conn && !stream->conn->is_connecting)
 		http_exchange_write(stream, now_ns);
 	http_upgrade_write(stream);
@@ -339,8 +339,8 @@ struct http_stream *http_stream_new(struct offer *offer, const struct service_ca
 
 	offer_make_room(offer, caller, now_ns);
 	stream = pool_acquire(&provider->http_streams);
-	if (!stream ||
-	    !lending_init(&stream->lending, provider->heap, HTTP_REQUEST_CAP, block_returned)) {
+	if (!stream || !buffer_refs_init(&stream->buffer_refs, provider->heap, HTTP_REQUEST_CAP,
+					 block_returned)) {
 		provider->stats.refused_cnt++;
 		goto release_stream;
 	}
@@ -348,7 +348,7 @@ struct http_stream *http_stream_new(struct offer *offer, const struct service_ca
 	timer_init(&stream->turn, turn_fire);
 	if (offer_enter(offer, &stream->active, &stream_kind, caller, now_ns))
 		return stream;
-	lending_fini(&stream->lending);
+	buffer_refs_fini(&stream->buffer_refs);
 release_stream:
 	if (stream)
 		pool_release(&provider->http_streams, stream);

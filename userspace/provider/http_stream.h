@@ -6,8 +6,8 @@
 #include "provider/http_answer.h"
 #include "provider/http_body.h"
 #include "provider/http_conn.h"
-#include "provider/lending.h"
-#include "provider/offer.h"
+#include "provider/buffer_refs.h"
+#include "provider/program_offer.h"
 
 /*
  * Private to provider/: one stream of HttpInvoke. http.c begins it and hears the
@@ -24,7 +24,8 @@ struct http_stream {
 	struct timer timer; /* what comes too late */
 	struct timer turn;
 	struct http_answer answer;
-	struct lending lending; /* its head is the request's until a byte of the answer came */
+	struct buffer_refs
+		buffer_refs; /* its head is the request's until a byte of the answer came */
 	size_t head_len, head_sent_len;
 	struct http_body body;	/* of the request */
 	struct fair_item place; /* of an upgrade; http_upgrade.h */
@@ -72,7 +73,7 @@ void http_stream_refuse_body(struct http_stream *stream, uint64_t now_ns);
 /* http_stream_unreachable: no connection, so nothing was asked of the server. */
 void http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns);
 void http_stream_end(struct http_stream *stream, enum service_status status, const char *text);
-/* http_stream_judge: the stream is about to end; a server that used up its time is counted (health.h). */
+/* http_stream_judge: the stream is about to end; a server that used up its time is counted (program_health.h). */
 void http_stream_judge(struct http_stream *stream, uint64_t now_ns);
 /* http_stream_close: the channel is gone; what is lent comes back, and then it is freed. */
 void http_stream_close(struct http_stream *stream);

@@ -16,9 +16,9 @@ static struct fair_config places_config(const struct provider_config *config)
 	return (struct fair_config){
 		.name = "WebSockets",
 		.cap_cnt = config->upgrade_cap,
-		.kind = FAIR_STANDING,
+		.kind = FAIR_LASTING,
 		.level_cnt = FAIR_LEVEL_MAX,
-		.parts = {[FAIR_STRANGER] = 12, [FAIR_CHOSEN] = 4},
+		.parts = {[FAIR_UNKNOWN] = 12, [FAIR_CHOSEN] = 4},
 	};
 }
 
@@ -57,7 +57,7 @@ bool http_upgrade_enter(struct http_stream *stream, const struct service_caller 
 	struct fair_item *victim = NULL;
 	struct fair_path path;
 
-	fair_path_start(caller->is_local ? FAIR_CHOSEN : FAIR_STRANGER, &path);
+	fair_path_start(caller->is_local ? FAIR_CHOSEN : FAIR_UNKNOWN, &path);
 	for (unsigned level = 0; level < caller->path.level_cnt; level++)
 		fair_path_add(&provider->upgrade_paths, &path, &caller->path.ids[level],
 			      sizeof(caller->path.ids[level]));

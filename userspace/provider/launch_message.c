@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 
 #define LAUNCH_VERSION 1
 

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/poller.h"
 #include "base/privilege.h"
 #include "provider/launch_message.h"

@@ -5,7 +5,7 @@
  * if weftd were hostile, and what it may ask is decided here.
  *
  * Inbound: process_turn -> message_take -> setup_take, start_take, kill_take.
- * A program's end: SIGCHLD -> keepers_reap -> slot_over -> slot_settle, which
+ * A program's end: SIGCHLD -> supervisors_reap -> slot_over -> slot_settle, which
  * says FAILED or ENDED when nothing of the program is left. One thread.
  */
 #include "provider/launcher_process.h"
@@ -23,11 +23,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/privilege.h"
 #include "provider/cgroup.h"
 #include "provider/confine.h"
-#include "provider/keeper.h"
+#include "provider/supervisor.h"
 #include "provider/launch_message.h"
 #include "provider/spawn.h"
 #include "provider/sweep.h"
@@ -38,11 +38,11 @@
 
 struct slot {
 	uint64_t id;
-	pid_t keeper;	  /* 0: it has ended */
+	pid_t supervisor; /* 0: it has ended */
 	int report;	  /* its end to read */
 	uint64_t ends_ns; /* killed then */
 	bool is_used;
-	bool is_whole; /* a process namespace: the keeper's end is everybody's */
+	bool is_whole; /* a process namespace: the supervisor's end is everybody's */
 	char cgroup[CGROUP_PATH_CAP];
 	struct launch_message last; /* what is said when all is gone */
 };
@@ -87,17 +87,17 @@ static void slot_kill(struct slot *slot)
 {
 	if (slot->cgroup[0])
 		cgroup_kill(slot->cgroup);
-	/* Without a process namespace the keeper has to end the others first. */
-	if (slot->keeper)
-		(void)kill(slot->keeper, slot->is_whole ? SIGKILL : SIGTERM);
+	/* Without a process namespace the supervisor has to end the others first. */
+	if (slot->supervisor)
+		(void)kill(slot->supervisor, slot->is_whole ? SIGKILL : SIGTERM);
 }
 
-static bool is_keeper(void *arg, pid_t pid)
+static bool is_supervisor(void *arg, pid_t pid)
 {
 	const struct process *process = arg;
 
 	for (unsigned i = 0; i < process->slot_cap; i++)
-		if (process->slots[i].is_used && process->slots[i].keeper == pid)
+		if (process->slots[i].is_used && process->slots[i].supervisor == pid)
 			return true;
 	return false;
 }
@@ -105,7 +105,7 @@ static bool is_keeper(void *arg, pid_t pid)
 /* slot_settle says the last word when nothing is left; false: something is. */
 static bool slot_settle(struct process *process, struct slot *slot)
 {
-	if (!slot->is_whole && sweep_children(is_keeper, process) > 0)
+	if (!slot->is_whole && sweep_children(is_supervisor, process) > 0)
 		return false;
 	if (slot->cgroup[0]) {
 		cgroup_kill(slot->cgroup);
@@ -117,7 +117,7 @@ static bool slot_settle(struct process *process, struct slot *slot)
 	return true;
 }
 
-/* slot_over: the keeper has ended and what it said is read. */
+/* slot_over: the supervisor has ended and what it said is read. */
 static void slot_over(struct process *process, struct slot *slot)
 {
 	struct spawn_report said;
@@ -125,7 +125,7 @@ static void slot_over(struct process *process, struct slot *slot)
 
 	close(slot->report);
 	slot->report = -1;
-	slot->keeper = 0;
+	slot->supervisor = 0;
 	slot->last = (struct launch_message){
 		.kind = LAUNCH_ENDED,
 		.end = {.id = slot->id, .code = 256 + SIGKILL},
@@ -140,13 +140,13 @@ static void slot_over(struct process *process, struct slot *slot)
 	(void)slot_settle(process, slot);
 }
 
-static void keepers_reap(struct process *process)
+static void supervisors_reap(struct process *process)
 {
 	pid_t pid;
 
 	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
 		for (unsigned i = 0; i < process->slot_cap; i++)
-			if (process->slots[i].is_used && process->slots[i].keeper == pid)
+			if (process->slots[i].is_used && process->slots[i].supervisor == pid)
 				slot_over(process, &process->slots[i]);
 }
 
@@ -158,13 +158,13 @@ static int slots_expire(struct process *process, uint64_t now_ns)
 	for (unsigned i = 0; i < process->slot_cap; i++) {
 		struct slot *slot = &process->slots[i];
 
-		if (!slot->is_used || (!slot->keeper && slot_settle(process, slot)))
+		if (!slot->is_used || (!slot->supervisor && slot_settle(process, slot)))
 			continue;
-		if (slot->keeper && now_ns >= slot->ends_ns) {
+		if (slot->supervisor && now_ns >= slot->ends_ns) {
 			slot_kill(slot);
 			slot->ends_ns = now_ns + NS_PER_S;
 		}
-		if (!slot->keeper)
+		if (!slot->supervisor)
 			next_ns = now_ns + SETTLE_NS;
 		else if (slot->ends_ns < next_ns)
 			next_ns = slot->ends_ns;
@@ -176,10 +176,10 @@ static int slots_expire(struct process *process, uint64_t now_ns)
 
 /* --- what weftd asks --- */
 
-/* keeper_try: 0 or errno of a keeper that only makes its surroundings. */
-static int keeper_try(struct process *process)
+/* supervisor_try: 0 or errno of a supervisor that only makes its surroundings. */
+static int supervisor_try(struct process *process)
 {
-	const struct keeper keeper = {
+	const struct supervisor supervisor = {
 		.confine = &process->confine,
 		.cgroup = "",
 		.files = {-1, -1, -1},
@@ -187,14 +187,14 @@ static int keeper_try(struct process *process)
 		.report = -1,
 	};
 	struct spawn_report said = {.is_ended = 0};
-	struct keeper with_report = keeper;
+	struct supervisor with_report = supervisor;
 	int report[2], err = 0;
 	pid_t pid;
 
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return errno;
 	with_report.report = report[1];
-	pid = keeper_fork(&with_report);
+	pid = supervisor_fork(&with_report);
 	if (pid < 0)
 		err = errno;
 	close(report[1]);
@@ -237,7 +237,7 @@ static bool setup_take(struct process *process, const struct launch_message *mes
 	process->is_set_up = true;
 	confine_init(&process->confine, &process->setup);
 	cgroup_find(&process->cgroup);
-	err = keeper_try(process);
+	err = supervisor_try(process);
 	process->ready = (struct launch_ready){
 		.can_change_user = user_try(),
 		.can_hide = err == 0,
@@ -291,7 +291,7 @@ static int start_allow(const struct process *process, struct launch_start *start
 static void start_take(struct process *process, struct launch_start *start, const int *files)
 {
 	struct slot *slot = slot_acquire(process);
-	struct keeper keeper = {
+	struct supervisor supervisor = {
 		.start = start,
 		.life = process->life[0],
 		.files = {files[0], files[1], files[2]},
@@ -312,17 +312,17 @@ static void start_take(struct process *process, struct launch_start *start, cons
 	}
 	*slot = (struct slot){.id = start->id, .report = report[0], .is_whole = is_whole};
 	(void)cgroup_make(&process->cgroup, start->id, start->memory_len_max, slot->cgroup);
-	keeper.report = report[1];
-	keeper.cgroup = slot->cgroup;
-	keeper.confine = is_whole ? &process->confine : NULL;
+	supervisor.report = report[1];
+	supervisor.cgroup = slot->cgroup;
+	supervisor.confine = is_whole ? &process->confine : NULL;
 	/* The user's other processes count where neither namespace nor user is the program's own. */
-	keeper.has_own_processes =
+	supervisor.has_own_processes =
 		start->uid != LAUNCH_USER_SAME || (is_whole && !process->confine.is_privileged);
-	slot->keeper = keeper_fork(&keeper);
+	slot->supervisor = supervisor_fork(&supervisor);
 	err = errno;
 	close(report[1]);
 	slot->ends_ns = clock_monotonic_ns() + start->life_ms * NS_PER_MS;
-	slot->is_used = slot->keeper > 0;
+	slot->is_used = slot->supervisor > 0;
 	if (slot->is_used)
 		return;
 	close(report[0]);
@@ -430,7 +430,7 @@ static bool process_turn(struct process *process)
 		return false;
 	while (read(process->signals, &info, sizeof(info)) > 0)
 		;
-	keepers_reap(process);
+	supervisors_reap(process);
 	return !fds[0].revents || message_take(process);
 }
 
@@ -442,7 +442,7 @@ static void process_end(struct process *process)
 		if (process->slots[i].is_used)
 			slot_kill(&process->slots[i]);
 	do
-		(void)sweep_children(is_keeper, process);
+		(void)sweep_children(is_supervisor, process);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
 	for (unsigned i = 0; i < process->slot_cap; i++)
 		if (process->slots[i].is_used && process->slots[i].cgroup[0])

@@ -44,7 +44,7 @@ bool process_place_take(struct provider *provider, const struct service_caller *
 	struct fair_item *victim = NULL;
 	struct fair_path path = caller->path;
 
-	path.class = caller->is_local ? FAIR_CHOSEN : FAIR_STRANGER;
+	path.class = caller->is_local ? FAIR_CHOSEN : FAIR_UNKNOWN;
 	if (places->held_cnt >= places->config.cap_cnt ||
 	    (!caller->is_local && !network_has_room(places, &path))) {
 		fair_refuse(places, &path, now_ns);

@@ -2,7 +2,7 @@
 #ifndef WEFT_PROVIDER_PROCESS_PLACE_H
 #define WEFT_PROVIDER_PROCESS_PLACE_H
 
-#include "provider/offer.h"
+#include "provider/program_offer.h"
 
 /*
  * Private to provider/: the places of processes, which all offers of exec share. A process is never

@@ -2,7 +2,7 @@
 #ifndef WEFT_PROVIDER_PROGRAM_LINK_H
 #define WEFT_PROVIDER_PROGRAM_LINK_H
 
-#include "provider/offer.h"
+#include "provider/program_offer.h"
 #include "provider/program_message.h"
 #include "provider/queue.h"
 

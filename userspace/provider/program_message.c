@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
 #include "codec/json_heap.h"

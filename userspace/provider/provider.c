@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The offers of a node: made, kept in the store, made again at start, and
- * withdrawn. What happens to their calls is the kinds' (http.c socket.c exec.c).
+ * withdrawn. What happens to their calls is the kinds' (http.c program_socket.c exec.c).
  *
  * An offer begins when it is asked for and is acknowledged when it is durable; it
  * ends when that is durable. So nothing that was acknowledged is lost, and
@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "provider/exec.h"
 #include "provider/exec_launch.h"
@@ -24,9 +24,9 @@
 #include "provider/http_upgrade.h"
 #include "provider/http_conn.h"
 #include "provider/launcher.h"
-#include "provider/offer.h"
+#include "provider/program_offer.h"
 #include "provider/process_place.h"
-#include "provider/socket.h"
+#include "provider/program_socket.h"
 #include "provider/waiting.h"
 #include "store/store.h"
 
@@ -105,7 +105,7 @@ static struct fair_config places_config(const struct provider_config *config)
 {
 	_Static_assert(FAIR_PEER_LEVELS < FAIR_LEVEL_MAX, "an offer and a caller's path are one");
 	return (struct fair_config){.name = "service.program_calls",
-				    .kind = FAIR_STANDING,
+				    .kind = FAIR_LASTING,
 				    .cap_cnt = config->active_cap,
 				    .level_cnt = FAIR_PEER_LEVELS + 1};
 }

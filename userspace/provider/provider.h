@@ -20,7 +20,7 @@ struct timer_wheel;
  * and how a call reaches them.
  *
  *	http.c    any HTTP/1.1 server: streams of method HttpInvoke, bodies never held whole
- *	socket.c  a program on a unix socket that speaks net.weft.Service: calls and streams
+ *	program_socket.c  a program on a unix socket that speaks net.weft.Service: calls and streams
  *	exec.c    a program that is run once per call: payload on stdin, reply on stdout
  *
  * An offer is ready, and so published, while its health check succeeds. Offers are

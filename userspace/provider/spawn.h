@@ -22,7 +22,7 @@ struct spawn {
 	bool has_own_processes; /* its user's processes are all of this service or of nobody */
 };
 
-/* What a keeper and its program say to the launcher; the first one counts. */
+/* What a supervisor and its program say to the launcher; the first one counts. */
 struct spawn_report {
 	uint32_t is_ended;
 	uint32_t step, err; /* !is_ended */

@@ -2,7 +2,7 @@
 #ifndef WEFT_PROVIDER_SPEC_H
 #define WEFT_PROVIDER_SPEC_H
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "provider/provider.h"
 
 /*

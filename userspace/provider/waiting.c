@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/heap.h"
 
 #define BUSY_TEXT "the service has too many calls under way"
@@ -146,7 +146,7 @@ void waiting_init(struct offer *offer, const struct service_handler *handler)
 {
 	const struct turns_config config = {.cap_cnt = WAITING_CAP,
 					    .quantum_len = WAITING_QUANTUM_LEN,
-					    .standing_ns = WAITING_STANDING_NS,
+					    .standing_queue_ns = WAITING_STANDING_QUEUE_NS,
 					    .level_cnt = TURNS_PEER_LEVELS};
 
 	offer->handler = handler;

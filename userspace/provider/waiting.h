@@ -2,7 +2,7 @@
 #ifndef WEFT_PROVIDER_WAITING_H
 #define WEFT_PROVIDER_WAITING_H
 
-#include "provider/offer.h"
+#include "provider/program_offer.h"
 
 /*
  * Private to provider/: calls that wait until a call of their offer's program ends, in turn by
@@ -10,10 +10,10 @@
  * its payload in the heap of bodies, until its turn, its caller's deadline, or a caller of a
  * family with fewer waiting calls takes its place.
  */
-#define WAITING_CAP	    32 /* calls of one service */
-#define WAITING_QUANTUM_LEN 16384
-#define WAITING_CALL_LEN    4096 /* what a call costs beside its payload */
-#define WAITING_STANDING_NS 100000000ull
+#define WAITING_CAP		  32 /* calls of one service */
+#define WAITING_QUANTUM_LEN	  16384
+#define WAITING_CALL_LEN	  4096 /* what a call costs beside its payload */
+#define WAITING_STANDING_QUEUE_NS 100000000ull
 
 struct waiting_call {
 	struct service_call *call;

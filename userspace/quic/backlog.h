@@ -23,7 +23,7 @@ struct load;
  * address and keep their order.
  *
  * Not ordered: Initials without a token, which the lane of the unproven
- * bounds (quic/limits.h), and datagrams longer than BACKLOG_DGRAM_MAX.
+ * bounds (quic/quic_limits.h), and datagrams longer than BACKLOG_DGRAM_MAX.
  *
  * Anybody with a proven address can fill it. The datagram of the network
  * that costs most then makes room, or is not taken in; an honest client of

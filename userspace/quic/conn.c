@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 /* Of 9000-byte links first the largest, of others what usually fits. */
 static const uint16_t pmtud_probes[] = {QUIC_DGRAM_LEN_ETH, 1392, 1280, 4052, QUIC_DGRAM_LEN_MAX};
@@ -75,15 +75,15 @@ void quic_conn_end_handshake(struct quic_conn *conn)
 	quic_share_release(conn);
 	conn->is_shaking = false;
 	engine->stats.handshake_cnt--;
-	quic_lane_leave(&engine->limits.lane, conn->lane_place);
+	quic_half_open_leave(&engine->limits.half_open, conn->half_open_place);
 }
 
-static void conn_begin_handshake(struct quic_conn *conn, uint16_t lane_place)
+static void conn_begin_handshake(struct quic_conn *conn, uint16_t half_open_place)
 {
 	struct quic_engine *engine = conn->engine;
 
 	conn->is_shaking = true;
-	conn->lane_place = lane_place;
+	conn->half_open_place = half_open_place;
 	engine->stats.handshake_cnt++;
 }
 
@@ -215,7 +215,7 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 		if (quic_token_is_known(engine, conn->claim.met_s))
 			conn->class = FAIR_KNOWN;
 	}
-	if (accept->lane_place == QUIC_LANE_NONE && !quic_share_take_handshake(conn)) {
+	if (accept->half_open_place == QUIC_HALF_OPEN_NONE && !quic_share_take_handshake(conn)) {
 		quic_conn_release(conn);
 		return NULL;
 	}
@@ -225,7 +225,7 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 		quic_conn_abandon(conn);
 		return NULL;
 	}
-	conn_begin_handshake(conn, accept->lane_place);
+	conn_begin_handshake(conn, accept->half_open_place);
 	engine->stats.accepted_cnt++;
 	return conn;
 }

@@ -2,7 +2,7 @@
 /*
  * What ngtcp2 says about a connection, as one table of callbacks: TLS
  * bytes, the proof of the peer's key, ids in and out, paths and keys.
- * Streams' callbacks are stream.c's.
+ * Streams' callbacks are quic_stream.c's.
  */
 #include "quic/engine.h"
 
@@ -87,7 +87,8 @@ static int on_crypto_data(ngtcp2_conn *ngtcp2, ngtcp2_encryption_level level, ui
 
 static bool claim_is_of(const struct quic_conn *conn, const uint8_t *key)
 {
-	return conn->claim.met_s && memcmp(conn->claim.key_head, key, QUIC_CLAIM_KEY_LEN) == 0;
+	return conn->claim.met_s &&
+	       memcmp(conn->claim.key_head, key, QUIC_TOKEN_CLAIM_KEY_LEN) == 0;
 }
 
 /* Since when the peer is known: by its token and by the speaker, else since now. */
@@ -112,13 +113,13 @@ static uint32_t conn_met_s(const struct quic_conn *conn)
 enum fair_class quic_conn_class(const struct quic_conn *conn)
 {
 	const struct quic_engine *engine = conn->engine;
-	enum fair_class class = FAIR_STRANGER;
+	enum fair_class class = FAIR_UNKNOWN;
 
 	if (conn->is_dialler && !engine->key_class)
 		return FAIR_CHOSEN;
 	if (engine->key_class)
 		class = engine->key_class(engine->class_ctx, conn->peer_key);
-	if (class == FAIR_STRANGER && !conn->is_dialler && claim_is_of(conn, conn->peer_key) &&
+	if (class == FAIR_UNKNOWN && !conn->is_dialler && claim_is_of(conn, conn->peer_key) &&
 	    quic_token_is_known(engine, conn->claim.met_s))
 		class = FAIR_KNOWN;
 	return class;
@@ -132,10 +133,10 @@ static void conn_settle_class(struct quic_conn *conn)
 
 	conn->class = quic_conn_class(conn);
 	/* To be met long ago is not enough for who asks what a key is worth. */
-	if (engine->key_class && conn->class == FAIR_STRANGER)
+	if (engine->key_class && conn->class == FAIR_UNKNOWN)
 		met_s = quic_token_wall_s(engine);
 	conn->claim.met_s = met_s;
-	memcpy(conn->claim.key_head, conn->peer_key, QUIC_CLAIM_KEY_LEN);
+	memcpy(conn->claim.key_head, conn->peer_key, QUIC_TOKEN_CLAIM_KEY_LEN);
 	if (!engine->key_class && !conn->is_dialler)
 		conn->class = quic_conn_class(conn);
 }

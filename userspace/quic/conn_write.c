@@ -7,7 +7,7 @@
  */
 #include "quic/engine.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 #define BURST_NS NS_PER_MS
 /* Four batches of 64 KiB: more gained nothing (bench/quic, 2026-11). */

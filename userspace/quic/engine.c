@@ -13,7 +13,7 @@
  * What costs the crypto of a handshake waits in the backlog until the next
  * flush, where engine_serve_waiting takes it in the order of load.
  * quic_conn_input gives the datagram to ngtcp2, which calls back into
- * conn_events.c and stream.c; stream bytes reach the speaker inside.
+ * conn_events.c and quic_stream.c; stream bytes reach the speaker inside.
  *
  * Outbound. Whatever makes a connection want to write puts it on the ready
  * list; quic_engine_flush takes them in turn and quic_conn_write fills one
@@ -29,12 +29,12 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 #define SESSION_CAP 1024
 /* Of conn_cap; and so many at least, for a table of a few connections. */
-#define LANE_DIVISOR 4
-#define LANE_CAP_MIN 8
+#define HALF_OPEN_DIVISOR 4
+#define HALF_OPEN_CAP_MIN 8
 /* Where the destination id begins, RFC 9000 17.2 and 17.3. */
 #define LONG_CID_OFF  6
 #define SHORT_CID_OFF 1
@@ -85,23 +85,23 @@ static uint32_t linger_cap_of(const struct quic_config *config)
 }
 
 /* Handshakes from unproven addresses. */
-static uint32_t lane_cap_of(const struct quic_config *config)
+static uint32_t half_open_cap_of(const struct quic_config *config)
 {
-	uint32_t cap = config->conn_cap / LANE_DIVISOR;
+	uint32_t cap = config->conn_cap / HALF_OPEN_DIVISOR;
 
-	return cap > LANE_CAP_MIN ? cap : LANE_CAP_MIN;
+	return cap > HALF_OPEN_CAP_MIN ? cap : HALF_OPEN_CAP_MIN;
 }
 
 /* Those from proven ones: enough for a crowd that comes back after a restart. */
-static uint32_t proven_cap_of(const struct quic_config *config)
+static uint32_t validated_cap_of(const struct quic_config *config)
 {
-	return config->conn_cap > LANE_CAP_MIN ? config->conn_cap : LANE_CAP_MIN;
+	return config->conn_cap > HALF_OPEN_CAP_MIN ? config->conn_cap : HALF_OPEN_CAP_MIN;
 }
 
 /* Handshakes have slots of their own; lingering connections have ids too. */
 static uint32_t slot_cap_of(const struct quic_config *config)
 {
-	return config->conn_cap + lane_cap_of(config) + proven_cap_of(config) +
+	return config->conn_cap + half_open_cap_of(config) + validated_cap_of(config) +
 	       linger_cap_of(config);
 }
 
@@ -113,7 +113,7 @@ static size_t engine_footprint(const struct quic_config *config)
 	       pool_footprint(sizeof(struct quic_stream), config->stream_cap) +
 	       quic_cids_footprint(slot_cap) + quic_limits_footprint(slot_cap) +
 	       quic_tls_footprint(SESSION_CAP) + quic_token_footprint() +
-	       quic_share_footprint(config, proven_cap_of(config)) + backlog_footprint();
+	       quic_share_footprint(config, validated_cap_of(config)) + backlog_footprint();
 }
 
 static int engine_lay_out_cids(struct quic_engine *engine, const struct quic_engine_params *params,
@@ -159,7 +159,7 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 	    (err = quic_limits_init(&engine->limits, &engine->arena, slot_cap,
 				    config->conn_per_key_cap, params->random)) < 0 ||
 	    (err = quic_token_init(engine)) < 0 ||
-	    (err = quic_share_init(engine, proven_cap_of(config))) < 0 ||
+	    (err = quic_share_init(engine, validated_cap_of(config))) < 0 ||
 	    (err = backlog_init(&engine->backlog, &engine->arena)) < 0)
 		return err;
 	return quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
@@ -278,11 +278,12 @@ static void engine_turn(struct quic_engine *engine, uint64_t now_ns)
 }
 
 /* Handshakes without a token: as many as the lane has room for, and as the node likes. */
-static uint32_t engine_unproven_cap(const struct quic_engine *engine)
+static uint32_t engine_unvalidated_cap(const struct quic_engine *engine)
 {
-	uint32_t lane_cap = lane_cap_of(&engine->config), wanted = engine->config.retry_above_cnt;
+	uint32_t half_open_cap = half_open_cap_of(&engine->config),
+		 wanted = engine->config.retry_above_cnt;
 
-	return wanted < lane_cap ? wanted : lane_cap;
+	return wanted < half_open_cap ? wanted : half_open_cap;
 }
 
 /* False: dgram of a handshake is to be served now; else it waits, or was dropped. */
@@ -302,7 +303,7 @@ static bool engine_defer(struct quic_engine *engine, const struct dgram *dgram)
  */
 static bool conn_may_wait(const struct quic_conn *conn, const struct dgram *dgram, bool is_ours)
 {
-	return conn->is_shaking && (is_ours || conn->lane_place == QUIC_LANE_NONE) &&
+	return conn->is_shaking && (is_ours || conn->half_open_place == QUIC_HALF_OPEN_NONE) &&
 	       addr_equal(&dgram->remote, &conn->remote);
 }
 
@@ -313,11 +314,11 @@ static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 
 	if (!conn) {
 		engine->stats.refused_full_cnt++;
-		quic_lane_leave(&engine->limits.lane, accept->lane_place);
+		quic_half_open_leave(&engine->limits.half_open, accept->half_open_place);
 		quic_answer_refuse(engine, dgram, accept->hd, NGTCP2_CONNECTION_REFUSED);
 		return;
 	}
-	if (accept->lane_place == QUIC_LANE_NONE && engine->load)
+	if (accept->half_open_place == QUIC_HALF_OPEN_NONE && engine->load)
 		load_charge(engine->load, &(struct load_who){.addr = &dgram->remote},
 			    LOAD_PRICE_HELLO, engine->now_ns);
 	/* A ClientHello in several datagrams is held only for a validated address. */
@@ -325,7 +326,7 @@ static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 		quic_answer_retry(engine, dgram, accept->hd);
 }
 
-/* Several keys were banned from there: strangers at remote have one connection in all. */
+/* Several keys were banned from there: unvalidated sources at remote have one connection in all. */
 static bool address_is_limited(const struct quic_engine *engine, const struct addr *remote)
 {
 	return engine->is_limited && engine->is_limited(engine->limited_ctx, remote);
@@ -346,20 +347,20 @@ static bool address_has_conn(const struct quic_engine *engine, const struct addr
 	return false;
 }
 
-/* The place of what showed no token, or a Retry, and QUIC_LANE_NONE. */
-static uint16_t engine_admit_unproven(struct quic_engine *engine, const struct dgram *dgram,
-				      const ngtcp2_pkt_hd *hd)
+/* The place of what showed no token, or a Retry, and QUIC_HALF_OPEN_NONE. */
+static uint16_t engine_admit_unvalidated(struct quic_engine *engine, const struct dgram *dgram,
+					 const ngtcp2_pkt_hd *hd)
 {
-	uint16_t place = QUIC_LANE_NONE;
+	uint16_t place = QUIC_HALF_OPEN_NONE;
 
 	if (!address_is_limited(engine, &dgram->remote))
-		place = quic_lane_enter(&engine->limits.lane, engine_unproven_cap(engine),
-					&dgram->remote);
-	if (place != QUIC_LANE_NONE)
+		place = quic_half_open_enter(&engine->limits.half_open,
+					     engine_unvalidated_cap(engine), &dgram->remote);
+	if (place != QUIC_HALF_OPEN_NONE)
 		return place;
-	engine->stats.unproven_retry_cnt++;
+	engine->stats.half_open_retry_cnt++;
 	quic_answer_retry(engine, dgram, hd);
-	return QUIC_LANE_NONE;
+	return QUIC_HALF_OPEN_NONE;
 }
 
 static void engine_refuse(struct quic_engine *engine, const struct dgram *dgram,
@@ -372,9 +373,9 @@ static void engine_refuse(struct quic_engine *engine, const struct dgram *dgram,
 static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 {
 	struct quic_retry retry;
-	struct quic_claim claim;
+	struct quic_token_claim claim;
 	ngtcp2_pkt_hd hd;
-	struct quic_accept accept = {.hd = &hd, .lane_place = QUIC_LANE_NONE};
+	struct quic_accept accept = {.hd = &hd, .half_open_place = QUIC_HALF_OPEN_NONE};
 
 	/*
 	 * Also refuses what is no Initial and Initials below 1200 bytes (14.1).
@@ -415,8 +416,8 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 		engine->stats.used_token_cnt++;
 		/* fallthrough */
 	case QUIC_TOKEN_NONE:
-		accept.lane_place = engine_admit_unproven(engine, dgram, &hd);
-		if (accept.lane_place == QUIC_LANE_NONE)
+		accept.half_open_place = engine_admit_unvalidated(engine, dgram, &hd);
+		if (accept.half_open_place == QUIC_HALF_OPEN_NONE)
 			return;
 	}
 	engine_start(engine, dgram, &accept);
@@ -666,9 +667,9 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 	out_stats->stream_cnt = engine->streams.used_cnt;
 	out_stats->stream_peak_cnt = engine->streams.peak_cnt;
 	out_stats->ticket_cnt = engine->tls.sessions.used_cnt;
-	out_stats->unproven_cnt = engine->limits.lane.cnt;
-	out_stats->unproven_peak_cnt = engine->limits.lane.peak_cnt;
-	out_stats->unproven_cap = engine_unproven_cap(engine);
+	out_stats->half_open_cnt = engine->limits.half_open.cnt;
+	out_stats->half_open_peak_cnt = engine->limits.half_open.peak_cnt;
+	out_stats->half_open_cap = engine_unvalidated_cap(engine);
 	out_stats->waiting_cnt = engine->backlog.cnt;
 	out_stats->waiting_peak_cnt = engine->backlog.peak_cnt;
 	out_stats->waiting_cap = BACKLOG_CAP;

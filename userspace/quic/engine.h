@@ -18,8 +18,8 @@
 #include "base/random.h"
 #include "base/timer.h"
 #include "quic/backlog.h"
-#include "quic/cid.h"
-#include "quic/limits.h"
+#include "quic/conn_ids.h"
+#include "quic/quic_limits.h"
 #include "quic/quic.h"
 #include "quic/tls.h"
 #include "weft/token.h"
@@ -69,9 +69,9 @@ struct quic_stream {
 TAILQ_HEAD(quic_stream_list, quic_stream);
 
 /* What a known token says of who shows it, until TLS proves the key. */
-#define QUIC_CLAIM_KEY_LEN 8 /* to find another key that begins so takes 2^63 tries */
-struct quic_claim {
-	uint8_t key_head[QUIC_CLAIM_KEY_LEN];
+#define QUIC_TOKEN_CLAIM_KEY_LEN 8 /* to find another key that begins so takes 2^63 tries */
+struct quic_token_claim {
+	uint8_t key_head[QUIC_TOKEN_CLAIM_KEY_LEN];
 	uint32_t met_s; /* wall clock */
 };
 
@@ -87,7 +87,7 @@ struct quic_conn {
 	enum quic_conn_state state;
 	ngtcp2_conn *ngtcp2; /* NULL in LINGER, as is ssl */
 	ngtcp2_mem mem;	     /* the engine's functions, for this connection */
-	size_t heap_len;     /* what it holds of the heap (memory.c) */
+	size_t heap_len;     /* what it holds of the heap (quic_memory.c) */
 	SSL *ssl;
 	ngtcp2_crypto_ossl_ctx *ossl;
 	ngtcp2_crypto_conn_ref ref;
@@ -107,13 +107,13 @@ struct quic_conn {
 	uint8_t actual_key[TRANSPORT_KEY_LEN];
 	uint8_t cids[QUIC_CONN_CID_CAP][WEFT_CID_LEN];
 	uint8_t reset_tokens[QUIC_CONN_TOKEN_CAP][CID_RESET_TOKEN_LEN];
-	struct cid_origin origin; /* the id a client invented for us */
-	struct quic_claim claim;  /* met_s 0: it showed no known token */
-	struct fair_item share;	  /* of the handshakes while is_shaking, then of the connections */
+	struct cid_origin origin;      /* the id a client invented for us */
+	struct quic_token_claim claim; /* met_s 0: it showed no known token */
+	struct fair_item share; /* of the handshakes while is_shaking, then of the connections */
 	enum fair_class class;
 	unsigned cid_cnt;
 	unsigned reset_token_cnt;
-	uint16_t lane_place; /* while is_shaking; QUIC_LANE_NONE: it showed a token */
+	uint16_t half_open_place; /* while is_shaking; QUIC_HALF_OPEN_NONE: it showed a token */
 	bool is_dialler;
 	bool is_shaking;     /* accepted, its handshake is under way and counted */
 	bool is_ready;	     /* on engine->ready */
@@ -232,7 +232,7 @@ struct quic_engine {
 };
 
 /*
- * memory.c: the heap, who may hold how much of it, and the streams that
+ * quic_memory.c: the heap, who may hold how much of it, and the streams that
  * wait for it. alloc takes on conn's account; NULL: none is left, or conn
  * holds the most and ends. release takes it back, and NULL. window_len is
  * the receive window of a connection that begins now: wanted_len, but no
@@ -253,7 +253,7 @@ void quic_memory_wake(struct quic_engine *engine);
 bool quic_memory_is_due(const struct quic_engine *engine);
 
 /*
- * path.c: struct addr to and from what ngtcp2 compares. A path points
+ * quic_path.c: struct addr to and from what ngtcp2 compares. A path points
  * into its storage.
  */
 void quic_path_init(ngtcp2_path_storage *storage, const struct addr *local,
@@ -275,9 +275,9 @@ void quic_path_tell(const struct quic_engine *engine, const ngtcp2_path *path);
 struct quic_retry;
 struct quic_accept {
 	const ngtcp2_pkt_hd *hd;
-	const struct quic_retry *retry; /* NULL: the client was asked for none */
-	const struct quic_claim *claim; /* NULL: it showed no known token */
-	uint16_t lane_place;		/* QUIC_LANE_NONE: it showed a token */
+	const struct quic_retry *retry;	      /* NULL: the client was asked for none */
+	const struct quic_token_claim *claim; /* NULL: it showed no known token */
+	uint16_t half_open_place;	      /* QUIC_HALF_OPEN_NONE: it showed a token */
 };
 struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgram *dgram,
 				   const struct quic_accept *accept);
@@ -323,7 +323,7 @@ static inline uint64_t quic_conn_clock_ns(const struct quic_conn *conn)
 }
 
 /*
- * share.c: who may hold a place. take{,_handshake}: false, there is none
+ * quic_share.c: who may hold a place. take{,_handshake}: false, there is none
  * for conn; one that holds more may have been sent away for it. refuse ends
  * conn with the time to come back. release leaves one without a place
  * alone. progress: the peer sent len bytes of a stream.
@@ -395,10 +395,10 @@ void quic_conn_input_lingering(struct quic_conn *conn);
 void quic_conn_release(struct quic_conn *conn);
 
 /*
- * stream.c: release gives spans back and forgets the stream; close raises
+ * quic_stream.c: release gives spans back and forgets the stream; close raises
  * the last event first. unsent fills vecs and returns how many; sent says
  * that len bytes of them, and with all of them the end, are in packets.
- * Streams that send take turns of so many bytes (stream.c).
+ * Streams that send take turns of so many bytes (quic_stream.c).
  * send and send_copy as the seam says; writable ends the wait of a
  * speaker that they refused.
  */
@@ -430,11 +430,11 @@ int quic_stream_on_credit(ngtcp2_conn *ngtcp2, uint64_t max_streams, void *user)
 int quic_stream_on_window(ngtcp2_conn *ngtcp2, int64_t id, uint64_t max_data, void *user,
 			  void *stream_user);
 
-/* transport.c */
+/* quic_transport.c */
 extern const struct transport_ops quic_transport_ops;
 
 /*
- * answer.c: datagrams that leave no state behind. Each takes credit from
+ * stateless.c: datagrams that leave no state behind. Each takes credit from
  * that of all of its kind and is never larger than what triggered it.
  */
 void quic_answer_version(struct quic_engine *engine, const struct dgram *dgram,
@@ -450,7 +450,7 @@ void quic_reset_token(const struct quic_engine *engine, const uint8_t cid[static
 		      uint8_t out_token[static CID_RESET_TOKEN_LEN]);
 
 /*
- * token.c: what the token of an Initial says (RFC 9000 8.1). A valid one
+ * address_token.c: what the token of an Initial says (RFC 9000 8.1). A valid one
  * alone knows the Retry before it: whoever sent that kept nothing, and
  * both ids go into the transport parameters (7.3).
  */
@@ -475,7 +475,7 @@ bool quic_token_use(struct quic_engine *engine, const uint8_t token[static WEFT_
 /* *out_retry is written for VALID, *out_claim for KNOWN. */
 enum quic_token quic_token_check(struct quic_engine *engine, const struct addr *remote,
 				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry,
-				 struct quic_claim *out_claim);
+				 struct quic_token_claim *out_claim);
 /* quic_token_retry: what a Retry for an Initial to dcid says. False when OpenSSL fails. */
 struct quic_retry_answer {
 	ngtcp2_cid scid;
@@ -485,10 +485,11 @@ bool quic_token_retry(struct quic_engine *engine, const struct addr *remote, con
 		      struct quic_retry_answer *out_answer);
 /* quic_token_known: for the next Initial from remote's address of who claim says. As above. */
 bool quic_token_known(struct quic_engine *engine, const struct addr *remote,
-		      const struct quic_claim *claim, uint8_t out_token[static WEFT_TOKEN_LEN]);
+		      const struct quic_token_claim *claim,
+		      uint8_t out_token[static WEFT_TOKEN_LEN]);
 /* The wall clock, in seconds. */
 uint32_t quic_token_wall_s(const struct quic_engine *engine);
-/* Whoever is known since met_s is no stranger now. */
+/* Whoever is known since met_s is no unvalidated source now. */
 bool quic_token_is_known(const struct quic_engine *engine, uint32_t met_s);
 /* quic_token_keys_turn derives the keys of a new day. 0 or WEFT_EFULL, with the old ones kept. */
 WEFT_MUST_CHECK

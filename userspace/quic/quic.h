@@ -38,7 +38,7 @@ struct quic_engine;
 
 enum quic_congestion { QUIC_CUBIC, QUIC_BBR };
 
-/* Who has come and gone only now could be anybody: a crowd of strangers comes back, too. */
+/* Who has come and gone only now could be anybody: a crowd of unvalidated sources comes back, too. */
 #define QUIC_KNOWN_AFTER_S 3600
 
 struct quic_config {
@@ -69,15 +69,16 @@ void quic_config_defaults(struct quic_config *config);
 struct quic_stats {
 	uint32_t conn_cnt, conn_peak_cnt, handshake_cnt, stream_cnt, stream_peak_cnt;
 	uint32_t ticket_cnt; /* peers that can be dialled by a resumed handshake */
-	uint32_t unproven_cnt, unproven_peak_cnt, unproven_cap; /* handshakes without a token */
-	uint32_t proven_cnt, proven_cap;			/* and with one */
+	uint32_t half_open_cnt, half_open_peak_cnt, half_open_cap; /* handshakes without a token */
+	uint32_t validated_cnt, validated_cap;			   /* and with one */
 	uint64_t accepted_cnt, dialled_cnt, resumed_cnt, completed_cnt;
-	uint32_t stranger_cnt, known_cnt, useful_cnt, chosen_cnt; /* connections by class */
-	/* Those that made room for a newcomer, and strangers that were idle while others waited. */
-	uint64_t evicted_stranger_cnt, evicted_known_cnt, evicted_useful_cnt, evicted_chosen_cnt;
+	uint32_t unknown_cnt, known_cnt, useful_cnt, chosen_cnt; /* connections by class */
+	/* Those that made room for a newcomer, and unvalidated sources that were idle while others waited. */
+	uint64_t evicted_unknown_cnt, evicted_known_cnt, evicted_useful_cnt, evicted_chosen_cnt;
 	uint64_t overdue_cnt, evicted_handshake_cnt;
 	uint64_t refused_full_cnt, refused_key_cnt, refused_alpn_cnt;
-	uint64_t unproven_retry_cnt; /* asked for a Retry, for the lane or a place of it was full */
+	uint64_t
+		half_open_retry_cnt; /* asked for a Retry, for the lane or a place of it was full */
 	uint64_t refused_limited_cnt; /* a second connection from an address that may have one */
 	uint64_t refused_heap_cnt;    /* connections ended for what they held of a full heap */
 	uint64_t handshake_timeout_cnt, idle_timeout_cnt;

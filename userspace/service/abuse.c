@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 
 const char *service_abuse_name(enum service_abuse_kind kind)
 {
@@ -37,8 +37,8 @@ int service_abuse_init(struct service_abuse *abuse, struct arena *arena, const u
 }
 
 /* The entry of caller, or one that is free or whose minute began longest ago, made its own. */
-static struct service_abuse_caller *caller_meet(struct service_abuse *abuse, const uint8_t *key,
-						uint64_t now_ns)
+static struct service_abuse_caller *caller_acquire(struct service_abuse *abuse, const uint8_t *key,
+						   uint64_t now_ns)
 {
 	struct service_abuse_caller *caller = NULL;
 
@@ -87,7 +87,7 @@ static void caller_tell(struct service_abuse *abuse, struct service_abuse_caller
 void service_abuse_note(struct service_abuse *abuse, const uint8_t *key, const void *name,
 			size_t len, uint64_t now_ns)
 {
-	struct service_abuse_caller *caller = caller_meet(abuse, key, now_ns);
+	struct service_abuse_caller *caller = caller_acquire(abuse, key, now_ns);
 
 	if (now_ns - caller->start_ns >= SERVICE_ABUSE_NS) {
 		caller->start_ns = now_ns;

@@ -6,9 +6,9 @@
 #include <strings.h>
 
 #include "codec/zbase32.h"
-#include "service/event.h"
+#include "service/topic_event.h"
 #include "service/http_envelope.h"
-#include "service/registry.h"
+#include "service/service_registry.h"
 #include "service/service_state.h"
 
 #define ID_TEXT_LEN ZBASE32_TEXT_LEN(MESH_KEY_LEN)

@@ -6,17 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "service/answer.h"
-#include "service/ask.h"
+#include "base/monotonic.h"
+#include "service/call_answer.h"
+#include "service/call_ask.h"
 #include "service/directory.h"
 #include "service/http_envelope.h"
-#include "service/id.h"
+#include "service/service_id.h"
 #include "service/router.h"
 #include "service/service_state.h"
 
 /* Of 100: as much as some good transfers, or two failed ones. */
-#define EQUAL_CONDUCT 10u
+#define EQUAL_REPUTATION 10u
 
 /* Whether list has the method, or of a service of HTTP the method of the request. */
 static bool ask_is_read_only(const struct service_ask *ask, const struct service_read_only *list)
@@ -109,8 +109,8 @@ static void ask_add_found(struct service_ask *ask, const struct service_found *f
  */
 static bool found_is_equal(const struct service_found *best, const struct service_found *other)
 {
-	return other->conduct + EQUAL_CONDUCT >= best->conduct &&
-	       best->conduct + EQUAL_CONDUCT >= other->conduct &&
+	return other->reputation + EQUAL_REPUTATION >= best->reputation &&
+	       best->reputation + EQUAL_REPUTATION >= other->reputation &&
 	       strcmp(best->descriptor->version, other->descriptor->version) == 0;
 }
 

@@ -8,14 +8,14 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
-#include "service/answer.h"
-#include "service/ask.h"
+#include "service/call_answer.h"
+#include "service/call_ask.h"
 #include "service/service_state.h"
 
 /* How long one of several providers may take to be reached, before the next is asked. */
-#define REACH_NS (450 * NS_PER_MS)
+#define REACHABLE_NS (450 * NS_PER_MS)
 
 /* Before the same provider is asked again; each time twice as long. */
 #define REST_NS	    (50 * NS_PER_MS)
@@ -262,7 +262,7 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 			 .addr_cnt = provider->addr_cnt,
 			 .told_cnt = provider->addr_cnt, /* by its descriptor */
 			 .is_wanted = true},
-		.timeout_ns = is_last || left_ns < REACH_NS ? left_ns : REACH_NS,
+		.timeout_ns = is_last || left_ns < REACHABLE_NS ? left_ns : REACHABLE_NS,
 		.events = &service_ask_events,
 		.arg = ask,
 	};

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
-#include "service/answer.h"
-#include "service/ask.h"
-#include "service/channel.h"
-#include "service/proof.h"
+#include "base/monotonic.h"
+#include "service/call_answer.h"
+#include "service/call_ask.h"
+#include "service/service_channel.h"
+#include "service/descriptor_proof.h"
 #include "service/service_state.h"
 
 /* Nobody tells us to stay away longer than this. */

@@ -37,7 +37,7 @@ struct fair_path service_asker_path(const struct service_askers *askers,
 {
 	struct fair_path path;
 
-	fair_path_start(FAIR_STRANGER, &path);
+	fair_path_start(FAIR_UNKNOWN, &path);
 	fair_path_add(&askers->paths, &path, &asker->is_program, sizeof(asker->is_program));
 	fair_path_add(&askers->paths, &path, &asker->user, sizeof(asker->user));
 	fair_path_add(&askers->paths, &path, &asker->program, sizeof(asker->program));

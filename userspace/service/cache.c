@@ -5,9 +5,9 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/heap.h"
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 #include "codec/cbor.h"
 #include "store/store.h"
 
@@ -278,7 +278,7 @@ static uint8_t *bytes_copy(struct service_cache *cache, const uint8_t *bytes, si
 
 /* --- putting --- */
 
-static struct service_cache_name *name_meet(struct service_cache *cache, const char *text)
+static struct service_cache_name *name_acquire(struct service_cache *cache, const char *text)
 {
 	struct service_cache_name *name = service_cache_lookup_name(cache, text);
 
@@ -299,7 +299,7 @@ static struct service_cache_entry *entry_add(struct service_cache *cache,
 	struct service_cache_entry *entry = pool_acquire(&cache->entries);
 
 	weft_assert(entry);
-	entry->name = name_meet(cache, descriptor->name);
+	entry->name = name_acquire(cache, descriptor->name);
 	entry->name->entry_cnt++;
 	list_push_back(&entry->name->entries, &entry->of_name);
 	list_init(&entry->by_age);

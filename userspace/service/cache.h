@@ -7,7 +7,7 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "service/descriptor.h"
-#include "service/version.h"
+#include "service/service_version.h"
 
 struct arena;
 struct heap;

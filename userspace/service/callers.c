@@ -6,9 +6,9 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "service/access.h"
-#include "service/registry.h"
+#include "service/service_registry.h"
 #include "service/service_state.h"
 
 /* A peer has few services at a time; how many pairs there are to each caller. */

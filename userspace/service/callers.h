@@ -6,7 +6,7 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "service/circuit.h"
-#include "service/memory.h"
+#include "service/service_memory.h"
 #include "service/service.h"
 #include "service/window.h"
 

@@ -4,12 +4,12 @@
  * small ring of its own until the next turn, and goes on as the other side
  * consumes. Home worker.
  */
-#include "service/channel.h"
+#include "service/service_channel.h"
 
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "service/service_state.h"
 
 /* Bytes handed out and not consumed before the sender has to wait. */

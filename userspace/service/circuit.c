@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/circuit.h"
 
-#include "base/clock.h"
-#include "service/limits.h"
+#include "base/monotonic.h"
+#include "service/service_limits.h"
 
 /* What ends a program ends the calls that it has in hand within this time. */
 #define TOGETHER_NS (50 * NS_PER_MS)

@@ -10,9 +10,9 @@
 #include "codec/cbor.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
-#include "service/id.h"
+#include "service/service_id.h"
 #include "service/metadata.h"
-#include "service/version.h"
+#include "service/service_version.h"
 
 enum {
 	KEY_ID = 0,

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "codec/peer_addr.h"
 #include "service/fault.h"
 #include "service/read_only.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/heap.h"
 #include "base/random.h"
 #include "service/directory_state.h"
@@ -32,7 +32,7 @@ size_t service_directory_footprint(const struct service_directory_config *config
 	return service_abuse_footprint() + service_rules_footprint() +
 	       service_cache_footprint(config->entry_cap) +
 	       pool_footprint(sizeof(struct service_find), config->find_cap) +
-	       pool_footprint(sizeof(struct service_fetch), SERVICE_FETCH_CNT);
+	       pool_footprint(sizeof(struct service_directory_get), SERVICE_DIRECTORY_GET_CNT);
 }
 
 /* --- answers from the cache, in the next turn --- */
@@ -98,7 +98,7 @@ void service_find_answer(struct service_find *find, struct service_finding *find
 
 /* Asks the overlay, unless it was asked too often in this minute. */
 static int fetch_begin(struct service_directory *directory, const struct service_wanted *wanted,
-		       uint64_t now_ns, struct service_fetch **out_fetch)
+		       uint64_t now_ns, struct service_directory_get **out_fetch)
 {
 	uint64_t wait_ns;
 	int err;
@@ -110,7 +110,7 @@ static int fetch_begin(struct service_directory *directory, const struct service
 		directory->stats.held_back_cnt++;
 		return WEFT_EBUSY;
 	}
-	err = service_fetch_start(directory, wanted, now_ns, out_fetch);
+	err = service_directory_get_start(directory, wanted, now_ns, out_fetch);
 	if (err < 0)
 		return err;
 	service_window_take(&directory->fetched, 1, now_ns);
@@ -118,7 +118,7 @@ static int fetch_begin(struct service_directory *directory, const struct service
 	return 0;
 }
 
-static void find_join(struct service_find *find, struct service_fetch *fetch)
+static void find_join(struct service_find *find, struct service_directory_get *fetch)
 {
 	find->fetch = fetch;
 	list_push_back(&fetch->finds, &find->node);
@@ -140,7 +140,7 @@ static bool answer_is_fresh(struct service_directory *directory,
 static void find_begin(struct service_find *find, bool is_anew, uint64_t now_ns)
 {
 	struct service_directory *directory = find->directory;
-	struct service_fetch *fetch = service_fetch_join(directory, &find->wanted);
+	struct service_directory_get *fetch = service_directory_get_join(directory, &find->wanted);
 	int err = 0;
 
 	if (fetch) {
@@ -206,11 +206,11 @@ release_find:
 
 void service_find_cancel(struct service_find *find)
 {
-	struct service_fetch *fetch = find->fetch;
+	struct service_directory_get *fetch = find->fetch;
 
 	list_unlink(&find->node);
 	if (fetch && !fetch->is_over && list_is_empty(&fetch->finds))
-		service_fetch_stop(fetch);
+		service_directory_get_stop(fetch);
 	pool_release(&find->directory->finds, find);
 }
 
@@ -218,12 +218,12 @@ void service_find_cancel(struct service_find *find)
 static bool peek_is_fresh(struct service_directory *directory, const struct service_wanted *wanted,
 			  uint64_t now_ns)
 {
-	struct service_fetch *fetch;
+	struct service_directory_get *fetch;
 
 	if (service_wanted_was_asked(directory, wanted, SERVICE_FRESH_NS, now_ns))
 		return true;
 	return service_wanted_was_asked(directory, wanted, SERVICE_PEEK_NS, now_ns) &&
-	       (service_fetch_join(directory, wanted) ||
+	       (service_directory_get_join(directory, wanted) ||
 		fetch_begin(directory, wanted, now_ns, &fetch) == 0);
 }
 
@@ -261,7 +261,7 @@ static unsigned cache_rank(void *ctx, const struct service_descriptor *descripto
 {
 	const struct service_directory_params *params = ctx;
 
-	return params->conduct ? params->conduct(params->ctx, descriptor->owner) : 0;
+	return params->reputation ? params->reputation(params->ctx, descriptor->owner) : 0;
 }
 
 static int directory_lay_out(struct service_directory *directory)
@@ -271,7 +271,7 @@ static int directory_lay_out(struct service_directory *directory)
 	struct arena *arena = &directory->arena;
 	int err;
 
-	directory->rules.on_refused = service_fetch_note_refused;
+	directory->rules.on_refused = service_directory_get_note_refused;
 	directory->rules.ctx = directory;
 	directory->cache.store = params->store;
 	directory->cache.timers = params->timers;
@@ -283,8 +283,8 @@ static int directory_lay_out(struct service_directory *directory)
 	    (err = service_rules_init(&directory->rules, arena)) < 0 ||
 	    (err = pool_init(&directory->finds, arena, sizeof(struct service_find),
 			     config->find_cap)) < 0 ||
-	    (err = pool_init(&directory->fetches, arena, sizeof(struct service_fetch),
-			     SERVICE_FETCH_CNT)) < 0)
+	    (err = pool_init(&directory->fetches, arena, sizeof(struct service_directory_get),
+			     SERVICE_DIRECTORY_GET_CNT)) < 0)
 		return err;
 	return service_cache_init(&directory->cache, arena, config->entry_cap,
 				  config->entry_memory_len, directory->secret);
@@ -321,7 +321,7 @@ free_directory:
 
 void service_directory_free(struct service_directory *directory)
 {
-	struct service_fetch *fetch = NULL;
+	struct service_directory_get *fetch = NULL;
 
 	if (!directory)
 		return;
@@ -329,7 +329,7 @@ void service_directory_free(struct service_directory *directory)
 	timer_cancel(directory->params.timers, &directory->expire_timer);
 	while ((fetch = pool_next(&directory->fetches, fetch)))
 		if (!fetch->is_over)
-			service_fetch_stop(fetch);
+			service_directory_get_stop(fetch);
 	service_cache_fini(&directory->cache);
 	arena_close(&directory->arena);
 	free(directory);

@@ -18,7 +18,7 @@ struct timer_wheel;
 /*
  * Who provides a service: asked of the overlay, kept in a cache.
  *
- *	find	directory.c -> overlay get -> rules.c (checks) -> cache.c -> ranked -> found
+ *	find	directory.c -> overlay get -> descriptor_rules.c (checks) -> cache.c -> ranked -> found
  *	peek	cache.c -> ranked, for who calls a service that is known
  *
  * All finds of one name share one get, and an answer is given without asking
@@ -56,7 +56,7 @@ struct service_directory_params {
 	uint64_t (*wall_s)(void *ctx); /* not NULL */
 	/* Who is banned; how a peer behaves, 0 to 100, and how well it answers, 0 to 100; NULL: 50. */
 	bool (*is_banned)(void *ctx, const uint8_t *key);
-	unsigned (*conduct)(void *ctx, const uint8_t *key);
+	unsigned (*reputation)(void *ctx, const uint8_t *key);
 	unsigned (*health)(void *ctx, const struct service_descriptor *descriptor, uint64_t now_ns);
 	void (*on_abuse)(void *ctx, const struct service_abuse_event *event, uint64_t now_ns);
 	void *ctx;
@@ -78,7 +78,7 @@ struct service_query {
 	const char *name;      /* NULL: by id */
 	const uint8_t *id;     /* SERVICE_ID_LEN, or NULL; with a name both have to fit */
 	const uint8_t *owner;  /* MESH_KEY_LEN: of this provider only; NULL: of any */
-	const char *version;   /* a range (version.h); NULL: any */
+	const char *version;   /* a range (service_version.h); NULL: any */
 	const uint8_t *caller; /* MESH_KEY_LEN, on whose behalf; NULL: this node */
 	bool is_anew;	       /* ask the overlay, even when the last answer is fresh */
 };
@@ -89,12 +89,12 @@ struct service_found {
 	const uint8_t *bytes; /* the signed object, for who wants to verify it */
 	size_t len;
 	uint64_t age_s; /* since it was last heard */
-	unsigned conduct, health;
+	unsigned reputation, health;
 };
 
 struct service_finding {
 	int err; /* 0, though nothing may be found; WEFT_EUNREACHABLE, WEFT_ETIMEOUT */
-	const struct service_found *found; /* best first: conduct and health added up */
+	const struct service_found *found; /* best first: reputation and health added up */
 	unsigned found_cnt;
 	bool is_cached;	    /* the overlay was not asked, or did not answer */
 	unsigned asked_cnt; /* nodes */

@@ -9,13 +9,13 @@
 #include "service/abuse.h"
 #include "service/cache.h"
 #include "service/directory.h"
-#include "service/rules.h"
-#include "service/version.h"
+#include "service/descriptor_rules.h"
+#include "service/service_version.h"
 #include "service/window.h"
 
 /*
  * The directory's objects, private to service/: directory.c has the finds and
- * their limits, fetch.c what is asked of the overlay for them, rank.c makes
+ * their limits, directory_get.c what is asked of the overlay for them, directory_rank.c makes
  * answers of the cache.
  */
 
@@ -31,8 +31,8 @@ struct service_wanted {
 
 struct service_find {
 	struct service_directory *directory;
-	struct service_fetch *fetch; /* NULL: it is answered next turn */
-	struct list_node node;	     /* of its fetch's finds, or of those that wait for the turn */
+	struct service_directory_get *fetch; /* NULL: it is answered next turn */
+	struct list_node node; /* of its fetch's finds, or of those that wait for the turn */
 	struct service_wanted wanted;
 	int err; /* to be told next turn */
 	uint64_t started_ns;
@@ -41,12 +41,12 @@ struct service_find {
 };
 
 /* Refused values of a fetch are counted once, whoever sends them; so many at most. */
-#define SERVICE_FETCH_REFUSED_MAX   1024u
-#define SERVICE_FETCH_REFUSED_SLOTS (2 * SERVICE_FETCH_REFUSED_MAX)
-#define SERVICE_FETCH_CNT	    32u
+#define SERVICE_DIRECTORY_GET_REFUSED_MAX   1024u
+#define SERVICE_DIRECTORY_GET_REFUSED_SLOTS (2 * SERVICE_DIRECTORY_GET_REFUSED_MAX)
+#define SERVICE_DIRECTORY_GET_CNT	    32u
 
 /* One get of the overlay, for all finds of what lies under text; of none, for who peeks. */
-struct service_fetch {
+struct service_directory_get {
 	struct service_directory *directory;
 	struct overlay_run *run;
 	char name[SERVICE_NAME_LEN_MAX + 1]; /* "": it is of id */
@@ -57,7 +57,7 @@ struct service_fetch {
 	struct list_node finds;
 	uint64_t started_ns;
 	uint32_t hidden[SERVICE_FAULT_CNT];
-	uint64_t refused[SERVICE_FETCH_REFUSED_SLOTS]; /* hashes; 0: free */
+	uint64_t refused[SERVICE_DIRECTORY_GET_REFUSED_SLOTS]; /* hashes; 0: free */
 	uint32_t refused_cnt;
 };
 
@@ -100,19 +100,20 @@ unsigned service_rank(struct service_directory *directory, const struct service_
 		      uint32_t hidden[static SERVICE_FAULT_CNT]);
 
 /*
- * service_fetch_join: the fetch of what is wanted that runs, or NULL. start begins one: 0,
+ * service_directory_get_join: the fetch of what is wanted that runs, or NULL. start begins one: 0,
  * WEFT_EFULL or what the overlay says. stop takes it back; it has no finds any more.
  */
-struct service_fetch *service_fetch_join(struct service_directory *directory,
-					 const struct service_wanted *wanted);
+struct service_directory_get *service_directory_get_join(struct service_directory *directory,
+							 const struct service_wanted *wanted);
 WEFT_MUST_CHECK
-int service_fetch_start(struct service_directory *directory, const struct service_wanted *wanted,
-			uint64_t now_ns, struct service_fetch **out_fetch);
-void service_fetch_stop(struct service_fetch *fetch);
-/* service_fetch_note_refused is the rules' on_refused. */
-void service_fetch_note_refused(void *ctx, const void *name, size_t len,
-				const uint8_t hash[static SERVICE_VALUE_HASH_LEN],
-				enum service_fault fault);
+int service_directory_get_start(struct service_directory *directory,
+				const struct service_wanted *wanted, uint64_t now_ns,
+				struct service_directory_get **out_fetch);
+void service_directory_get_stop(struct service_directory_get *fetch);
+/* service_directory_get_note_refused is the rules' on_refused. */
+void service_directory_get_note_refused(void *ctx, const void *name, size_t len,
+					const uint8_t hash[static SERVICE_VALUE_HASH_LEN],
+					enum service_fault fault);
 
 /* service_find_answer tells find and releases it. finding's found, found_cnt and took_ns are made here. */
 void service_find_answer(struct service_find *find, struct service_finding *finding,

@@ -6,8 +6,8 @@
  * provider has all the time that is left. Of 100 such calls service.hedges go on
  * at most, so slow providers get no more work by it than that. Home worker.
  */
-#include "base/clock.h"
-#include "service/ask.h"
+#include "base/monotonic.h"
+#include "service/call_ask.h"
 #include "service/service_state.h"
 
 /* As RFC 6298 reckons a timeout: the mean, and four times the mean deviation. */

@@ -159,12 +159,12 @@ static bool header_crosses(const struct service_http_headers *headers,
 
 static void headers_keep_crossing(struct service_http_headers *headers, enum direction direction)
 {
-	struct service_http_headers kept = {.cnt = 0};
+	struct service_http_headers idempotent = {.cnt = 0};
 
 	for (unsigned i = 0; i < headers->cnt; i++)
 		if (header_crosses(headers, &headers->list[i], direction))
-			kept.list[kept.cnt++] = headers->list[i];
-	*headers = kept;
+			idempotent.list[idempotent.cnt++] = headers->list[i];
+	*headers = idempotent;
 }
 
 static void header_write(struct writer *w, const struct service_http_header *header)
@@ -189,20 +189,20 @@ static void body_len_write(struct writer *w, uint64_t body_len)
 static int headers_write(struct writer *w, const struct service_http_headers *headers,
 			 uint64_t body_len, enum direction direction)
 {
-	struct service_http_headers kept = *headers;
+	struct service_http_headers idempotent = *headers;
 	bool has_len = body_len != SERVICE_HTTP_BODY_LEN_UNTOLD;
 
 	for (unsigned i = 0; i < headers->cnt; i++)
 		if (!header_is_sound(&headers->list[i]))
 			return WEFT_EMALFORMED;
-	headers_keep_crossing(&kept, direction);
-	if (kept.cnt + has_len > SERVICE_HTTP_HEADERS_MAX)
+	headers_keep_crossing(&idempotent, direction);
+	if (idempotent.cnt + has_len > SERVICE_HTTP_HEADERS_MAX)
 		return WEFT_ETOOLARGE;
-	cbor_write_array(w, kept.cnt + has_len);
+	cbor_write_array(w, idempotent.cnt + has_len);
 	if (has_len)
 		body_len_write(w, body_len);
-	for (unsigned i = 0; i < kept.cnt; i++)
-		header_write(w, &kept.list[i]);
+	for (unsigned i = 0; i < idempotent.cnt; i++)
+		header_write(w, &idempotent.list[i]);
 	return 0;
 }
 

@@ -3,7 +3,7 @@
 #define WEFT_SERVICE_NAMED_H
 
 #include "service/service.h"
-#include "service/version.h"
+#include "service/service_version.h"
 
 /* A service as people name it, with who is to provide it and in which version. Pure. */
 struct service_named {

@@ -9,10 +9,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/list.h"
 #include "service/publisher_state.h"
-#include "service/rules.h"
+#include "service/descriptor_rules.h"
 #include "store/store.h"
 
 #define SEQ_KEY	    "service.seq"

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "service/publisher_state.h"
-#include "service/version.h"
+#include "service/service_version.h"
 
 /* Addresses come and go together: one publication for all of them. */
 #define ENDPOINTS_DELAY_NS (10 * NS_PER_S)

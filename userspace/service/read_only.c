@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "codec/cbor.h"
-#include "service/event.h"
+#include "service/topic_event.h"
 #include "service/service.h"
 
 _Static_assert(SERVICE_READ_ONLY_LEN_MAX == SERVICE_READ_ONLY_MAX * SERVICE_METHOD_LEN_MAX,

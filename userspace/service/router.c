@@ -5,9 +5,9 @@
  *
  *	mesh -> router_accept -> call_frame, call_data -> call_read_head ->
  *	service_admit -> call_read_body -> call_arrived -> call_hand -> a handler
- *	client.c -> service_router_call_local -> service_admit -> call_hand
+ *	call_client.c -> service_router_call_local -> service_admit -> call_hand
  *
- * Answers go out by answer.c. A refused call is answered at once and costs its
+ * Answers go out by call_answer.c. A refused call is answered at once and costs its
  * stream; what still comes of it is thrown away, nothing of it is kept. Home worker.
  */
 #include "service/router.h"
@@ -15,13 +15,13 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "service/access.h"
-#include "service/answer.h"
-#include "service/channel.h"
-#include "service/client.h"
+#include "service/call_answer.h"
+#include "service/service_channel.h"
+#include "service/call_client.h"
 #include "service/description.h"
-#include "service/proof.h"
+#include "service/descriptor_proof.h"
 #include "service/service_state.h"
 
 #define MEMORY_WAIT_NS NS_PER_S
@@ -60,7 +60,7 @@ void service_call_settle(struct service_call *call, bool ran, enum service_statu
 
 	call->is_settled = true;
 	list_unlink(&call->node);
-	list_unlink(&call->kept_node);
+	list_unlink(&call->idempotent_node);
 	timer_cancel(service->params.timers, &call->timer);
 	if (call->is_listed) {
 		struct call_id id = call_id_of(call);
@@ -194,15 +194,17 @@ static bool call_is_first(struct service_call *call, const uint8_t *payload, siz
 			  uint64_t now_ns)
 {
 	struct service *service = call->service;
-	struct service_kept_key key;
-	struct service_kept *kept;
-	uint64_t digest = service_kept_digest(&service->kept, &call->head, payload, len);
+	struct service_idempotent_key key;
+	struct service_idempotent *idempotent;
+	uint64_t digest =
+		service_idempotency_digest(&service->idempotent, &call->head, payload, len);
 
 	memcpy(key.caller, call->caller.key, sizeof(key.caller));
 	memcpy(key.service_id, call->head.service_id, sizeof(key.service_id));
 	memcpy(key.key, call->head.key, sizeof(key.key));
-	kept = service_kept_lookup(&service->kept, &key);
-	if (!kept && service_kept_is_forgotten(&service->kept, &call->head, now_ns)) {
+	idempotent = service_idempotency_lookup(&service->idempotent, &key);
+	if (!idempotent &&
+	    service_idempotency_is_forgotten(&service->idempotent, &call->head, now_ns)) {
 		struct service_outcome outcome = {
 			.status = SERVICE_UNAVAILABLE,
 			.text = "the provider may have forgotten this call: "
@@ -212,24 +214,25 @@ static bool call_is_first(struct service_call *call, const uint8_t *payload, siz
 		service_call_answer(call, &outcome, now_ns);
 		return false;
 	}
-	if (!kept) {
-		call->kept = service_kept_begin(&service->kept, &key, digest, call, call->began_ns);
-		if (call->kept)
+	if (!idempotent) {
+		call->idempotent = service_idempotency_begin(&service->idempotent, &key, digest,
+							     call, call->began_ns);
+		if (call->idempotent)
 			return true;
 		call_refuse(call, SERVICE_REFUSED_MEMORY, SERVICE_UNAVAILABLE,
 			    "too many calls with idempotency keys run", MEMORY_WAIT_NS, now_ns);
 		return false;
 	}
-	if (kept->digest != digest) {
+	if (idempotent->digest != digest) {
 		call_refuse(call, SERVICE_REFUSED_DUPLICATE, SERVICE_INVALID_PAYLOAD,
 			    "the idempotency key was used for another call", 0, now_ns);
-	} else if (kept->runner) {
+	} else if (idempotent->runner) {
 		call->state = SERVICE_CALL_WAITING;
-		list_push_back(&kept->waiters, &call->kept_node);
+		list_push_back(&idempotent->waiters, &call->idempotent_node);
 		timer_set(service->params.timers, &call->timer,
 			  now_ns + call->head.left_ms * NS_PER_MS);
 	} else {
-		service_call_answer_alike(call, kept, now_ns);
+		service_call_answer_alike(call, idempotent, now_ns);
 	}
 	return false;
 }
@@ -433,18 +436,18 @@ static void call_writable(void *arg, uint64_t now_ns)
 static void call_left(struct service_call *call, bool is_taken_back, uint64_t now_ns)
 {
 	struct service *service = call->service;
-	bool has_waiters = call->kept && !list_is_empty(&call->kept->waiters);
+	bool has_waiters = call->idempotent && !list_is_empty(&call->idempotent->waiters);
 
 	call->stream = NULL;
 	call->ask = NULL;
 	if (call->state != SERVICE_CALL_ANSWERED)
 		service->stats.cancelled_cnt++;
 	if (call->state == SERVICE_CALL_IN_HAND) {
-		if (call->kept && (!is_taken_back || has_waiters))
+		if (call->idempotent && (!is_taken_back || has_waiters))
 			return;
 		call_cancel(call, false, SERVICE_OK, now_ns);
-		if (call->kept)
-			service_kept_drop(&service->kept, call->kept);
+		if (call->idempotent)
+			service_idempotency_drop(&service->idempotent, call->idempotent);
 	}
 	service_call_settle(call, false, SERVICE_OK, now_ns);
 	service_call_release(call);
@@ -506,7 +509,7 @@ static struct service_call *call_acquire(struct service *service, bool is_local,
 	call->is_stream = is_stream;
 	call->began_ns = now_ns;
 	list_init(&call->node);
-	list_init(&call->kept_node);
+	list_init(&call->idempotent_node);
 	timer_init(&call->timer, call_expire);
 	return call;
 }

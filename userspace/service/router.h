@@ -4,12 +4,12 @@
 
 #include "base/list.h"
 #include "base/timer.h"
-#include "service/call.h"
+#include "service/call_head.h"
 #include "service/callers.h"
 #include "service/http_envelope.h"
-#include "service/intake.h"
+#include "service/router_intake.h"
 
-struct service_kept;
+struct service_idempotent;
 
 enum service_call_state {
 	SERVICE_CALL_READING,  /* its frame is coming */
@@ -24,8 +24,8 @@ struct service_call {
 	struct service *service;
 	enum service_call_state state;
 	bool is_stream;
-	struct list_node node;	    /* of its offer's calls, once admitted */
-	struct list_node kept_node; /* of a kept answer's waiters */
+	struct list_node node;		  /* of its offer's calls, once admitted */
+	struct list_node idempotent_node; /* of a kept answer's waiters */
 	struct service_admission admission;
 	struct service_caller caller;
 	struct service_call_head head;
@@ -38,10 +38,10 @@ struct service_call {
 	char verb[SERVICE_HTTP_VERB_LEN_MAX + 1]; /* of a request over HTTP */
 	bool is_settled; /* it was counted, and holds nothing it was admitted with */
 	uint8_t session_id[16];
-	struct mesh_stream *stream;	 /* NULL: local, or the caller left */
-	struct service_ask *ask;	 /* local: who waits; NULL: it left */
-	struct service_channel *channel; /* has all events from now on */
-	struct service_kept *kept;	 /* that it runs for */
+	struct mesh_stream *stream;	       /* NULL: local, or the caller left */
+	struct service_ask *ask;	       /* local: who waits; NULL: it left */
+	struct service_channel *channel;       /* has all events from now on */
+	struct service_idempotent *idempotent; /* that it runs for */
 	struct service_intake intake;
 	struct service_body *unsent; /* an answer that found no room */
 };
@@ -76,7 +76,7 @@ void service_topic_stream(struct service_call *call, const uint8_t *head, size_t
 			  uint64_t now_ns);
 
 /*
- * For channel.c. taken: the stream that call opens is open from now on. over: it ended with
+ * For service_channel.c. taken: the stream that call opens is open from now on. over: it ended with
  * status. gone: and nothing is left of it.
  */
 void service_router_taken(struct service_call *call);

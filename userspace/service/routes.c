@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "service/askers.h"
 
 /* Of one answer in the moving average of latencies, as RFC 6298 weighs a round trip. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fabric as a whole: its memory, its configuration, what it counts.
- * The story of a call is on top of router.c (those of others) and client.c (ours).
+ * The story of a call is on top of router.c (those of others) and call_client.c (ours).
  */
 #include "service/access.h"
 #include "service/service.h"
@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/heap.h"
 #include "base/random.h"
 #include "crypto/node_key.h"
-#include "service/channel.h"
-#include "service/client.h"
+#include "service/service_channel.h"
+#include "service/call_client.h"
 #include "service/descriptor.h"
 #include "service/router.h"
 #include "service/service_state.h"
@@ -82,7 +82,7 @@ int service_config_check(const struct service_config *config)
 static size_t tables_footprint(const struct service_limits *limits)
 {
 	return service_registry_footprint(limits) + service_callers_footprint(limits) +
-	       service_router_footprint(limits) + service_kept_table_footprint(limits) +
+	       service_router_footprint(limits) + service_idempotency_footprint(limits) +
 	       service_client_footprint(limits) + service_askers_footprint(limits) +
 	       service_routes_footprint(limits) + service_channels_footprint(limits) +
 	       service_topics_footprint(limits);
@@ -107,8 +107,8 @@ static int service_lay_out(struct service *service)
 	    (err = arena_open(arena, tables_footprint(limits))) < 0 ||
 	    (err = service_registry_init(&service->registry, arena, limits, secret)) < 0 ||
 	    (err = service_callers_init(&service->callers, arena, limits, secret)) < 0 ||
-	    (err = service_kept_table_init(&service->kept, arena, limits, service->params.timers,
-					   secret)) < 0 ||
+	    (err = service_idempotency_init(&service->idempotent, arena, limits,
+					    service->params.timers, secret)) < 0 ||
 	    (err = service_client_init(service)) < 0 ||
 	    (err = service_askers_init(&service->askers, arena, limits, secret)) < 0 ||
 	    (err = service_routes_init(&service->routes, arena, limits, secret)) < 0 ||
@@ -119,7 +119,7 @@ static int service_lay_out(struct service *service)
 		return err;
 	service->memory.heap = service->heap;
 	service->memory.cap_len = limits->memory_len;
-	service->kept.since_ns = service->params.now_ns;
+	service->idempotent.since_ns = service->params.now_ns;
 	return service_router_init(service, secret);
 }
 
@@ -154,7 +154,7 @@ void service_free(struct service *service)
 	service_client_fini(service);
 	service_channels_fini(service);
 	service_topics_fini(&service->topics);
-	service_kept_table_fini(&service->kept);
+	service_idempotency_fini(&service->idempotent);
 	arena_close(&service->arena);
 	heap_free(service->heap);
 	free(service);
@@ -171,7 +171,7 @@ void service_configure(struct service *service, const struct service_config *con
 	limits->offer_cnt = laid_out.offer_cnt;
 	limits->in_hand_cnt = laid_out.in_hand_cnt;
 	limits->peer_cnt = laid_out.peer_cnt;
-	limits->kept_answer_cnt = laid_out.kept_answer_cnt;
+	limits->idempotency_cnt = laid_out.idempotency_cnt;
 	limits->channel_cnt = laid_out.channel_cnt;
 	limits->subscriber_cnt = laid_out.subscriber_cnt;
 	limits->topic_cnt = laid_out.topic_cnt;

@@ -9,7 +9,7 @@
 #include "base/transport.h"
 #include "mesh/seam.h"
 #include "mesh/seam_stream.h"
-#include "service/limits.h"
+#include "service/service_limits.h"
 #include "service/trace.h"
 #include "weft/err.h"
 
@@ -25,9 +25,9 @@ struct timer_wheel;
  * The service fabric: programs offer named services to the mesh, others
  * find them by name and call or stream to them.
  *
- *	offered   registry.c (who handles what) -> publisher.c -> the overlay
+ *	offered   service_registry.c (who handles what) -> publisher.c -> the overlay
  *	called    mesh -> router.c -> limits -> an offer's handler
- *	calling   client.c -> directory.c (who provides it) -> mesh, or the router
+ *	calling   call_client.c -> directory.c (who provides it) -> mesh, or the router
  *		  at once when this node itself provides it
  *
  * Home worker; nothing blocks; time is the now_ns of the turn. Callbacks never
@@ -300,7 +300,7 @@ bool service_call_is_overdue(const struct service_call *call);
  */
 WEFT_MUST_CHECK
 bool service_spend(struct service_call *call, unsigned units, uint64_t now_ns);
-/* service_violation: the caller broke the service's rules; conduct hears of it. why is a static string. */
+/* service_violation: the caller broke the service's rules; reputation hears of it. why is a static string. */
 void service_violation(struct service_call *call, const char *why, uint64_t now_ns);
 
 /* The local program that asks; zeros: the daemon itself, for its built-in services and gateway. */
@@ -420,7 +420,7 @@ enum service_refusal_reason {
 	SERVICE_REFUSED_NOT_READY,
 	SERVICE_REFUSED_METHOD,
 	SERVICE_REFUSED_DUPLICATE,
-	SERVICE_REFUSED_FORGOTTEN, /* it may have run before: see kept.h */
+	SERVICE_REFUSED_FORGOTTEN, /* it may have run before: see idempotency.h */
 	SERVICE_REFUSED_SIGNATURE,
 	SERVICE_REFUSED_MEMORY,
 	SERVICE_REFUSED_CNT,
@@ -442,7 +442,7 @@ struct service_stats {
 	uint64_t hedged_cnt;		  /* of these that only read, past a silent one */
 	uint64_t again_cnt; /* times that calls of this node were sent again to the same provider */
 	uint64_t violation_cnt;
-	uint64_t offer_cnt, in_hand_cnt, pending_cnt, channel_cnt, peer_cnt, kept_answer_cnt;
+	uint64_t offer_cnt, in_hand_cnt, pending_cnt, channel_cnt, peer_cnt, idempotency_cnt;
 	uint64_t memory_len, memory_peak_len;
 };
 void service_stats(const struct service *service, struct service_stats *out_stats);

@@ -9,10 +9,10 @@
 #include "base/timer.h"
 #include "service/askers.h"
 #include "service/body.h"
-#include "service/call.h"
+#include "service/call_head.h"
 #include "service/callers.h"
-#include "service/kept.h"
-#include "service/registry.h"
+#include "service/idempotency.h"
+#include "service/service_registry.h"
 #include "service/routes.h"
 #include "service/service.h"
 #include "service/topics.h"
@@ -20,14 +20,14 @@
 /*
  * The objects of the fabric's calls, private to service/.
  *
- *	offers	  registry.c	what this node provides
+ *	offers	  service_registry.c	what this node provides
  *	callers	  callers.c	peers with their rates, and each with each offer
  *	calls	  router.c	calls and openings of streams in hand, of peers and local
- *	kept	  kept.c	answers kept for their idempotency key
- *	asks	  client.c	calls and openings of ours under way
+ *	kept	  idempotency.c	answers kept for their idempotency key
+ *	asks	  call_client.c	calls and openings of ours under way
  *	routes	  routes.c	how a service at a provider fared; queues for providers
  *	topics	  topics.c	histories of events, and who hears them
- *	channels  channel.c	streams; each belongs to a call or an ask, which has
+ *	channels  service_channel.c	streams; each belongs to a call or an ask, which has
  *				the mesh's stream
  *
  * A call or ask without a stream of the mesh is of this very node: each then
@@ -47,7 +47,7 @@ struct service {
 	uint32_t peer_call_cnt;	      /* of those */
 	struct service_memory memory; /* who holds the bodies of calls */
 	struct map calls_by_id;	      /* of a caller and correlation, while in hand */
-	struct service_kept_table kept;
+	struct service_idempotency idempotent;
 	struct pool asks;
 	uint32_t pending_cnt;	      /* asks not answered yet */
 	struct service_askers askers; /* whose they are */

@@ -8,9 +8,9 @@
  */
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
-#include "service/ask.h"
+#include "service/call_ask.h"
 #include "service/service_state.h"
 
 /* Answers within this are alike; each time twice as long counts as twice as many calls there. */

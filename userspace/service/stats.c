@@ -2,7 +2,7 @@
 /* What the fabric counts, and how full its limits are. */
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/heap.h"
 #include "service/router.h"
 #include "service/service_state.h"
@@ -100,7 +100,7 @@ void service_stats(const struct service *service, struct service_stats *out_stat
 	out_stats->pending_cnt = service->pending_cnt;
 	out_stats->channel_cnt = service->channels.used_cnt;
 	out_stats->peer_cnt = service_callers_peer_cnt(&service->callers);
-	out_stats->kept_answer_cnt = service->kept.kept.used_cnt;
+	out_stats->idempotency_cnt = service->idempotent.idempotent.used_cnt;
 	out_stats->memory_len = usage.used_len;
 	out_stats->memory_peak_len = usage.peak_len;
 }
@@ -125,8 +125,8 @@ static bool limit_used(const struct service *service, enum service_limit which, 
 	case SERVICE_LIMIT_peer_cnt:
 		*out_used = stats.peer_cnt;
 		return true;
-	case SERVICE_LIMIT_kept_answer_cnt:
-		*out_used = stats.kept_answer_cnt;
+	case SERVICE_LIMIT_idempotency_cnt:
+		*out_used = stats.idempotency_cnt;
 		return true;
 	case SERVICE_LIMIT_out_pending_cnt:
 		*out_used = stats.pending_cnt;

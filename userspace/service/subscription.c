@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "service/service_state.h"
 
 /* Before the first attempt to open it again, and doubled after each one that fails. */

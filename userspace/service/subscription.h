@@ -3,9 +3,9 @@
 #define WEFT_SERVICE_SUBSCRIPTION_H
 
 #include "base/timer.h"
-#include "service/event.h"
+#include "service/topic_event.h"
 #include "service/service.h"
-#include "service/version.h"
+#include "service/service_version.h"
 
 struct service_body;
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "service/access.h"
-#include "service/channel.h"
+#include "service/service_channel.h"
 #include "service/router.h"
 #include "service/service_state.h"
 

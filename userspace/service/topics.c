@@ -12,7 +12,7 @@
 #define ENDED_TEXT "the service was withdrawn"
 
 static const struct fair_config places_config = {.name = "subscribers of services",
-						 .kind = FAIR_STANDING,
+						 .kind = FAIR_LASTING,
 						 .level_cnt = FAIR_PEER_LEVELS,
 						 .parts = FAIR_PEER_PARTS};
 

@@ -6,7 +6,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/pool.h"
-#include "service/event.h"
+#include "service/topic_event.h"
 #include "service/service.h"
 
 struct arena;

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 
 void place_parse(const void *value, size_t len, struct segment_place *out_place)
 {

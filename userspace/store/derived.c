@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "store/pages.h"
 #include "store/row.h"
 

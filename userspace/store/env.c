@@ -2,7 +2,7 @@
 /*
  * LMDB behind the store: the one file that opens environments and the
  * one list of databases. Transactions are begun by commit.c (writes),
- * store.c (snapshots) and check.c.
+ * store.c (snapshots) and store_check.c.
  */
 #include "store/env.h"
 
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/crash.h"
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "store/store_state.h"
 
 #define ENV_PATH_CAP 4096
@@ -35,7 +35,7 @@ const struct env_database env_databases[ENV_DB_CNT] = {
 	[STORE_BANS] = {"bans", 33, false},
 	[STORE_OFFERS] = {"offers", 0, false},
 	[STORE_DIRECTORY] = {"directory", 36, false},
-	[STORE_CONDUCT] = {"conduct", 32, false},
+	[STORE_REPUTATION] = {"conduct", 32, false},
 	[STORE_OVERLAY] = {"overlay", 65, false},
 	[STORE_PODS] = {"pods", 36, false},
 	[STORE_POD_MESSAGES] = {"pod_messages", 44, true},

@@ -21,7 +21,7 @@
  * quarters are used it doubles, if the file system has the bytes, so that a
  * disk that fills up is met before a commit and not inside it.
  *
- * Nothing of a database is handed to LMDB before proof.c has read it.
+ * Nothing of a database is handed to LMDB before page_check.c has read it.
  */
 #define ENV_SEGMENTS ((unsigned)STORE_DB_CNT) /* number u32be -> length u64be, live bytes u64be */
 #define ENV_DB_CNT   ((unsigned)STORE_DB_CNT + 1)

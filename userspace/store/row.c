@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cursor.h"
-#include "base/siphash.h"
+#include "base/byte_cursor.h"
+#include "base/siphash_bytes.h"
 
 /* Not a secret. */
 #define CHECK_KEY 0x77656674726f7773ull

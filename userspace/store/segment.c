@@ -16,8 +16,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/cursor.h"
-#include "base/siphash.h"
+#include "base/byte_cursor.h"
+#include "base/siphash_bytes.h"
 
 #define SEGMENT_VERSION	  1
 #define SEGMENT_NAME_CAP  16

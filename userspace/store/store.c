@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/ring.h"
 
 /* Times a blob is looked up again when compaction moved it meanwhile. */

@@ -33,9 +33,9 @@ enum store_db {
 	STORE_BANS,	 /* kind u8, key32 or addr16 and prefix length -> ban (node/) */
 	STORE_OFFERS,	 /* service name, '@', major version -> what a local program provides */
 	STORE_DIRECTORY, /* service id32, major u32be -> descriptor and when it was seen (service/) */
-	STORE_CONDUCT,	 /* node key32 -> score, violations, automatic bans (service/) */
-	STORE_OVERLAY,	 /* key32, tag u8, writer32 -> a value kept for the overlay (mesh/) */
-	STORE_PODS,	 /* pod id36 -> pod (service/builtin/) */
+	STORE_REPUTATION,   /* node key32 -> score, violations, automatic bans (service/) */
+	STORE_OVERLAY,	    /* key32, tag u8, writer32 -> a value kept for the overlay (mesh/) */
+	STORE_PODS,	    /* pod id36 -> pod (service/builtin/) */
 	STORE_POD_MESSAGES, /* pod id36, sequence u64be -> message */
 	STORE_TRACKS,	    /* index key20, writer32 -> shard of the shadow index */
 	STORE_PUBLISHED, /* share id32 -> a share that this node publishes: name, key, path (content/) */

@@ -226,11 +226,11 @@ void program_clear(struct program *program)
 	map_empty(program->skel->maps.weft_sessions);
 	map_empty(program->skel->maps.weft_bans_ipv4);
 	map_empty(program->skel->maps.weft_bans_ipv6);
-	map_zero(program, program->skel->maps.weft_proven);
+	map_zero(program, program->skel->maps.weft_validated);
 	map_zero(program, program->skel->maps.weft_places);
 	map_zero(program, program->skel->maps.weft_marks);
 	map_zero(program, program->skel->maps.weft_totals);
-	map_zero(program, program->skel->maps.weft_draws);
+	map_zero(program, program->skel->maps.weft_random_drops);
 	map_zero(program, program->skel->maps.weft_counters);
 	map_zero(program, program->skel->maps.weft_samplers);
 	(void)program_samples(program, &last);

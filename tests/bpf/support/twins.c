@@ -8,8 +8,8 @@
 #include <linux/bpf.h>
 
 #include "bpf/support/packet.h"
-#include "demux/krpc_tables.h"
-#include "demux/policy.h"
+#include "demux/krpc_table_writer.h"
+#include "demux/ingress_policy.h"
 #include "weft/ghash.h"
 
 static const struct demux_tables_params params = {
@@ -64,9 +64,9 @@ static void put(struct twins *twins, const char *map, const void *key, const voi
 }
 
 /* On every CPU. */
-static void put_set(struct twins *twins, uint32_t idx, const struct weft_proven_set *set)
+static void put_set(struct twins *twins, uint32_t idx, const struct weft_validated_set *set)
 {
-	struct weft_proven_set *sets;
+	struct weft_validated_set *sets;
 
 	if (!twins->has_program)
 		return;
@@ -75,19 +75,19 @@ static void put_set(struct twins *twins, uint32_t idx, const struct weft_proven_
 		abort();
 	for (int cpu = 0; cpu < twins->program.cpu_cnt; cpu++)
 		sets[cpu] = *set;
-	program_put(&twins->program, "weft_proven", &idx, sets);
+	program_put(&twins->program, "weft_validated", &idx, sets);
 	free(sets);
 }
 
 void twins_reset(struct twins *twins)
 {
 	struct weft_tables *native = &twins->native;
-	static const struct weft_proven_set empty;
+	static const struct weft_validated_set empty;
 	struct weft_tables kept = *native;
 
 	/* Those of the program that are not empty. */
-	for (uint32_t i = 0; i < WEFT_PROVEN_SET_CNT; i++)
-		if (memcmp(&native->proven[i], &empty, sizeof(empty)) != 0)
+	for (uint32_t i = 0; i < WEFT_VALIDATED_SET_CNT; i++)
+		if (memcmp(&native->validated[i], &empty, sizeof(empty)) != 0)
 			put_set(twins, i, &empty);
 	arena_close(&twins->arena);
 	if (arena_open(&twins->arena, demux_tables_footprint(&params)) < 0 ||
@@ -174,11 +174,11 @@ void twins_put_session(struct twins *twins, const struct weft_endpoint *source, 
 
 void twins_prove(struct twins *twins, const struct weft_endpoint *source)
 {
-	struct weft_proven_set *set = weft_proven_set(&twins->native, source);
+	struct weft_validated_set *set = weft_validated_set(&twins->native, source);
 
-	weft_proven_put(&twins->native, source, weft_proven_victim(&twins->native, source),
-			twins->native.now_ns + twins->native.config.token_life_ns);
-	put_set(twins, (uint32_t)(set - twins->native.proven), set);
+	weft_validated_put(&twins->native, source, weft_validated_victim(&twins->native, source),
+			   twins->native.now_ns + twins->native.config.token_life_ns);
+	put_set(twins, (uint32_t)(set - twins->native.validated), set);
 }
 
 /* Of each that is there. */
@@ -350,10 +350,10 @@ static bool marks_differ(struct twins *twins)
 
 static bool draws_differ(struct twins *twins)
 {
-	struct weft_draw draw;
+	struct weft_random_drop draw;
 
 	for (uint32_t i = 0; i < WEFT_ANSWERS_CNT; i++) {
-		program_get_own(&twins->program, "weft_draws", i, &draw, sizeof(draw));
+		program_get_own(&twins->program, "weft_random_drops", i, &draw, sizeof(draw));
 		if (memcmp(&draw, &twins->native.draws[i], sizeof(draw)) != 0)
 			return true;
 	}
@@ -362,11 +362,11 @@ static bool draws_differ(struct twins *twins)
 
 static bool proven_differ(struct twins *twins)
 {
-	struct weft_proven_set set;
+	struct weft_validated_set set;
 
-	for (uint32_t i = 0; i < WEFT_PROVEN_SET_CNT; i++) {
-		program_get_own(&twins->program, "weft_proven", i, &set, sizeof(set));
-		if (memcmp(&set, &twins->native.proven[i], sizeof(set)) != 0)
+	for (uint32_t i = 0; i < WEFT_VALIDATED_SET_CNT; i++) {
+		program_get_own(&twins->program, "weft_validated", i, &set, sizeof(set));
+		if (memcmp(&set, &twins->native.validated[i], sizeof(set)) != 0)
 			return true;
 	}
 	return false;

@@ -31,7 +31,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/hex.h"
 #include "codec/zbase32.h"
 #include "crypto/node_key.h"

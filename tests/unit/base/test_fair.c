@@ -56,7 +56,7 @@ static enum fair_verdict take(const char *text, unsigned key, enum fair_class cl
 static void pool_fill(uint64_t now_ns)
 {
 	for (unsigned i = 0; i < fair.config.cap_cnt; i++)
-		if (take("192.0.2.1:1", 1, FAIR_STRANGER, i, now_ns) != FAIR_TAKEN)
+		if (take("192.0.2.1:1", 1, FAIR_UNKNOWN, i, now_ns) != FAIR_TAKEN)
 			abort();
 }
 
@@ -104,8 +104,8 @@ static void test_one_account_may_use_an_idle_pool_whole_and_then_pays(void)
 {
 	pool_make(&work);
 	pool_fill(S);
-	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_STRANGER, 20, S), FAIR_BUSY);
-	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_STRANGER, 21, S), FAIR_TAKEN_FROM);
+	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_UNKNOWN, 20, S), FAIR_BUSY);
+	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_UNKNOWN, 21, S), FAIR_TAKEN_FROM);
 	CHECK(victim == &items[0]);
 	CHECK(!fair_item_holds(victim));
 	arena_close(&arena);
@@ -118,9 +118,9 @@ static void test_keys_of_one_address_share_one_share(void)
 
 	pool_make(&work);
 	for (unsigned i = 0; i < 16; i++)
-		CHECK_EQ(take("192.0.2.1:1", i, FAIR_STRANGER, i, S), FAIR_TAKEN);
+		CHECK_EQ(take("192.0.2.1:1", i, FAIR_UNKNOWN, i, S), FAIR_TAKEN);
 	for (unsigned i = 0; i < 16; i++)
-		granted_cnt += take("198.51.100.1:1", 100, FAIR_STRANGER, 32 + i, S) != FAIR_BUSY;
+		granted_cnt += take("198.51.100.1:1", 100, FAIR_UNKNOWN, 32 + i, S) != FAIR_BUSY;
 	CHECK_EQ(granted_cnt, 8);
 	arena_close(&arena);
 }
@@ -131,7 +131,7 @@ static void test_the_slot_longest_without_progress_goes_first(void)
 	pool_fill(S);
 	fair_progress(&fair, &items[0], FAIR_WHOLE, 2 * S);
 	fair_wait_own(&fair, &items[1], 2 * S);
-	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_STRANGER, 21, 2 * S), FAIR_TAKEN_FROM);
+	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_UNKNOWN, 21, 2 * S), FAIR_TAKEN_FROM);
 	CHECK(victim == &items[2]);
 	arena_close(&arena);
 }
@@ -140,15 +140,14 @@ static void test_a_standing_pool_drops_the_youngest_and_refuses_a_tie(void)
 {
 	struct fair_config config = work;
 
-	config.kind = FAIR_STANDING;
+	config.kind = FAIR_LASTING;
 	pool_make(&config);
 	pool_fill(S);
-	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_STRANGER, 20, 100 * S), FAIR_TAKEN_FROM);
+	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_UNKNOWN, 20, 100 * S), FAIR_TAKEN_FROM);
 	CHECK(victim == &items[15]);
 	for (unsigned i = 0; i < 7; i++)
-		CHECK_EQ(take("198.51.100.1:1", 2, FAIR_STRANGER, 21 + i, 100 * S),
-			 FAIR_TAKEN_FROM);
-	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_STRANGER, 30, 1000 * S), FAIR_BUSY);
+		CHECK_EQ(take("198.51.100.1:1", 2, FAIR_UNKNOWN, 21 + i, 100 * S), FAIR_TAKEN_FROM);
+	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_UNKNOWN, 30, 1000 * S), FAIR_BUSY);
 	arena_close(&arena);
 }
 
@@ -160,12 +159,12 @@ static void test_a_tie_takes_only_what_is_past_the_grace(void)
 	pool_make(&work);
 	for (unsigned i = 0; i < 16; i++) {
 		snprintf(text, sizeof(text), "10.%u.0.1:1", i);
-		CHECK_EQ(take(text, i, FAIR_STRANGER, i, S), FAIR_TAKEN);
+		CHECK_EQ(take(text, i, FAIR_UNKNOWN, i, S), FAIR_TAKEN);
 	}
-	CHECK_EQ(take("10.99.0.1:1", 99, FAIR_STRANGER, 20, S + 199 * MS), FAIR_BUSY);
+	CHECK_EQ(take("10.99.0.1:1", 99, FAIR_UNKNOWN, 20, S + 199 * MS), FAIR_BUSY);
 	fair_progress(&fair, &items[0], FAIR_WHOLE, S + 199 * MS);
 	fair_wait_own(&fair, &items[1], S + 199 * MS);
-	CHECK_EQ(take("10.99.0.1:1", 99, FAIR_STRANGER, 20, S + 200 * MS), FAIR_TAKEN_FROM);
+	CHECK_EQ(take("10.99.0.1:1", 99, FAIR_UNKNOWN, 20, S + 200 * MS), FAIR_TAKEN_FROM);
 	CHECK(victim == &items[2]);
 	arena_close(&arena);
 }
@@ -176,8 +175,8 @@ static void test_a_class_below_its_floor_is_never_refused(void)
 	for (unsigned i = 0; i < 16; i++)
 		CHECK_EQ(take("192.0.2.1:1", 1, FAIR_CHOSEN, i, S), FAIR_TAKEN);
 	for (unsigned i = 0; i < 4; i++)
-		CHECK_EQ(take("198.51.100.1:1", 2, FAIR_STRANGER, 32 + i, S), FAIR_TAKEN_FROM);
-	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_STRANGER, 40, S), FAIR_BUSY);
+		CHECK_EQ(take("198.51.100.1:1", 2, FAIR_UNKNOWN, 32 + i, S), FAIR_TAKEN_FROM);
+	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_UNKNOWN, 40, S), FAIR_BUSY);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK_EQ(take("198.51.100.2:1", 3, FAIR_KNOWN, 48 + i, S), FAIR_TAKEN_FROM);
 	arena_close(&arena);
@@ -190,7 +189,7 @@ static void test_a_class_above_its_floor_takes_from_the_lowest_above_theirs(void
 	for (unsigned i = 0; i < 12; i++)
 		CHECK_EQ(take("198.51.100.1:1", 2, FAIR_CHOSEN, 32 + i, S), FAIR_TAKEN_FROM);
 	CHECK_EQ(take("198.51.100.1:1", 2, FAIR_CHOSEN, 50, S), FAIR_BUSY);
-	CHECK_EQ(fair.classes[FAIR_STRANGER] != NULL, true);
+	CHECK_EQ(fair.classes[FAIR_UNKNOWN] != NULL, true);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK_EQ(take("198.51.100.2:1", 3, FAIR_KNOWN, 60 + i, S), FAIR_TAKEN_FROM);
 	CHECK(victim >= &items[32] && victim < &items[48]);
@@ -229,7 +228,7 @@ static void test_one_byte_is_no_progress_and_a_steady_rate_is(void)
 
 	for (unsigned row = 0; row < 3; row++) {
 		pool_make(&work);
-		CHECK_EQ(take("192.0.2.1:1", 1, FAIR_STRANGER, 0, S), FAIR_TAKEN);
+		CHECK_EQ(take("192.0.2.1:1", 1, FAIR_UNKNOWN, 0, S), FAIR_TAKEN);
 		for (uint64_t now_ns = S; now_ns < 31 * S; now_ns += 100 * MS)
 			fair_progress(&fair, &items[0], rows[row].bytes_per_100_ms, now_ns);
 		CHECK_EQ(fair_overdue(&fair, 31 * S, &next_ns) != NULL, rows[row].is_overdue);
@@ -242,7 +241,7 @@ static void test_a_slot_whose_peer_owes_nothing_is_never_overdue(void)
 	uint64_t next_ns;
 
 	pool_make(&work);
-	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_STRANGER, 0, S), FAIR_TAKEN);
+	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_UNKNOWN, 0, S), FAIR_TAKEN);
 	fair_wait_own(&fair, &items[0], 2 * S);
 	CHECK(fair_overdue(&fair, 10000 * S, &next_ns) == NULL);
 	CHECK(next_ns == UINT64_MAX);
@@ -260,7 +259,7 @@ static void test_deadlines_are_short_from_a_full_take_until_a_tenth_was_free_for
 	pool_make(&work);
 	pool_fill(S);
 	CHECK(fair_overdue(&fair, 4 * S, &next_ns) == NULL);
-	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_STRANGER, 20, 1 * S), FAIR_TAKEN_FROM);
+	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_UNKNOWN, 20, 1 * S), FAIR_TAKEN_FROM);
 	CHECK(fair_overdue(&fair, 4 * S, &next_ns) == &items[1]);
 	for (unsigned i = 1; i < 16; i++)
 		fair_release(&fair, &items[i], 4 * S);
@@ -280,7 +279,7 @@ static void test_acquainted_peers_are_spared_where_the_pool_says_so(void)
 	config.spares_acquainted = true;
 	pool_make(&config);
 	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_KNOWN, 0, S), FAIR_TAKEN);
-	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_STRANGER, 1, 2 * S), FAIR_TAKEN);
+	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_UNKNOWN, 1, 2 * S), FAIR_TAKEN);
 	CHECK(fair_overdue(&fair, 100 * S, &next_ns) == &items[1]);
 	arena_close(&arena);
 }
@@ -302,7 +301,7 @@ static void test_an_owner_that_is_polled_may_say_that_there_was_progress(void)
 	fair_set_poll(&fair, poll_moving);
 	moving = &items[0];
 	pool_fill(S);
-	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_STRANGER, 20, S + 300 * MS), FAIR_TAKEN_FROM);
+	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_UNKNOWN, 20, S + 300 * MS), FAIR_TAKEN_FROM);
 	CHECK(victim == &items[1]);
 	CHECK(fair_overdue(&fair, 3 * S, &next_ns) == &items[2]);
 	arena_close(&arena);
@@ -310,16 +309,16 @@ static void test_an_owner_that_is_polled_may_say_that_there_was_progress(void)
 
 static void test_not_before_grows_with_refusals_in_a_row_up_to_thirty_seconds(void)
 {
-	struct fair_path path = path_of("198.51.100.1:1", 9, FAIR_STRANGER);
-	struct fair_path other = path_of("203.0.113.1:1", 8, FAIR_STRANGER);
+	struct fair_path path = path_of("198.51.100.1:1", 9, FAIR_UNKNOWN);
+	struct fair_path other = path_of("203.0.113.1:1", 8, FAIR_UNKNOWN);
 	struct fair_config config = work;
 	uint32_t wait_ms;
 
-	config.kind = FAIR_STANDING;
+	config.kind = FAIR_LASTING;
 	config.cap_cnt = 8;
 	pool_make(&config);
 	for (unsigned i = 0; i < 8; i++)
-		CHECK_EQ(take("198.51.100.1:1", 9, FAIR_STRANGER, i, S), FAIR_TAKEN);
+		CHECK_EQ(take("198.51.100.1:1", 9, FAIR_UNKNOWN, i, S), FAIR_TAKEN);
 	for (unsigned row = 1; row <= 1000; row++) {
 		CHECK_EQ(fair_take(&fair, &path, &items[20], S, &victim), FAIR_BUSY);
 		wait_ms = fair_not_before_ms(&fair, &path, S);
@@ -343,7 +342,7 @@ static void test_a_moved_slot_leaves_its_old_account(void)
 	pool_fill(S);
 	fair_move(&fair, &items[3], &known, 2 * S);
 	fair_read(&fair, &view);
-	CHECK_EQ(view.held_cnts[FAIR_STRANGER], 15);
+	CHECK_EQ(view.held_cnts[FAIR_UNKNOWN], 15);
 	CHECK_EQ(view.held_cnts[FAIR_KNOWN], 1);
 	CHECK_EQ(view.held_cnt, 16);
 	CHECK_EQ(view.largest_cnts[0], 15);
@@ -367,7 +366,7 @@ static void attack(struct random *random, uint64_t now_ns)
 		 random_below(random, 2) ? "10.%u.0.%u:1" : "[2001:db8:%u::%u]:1",
 		 (unsigned)random_below(random, 3), (unsigned)random_below(random, 9));
 	(void)!take(text, (unsigned)random_below(random, 40),
-		    random_below(random, 3) ? FAIR_STRANGER
+		    random_below(random, 3) ? FAIR_UNKNOWN
 					    : (enum fair_class)random_below(random, FAIR_CLASS_CNT),
 		    item, now_ns);
 }
@@ -399,7 +398,7 @@ static void trace_run(uint64_t seed, bool is_attacked, uint8_t *out_verdicts)
 			attack(&attacker, now_ns);
 		if (!fair_item_holds(&items[i]))
 			out_verdicts[step] =
-				take(addrs[i], 1000 + i, FAIR_STRANGER, i, now_ns) == FAIR_BUSY;
+				take(addrs[i], 1000 + i, FAIR_UNKNOWN, i, now_ns) == FAIR_BUSY;
 		else if (random_below(&honest, 2))
 			fair_release(&fair, &items[i], now_ns);
 		out_verdicts[step] |= (uint8_t)(fair_item_holds(&items[i]) << 1);
@@ -430,7 +429,7 @@ static void test_two_accounts_that_take_in_turn_stop_evicting_each_other(void)
 		for (unsigned i = 16; i < 48; i++)
 			if (!fair_item_holds(&items[i]))
 				evicted_cnt += take(i % 2 ? "198.51.100.1:1" : "203.0.113.1:1",
-						    i % 2, FAIR_STRANGER, i, S) == FAIR_TAKEN_FROM;
+						    i % 2, FAIR_UNKNOWN, i, S) == FAIR_TAKEN_FROM;
 	CHECK(evicted_cnt <= 16);
 	arena_close(&arena);
 }
@@ -438,14 +437,14 @@ static void test_two_accounts_that_take_in_turn_stop_evicting_each_other(void)
 /* A resource beside the slots is full: the same item goes that a full pool would take from. */
 static void test_victim_is_named_while_slots_are_free(void)
 {
-	struct fair_path asker = path_of("198.51.100.1:1", 9, FAIR_STRANGER);
-	struct fair_path own = path_of("192.0.2.1:1", 1, FAIR_STRANGER);
+	struct fair_path asker = path_of("198.51.100.1:1", 9, FAIR_UNKNOWN);
+	struct fair_path own = path_of("192.0.2.1:1", 1, FAIR_UNKNOWN);
 	struct fair_view view;
 
 	pool_make(&work);
 	CHECK(!fair_victim(&fair, &asker, 0));
 	for (unsigned i = 0; i < 3; i++)
-		CHECK_EQ(take("192.0.2.1:1", 1, FAIR_STRANGER, i, i), FAIR_TAKEN);
+		CHECK_EQ(take("192.0.2.1:1", 1, FAIR_UNKNOWN, i, i), FAIR_TAKEN);
 	CHECK_EQ(fair_held(&fair, &own, 1), 3);
 	CHECK_EQ(fair_held(&fair, &asker, 1), 0);
 	CHECK(fair_victim(&fair, &asker, 3) == &items[0]);
@@ -454,7 +453,7 @@ static void test_victim_is_named_while_slots_are_free(void)
 	CHECK(!fair_item_holds(&items[0]));
 	fair_read(&fair, &view);
 	CHECK_EQ(view.held_cnt, 2);
-	CHECK_EQ(view.evicted_cnts[FAIR_STRANGER], 1);
+	CHECK_EQ(view.evicted_cnts[FAIR_UNKNOWN], 1);
 }
 
 /* Each peer in turn asks for a slot, again and again; who lost one asks like all others. */
@@ -493,7 +492,7 @@ static void siblings_make(struct fair_path peers[static SIBLINGS], uint8_t share
 	char text[32];
 
 	config.cap_cnt = 128;
-	config.kind = FAIR_STANDING;
+	config.kind = FAIR_LASTING;
 	pool_make(&config);
 	for (unsigned i = 0; i < SIBLINGS; i++) {
 		snprintf(text, sizeof(text), "198.51.%u.1:1", i);

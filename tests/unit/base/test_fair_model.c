@@ -551,7 +551,7 @@ static void test_a_pool_of_work_agrees_with_the_model(void)
 static void test_a_standing_pool_agrees_with_the_model(void)
 {
 	for (uint64_t seed = 3; seed <= 4; seed++)
-		model_run(FAIR_STANDING, seed);
+		model_run(FAIR_LASTING, seed);
 }
 
 int main(void)

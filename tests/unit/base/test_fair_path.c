@@ -11,7 +11,7 @@ static struct fair_path path_of(const struct fair_paths *paths, const char *text
 
 	if (addr_parse(text, &addr) < 0)
 		abort();
-	fair_path_of_addr(paths, &addr, FAIR_STRANGER, &path);
+	fair_path_of_addr(paths, &addr, FAIR_UNKNOWN, &path);
 	return path;
 }
 
@@ -108,7 +108,7 @@ static uint64_t network_of(const char *text, unsigned key)
 
 	if (text && addr_parse(text, &addr) < 0)
 		abort();
-	fair_path_of_addr(&paths, &addr, FAIR_STRANGER, &path);
+	fair_path_of_addr(&paths, &addr, FAIR_UNKNOWN, &path);
 	fair_path_add(&paths, &path, &key, sizeof(key));
 	return fair_path_network(&path);
 }

@@ -30,8 +30,10 @@ static void turns_make_as(const struct turns_config *config, unsigned account_ca
 /* As before a program: one level, of callers. */
 static void turns_make(void)
 {
-	static const struct turns_config config = {
-		.cap_cnt = CAP, .quantum_len = QUANTUM, .standing_ns = 100 * MS, .level_cnt = 1};
+	static const struct turns_config config = {.cap_cnt = CAP,
+						   .quantum_len = QUANTUM,
+						   .standing_queue_ns = 100 * MS,
+						   .level_cnt = 1};
 
 	turns_make_as(&config, CAP + 1);
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "mesh/mesh.h"
 #include "net/packet_io.h"
 #include "quic/engine.h"

@@ -7,10 +7,10 @@
 #include <jansson.h>
 
 #include "codec/hex.h"
-#include "content/announce/provider.h"
-#include "content/announce/provset.h"
+#include "content/announce/holder_record.h"
+#include "content/announce/golomb_set.h"
 #include "content/community/epoch_key.h"
-#include "content/community/record.h"
+#include "content/community/community_record.h"
 #include "content/head.h"
 #include "content/manifest.h"
 #include "crypto/node_key.h"
@@ -18,7 +18,7 @@
 #include "crypto/blake3.h"
 #include "node/discovery/bootstrap_list.h"
 #include "service/builtin/room_record.h"
-#include "service/builtin/shard_value.h"
+#include "service/builtin/index_entry_value.h"
 #include "service/descriptor.h"
 #include "support/check.h"
 
@@ -148,28 +148,28 @@ static void make_provider(struct writer *w)
 
 	provider.addr_cnt = addrs_fill(provider.addrs);
 	bytes_fill(provider.id, sizeof(provider.id), 3);
-	provider_write(w, key, &provider);
+	holder_record_write(w, key, &provider);
 }
 
-static void make_provset(struct writer *w)
+static void make_golomb_set(struct writer *w)
 {
 	static uint8_t ids[40][32], code[4096];
 	uint64_t numbers[40];
-	struct provset set = {.time_s = TIME_S,
-			      .depth = PROVSET_DEPTH_COARSE,
-			      .region = 0xab,
-			      .item_cnt = 40,
-			      .parameter = PROVSET_PARAMETER,
-			      .code = code};
+	struct golomb_set set = {.time_s = TIME_S,
+				 .depth = GOLOMB_SET_DEPTH_COARSE,
+				 .region = 0xab,
+				 .item_cnt = 40,
+				 .parameter = GOLOMB_SET_PARAMETER,
+				 .code = code};
 
 	for (uint8_t i = 0; i < 40; i++) {
 		bytes_fill(ids[i], 32, i);
 		ids[i][0] = 0xab;
 	}
 	set.addr_cnt = addrs_fill(set.addrs);
-	set.code_len = provset_encode(node_key_public(key), (const uint8_t(*)[32])ids, 40, numbers,
-				      code, sizeof(code));
-	provset_write(w, key, &set);
+	set.code_len = golomb_set_encode(node_key_public(key), (const uint8_t(*)[32])ids, 40,
+					 numbers, code, sizeof(code));
+	golomb_set_write(w, key, &set);
 }
 
 /* --- communities --- */
@@ -243,24 +243,26 @@ static void make_hint(struct writer *w)
 
 static void make_strict_roll(struct writer *w)
 {
-	struct community_roll roll = {.epoch = 3, .time_s = TIME_S, .has_commit = true};
+	struct community_revocations revocations = {
+		.epoch = 3, .time_s = TIME_S, .has_commit = true};
 	uint8_t secret[EPOCH_KEY_LEN];
 
 	for (unsigned i = 0; i < sizeof(secret); i++)
 		secret[i] = (uint8_t)i;
-	epoch_key_commit(secret, roll.commit);
-	memcpy(roll.home, node_key_public(other_key), sizeof(roll.home));
-	community_roll_write(w, key, &roll);
+	epoch_key_commit(secret, revocations.commit);
+	memcpy(revocations.home, node_key_public(other_key), sizeof(revocations.home));
+	community_revocations_write(w, key, &revocations);
 }
 
 static void make_roll(struct writer *w)
 {
-	struct community_roll roll = {.epoch = 2, .time_s = TIME_S, .expelled_cnt = 2};
+	struct community_revocations revocations = {
+		.epoch = 2, .time_s = TIME_S, .expelled_cnt = 2};
 
-	memcpy(roll.home, node_key_public(other_key), sizeof(roll.home));
-	roll.expelled[0][0] = 1;
-	roll.expelled[1][0] = 2;
-	community_roll_write(w, key, &roll);
+	memcpy(revocations.home, node_key_public(other_key), sizeof(revocations.home));
+	revocations.expelled[0][0] = 1;
+	revocations.expelled[1][0] = 2;
+	community_revocations_write(w, key, &revocations);
 }
 
 /* --- services --- */
@@ -395,7 +397,7 @@ static const struct {
 	{"manifest", MANIFEST_TAG, true, make_manifest},
 	{"manifest, root", MANIFEST_TAG, true, make_root},
 	{"provider", "provider", false, make_provider},
-	{"provider set", "provset", false, make_provset},
+	{"provider set", "provset", false, make_golomb_set},
 	{"community token", "commtoken", false, make_token},
 	{"community member", "commmember", false, make_member},
 	{"community binding", "commbind", false, make_binding},

@@ -12,7 +12,7 @@
 #include "crypto/node_key.h"
 #include "dht/dht_state.h"
 #include "dht/item.h"
-#include "dht/proven.h"
+#include "dht/validated_addrs.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
 #include "support/hex.h"
@@ -169,8 +169,8 @@ static void scenario_write(void)
 	dht_rig_start(&rig);
 	writer = dht_rig_addr("198.51.100.7:6881");
 	reader = dht_rig_addr("192.0.2.9:6881");
-	dht_proven_add(rig.dht->proven, &writer, rig.now_ns);
-	dht_proven_add(rig.dht->proven, &reader, rig.now_ns);
+	dht_validated_add(rig.dht->validated, &writer, rig.now_ns);
+	dht_validated_add(rig.dht->validated, &reader, rig.now_ns);
 	if (node_key_from_seed(seed, &author) < 0)
 		abort();
 	text_add("{\n \"source\": \"Puts and gets (BEP-44) as they came and what this program "

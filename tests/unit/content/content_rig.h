@@ -14,7 +14,7 @@
 #include "content/content_state.h"
 #include "content/manifest.h"
 #include "content/object.h"
-#include "content/share.h"
+#include "content/share_table.h"
 #include "crypto/blake3.h"
 #include "store/store.h"
 #include "support/check.h"

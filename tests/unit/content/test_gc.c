@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "unit/content/content_rig.h"
 
 #define CHUNK BLAKE3_CHUNK_LEN
@@ -129,7 +129,7 @@ static bool keeper_each(void *ctx, content_holder_fn fn, void *arg)
 static void test_what_a_holder_names_is_kept_and_reached(void)
 {
 	struct keeper keeper = {0};
-	const struct content_holder holder = {keeper_each, &keeper};
+	const struct content_retainer holder = {keeper_each, &keeper};
 	struct rig_import kept, left;
 	struct content_rig rig;
 	struct manifest *manifest;
@@ -141,7 +141,7 @@ static void test_what_a_holder_names_is_kept_and_reached(void)
 	memcpy(keeper.part_id, left.told.manifest_id, 32);
 	content_holder_changed(rig.content);
 	CHECK_EQ(remove_share(&rig, left.told.manifest_id), 0);
-	CHECK(reach_has_manifest(content_reach(rig.content), keeper.part_id));
+	CHECK(served_index_has_manifest(content_served_index(rig.content), keeper.part_id));
 
 	/* Who cannot tell what it keeps may keep all of it. */
 	keeper.fails = true;
@@ -164,7 +164,7 @@ static void test_what_a_holder_names_is_kept_and_reached(void)
 static void test_holders_have_a_limit(void)
 {
 	struct keeper keeper = {0};
-	const struct content_holder holder = {keeper_each, &keeper};
+	const struct content_retainer holder = {keeper_each, &keeper};
 	struct content_rig rig;
 
 	CHECK(rig_begin(&rig));

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/check.h"
 
 #define NOV_1_S 1793491200ull /* 2026-11-01 00:00 */

@@ -2,7 +2,7 @@
 /* Manifests that are revisions of a share: signed ones. */
 #include "content/manifest.h"
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "codec/cbor.h"
 #include "content/head.h"
 #include "crypto/node_key.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which peers a manifest is for, read from its bytes and kept beside it. */
 #include "content/scope.h"
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "codec/cbor.h"
 #include "crypto/blake3.h"
 #include "crypto/node_key.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "api/node.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/poller.h"
 #include "base/timer.h"
 #include "control/interface.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/blake3.h"
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "support/check.h"
 
 #define INPUT_LEN  (5u * BLAKE3_CHUNK_LEN + 3 * BLAKE3_GROUP_LEN + 5)

@@ -40,8 +40,8 @@ struct weft_tables {
 	struct weft_krpc_reply_keys reply_keys;
 	__u64 mark;
 	struct weft_place place;
-	struct weft_draw draw;
-	struct weft_proven_set proven;
+	struct weft_random_drop draw;
+	struct weft_validated_set validated;
 	struct weft_krpc_self krpc_self;
 	struct weft_krpc_query krpc_query;
 	__u64 krpc_held;
@@ -164,13 +164,15 @@ static inline struct weft_session *weft_table_session(struct weft_tables *tables
 	return NULL;
 }
 
-static inline struct weft_proven_set *weft_table_proven_set(struct weft_tables *tables, __u32 idx)
+static inline struct weft_validated_set *weft_table_validated_set(struct weft_tables *tables,
+								  __u32 idx)
 {
 	(void)idx;
-	return THERE(tables, PROVEN, &tables->proven);
+	return THERE(tables, PROVEN, &tables->validated);
 }
 
-static inline struct weft_draw *weft_table_draw(struct weft_tables *tables, enum weft_answer answer)
+static inline struct weft_random_drop *weft_table_random_drop(struct weft_tables *tables,
+							      enum weft_answer answer)
 {
 	(void)answer;
 	return THERE(tables, DRAWS, &tables->draw);
@@ -178,10 +180,10 @@ static inline struct weft_draw *weft_table_draw(struct weft_tables *tables, enum
 
 #include "weft/limit.h"
 #define weft_call_admit weft_limit_admit
-#include "weft/proven.h"
-#define weft_call_proven_way	weft_proven_way
-#define weft_call_proven_victim weft_proven_victim
-#include "weft/stranger.h"
+#include "weft/validated.h"
+#define weft_call_validated_way	   weft_validated_way
+#define weft_call_validated_victim weft_validated_victim
+#include "weft/unvalidated.h"
 
 static inline enum weft_reason weft_call_initial(struct weft_tables *tables,
 						 const struct weft_view *view,

@@ -3,7 +3,7 @@
 #include "base/arena.h"
 #include "base/random.h"
 #include "dht/blobs.h"
-#include "dht/krpc.h"
+#include "dht/krpc_message.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
 

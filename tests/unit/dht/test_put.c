@@ -6,7 +6,7 @@
 #include "dht/dht_state.h"
 #include "dht/item.h"
 #include "dht/items.h"
-#include "dht/proven.h"
+#include "dht/validated_addrs.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
 #include "support/hex.h"
@@ -30,7 +30,7 @@ static void rig_up(void)
 	(void)dht_rig_token(&rig, &asker, token);
 	if (node_key_from_seed(seed, &author) < 0)
 		abort();
-	dht_proven_add(rig.dht->proven, &asker, rig.now_ns);
+	dht_validated_add(rig.dht->validated, &asker, rig.now_ns);
 }
 
 static void rig_down(void)

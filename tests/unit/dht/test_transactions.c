@@ -6,7 +6,7 @@
 
 #include "base/addr.h"
 #include "base/random.h"
-#include "dht/krpc.h"
+#include "dht/krpc_message.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
 

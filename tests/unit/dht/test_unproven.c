@@ -2,7 +2,7 @@
 /* What an address gets that proved nothing: enough to go on, and nothing to throw at others. */
 #include "dht/dht_state.h"
 #include "dht/item.h"
-#include "dht/proven.h"
+#include "dht/validated_addrs.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
 
@@ -34,7 +34,7 @@ static void test_want_for_both_networks_gets_both_once_the_asker_is_proven(void)
 		CHECK_EQ(answer.nodes.len, net == DHT_NET_IPV4 ? 8 * 26 : 0);
 		CHECK_EQ(answer.nodes6.len, net == DHT_NET_IPV6 ? 8 * 38 : 0);
 		CHECK_EQ(dht_rig_count(&rig, DHT_CUT_ANSWER), net + 1);
-		dht_proven_add(rig.dht->proven, &asker, rig.now_ns);
+		dht_validated_add(rig.dht->validated, &asker, rig.now_ns);
 		CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
 		CHECK_EQ(answer.nodes.len, 8 * 26);
 		CHECK_EQ(answer.nodes6.len, 8 * 38);
@@ -128,13 +128,13 @@ static void test_a_proven_or_padded_asker_gets_the_longest_value(void)
 	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
 	CHECK_EQ(answer.value.len, DHT_VALUE_LEN_MAX);
 	query.pad_len = 0;
-	dht_proven_add(rig.dht->proven, &asker, rig.now_ns);
+	dht_validated_add(rig.dht->validated, &asker, rig.now_ns);
 	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
 	CHECK_EQ(answer.value.len, DHT_VALUE_LEN_MAX);
 	/* Nodes beside so long a value would not fit into one datagram everywhere. */
 	CHECK(!answer.nodes.data);
 	CHECK(rig.sent[0].len <= KRPC_VALUE_SEND_LEN_MAX);
-	rig.now_ns += DHT_PROVEN_NS;
+	rig.now_ns += DHT_VALIDATED_NS;
 	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
 	CHECK(!answer.value.data);
 	dht_rig_fini(&rig);
@@ -173,9 +173,9 @@ static void test_a_spoofed_flood_draws_no_more_bytes_than_it_sends(void)
 		rig_up();
 		dht_rig_fill(&rig, 200);
 		flood(cnts[i], &sent_len);
-		CHECK(rig.sent_len > rig.config.stranger_bytes_per_s / 2);
+		CHECK(rig.sent_len > rig.config.unvalidated_bytes_per_s / 2);
 		CHECK(rig.sent_len <= sent_len);
-		CHECK(dht_rig_count(&rig, DHT_STRANGER_LIMIT) > 0);
+		CHECK(dht_rig_count(&rig, DHT_UNVALIDATED_LIMIT) > 0);
 		dht_rig_fini(&rig);
 	}
 }
@@ -185,7 +185,7 @@ static void test_the_least_budget_still_answers_now_and_then(void)
 	uint64_t sent_len;
 
 	dht_rig_init(&rig);
-	rig.config.stranger_bytes_per_s = 1;
+	rig.config.unvalidated_bytes_per_s = 1;
 	dht_rig_start(&rig);
 	dht_rig_fill(&rig, 200);
 	flood(1000, &sent_len);
@@ -238,7 +238,7 @@ static void test_many_peers_fill_no_more_than_one_datagram(void)
 			CHECK(rig.sent[0].len + 40 > len_max);
 			CHECK(cnt > 5);
 		}
-		dht_proven_add(rig.dht->proven, &asker, rig.now_ns);
+		dht_validated_add(rig.dht->validated, &asker, rig.now_ns);
 	}
 	/* No quarter of them is told twice as often as another. */
 	for (unsigned i = 0; i < 4; i++)

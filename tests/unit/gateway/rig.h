@@ -2,9 +2,9 @@
 #ifndef WEFT_TESTS_GATEWAY_RIG_H
 #define WEFT_TESTS_GATEWAY_RIG_H
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/heap.h"
-#include "gateway/conn.h"
+#include "gateway/http_conn_state.h"
 #include "gateway/pass.h"
 #include "support/check.h"
 

@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/random.h"
 #include "kad/lookup.h"
-#include "kad/table.h"
+#include "kad/routing_table.h"
 #include "support/check.h"
 
 /*

@@ -69,10 +69,10 @@ static void test_plane_over_both_families_takes_both(void)
 		contacts[i] = plane_contact(&target, 4, i + 1, &dice);
 	contacts[1].addr.family = plane->family == ADDR_IPV4 ? ADDR_IPV6 : ADDR_IPV4;
 	contacts[1].addr.ip[0] = 0x20;
-	CHECK_EQ(kad_lookup_seed(&lookup, &contacts[1]), KAD_TOLD_FAMILY);
+	CHECK_EQ(kad_lookup_seed(&lookup, &contacts[1]), KAD_LEARNED_FAMILY);
 	lookup.params.family = ADDR_NONE;
-	CHECK_EQ(kad_lookup_seed(&lookup, &contacts[0]), KAD_TOLD_TAKEN);
-	CHECK_EQ(kad_lookup_seed(&lookup, &contacts[1]), KAD_TOLD_TAKEN);
+	CHECK_EQ(kad_lookup_seed(&lookup, &contacts[0]), KAD_LEARNED_TAKEN);
+	CHECK_EQ(kad_lookup_seed(&lookup, &contacts[1]), KAD_LEARNED_TAKEN);
 }
 
 static void test_asks_alpha_at_once(void)
@@ -260,18 +260,18 @@ static void test_lies_are_dropped_by_reason(void)
 			told[cnt++] = c;
 		}
 	kad_lookup_answered(&lookup, slot, 0, told, 7 * k, 2 * SECOND);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_SELF], k);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_TARGET], k);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_MARTIAN], 3 * k);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_FAMILY], k);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_KNOWN], k);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_TAKEN], 0);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_SELF], k);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TARGET], k);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_MARTIAN], 3 * k);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_FAMILY], k);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_KNOWN], k);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TAKEN], 0);
 	CHECK_EQ(lookup.node_cnt, 1);
 
 	begin(KAD_FIND_VALUE);
 	(void)kad_lookup_seed(&lookup, &liar);
 	kad_lookup_answered(&lookup, ask(SECOND), 0, told + 7 * k, k, 2 * SECOND);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_TWO_IDS], k);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TWO_IDS], k);
 	CHECK_EQ(lookup.node_cnt, 1);
 }
 
@@ -284,8 +284,8 @@ static void test_one_answer_gives_at_most_k(void)
 	for (unsigned i = 0; i < config.k + 1; i++)
 		told[i] = plane_contact(&target, 20 + i, 100 + i, &dice);
 	kad_lookup_answered(&lookup, ask(SECOND), 0, told, config.k + 1, 2 * SECOND);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_TAKEN], config.k);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_TOO_MANY], 1);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TAKEN], config.k);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TOO_MANY], 1);
 }
 
 static void test_one_subnet_gives_at_most_its_share(void)
@@ -299,8 +299,8 @@ static void test_one_subnet_gives_at_most_its_share(void)
 		told[i].addr = plane_addr(100, 1 + i);
 	}
 	kad_lookup_answered(&lookup, ask(SECOND), 0, told, config.subnet_max + 1, 2 * SECOND);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_TAKEN], config.subnet_max);
-	CHECK_EQ(lookup.stats.told[KAD_TOLD_SUBNET], 1);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TAKEN], config.subnet_max);
+	CHECK_EQ(lookup.stats.told[KAD_LEARNED_SUBNET], 1);
 }
 
 static void test_private_network_is_not_capped(void)
@@ -311,7 +311,7 @@ static void test_private_network_is_not_capped(void)
 
 		contact.addr.ip[0] = plane->family == ADDR_IPV4 ? 10 : 0xfd;
 		contact.addr.port = (uint16_t)(1000 + i);
-		CHECK_EQ(kad_lookup_seed(&lookup, &contact), KAD_TOLD_TAKEN);
+		CHECK_EQ(kad_lookup_seed(&lookup, &contact), KAD_LEARNED_TAKEN);
 	}
 }
 
@@ -326,10 +326,10 @@ static void test_false_address_does_not_hide_the_true_one(void)
 
 		told.addr = plane_addr(50 + i, 1);
 		CHECK_EQ(kad_lookup_seed(&lookup, &told),
-			 i < 2 ? KAD_TOLD_TAKEN : KAD_TOLD_TWO_ADDRS);
+			 i < 2 ? KAD_LEARNED_TAKEN : KAD_LEARNED_TWO_ADDRS);
 	}
 	kad_lookup_failed(&lookup, ask(SECOND), SECOND);
-	CHECK_EQ(kad_lookup_seed(&lookup, &truth), KAD_TOLD_TAKEN);
+	CHECK_EQ(kad_lookup_seed(&lookup, &truth), KAD_LEARNED_TAKEN);
 }
 
 static void test_unproven_near_the_target_do_not_crowd_out_proven(void)
@@ -342,7 +342,7 @@ static void test_unproven_near_the_target_do_not_crowd_out_proven(void)
 		struct kad_contact contact = plane_contact(&target, 40, 200 + i, &dice);
 
 		contact.is_proven = false;
-		CHECK_EQ(kad_lookup_seed(&lookup, &contact), KAD_TOLD_TAKEN);
+		CHECK_EQ(kad_lookup_seed(&lookup, &contact), KAD_LEARNED_TAKEN);
 	}
 	seed(config.k, 10, 1);
 	for (uint16_t slot; (slot = ask(SECOND)) != KAD_NO_SLOT;) {
@@ -365,7 +365,7 @@ static void test_where_nobody_is_proven_the_unproven_are_found(void)
 		struct kad_contact contact = plane_contact(&target, 10, 200 + i, &dice);
 
 		contact.is_proven = false;
-		CHECK_EQ(kad_lookup_seed(&lookup, &contact), KAD_TOLD_TAKEN);
+		CHECK_EQ(kad_lookup_seed(&lookup, &contact), KAD_LEARNED_TAKEN);
 	}
 	for (uint16_t slot; (slot = ask(SECOND)) != KAD_NO_SLOT;)
 		kad_lookup_answered(&lookup, slot, 0, NULL, 0, SECOND);
@@ -384,8 +384,8 @@ static void test_full_lookup_keeps_the_nearest(void)
 	CHECK_EQ(lookup.node_cnt, KAD_LOOKUP_NODES_MAX);
 	far = plane_contact(&target, 3, 500, &dice);
 	near = plane_contact(&target, 50, 501, &dice);
-	CHECK_EQ(kad_lookup_seed(&lookup, &far), KAD_TOLD_FAR);
-	CHECK_EQ(kad_lookup_seed(&lookup, &near), KAD_TOLD_TAKEN);
+	CHECK_EQ(kad_lookup_seed(&lookup, &far), KAD_LEARNED_FAR);
+	CHECK_EQ(kad_lookup_seed(&lookup, &near), KAD_LEARNED_TAKEN);
 	CHECK_EQ(lookup.node_cnt, KAD_LOOKUP_NODES_MAX);
 	for (unsigned i = 1; i < KAD_LOOKUP_NODES_MAX; i++)
 		CHECK(!kad_id_is_nearer(&target, &lookup.nodes[lookup.order[i]].contact.id,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which values are kept for others: caps, order, expiry. */
-#include "kad/table.h"
+#include "kad/routing_table.h"
 #include "support/check.h"
 #include "support/storage_rig.h"
 

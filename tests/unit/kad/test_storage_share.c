@@ -108,9 +108,9 @@ static void test_spammer_of_few_networks_takes_nothing_from_others(void)
 	CHECK_EQ(kept_of(new, 48), 48);
 	/* Within its networks the spammer evicts itself. */
 	v = view();
-	CHECK(v.evicted_cnts[FAIR_STRANGER] >= 48);
-	CHECK(v.refused_cnts[FAIR_STRANGER] > 0);
-	CHECK_EQ(v.held_cnts[FAIR_STRANGER], CAP);
+	CHECK(v.evicted_cnts[FAIR_UNKNOWN] >= 48);
+	CHECK(v.refused_cnts[FAIR_UNKNOWN] > 0);
+	CHECK_EQ(v.held_cnts[FAIR_UNKNOWN], CAP);
 }
 
 /* A pool that nobody else wants is used whole, and one more is refused with a time. */
@@ -154,7 +154,7 @@ static void test_youngest_of_the_fullest_network_gives_way(void)
 	CHECK_EQ(kad_storage_put(rig.storage, &newcomer, CAP), KAD_PUT_ADDED);
 	CHECK_EQ(rig.gone_cnt, 1);
 	CHECK(kad_id_equal(&rig.gone.key, &values[CAP / 2 - 1].key));
-	CHECK_EQ(view().evicted_cnts[FAIR_STRANGER], 1);
+	CHECK_EQ(view().evicted_cnts[FAIR_UNKNOWN], 1);
 }
 
 /* Between equals the key space decides; a network that holds more does not gain by being near. */
@@ -231,7 +231,7 @@ static void test_known_spammers_leave_newcomers_their_quarter(void)
 		(void)kad_storage_put(rig.storage, &spam[i], HOUR_NS);
 	/* As strangers, its ten networks have one place each of that quarter. */
 	CHECK(kept_of(honest, CAP / 4) >= CAP / 4 - 10);
-	CHECK_EQ(view().held_cnts[FAIR_STRANGER], CAP / 4);
+	CHECK_EQ(view().held_cnts[FAIR_UNKNOWN], CAP / 4);
 }
 
 /* A spammer puts a value of another first: its owner, putting it too, takes it out of the account. */

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "mesh/frame.h"
+#include "mesh/mesh_frame.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
 #include "support/stream_user.h"

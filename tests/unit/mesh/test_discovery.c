@@ -9,7 +9,7 @@
  * what the test wants, when it wants.
  */
 struct fake {
-	struct mesh_provider provider;
+	struct mesh_locator provider;
 	struct mesh_look *look; /* NULL: nothing is being looked for */
 	unsigned look_cnt, cancel_cnt;
 	uint8_t key_byte;
@@ -72,7 +72,7 @@ static void nodes_init(unsigned fake_cnt)
 	rig_init(&rig, 3);
 	rig_on_step(&rig, 0, note_step);
 	for (unsigned i = 0; i < fake_cnt; i++) {
-		fakes[i].provider = (struct mesh_provider){
+		fakes[i].provider = (struct mesh_locator){
 			.name = names[i],
 			.stagger_ns = PAIR_S,
 			.budget_ns = 5 * PAIR_S,
@@ -337,7 +337,7 @@ static void test_who_gives_up_takes_the_search_back(void)
 static void test_one_provider_too_many_is_refused(void)
 {
 	nodes_init(1);
-	for (unsigned i = 1; i < MESH_PROVIDERS_MAX; i++)
+	for (unsigned i = 1; i < MESH_LOCATORS_MAX; i++)
 		CHECK_EQ(mesh_add_provider(rig.nodes[0].mesh, &fakes[0].provider), 0);
 	CHECK_EQ(mesh_add_provider(rig.nodes[0].mesh, &fakes[0].provider), WEFT_EFULL);
 	rig_fini(&rig);

@@ -9,7 +9,7 @@
 #include "base/timer.h"
 #include "crypto/node_key.h"
 #include "mesh/hello.h"
-#include "mesh/meet.h"
+#include "mesh/identify.h"
 #include "mesh/mesh.h"
 #include "net/mem.h"
 #include "quic/quic.h"
@@ -304,7 +304,7 @@ static void test_address_shows_whose_it_is(void)
 {
 	CHECK(both_start(&good));
 	met_cnt = 0;
-	CHECK_EQ(mesh_meet(parties[0].mesh, &parties[1].addr, on_met, NULL, now_ns), 0);
+	CHECK_EQ(mesh_identify_addr(parties[0].mesh, &parties[1].addr, on_met, NULL, now_ns), 0);
 	run(2 * S);
 	CHECK_EQ(met_cnt, 1);
 	CHECK_MEM(met_key, node_key_public(parties[1].key), sizeof(met_key));

@@ -89,7 +89,7 @@ static const uint8_t *key_of(uint32_t n)
 /* Key n was here from network a.b.c, chosen for choices, and left at now_s. */
 static struct mesh_peer_entry *visit(uint32_t n, uint32_t network, uint32_t choices, uint64_t now_s)
 {
-	struct mesh_peer_entry *entry = mesh_peers_meet(&bare.peers, key_of(n));
+	struct mesh_peer_entry *entry = mesh_peers_acquire(&bare.peers, key_of(n));
 
 	if (!entry)
 		return NULL;
@@ -180,7 +180,7 @@ static void test_who_has_a_session_keeps_its_place(void)
 	struct mesh_peer_entry *entry;
 
 	bare_open(4, 2);
-	entry = mesh_peers_meet(&bare.peers, key_of(1));
+	entry = mesh_peers_acquire(&bare.peers, key_of(1));
 	entry->session_cnt = 1;
 	mesh_peers_take(&bare.peers, entry);
 	for (uint32_t i = 0; i < 100; i++)
@@ -198,7 +198,7 @@ static void test_peers_of_other_workers_are_no_more_than_sessions(void)
 
 	bare_open(8, 4);
 	for (uint32_t i = 0; i < 20; i++) {
-		struct mesh_peer_entry *entry = mesh_peers_meet_foreign(&bare.peers, key_of(i));
+		struct mesh_peer_entry *entry = mesh_peers_acquire_foreign(&bare.peers, key_of(i));
 
 		cnt += entry != NULL;
 		if (entry)
@@ -207,7 +207,7 @@ static void test_peers_of_other_workers_are_no_more_than_sessions(void)
 	CHECK_EQ(cnt, 4);
 	mesh_peers_set_foreign(&bare.peers, mesh_peers_lookup(&bare.peers, key_of(0)), NULL);
 	CHECK_EQ(bare.peers.foreign_cnt, 3);
-	CHECK(mesh_peers_meet_foreign(&bare.peers, key_of(99)));
+	CHECK(mesh_peers_acquire_foreign(&bare.peers, key_of(99)));
 	arena_close(&bare.arena);
 }
 
@@ -220,13 +220,13 @@ static void test_three_useful_hours_make_a_stranger_known(void)
 	for (unsigned i = 0; i < 100; i++)
 		mesh_peers_note_useful(entry, 1, 360000 + i); /* of one hour */
 	mesh_peers_note_useful(entry, 1, 363600);
-	CHECK_EQ(mesh_peers_class(entry), FAIR_STRANGER);
+	CHECK_EQ(mesh_peers_class(entry), FAIR_UNKNOWN);
 	mesh_peers_note_useful(entry, 1, 367200);
 	CHECK_EQ(mesh_peers_class(entry), FAIR_KNOWN);
 	/* What proves false takes its hour back. */
 	mesh_peers_note_false(entry, 367300);
-	CHECK_EQ(mesh_peers_class(entry), FAIR_STRANGER);
-	CHECK_EQ(mesh_peers_class(NULL), FAIR_STRANGER);
+	CHECK_EQ(mesh_peers_class(entry), FAIR_UNKNOWN);
+	CHECK_EQ(mesh_peers_class(NULL), FAIR_UNKNOWN);
 	arena_close(&bare.arena);
 }
 
@@ -236,7 +236,7 @@ static void test_two_of_a_network_are_useful_and_only_for_an_hour(void)
 
 	bare_open(1024, 64);
 	for (uint32_t i = 0; i < 20; i++) {
-		struct mesh_peer_entry *entry = mesh_peers_meet(&bare.peers, key_of(i));
+		struct mesh_peer_entry *entry = mesh_peers_acquire(&bare.peers, key_of(i));
 
 		entry->session_cnt = 1;
 		entry->record.last_addr = pair_addr(1);
@@ -252,7 +252,7 @@ static void test_two_of_a_network_are_useful_and_only_for_an_hour(void)
 		CHECK_EQ(mesh_peers_class(mesh_peers_lookup(&bare.peers, key_of(i))) == FAIR_USEFUL,
 			 i < 2 || (i >= 12 && i < 16));
 	mesh_peers_rank(&bare.peers, 6, 360000 + 7200);
-	CHECK_EQ(mesh_peers_class(mesh_peers_lookup(&bare.peers, key_of(0))), FAIR_STRANGER);
+	CHECK_EQ(mesh_peers_class(mesh_peers_lookup(&bare.peers, key_of(0))), FAIR_UNKNOWN);
 	arena_close(&bare.arena);
 }
 
@@ -264,7 +264,7 @@ static void test_rows_of_an_earlier_version_are_judged(void)
 		enum fair_class class;
 		const char *why;
 	} rows[] = {
-		{"\xa7\0\1\1\0\3\x80\4\x1a\0\1\0\0\5\x1a\0\1\0\0\6\0\7\x60", 23, FAIR_STRANGER,
+		{"\xa7\0\1\1\0\3\x80\4\x1a\0\1\0\0\5\x1a\0\1\0\0\6\0\7\x60", 23, FAIR_UNKNOWN,
 		 "seen once"},
 		{"\xa7\0\1\1\0\3\x80\4\x1a\0\1\0\0\5\x1a\0\2\0\0\6\0\7\x60", 23, FAIR_KNOWN,
 		 "came back"},
@@ -575,7 +575,7 @@ static void test_a_share_is_in_force_once_it_is_durable_and_after_a_restart(void
 	CHECK(rig_connected(&rig, 1, 0)); /* it has dialled us: a stranger */
 	CHECK(peer_known(2, &peer));
 	CHECK_EQ(peer.share_cnt, 1);
-	CHECK_EQ(path_of_session(1)->class, FAIR_STRANGER);
+	CHECK_EQ(path_of_session(1)->class, FAIR_UNKNOWN);
 	CHECK_EQ(mesh_set_share(mesh, peer.key, 8, share_done, &told, rig.net.now_ns), 0);
 	CHECK_EQ(told.cnt, 0);
 	store_flush(store);
@@ -597,7 +597,7 @@ static void test_a_share_is_in_force_once_it_is_durable_and_after_a_restart(void
 	CHECK_EQ(mesh_set_share(rig.nodes[0].mesh, peer.key, 1, share_done, &told, rig.net.now_ns),
 		 0);
 	store_flush(store);
-	CHECK_EQ(path_of_session(1)->class, FAIR_STRANGER);
+	CHECK_EQ(path_of_session(1)->class, FAIR_UNKNOWN);
 	CHECK_EQ(items_of(store), 0);
 	rig_fini(&rig);
 	store_close(store);
@@ -649,7 +649,7 @@ static void test_a_peer_with_a_share_makes_no_room(void)
 	CHECK(visit(9, 0x0b0000, 0, 5000));
 	CHECK_EQ(mesh_peers_set_share(&bare.peers, mesh_peers_lookup(&bare.peers, key_of(9)), 2, 0),
 		 WEFT_EFULL);
-	CHECK_EQ(mesh_peers_class(mesh_peers_lookup(&bare.peers, key_of(9))), FAIR_STRANGER);
+	CHECK_EQ(mesh_peers_class(mesh_peers_lookup(&bare.peers, key_of(9))), FAIR_UNKNOWN);
 	for (uint32_t i = 20; i < 40; i++)
 		(void)visit(i, 0x0c0000 + i, MESH_CHOICE_DIALLED, 6000 + i);
 	for (uint32_t i = 0; i < 4; i++)
@@ -675,7 +675,7 @@ static void test_a_worker_takes_the_shares_of_home(void)
 	CHECK_EQ(mesh_shares(mesh, got, 2), 1);
 	CHECK_EQ(got[0].key[0], 77);
 	CHECK_EQ(got[0].share_cnt, 3);
-	CHECK_EQ(path_of_session(1)->class, FAIR_STRANGER);
+	CHECK_EQ(path_of_session(1)->class, FAIR_UNKNOWN);
 	rig_fini(&rig);
 }
 

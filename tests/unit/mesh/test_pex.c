@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Peer exchange: who is told of, what is believed. */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "mesh/hello.h"
 #include "mesh/pex.h"
 #include "support/check.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes that know nobody find each other where all can look. */
-#include "mesh/meet.h"
+#include "mesh/identify.h"
 #include "mesh/rendezvous.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
@@ -85,7 +85,7 @@ static void test_address_shows_its_key(void)
 	struct addr addr = pair_addr(2), nobody = pair_addr(77);
 
 	begin(2);
-	CHECK_EQ(mesh_meet(rig.nodes[0].mesh, &addr, note_met, NULL, rig.net.now_ns), 0);
+	CHECK_EQ(mesh_identify_addr(rig.nodes[0].mesh, &addr, note_met, NULL, rig.net.now_ns), 0);
 	CHECK_EQ(met_cnt, 0);
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(met_cnt, 1);
@@ -93,7 +93,7 @@ static void test_address_shows_its_key(void)
 	CHECK_EQ(met_key[0], 2);
 	CHECK(addr_equal(&met_addr, &addr));
 	CHECK_EQ(rig.nodes[0].up_cnt + rig.nodes[1].up_cnt, 0); /* no session came of it */
-	CHECK_EQ(mesh_meet(rig.nodes[0].mesh, &nobody, note_met, NULL, rig.net.now_ns), 0);
+	CHECK_EQ(mesh_identify_addr(rig.nodes[0].mesh, &nobody, note_met, NULL, rig.net.now_ns), 0);
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(met_cnt, 2);
 	CHECK_EQ(met_err, WEFT_EUNREACHABLE);
@@ -106,18 +106,21 @@ static void test_one_meeting_too_many_waits(void)
 	struct addr addrs[MESH_RENDEZVOUS_ADDRS_MAX + 1];
 
 	begin(2);
-	for (unsigned i = 0; i < MESH_MEETING_CAP; i++) {
+	for (unsigned i = 0; i < MESH_IDENTIFY_CAP; i++) {
 		addr = pair_addr(2 + i); /* one that was told is dialled once an hour */
-		CHECK_EQ(mesh_meet(rig.nodes[0].mesh, &addr, note_met, NULL, rig.net.now_ns), 0);
+		CHECK_EQ(mesh_identify_addr(rig.nodes[0].mesh, &addr, note_met, NULL,
+					    rig.net.now_ns),
+			 0);
 	}
-	addr = pair_addr(2 + MESH_MEETING_CAP);
-	CHECK_EQ(mesh_meet(rig.nodes[0].mesh, &addr, note_met, NULL, rig.net.now_ns), WEFT_EFULL);
+	addr = pair_addr(2 + MESH_IDENTIFY_CAP);
+	CHECK_EQ(mesh_identify_addr(rig.nodes[0].mesh, &addr, note_met, NULL, rig.net.now_ns),
+		 WEFT_EFULL);
 	pair_net_run(&rig.net, PAIR_S);
-	CHECK_EQ(met_cnt, MESH_MEETING_CAP);
+	CHECK_EQ(met_cnt, MESH_IDENTIFY_CAP);
 	/* One address more than is taken of one find; those that are taken are all asked. */
 	for (unsigned i = 0; i <= MESH_RENDEZVOUS_ADDRS_MAX; i++)
 		addrs[i] = pair_addr(100 + i);
-	mesh_rendezvous_hear(rendezvous, addrs, MESH_RENDEZVOUS_ADDRS_MAX + 1, KAD_REACH_SITE);
+	mesh_rendezvous_hear(rendezvous, addrs, MESH_RENDEZVOUS_ADDRS_MAX + 1, KAD_ADDR_SCOPE_SITE);
 	rig.nodes[0].end->dial_cnt = 0;
 	run(5, false);
 	CHECK_EQ(rig.nodes[0].end->dial_cnt, MESH_RENDEZVOUS_ADDRS_MAX);
@@ -131,7 +134,9 @@ static void test_who_proves_the_key_that_nobody_has_is_not_met(void)
 
 	begin(1);
 	raw = (struct pair_raw){.end = pair_net_add(&rig.net, 0, &pair_raw_events, &raw)};
-	CHECK_EQ(mesh_meet(rig.nodes[0].mesh, &raw.end->addr, note_met, NULL, rig.net.now_ns), 0);
+	CHECK_EQ(mesh_identify_addr(rig.nodes[0].mesh, &raw.end->addr, note_met, NULL,
+				    rig.net.now_ns),
+		 0);
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(raw.ready_cnt, 1);
 	CHECK(raw.is_closed);
@@ -149,9 +154,9 @@ static void test_who_is_there_is_found_once(void)
 	begin(2);
 	run(1, false);
 	CHECK_EQ(find_cnt, 1);
-	mesh_rendezvous_hear(rendezvous, addrs, 3, KAD_REACH_SITE);
+	mesh_rendezvous_hear(rendezvous, addrs, 3, KAD_ADDR_SCOPE_SITE);
 	run(5, false);
-	mesh_rendezvous_hear(rendezvous, addrs, 3, KAD_REACH_SITE);
+	mesh_rendezvous_hear(rendezvous, addrs, 3, KAD_ADDR_SCOPE_SITE);
 	run(5, false);
 	CHECK_EQ(found_cnt, 1);
 	CHECK_EQ(found.key[0], 2);
@@ -175,7 +180,7 @@ static void test_addresses_not_for_all_to_see_are_refused(void)
 		struct addr addr;
 
 		CHECK_EQ(addr_parse(texts[i], &addr), 0);
-		mesh_rendezvous_hear(rendezvous, &addr, 1, KAD_REACH_SITE);
+		mesh_rendezvous_hear(rendezvous, &addr, 1, KAD_ADDR_SCOPE_SITE);
 	}
 	run(2, false);
 	mesh_rendezvous_stats(rendezvous, &stats);

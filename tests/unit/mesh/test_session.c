@@ -2,7 +2,7 @@
 #include "support/check.h"
 #include "support/mesh_rig.h"
 
-#include "mesh/frame.h"
+#include "mesh/mesh_frame.h"
 #include "mesh/hello.h"
 
 static struct rig rig;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mesh/meet.h"
+#include "mesh/identify.h"
 #include "mesh/ways.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
@@ -191,10 +191,11 @@ static void test_an_address_without_a_key_follows_the_policy(void)
 	mesh_config_defaults(&config);
 	memset(config.ways, 0, sizeof(config.ways));
 	mesh_configure(rig.nodes[0].mesh, &config);
-	CHECK_EQ(mesh_meet(rig.nodes[0].mesh, &addr, met, NULL, rig.net.now_ns), WEFT_EREFUSED);
+	CHECK_EQ(mesh_identify_addr(rig.nodes[0].mesh, &addr, met, NULL, rig.net.now_ns),
+		 WEFT_EREFUSED);
 	config.ways[MESH_NETWORK_LAN].ranks[MESH_WAY_QUIC4] = 1;
 	mesh_configure(rig.nodes[0].mesh, &config);
-	CHECK_EQ(mesh_meet(rig.nodes[0].mesh, &addr, met, NULL, rig.net.now_ns), 0);
+	CHECK_EQ(mesh_identify_addr(rig.nodes[0].mesh, &addr, met, NULL, rig.net.now_ns), 0);
 	rig_fini(&rig);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/link_table.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/check.h"
 
 static const uint64_t secret[2] = {1, 2};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "net/mem.h"
 #include "support/check.h"

@@ -4,8 +4,8 @@
 
 #include "base/dgram.h"
 #include "node/policy/arrivals.h"
-#include "node/fastpath/fastpath.h"
-#include "node/fastpath/gate.h"
+#include "node/fastpath/fastpath_node.h"
+#include "node/fastpath/ingress.h"
 #include "node/policy/sketch.h"
 #include "support/check.h"
 
@@ -16,7 +16,7 @@ static struct sketch sketch;
 
 struct bench {
 	struct weft_config policy;
-	struct gate *gate;
+	struct ingress *ingress;
 	struct arrivals_report report;
 	struct arrivals arrivals; /* of the reader */
 	uint64_t now_ns;
@@ -26,22 +26,23 @@ struct bench {
 
 static bool bench_open(struct bench *bench)
 {
-	const struct gate_params params = {.secret = {1, 2}, .session_cap = 4};
+	const struct ingress_params params = {.secret = {1, 2}, .session_cap = 4};
 
 	memset(bench, 0, sizeof(*bench));
 	memset(&sketch, 0, sizeof(sketch));
 	fastpath_policy_defaults(&bench->policy);
 	bench->now_ns = NOW_NS;
-	if (arrivals_open(&bench->arrivals, 2, &sketch) < 0 || gate_new(&params, &bench->gate) < 0)
+	if (arrivals_open(&bench->arrivals, 2, &sketch) < 0 ||
+	    ingress_new(&params, &bench->ingress) < 0)
 		return false;
-	gate_configure(bench->gate, &bench->policy);
-	gate_turn(bench->gate, NOW_NS);
+	ingress_configure(bench->ingress, &bench->policy);
+	ingress_turn(bench->ingress, NOW_NS);
 	return true;
 }
 
 static void bench_close(struct bench *bench)
 {
-	gate_free(bench->gate);
+	ingress_free(bench->ingress);
 	arrivals_close(&bench->arrivals);
 }
 
@@ -54,7 +55,7 @@ static void send_initial(struct bench *bench, unsigned source)
 
 	snprintf(from, sizeof(from), "192.0.%u.%u:9", 2 + source / 256, source % 256);
 	CHECK_EQ(addr_parse(from, &dgram.remote), 0);
-	(void)gate_judge(bench->gate, &dgram);
+	(void)ingress_judge(bench->ingress, &dgram);
 }
 
 static void take(void *ctx, const struct arrivals_changes *changes)
@@ -82,9 +83,9 @@ static void take(void *ctx, const struct arrivals_changes *changes)
 static void report(struct bench *bench)
 {
 	bench->portion_cnt = bench->change_cnt = 0;
-	arrivals_report_each(&bench->report, bench->gate, bench->now_ns, take, bench);
+	arrivals_report_each(&bench->report, bench->ingress, bench->now_ns, take, bench);
 	bench->now_ns += SECOND;
-	gate_turn(bench->gate, bench->now_ns);
+	ingress_turn(bench->ingress, bench->now_ns);
 }
 
 static uint64_t offered_cnt(const struct bench *bench, unsigned level)
@@ -101,8 +102,8 @@ static void test_the_reader_counts_what_the_gate_counted(void)
 	for (unsigned i = 0; i < 30000; i++)
 		send_initial(&bench, i % 3);
 	report(&bench);
-	refused_cnt = gate_counters(bench.gate)[WEFT_REASON_RETRY_SENT].packet_cnt +
-		      gate_counters(bench.gate)[WEFT_REASON_ANSWER_LIMIT].packet_cnt;
+	refused_cnt = ingress_counters(bench.ingress)[WEFT_REASON_RETRY_SENT].packet_cnt +
+		      ingress_counters(bench.ingress)[WEFT_REASON_ANSWER_LIMIT].packet_cnt;
 	CHECK_EQ(offered_cnt(&bench, 0), 30000);
 	CHECK(refused_cnt > 0);
 	CHECK_EQ(bench.arrivals.limits[WEFT_CLASS_INITIAL][0].refused_cnt +
@@ -149,9 +150,9 @@ static void test_what_was_lost_comes_with_the_next_of_the_place(void)
 	bench_close(&bench);
 }
 
-static unsigned used_cnt(const struct gate *gate, unsigned level)
+static unsigned used_cnt(const struct ingress *ingress, unsigned level)
 {
-	const struct weft_place *places = gate_places(gate, WEFT_CLASS_INITIAL, level);
+	const struct weft_place *places = ingress_places(ingress, WEFT_CLASS_INITIAL, level);
 	unsigned cnt = 0;
 
 	for (unsigned i = 0; i < WEFT_PLACE_CNT; i++)
@@ -165,17 +166,17 @@ static void test_one_change_more_than_a_portion_holds_goes_with_the_next(void)
 	unsigned source = 0;
 
 	CHECK(bench_open(&bench));
-	for (; used_cnt(bench.gate, 0) < ARRIVALS_CHANGES_MAX; source++)
+	for (; used_cnt(bench.ingress, 0) < ARRIVALS_CHANGES_MAX; source++)
 		send_initial(&bench, source);
 	report(&bench);
 	CHECK_EQ(bench.portion_cnt, 2); /* the addresses, and their networks */
 	bench_close(&bench);
 	CHECK(bench_open(&bench));
-	for (source = 0; used_cnt(bench.gate, 0) < ARRIVALS_CHANGES_MAX + 1; source++)
+	for (source = 0; used_cnt(bench.ingress, 0) < ARRIVALS_CHANGES_MAX + 1; source++)
 		send_initial(&bench, source);
 	report(&bench);
 	CHECK_EQ(bench.portion_cnt, 3);
-	CHECK_EQ(bench.change_cnt, used_cnt(bench.gate, 0) + used_cnt(bench.gate, 1));
+	CHECK_EQ(bench.change_cnt, used_cnt(bench.ingress, 0) + used_cnt(bench.ingress, 1));
 	bench_close(&bench);
 }
 

@@ -3,9 +3,9 @@
 #include "node/bans/ban_list.h"
 #include "node/bans/ban_room.h"
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "base/dgram.h"
-#include "node/fastpath/gate.h"
+#include "node/fastpath/ingress.h"
 #include "store/store.h"
 #include "support/check.h"
 #include "support/scratch.h"
@@ -18,7 +18,7 @@ struct bench {
 	char dir[SCRATCH_CAP];
 	struct store *store;
 	struct ban_list *list;
-	struct gate *gate;
+	struct ingress *ingress;
 	unsigned done_cnt;
 	int done_err;
 	unsigned told_cnt;
@@ -46,12 +46,12 @@ static void on_sample(void *ctx, const struct weft_sample *sample)
 
 static bool bench_make(struct bench *bench)
 {
-	const struct gate_params gate = {
+	const struct ingress_params ingress = {
 		.secret = {1, 2}, .session_cap = 1, .on_sample = on_sample, .ctx = bench};
 
 	memset(bench, 0, sizeof(*bench));
 	scratch_make(bench->dir);
-	return gate_new(&gate, &bench->gate) == 0 && bench_open(bench, WALL_S);
+	return ingress_new(&ingress, &bench->ingress) == 0 && bench_open(bench, WALL_S);
 }
 
 /* Closes as kill -9 would and opens again. */
@@ -64,7 +64,7 @@ static bool bench_crash(struct bench *bench, uint64_t wall_s)
 
 static void bench_remove(struct bench *bench)
 {
-	gate_free(bench->gate);
+	ingress_free(bench->ingress);
 	ban_list_free(bench->list);
 	store_close(bench->store);
 	scratch_remove(bench->dir);
@@ -107,8 +107,8 @@ static const struct ban *lookup(const struct bench *bench, const char *text)
 
 static void enforce(struct bench *bench, uint64_t wall_s, uint64_t now_ns)
 {
-	gate_take(bench->gate, ban_list_copy(bench->list, wall_s, now_ns));
-	gate_turn(bench->gate, now_ns);
+	ingress_take(bench->ingress, ban_list_copy(bench->list, wall_s, now_ns));
+	ingress_turn(bench->ingress, now_ns);
 }
 
 static bool drops(struct bench *bench, const char *from)
@@ -116,7 +116,8 @@ static bool drops(struct bench *bench, const char *from)
 	uint8_t data[50] = "d1:ad2:id20:"; /* from anybody else it is let in */
 	struct dgram dgram = {.data = data, .len = sizeof(data)};
 
-	return addr_parse(from, &dgram.remote) == 0 && gate_judge(bench->gate, &dgram) == WEFT_DROP;
+	return addr_parse(from, &dgram.remote) == 0 &&
+	       ingress_judge(bench->ingress, &dgram) == WEFT_DROP;
 }
 
 static bool refuses(struct bench *bench, char key, const char *from)
@@ -127,7 +128,7 @@ static bool refuses(struct bench *bench, char key, const char *from)
 	memset(bytes, key, sizeof(bytes));
 	if (from && addr_parse(from, &addr) < 0)
 		return false;
-	return gate_refuses(bench->gate, bytes, &addr);
+	return ingress_refuses(bench->ingress, bytes, &addr);
 }
 
 static void test_what_was_told_to_be_there_survives_a_crash(void)
@@ -323,12 +324,12 @@ static void test_the_gate_drops_what_is_banned_until_the_ban_ends(void)
 	CHECK(drops(&bench, "[2001:db8::77]:9"));
 	CHECK(!drops(&bench, "192.0.3.1:1"));
 	CHECK(!drops(&bench, "[2001:db8:1::77]:9"));
-	CHECK_EQ(gate_counters(bench.gate)[WEFT_REASON_BANNED].packet_cnt, 2);
-	CHECK_EQ(gate_counters(bench.gate)[WEFT_REASON_BANNED].byte_cnt, 100);
+	CHECK_EQ(ingress_counters(bench.ingress)[WEFT_REASON_BANNED].packet_cnt, 2);
+	CHECK_EQ(ingress_counters(bench.ingress)[WEFT_REASON_BANNED].byte_cnt, 100);
 	CHECK(bench.told_cnt > 0);
-	gate_turn(bench.gate, NOW_NS + 10 * S - 1);
+	ingress_turn(bench.ingress, NOW_NS + 10 * S - 1);
 	CHECK(drops(&bench, "192.0.2.1:1"));
-	gate_turn(bench.gate, NOW_NS + 10 * S);
+	ingress_turn(bench.ingress, NOW_NS + 10 * S);
 	CHECK(!drops(&bench, "192.0.2.1:1"));
 	CHECK(drops(&bench, "[2001:db8::77]:9"));
 	bench_remove(&bench);
@@ -348,7 +349,7 @@ static void test_the_gate_refuses_keys_and_addresses(void)
 	CHECK(!refuses(&bench, 'l', "198.51.100.1:1"));
 	CHECK(!refuses(&bench, 'l', NULL));
 	CHECK(refuses(&bench, 'l', "192.0.2.1:1"));
-	gate_turn(bench.gate, NOW_NS + 10 * S);
+	ingress_turn(bench.ingress, NOW_NS + 10 * S);
 	CHECK(!refuses(&bench, 'k', NULL));
 	CHECK_EQ(ban_list_delete(bench.list, &ban.target, on_done, &bench), 0);
 	CHECK_EQ(ban_put(&bench, "m", 0), 0);
@@ -457,7 +458,7 @@ static void test_a_limited_address_is_not_kept_out(void)
 	CHECK_EQ(ban_list_put(bench.list, &ban, on_done, &bench), 0);
 	store_flush(bench.store);
 	enforce(&bench, WALL_S, NOW_NS);
-	CHECK(gate_limits(bench.gate, &addr));
+	CHECK(ingress_limits(bench.ingress, &addr));
 	CHECK(!drops(&bench, "192.0.2.1:5"));
 	CHECK(!refuses(&bench, 'k', "192.0.2.1:5"));
 	CHECK(ban_list_match(bench.list, &addr)->is_limit);
@@ -466,15 +467,15 @@ static void test_a_limited_address_is_not_kept_out(void)
 	CHECK(!ban_list_match(bench.list, &addr)->is_limit);
 	enforce(&bench, WALL_S, NOW_NS);
 	CHECK(drops(&bench, "192.0.2.1:5"));
-	gate_turn(bench.gate, NOW_NS + 10 * S);
-	CHECK(!gate_limits(bench.gate, &addr));
-	gate_turn(bench.gate, NOW_NS);
+	ingress_turn(bench.ingress, NOW_NS + 10 * S);
+	CHECK(!ingress_limits(bench.ingress, &addr));
+	ingress_turn(bench.ingress, NOW_NS);
 	addr.ip[3] = 2;
-	CHECK(!gate_limits(bench.gate, &addr));
+	CHECK(!ingress_limits(bench.ingress, &addr));
 	ban_list_drop(bench.list, &ban.target);
 	enforce(&bench, WALL_S, NOW_NS);
 	addr.ip[3] = 1;
-	CHECK(!gate_limits(bench.gate, &addr));
+	CHECK(!ingress_limits(bench.ingress, &addr));
 	bench_remove(&bench);
 }
 

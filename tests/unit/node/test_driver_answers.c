@@ -3,7 +3,7 @@
  * The tables that the XDP program answers DHT questions from, as the dht
  * changes; here they are memory of the test's.
  */
-#include "demux/krpc_tables.h"
+#include "demux/krpc_table_writer.h"
 #include "dht/dht_state.h"
 #include "node/fastpath/driver_answers.h"
 #include "support/check.h"
@@ -57,10 +57,11 @@ static bool is_as_dht(void)
 		enum dht_net net = i / WEFT_KRPC_BUCKET_CNT;
 		const uint8_t *id = krpc_tables_id(&tables, (enum weft_krpc_family)net), *nodes;
 		const struct weft_krpc_nodes *told = weft_krpc_live_nodes(&buckets[i]);
-		const __u64 *told_key = weft_krpc_live_token_key(&selves[net]);
+		const __u64 *announce_log_key = weft_krpc_live_token_key(&selves[net]);
 		size_t len = dht_blob(rig.dht, net, i % WEFT_KRPC_BUCKET_CNT, &nodes);
 
-		if (!id || !told || !told_key || memcmp(told_key, key, sizeof(key)) != 0 ||
+		if (!id || !told || !announce_log_key ||
+		    memcmp(announce_log_key, key, sizeof(key)) != 0 ||
 		    memcmp(id, dht_own_id(rig.dht, net)->bytes, WEFT_KRPC_ID_LEN) != 0 ||
 		    told->len < len || memcmp(told->text + told->len - len, nodes, len) != 0)
 			return false;

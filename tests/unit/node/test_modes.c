@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "base/dgram.h"
-#include "node/fastpath/fastpath.h"
-#include "node/fastpath/gate.h"
+#include "node/fastpath/fastpath_node.h"
+#include "node/fastpath/ingress.h"
 #include "support/check.h"
 #include "weft/cid.h"
 #include "weft/token.h"
@@ -114,25 +114,25 @@ static const struct {
 	{"path probes from one address", write_probe, crowded_source},
 };
 
-static struct gate *gate_open(void)
+static struct ingress *ingress_open(void)
 {
-	const struct gate_params params = {.secret = {1, 2}, .session_cap = 65536};
+	const struct ingress_params params = {.secret = {1, 2}, .session_cap = 65536};
 	struct weft_config policy;
-	struct gate *gate;
+	struct ingress *ingress;
 
-	if (gate_new(&params, &gate) < 0)
+	if (ingress_new(&params, &ingress) < 0)
 		abort();
 	fastpath_policy_defaults(&policy);
-	gate_configure(gate, &policy);
-	gate_set_cid_keys(gate, &cid_keys);
-	gate_set_token_keys(gate, &token_keys);
-	return gate;
+	ingress_configure(ingress, &policy);
+	ingress_set_cid_keys(ingress, &cid_keys);
+	ingress_set_token_keys(ingress, &token_keys);
+	return ingress;
 }
 
 /* The mode after a second in which cnt datagrams of flood came. */
 static enum weft_mode mode_after(size_t flood, unsigned cnt)
 {
-	struct gate *gate = gate_open();
+	struct ingress *ingress = ingress_open();
 	struct fastpath_config defaults;
 	struct pressure pressure;
 	struct pressure_load load = {.handshake_cnt = 0};
@@ -145,12 +145,12 @@ static enum weft_mode mode_after(size_t flood, unsigned cnt)
 	(void)pressure_measure(&pressure, &load, NOW_NS);
 	for (unsigned i = 0; i < cnt; i++) {
 		dgram.remote = floods[flood].source(i);
-		gate_turn(gate, NOW_NS + i * (1000000000ull / cnt));
-		(void)gate_judge(gate, &dgram);
+		ingress_turn(ingress, NOW_NS + i * (1000000000ull / cnt));
+		(void)ingress_judge(ingress, &dgram);
 	}
-	load.stranger_cnt = pressure_stranger_cnt(gate_counters(gate));
+	load.unvalidated_cnt = pressure_unvalidated_cnt(ingress_counters(ingress));
 	(void)pressure_measure(&pressure, &load, NOW_NS + 1000000000);
-	gate_free(gate);
+	ingress_free(ingress);
 	return pressure.mode;
 }
 
@@ -171,18 +171,18 @@ static void test_a_flood_of_every_class_moves_the_mode(void)
 /* It dies at its first bytes in every mode. */
 static void test_junk_moves_no_mode(void)
 {
-	struct gate *gate = gate_open();
+	struct ingress *ingress = ingress_open();
 	uint8_t data[100] = {0x3f};
 	struct dgram dgram = {.data = data, .len = sizeof(data)};
 
-	gate_turn(gate, NOW_NS);
+	ingress_turn(ingress, NOW_NS);
 	for (unsigned i = 0; i < FLOOD_CNT; i++) {
 		dgram.remote = spread_source(i);
 		data[0] = i % 2 ? 0x3f : 0x40;
-		(void)gate_judge(gate, &dgram);
+		(void)ingress_judge(ingress, &dgram);
 	}
-	CHECK_EQ(pressure_stranger_cnt(gate_counters(gate)), 0);
-	gate_free(gate);
+	CHECK_EQ(pressure_unvalidated_cnt(ingress_counters(ingress)), 0);
+	ingress_free(ingress);
 }
 
 int main(void)

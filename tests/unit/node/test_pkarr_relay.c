@@ -7,10 +7,10 @@
 
 #include <errno.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/heap.h"
 #include "codec/zbase32.h"
-#include "gateway/conn.h"
+#include "gateway/http_conn_state.h"
 #include "support/check.h"
 
 #define WALL_S	  1700000100

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "node/fastpath/pressure.h"
 #include "support/check.h"
 
@@ -10,7 +10,7 @@ static void test_modes_rise_at_once_and_fall_a_step_at_a_time_when_calm(void)
 	static const struct {
 		unsigned at_s;
 		uint32_t handshake_cnt;
-		uint64_t stranger_cnt;
+		uint64_t unvalidated_cnt;
 		enum weft_mode want;
 		const char *why;
 	} steps[] = {
@@ -33,7 +33,7 @@ static void test_modes_rise_at_once_and_fall_a_step_at_a_time_when_calm(void)
 	pressure_init(&pressure, &config);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		const struct pressure_load load = {.handshake_cnt = steps[i].handshake_cnt,
-						   .stranger_cnt = steps[i].stranger_cnt};
+						   .unvalidated_cnt = steps[i].unvalidated_cnt};
 
 		if (pressure_measure(&pressure, &load, steps[i].at_s * NS_PER_S) != steps[i].want)
 			printf("# step %zu: %s\n", i, steps[i].why);
@@ -86,9 +86,9 @@ static void test_a_counter_that_begins_again_is_no_flood(void)
 	struct pressure pressure;
 
 	pressure_init(&pressure, &config);
-	(void)pressure_measure(&pressure, &(struct pressure_load){.stranger_cnt = 1000000},
+	(void)pressure_measure(&pressure, &(struct pressure_load){.unvalidated_cnt = 1000000},
 			       NS_PER_S);
-	CHECK_EQ(pressure_measure(&pressure, &(struct pressure_load){.stranger_cnt = 5},
+	CHECK_EQ(pressure_measure(&pressure, &(struct pressure_load){.unvalidated_cnt = 5},
 				  2 * NS_PER_S),
 		 WEFT_MODE_NORMAL);
 }

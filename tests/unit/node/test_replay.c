@@ -8,10 +8,10 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
-#include "demux/policy.h"
+#include "base/monotonic.h"
+#include "demux/ingress_policy.h"
 #include "node/policy/arrivals.h"
-#include "node/policy/limits.h"
+#include "node/policy/policy_limits.h"
 #include "support/check.h"
 
 #define START_S	   (100 * SKETCH_SLOT_S)
@@ -282,8 +282,8 @@ static void test_modes_follow_the_recorded_load(void)
 	for (uint64_t s = 0; s < 2 * SKETCH_SLOT_S; s++) {
 		const struct sketch_second second = {
 			.mode = WEFT_MODE_NORMAL,
-			.unproven_cnt = s >= 20 && s < 30 ? 200 : 0,
-			.stranger_cnt = s >= 60 && s < 70 ? 30000 : 10,
+			.half_open_cnt = s >= 20 && s < 30 ? 200 : 0,
+			.unvalidated_cnt = s >= 60 && s < 70 ? 30000 : 10,
 		};
 
 		sketch_tell_second(&sketch, &second, s * NS_PER_S + 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/policy/sketch.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/check.h"
 
 static struct sketch sketch;
@@ -10,7 +10,7 @@ static struct sketch sketch;
 
 static void second_at(uint64_t now_ns)
 {
-	const struct sketch_second second = {.mode = WEFT_MODE_PRESSURED, .stranger_cnt = 7};
+	const struct sketch_second second = {.mode = WEFT_MODE_PRESSURED, .unvalidated_cnt = 7};
 
 	sketch_tell_second(&sketch, &second, now_ns);
 }
@@ -71,12 +71,12 @@ static void test_seconds_and_rows_are_found_again(void)
 	CHECK(!sketch_slot_at(&sketch, sketch_minute(6 * MINUTE_NS)));
 }
 
-static uint64_t bands_sum(const struct sketch_slot *slot)
+static uint64_t bins_sum(const struct sketch_slot *slot)
 {
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < SKETCH_BAND_CNT; i++)
-		sum += slot->bands[WEFT_CLASS_KRPC][i].dgram_cnt;
+	for (unsigned i = 0; i < SKETCH_BIN_CNT; i++)
+		sum += slot->bins[WEFT_CLASS_KRPC][i].dgram_cnt;
 	return sum;
 }
 
@@ -106,9 +106,9 @@ static void test_who_finds_no_row_is_put_together_and_the_nearest_stay(void)
 			CHECK_EQ(sketch_cnt_of(slot->rows[i].cnts[1]), 14);
 			rows_sum += sketch_cnt_of(slot->rows[i].cnts[1]);
 		}
-		CHECK_EQ(bands_sum(slot), sum - rows_sum);
+		CHECK_EQ(bins_sum(slot), sum - rows_sum);
 		if (cnts[k] > SKETCH_ROW_CNT)
-			CHECK_EQ(slot->bands[WEFT_CLASS_KRPC][1].second_cnt,
+			CHECK_EQ(slot->bins[WEFT_CLASS_KRPC][1].second_cnt,
 				 cnts[k] - SKETCH_ROW_CNT);
 	}
 }

@@ -15,7 +15,7 @@
 #define HOME_CAP   5
 
 static struct rig rig;
-static struct stream_lane to_worker, to_home;
+static struct stream_queue to_worker, to_home;
 static struct stream_relay relay;
 static struct stream_inlet inlet;
 static struct stream_host host; /* at home */
@@ -38,7 +38,7 @@ static void bench_init(void)
 	peer_seam = mesh_stream_seam_of(rig.nodes[0].mesh);
 	host.ops = mesh_stream_seam_of(rig.nodes[2].mesh).ops;
 	check_failed |=
-		stream_lane_init(&to_worker, -1) < 0 || stream_lane_init(&to_home, -1) < 0 ||
+		stream_queue_init(&to_worker, -1) < 0 || stream_queue_init(&to_home, -1) < 0 ||
 		stream_relay_open(&relay, mesh_stream_seam_of(rig.nodes[1].mesh), STREAM_CAP,
 				  &to_worker, &to_home) < 0 ||
 		stream_inlet_open(&inlet, rig.nodes[2].mesh, STREAM_CAP, &to_worker, &to_home) <
@@ -50,8 +50,8 @@ static void worker_stop(void)
 {
 	stream_relay_close(&relay);
 	stream_inlet_close(&inlet, rig.net.now_ns);
-	stream_lane_fini(&to_worker);
-	stream_lane_fini(&to_home);
+	stream_queue_fini(&to_worker);
+	stream_queue_fini(&to_home);
 }
 
 static void bench_fini(void)
@@ -91,7 +91,7 @@ static unsigned stream_cnt(unsigned idx)
 static bool all_gone(void)
 {
 	return !stream_cnt(0) && !stream_cnt(1) && !stream_cnt(2) && !relay.streams.used_cnt &&
-	       !relay.unused_len && !relay.letters_len && !relay.accounts.used_cnt &&
+	       !relay.unused_len && !relay.messages_len && !relay.accounts.used_cnt &&
 	       !inlet.streams.used_cnt && !rig.net.span_out_cnt;
 }
 
@@ -297,12 +297,12 @@ static void test_letters_that_home_has_not_read_are_bounded(void)
 	bench_init();
 	CHECK_EQ(open_call(&user, "", NULL), 0);
 	run();
-	CHECK_EQ(relay.letters_len, sizeof(struct stream_letter)); /* of its end */
-	relay.letters_len_max = 8 * sizeof(struct stream_letter);  /* one peer may have half */
+	CHECK_EQ(relay.messages_len, sizeof(struct stream_message)); /* of its end */
+	relay.messages_len_max = 8 * sizeof(struct stream_message);  /* one peer may have half */
 	for (unsigned i = 0; i < 3; i++)
 		CHECK_EQ(stream_user_say(&user, MESH_STREAM_DATA, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S); /* home does not read */
-	CHECK_EQ(relay.letters_len, relay.letters_len_max / 2);
+	CHECK_EQ(relay.messages_len, relay.messages_len_max / 2);
 	CHECK_EQ(user.ended_cnt, 0);
 	/* One more stream is one too many, and so is one more frame. */
 	CHECK_EQ(open_call(&second, "", NULL), 0);
@@ -313,7 +313,7 @@ static void test_letters_that_home_has_not_read_are_bounded(void)
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(user.end.code, MESH_CODE_BUSY);
 	CHECK_EQ(relay.stats.refused_cnt, 2);
-	CHECK_EQ(relay.stats.peak_len, relay.letters_len_max / 2);
+	CHECK_EQ(relay.stats.peak_len, relay.messages_len_max / 2);
 	/* What home has read makes room. */
 	run();
 	CHECK(all_gone());
@@ -360,14 +360,15 @@ static void test_one_peer_leaves_room_for_others(void)
 	bench_init();
 	mesh_config_defaults(&config);
 	rig_add(&rig, 3, &config, NULL, RIG_WALL_S);
-	relay.letters_len_max = 12 * sizeof(struct stream_letter);
+	relay.messages_len_max = 12 * sizeof(struct stream_message);
 	load_make();
 	CHECK_EQ(open_call(&user, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK_EQ(stream_user_say(&user, MESH_STREAM_DATA, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
-	CHECK_EQ(relay.letters_len, 6 * sizeof(struct stream_letter)); /* opened, ended, 4 frames */
+	CHECK_EQ(relay.messages_len,
+		 6 * sizeof(struct stream_message)); /* opened, ended, 4 frames */
 	CHECK_EQ(user.ended_cnt, 0);
 	CHECK_EQ(open_call(&second, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
@@ -381,7 +382,7 @@ static void test_one_peer_leaves_room_for_others(void)
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(other.ended_cnt, 0);
 	CHECK_EQ(relay.accounts.used_cnt, 3); /* of two peers and their network */
-	CHECK_EQ(relay.letters_len, 9 * sizeof(struct stream_letter));
+	CHECK_EQ(relay.messages_len, 9 * sizeof(struct stream_message));
 	/* One more would leave less than it holds. */
 	CHECK_EQ(stream_user_say(&other, MESH_STREAM_DATA, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
@@ -392,7 +393,7 @@ static void test_one_peer_leaves_room_for_others(void)
 	relay.load = NULL;
 	run();
 	CHECK_EQ(host.cnt, 2);
-	CHECK_EQ(relay.letters_len, sizeof(struct stream_letter)); /* of the end of the first */
+	CHECK_EQ(relay.messages_len, sizeof(struct stream_message)); /* of the end of the first */
 	CHECK_EQ(relay.accounts.used_cnt, 2);
 	bench_fini();
 }
@@ -405,7 +406,7 @@ static void test_the_keys_of_one_network_leave_a_quarter_to_others(void)
 
 	bench_init();
 	mesh_config_defaults(&config);
-	relay.letters_len_max = 20 * sizeof(struct stream_letter);
+	relay.messages_len_max = 20 * sizeof(struct stream_message);
 	for (unsigned i = 0; i < 4; i++) {
 		if (i > 0)
 			rig_add(&rig, 2 + i, &config, NULL, RIG_WALL_S);
@@ -420,7 +421,7 @@ static void test_the_keys_of_one_network_leave_a_quarter_to_others(void)
 		pair_net_run(&rig.net, PAIR_S);
 	}
 	/* Opened, ended, a call and a piece each. With it the last would leave as much as it holds. */
-	CHECK_EQ(relay.letters_len, 15 * sizeof(struct stream_letter));
+	CHECK_EQ(relay.messages_len, 15 * sizeof(struct stream_message));
 	CHECK_EQ(users[3].end.code, MESH_CODE_BUSY);
 	CHECK_EQ(users[0].ended_cnt + users[1].ended_cnt + users[2].ended_cnt, 0);
 	run();
@@ -651,24 +652,24 @@ static void test_requests_beyond_homes_limit_are_refused(void)
 
 static void test_lane_keeps_order_when_its_ring_is_full(void)
 {
-	struct stream_lane lane;
-	struct stream_letter *letter;
+	struct stream_queue queue;
+	struct stream_message *message;
 	pool_handle next = 1;
 
-	CHECK_EQ(stream_lane_init(&lane, -1), 0);
+	CHECK_EQ(stream_queue_init(&queue, -1), 0);
 	for (pool_handle i = 1; i <= 10000; i++)
-		stream_lane_post(&lane, stream_letter_new(STREAM_FINISHED, i, 0));
+		stream_queue_post(&queue, stream_message_new(STREAM_FINISHED, i, 0));
 	for (bool has_more = true; has_more;) {
-		has_more = stream_lane_flush(&lane);
-		while ((letter = stream_lane_take(&lane))) {
-			CHECK_EQ(letter->stream, next);
+		has_more = stream_queue_flush(&queue);
+		while ((message = stream_queue_take(&queue))) {
+			CHECK_EQ(message->stream, next);
 			next++;
-			free(letter);
+			free(message);
 		}
 	}
 	CHECK_EQ(next, 10001);
-	CHECK(!stream_lane_take(&lane));
-	stream_lane_fini(&lane);
+	CHECK(!stream_queue_take(&queue));
+	stream_queue_fini(&queue);
 }
 
 int main(void)

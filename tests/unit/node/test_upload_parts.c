@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/crew/upload_parts.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/check.h"
 
 #define LIMIT 100000000ull

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/web/web_mesh.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/zbase32.h"
-#include "gateway/conn.h"
+#include "gateway/http_conn_state.h"
 #include "support/check.h"
 #include "support/service_rig.h"
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/poller.h"
 #include "base/random.h"
 #include "base/timer.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/poller.h"
 #include "provider/launch_message.h"
 #include "support/check.h"

@@ -69,7 +69,7 @@ static struct service_caller caller_of(unsigned network, unsigned key)
 	struct addr addr = {.family = ADDR_IPV4, .ip = {10, 0, (uint8_t)network, 1}};
 	struct service_caller caller = {.key = {(uint8_t)key, (uint8_t)(key >> 8)}};
 
-	fair_path_of_addr(&desk.provider.paths, &addr, FAIR_STRANGER, &caller.path);
+	fair_path_of_addr(&desk.provider.paths, &addr, FAIR_UNKNOWN, &caller.path);
 	fair_path_add(&desk.provider.paths, &caller.path, caller.key, sizeof(caller.key));
 	return caller;
 }
@@ -86,7 +86,7 @@ static const struct service_handler handler = {.call = serve};
 static void start(void)
 {
 	const struct fair_config places = {.name = "places",
-					   .kind = FAIR_STANDING,
+					   .kind = FAIR_LASTING,
 					   .cap_cnt = CAP,
 					   .level_cnt = FAIR_PEER_LEVELS + 1};
 	const struct fair_config *config = &places;
@@ -258,9 +258,9 @@ static void test_free_keys_of_one_network_leave_processes_to_others(void)
 	CHECK_EQ(cnt, PROCESS_CNT);
 	CHECK(!process_starts(&places[cnt], 4, 1));
 	provider_process_places(&desk.provider, &view);
-	CHECK_EQ(view.held_cnts[FAIR_STRANGER], PROCESS_CNT - 1);
+	CHECK_EQ(view.held_cnts[FAIR_UNKNOWN], PROCESS_CNT - 1);
 	CHECK_EQ(view.held_cnts[FAIR_CHOSEN], 1);
-	CHECK_EQ(view.refused_cnts[FAIR_STRANGER], 3);
+	CHECK_EQ(view.refused_cnts[FAIR_UNKNOWN], 3);
 	for (unsigned i = 0; i < cnt; i++)
 		process_place_release(&desk.provider, &places[i]);
 	CHECK_EQ(desk.provider.process_places.held_cnt, 0);

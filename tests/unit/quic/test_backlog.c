@@ -4,7 +4,7 @@
 #include "support/quic_net.h"
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/load.h"
 #include "quic/engine.h"
 

@@ -3,7 +3,7 @@
 #include "support/check.h"
 #include "support/quic_net.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "quic/engine.h"
 
 static bool is_addr(void *ctx, const struct addr *remote)

@@ -5,7 +5,7 @@
 #include "support/check.h"
 #include "support/quic_net.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "quic/engine.h"
 
 #define WALL_S 1800000000u
@@ -131,8 +131,8 @@ static void test_token_is_good_once(void)
 	quic_net_settle(&p.net, 6 * NS_PER_MS);
 	quic_node_stats(p.b, &stats);
 	CHECK_EQ(stats.used_token_cnt, 3);
-	CHECK_EQ(stats.proven_cnt, 1);
-	CHECK_EQ(stats.unproven_cnt, 3);
+	CHECK_EQ(stats.validated_cnt, 1);
+	CHECK_EQ(stats.half_open_cnt, 3);
 	quic_net_settle(&p.net, NS_PER_S);
 	for (unsigned i = 0; i < 5; i++)
 		CHECK(p.a->conns[i].is_ready);
@@ -190,7 +190,7 @@ static void test_client_that_moved_gets_a_token_of_where_it_is(void)
 static void test_tokens_do_not_show_whose_they_are(void)
 {
 	struct addr from = {.ip = {192, 0, 2, 1}, .port = 9, .family = ADDR_IPV4};
-	const struct quic_claim claim = {.key_head = {1, 2, 3}, .met_s = WALL_S - 5000};
+	const struct quic_token_claim claim = {.key_head = {1, 2, 3}, .met_s = WALL_S - 5000};
 	uint8_t tokens[64][WEFT_TOKEN_LEN];
 	struct quic_pair p;
 
@@ -211,11 +211,11 @@ static void test_tokens_do_not_show_whose_they_are(void)
 static void test_token_says_who_and_since_when(void)
 {
 	struct addr from = {.ip = {192, 0, 2, 1}, .port = 9, .family = ADDR_IPV4};
-	const struct quic_claim claim = {.key_head = {1, 2, 3, 4, 5, 6, 7, 8}, .met_s = 4242};
+	const struct quic_token_claim claim = {.key_head = {1, 2, 3, 4, 5, 6, 7, 8}, .met_s = 4242};
 	uint8_t bytes[WEFT_TOKEN_LEN];
 	ngtcp2_pkt_hd hd = {.token = bytes, .tokenlen = sizeof(bytes)};
 	struct quic_retry retry;
-	struct quic_claim got;
+	struct quic_token_claim got;
 	struct quic_pair p;
 
 	quic_pair_init(&p, 9, NULL);

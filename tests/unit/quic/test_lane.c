@@ -3,7 +3,7 @@
 #include "support/check.h"
 #include "support/quic_net.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "quic/engine.h"
 
 #define WALL_S 1800000000u
@@ -76,7 +76,7 @@ static void test_half_open_handshakes_keep_nobody_of_their_address_out(void)
 		for (unsigned k = 0; k < 64; k++)
 			forge(&s, &s.p.a->outer);
 		run(&s, 10 * NS_PER_MS);
-		CHECK_EQ(stats_of(s.p.b).unproven_cnt, QUIC_LANE_PREFIX_MAX);
+		CHECK_EQ(stats_of(s.p.b).half_open_cnt, QUIC_HALF_OPEN_PREFIX_MAX);
 		if (rows[i].is_retry_always) {
 			struct quic_config config;
 
@@ -99,24 +99,24 @@ static void test_one_handshake_too_many_of_a_prefix_is_asked_for_a_retry(void)
 	struct scene s;
 
 	scene_init(&s, 110);
-	for (unsigned i = 0; i < QUIC_LANE_PREFIX_MAX; i++)
+	for (unsigned i = 0; i < QUIC_HALF_OPEN_PREFIX_MAX; i++)
 		forge(&s, &s.p.a->outer);
 	run(&s, 6 * NS_PER_MS);
 	stats = stats_of(s.p.b);
-	CHECK_EQ(stats.unproven_cnt, QUIC_LANE_PREFIX_MAX);
+	CHECK_EQ(stats.half_open_cnt, QUIC_HALF_OPEN_PREFIX_MAX);
 	CHECK_EQ(stats.retry_sent_cnt, 0);
 	forge(&s, &s.p.a->outer);
 	run(&s, 6 * NS_PER_MS);
 	stats = stats_of(s.p.b);
-	CHECK_EQ(stats.unproven_cnt, QUIC_LANE_PREFIX_MAX);
+	CHECK_EQ(stats.half_open_cnt, QUIC_HALF_OPEN_PREFIX_MAX);
 	CHECK_EQ(stats.retry_sent_cnt, 1);
-	CHECK_EQ(stats.unproven_retry_cnt, 1);
+	CHECK_EQ(stats.half_open_retry_cnt, 1);
 	/* Another prefix is not asked. */
 	CHECK(quic_net_connect(quic_net_add(&s.p.net, 4, NULL), s.p.b)->is_ready);
 	CHECK_EQ(stats_of(s.p.b).retry_sent_cnt, 1);
 	/* They leave when their time is over. */
 	run(&s, 10 * NS_PER_S);
-	CHECK_EQ(stats_of(s.p.b).unproven_cnt, 0);
+	CHECK_EQ(stats_of(s.p.b).half_open_cnt, 0);
 	quic_pair_fini(&s.p);
 }
 
@@ -136,13 +136,13 @@ static void test_full_lane_asks_everybody_for_a_retry_and_refuses_nobody(void)
 	}
 	run(&s, 6 * NS_PER_MS);
 	stats = stats_of(s.p.b);
-	CHECK_EQ(stats.unproven_cap, 256);
-	CHECK_EQ(stats.unproven_cnt, 256);
-	CHECK_EQ(stats.unproven_retry_cnt, 4);
+	CHECK_EQ(stats.half_open_cap, 256);
+	CHECK_EQ(stats.half_open_cnt, 256);
+	CHECK_EQ(stats.half_open_retry_cnt, 4);
 	CHECK(quic_net_connect(s.p.a, s.p.b)->is_ready);
 	stats = stats_of(s.p.b);
-	CHECK_EQ(stats.unproven_retry_cnt, 5);
-	CHECK_EQ(stats.unproven_cnt, 256);
+	CHECK_EQ(stats.half_open_retry_cnt, 5);
+	CHECK_EQ(stats.half_open_cnt, 256);
 	CHECK_EQ(stats.refused_full_cnt, 0);
 	quic_pair_fini(&s.p);
 }
@@ -176,13 +176,13 @@ static void test_answers_beyond_the_limit_are_drawn_by_lot(void)
 	static const struct weft_bucket_rate rate = {NS_PER_S / 1000, NS_PER_S / 4};
 	static const __u64 salt[3] = {0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb};
 	unsigned sent_cnt = 0, first_cnt = 0, last_cnt = 0;
-	struct weft_draw draw = {0};
+	struct weft_random_drop draw = {0};
 
 	/* 20,000 a second in bunches of 80, each in one instant; the first second is the burst. */
 	for (unsigned tick = 0; tick < 11 * 250; tick++) {
 		for (unsigned i = 0; i < 80; i++) {
-			bool is_sent =
-				weft_draw_take(&draw, &rate, salt, NS_PER_S + tick * 4 * NS_PER_MS);
+			bool is_sent = weft_random_drop_take(&draw, &rate, salt,
+							     NS_PER_S + tick * 4 * NS_PER_MS);
 
 			if (tick < 250)
 				continue;
@@ -202,17 +202,18 @@ static void test_one_answer_more_than_the_burst_is_not_sent(void)
 {
 	static const struct weft_bucket_rate rate = {NS_PER_S / 10, NS_PER_S};
 	static const __u64 salt[3] = {1, 2, 3};
-	struct weft_draw draw = {0};
+	struct weft_random_drop draw = {0};
 	unsigned sent_cnt = 0;
 
 	for (unsigned i = 0; i < 11; i++)
-		sent_cnt += weft_draw_take(&draw, &rate, salt, 5 * NS_PER_S);
+		sent_cnt += weft_random_drop_take(&draw, &rate, salt, 5 * NS_PER_S);
 	CHECK(sent_cnt >= 5 && sent_cnt <= 10);
-	draw = (struct weft_draw){0};
+	draw = (struct weft_random_drop){0};
 	sent_cnt = 0;
 	/* At its rate all are answered. */
 	for (unsigned i = 0; i < 100; i++)
-		sent_cnt += weft_draw_take(&draw, &rate, salt, 5 * NS_PER_S + i * (NS_PER_S / 10));
+		sent_cnt += weft_random_drop_take(&draw, &rate, salt,
+						  5 * NS_PER_S + i * (NS_PER_S / 10));
 	CHECK_EQ(sent_cnt, 100);
 }
 

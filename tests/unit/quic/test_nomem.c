@@ -7,7 +7,7 @@
 #include "support/check.h"
 #include "support/quic_duel.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "quic/engine.h"
 
 static struct quic_duel duel;

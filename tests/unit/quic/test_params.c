@@ -7,7 +7,7 @@
 #include "support/quic_duel.h"
 #include "support/quic_net.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "quic/engine.h"
 
 #define FRAME_CRYPTO 0x06

@@ -6,7 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "quic/engine.h"
 #include "quic/signer.h"
 

@@ -4,7 +4,7 @@
 #include "support/check.h"
 #include "support/quic_net.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "quic/engine.h"
 
 /* What a node put on the wire last, and how much in all. */

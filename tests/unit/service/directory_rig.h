@@ -2,12 +2,12 @@
 #ifndef WEFT_TESTS_DIRECTORY_RIG_H
 #define WEFT_TESTS_DIRECTORY_RIG_H
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "crypto/node_key.h"
 #include "service/directory.h"
-#include "service/rules.h"
+#include "service/descriptor_rules.h"
 #include "store/store.h"
 #include "support/check.h"
 #include "support/fake_overlay.h"
@@ -27,7 +27,7 @@ static struct rig {
 	char dir[SCRATCH_CAP];
 	uint64_t now_ns, start_ns;
 	const uint8_t *banned; /* a key */
-	uint8_t conduct[RIG_OWNER_CNT], health[RIG_OWNER_CNT];
+	uint8_t reputation[RIG_OWNER_CNT], health[RIG_OWNER_CNT];
 	/* what found told last */
 	unsigned found_cnt_of_calls;
 	struct service_finding finding;
@@ -55,10 +55,10 @@ static inline unsigned rig_owner(const uint8_t *key)
 	abort();
 }
 
-static inline unsigned rig_conduct(void *ctx, const uint8_t *key)
+static inline unsigned rig_reputation(void *ctx, const uint8_t *key)
 {
 	(void)ctx;
-	return rig.conduct[rig_owner(key)];
+	return rig.reputation[rig_owner(key)];
 }
 
 static inline unsigned rig_health(void *ctx, const struct service_descriptor *descriptor,
@@ -86,7 +86,7 @@ static inline void rig_init(void)
 		if (node_key_from_seed(seed, &rig.owners[i]) < 0)
 			abort();
 	}
-	memset(rig.conduct, 50, sizeof(rig.conduct));
+	memset(rig.reputation, 50, sizeof(rig.reputation));
 	memset(rig.health, 50, sizeof(rig.health));
 	rig.overlay.wall_s = RIG_WALL_S;
 	rig.params = (struct service_directory_params){
@@ -96,7 +96,7 @@ static inline void rig_init(void)
 		.own_key = node_key_public(rig.owners[0]),
 		.wall_s = rig_wall_s,
 		.is_banned = rig_is_banned,
-		.conduct = rig_conduct,
+		.reputation = rig_reputation,
 		.health = rig_health,
 	};
 	service_directory_config_defaults(&rig.params.config);

@@ -2,7 +2,7 @@
 #include "service/abuse.h"
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "directory_rig.h"
 
 static struct arena arena;

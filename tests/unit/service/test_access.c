@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "codec/zbase32.h"
 #include "service/http_envelope.h"
-#include "service/registry.h"
+#include "service/service_registry.h"
 #include "service/service_state.h"
 #include "support/check.h"
 

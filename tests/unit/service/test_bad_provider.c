@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A fabric asks a raw peer, which answers what no fabric would. */
-#include "mesh/frame.h"
-#include "service/call.h"
-#include "service/id.h"
+#include "mesh/mesh_frame.h"
+#include "service/call_head.h"
+#include "service/service_id.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
 #include "support/service_rig.h"

@@ -4,7 +4,7 @@
 #include "codec/cbor.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
-#include "service/id.h"
+#include "service/service_id.h"
 #include "service/metadata.h"
 #include "support/check.h"
 

@@ -2,7 +2,7 @@
 /* Whom the directory finds, shows, and hides. */
 #include "directory_rig.h"
 
-#include "service/id.h"
+#include "service/service_id.h"
 #include "support/scratch_store.h"
 
 static const struct service_query by_name = {.name = "pod-chat"};
@@ -286,19 +286,19 @@ static void test_order_is_that_of_conduct_and_health(void)
 	setup();
 	for (unsigned owner = 1; owner < 4; owner++)
 		rig_publish(&(struct rig_descriptor){.owner = owner});
-	rig.conduct[1] = 40;
-	rig.conduct[2] = 60;
+	rig.reputation[1] = 40;
+	rig.reputation[2] = 60;
 	CHECK(rig_find(&by_name));
 	CHECK_EQ(rig_owner(rig.descriptors[0].owner), 2);
 	CHECK_EQ(rig_owner(rig.descriptors[1].owner), 3);
 	CHECK_EQ(rig_owner(rig.descriptors[2].owner), 1);
-	CHECK_EQ(rig.found[0].conduct, 60);
+	CHECK_EQ(rig.found[0].reputation, 60);
 	/* Its calls fail: the best behaved is no longer the first. */
 	rig.health[2] = 0;
 	CHECK(rig_find(&by_name));
 	CHECK_EQ(rig_owner(rig.descriptors[0].owner), 3);
 	CHECK_EQ(rig_owner(rig.descriptors[2].owner), 2);
-	rig.conduct[1] = 95;
+	rig.reputation[1] = 95;
 	CHECK(rig_find(&by_name));
 	CHECK_EQ(rig_owner(rig.descriptors[0].owner), 1);
 	rig_fini();

@@ -2,7 +2,7 @@
 /* What the directory remembers, how long, and how much of it. */
 #include "directory_rig.h"
 
-#include "service/id.h"
+#include "service/service_id.h"
 #include "support/scratch_store.h"
 
 static const struct service_query by_name = {.name = "pod-chat"};
@@ -308,13 +308,13 @@ static void test_found_may_find_and_cancel(void)
 static void test_a_name_has_so_many_places(void)
 {
 	setup();
-	rig.conduct[64] = 10;
+	rig.reputation[64] = 10;
 	for (unsigned owner = 0; owner < 65; owner++)
 		rig_publish(&(struct rig_descriptor){.owner = owner});
 	CHECK(rig_find(&by_name));
 	CHECK_EQ(rig.finding.found_cnt, 20);
 	CHECK_EQ(rig.finding.hidden[SERVICE_CROWDED_OUT], 1);
-	rig.conduct[64] = 90;
+	rig.reputation[64] = 90;
 	CHECK(rig_find(&by_name_anew));
 	CHECK_EQ(rig_owner(rig.descriptors[0].owner), 64);
 	rig_fini();

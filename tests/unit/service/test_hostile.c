@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A raw peer says to a fabric what no fabric would. */
-#include "mesh/frame.h"
-#include "service/call.h"
-#include "service/id.h"
-#include "service/proof.h"
+#include "mesh/mesh_frame.h"
+#include "service/call_head.h"
+#include "service/service_id.h"
+#include "service/descriptor_proof.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
 #include "support/service_rig.h"
@@ -11,7 +11,7 @@
 static struct srig rig;
 static struct pair_raw raw;
 static struct node_key *raw_key;
-static struct srig_provider echo, kept;
+static struct srig_provider echo, idempotent;
 static uint8_t bytes[2 * SERVICE_PAYLOAD_LEN_MAX];
 
 static bool raw_dial(void)
@@ -46,15 +46,15 @@ static bool bench_init(const struct service_config *config)
 
 	memset(&raw, 0, sizeof(raw));
 	memset(&echo, 0, sizeof(echo));
-	memset(&kept, 0, sizeof(kept));
-	kept.mode = SRIG_KEEP;
+	memset(&idempotent, 0, sizeof(idempotent));
+	idempotent.mode = SRIG_KEEP;
 	srig_init(&rig, 1, config);
 	raw.end = pair_net_add(&rig.net, 9, &pair_raw_events, &raw);
 	if (node_key_from_seed(seed, &raw_key) < 0)
 		return false;
 	memcpy(raw.end->key, node_key_public(raw_key), MESH_KEY_LEN);
 	return raw_dial() && srig_offer(&rig, &echo, SRIG_A, "echo") &&
-	       srig_offer(&rig, &kept, SRIG_A, "kept");
+	       srig_offer(&rig, &idempotent, SRIG_A, "kept");
 }
 
 static void bench_fini(void)
@@ -243,12 +243,12 @@ static void test_a_correlation_id_in_flight_is_not_taken_twice(void)
 	CHECK(bench_init(NULL));
 	head = head_of("kept", 1, 0);
 	(void)call(&head);
-	CHECK_EQ(kept.kept_cnt, 1);
+	CHECK_EQ(idempotent.kept_cnt, 1);
 	head = head_of("echo", 1, 0);
 	CHECK_EQ(status_on(call(&head)), SERVICE_INVALID_PAYLOAD);
 	CHECK_EQ(echo.call_cnt, 0);
 	CHECK_EQ(rig.nodes[SRIG_A].violation_cnt, 1);
-	service_reply(kept.calls[0], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+	service_reply(idempotent.calls[0], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
 	CHECK_EQ(status_on(call(&head)), SERVICE_OK); /* it is free again */
 	bench_fini();
 }
@@ -262,11 +262,11 @@ static void test_who_takes_its_call_back_or_leaves_cancels_it(void)
 	(void)call(&head);
 	raw.end->transport.ops->reset(raw.streams[raw.stream_cnt - 1].stream, MESH_CANCEL);
 	srig_run(&rig, 100 * PAIR_MS);
-	CHECK_EQ(kept.cancelled_cnt, 1);
+	CHECK_EQ(idempotent.cancelled_cnt, 1);
 	head = head_of("kept", 2, 0);
 	(void)call(&head);
 	raw_close();
-	CHECK_EQ(kept.cancelled_cnt, 2);
+	CHECK_EQ(idempotent.cancelled_cnt, 2);
 	bench_fini();
 }
 
@@ -280,36 +280,36 @@ static void test_what_began_under_a_key_goes_on_without_its_caller_and_is_told_a
 	head.has_key = true;
 	head.key[0] = 77;
 	(void)call(&head);
-	CHECK_EQ(kept.kept_cnt, 1);
+	CHECK_EQ(idempotent.kept_cnt, 1);
 	raw_close();
-	CHECK_EQ(kept.cancelled_cnt, 0);
+	CHECK_EQ(idempotent.cancelled_cnt, 0);
 	CHECK(raw_dial());
 	srig_run(&rig, 12 * PAIR_S); /* longer than its caller waited */
-	CHECK_EQ(kept.cancelled_cnt, 0);
+	CHECK_EQ(idempotent.cancelled_cnt, 0);
 	head.correlation[0] = 2;
 	(void)call(&head); /* again: it waits for the first */
 	head.correlation[0] = 3;
 	head.left_ms = 1000;
 	(void)call(&head);
-	CHECK_EQ(kept.call_cnt, 1);
+	CHECK_EQ(idempotent.call_cnt, 1);
 	srig_run(&rig, 2 * PAIR_S); /* who waits has a deadline, too */
 	CHECK_EQ(status_on(2), SERVICE_TIMEOUT);
-	service_reply(kept.calls[0], SERVICE_OK, NULL, "done", 4, rig.net.now_ns);
+	service_reply(idempotent.calls[0], SERVICE_OK, NULL, "done", 4, rig.net.now_ns);
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(status_on(1), SERVICE_OK);
 	head.correlation[0] = 4;
 	CHECK_EQ(status_on(call(&head)), SERVICE_OK); /* and again, from what is kept */
-	CHECK_EQ(kept.call_cnt, 1);
+	CHECK_EQ(idempotent.call_cnt, 1);
 	service_stats(rig.nodes[SRIG_A].service, &stats);
 	CHECK_EQ(stats.repeated_cnt, 2);
-	CHECK_EQ(stats.kept_answer_cnt, 1);
+	CHECK_EQ(stats.idempotency_cnt, 1);
 	/* Another call under the same key is a mistake, one of another time a new call. */
 	head.body_len = 1;
 	CHECK_EQ(status_on(call(&head)), SERVICE_INVALID_PAYLOAD);
 	head.body_len = 0;
 	srig_run(&rig, 601 * PAIR_S);
 	service_stats(rig.nodes[SRIG_A].service, &stats);
-	CHECK_EQ(stats.kept_answer_cnt, 0);
+	CHECK_EQ(stats.idempotency_cnt, 0);
 	bench_fini();
 }
 
@@ -326,8 +326,8 @@ static void test_a_withdrawn_service_is_done_with_calls_that_arrive_or_wait_too(
 	(void)call(&head);
 	head.correlation[0] = 3;
 	(void)call(&head);
-	CHECK_EQ(kept.kept_cnt, 1);
-	service_withdraw(kept.offer, rig.net.now_ns);
+	CHECK_EQ(idempotent.kept_cnt, 1);
+	service_withdraw(idempotent.offer, rig.net.now_ns);
 	srig_run(&rig, 100 * PAIR_MS);
 	for (unsigned stream = 1; stream <= 3; stream++) {
 		struct service_reply_head reply;
@@ -336,7 +336,7 @@ static void test_a_withdrawn_service_is_done_with_calls_that_arrive_or_wait_too(
 		CHECK_EQ(reply.status, SERVICE_UNAVAILABLE);
 		CHECK_EQ(reply.is_refused, stream == 1); /* a handler had what the others ask */
 	}
-	CHECK_EQ(kept.cancelled_cnt, 0);
+	CHECK_EQ(idempotent.cancelled_cnt, 0);
 	pair_raw_send(&raw, 1, bytes, 1, true); /* the rest of the first */
 	srig_run(&rig, 31 * PAIR_S);
 	service_stats(rig.nodes[SRIG_A].service, &stats);
@@ -465,7 +465,7 @@ static void test_more_calls_than_there_are_places_for_are_reset(void)
 		head = head_of("kept", (uint8_t)(i + 1), 0);
 		(void)call(&head);
 	}
-	CHECK_EQ(kept.kept_cnt, 16);
+	CHECK_EQ(idempotent.kept_cnt, 16);
 	CHECK_EQ(status_on(raw.stream_cnt - 1), -1);
 	CHECK(raw.streams[raw.stream_cnt - 1].is_reset);
 	CHECK(raw.conn);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls and streams between programs of one node. */
-#include "service/id.h"
-#include "service/registry.h"
+#include "service/service_id.h"
+#include "service/service_registry.h"
 #include "support/check.h"
 #include "support/service_rig.h"
 
@@ -77,25 +77,25 @@ static void test_a_local_stream_carries_messages_both_ways(void)
 static void test_a_withdrawn_service_answers_what_it_has_in_hand(void)
 {
 	struct srig_stream taker = {.len = 0}, asker = {.len = 0};
-	struct srig_provider kept = {.mode = SRIG_KEEP, .stream = &taker};
+	struct srig_provider idempotent = {.mode = SRIG_KEEP, .stream = &taker};
 	struct srig_ask ask;
 	struct srig rig;
 
 	srig_init(&rig, 1, NULL);
-	CHECK(srig_offer(&rig, &kept, SRIG_A, "kept"));
+	CHECK(srig_offer(&rig, &idempotent, SRIG_A, "kept"));
 	CHECK_EQ(srig_call(&rig, &ask, SRIG_A, SRIG_A, "kept", "x", 1), 0);
 	CHECK_EQ(srig_open(&rig, &asker, SRIG_A, SRIG_A, "kept", NULL, 0), 0);
 	srig_run(&rig, PAIR_MS);
-	CHECK_EQ(kept.kept_cnt, 1);
+	CHECK_EQ(idempotent.kept_cnt, 1);
 	CHECK_EQ(asker.opened_cnt, 1);
-	service_withdraw(kept.offer, rig.net.now_ns);
+	service_withdraw(idempotent.offer, rig.net.now_ns);
 	CHECK_EQ(ask.cnt, 0);
 	srig_run(&rig, PAIR_MS);
 	CHECK_EQ(ask.cnt, 1);
 	CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
 	CHECK_EQ(asker.ended_cnt, 1);
 	CHECK_EQ(asker.status, SERVICE_UNAVAILABLE);
-	CHECK_EQ(kept.cancelled_cnt + taker.ended_cnt, 0); /* who withdraws knows */
+	CHECK_EQ(idempotent.cancelled_cnt + taker.ended_cnt, 0); /* who withdraws knows */
 	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "kept", 1), SERVICE_NOT_FOUND);
 	srig_ask_fini(&ask);
 	srig_fini(&rig);
@@ -229,21 +229,21 @@ static void test_an_offer_is_listed_with_what_is_in_force_and_its_counts(void)
 
 static void test_a_local_call_ends_at_its_deadline_and_may_be_taken_back(void)
 {
-	struct srig_provider kept = {.mode = SRIG_KEEP};
+	struct srig_provider idempotent = {.mode = SRIG_KEEP};
 	struct service_target target = {.name = "kept", .method = "Do"};
 	struct srig_ask late, left;
 	struct srig rig;
 
 	srig_init(&rig, 1, NULL);
-	CHECK(srig_offer(&rig, &kept, SRIG_A, "kept"));
+	CHECK(srig_offer(&rig, &idempotent, SRIG_A, "kept"));
 	CHECK_EQ(srig_call_with(&rig, &late, SRIG_A, &target, "", 0, NULL, PAIR_S), 0);
 	CHECK_EQ(srig_call_with(&rig, &left, SRIG_A, &target, "", 0, NULL, PAIR_S), 0);
 	srig_run(&rig, PAIR_MS);
-	CHECK_EQ(kept.kept_cnt, 2);
+	CHECK_EQ(idempotent.kept_cnt, 2);
 	service_call_cancel(left.ask);
-	CHECK_EQ(kept.cancelled_cnt, 1);
+	CHECK_EQ(idempotent.cancelled_cnt, 1);
 	srig_run(&rig, 2 * PAIR_S);
-	CHECK_EQ(kept.cancelled_cnt, 2);
+	CHECK_EQ(idempotent.cancelled_cnt, 2);
 	CHECK_EQ(late.answer.status, SERVICE_TIMEOUT);
 	CHECK_EQ(left.cnt, 0);
 	srig_ask_fini(&late);

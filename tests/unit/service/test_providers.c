@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which of several providers, found by the directory, a call goes to, and where it goes next. */
-#include "mesh/told.h"
-#include "service/ask.h"
+#include "mesh/unverified.h"
+#include "service/call_ask.h"
 #include "support/check.h"
 #include "support/service_rig.h"
 
@@ -150,7 +150,7 @@ static void test_an_address_of_a_descriptor_is_dialled_as_told(void)
 		CHECK(ask.answer.status != SERVICE_OK);
 		srig_ask_fini(&ask);
 		CHECK_EQ(rig.nodes[SRIG_A].end->dial_cnt, 2);
-		CHECK_EQ(rig.nodes[SRIG_A].end->unheard_max, MESH_TOLD_DGRAM_MAX);
+		CHECK_EQ(rig.nodes[SRIG_A].end->unheard_max, MESH_UNVERIFIED_DGRAM_MAX);
 	}
 	srig_fini(&rig);
 }

@@ -7,7 +7,7 @@ static const struct service_handler no_calls = {.stream = NULL};
 
 /* Services of B, by how they answer A. */
 struct cast {
-	struct srig_provider echo, fails, kept, others, down, mute, says[SERVICE_STATUS_CNT];
+	struct srig_provider echo, fails, idempotent, others, down, mute, says[SERVICE_STATUS_CNT];
 };
 
 static bool cast_offer(struct srig *rig, struct cast *cast)
@@ -20,10 +20,10 @@ static bool cast_offer(struct srig *rig, struct cast *cast)
 
 	memset(cast, 0, sizeof(*cast));
 	cast->fails.mode = SRIG_FAIL;
-	cast->kept.mode = SRIG_KEEP;
+	cast->idempotent.mode = SRIG_KEEP;
 	if (!srig_offer(rig, &cast->echo, SRIG_B, "echo") ||
 	    !srig_offer(rig, &cast->fails, SRIG_B, "fails") ||
-	    !srig_offer(rig, &cast->kept, SRIG_B, "kept") ||
+	    !srig_offer(rig, &cast->idempotent, SRIG_B, "kept") ||
 	    !srig_offer(rig, &cast->down, SRIG_B, "down") ||
 	    !srig_offer_with(rig, &cast->others, SRIG_B, &others) ||
 	    !srig_offer_with(rig, &cast->mute, SRIG_B, &mute))
@@ -79,7 +79,7 @@ static void test_every_status_is_provoked_and_read_back(void)
 		srig_ask_fini(&ask);
 	}
 	CHECK_EQ(cast.others.call_cnt + cast.down.call_cnt + cast.mute.call_cnt, 0);
-	CHECK_EQ(cast.kept.cancelled_cnt, 1);
+	CHECK_EQ(cast.idempotent.cancelled_cnt, 1);
 	CHECK_EQ(rig.net.span_out_cnt, 0);
 	srig_fini(&rig);
 }
@@ -208,17 +208,17 @@ static void test_a_payload_of_a_mebibyte_is_echoed_and_one_byte_more_refused(voi
 
 static void test_an_answer_that_is_too_large_is_told_as_such(void)
 {
-	struct srig_provider kept = {.mode = SRIG_KEEP};
+	struct srig_provider idempotent = {.mode = SRIG_KEEP};
 	uint8_t *answer = calloc(2, SERVICE_PAYLOAD_LEN_MAX);
 	struct srig_ask ask;
 	struct srig rig;
 
 	srig_init(&rig, 2, NULL);
-	CHECK(srig_offer(&rig, &kept, SRIG_B, "kept"));
+	CHECK(srig_offer(&rig, &idempotent, SRIG_B, "kept"));
 	CHECK_EQ(srig_call(&rig, &ask, SRIG_A, SRIG_B, "kept", "", 0), 0);
 	srig_run(&rig, 100 * PAIR_MS);
-	CHECK_EQ(kept.kept_cnt, 1);
-	service_reply(kept.calls[0], SERVICE_OK, NULL, answer, 2 * SERVICE_PAYLOAD_LEN_MAX,
+	CHECK_EQ(idempotent.kept_cnt, 1);
+	service_reply(idempotent.calls[0], SERVICE_OK, NULL, answer, 2 * SERVICE_PAYLOAD_LEN_MAX,
 		      rig.net.now_ns);
 	srig_run(&rig, PAIR_S);
 	CHECK_EQ(ask.answer.status, SERVICE_PAYLOAD_TOO_LARGE);
@@ -231,7 +231,7 @@ static void test_an_answer_that_is_too_large_is_told_as_such(void)
 	service_configure(rig.nodes[SRIG_A].service, &config);
 	CHECK_EQ(srig_call(&rig, &ask, SRIG_A, SRIG_B, "kept", "", 0), 0);
 	srig_run(&rig, 100 * PAIR_MS);
-	service_reply(kept.calls[1], SERVICE_OK, NULL, answer, 1025, rig.net.now_ns);
+	service_reply(idempotent.calls[1], SERVICE_OK, NULL, answer, 1025, rig.net.now_ns);
 	srig_run(&rig, PAIR_S);
 	CHECK_EQ(ask.cnt, 1);
 	CHECK_EQ(ask.answer.status, SERVICE_PAYLOAD_TOO_LARGE);

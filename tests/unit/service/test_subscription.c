@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "service/channel.h"
+#include "service/service_channel.h"
 #include "service/topics.h"
 #include "support/check.h"
 #include "support/service_rig.h"

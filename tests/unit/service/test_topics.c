@@ -181,7 +181,7 @@ static bool join_as(struct service_channel *channel, unsigned network,
 		.owner = &owner, .wish = wish, .caller = &caller, .hearer = how};
 	struct service_subscriber *subscriber;
 
-	fair_path_of_addr(&paths, &addr, FAIR_STRANGER, &caller.path);
+	fair_path_of_addr(&paths, &addr, FAIR_UNKNOWN, &caller.path);
 	fair_path_add(&paths, &caller.path, caller.key, sizeof(caller.key));
 	memset(channel, 0, sizeof(*channel));
 	channel->room_cnt = 1u << 30;

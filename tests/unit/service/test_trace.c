@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "mesh/hello.h"
 #include "mesh/mesh.h"
 #include "service/trace.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/circuit.h"
-#include "service/limits.h"
+#include "service/service_limits.h"
 #include "service/window.h"
 #include "support/check.h"
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 #include "support/check.h"
 #include "support/scratch.h"
 

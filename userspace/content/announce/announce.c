@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/announce/announce_state.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
@@ -27,7 +27,7 @@ void announce_config_defaults(struct announce_config *config)
 		.scope = ANNOUNCE_PUBLIC,
 		.puts_per_min = 60,
 		.manifest_cap = 4096,
-		.search_cap = 256,
+		.lookup_cap = 256,
 		.region_cap = 256,
 		.set_memory_len = 32ul * 1024 * 1024,
 	};
@@ -38,15 +38,16 @@ uint64_t announce_wall_s(const struct announce *announce)
 	return announce->params.wall_s(announce->params.ctx);
 }
 
-uint64_t announce_due_s(uint64_t told_s, uint32_t seed)
+uint64_t announce_due_s(uint64_t announced_s, uint32_t seed)
 {
-	return told_s + ANNOUNCE_PERIOD_S - seed % ANNOUNCE_SPREAD_S;
+	return announced_s + ANNOUNCE_PERIOD_S - seed % ANNOUNCE_SPREAD_S;
 }
 
-bool announce_is_due(uint64_t told_s, uint64_t changed_s, uint32_t seed, uint64_t wall_s)
+bool announce_is_due(uint64_t announced_s, uint64_t changed_s, uint32_t seed, uint64_t wall_s)
 {
-	return told_s == 0 || told_s < changed_s || told_s > wall_s + PROVIDER_SKEW_S ||
-	       announce_due_s(told_s, seed) <= wall_s;
+	return announced_s == 0 || announced_s < changed_s ||
+	       announced_s > wall_s + HOLDER_RECORD_SKEW_S ||
+	       announce_due_s(announced_s, seed) <= wall_s;
 }
 
 /* There may be something to do now. */
@@ -102,11 +103,11 @@ static enum announce_due due_find(const struct announce *announce,
 		if (!announce_manifest_is_due(announce, manifest))
 			continue;
 		again = manifest;
-		if (!manifest->told_s)
+		if (!manifest->announced_s)
 			break;
 	}
 	*out_manifest = again;
-	if (announce->has_listed && (!again || again->told_s))
+	if (announce->has_listed && (!again || again->announced_s))
 		return announce->shape == ANNOUNCE_SINGLES ? DUE_SINGLE : DUE_SET;
 	return again ? DUE_MANIFEST : DUE_NONE;
 }
@@ -125,7 +126,8 @@ static int single_put(struct announce *announce, uint64_t now_ns)
 static int set_put(struct announce *announce, uint64_t now_ns)
 {
 	const struct announce_job *job = &announce->job;
-	int err = announce_put_set(announce, job, announce->regions[job->region].told_s, now_ns);
+	int err =
+		announce_put_set(announce, job, announce->regions[job->region].announced_s, now_ns);
 
 	if (err == 0)
 		announce->has_listed = false;
@@ -141,7 +143,7 @@ static int due_put(struct announce *announce, enum announce_due due,
 		return single_put(announce, now_ns);
 	if (due == DUE_SET)
 		return set_put(announce, now_ns);
-	err = announce_put_record(announce, ANNOUNCE_MANIFEST, manifest->id, manifest->told_s,
+	err = announce_put_record(announce, ANNOUNCE_MANIFEST, manifest->id, manifest->announced_s,
 				  now_ns);
 	manifest->is_out = err == 0;
 	return err;
@@ -173,21 +175,21 @@ static void puts_go_on(struct announce *announce, uint64_t now_ns)
 	}
 }
 
-void announce_put_done(struct announce *announce, const struct told_row *row, int err,
+void announce_put_done(struct announce *announce, const struct announce_log_row *row, int err,
 		       uint64_t now_ns)
 {
 	struct store_batch *batch;
 
-	if (row->kind == TOLD_MANIFEST)
-		announce_manifest_told(announce, row, err);
+	if (row->kind == ANNOUNCE_LOG_MANIFEST)
+		announce_manifest_logged(announce, row, err);
 	else
-		announce_region_told(announce, row, err);
+		announce_region_logged(announce, row, err);
 	if (err < 0) {
 		put_failed(announce, err, now_ns);
 	} else {
 		announce->stats.err = 0;
 		batch = store_batch_new(announce->params.store);
-		told_put(batch, row);
+		announce_log_put(batch, row);
 		announce_submit(announce, batch);
 	}
 	announce_wake(announce);
@@ -245,11 +247,11 @@ void announce_configure(struct announce *announce, const struct announce_config 
 	announce_held_changed(announce, NULL, now_ns);
 }
 
-static int addrs_row_read(struct announce *announce, struct told_row *out_row)
+static int addrs_row_read(struct announce *announce, struct announce_log_row *out_row)
 {
-	struct told_row row = {.kind = TOLD_ADDRS};
-	uint8_t key[TOLD_KEY_CAP];
-	struct store_item item = {.key = key, .key_len = told_key(&row, key)};
+	struct announce_log_row row = {.kind = ANNOUNCE_LOG_ADDRS};
+	uint8_t key[ANNOUNCE_LOG_KEY_CAP];
+	struct store_item item = {.key = key, .key_len = announce_log_key(&row, key)};
 	struct store_snapshot *snapshot;
 	const void *value;
 	int err = store_snapshot_open(announce->params.store, &snapshot);
@@ -259,7 +261,7 @@ static int addrs_row_read(struct announce *announce, struct told_row *out_row)
 	err = store_get(snapshot, STORE_ANNOUNCED, key, item.key_len, &value, &item.value_len);
 	item.value = value;
 	if (err == 0)
-		err = told_parse(&item, out_row);
+		err = announce_log_parse(&item, out_row);
 	store_snapshot_close(snapshot);
 	return err;
 }
@@ -275,26 +277,26 @@ static void all_change(struct announce *announce)
 
 static void changed_save(struct announce *announce)
 {
-	struct told_row row = {.kind = TOLD_ADDRS, .time_s = announce->changed_s};
+	struct announce_log_row row = {.kind = ANNOUNCE_LOG_ADDRS, .time_s = announce->changed_s};
 	struct store_batch *batch = store_batch_new(announce->params.store);
 
-	told_hash_addrs(announce->addrs, announce->addr_cnt, row.id);
-	told_put(batch, &row);
+	announce_log_hash_addrs(announce->addrs, announce->addr_cnt, row.id);
+	announce_log_put(batch, &row);
 	announce_submit(announce, batch);
 }
 
 /* A restart must not tell all again because it does not know since when they are these. */
 static bool addrs_are_new(struct announce *announce)
 {
-	uint8_t hash[TOLD_HASH_LEN];
-	struct told_row known;
+	uint8_t hash[ANNOUNCE_LOG_HASH_LEN];
+	struct announce_log_row known;
 
 	if (addrs_row_read(announce, &known) < 0) {
 		announce->changed_s = announce_wall_s(announce);
 		return false;
 	}
 	announce->changed_s = known.time_s;
-	told_hash_addrs(announce->addrs, announce->addr_cnt, hash);
+	announce_log_hash_addrs(announce->addrs, announce->addr_cnt, hash);
 	return memcmp(known.id, hash, sizeof(hash)) != 0;
 }
 
@@ -345,8 +347,9 @@ void announce_stats(const struct announce *announce, uint64_t now_ns,
 	out_stats->manifest_cnt = announce->manifests.used_cnt;
 	out_stats->manifest_left_out_cnt = announce->manifest_left_out_cnt;
 	while ((manifest = pool_next(&announce->manifests, manifest)))
-		out_stats->manifest_told_cnt +=
-			manifest->told_s && manifest->told_s + PROVIDER_LIFE_S > wall_s;
+		out_stats->manifest_announced_cnt +=
+			manifest->announced_s &&
+			manifest->announced_s + HOLDER_RECORD_LIFE_S > wall_s;
 	out_stats->region_cnt = announce_region_cnt(announce);
 	out_stats->region_due_cnt = announce_regions_due_cnt(announce);
 	out_stats->paused_until_ns = announce->paused_ns > now_ns ? announce->paused_ns : 0;

@@ -18,10 +18,10 @@ struct announce;
 struct announce_held;
 
 /*
- * Tells the overlay what this node has, and looks there for who has what (docs/wire/provider.md).
+ * Tells the overlay what this node has, and looks there for who has what (docs/wire/holder.md).
  *
- *	held.c -> job.c (jobs) -> announce.c -> put.c -> overlay
- *	overlay -> finder.c <- sets.c (sets of a region, kept for a while)
+ *	held.c -> announce_job.c (jobs) -> announce.c -> announce_put.c -> overlay
+ *	overlay -> holder_finder.c <- region_sets.c (sets of a region, kept for a while)
  *
  * Each manifest has a record under its id: who knows the id of a collection or share finds its
  * holders. Files of public shares are told of by content id as well: up to ANNOUNCE_SINGLES_MAX by a
@@ -48,7 +48,7 @@ struct announce_config {
 	enum announce_scope scope;
 	uint32_t puts_per_min; /* >= 1 */
 	uint32_t manifest_cap;
-	uint32_t search_cap;   /* searches at once */
+	uint32_t lookup_cap;   /* searches at once */
 	uint32_t region_cap;   /* regions whose sets are kept */
 	size_t set_memory_len; /* bytes of the sets kept */
 };
@@ -107,7 +107,7 @@ struct announce_stats {
 	enum announce_shape shape;	  /* of contents */
 	unsigned depth;			  /* of the sets */
 	uint32_t manifest_cnt;		  /* held */
-	uint32_t manifest_told_cnt;	  /* and told within the life of a record */
+	uint32_t manifest_announced_cnt;  /* and told within the life of a record */
 	uint32_t manifest_left_out_cnt;	  /* beyond manifest_cap */
 	uint64_t item_cnt;		  /* files of public shares, by their manifests */
 	uint32_t region_cnt;		  /* 0, or 2^depth */
@@ -119,8 +119,8 @@ struct announce_stats {
 	int err;			  /* of the last put; 0: taken */
 	uint64_t paused_until_ns;	  /* after a failure; 0: not */
 	uint64_t next_ns;		  /* the next put that is due, or UINT64_MAX */
-	uint64_t search_cnt, found_cnt;	  /* begun, nodes told of */
-	uint32_t search_out_cnt;	  /* under way */
+	uint64_t lookup_cnt, found_cnt;	  /* begun, nodes told of */
+	uint32_t lookup_out_cnt;	  /* under way */
 	uint32_t region_kept_cnt;	  /* regions of others' sets kept now */
 	size_t set_len;			  /* bytes of them */
 };

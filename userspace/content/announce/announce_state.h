@@ -9,27 +9,27 @@
 #include "base/timer.h"
 #include "content/announce/announce.h"
 #include "content/announce/held.h"
-#include "content/announce/provider.h"
-#include "content/announce/provset.h"
-#include "content/announce/rules.h"
-#include "content/announce/told.h"
+#include "content/announce/holder_record.h"
+#include "content/announce/golomb_set.h"
+#include "content/announce/announce_rules.h"
+#include "content/announce/announce_log.h"
 
 /* What the files of content/announce/ share; each object has one file that owns it. */
 
 /* Told again after half its life, less up to an hour by what it is of: so that not all are due at once. */
-#define ANNOUNCE_PERIOD_S (PROVIDER_LIFE_S / 2)
+#define ANNOUNCE_PERIOD_S (HOLDER_RECORD_LIFE_S / 2)
 #define ANNOUNCE_SPREAD_S 3600u
 
 #define ANNOUNCE_PUTS_OUT_MAX 4u
-#define ANNOUNCE_REGION_CAP   (1u << PROVSET_DEPTH_FINE)
+#define ANNOUNCE_REGION_CAP   (1u << GOLOMB_SET_DEPTH_FINE)
 
 /* A manifest that is held; announce.c. */
 struct announce_manifest {
 	uint8_t id[32];
-	uint64_t told_s; /* 0: never */
-	bool is_held;	 /* seen in the walk that is on */
-	bool is_out;	 /* a put of it is under way */
-	bool is_looked;	 /* what follows is known */
+	uint64_t announced_s; /* 0: never */
+	bool is_held;	      /* seen in the walk that is on */
+	bool is_out;	      /* a put of it is under way */
+	bool is_looked;	      /* what follows is known */
 	bool is_signed, is_public;
 	bool is_hidden; /* nothing is told of it */
 	uint64_t item_cnt;
@@ -38,12 +38,12 @@ struct announce_manifest {
 #define REGION_BUSY UINT64_MAX
 
 struct announce_region {
-	uint64_t told_s; /* of the set; 0: never */
-	uint64_t print;	 /* of the contents that were told */
-	uint64_t due_s;	 /* it is listed then, wall clock; REGION_BUSY: it is being told */
+	uint64_t announced_s; /* of the set; 0: never */
+	uint64_t print;	      /* of the contents that were told */
+	uint64_t due_s;	      /* it is listed then, wall clock; REGION_BUSY: it is being told */
 };
 
-/* job.c: reads one manifest, or lists one region, off the worker. */
+/* announce_job.c: reads one manifest, or lists one region, off the worker. */
 enum announce_task { TASK_LOOK, TASK_LIST };
 
 struct announce_job {
@@ -62,23 +62,23 @@ struct announce_job {
 	uint32_t region;
 	uint64_t wall_s, changed_s;
 	struct store_snapshot *snapshot;
-	uint8_t (*ids)[32]; /* PROVSET_ITEMS_MAX: of the set, or due to be told one by one */
+	uint8_t (*ids)[32]; /* GOLOMB_SET_ITEMS_MAX: of the set, or due to be told one by one */
 	uint64_t *numbers;
 	uint32_t id_cnt;
 	uint64_t left_out_cnt;
 	uint64_t next_due_s; /* of the single ones that are not due yet */
 	uint64_t print;
-	uint8_t *code; /* PROVSET_LEN_MAX */
+	uint8_t *code; /* GOLOMB_SET_LEN_MAX */
 	size_t code_len;
-	struct told_row *gone; /* ANNOUNCE_SINGLES_MAX: rows of what is no longer told */
+	struct announce_log_row *gone; /* ANNOUNCE_SINGLES_MAX: rows of what is no longer told */
 	uint32_t gone_cnt;
 };
 
-/* put.c: one value on its way. */
+/* announce_put.c: one value on its way. */
 struct announce_put {
 	struct announce *announce;
 	struct overlay_run *run;
-	struct told_row row; /* written when somebody took it */
+	struct announce_log_row row; /* written when somebody took it */
 };
 
 /* What is to be put next. */
@@ -123,10 +123,10 @@ struct announce {
 };
 
 uint64_t announce_wall_s(const struct announce *announce);
-/* announce_is_due: what was told at told_s is told again at wall_s; seed is a part of its id. */
-bool announce_is_due(uint64_t told_s, uint64_t changed_s, uint32_t seed, uint64_t wall_s);
+/* announce_is_due: what was told at announced_s is told again at wall_s; seed is a part of its id. */
+bool announce_is_due(uint64_t announced_s, uint64_t changed_s, uint32_t seed, uint64_t wall_s);
 /* announce_due_s: when it is due, if nothing changes. */
-uint64_t announce_due_s(uint64_t told_s, uint32_t seed);
+uint64_t announce_due_s(uint64_t announced_s, uint32_t seed);
 
 /* announce_submit hands batch over: rows that are not written are told again after a restart, no more. */
 void announce_submit(struct announce *announce, struct store_batch *batch);
@@ -144,7 +144,8 @@ bool announce_manifest_is_wanted(const struct announce *announce,
 				 const struct announce_manifest *manifest);
 bool announce_id_is_wanted(void *announce, const uint8_t manifest_id[static 32]);
 void announce_manifest_looked(struct announce *announce);
-void announce_manifest_told(struct announce *announce, const struct told_row *row, int err);
+void announce_manifest_logged(struct announce *announce, const struct announce_log_row *row,
+			      int err);
 
 /*
  * regions.c. shape_decide says how contents are told of; false while there are manifests that
@@ -158,9 +159,9 @@ void announce_regions_touch(struct announce *announce, const struct held_manifes
 WEFT_MUST_CHECK
 int announce_list_begin(struct announce *announce);
 void announce_list_done(struct announce *announce);
-void announce_region_told(struct announce *announce, const struct told_row *row, int err);
+void announce_region_logged(struct announce *announce, const struct announce_log_row *row, int err);
 
-/* job.c. A job is begun when none is out; its end is told to announce_job_done (announce.c). */
+/* announce_job.c. A job is begun when none is out; its end is told to announce_job_done (announce.c). */
 size_t announce_job_footprint(void);
 WEFT_MUST_CHECK
 int announce_job_init(struct announce_job *job, struct announce *announce, struct arena *arena);
@@ -174,21 +175,21 @@ void announce_job_stop(struct announce_job *job);
 void announce_job_done(struct announce *announce);
 
 /*
- * put.c. announce_put_{record,set}: 0 when it is under way, or what the overlay says. Its end is
+ * announce_put.c. announce_put_{record,set}: 0 when it is under way, or what the overlay says. Its end is
  * told to announce_put_done (announce.c): err 0 when somebody took it.
  */
 bool announce_can_put(const struct announce *announce);
 WEFT_MUST_CHECK
 int announce_put_record(struct announce *announce, enum announce_tag tag,
-			const uint8_t id[static 32], uint64_t told_s, uint64_t now_ns);
+			const uint8_t id[static 32], uint64_t announced_s, uint64_t now_ns);
 WEFT_MUST_CHECK
-int announce_put_set(struct announce *announce, const struct announce_job *listed, uint64_t told_s,
-		     uint64_t now_ns);
+int announce_put_set(struct announce *announce, const struct announce_job *listed,
+		     uint64_t announced_s, uint64_t now_ns);
 void announce_puts_stop(struct announce *announce);
-void announce_put_done(struct announce *announce, const struct told_row *row, int err,
+void announce_put_done(struct announce *announce, const struct announce_log_row *row, int err,
 		       uint64_t now_ns);
 
-/* finder.c */
+/* holder_finder.c */
 size_t announce_finder_footprint(const struct announce_config *config);
 WEFT_MUST_CHECK
 int announce_finder_init(struct announce *announce);

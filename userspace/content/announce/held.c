@@ -12,8 +12,8 @@
 #include "content/manifest.h"
 #include "content/object.h"
 #include "content/scope.h"
-#include "content/serve/reach.h"
-#include "content/volume.h"
+#include "content/serve/served_index.h"
+#include "content/stored_manifest.h"
 #include "store/store.h"
 
 /* --- manifests --- */
@@ -62,7 +62,7 @@ static void manifests_each(void *ctx, bool (*fn)(void *arg, const uint8_t id[sta
 	if (!telling.is_over)
 		content_gets_each(ctx, get_tell_held, &telling);
 	for (unsigned i = 0; i < content->holder_cnt && !telling.is_over; i++) {
-		const struct content_holder *holder = &content->holders[i];
+		const struct content_retainer *holder = &content->holders[i];
 
 		(void)holder->manifests_each(holder->ctx, holder_tell, &telling);
 	}
@@ -87,19 +87,19 @@ static int look(void *ctx, const uint8_t id[static 32], struct held_manifest *ou
 	struct scope scope;
 	struct held_manifest held = {0};
 	const struct manifest *manifest;
-	struct volume volume;
-	int err = volume_load(store, id, &volume);
+	struct stored_manifest stored;
+	int err = stored_manifest_load(store, id, &stored);
 
 	if (err < 0)
 		return err;
-	manifest = volume.manifest;
+	manifest = stored.manifest;
 	held.is_signed = manifest->is_signed;
 	held.is_public = manifest->is_public;
 	scope_of_manifest(manifest, &scope);
 	held.is_hidden = content_scope_hides(content, &scope);
 	held.item_cnt = manifest->all_item_cnt;
 	regions_mark(manifest, &held);
-	volume_fini(&volume);
+	stored_manifest_fini(&stored);
 	*out_manifest = held;
 	return 0;
 }
@@ -108,7 +108,7 @@ static int look(void *ctx, const uint8_t id[static 32], struct held_manifest *ou
 
 struct view {
 	struct store *store;
-	struct reach *reach;
+	struct served_index *served_index;
 	/* of a walk */
 	struct store_snapshot *snapshot;
 	bool (*fn)(void *arg, const uint8_t id[static 32]);
@@ -126,8 +126,8 @@ static void *open(void *ctx, bool (*is_wanted)(void *arg, const uint8_t id[stati
 	if (!view)
 		return NULL;
 	view->store = content->params.store;
-	view->reach = reach_copy_some(content_reach(content), is_wanted, arg);
-	if (view->reach)
+	view->served_index = served_index_copy_some(content_served_index(content), is_wanted, arg);
+	if (view->served_index)
 		return view;
 	free(view);
 	return NULL;
@@ -137,7 +137,7 @@ static void close(void *arg)
 {
 	struct view *view = arg;
 
-	reach_free(view->reach);
+	served_index_free(view->served_index);
 	free(view);
 }
 
@@ -148,7 +148,7 @@ static bool object_tell(void *arg, const struct store_item *item)
 	if ((view->has_last && memcmp(view->last, item->key, OBJECT_ID_LEN) == 0) ||
 	    object_file_at(view->snapshot, item->key + OBJECT_ID_LEN, &view->file) < 0 ||
 	    memcmp(view->file.content_id, item->key, OBJECT_ID_LEN) != 0 ||
-	    !reach_has_file(view->reach, &view->file))
+	    !served_index_has_file(view->served_index, &view->file))
 		return true;
 	view->has_last = true;
 	memcpy(view->last, item->key, OBJECT_ID_LEN);

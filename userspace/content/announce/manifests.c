@@ -7,14 +7,14 @@
 
 static uint32_t manifest_seed(const struct announce_manifest *manifest)
 {
-	return provset_region_of(manifest->id, 32);
+	return golomb_set_region_of(manifest->id, 32);
 }
 
 bool announce_manifest_is_due(const struct announce *announce,
 			      const struct announce_manifest *manifest)
 {
 	return !manifest->is_out && manifest->is_looked && !manifest->is_hidden &&
-	       announce_is_due(manifest->told_s, announce->changed_s, manifest_seed(manifest),
+	       announce_is_due(manifest->announced_s, announce->changed_s, manifest_seed(manifest),
 			       announce_wall_s(announce));
 }
 
@@ -44,13 +44,13 @@ static struct announce_manifest *manifest_add(const struct walk *walk, const uin
 {
 	struct announce *announce = walk->announce;
 	struct announce_manifest *manifest = pool_acquire(&announce->manifests);
-	struct told_row row = {.kind = TOLD_MANIFEST};
+	struct announce_log_row row = {.kind = ANNOUNCE_LOG_MANIFEST};
 
 	if (!manifest)
 		return NULL;
 	memcpy(manifest->id, id, sizeof(manifest->id));
 	memcpy(row.id, id, sizeof(row.id));
-	manifest->told_s = told_time_s(walk->snapshot, &row);
+	manifest->announced_s = announce_log_time_s(walk->snapshot, &row);
 	if (map_put(&announce->by_id, manifest->id, manifest) == 0)
 		return manifest;
 	pool_release(&announce->manifests, manifest);
@@ -78,12 +78,12 @@ static void manifests_sweep(struct announce *announce)
 	struct announce_manifest *manifest = NULL;
 
 	while ((manifest = pool_next(&announce->manifests, manifest))) {
-		struct told_row row = {.kind = TOLD_MANIFEST};
+		struct announce_log_row row = {.kind = ANNOUNCE_LOG_MANIFEST};
 
 		if (manifest->is_held || manifest->is_out)
 			continue;
 		memcpy(row.id, manifest->id, sizeof(row.id));
-		told_delete(batch, &row);
+		announce_log_delete(batch, &row);
 		(void)map_delete(&announce->by_id, manifest->id);
 		pool_release(&announce->manifests, manifest);
 	}
@@ -135,7 +135,8 @@ void announce_manifest_looked(struct announce *announce)
 		announce_regions_touch(announce, &job->manifest);
 }
 
-void announce_manifest_told(struct announce *announce, const struct told_row *row, int err)
+void announce_manifest_logged(struct announce *announce, const struct announce_log_row *row,
+			      int err)
 {
 	struct announce_manifest *manifest = map_lookup(&announce->by_id, row->id);
 
@@ -144,5 +145,5 @@ void announce_manifest_told(struct announce *announce, const struct told_row *ro
 	manifest->is_out = false;
 	announce->wants_walk |= !manifest->is_held;
 	if (err == 0)
-		manifest->told_s = row->time_s;
+		manifest->announced_s = row->time_s;
 }

@@ -19,14 +19,14 @@ uint32_t announce_region_cnt(const struct announce *announce)
 static bool region_load(void *arg, const struct store_item *item)
 {
 	struct announce *announce = arg;
-	struct told_row row;
+	struct announce_log_row row;
 
-	if (told_parse(item, &row) < 0)
+	if (announce_log_parse(item, &row) < 0)
 		return true;
-	if (row.kind != TOLD_REGION || row.depth != announce->depth ||
+	if (row.kind != ANNOUNCE_LOG_REGION || row.depth != announce->depth ||
 	    row.region >= announce_region_cnt(announce))
 		return false;
-	announce->regions[row.region].told_s = row.time_s;
+	announce->regions[row.region].announced_s = row.time_s;
 	announce->regions[row.region].print = row.print;
 	return true;
 }
@@ -34,9 +34,9 @@ static bool region_load(void *arg, const struct store_item *item)
 /* All are listed once; a set that is the same as what was told is not put before its time. */
 static void regions_begin(struct announce *announce)
 {
-	struct told_row first = {.kind = TOLD_REGION, .depth = announce->depth};
+	struct announce_log_row first = {.kind = ANNOUNCE_LOG_REGION, .depth = announce->depth};
 	struct store_snapshot *snapshot;
-	uint8_t key[TOLD_KEY_CAP];
+	uint8_t key[ANNOUNCE_LOG_KEY_CAP];
 
 	memset(announce->regions, 0, ANNOUNCE_REGION_CAP * sizeof(*announce->regions));
 	announce->cursor = 0;
@@ -44,7 +44,7 @@ static void regions_begin(struct announce *announce)
 	if (announce->shape != ANNOUNCE_SETS ||
 	    store_snapshot_open(announce->params.store, &snapshot) < 0)
 		return;
-	if (store_each(snapshot, STORE_ANNOUNCED, key, told_key(&first, key), region_load,
+	if (store_each(snapshot, STORE_ANNOUNCED, key, announce_log_key(&first, key), region_load,
 		       announce) < 0)
 		/* Then all is told again. */
 		memset(announce->regions, 0, ANNOUNCE_REGION_CAP * sizeof(*announce->regions));
@@ -56,7 +56,7 @@ bool announce_shape_decide(struct announce *announce)
 {
 	const struct announce_manifest *manifest = NULL;
 	enum announce_shape shape = ANNOUNCE_SETS;
-	unsigned depth = PROVSET_DEPTH_COARSE;
+	unsigned depth = GOLOMB_SET_DEPTH_COARSE;
 	uint64_t item_cnt = 0;
 
 	while ((manifest = pool_next(&announce->manifests, manifest))) {
@@ -71,7 +71,7 @@ bool announce_shape_decide(struct announce *announce)
 	else if (item_cnt <= ANNOUNCE_SINGLES_MAX)
 		shape = ANNOUNCE_SINGLES;
 	else if (item_cnt > ANNOUNCE_COARSE_MAX)
-		depth = PROVSET_DEPTH_FINE;
+		depth = GOLOMB_SET_DEPTH_FINE;
 	if (shape == announce->shape && depth == announce->depth)
 		return true;
 	announce->shape = shape;
@@ -145,18 +145,18 @@ static void gone_delete(struct announce *announce)
 		return;
 	batch = store_batch_new(announce->params.store);
 	for (uint32_t i = 0; i < job->gone_cnt; i++)
-		told_delete(batch, &job->gone[i]);
+		announce_log_delete(batch, &job->gone[i]);
 	announce_submit(announce, batch);
 }
 
 static bool set_is_due(const struct announce *announce, const struct announce_region *region)
 {
 	const struct announce_job *job = &announce->job;
-	bool is_same = region->told_s && region->print == job->print;
+	bool is_same = region->announced_s && region->print == job->print;
 
 	if (job->id_cnt == 0)
-		return region->told_s && !is_same;
-	return !is_same || announce_is_due(region->told_s, announce->changed_s, job->region,
+		return region->announced_s && !is_same;
+	return !is_same || announce_is_due(region->announced_s, announce->changed_s, job->region,
 					   announce_wall_s(announce));
 }
 
@@ -181,24 +181,25 @@ void announce_list_done(struct announce *announce)
 	} else if (set_is_due(announce, region)) {
 		announce->has_listed = true;
 	} else {
-		region_rest(region,
-			    job->id_cnt ? announce_due_s(region->told_s, job->region) : later_s);
+		region_rest(region, job->id_cnt ? announce_due_s(region->announced_s, job->region)
+						: later_s);
 	}
 }
 
 /* A region that nobody heard of is listed again; a single one of it has no row. */
-static struct announce_region *region_of_row(struct announce *announce, const struct told_row *row)
+static struct announce_region *region_of_row(struct announce *announce,
+					     const struct announce_log_row *row)
 {
 	uint32_t cnt = announce_region_cnt(announce), at = row->region;
 
-	if (row->kind == TOLD_CONTENT)
-		at = provset_region_of(row->id, announce->depth);
+	if (row->kind == ANNOUNCE_LOG_CONTENT)
+		at = golomb_set_region_of(row->id, announce->depth);
 	else if (row->depth != announce->depth || announce->shape != ANNOUNCE_SETS)
 		return NULL;
 	return at < cnt ? &announce->regions[at] : NULL;
 }
 
-void announce_region_told(struct announce *announce, const struct told_row *row, int err)
+void announce_region_logged(struct announce *announce, const struct announce_log_row *row, int err)
 {
 	struct announce_region *region = region_of_row(announce, row);
 
@@ -206,8 +207,8 @@ void announce_region_told(struct announce *announce, const struct told_row *row,
 		return;
 	if (err < 0) {
 		region->due_s = 0;
-	} else if (row->kind == TOLD_REGION) {
-		region->told_s = row->time_s;
+	} else if (row->kind == ANNOUNCE_LOG_REGION) {
+		region->announced_s = row->time_s;
 		region->print = row->print;
 		region_rest(region, announce_due_s(row->time_s, row->region));
 	}

@@ -7,8 +7,8 @@
 #include "content/blind.h"
 #include "content/community/epoch_key.h"
 #include "content/community/joined_record.h"
-#include "content/community/record.h"
-#include "content/community/roll.h"
+#include "content/community/community_record.h"
+#include "content/community/revocations.h"
 #include "store/store.h"
 
 struct listing {
@@ -33,12 +33,12 @@ static void key_add(struct listing *listing, const uint8_t *community, const uin
 		epoch_key_blind(secret, key);
 }
 
-/* The current key first. A key of an epoch that the roll ended counts for the grace. */
-static void keys_add(struct listing *listing, const uint8_t *id, const struct community_roll *roll,
-		     const struct epoch_keys *keys)
+/* The current key first. A key of an epoch that the revocation list ended counts for the grace. */
+static void keys_add(struct listing *listing, const uint8_t *id,
+		     const struct community_revocations *revocations, const struct epoch_keys *keys)
 {
-	bool is_grace = listing->wall_s < roll->time_s + COMMUNITY_GRACE_S;
-	bool is_current = keys->current.epoch == roll->epoch;
+	bool is_grace = listing->wall_s < revocations->time_s + COMMUNITY_GRACE_S;
+	bool is_current = keys->current.epoch == revocations->epoch;
 
 	key_add(listing, id, is_current ? keys->current.secret : NULL);
 	if (is_grace && !is_current && keys->current.epoch)
@@ -51,16 +51,17 @@ static bool row_seen(void *arg, const struct store_item *item)
 {
 	struct listing *listing = arg;
 	struct epoch_keys keys = {0};
-	struct community_roll roll;
+	struct community_revocations revocations;
 	struct joined_brief joined;
 
 	if (joined_record_brief(item->value, item->value_len, &joined) < 0 || !joined.is_strict ||
 	    joined.is_leaving)
 		return true;
-	if (roll_load(listing->snapshot, item->key, &roll) < 0 || !roll.has_commit)
+	if (revocations_load(listing->snapshot, item->key, &revocations) < 0 ||
+	    !revocations.has_commit)
 		return true;
-	(void)!roll_keys_load(listing->snapshot, item->key, listing->seal, &keys);
-	keys_add(listing, item->key, &roll, &keys);
+	(void)!revocations_keys_load(listing->snapshot, item->key, listing->seal, &keys);
+	keys_add(listing, item->key, &revocations, &keys);
 	epoch_keys_wipe(&keys);
 	return listing->err == 0;
 }

@@ -11,8 +11,8 @@ struct key_seal;
 struct store;
 
 /*
- * How long after a roll ids blinded under the epoch before are still answered, to those that
- * the roll admits: members hear of a roll when a session with another begins, but downloads run.
+ * How long after a revocation list ids blinded under the epoch before are still answered, to those that
+ * the revocation list admits: members hear of a revocation list when a session with another begins, but downloads run.
  */
 #define COMMUNITY_GRACE_S 3600u
 

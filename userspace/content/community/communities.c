@@ -4,15 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/list.h"
 #include "base/random.h"
 #include "codec/zbase32.h"
 #include "content/community/community_state.h"
 #include "content/community/joined_record.h"
-#include "content/community/query.h"
-#include "content/community/search.h"
-#include "content/community/serve.h"
+#include "content/community/community_query.h"
+#include "content/community/community_search.h"
+#include "content/community/community_serve.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 
@@ -60,7 +60,7 @@ size_t communities_footprint(const struct community_config *config)
 	       slots_for(config) * (sizeof(struct community) + 64 + roster_footprint(&limits) +
 				    own_shares_len(&limits) + 64) +
 	       community_sync_footprint() + community_query_footprint() +
-	       community_search_footprint() + roll_footprint() +
+	       community_search_footprint() + revocations_footprint() +
 	       COMMUNITY_PEERS_MAX * sizeof(struct community_peer_count) + 64 +
 	       COMMUNITY_ANSWER_MEMORY_LEN;
 }
@@ -298,7 +298,7 @@ static int rows_load(struct communities *all)
 		memcpy(id, community->roster.id, sizeof(id));
 		err = roster_open(&community->roster, all->params.store, id);
 		if (err == 0)
-			err = roll_open(community);
+			err = revocations_open(community);
 		if (err == 0)
 			err = community_announce_load(community);
 	}
@@ -326,7 +326,7 @@ static int parts_init(struct communities *all)
 		struct community *community = &all->slots[i];
 
 		community->all = all;
-		community->roster.roll = &community->roll;
+		community->roster.revocations = &community->revocations;
 		err = roster_init(&community->roster, &all->arena, &all->limits,
 				  random_u64(all->params.random));
 		if (err < 0)
@@ -339,7 +339,7 @@ static int parts_init(struct communities *all)
 	list_init(&all->lent);
 	if ((err = heap_new(COMMUNITY_ANSWER_MEMORY_LEN, &all->answers)) < 0 ||
 	    (err = intake_new(&intake, &all->intake)) < 0 || (err = community_sync_init(all)) < 0 ||
-	    (err = roll_init(all)) < 0)
+	    (err = revocations_init(all)) < 0)
 		return err;
 	if ((err = community_search_init(all)) < 0)
 		return err;
@@ -436,10 +436,10 @@ void communities_session(struct communities *all, const uint8_t key[static MESH_
 		if (community_peer(all, community->roster.id, key, &peer, addrs) < 0)
 			continue;
 		/* It may not have heard of us, and then gives us nothing. */
-		roll_show(community, &peer, now_ns);
+		revocations_show(community, &peer, now_ns);
 		/* A member without an address can be asked now. */
 		if (community->partner_cnt < COMMUNITY_PARTNERS_MAX) {
-			meet_told(community, key, addrs, peer.addr_cnt);
+			partners_told(community, key, addrs, peer.addr_cnt);
 			community_sync_start(community, now_ns);
 		}
 	}
@@ -549,9 +549,9 @@ static struct community_info info_of(const struct community *community)
 		.share_cnt = community->roster.bound_cnt,
 		.member_row_cnt = community->roster.member_cnt,
 		.share_row_cnt = community->roster.share_cnt,
-		.epoch = community->roll.epoch,
-		.key_epoch = roll_key_epoch(community),
-		.expelled_cnt = community->roll.expelled_cnt,
+		.epoch = community->revocations.epoch,
+		.key_epoch = revocations_key_epoch(community),
+		.expelled_cnt = community->revocations.expelled_cnt,
 		.partner_cnt = community->partner_cnt,
 		.synced_ns = community->synced_ns,
 	};
@@ -578,8 +578,8 @@ void communities_stats(const struct communities *all, struct community_stats *ou
 
 	*out_stats = (struct community_stats){0};
 	memcpy(out_stats->reasons, all->counts, sizeof(out_stats->reasons));
-	out_stats->show_cap = ROLL_SHOWS_MAX;
-	out_stats->show_cnt = roll_show_cnt(all);
+	out_stats->show_cap = REVOCATIONS_SHOWS_MAX;
+	out_stats->show_cnt = revocations_show_cnt(all);
 	out_stats->show_refused_cnt = all->show_refused_cnt;
 	while ((community = community_next(all, community))) {
 		out_stats->community_cnt++;
@@ -587,7 +587,7 @@ void communities_stats(const struct communities *all, struct community_stats *ou
 			out_stats->member_max = community->roster.member_cnt;
 		if (community->roster.share_cnt > out_stats->share_max)
 			out_stats->share_max = community->roster.share_cnt;
-		if (community->roll.expelled_cnt > out_stats->expelled_max)
-			out_stats->expelled_max = community->roll.expelled_cnt;
+		if (community->revocations.expelled_cnt > out_stats->expelled_max)
+			out_stats->expelled_max = community->revocations.expelled_cnt;
 	}
 }

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "content/community/cursor.h"
-#include "content/community/message.h"
-#include "content/community/reason.h"
-#include "content/community/record.h"
+#include "content/community/page_cursor.h"
+#include "content/community/community_message.h"
+#include "content/community/community_reason.h"
+#include "content/community/community_record.h"
 #include "content/link.h"
 #include "mesh/seam.h"
 #include "mesh/seam_overlay.h"
@@ -27,11 +27,11 @@ struct timer_wheel;
  * it heard of, and asks some others every minute what is new.
  *
  *	joined	communities.c: create, join, leave; in the store
- *	said	announce.c, bind.c: this node's own records, signed anew -> intake, overlay
- *	found	meet.c: whom to ask: the link's nodes, hints of the overlay, members
- *	heard	sync.c: asks 404, 408, 410, 414 -> intake.c -> roster.c
- *	asked	serve.c: answers 404 to 415, to members alone
- *	shown	query.c, search.c: pages of what is held here, or by one member that is asked
+ *	said	community_announce.c, community_bind.c: this node's own records, signed anew -> intake, overlay
+ *	found	partners.c: whom to ask: the link's nodes, hints of the overlay, members
+ *	heard	community_sync.c: asks 404, 408, 410, 414 -> community_intake.c -> roster.c
+ *	asked	community_serve.c: answers 404 to 415, to members alone
+ *	shown	community_query.c, community_search.c: pages of what is held here, or by one member that is asked
  *
  * Home worker; nothing blocks. Callbacks never come inside the call that causes them.
  */
@@ -148,7 +148,7 @@ struct community_info {
 	uint64_t token_expires_s;	/* 0: none */
 	uint32_t member_cnt, share_cnt; /* that joined, that are bound; this node among them */
 	uint32_t member_row_cnt, share_row_cnt; /* with what says that they left */
-	uint64_t epoch;				/* of the roll; 0: none */
+	uint64_t epoch;				/* of the revocation list; 0: none */
 	uint64_t key_epoch; /* the same, if the key of the epoch is here; else 0 */
 	unsigned expelled_cnt;
 	unsigned partner_cnt; /* members that are asked again and again */
@@ -177,7 +177,7 @@ int community_token(const struct communities *communities,
 		    uint8_t out[static COMMUNITY_TOKEN_LEN_MAX], size_t *out_len);
 
 /*
- * community_expel signs a new roll, under the next epoch, that has the node of member, or has it no
+ * community_expel signs a new revocation list, under the next epoch, that has the node of member, or has it no
  * more. It holds here at once, and is durable soon. 0, WEFT_EABSENT, WEFT_EREFUSED (the community's
  * key is not here), WEFT_EEXISTS (it is as it is), WEFT_EFULL (COMMUNITY_EXPELLED_MAX),
  * WEFT_EMALFORMED (this node itself).
@@ -276,8 +276,9 @@ struct community_stats {
 	uint32_t community_cnt;
 	uint32_t member_max, share_max; /* rows of the largest */
 	uint32_t expelled_max;
-	uint32_t show_cap, show_cnt; /* members that are asked for a newer roll or key now (416) */
-	uint64_t show_refused_cnt;   /* that were not asked, as so many were */
+	uint32_t show_cap,
+		show_cnt; /* members that are asked for a newer revocation list or key now (416) */
+	uint64_t show_refused_cnt; /* that were not asked, as so many were */
 	uint64_t reasons[COMMUNITY_REASON_CNT];
 };
 void communities_stats(const struct communities *communities, struct community_stats *out_stats);

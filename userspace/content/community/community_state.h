@@ -8,9 +8,9 @@
 #include "base/timer.h"
 #include "content/community/community.h"
 #include "content/community/epoch_key.h"
-#include "content/community/intake.h"
+#include "content/community/community_intake.h"
 #include "content/community/own_shares.h"
-#include "content/community/roll.h"
+#include "content/community/revocations.h"
 #include "content/community/roster.h"
 
 /* What the files of content/community/ share; each part of it has one file that owns it. */
@@ -78,7 +78,7 @@ struct community {
 	bool is_save_due; /* it changed since */
 	bool is_done_due; /* done is to be told done_err */
 
-	/* announce.c */
+	/* community_announce.c */
 	uint8_t record[COMMUNITY_MEMBER_LEN_MAX]; /* our own, durable */
 	size_t record_len;			  /* 0: none yet */
 	uint64_t seq, record_s;
@@ -101,7 +101,7 @@ struct community {
 	enum community_put put_kind;
 	struct overlay_run *put;
 
-	/* meet.c, sync.c */
+	/* partners.c, community_sync.c */
 	struct community_seed seeds[COMMUNITY_SEEDS_MAX];
 	unsigned seed_cnt;
 	struct community_partner partners[COMMUNITY_PARTNERS_MAX];
@@ -115,14 +115,14 @@ struct community {
 	bool has_sample;
 	struct overlay_run *get;
 
-	/* serve.c: the record of an asker */
+	/* community_serve.c: the record of an asker */
 	struct intake_lot heard;
 	uint8_t heard_bytes[COMMUNITY_MEMBER_LEN_MAX];
 
-	/* roll.c */
-	struct community_roll roll; /* epoch 0: none is here */
-	uint8_t roll_bytes[COMMUNITY_ROLL_LEN_MAX];
-	size_t roll_len;
+	/* revocations.c */
+	struct community_revocations revocations; /* epoch 0: none is here */
+	uint8_t revocations_bytes[COMMUNITY_REVOCATIONS_LEN_MAX];
+	size_t revocations_len;
 	struct epoch_keys epoch_keys;
 
 	struct intake_lot sweep;
@@ -138,7 +138,7 @@ struct community_peer_count {
 	uint32_t cnt;
 };
 
-struct roll_ask;
+struct revocations_ask;
 struct sync_run;
 struct search_run;
 struct question_run;
@@ -157,7 +157,7 @@ struct communities {
 	struct addr addrs[PEER_ADDRS_MAX];
 	unsigned addr_cnt;
 	struct sync_run *runs;
-	struct roll_ask *roll_asks;
+	struct revocations_ask *revocations_asks;
 	uint64_t show_refused_cnt;
 	struct search_run *searches;
 	struct question_run *questions;
@@ -181,7 +181,7 @@ void community_tell(struct communities *all, enum community_event_kind kind, con
 /* community_save: its row is written soon, and again if it is being written. */
 void community_save(struct community *community);
 
-/* join.c */
+/* community_join.c */
 struct community *community_new(struct communities *all); /* NULL: all places are taken */
 void community_begin(struct community *community, uint64_t now_ns);
 void community_end(struct community *community);
@@ -197,7 +197,7 @@ void community_leave_begin(struct community *community, uint64_t now_ns);
 void community_leave_turn(struct community *community, uint64_t now_ns);
 
 /*
- * join.c: token_take is for one that was checked; token_renew makes this node one of its own;
+ * community_join.c: token_take is for one that was checked; token_renew makes this node one of its own;
  * token_is_half_over: half of the time that tokens have is left at most.
  */
 int community_token_check(const struct communities *all, const uint8_t *id, const uint8_t *bytes,
@@ -208,7 +208,7 @@ WEFT_MUST_CHECK
 int community_token_renew(struct community *community);
 bool community_token_is_half_over(const struct community *community);
 
-/* announce.c */
+/* community_announce.c */
 void community_announce_init(struct community *community);
 void community_announce_start(struct community *community, uint64_t now_ns);
 void community_announce_stop(struct community *community);
@@ -223,24 +223,24 @@ WEFT_MUST_CHECK
 int community_announce_bind(struct community *community, const uint8_t *bytes, size_t len,
 			    uint64_t now_ns);
 
-/* meet.c */
-void meet_init(struct community *community);
-void meet_start(struct community *community, uint64_t now_ns);
-void meet_soon(struct community *community, uint64_t now_ns);
-void meet_stop(struct community *community);
-/* meet_{named,told}: the node of key may be a member, by a link, or as strangers say. */
-void meet_named(struct community *community, const struct link_node *node);
-void meet_told(struct community *community, const uint8_t *key, const struct addr *addrs,
-	       unsigned addr_cnt);
-/* meet_next: whom to ask now; out_peer's addresses lie in addrs. False: there is nobody. */
-bool meet_next(struct community *community, struct mesh_peer *out_peer,
-	       struct addr addrs[static PEER_ADDRS_MAX]);
-struct community_partner *meet_partner(struct community *community, const uint8_t *key);
-/* meet_answered, meet_failed: what came of asking; is_final: it will not have us. */
-struct community_partner *meet_answered(struct community *community, const uint8_t *key);
-void meet_failed(struct community *community, const uint8_t *key, bool is_final);
+/* partners.c */
+void partners_init(struct community *community);
+void partners_start(struct community *community, uint64_t now_ns);
+void partners_soon(struct community *community, uint64_t now_ns);
+void partners_stop(struct community *community);
+/* partners_{named,told}: the node of key may be a member, by a link, or as strangers say. */
+void partners_named(struct community *community, const struct link_node *node);
+void partners_told(struct community *community, const uint8_t *key, const struct addr *addrs,
+		   unsigned addr_cnt);
+/* partners_next: whom to ask now; out_peer's addresses lie in addrs. False: there is nobody. */
+bool partners_next(struct community *community, struct mesh_peer *out_peer,
+		   struct addr addrs[static PEER_ADDRS_MAX]);
+struct community_partner *partners_partner(struct community *community, const uint8_t *key);
+/* partners_answered, partners_failed: what came of asking; is_final: it will not have us. */
+struct community_partner *partners_answered(struct community *community, const uint8_t *key);
+void partners_failed(struct community *community, const uint8_t *key, bool is_final);
 
-/* sync.c */
+/* community_sync.c */
 size_t community_sync_footprint(void);
 WEFT_MUST_CHECK
 int community_sync_init(struct communities *all);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pure, but for the randomness of what is made; roll.c stores, gives and takes them. */
+/* Pure, but for the randomness of what is made; revocations.c stores, gives and takes them. */
 #include "content/community/epoch_key.h"
 
 #include <string.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "base/random.h"
 #include "content/blind.h"
-#include "content/community/record.h"
+#include "content/community/community_record.h"
 #include "crypto/blake3.h"
 #include "crypto/key_seal.h"
 
@@ -60,33 +60,35 @@ void epoch_keys_wipe(struct epoch_keys *keys)
 	explicit_bzero(keys, sizeof(*keys));
 }
 
-static bool is_committed(const struct community_roll *roll,
+static bool is_committed(const struct community_revocations *revocations,
 			 const uint8_t secret[static EPOCH_KEY_LEN])
 {
 	uint8_t commit[EPOCH_KEY_LEN];
 
 	epoch_key_commit(secret, commit);
-	return roll->has_commit && memcmp(commit, roll->commit, sizeof(commit)) == 0;
+	return revocations->has_commit && memcmp(commit, revocations->commit, sizeof(commit)) == 0;
 }
 
-bool epoch_keys_are_of(const struct epoch_keys *keys, const struct community_roll *roll)
+bool epoch_keys_are_of(const struct epoch_keys *keys,
+		       const struct community_revocations *revocations)
 {
-	return keys->current.epoch && keys->current.epoch == roll->epoch &&
-	       is_committed(roll, keys->current.secret);
+	return keys->current.epoch && keys->current.epoch == revocations->epoch &&
+	       is_committed(revocations, keys->current.secret);
 }
 
 int epoch_keys_take(struct epoch_keys *keys, const struct node_key *key,
-		    const struct community_roll *roll, const uint8_t box[static KEY_WRAP_LEN])
+		    const struct community_revocations *revocations,
+		    const uint8_t box[static KEY_WRAP_LEN])
 {
 	uint8_t secret[EPOCH_KEY_LEN];
 	int err;
 
-	if (!roll->has_commit || epoch_keys_are_of(keys, roll))
+	if (!revocations->has_commit || epoch_keys_are_of(keys, revocations))
 		return WEFT_ESTALE;
 	if ((err = key_unwrap(key, box, secret)) < 0)
 		return err;
-	if (is_committed(roll, secret))
-		turn_over(keys, roll->epoch, secret);
+	if (is_committed(revocations, secret))
+		turn_over(keys, revocations->epoch, secret);
 	else
 		err = WEFT_ESTALE;
 	explicit_bzero(secret, sizeof(secret));

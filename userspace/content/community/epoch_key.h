@@ -10,18 +10,18 @@
 #include "weft/err.h"
 
 struct blind_key;
-struct community_roll;
+struct community_revocations;
 struct key_seal;
 struct random;
 
 /*
- * The epoch key of a strict community: a secret of its members, a new one with each roll. The
- * roll, which the community's key signs, has a commitment to it, so a member may take the
+ * The epoch key of a strict community: a secret of its members, a new one with each revocation list. The
+ * revocation list, which the community's key signs, has a commitment to it, so a member may take the
  * key from any other member and knows that it is the one of that epoch:
  *
- *	made	by the node with the community's key, with the roll, in one commit
- *	given	417 to a member that the newest roll admits: a sealed box to its node key
- *	taken	opened, and compared with the commitment of the roll that is here
+ *	made	by the node with the community's key, with the revocation list, in one commit
+ *	given	417 to a member that the newest revocation list admits: a sealed box to its node key
+ *	taken	opened, and compared with the commitment of the revocation list that is here
  *
  * The one before is kept, too: ids that are blinded by it are on their way. Of an epoch
  * that passed while a node was away it never has the key.
@@ -38,7 +38,7 @@ struct epoch_keys {
 	struct epoch_key current, previous;
 };
 
-/* epoch_key_commit: what a roll says of secret. It does not tell it. */
+/* epoch_key_commit: what a revocation list says of secret. It does not tell it. */
 void epoch_key_commit(const uint8_t secret[static EPOCH_KEY_LEN],
 		      uint8_t out_commit[static EPOCH_KEY_LEN]);
 /*
@@ -50,15 +50,17 @@ void epoch_key_blind(const uint8_t secret[static EPOCH_KEY_LEN], struct blind_ke
 /* epoch_keys_make: a new current one, of epoch. epoch_keys_wipe forgets both. */
 void epoch_keys_make(struct epoch_keys *keys, struct random *random, uint64_t epoch);
 void epoch_keys_wipe(struct epoch_keys *keys);
-/* epoch_keys_are_of: the current one is that which roll commits to. */
-bool epoch_keys_are_of(const struct epoch_keys *keys, const struct community_roll *roll);
+/* epoch_keys_are_of: the current one is that which revocation list commits to. */
+bool epoch_keys_are_of(const struct epoch_keys *keys,
+		       const struct community_revocations *revocations);
 /*
  * epoch_keys_take: box, from a peer, becomes the current one: 0; WEFT_ESTALE (it is not that of
- * roll, or that one is here), WEFT_EDAMAGED (not for key).
+ * revocation list, or that one is here), WEFT_EDAMAGED (not for key).
  */
 WEFT_MUST_CHECK
 int epoch_keys_take(struct epoch_keys *keys, const struct node_key *key,
-		    const struct community_roll *roll, const uint8_t box[static KEY_WRAP_LEN]);
+		    const struct community_revocations *revocations,
+		    const uint8_t box[static KEY_WRAP_LEN]);
 
 /*
  * The row: layout u8, then current and previous as epoch u64be, length u8, the secret as

@@ -6,12 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "weft/err.h"
 
 struct community;
 
-/* What a thread that asks who may read needs of a row (gate.h). */
+/* What a thread that asks who may read needs of a row (community_access.h). */
 struct joined_brief {
 	bool is_strict, is_leaving;
 };

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "crypto/blake3.h"
 
 #define KEY_LEN	      (COMMUNITY_ID_LEN + ROSTER_KEY_LEN)
@@ -196,7 +196,7 @@ static void tally_change(struct roster *roster, uint64_t tag, int delta)
 
 bool roster_is_expelled(const struct roster *roster, const uint8_t key[static ROSTER_KEY_LEN])
 {
-	return roster->roll && community_roll_has(roster->roll, key);
+	return roster->revocations && community_revocations_has(roster->revocations, key);
 }
 
 uint32_t roster_share_cnt(const struct roster *roster, const uint8_t *key)

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "content/community/message.h"
-#include "content/community/record.h"
+#include "content/community/community_message.h"
+#include "content/community/community_record.h"
 #include "store/store.h"
 
 struct arena;
@@ -44,11 +44,11 @@ struct roster_limits {
 struct roster {
 	uint8_t id[COMMUNITY_ID_LEN];
 	const struct roster_limits *limits;
-	bool is_strict;			   /* members need a token that is valid */
-	const struct community_roll *roll; /* who was expelled; NULL: nobody */
-	uint32_t member_cnt, share_cnt;	   /* rows */
-	uint32_t joined_cnt, bound_cnt;	   /* of them */
-	uint64_t event;			   /* the last one */
+	bool is_strict;					 /* members need a token that is valid */
+	const struct community_revocations *revocations; /* who was expelled; NULL: nobody */
+	uint32_t member_cnt, share_cnt;			 /* rows */
+	uint32_t joined_cnt, bound_cnt;			 /* of them */
+	uint64_t event;					 /* the last one */
 	struct community_digests members, shares;
 	struct roster_tally *tallies;
 	uint32_t tally_cap; /* a power of two */

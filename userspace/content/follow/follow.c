@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/random.h"
 #include "codec/zbase32.h"
@@ -233,7 +233,7 @@ static int rows_load(struct follows *follows)
 int follows_new(const struct follows_params *params, struct follows **out_follows)
 {
 	struct follows *follows = calloc(1, sizeof(*follows));
-	struct content_holder holder = {.manifests_each = kept_each, .ctx = follows};
+	struct content_retainer holder = {.manifests_each = kept_each, .ctx = follows};
 	int err;
 
 	if (!follows)

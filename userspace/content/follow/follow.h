@@ -28,11 +28,11 @@ struct timer_wheel;
  * nobody can lead us back behind it.
  *
  *	add		follow.c -> store -> sync
- *	sync		sync.c -> sync_head.c (overlay, 402) -> judged against what was
- *			seen -> sync_manifest.c (400) -> store -> changed
- *	move		sync_move.c: the last head names another key -> that share's row in
+ *	sync		follow_sync.c -> follow_sync_head.c (overlay, 402) -> judged against what was
+ *			seen -> follow_sync_manifest.c (400) -> store -> changed
+ *	move		follow_sync_move.c: the last head names another key -> that share's row in
  *		place of this one's, in one commit -> the sync goes on with its heads
- *	keep alive	sync.c puts the head again when the overlay has lost it
+ *	keep alive	follow_sync.c puts the head again when the overlay has lost it
  *	asked		list_serve.c answers 402
  *	browse		list_ask.c asks another node what it shares with everybody
  *

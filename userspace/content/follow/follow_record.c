@@ -10,7 +10,7 @@
 #include "content/content.h"
 #include "content/follow/follow_state.h"
 #include "content/object.h"
-#include "content/volume.h"
+#include "content/stored_manifest.h"
 #include "store/store.h"
 
 _Static_assert(LINK_ADDRS_MAX == PEER_ADDRS_MAX, "a hint has as many addresses as a list of them");
@@ -250,9 +250,9 @@ int followed_describe(struct followed *followed, const struct manifest *manifest
 
 static int revision_load(struct followed *followed, unsigned i)
 {
-	struct volume root;
-	int err = volume_load(followed->follows->params.store,
-			      followed->view.revisions[i].manifest_id, &root);
+	struct stored_manifest root;
+	int err = stored_manifest_load(followed->follows->params.store,
+				       followed->view.revisions[i].manifest_id, &root);
 
 	if (err < 0)
 		return err;
@@ -261,7 +261,7 @@ static int revision_load(struct followed *followed, unsigned i)
 		followed->parts[i].cnt = root.manifest->part_cnt;
 	if (err == 0 && i == 0)
 		err = followed_describe(followed, root.manifest);
-	volume_fini(&root);
+	stored_manifest_fini(&root);
 	return err;
 }
 

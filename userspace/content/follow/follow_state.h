@@ -6,7 +6,7 @@
 #include "base/timer.h"
 #include "content/follow/follow.h"
 #include "content/head_seen.h"
-#include "content/holder.h"
+#include "content/retainer.h"
 
 struct cbor_reader;
 struct store_batch;
@@ -15,9 +15,9 @@ struct sync;
 
 /*
  * Private to follow/. follow.c has the table and its changes, follow_record.c
- * its rows, follow_use.c which of it counts; sync.c runs a sync, whose parts are
- * sync_head.c (who knows a head, and is it newer), sync_manifest.c (the
- * revision's manifests) and sync_blocklist.c.
+ * its rows, follow_use.c which of it counts; follow_sync.c runs a sync, whose parts are
+ * follow_sync_head.c (who knows a head, and is it newer), follow_sync_manifest.c (the
+ * revision's manifests) and follow_sync_blocklist.c.
  */
 
 /* A share that is followed, or (is_passing) one whose head is asked for once. */
@@ -157,13 +157,13 @@ void followed_folder_retry(struct followed *followed);
 /* list_ask.c: follow_listings_stop ends all with WEFT_ECANCELLED. */
 void follow_listings_stop(struct follows *follows);
 
-/* sync.c: followed_schedule lets a sync begin at at_ns; followed_stop ends one, untold. */
+/* follow_sync.c: followed_schedule lets a sync begin at at_ns; followed_stop ends one, untold. */
 void followed_schedule(struct followed *followed, uint64_t at_ns);
 void followed_stop(struct followed *followed);
 /* sync_footprint: bytes of one that runs. */
 size_t sync_footprint(void);
 void followed_timer_fire(struct timer *timer, uint64_t now_ns);
-/* sync_kept_each: as content_holder.manifests_each, of what is being fetched. */
+/* sync_kept_each: as content_retainer.manifests_each, of what is being fetched. */
 bool sync_kept_each(const struct followed *followed, content_holder_fn fn, void *arg);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of gets and their life: queued until the record is durable and
- * a place is free, then run by fetch.c, then ended; each change of state is
+ * a place is free, then run by get_run.c, then ended; each change of state is
  * written to the store, and an end is told only after that.
  */
 #include "content/get/get.h"
@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "content/get/fetch.h"
+#include "base/monotonic.h"
+#include "content/get/get_run.h"
 #include "content/get/get_state.h"
 #include "content/get/removal.h"
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "content/serve/serve.h"
 #include "content/swarm/swarm.h"
 #include "store/store.h"
@@ -173,7 +173,7 @@ static struct get *get_make(struct gets *gets, uint64_t id)
 
 static void gets_append(struct gets *gets, struct get *get)
 {
-	content_reach_changed(gets->content);
+	content_served_changed(gets->content);
 	gets->slots[gets->cnt++] = get;
 	gets->next_id = get->view.id + 1;
 }
@@ -188,7 +188,7 @@ struct get *gets_lookup(const struct gets *gets, uint64_t id)
 
 void gets_serve_less(struct gets *gets)
 {
-	content_reach_changed(gets->content);
+	content_served_changed(gets->content);
 	serve_forget_files(gets->content->serve);
 }
 
@@ -207,7 +207,7 @@ void gets_drop(struct gets *gets, struct get *get)
 static void get_begin(struct get *get, bool is_clearing)
 {
 	struct gets *gets = get->gets;
-	int err = fetch_start(get, is_clearing);
+	int err = get_run_start(get, is_clearing);
 
 	if (err) {
 		get->view.state = CONTENT_GET_STOPPED;
@@ -231,7 +231,7 @@ static void gets_rank(struct gets *gets)
 {
 	gets->top_priority = 0;
 	for (uint32_t i = 0; i < gets->cnt; i++)
-		if (gets->slots[i]->fetch && gets->slots[i]->view.priority > gets->top_priority)
+		if (gets->slots[i]->get_run && gets->slots[i]->view.priority > gets->top_priority)
 			gets->top_priority = gets->slots[i]->view.priority;
 }
 
@@ -243,7 +243,7 @@ static struct get *gets_first_queued(const struct gets *gets)
 	for (uint32_t i = 0; i < gets->cnt; i++) {
 		struct get *get = gets->slots[i];
 
-		if (get->view.state == CONTENT_GET_QUEUED && get->is_durable && !get->fetch &&
+		if (get->view.state == CONTENT_GET_QUEUED && get->is_durable && !get->get_run &&
 		    (!found || get->view.priority > found->view.priority))
 			found = get;
 	}
@@ -284,11 +284,11 @@ void get_ended(struct get *get, int err, const char *detail)
 	struct content_get *view = &get->view;
 
 	get->gets->active_cnt--;
-	get->fetch = NULL;
+	get->get_run = NULL;
 	view->ended_ns = get->gets->now_ns;
 	view->err = err;
 	snprintf(get->detail, sizeof(get->detail), "%s", detail);
-	content_reach_changed(get->gets->content);
+	content_served_changed(get->gets->content);
 	if (get->is_cancelled)
 		view->state = CONTENT_GET_TAKEN_BACK;
 	else if (get->chosen && !get->is_pausing && !view->is_leaving)
@@ -397,8 +397,8 @@ void gets_free(struct gets *gets)
 	/* Batches of ours still name gets: they are told before those go. */
 	store_flush(gets->content->params.store);
 	for (uint32_t i = 0; i < gets->cnt; i++)
-		if (gets->slots[i]->fetch)
-			fetch_abandon(gets->slots[i]->fetch);
+		if (gets->slots[i]->get_run)
+			get_run_abandon(gets->slots[i]->get_run);
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		get_leave_cancel(gets->slots[i]);
 	for (uint32_t i = 0; i < gets->cnt; i++)
@@ -408,38 +408,38 @@ void gets_free(struct gets *gets)
 }
 
 /* A get's own word first: what it fetched may not be stored yet. */
-static int get_set_scope(const struct get *get, struct reach_filling *filling)
+static int get_set_scope(const struct get *get, struct served_filling *filling)
 {
 	return get->scope.is_closed ? content_scope_set(filling, get->manifest_id)
-				    : reach_set_scope(filling->reach, &get->scope);
+				    : served_index_set_scope(filling->served_index, &get->scope);
 }
 
-int gets_fill_reach(const struct gets *gets, struct reach_filling *filling)
+int gets_fill_served(const struct gets *gets, struct served_filling *filling)
 {
-	struct reach *reach = filling->reach;
+	struct served_index *served_index = filling->served_index;
 	int err = 0;
 
 	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
 		const struct get *get = gets->slots[i];
 		bool is_whole = get->view.state == CONTENT_GET_FINISHED && get->range_cnt == 0 &&
 				!get_is_partial(get) && get->view.kept_cnt == 0;
-		int (*add)(struct reach *reach, const uint8_t id[static 32]) =
-			is_whole ? reach_add_whole : reach_add_manifest;
+		int (*add)(struct served_index *served_index, const uint8_t id[static 32]) =
+			is_whole ? served_index_add_whole : served_index_add_manifest;
 
-		if (get->fetch || get->view.state == CONTENT_GET_QUEUED)
-			add = reach_add_growing;
+		if (get->get_run || get->view.state == CONTENT_GET_QUEUED)
+			add = served_index_add_growing;
 
 		if (get->view.state == CONTENT_GET_TAKEN_BACK && !get->view.is_leaving &&
 		    !get->keeps_staged)
 			continue;
 		/* What it wrote may be removed by its list of files, or seeded again. */
 		if (!content_get_is_seeded(&get->view))
-			add = reach_add_held;
+			add = served_index_add_held;
 		err = get_set_scope(get, filling);
 		if (!err)
-			err = add(reach, get->manifest_id);
+			err = add(served_index, get->manifest_id);
 		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
-			err = add(reach, get->part_ids + (size_t)part * OBJECT_ID_LEN);
+			err = add(served_index, get->part_ids + (size_t)part * OBJECT_ID_LEN);
 	}
 	return err;
 }
@@ -555,8 +555,8 @@ int content_get_cancel(struct content *content, uint64_t id, bool discards, uint
 		return 0;
 	get->is_cancelled = true;
 	get->keeps_staged = !discards;
-	if (get->fetch)
-		fetch_stop(get->fetch, WEFT_ECANCELLED, "taken back");
+	if (get->get_run)
+		get_run_stop(get->get_run, WEFT_ECANCELLED, "taken back");
 	else
 		/* Nothing runs: a fetch that only clears removes what was staged. */
 		get->view.state = discards ? CONTENT_GET_QUEUED : CONTENT_GET_TAKEN_BACK;
@@ -572,7 +572,7 @@ int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
 	if (!get)
 		return WEFT_EABSENT;
 	content->gets->now_ns = now_ns;
-	if (content->is_sweeping || get->fetch || get->view.is_leaving ||
+	if (content->is_sweeping || get->get_run || get->view.is_leaving ||
 	    get->view.state == CONTENT_GET_FINISHED || !get_is_ended(get) ||
 	    gets_folder_other(content->gets, get, id) || gets_twin(content->gets, get))
 		return WEFT_EBUSY;
@@ -592,7 +592,7 @@ void gets_again(struct gets *gets, const uint8_t manifest_id[static 32])
 	for (uint32_t i = 0; i < gets->cnt; i++) {
 		struct get *get = gets->slots[i];
 
-		if (get->view.state != CONTENT_GET_FINISHED || get->range_cnt > 0 || get->fetch ||
+		if (get->view.state != CONTENT_GET_FINISHED || get->range_cnt > 0 || get->get_run ||
 		    get->view.is_leaving ||
 		    memcmp(get->manifest_id, manifest_id, OBJECT_ID_LEN) != 0 ||
 		    gets_twin(gets, get))
@@ -616,9 +616,9 @@ int content_get_pause(struct content *content, uint64_t id, uint64_t now_ns)
 		return 0;
 	if (get_is_ended(get) || get->is_cancelled || get->view.is_leaving)
 		return WEFT_EBUSY;
-	if (get->fetch) {
+	if (get->get_run) {
 		get->is_pausing = true;
-		fetch_stop(get->fetch, WEFT_ECANCELLED, "%s", "");
+		get_run_stop(get->get_run, WEFT_ECANCELLED, "%s", "");
 		return 0;
 	}
 	get->view.state = CONTENT_GET_PAUSED;
@@ -632,8 +632,8 @@ static void get_choose(struct get *get, struct get *chosen)
 		get_free(get->chosen);
 	get->chosen = chosen;
 	/* Jobs may look at what was wanted, until fetch has ended. */
-	if (get->fetch) {
-		fetch_stop(get->fetch, WEFT_ECANCELLED, "%s", "");
+	if (get->get_run) {
+		get_run_stop(get->get_run, WEFT_ECANCELLED, "%s", "");
 	} else {
 		get_choose_now(get);
 		if (get->view.state == CONTENT_GET_FINISHED) {
@@ -641,7 +641,7 @@ static void get_choose(struct get *get, struct get *chosen)
 			get_begin_anew(get);
 		}
 	}
-	content_reach_changed(get->gets->content);
+	content_served_changed(get->gets->content);
 	get_save_soon(get);
 	/* When there was no room for it, the next batch is the one. */
 	get->choose_save_cnt = get->save_cnt + get->is_unsaved;
@@ -703,6 +703,6 @@ void content_get_sources_each(struct content *content, uint64_t id,
 {
 	const struct get *get = gets_lookup(content->gets, id);
 
-	if (get && get->fetch)
-		swarm_each(get->fetch->swarm, fn, arg);
+	if (get && get->get_run)
+		swarm_each(get->get_run->swarm, fn, arg);
 }

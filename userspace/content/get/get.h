@@ -10,7 +10,7 @@
 struct content;
 struct content_stats;
 struct gets;
-struct reach_filling;
+struct served_filling;
 
 /*
  * The table of gets, with STORE_GETS behind it; content_get_* of content.h
@@ -21,9 +21,9 @@ WEFT_MUST_CHECK
 int gets_new(struct content *content, struct gets **out_gets);
 void gets_free(struct gets *gets);
 
-/* gets_fill_reach adds manifests and their parts of all that were not taken back. */
+/* gets_fill_served adds manifests and their parts of all that were not taken back. */
 WEFT_MUST_CHECK
-int gets_fill_reach(const struct gets *gets, struct reach_filling *filling);
+int gets_fill_served(const struct gets *gets, struct served_filling *filling);
 /* gets_note_served: len bytes of that collection were sent. */
 void gets_note_served(struct gets *gets, const uint8_t manifest_id[static 32], uint64_t len);
 /* gets_configured: the configuration's bounds of seeding changed. */

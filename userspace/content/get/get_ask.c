@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "content/get/fetch.h"
+#include "content/get/get_run.h"
 #include "content/get/get_state.h"
 
 struct link_node get_sender(const struct link *link)
@@ -32,8 +32,8 @@ static bool get_learn(struct get *get, const struct link_node *node)
 void get_ask_merge(struct get *get, const struct get *asked)
 {
 	for (unsigned i = 0; i < asked->view.node_cnt; i++)
-		if (get_learn(get, &asked->nodes[i]) && get->fetch)
-			fetch_hint(get->fetch, &asked->nodes[i]);
+		if (get_learn(get, &asked->nodes[i]) && get->get_run)
+			get_run_hint(get->get_run, &asked->nodes[i]);
 	get_save_soon(get);
 }
 

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "content/get/fetch.h"
+#include "content/get/get_run.h"
 #include "content/get/get_state.h"
 
 static bool is_other(const struct get *get, const struct get *of)
@@ -82,7 +82,7 @@ void get_folder_done(struct get *get)
 	if (!get->view.folder || get->view.state != CONTENT_GET_FINISHED || get->view.is_leaving)
 		return;
 	while ((other = gets_folder_other(get->gets, get, other ? other->view.id : 0))) {
-		if (other->fetch || other->save_cnt || other->view.is_leaving ||
+		if (other->get_run || other->save_cnt || other->view.is_leaving ||
 		    !get_is_ended(other) || other->view.id > get->view.id)
 			continue;
 		/* A record for which there is no room now is deleted after the next start. */
@@ -100,9 +100,9 @@ int content_get_supersede(struct content *content, uint64_t id, uint64_t now_ns)
 	if (get_is_ended(get) || get->is_cancelled)
 		return 0;
 	get->is_superseded = true;
-	if (get->fetch) {
-		fetch_stop(get->fetch, WEFT_ECANCELLED, "there is a newer revision");
-		get->fetch->must_clear = true;
+	if (get->get_run) {
+		get_run_stop(get->get_run, WEFT_ECANCELLED, "there is a newer revision");
+		get->get_run->must_clear = true;
 		return 0;
 	}
 	get->view.state = CONTENT_GET_STOPPED;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/jobs.h"
-#include "content/get/fetch.h"
+#include "content/get/get_run.h"
 #include "content/get/get_state.h"
 #include "content/get/removal.h"
 #include "store/store.h"
@@ -55,9 +55,9 @@ int get_forget_record(struct get *get, void (*done)(void *arg, int err))
 
 	get_record_key(get->view.id, key);
 	store_batch_delete(batch, STORE_GETS, key, sizeof(key));
-	fetch_intents_forget(batch, get->view.id);
+	get_run_intents_forget(batch, get->view.id);
 	if (get->view.folder)
-		fetch_links_forget(batch, get);
+		get_run_links_forget(batch, get);
 	err = store_submit(store, batch, done, get);
 	if (err < 0)
 		store_batch_free(batch);
@@ -135,7 +135,7 @@ static bool has_to_clear(const struct get *get)
 
 void get_leave(struct get *get)
 {
-	if (get->gets->is_closing || get->fetch || get->removal || get->save_cnt)
+	if (get->gets->is_closing || get->get_run || get->removal || get->save_cnt)
 		return;
 	if (has_to_clear(get)) {
 		get->is_cancelled = true;
@@ -175,8 +175,8 @@ int content_get_forget(struct content *content, uint64_t id, bool deletes, uint6
 		get->is_cancelled = true;
 		get->keeps_staged = false;
 	}
-	if (get->fetch)
-		fetch_stop(get->fetch, WEFT_ECANCELLED, "given up");
+	if (get->get_run)
+		get_run_stop(get->get_run, WEFT_ECANCELLED, "given up");
 	get_save_soon(get);
 	return 0;
 }
@@ -188,7 +188,7 @@ static unsigned get_worth(const struct get *get)
 {
 	const struct content_get *view = &get->view;
 
-	if (!get_is_ended(get) || get->save_cnt || get->fetch || view->is_leaving)
+	if (!get_is_ended(get) || get->save_cnt || get->get_run || view->is_leaving)
 		return 0;
 	if (view->state == CONTENT_GET_TAKEN_BACK)
 		return get->keeps_staged && get->has_staged ? 0 : 1;

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "content/get/fetch.h"
+#include "base/monotonic.h"
+#include "content/get/get_run.h"
 #include "content/get/get_state.h"
 
 #define LOOK_NS	   (60 * NS_PER_S)
@@ -87,8 +87,8 @@ static void seed_end(struct get *get, enum content_seed_end end)
 
 	get->view.seed.end = end;
 	gets_serve_less(get->gets);
-	if (get->fetch)
-		fetch_serve_less(get->fetch);
+	if (get->get_run)
+		get_run_serve_less(get->get_run);
 	get->seed_saved = get->view.seed.sent_byte_cnt;
 	get_save_soon(get);
 	if (end == CONTENT_SEED_RATIO)
@@ -202,7 +202,7 @@ static void seed_start(struct get *get)
 	}
 	seed->end = CONTENT_SEED_GOES_ON;
 	get_seed_begin(get);
-	content_reach_changed(get->gets->content);
+	content_served_changed(get->gets->content);
 	get_tell(get, CONTENT_SEED_STARTED, 0, get->target);
 }
 

@@ -9,7 +9,7 @@
 #include "content/object.h"
 #include "content/scope.h"
 
-struct fetch;
+struct get_run;
 struct store_batch;
 struct cbor_reader;
 
@@ -35,7 +35,7 @@ struct get {
 	struct get *chosen; /* whose choice takes the place of this one's when fetch has ended */
 	uint8_t *part_ids;  /* of a root manifest, 32 bytes each */
 	uint32_t part_cnt;
-	struct fetch *fetch;
+	struct get_run *get_run;
 	struct content_folder folder; /* view.folder, or unused */
 	uint64_t version;	 /* the number of its files below .weft-versions; 0: none yet */
 	uint64_t base_version;	 /* of what lies in the folder, as its last run began */
@@ -166,7 +166,7 @@ WEFT_MUST_CHECK
 int get_record_parse(const void *data, size_t len, struct get *get);
 
 /*
- * get.c, for fetch_*.c: get_ended is told once per fetch_start, when nothing
+ * get.c, for get_run_*.c: get_ended is told once per get_run_start, when nothing
  * of it is under way any more; err 0 is success. detail is copied.
  */
 void get_ended(struct get *get, int err, const char *detail);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "content/manifest.h"
 #include "crypto/blake3.h"
 #include "store/store.h"

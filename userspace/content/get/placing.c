@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "content/get/target.h"
+#include "content/get/target_dir.h"
 
 #define FILES_MIN 64u
 #define TEXT_MIN  4096u

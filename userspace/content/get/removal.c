@@ -47,7 +47,7 @@ void removal_free(struct removal *removal)
 {
 	if (!removal)
 		return;
-	volume_fini(&removal->volume);
+	stored_manifest_fini(&removal->stored);
 	target_dir_fini(&removal->dir);
 	target_close(&removal->target);
 	if (removal->versions_fd >= 0)
@@ -97,21 +97,21 @@ static void item_keep(struct removal *removal, const struct manifest_item *item)
 	removal->kept_len += item->size;
 }
 
-enum claim { CLAIM_OTHER, CLAIM_OWN, CLAIM_NEWER };
+enum item_owner { OWNER_OTHER, OWNER_THIS, OWNER_NEWER };
 
 /* Whose the file at an item's place is, by its record. */
-static enum claim item_claim(const struct removal *removal, struct store_snapshot *snapshot,
-			     const struct manifest_item *item, struct object_file *file)
+static enum item_owner item_owner_of(const struct removal *removal, struct store_snapshot *snapshot,
+				     const struct manifest_item *item, struct object_file *file)
 {
 	if (target_join(&removal->target, item->path, item->path_len, file->path) < 0 ||
 	    object_file_get(snapshot, file->path, file) < 0 || !file->is_got)
-		return CLAIM_OTHER;
+		return OWNER_OTHER;
 	if (removal->has_newer && memcmp(file->got_id, removal->newer_id, OBJECT_ID_LEN) == 0)
-		return CLAIM_NEWER;
+		return OWNER_NEWER;
 	return memcmp(file->got_id, removal->got_id, OBJECT_ID_LEN) == 0 &&
 			       memcmp(file->content_id, item->content_id, OBJECT_ID_LEN) == 0
-		       ? CLAIM_OWN
-		       : CLAIM_OTHER;
+		       ? OWNER_THIS
+		       : OWNER_OTHER;
 }
 
 static int claims_load(struct removal *removal, uint64_t get_id, const uint8_t *manifest_id,
@@ -147,17 +147,18 @@ static uint64_t item_remove(struct removal *removal, struct store_snapshot *snap
 	struct object_file file;
 	struct object_stamp stamp;
 	struct stat st;
-	enum claim claim = item_claim(removal, snapshot, item, &file);
+	enum item_owner owner = item_owner_of(removal, snapshot, item, &file);
 	int err, fd;
 
 	/* Of a folder that is followed, what is not weft's was told of when it was met. */
-	if (claim == CLAIM_NEWER || (claim == CLAIM_OTHER && removal->has_newer))
+	if (owner == OWNER_NEWER || (owner == OWNER_OTHER && removal->has_newer))
 		return 0;
 	fd = target_lookup(&removal->target, &removal->dir, item->path, item->path_len);
 
 	if (fd == WEFT_EABSENT || (fd < 0 && newer_link_stands(removal, item)))
 		return 0;
-	if (fd < 0 || fstat(fd, &st) < 0 || claim != CLAIM_OWN || !placed_is_unchanged(&file, fd)) {
+	if (fd < 0 || fstat(fd, &st) < 0 || owner != OWNER_THIS ||
+	    !placed_is_unchanged(&file, fd)) {
 		if (fd >= 0)
 			close(fd);
 		item_keep(removal, item);
@@ -179,7 +180,7 @@ static uint64_t item_remove(struct removal *removal, struct store_snapshot *snap
 /* Those of the volume at hand that the get made, and that no newer one has, too. */
 static void links_remove(struct removal *removal)
 {
-	const struct manifest *manifest = removal->volume.manifest;
+	const struct manifest *manifest = removal->stored.manifest;
 	struct link_claims own = {.cnt = 0};
 
 	if (manifest->link_cnt)
@@ -198,7 +199,7 @@ static void links_remove(struct removal *removal)
 
 static void dirs_remove(struct removal *removal)
 {
-	const struct manifest *manifest = removal->volume.manifest;
+	const struct manifest *manifest = removal->stored.manifest;
 
 	for (uint32_t i = manifest->dir_cnt; i-- > 0;)
 		target_remove_dirs(&removal->target, &removal->dir, manifest->dirs[i].path,
@@ -208,7 +209,7 @@ static void dirs_remove(struct removal *removal)
 /* Some items of the volume at hand; false: they are done. */
 static bool items_run(struct removal *removal, uint64_t *looked_len)
 {
-	const struct manifest *manifest = removal->volume.manifest;
+	const struct manifest *manifest = removal->stored.manifest;
 	struct store_snapshot *snapshot;
 	unsigned cnt = 0;
 
@@ -226,14 +227,14 @@ static bool items_run(struct removal *removal, uint64_t *looked_len)
 }
 
 /* A list that is not here was never read by the get: it brought nothing of it. */
-static int volume_next(struct removal *removal)
+static int stored_next(struct removal *removal)
 {
 	int err = 0;
 
-	while (!removal->volume.manifest && removal->id_at < removal->id_cnt) {
-		err = volume_load(removal->store,
-				  removal->ids + (size_t)removal->id_at * OBJECT_ID_LEN,
-				  &removal->volume);
+	while (!removal->stored.manifest && removal->id_at < removal->id_cnt) {
+		err = stored_manifest_load(removal->store,
+					   removal->ids + (size_t)removal->id_at * OBJECT_ID_LEN,
+					   &removal->stored);
 		removal->item_at = 0;
 		if (err == 0 || err == -ENOMEM)
 			return err;
@@ -258,13 +259,13 @@ void removal_run(struct job *job)
 		removal->is_over = true;
 	}
 	while (!removal->err && !removal->is_over && looked_len < RUN_LEN) {
-		removal->err = volume_next(removal);
-		removal->is_over = !removal->err && !removal->volume.manifest;
+		removal->err = stored_next(removal);
+		removal->is_over = !removal->err && !removal->stored.manifest;
 		if (removal->err || removal->is_over)
 			return;
 		if (items_run(removal, &looked_len))
 			return;
-		volume_fini(&removal->volume);
+		stored_manifest_fini(&removal->stored);
 		removal->id_at++;
 	}
 }

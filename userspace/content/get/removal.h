@@ -7,9 +7,9 @@
 
 #include "base/jobs.h"
 #include "content/get/link_claims.h"
-#include "content/get/target.h"
+#include "content/get/target_dir.h"
 #include "content/object.h"
-#include "content/volume.h"
+#include "content/stored_manifest.h"
 #include "weft/err.h"
 
 struct manifest_item;
@@ -39,7 +39,7 @@ struct removal {
 	struct link_claims newer_links;
 	uint8_t *ids; /* its own, then those of parts: 32 bytes each */
 	uint32_t id_cnt, id_at;
-	struct volume volume; /* of ids[id_at], if it is loaded */
+	struct stored_manifest stored; /* of ids[id_at], if it is loaded */
 	uint32_t item_at;
 	int versions_fd; /* what goes is moved there; -1: it is removed */
 	bool is_over;

@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "content/get/fetch.h"
+#include "base/monotonic.h"
+#include "content/get/get_run.h"
 
 #define SETTLED_AGE_S 2
 #define MODE_BITS     0777 /* never setuid, setgid or sticky */
@@ -39,7 +39,7 @@ static struct timespec time_of(uint64_t ns)
 				 .tv_nsec = (long)(ns % NS_PER_S)};
 }
 
-int fetch_settle(int fd, const struct manifest_item *item, struct object_stamp *out_stamp)
+int get_run_settle(int fd, const struct manifest_item *item, struct object_stamp *out_stamp)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
 	struct stat st;
@@ -62,7 +62,7 @@ int fetch_settle(int fd, const struct manifest_item *item, struct object_stamp *
  * one that is before it tells any write, on a filesystem that keeps fractions
  * of a millisecond; others may round by up to two seconds, as FAT does.
  */
-bool fetch_settled_is_racy(const struct manifest_item *item, const struct object_stamp *stamp)
+bool get_run_settled_is_racy(const struct manifest_item *item, const struct object_stamp *stamp)
 {
 	bool is_fine = stamp->mtime_ns % (int64_t)NS_PER_MS || stamp->ctime_ns % (int64_t)NS_PER_MS;
 	int64_t slack_ns = is_fine ? 0 : SETTLED_AGE_S * (int64_t)NS_PER_S;
@@ -70,7 +70,7 @@ bool fetch_settled_is_racy(const struct manifest_item *item, const struct object
 	return item->mtime_ns && stamp->mtime_ns >= stamp->ctime_ns - slack_ns;
 }
 
-int fetch_settle_again(int fd, const struct manifest_item *item, struct object_stamp *io_stamp)
+int get_run_settle_again(int fd, const struct manifest_item *item, struct object_stamp *io_stamp)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(item->mtime_ns)};
 	struct stat st;

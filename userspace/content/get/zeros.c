@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "content/get/fetch.h"
+#include "content/get/get_run.h"
 #include "crypto/blake3.h"
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
@@ -21,7 +21,7 @@ static int zeros_write(int fd, uint64_t off, uint64_t len)
 
 	while (len > 0) {
 		size_t part = len < sizeof(page) ? (size_t)len : sizeof(page);
-		int err = fetch_write_at(fd, off, page, part);
+		int err = get_run_write_at(fd, off, page, part);
 
 		if (err)
 			return err;

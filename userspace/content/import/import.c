@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/timer.h"
 #include "content/content_state.h"
 #include "content/import/import_state.h"
 #include "content/scope.h"
-#include "content/share.h"
+#include "content/share_table.h"
 #include "content/import/walk.h"
 #include "store/store.h"
 

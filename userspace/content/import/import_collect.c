@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 #include "crypto/blake3.h"
 #include "store/store.h"
 

@@ -11,11 +11,11 @@
 
 #include "base/jobs.h"
 #include "content/manifest.h"
-#include "content/volume.h"
+#include "content/stored_manifest.h"
 
 struct side {
 	struct store *store;
-	struct volume root, part;
+	struct stored_manifest root, part;
 	uint32_t part_idx; /* the next part to be read */
 	uint32_t item_idx; /* of part, or of a root that is whole */
 	const struct side *other;
@@ -46,14 +46,14 @@ static bool part_next(struct side *side, int *io_err)
 {
 	const struct manifest *root = side->root.manifest;
 
-	volume_fini(&side->part);
+	stored_manifest_fini(&side->part);
 	side->item_idx = 0;
 	while (*io_err == 0 && side->part_idx < root->part_cnt) {
 		const uint8_t *id = root->parts[side->part_idx++].manifest_id;
 
 		if (has_part(side->other, id))
 			continue;
-		*io_err = volume_load(side->store, id, &side->part);
+		*io_err = stored_manifest_load(side->store, id, &side->part);
 		return *io_err == 0;
 	}
 	return false;
@@ -127,15 +127,16 @@ static void diff_run(struct job *job)
 
 	before.other = &after;
 	own->diff.lines = calloc(DIFF_LINES_MAX, sizeof(*own->diff.lines));
-	own->err = own->diff.lines ? volume_load(own->store, own->ids[0], &before.root) : -ENOMEM;
+	own->err = own->diff.lines ? stored_manifest_load(own->store, own->ids[0], &before.root)
+				   : -ENOMEM;
 	if (own->err == 0)
-		own->err = volume_load(own->store, own->ids[1], &after.root);
+		own->err = stored_manifest_load(own->store, own->ids[1], &after.root);
 	if (own->err == 0)
 		own->err = sides_merge(&before, &after, &own->diff);
-	volume_fini(&before.part);
-	volume_fini(&before.root);
-	volume_fini(&after.part);
-	volume_fini(&after.root);
+	stored_manifest_fini(&before.part);
+	stored_manifest_fini(&before.root);
+	stored_manifest_fini(&after.part);
+	stored_manifest_fini(&after.root);
 }
 
 static void diff_done(struct job *job)

@@ -9,12 +9,12 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/utf8.h"
 #include "codec/zbase32.h"
 #include "content/content_state.h"
 #include "content/publish/publish_state.h"
-#include "content/share.h"
+#include "content/share_table.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 
@@ -181,7 +181,7 @@ static bool manifests_each(void *ctx, content_holder_fn fn, void *arg)
 int publisher_new(const struct publisher_params *params, struct publisher **out_publisher)
 {
 	struct publisher *publisher = calloc(1, sizeof(*publisher));
-	const struct content_holder holder = {manifests_each, publisher};
+	const struct content_retainer holder = {manifests_each, publisher};
 	int err;
 
 	if (!publisher)

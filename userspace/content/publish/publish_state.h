@@ -14,8 +14,8 @@ struct store_batch;
 struct store_item;
 
 /*
- * Private to publish/. publish.c has the table, record.c its rows, revise.c makes
- * revisions, keep.c asks the overlay for heads and gives it ours, holders.c asks nodes.
+ * Private to publish/. publish.c has the table, publish_record.c its rows, revise.c makes
+ * revisions, republish.c asks the overlay for heads and gives it ours, head_holders.c asks nodes.
  */
 
 /* What is kept of a revision beside what is told. */
@@ -65,7 +65,7 @@ struct publication {
 	struct head_seen newest;
 	struct manifest_tag tags[MANIFEST_TAGS_MAX]; /* of the item that is labelled */
 	struct revise *revise;			     /* NULL: none is being made */
-	struct publish_ask first; /* who waits for the first revision, that keep.c begins */
+	struct publish_ask first; /* who waits for the first revision, that republish.c begins */
 
 	struct timer timer; /* the head is to be put, or the revision to be renewed */
 	struct overlay_run *get, *put;
@@ -121,7 +121,7 @@ void publication_put_removal(const struct publication *publication, struct store
 void publication_unlist(const struct publication *publication);
 
 /*
- * record.c, rows in deterministic CBOR:
+ * publish_record.c, rows in deterministic CBOR:
  *	STORE_PUBLISHED	{0 name, 1 seed (crypto/key_seal.h), 2 path?, 3 title?, 4 description?, 5 public,
  *			 6 communities[], 7 recommended[], 8 rules?, 9 only?}
  *	STORE_REVISIONS	{0 manifest id, 1 created s, 2 expires s, 3 items, 4 bytes, 5 digest}
@@ -170,7 +170,7 @@ void publication_push(struct publication *publication, const struct publish_revi
 		      struct revision_parts *parts);
 
 /*
- * keep.c: keep_soon lets overlay and holders be asked for the newest head in a moment, keep_now
+ * republish.c: keep_soon lets overlay and holders be asked for the newest head in a moment, keep_now
  * lets ours be put in the next turn. keep_ask asks; revise_go_on follows if a revision
  * waits for it, else the newest there is, is put. keep_hear takes a head that somebody told,
  * keep_answered that one answer less is missing.
@@ -185,7 +185,7 @@ void keep_stop(struct publication *publication);
 /* keep_end: it was revoked, so its newest revision is not shared any more; the files stay. */
 void keep_end(struct publication *publication);
 
-/* holders.c: holders_ask adds those it asks to wait_cnt; holders_end asks them no more. */
+/* head_holders.c: holders_ask adds those it asks to wait_cnt; holders_end asks them no more. */
 void holders_ask(struct publication *publication, uint64_t now_ns);
 void holders_end(struct publication *publication);
 

@@ -2,7 +2,7 @@
 /*
  * A revision's way:
  *
- *	begin -> keep.c asks for the newest head -> go on (a turn of its own)
+ *	begin -> republish.c asks for the newest head -> go on (a turn of its own)
  *	  import  content/import reads the tree and has what it collected sealed here
  *	  sign    the revision that is there is read back and signed anew
  *	  revoke  nothing is signed but the last head
@@ -238,7 +238,7 @@ static void revoke_begin(struct publication *publication)
 /*
  * All of it is one commit: that the old key is over and for which it is, the new key under the
  * name, and the name that the old one has from now on. What follows, the first revision of the new
- * key, is made at the next start where it was not made (keep.c).
+ * key, is made at the next start where it was not made (republish.c).
  */
 static void rotate_begin(struct publication *publication)
 {

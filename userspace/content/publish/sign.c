@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/content_state.h"
 #include "content/publish/publish_state.h"
 #include "content/scope.h"
-#include "content/share.h"
+#include "content/share_table.h"
 #include "crypto/blake3.h"
 #include "store/store.h"
 

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/read/read_state.h"
 
 #define RETRY_NS (10 * NS_PER_MS)

@@ -34,7 +34,7 @@ struct readers;
 struct reader_origin {
 	bool has_manifest;	 /* else whoever has the content is looked for */
 	uint8_t manifest_id[32]; /* whom to ask: the nodes that have this collection */
-	uint8_t volume_id[32];	 /* the manifest, it or a part of it, that lists the file */
+	uint8_t part_id[32];	 /* the manifest, it or a part of it, that lists the file */
 	uint32_t item;		 /* at this place */
 	const struct mesh_peer *hints;
 	unsigned hint_cnt; /* those beyond READER_HINTS_MAX are left out */

@@ -10,7 +10,7 @@
 
 #include "content/manifest.h"
 #include "content/read/read_state.h"
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "content/serve/serve_file.h"
 #include "store/store.h"
 
@@ -44,11 +44,11 @@ static void search_run(struct job *job)
 static void places_filter(struct reader *reader)
 {
 	struct reader_search *search = &reader->search;
-	const struct reach *reach = content_reach(reader->content);
+	const struct served_index *served_index = content_served_index(reader->content);
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < search->place_cnt; i++)
-		if (reach && reach_holds_file(reach, &search->places[i]))
+		if (served_index && served_index_holds_file(served_index, &search->places[i]))
 			search->places[kept++] = search->places[i];
 	search->place_cnt = kept;
 }

@@ -2,11 +2,11 @@
 #ifndef WEFT_CONTENT_READ_READ_STATE_H
 #define WEFT_CONTENT_READ_READ_STATE_H
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/timer.h"
 #include "content/content_state.h"
-#include "content/message.h"
+#include "content/content_message.h"
 #include "content/object.h"
 #include "content/read/read.h"
 #include "content/swarm/swarm.h"

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/read/read_state.h"
 
 #define READ_WHAT "the file"
@@ -162,7 +162,7 @@ static bool swarm_is_there(struct reader *reader, uint64_t now_ns)
 		reader->swarm = swarm_join_content(swarms, reader->ask.content_id, origin->hints,
 						   origin->hint_cnt, now_ns);
 	if (reader->swarm && origin->has_manifest)
-		swarm_set_volume(reader->swarm, origin->volume_id, false);
+		swarm_set_manifest(reader->swarm, origin->part_id, false);
 	if (reader->swarm)
 		return true;
 	reader_fail(reader, WEFT_EFULL, "too many swarms at once; end a get or wait for one");

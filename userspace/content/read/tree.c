@@ -9,13 +9,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "content/volume.h"
+#include "content/stored_manifest.h"
 
 struct tree_cursor {
 	struct store *store;
-	struct volume root; /* itself the only volume, if it has no parts */
-	struct volume part;
-	struct volume *volume;
+	struct stored_manifest root; /* itself the only volume, if it has no parts */
+	struct stored_manifest part;
+	struct stored_manifest *stored;
 	uint32_t part_idx;
 	uint32_t item, dir; /* the next of each in volume */
 };
@@ -32,9 +32,9 @@ static int part_load(struct tree_cursor *cursor, uint32_t idx)
 {
 	int err;
 
-	volume_fini(&cursor->part);
-	err = volume_load(cursor->store, cursor->root.manifest->parts[idx].manifest_id,
-			  &cursor->part);
+	stored_manifest_fini(&cursor->part);
+	err = stored_manifest_load(cursor->store, cursor->root.manifest->parts[idx].manifest_id,
+				   &cursor->part);
 	if (err)
 		return err == -ENOMEM ? err : WEFT_EDAMAGED;
 	cursor->part_idx = idx;
@@ -48,26 +48,26 @@ static int cursor_open(struct tree_cursor *cursor, struct store *store,
 	int err;
 
 	*cursor = (struct tree_cursor){.store = store};
-	err = volume_load(store, manifest_id, &cursor->root);
+	err = stored_manifest_load(store, manifest_id, &cursor->root);
 	if (err)
 		return err == WEFT_EABSENT ? WEFT_EUNKNOWN : err;
 	if (cursor->root.manifest->shape != MANIFEST_ROOT) {
-		cursor->volume = &cursor->root;
+		cursor->stored = &cursor->root;
 		return 0;
 	}
-	cursor->volume = &cursor->part;
+	cursor->stored = &cursor->part;
 	return part_load(cursor, 0);
 }
 
 static void cursor_close(struct tree_cursor *cursor)
 {
-	volume_fini(&cursor->part);
-	volume_fini(&cursor->root);
+	stored_manifest_fini(&cursor->part);
+	stored_manifest_fini(&cursor->root);
 }
 
-static bool volume_at(const struct tree_cursor *cursor, struct tree_path *out_path)
+static bool manifest_at(const struct tree_cursor *cursor, struct tree_path *out_path)
 {
-	const struct manifest *manifest = cursor->volume->manifest;
+	const struct manifest *manifest = cursor->stored->manifest;
 	const struct manifest_item *item =
 		cursor->item < manifest->item_cnt ? &manifest->items[cursor->item] : NULL;
 	const struct manifest_dir *dir =
@@ -86,10 +86,10 @@ static bool volume_at(const struct tree_cursor *cursor, struct tree_path *out_pa
 /* cursor_at: 1 with where it stands, going on to the next part if need be; 0 at the end. */
 static int cursor_at(struct tree_cursor *cursor, struct tree_path *out_path)
 {
-	while (!volume_at(cursor, out_path)) {
+	while (!manifest_at(cursor, out_path)) {
 		int err;
 
-		if (cursor->volume == &cursor->root ||
+		if (cursor->stored == &cursor->root ||
 		    cursor->part_idx + 1 >= cursor->root.manifest->part_cnt)
 			return 0;
 		err = part_load(cursor, cursor->part_idx + 1);
@@ -99,9 +99,9 @@ static int cursor_at(struct tree_cursor *cursor, struct tree_path *out_path)
 	return 1;
 }
 
-static void volume_seek(struct tree_cursor *cursor, const char *path, size_t len)
+static void manifest_seek(struct tree_cursor *cursor, const char *path, size_t len)
 {
-	const struct manifest *manifest = cursor->volume->manifest;
+	const struct manifest *manifest = cursor->stored->manifest;
 	uint32_t low = 0, high = manifest->item_cnt;
 
 	while (low < high) {
@@ -126,12 +126,12 @@ static void volume_seek(struct tree_cursor *cursor, const char *path, size_t len
 	cursor->dir = low;
 }
 
-/* volume_begins_beyond: all of its paths come after path. */
-static bool volume_begins_beyond(struct tree_cursor *cursor, const char *path, size_t len)
+/* manifest_begins_beyond: all of its paths come after path. */
+static bool manifest_begins_beyond(struct tree_cursor *cursor, const char *path, size_t len)
 {
 	struct tree_path at;
 
-	return volume_at(cursor, &at) && manifest_path_compare(at.path, at.len, path, len) > 0;
+	return manifest_at(cursor, &at) && manifest_path_compare(at.path, at.len, path, len) > 0;
 }
 
 /* cursor_seek_from stands at the first path from part low on that does not come before path. */
@@ -140,8 +140,8 @@ static int cursor_seek_from(struct tree_cursor *cursor, uint32_t low, const char
 	uint32_t high;
 	int err;
 
-	if (cursor->volume == &cursor->root) {
-		volume_seek(cursor, path, len);
+	if (cursor->stored == &cursor->root) {
+		manifest_seek(cursor, path, len);
 		return 0;
 	}
 	/* The last part that does not begin beyond path; what it lacks the next one has. */
@@ -151,7 +151,7 @@ static int cursor_seek_from(struct tree_cursor *cursor, uint32_t low, const char
 		err = part_load(cursor, mid);
 		if (err)
 			return err;
-		if (volume_begins_beyond(cursor, path, len))
+		if (manifest_begins_beyond(cursor, path, len))
 			high = mid;
 		else
 			low = mid;
@@ -161,7 +161,7 @@ static int cursor_seek_from(struct tree_cursor *cursor, uint32_t low, const char
 		if (err)
 			return err;
 	}
-	volume_seek(cursor, path, len);
+	manifest_seek(cursor, path, len);
 	return 0;
 }
 
@@ -184,10 +184,10 @@ static void place_file(const struct tree_cursor *cursor, const struct manifest_i
 	*out_place = (struct tree_place){
 		.kind = TREE_FILE,
 		.size = item->size,
-		.item = (uint32_t)(item - cursor->volume->manifest->items),
+		.item = (uint32_t)(item - cursor->stored->manifest->items),
 	};
 	memcpy(out_place->content_id, item->content_id, sizeof(out_place->content_id));
-	memcpy(out_place->volume_id, cursor->volume->id, sizeof(out_place->volume_id));
+	memcpy(out_place->part_id, cursor->stored->id, sizeof(out_place->part_id));
 	if (mime_len)
 		memcpy(out_place->mime, item->mime, mime_len);
 }

@@ -26,7 +26,7 @@ struct tree_place {
 	uint8_t content_id[32];
 	uint64_t size;
 	char mime[TREE_MIME_CAP]; /* "" when the manifest does not tell */
-	uint8_t volume_id[32];	  /* the manifest, or part of it, that lists the file */
+	uint8_t part_id[32];	  /* the manifest, or part of it, that lists the file */
 	uint32_t item;		  /* at this place */
 };
 

@@ -9,7 +9,7 @@
 #include "content/manifest.h"
 #include "content/search/index.h"
 #include "content/search/search.h"
-#include "content/search/shard.h"
+#include "content/search/index_shard.h"
 #include "store/store.h"
 
 /* An item with all fields that there are, as long as they may be, and some to come. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "content/search/shard.h"
+#include "content/search/index_shard.h"
 #include "store/derived.h"
 
 void index_key(const uint8_t share_id[static 32], const uint8_t shard_hash[static 32],

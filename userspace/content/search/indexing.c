@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/fold.h"
+#include "codec/casefold.h"
 #include "content/manifest.h"
-#include "content/search/shard.h"
-#include "content/search/shard_builder.h"
+#include "content/search/index_shard.h"
+#include "content/search/index_shard_builder.h"
 #include "crypto/blake3.h"
 #include "store/store.h"
 

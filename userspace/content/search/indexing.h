@@ -24,7 +24,7 @@ struct store;
 struct indexing_ask {
 	struct store *store;
 	struct derived *derived;
-	uint64_t secret[2]; /* shard_builder.h */
+	uint64_t secret[2]; /* index_shard_builder.h */
 	uint8_t share_id[32], manifest_id[32];
 };
 struct indexing {

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "content/search/rank.h"
-#include "content/search/shard.h"
+#include "content/search/top_hits.h"
+#include "content/search/index_shard.h"
 
 #define GROUP_LEN 64u
 #define GROUP_CNT (SHARD_DOCUMENTS_MAX / GROUP_LEN)

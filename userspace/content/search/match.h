@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "content/search/query.h"
+#include "content/search/search_words.h"
 #include "weft/err.h"
 
 struct rank;

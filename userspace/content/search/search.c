@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "content/manifest.h"
 #include "content/search/search_state.h"
-#include "content/search/shard.h"
+#include "content/search/index_shard.h"
 #include "store/derived.h"
 
 #define READER_CAP   64u

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "content/search/query.h"
+#include "content/search/search_words.h"
 #include "content/search/snippet.h"
 #include "weft/err.h"
 
@@ -20,8 +20,8 @@ struct timer_wheel;
  * it, and what is not followed is not found. Whoever follows shares says which
  * (search_put_share); their manifests are read from the store.
  *
- *	share put	search.c -> indexing.c (job) -> shard_builder.c -> store/derived.h
- *	query		search_query.c -> query.c; (job) match.c -> rank.c -> hit.c; done
+ *	share put	search.c -> indexing.c (job) -> index_shard_builder.c -> store/derived.h
+ *	query		search_query.c -> search_words.c; (job) match.c -> top_hits.c -> hit.c; done
  *
  * The index of a share is shards, each of the manifests between two places that the
  * manifests themselves decide on: a new revision makes only those anew that changed.

@@ -11,9 +11,9 @@
 
 #include "content/search/hit.h"
 #include "content/search/match.h"
-#include "content/search/rank.h"
+#include "content/search/top_hits.h"
 #include "content/search/search_state.h"
-#include "content/search/shard.h"
+#include "content/search/index_shard.h"
 #include "store/derived.h"
 
 struct run_share {

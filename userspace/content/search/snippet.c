@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "codec/fold.h"
-#include "content/search/query.h"
-#include "content/search/shard.h"
+#include "codec/casefold.h"
+#include "content/search/search_words.h"
+#include "content/search/index_shard.h"
 
 #define BEFORE_LEN 40u /* bytes before the first marked word */
 

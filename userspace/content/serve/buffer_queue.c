@@ -26,7 +26,7 @@ static const uint8_t weights[FAIR_CLASS_CNT] = FAIR_PEER_PARTS;
 static struct fair_config waiting_config(const char *name)
 {
 	return (struct fair_config){.name = name,
-				    .kind = FAIR_STANDING,
+				    .kind = FAIR_LASTING,
 				    .cap_cnt = BUFFER_QUEUE_CAP,
 				    .level_cnt = FAIR_PEER_LEVELS,
 				    .parts = FAIR_PEER_PARTS,
@@ -90,7 +90,7 @@ static uint32_t free_for(const struct buffer_queue *queue, const struct serve_ca
 {
 	uint32_t free_cnt = queue->buffers->free_cnt, left = queue->buffers->cap_cnt / 8;
 
-	if (call->path.class != FAIR_STRANGER)
+	if (call->path.class != FAIR_UNKNOWN)
 		return free_cnt;
 	return free_cnt > left ? free_cnt - left : 0;
 }

@@ -198,14 +198,14 @@ unsigned members_cnt(const struct members *members, const uint8_t id[static 32])
 
 unsigned members_list(struct members *members, const uint8_t id[static 32],
 		      const uint8_t but_key[static 32],
-		      struct message_provider out[static PROVIDERS_MAX])
+		      struct message_holder out[static HOLDERS_MAX])
 {
 	struct member_id *of = map_lookup(&members->by_id, id);
 	unsigned cnt = 0;
 
-	for (unsigned left = of ? of->cnt : 0; left > 0 && cnt < PROVIDERS_MAX; left--) {
+	for (unsigned left = of ? of->cnt : 0; left > 0 && cnt < HOLDERS_MAX; left--) {
 		struct member *member = list_entry(of->members.next, struct member, id_node);
-		struct message_provider *told = &out[cnt];
+		struct message_holder *told = &out[cnt];
 
 		list_unlink(&member->id_node);
 		list_push_back(&of->members, &member->id_node);

@@ -11,7 +11,7 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "content/content.h"
-#include "content/message_providers.h"
+#include "content/content_message_holders.h"
 
 /*
  * Who lately said that it serves what it has of a manifest or a content: of
@@ -45,11 +45,11 @@ void members_expire(struct members *members, uint64_t now_ns);
 /* members_cnt: of id. */
 unsigned members_cnt(const struct members *members, const uint8_t id[static 32]);
 /*
- * members_list writes at most PROVIDERS_MAX of id into out, whom it told last
+ * members_list writes at most HOLDERS_MAX of id into out, whom it told last
  * time after the others, not the one of key but_key. Returns how many.
  */
 unsigned members_list(struct members *members, const uint8_t id[static 32],
 		      const uint8_t but_key[static 32],
-		      struct message_provider out[static PROVIDERS_MAX]);
+		      struct message_holder out[static HOLDERS_MAX]);
 
 #endif

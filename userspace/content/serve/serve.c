@@ -20,7 +20,7 @@
 #include "base/fair_path.h"
 #include "base/random.h"
 #include "content/manifest.h"
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "content/serve/serve_state.h"
 
 void serve_try_destroy(struct serve *serve)
@@ -51,13 +51,13 @@ static bool plain_lets(void *ctx, const uint8_t id[static 32], const uint8_t key
 	       !content_is_blind(serve->content, id, serve->now_ns);
 }
 
-struct reach_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
-				 const struct serve_name *name)
+struct served_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
+				  const struct serve_name *name)
 {
-	return (struct reach_reader){.key = key,
-				     .admits = name->is_blind ? blind_lets : plain_lets,
-				     .ctx = serve,
-				     .community = name->is_blind ? name->community : NULL};
+	return (struct served_reader){.key = key,
+				      .admits = name->is_blind ? blind_lets : plain_lets,
+				      .ctx = serve,
+				      .community = name->is_blind ? name->community : NULL};
 }
 
 void serve_unblind(struct serve *serve, uint8_t id[static 32], const uint8_t veiled[static 32],
@@ -72,24 +72,25 @@ void serve_unblind(struct serve *serve, uint8_t id[static 32], const uint8_t vei
 	memcpy(out_name->half, blind, sizeof(out_name->half));
 }
 
-struct partial_reader {
-	const struct reach *reach;
-	const struct reach_reader *reader;
+struct in_progress_reader {
+	const struct served_index *served_index;
+	const struct served_reader *reader;
 };
 
-static bool partial_lets(void *arg, const uint8_t manifest_id[static 32])
+static bool in_progress_file_lets(void *arg, const uint8_t manifest_id[static 32])
 {
-	const struct partial_reader *at = arg;
+	const struct in_progress_reader *at = arg;
 
-	return reach_gives_manifest(at->reach, manifest_id, at->reader);
+	return served_index_gives_manifest(at->served_index, manifest_id, at->reader);
 }
 
-struct partial *serve_partials_find(const struct serve *serve, const uint8_t id[static 32],
-				    const struct reach_reader *reader)
+struct in_progress_file *serve_in_progress_find(const struct serve *serve,
+						const uint8_t id[static 32],
+						const struct served_reader *reader)
 {
-	struct partial_reader at = {content_reach(serve->content), reader};
+	struct in_progress_reader at = {content_served_index(serve->content), reader};
 
-	return partials_find(&serve->partials, id, partial_lets, &at);
+	return in_progress_find(&serve->in_progress, id, in_progress_file_lets, &at);
 }
 
 static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
@@ -97,7 +98,7 @@ static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns
 	struct serve *serve = ctx;
 	struct serve_name name = {.is_blind = false};
 	struct message_request request;
-	struct reach_reader reader;
+	struct served_reader reader;
 	struct serve_call *call;
 
 	serve->now_ns = now_ns;
@@ -110,7 +111,8 @@ static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns
 		serve_unblind(serve, request.id, request.veiled, &name);
 	reader = serve_reader(serve, asked->peer_key, &name);
 	if (asked->type == MESH_GET_MANIFEST &&
-	    !reach_gives_manifest(content_reach(serve->content), request.id, &reader)) {
+	    !served_index_gives_manifest(content_served_index(serve->content), request.id,
+					 &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 						"no such collection here", 0);
 		return;
@@ -236,7 +238,7 @@ int serve_new(struct content *content, struct serve **out_serve)
 	serve->content = content;
 	serve->now_ns = content->params.now_ns;
 	serve_files_init(&serve->files);
-	partials_init(&serve->partials);
+	in_progress_init(&serve->in_progress);
 	serve_limits_init(serve);
 	err = serve_lay_out(serve);
 	if (!err)
@@ -259,7 +261,7 @@ void serve_free(struct serve *serve)
 	serve_limits_fini(serve);
 	buffer_queue_fini(&serve->chunk_queue);
 	buffer_queue_fini(&serve->manifest_queue);
-	partials_fini(&serve->partials);
+	in_progress_fini(&serve->in_progress);
 	while (serve->job_cnt > 0 || have_table_has_jobs(serve->haves))
 		jobs_reap_wait(serve->content->params.jobs);
 	have_table_stop(serve->haves);
@@ -283,15 +285,15 @@ unsigned serve_member_cnt(const struct serve *serve, const uint8_t id[static 32]
 }
 
 unsigned serve_members(struct serve *serve, const uint8_t id[static 32], uint64_t now_ns,
-		       struct message_provider *out)
+		       struct message_holder *out)
 {
 	members_expire(&serve->members, now_ns);
 	return members_list(&serve->members, id, serve->content->params.own_key, out);
 }
 
-struct partials *serve_partials(struct serve *serve)
+struct in_progress *serve_in_progress(struct serve *serve)
 {
-	return &serve->partials;
+	return &serve->in_progress;
 }
 
 void serve_forget_files(struct serve *serve)

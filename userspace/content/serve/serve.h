@@ -12,9 +12,9 @@ struct content;
 struct content_member;
 struct content_stats;
 struct content_traffic;
-struct message_provider;
+struct message_holder;
 struct chunk_buffers;
-struct partials;
+struct in_progress;
 struct upload_limits;
 struct serve;
 
@@ -36,12 +36,12 @@ size_t serve_footprint(uint32_t chunk_buffer_cnt);
 struct chunk_buffers *serve_buffers(struct serve *serve);
 /*
  * serve_note_member: another server of this node heard of it. serve_member_cnt: of id, lately.
- * serve_members writes at most PROVIDERS_MAX of those into out, and returns how many.
+ * serve_members writes at most HOLDERS_MAX of those into out, and returns how many.
  */
 void serve_note_member(struct serve *serve, const struct content_member *member, uint64_t now_ns);
 unsigned serve_member_cnt(const struct serve *serve, const uint8_t id[static 32]);
 unsigned serve_members(struct serve *serve, const uint8_t id[static 32], uint64_t now_ns,
-		       struct message_provider *out);
+		       struct message_holder *out);
 void serve_set_limits(struct serve *serve, const struct upload_limits *limits, uint64_t now_ns);
 /* serve_credits_changed: more may go than before, or less. */
 void serve_credits_changed(struct serve *serve);
@@ -52,8 +52,8 @@ bool serve_gives(struct serve *serve, const uint8_t content_id[static 32],
 		 const uint8_t key[static 32]);
 /* serve_now_ns: as far as it was told. */
 uint64_t serve_now_ns(const struct serve *serve);
-/* serve_partials: what gets are fetching and may be served already. */
-struct partials *serve_partials(struct serve *serve);
+/* serve_in_progress: what gets are fetching and may be served already. */
+struct in_progress *serve_in_progress(struct serve *serve);
 /* serve_forget_files closes descriptors kept open: a share was removed or a file forgotten. */
 void serve_forget_files(struct serve *serve);
 /*

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/manifest.h"
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "content/serve/serve_state.h"
 
 /* For an asker that not even a call was left for. */
@@ -233,8 +233,8 @@ static void call_count(struct serve_call *call)
 	usage_note(&serve->peer_usage, call->peer_key, call->answer.len, 1, serve->now_ns);
 	usage_note(&serve->content_usage, call->request.id, call->answer.len, 1, serve->now_ns);
 	if (call->file)
-		reach_note_served(content_reach(serve->content), &call->file->object,
-				  call->answer.len);
+		served_index_note_served(content_served_index(serve->content), &call->file->object,
+					 call->answer.len);
 }
 
 static void call_answer(struct serve_call *call)

@@ -6,13 +6,13 @@
 #include "base/jobs.h"
 #include "base/list.h"
 #include "base/turns.h"
-#include "content/message.h"
-#include "content/serve/buffers.h"
+#include "content/content_message.h"
+#include "content/serve/chunk_buffers.h"
 #include "content/serve/serve_file.h"
 #include "content/serve/uploads.h"
 #include "mesh/seam.h"
 
-struct partial;
+struct in_progress_file;
 struct serve;
 struct store;
 
@@ -45,8 +45,8 @@ struct serve_call {
 	unsigned type;			/* of the request */
 	struct message_request request; /* its id as it is, unblinded */
 	struct serve_name asked_by;
-	struct upload upload;	 /* of a call that asks for bytes */
-	struct partial *partial; /* or file, or neither for a manifest */
+	struct upload upload;		  /* of a call that asks for bytes */
+	struct in_progress_file *partial; /* or file, or neither for a manifest */
 	struct serve_file *file;
 	int fd;				 /* the file's, or one the job opened */
 	unsigned seen_cnt;		 /* locations that were looked at */

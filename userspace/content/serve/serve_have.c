@@ -19,13 +19,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/timer.h"
 #include "content/manifest.h"
-#include "content/message_have.h"
-#include "content/serve/reach.h"
+#include "content/content_message_have.h"
+#include "content/serve/served_index.h"
 #include "content/serve/serve_state.h"
-#include "content/volume.h"
+#include "content/stored_manifest.h"
 #include "store/store.h"
 
 #define HAVES_MAX      8u
@@ -115,7 +115,7 @@ static void have_send(struct have *have)
 
 struct location_look {
 	struct serve *serve;
-	const struct reach_reader *reader;
+	const struct served_reader *reader;
 	bool is_here;
 };
 
@@ -123,13 +123,14 @@ static bool location_seen(void *arg, const struct object_file *file)
 {
 	struct location_look *look = arg;
 
-	look->is_here = reach_gives_file(content_reach(look->serve->content), file, look->reader) &&
+	look->is_here = served_index_gives_file(content_served_index(look->serve->content), file,
+						look->reader) &&
 			!serve_files_has_changed(&look->serve->files, file);
 	return !look->is_here;
 }
 
 static bool content_is_here(struct serve *serve, struct store_snapshot *snapshot, const uint8_t *id,
-			    const struct reach_reader *reader)
+			    const struct served_reader *reader)
 {
 	struct location_look look = {.serve = serve, .reader = reader};
 	struct object_file scratch;
@@ -142,7 +143,7 @@ bool serve_gives(struct serve *serve, const uint8_t content_id[static 32],
 		 const uint8_t key[static 32])
 {
 	const struct serve_name name = {.is_blind = false};
-	struct reach_reader reader = serve_reader(serve, key, &name);
+	struct served_reader reader = serve_reader(serve, key, &name);
 	struct store_snapshot *snapshot;
 	bool is_here;
 
@@ -153,13 +154,13 @@ bool serve_gives(struct serve *serve, const uint8_t content_id[static 32],
 	return is_here;
 }
 
-static bool run_is_here(const struct partial *partial, uint64_t run, unsigned log2)
+static bool run_is_here(const struct in_progress_file *partial, uint64_t run, unsigned log2)
 {
 	uint64_t end = (run + 1) << log2;
 
 	end = end < partial->chunk_cnt ? end : partial->chunk_cnt;
 	for (uint64_t chunk = run << log2; chunk < end; chunk++)
-		if (!partial_has(partial, chunk))
+		if (!in_progress_file_has(partial, chunk))
 			return false;
 	return true;
 }
@@ -178,9 +179,9 @@ static size_t bits_room(const struct have *have)
 }
 
 /* A file with more chunks than there is room for is told of in longer runs. */
-static void partial_tell(struct have *have, const struct partial *partial)
+static void in_progress_file_tell(struct have *have, const struct in_progress_file *partial)
 {
-	struct message_have_partial *told = &have->answer.partials[have->answer.partial_cnt];
+	struct message_have_partial *told = &have->answer.in_progress[have->answer.partial_cnt];
 	size_t room = bits_room(have);
 	unsigned log2 = 0;
 	uint64_t run_cnt;
@@ -206,15 +207,16 @@ static void id_look(struct have *have, struct store_snapshot *snapshot)
 {
 	struct serve *serve = have->serve;
 	const uint8_t *id = have->ids[have->at];
-	struct reach_reader reader = serve_reader(serve, have->peer_key, &have->asked_by);
-	const struct partial *partial;
+	struct served_reader reader = serve_reader(serve, have->peer_key, &have->asked_by);
+	const struct in_progress_file *partial;
 
-	if (have->is_of_parts ? reach_gives_whole(content_reach(serve->content), id, &reader)
-			      : content_is_here(serve, snapshot, id, &reader)) {
+	if (have->is_of_parts
+		    ? served_index_gives_whole(content_served_index(serve->content), id, &reader)
+		    : content_is_here(serve, snapshot, id, &reader)) {
 		have->bits[have->at / 8] |= (uint8_t)(1u << have->at % 8);
-	} else if (!have->is_of_parts && (partial = serve_partials_find(serve, id, &reader))) {
+	} else if (!have->is_of_parts && (partial = serve_in_progress_find(serve, id, &reader))) {
 		have->answer.is_growing = true;
-		partial_tell(have, partial);
+		in_progress_file_tell(have, partial);
 	}
 }
 
@@ -273,13 +275,14 @@ static int ids_of_manifest(struct have *have, const struct manifest *manifest)
 static void load_run(struct job *job)
 {
 	struct have *have = (struct have *)job;
-	struct volume volume;
+	struct stored_manifest stored;
 
-	have->err = volume_load(have->serve->content->params.store, have->manifest_id, &volume);
+	have->err = stored_manifest_load(have->serve->content->params.store, have->manifest_id,
+					 &stored);
 	if (have->err)
 		return;
-	have->err = ids_of_manifest(have, volume.manifest);
-	volume_fini(&volume);
+	have->err = ids_of_manifest(have, stored.manifest);
+	stored_manifest_fini(&stored);
 }
 
 static void load_done(struct job *job)
@@ -369,7 +372,8 @@ static void have_begin(struct have *have, const struct mesh_call *asked,
 	have->answer.has_all = false;
 	have->answer.is_growing =
 		request->has_manifest &&
-		reach_is_growing(content_reach(have->serve->content), request->manifest_id);
+		served_index_is_growing(content_served_index(have->serve->content),
+					request->manifest_id);
 	have->answer.partial_cnt = 0;
 	have->asked_by = *name;
 	memcpy(have->peer_key, asked->peer_key, MESH_KEY_LEN);
@@ -387,11 +391,11 @@ static void have_begin(struct have *have, const struct mesh_call *asked,
 void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 {
 	struct serve *serve = ctx;
-	const struct reach *reach = content_reach(serve->content);
+	const struct served_index *served_index = content_served_index(serve->content);
 	struct serve_name name = {.is_blind = false};
 	struct message_have_request request;
 	uint8_t manifest_id[OBJECT_ID_LEN];
-	struct reach_reader reader;
+	struct served_reader reader;
 	struct have *have;
 
 	serve->now_ns = now_ns;
@@ -406,12 +410,14 @@ void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 		request.manifest_id = manifest_id;
 	}
 	reader = serve_reader(serve, asked->peer_key, &name);
-	if (request.has_manifest && !reach_gives_manifest(reach, request.manifest_id, &reader)) {
+	if (request.has_manifest &&
+	    !served_index_gives_manifest(served_index, request.manifest_id, &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 						"no such collection here", 0);
 		return;
 	}
-	if (request.has_manifest && reach_gives_whole(reach, request.manifest_id, &reader)) {
+	if (request.has_manifest &&
+	    served_index_gives_whole(served_index, request.manifest_id, &reader)) {
 		all_tell(serve, asked);
 		return;
 	}

@@ -4,7 +4,7 @@
  * it, else when the timer says that its turn has come. One that waits has no
  * buffer and no file yet.
  */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/serve/serve_state.h"
 #include "crypto/blake3.h"
 
@@ -124,7 +124,7 @@ static void traffic_add(void *arg, const struct upload_view *view)
 void serve_fill_traffic(const struct serve *serve, uint64_t now_ns, struct content_traffic *traffic)
 {
 	uploads_each(&serve->uploads, now_ns, traffic_add, traffic);
-	traffic->upload_per_s = pace_meter_per_s(&serve->uploads.meter, now_ns);
+	traffic->upload_per_s = byte_meter_per_s(&serve->uploads.meter, now_ns);
 	traffic->upload_waiting_cnt = serve->uploads.waiting_cnt;
 	traffic->upload_charged_cnt = serve->uploads.charged_len;
 	traffic->upload_refused_cnt = serve->uploads.refused_cnt;

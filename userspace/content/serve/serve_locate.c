@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "content/manifest.h"
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "content/serve/serve_state.h"
 #include "store/store.h"
 
@@ -17,9 +17,9 @@
 /* By the one that asks. */
 static bool file_is_reachable(const struct serve_call *call, const struct object_file *file)
 {
-	struct reach_reader reader = serve_reader(call->serve, call->peer_key, &call->asked_by);
+	struct served_reader reader = serve_reader(call->serve, call->peer_key, &call->asked_by);
 
-	return reach_gives_file(content_reach(call->serve->content), file, &reader);
+	return served_index_gives_file(content_served_index(call->serve->content), file, &reader);
 }
 
 struct location_search {
@@ -92,28 +92,32 @@ static int whole_locate(struct serve_call *call)
 	}
 	if (file) {
 		/* One that others may read stays open for them. */
-		if (!reach_has_file(content_reach(call->serve->content), &file->object))
+		if (!served_index_has_file(content_served_index(call->serve->content),
+					   &file->object))
 			serve_file_drop(file);
 		serve_file_release(file);
 	}
 	return file_locate(call);
 }
 
-static bool partial_serves(const struct serve_call *call, const struct partial *partial)
+static bool in_progress_file_serves(const struct serve_call *call,
+				    const struct in_progress_file *partial)
 {
-	return (call->type == MESH_GET_CHUNK && partial_has(partial, call->request.first)) ||
+	return (call->type == MESH_GET_CHUNK &&
+		in_progress_file_has(partial, call->request.first)) ||
 	       (call->type == MESH_GET_CHUNK_HASHES && partial->hashes);
 }
 
 /* What is being fetched is not in the store's list of locations: it has no place yet. */
 int serve_locate(struct serve_call *call)
 {
-	struct reach_reader reader = serve_reader(call->serve, call->peer_key, &call->asked_by);
-	struct partial *partial = serve_partials_find(call->serve, call->request.id, &reader);
+	struct served_reader reader = serve_reader(call->serve, call->peer_key, &call->asked_by);
+	struct in_progress_file *partial =
+		serve_in_progress_find(call->serve, call->request.id, &reader);
 
-	if (!partial || !partial_serves(call, partial))
+	if (!partial || !in_progress_file_serves(call, partial))
 		return whole_locate(call);
-	partial_use(partial);
+	in_progress_file_use(partial);
 	call->partial = partial;
 	return 0;
 }
@@ -121,7 +125,7 @@ int serve_locate(struct serve_call *call)
 void serve_leave_place(struct serve_call *call)
 {
 	if (call->partial)
-		partial_release(call->partial);
+		in_progress_file_release(call->partial);
 	if (call->file)
 		serve_file_release(call->file);
 	call->partial = NULL;

@@ -5,13 +5,13 @@
  */
 #include <string.h>
 
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "content/serve/serve_state.h"
 #include "store/store.h"
 
 struct location_look {
 	struct serve *serve;
-	const struct reach_reader *reader;
+	const struct served_reader *reader;
 	bool is_here;
 };
 
@@ -19,19 +19,20 @@ static bool location_seen(void *arg, const struct object_file *file)
 {
 	struct location_look *look = arg;
 
-	look->is_here = reach_gives_file(content_reach(look->serve->content), file, look->reader);
+	look->is_here = served_index_gives_file(content_served_index(look->serve->content), file,
+						look->reader);
 	return !look->is_here;
 }
 
-static bool id_is_here(struct serve *serve, const uint8_t *id, const struct reach_reader *reader)
+static bool id_is_here(struct serve *serve, const uint8_t *id, const struct served_reader *reader)
 {
 	struct location_look look = {.serve = serve, .reader = reader};
 	struct store_snapshot *snapshot;
 	struct object_file scratch;
 	int err;
 
-	if (reach_gives_manifest(content_reach(serve->content), id, reader) ||
-	    serve_partials_find(serve, id, reader))
+	if (served_index_gives_manifest(content_served_index(serve->content), id, reader) ||
+	    serve_in_progress_find(serve, id, reader))
 		return true;
 	if (store_snapshot_open(serve->content->params.store, &snapshot) < 0)
 		return false;
@@ -61,7 +62,7 @@ static void addr_add(struct content_member *member, const struct addr *addr)
 }
 
 static void asker_note(struct serve *serve, const struct mesh_call *asked,
-		       const struct message_providers_request *request, uint64_t now_ns)
+		       const struct message_holders_request *request, uint64_t now_ns)
 {
 	const struct content_params *params = &serve->content->params;
 	struct content_member member = {.addr_cnt = 0};
@@ -81,28 +82,28 @@ static void asker_note(struct serve *serve, const struct mesh_call *asked,
 
 void serve_members_start(struct serve_call *call)
 {
-	struct message_provider told[PROVIDERS_MAX];
+	struct message_holder told[HOLDERS_MAX];
 	struct members *members = &call->serve->members;
 	struct writer w;
 
 	if (!serve_call_acquire_buffer(call))
 		return;
-	w = writer_of(call->buffer, PROVIDERS_ANSWER_CAP);
-	message_providers_write(&w, told,
-				members_list(members, call->request.id, call->peer_key, told));
+	w = writer_of(call->buffer, HOLDERS_ANSWER_CAP);
+	message_holders_write(&w, told,
+			      members_list(members, call->request.id, call->peer_key, told));
 	serve_call_send(call, MESH_PROVIDERS, NULL, 0, writer_len(&w));
 }
 
 void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 {
 	struct serve *serve = ctx;
-	struct message_providers_request request;
+	struct message_holders_request request;
 	struct serve_name name = {.is_blind = false};
-	struct reach_reader reader;
+	struct served_reader reader;
 	struct serve_call *call;
 
 	serve->now_ns = now_ns;
-	if (message_providers_request_parse(asked->payload, asked->payload_len, &request) < 0) {
+	if (message_holders_request_parse(asked->payload, asked->payload_len, &request) < 0) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed",
 						0);
 		return;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "content/manifest.h"
-#include "content/serve/partial.h"
+#include "content/serve/in_progress.h"
 #include "content/serve/serve_call.h"
 #include "crypto/blake3.h"
 #include "mesh/seam.h"
@@ -74,14 +74,14 @@ int serve_call_recheck(const struct serve_call *call)
 }
 
 /* What a partial says it has was verified before it was written. */
-static int partial_chunk_read(struct serve_call *call, bool is_waiting)
+static int in_progress_file_chunk_read(struct serve_call *call, bool is_waiting)
 {
-	const struct partial *partial = call->partial;
+	const struct in_progress_file *partial = call->partial;
 	uint64_t off = call->request.first * BLAKE3_CHUNK_LEN;
 	uint64_t left = partial->size - off;
 
 	call->answer.len = left < BLAKE3_CHUNK_LEN ? (size_t)left : BLAKE3_CHUNK_LEN;
-	return partial_read(partial, off, call->buffer, call->answer.len, is_waiting);
+	return in_progress_file_read(partial, off, call->buffer, call->answer.len, is_waiting);
 }
 
 /* Before its own chunk is waited for. */
@@ -127,9 +127,9 @@ static uint64_t hashes_cut(struct serve_call *call, uint64_t total)
 	return cnt;
 }
 
-static int partial_hashes_read(struct serve_call *call)
+static int in_progress_file_hashes_read(struct serve_call *call)
 {
-	const struct partial *partial = call->partial;
+	const struct in_progress_file *partial = call->partial;
 
 	if (hashes_cut(call, partial->chunk_cnt) == 0)
 		return WEFT_EABSENT;
@@ -154,10 +154,10 @@ static int hashes_read(struct serve_call *call)
 }
 
 /* A partial's chunk list is the get's, and that lives on the worker. */
-static int partial_work(struct serve_call *call, bool is_waiting)
+static int in_progress_file_work(struct serve_call *call, bool is_waiting)
 {
-	return call->type == MESH_GET_CHUNK ? partial_chunk_read(call, is_waiting)
-					    : partial_hashes_read(call);
+	return call->type == MESH_GET_CHUNK ? in_progress_file_chunk_read(call, is_waiting)
+					    : in_progress_file_hashes_read(call);
 }
 
 int serve_call_work(struct serve_call *call, bool is_waiting)
@@ -165,7 +165,7 @@ int serve_call_work(struct serve_call *call, bool is_waiting)
 	call->answer = (struct message_answer){.first = call->request.first};
 	memcpy(call->answer.id, call->request.id, sizeof(call->answer.id));
 	if (call->partial)
-		return partial_work(call, is_waiting);
+		return in_progress_file_work(call, is_waiting);
 	if (call->type == MESH_GET_CHUNK)
 		return chunk_read(call, is_waiting);
 	if (!is_waiting)

@@ -7,10 +7,10 @@
 #include "base/timer.h"
 #include "content/content_state.h"
 #include "content/serve/buffer_queue.h"
-#include "content/serve/buffers.h"
+#include "content/serve/chunk_buffers.h"
 #include "content/serve/members.h"
-#include "content/serve/partial.h"
-#include "content/serve/reach.h"
+#include "content/serve/in_progress.h"
+#include "content/serve/served_index.h"
 #include "content/serve/serve.h"
 #include "content/serve/serve_call.h"
 #include "content/serve/uploads.h"
@@ -48,7 +48,7 @@ struct serve {
 	uint64_t shared_read_cnt; /* chunks that were answered from what another call read */
 	uint64_t read_byte_cnt;	  /* of chunks that were read from files */
 	struct serve_files files;
-	struct partials partials;
+	struct in_progress in_progress;
 	struct have_table *haves;
 	struct members members;
 	struct uploads uploads;
@@ -65,15 +65,16 @@ static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
 /*
  * serve.c. serve_unblind: id, which is asked for by a blinded name with that second half, becomes what it
  * names; where this node cannot tell, it stays one that nothing here has. serve_reader: the peer
- * of key as one that reads here what it asks for by name, which is borrowed. serve_partials_find: what is
+ * of key as one that reads here what it asks for by name, which is borrowed. serve_in_progress_find: what is
  * being fetched of id that it may read, or NULL.
  */
 void serve_unblind(struct serve *serve, uint8_t id[static 32], const uint8_t veiled[static 32],
 		   struct serve_name *out_name);
-struct reach_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
-				 const struct serve_name *name);
-struct partial *serve_partials_find(const struct serve *serve, const uint8_t id[static 32],
-				    const struct reach_reader *reader);
+struct served_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
+				  const struct serve_name *name);
+struct in_progress_file *serve_in_progress_find(const struct serve *serve,
+						const uint8_t id[static 32],
+						const struct served_reader *reader);
 
 /*
  * serve_call.c. serve_call_new: what was asked as a call, or NULL when there

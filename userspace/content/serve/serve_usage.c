@@ -23,7 +23,7 @@ void content_usage_each(const struct content *content, enum content_usage_kind k
 		struct content_usage told = {.kind = kind,
 					     .byte_cnt = entry->len,
 					     .chunk_cnt = entry->cnt,
-					     .per_s = pace_meter_per_s(&entry->meter, now_ns)};
+					     .per_s = byte_meter_per_s(&entry->meter, now_ns)};
 
 		memcpy(told.key, entry->key, sizeof(told.key));
 		fn(arg, &told);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/months.h"
 
 /* To one who finds no slot: about as long as it takes a getter to end a file. */
@@ -21,8 +21,8 @@ struct upload_peer {
 	uint32_t waiting_cnt, going_cnt;
 	size_t waiting_len;
 	uint64_t since_ns, used_ns;
-	struct pace rate;
-	struct pace_meter meter;
+	struct byte_bucket rate;
+	struct byte_meter meter;
 	uint64_t sent_len;
 };
 
@@ -48,12 +48,12 @@ void uploads_configure(struct uploads *uploads, const struct upload_limits *limi
 	uint32_t slot_cnt = limits->slot_cnt;
 	struct upload_peer *peer = NULL;
 
-	pace_set(&uploads->rate, limits->per_s, now_ns);
+	byte_bucket_set(&uploads->rate, limits->per_s, now_ns);
 	uploads->whole_per_s = limits->whole_per_s;
 	uploads->peer_per_s = limits->peer_per_s;
 	uploads->slot_cnt = slot_cnt && slot_cnt < UPLOAD_PEERS_MAX ? slot_cnt : UPLOAD_PEERS_MAX;
 	while ((peer = pool_next(&uploads->peers, peer)))
-		pace_set(&peer->rate, limits->peer_per_s, now_ns);
+		byte_bucket_set(&peer->rate, limits->peer_per_s, now_ns);
 }
 
 /* --- slots --- */
@@ -106,7 +106,7 @@ static struct upload_peer *peer_acquire(struct uploads *uploads, const uint8_t *
 	list_init(&peer->uploads);
 	list_init(&peer->node);
 	list_push_back(&uploads->idle, &peer->node);
-	pace_set(&peer->rate, uploads->peer_per_s, now_ns);
+	byte_bucket_set(&peer->rate, uploads->peer_per_s, now_ns);
 	return peer;
 }
 
@@ -142,8 +142,8 @@ static void upload_go(struct uploads *uploads, struct upload *upload, uint64_t n
 	}
 
 	if (peer->price)
-		pace_take(&uploads->rate, upload->len, now_ns);
-	pace_take(&peer->rate, upload->len, now_ns);
+		byte_bucket_take(&uploads->rate, upload->len, now_ns);
+	byte_bucket_take(&peer->rate, upload->len, now_ns);
 	if (peer_is_idle(peer))
 		list_unlink(&peer->node);
 	peer->going_cnt++;
@@ -182,11 +182,11 @@ static void upload_unqueue(struct uploads *uploads, struct upload *upload)
 static bool peer_may_go(const struct uploads *uploads, const struct upload_peer *peer,
 			uint64_t now_ns)
 {
-	return pace_is_free(&peer->rate, now_ns) &&
-	       (!peer->price || pace_is_free(&uploads->rate, now_ns));
+	return byte_bucket_is_free(&peer->rate, now_ns) &&
+	       (!peer->price || byte_bucket_is_free(&uploads->rate, now_ns));
 }
 
-static uint64_t owed_ns(const struct pace *rate, uint64_t now_ns)
+static uint64_t owed_ns(const struct byte_bucket *rate, uint64_t now_ns)
 {
 	return rate->per_s && rate->free_ns > now_ns ? rate->free_ns - now_ns : 0;
 }
@@ -203,11 +203,11 @@ static uint64_t peer_wait_ns(const struct uploads *uploads, const struct upload_
 {
 	uint64_t peer_cnt = uploads->waiting_peer_cnt + (peer->waiting_cnt == 0);
 	uint64_t own_ns =
-		owed_ns(&peer->rate, now_ns) + pace_cost_ns(&peer->rate, peer->waiting_len);
-	const struct pace whole = {.per_s = uploads->whole_per_s};
-	uint64_t all_ns = pace_cost_ns(&whole, pace_owed(&uploads->rate, now_ns)) +
-			  pace_cost_ns(&whole, peer->waiting_len) * peer_cnt +
-			  pace_cost_ns(&whole, len) * (peer_cnt - 1);
+		owed_ns(&peer->rate, now_ns) + byte_bucket_cost_ns(&peer->rate, peer->waiting_len);
+	const struct byte_bucket whole = {.per_s = uploads->whole_per_s};
+	uint64_t all_ns = byte_bucket_cost_ns(&whole, byte_bucket_owed(&uploads->rate, now_ns)) +
+			  byte_bucket_cost_ns(&whole, peer->waiting_len) * peer_cnt +
+			  byte_bucket_cost_ns(&whole, len) * (peer_cnt - 1);
 
 	return peer->price && all_ns > own_ns ? all_ns : own_ns;
 }
@@ -307,12 +307,12 @@ uint64_t uploads_due_ns(const struct uploads *uploads)
 	return due_ns;
 }
 
-static void len_correct(struct pace *rate, size_t taken, size_t len, uint64_t now_ns)
+static void len_correct(struct byte_bucket *rate, size_t taken, size_t len, uint64_t now_ns)
 {
 	if (len < taken)
-		pace_give_back(rate, taken - len);
+		byte_bucket_give_back(rate, taken - len);
 	else
-		pace_take(rate, len - taken, now_ns);
+		byte_bucket_take(rate, len - taken, now_ns);
 }
 
 void uploads_sent(struct uploads *uploads, struct upload *upload, size_t len, uint64_t now_ns)
@@ -326,8 +326,8 @@ void uploads_sent(struct uploads *uploads, struct upload *upload, size_t len, ui
 	len_correct(&peer->rate, upload->len, len, now_ns);
 	upload->len = 0; /* of which nothing is to be given back */
 	peer->sent_len += len;
-	pace_meter_note(&peer->meter, len, now_ns);
-	pace_meter_note(&uploads->meter, len, now_ns);
+	byte_meter_note(&peer->meter, len, now_ns);
+	byte_meter_note(&uploads->meter, len, now_ns);
 }
 
 void uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns)
@@ -343,8 +343,8 @@ void uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns
 		if (upload->credit_len)
 			credit_settle(uploads, upload, 0);
 		if (peer->price)
-			pace_give_back(&uploads->rate, upload->len);
-		pace_give_back(&peer->rate, upload->len);
+			byte_bucket_give_back(&uploads->rate, upload->len);
+		byte_bucket_give_back(&peer->rate, upload->len);
 	}
 	upload->peer = NULL;
 	peer->used_ns = now_ns;
@@ -361,7 +361,7 @@ void uploads_each(const struct uploads *uploads, uint64_t now_ns,
 		fn(arg, &(struct upload_view){.key = peer->key,
 					      .price = peer->price,
 					      .sent_len = peer->sent_len,
-					      .per_s = pace_meter_per_s(&peer->meter, now_ns),
+					      .per_s = byte_meter_per_s(&peer->meter, now_ns),
 					      .waiting_cnt = peer->waiting_cnt,
 					      .going_cnt = peer->going_cnt});
 }

@@ -10,7 +10,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/pool.h"
-#include "content/pace.h"
+#include "content/byte_bucket.h"
 
 /*
  * Who is served, and when. A peer that asks for bytes takes an upload slot
@@ -52,9 +52,9 @@ struct uploads {
 	struct map by_key;
 	struct list_node idle;	  /* peers of which nothing is under way, longest ago first */
 	struct list_node waiting; /* peers of which something waits, in turn */
-	struct pace rate;	  /* of all that is not free; of this worker */
+	struct byte_bucket rate;  /* of all that is not free; of this worker */
 	uint64_t whole_per_s;	  /* of all workers: what rate may grow to within a second */
-	struct pace_meter meter;
+	struct byte_meter meter;
 	/* By zone, of the owner: what may go of a month's cap; NULL: there is none. */
 	struct content_credit *credits;
 	unsigned (*zone_of)(void *arg); /* of the one that asks, as price_of */

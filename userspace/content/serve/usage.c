@@ -23,7 +23,7 @@ static void least_forget(struct usage *usage, uint64_t now_ns)
 	uint64_t least_per_s = 0;
 
 	while ((entry = pool_next(&usage->entries, entry))) {
-		uint64_t per_s = pace_meter_per_s(&entry->meter, now_ns);
+		uint64_t per_s = byte_meter_per_s(&entry->meter, now_ns);
 
 		if (least && (per_s > least_per_s ||
 			      (per_s == least_per_s && entry->meter.at_ns >= least->meter.at_ns)))
@@ -60,7 +60,7 @@ void usage_note(struct usage *usage, const uint8_t key[static USAGE_KEY_LEN], ui
 		return;
 	entry->len += len;
 	entry->cnt += cnt;
-	pace_meter_note(&entry->meter, len, now_ns);
+	byte_meter_note(&entry->meter, len, now_ns);
 }
 
 const struct usage_entry *usage_next(const struct usage *usage, const struct usage_entry *entry)

@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "content/content.h"
-#include "content/pace.h"
+#include "content/byte_bucket.h"
 
 /*
  * How many bytes went by a key: to a peer, or of a content. A fixed number of
@@ -25,7 +25,7 @@ struct usage_entry {
 	uint8_t key[USAGE_KEY_LEN];
 	uint64_t len, cnt; /* bytes and answers */
 	uint64_t told_len, told_cnt;
-	struct pace_meter meter;
+	struct byte_meter meter;
 };
 
 struct usage {

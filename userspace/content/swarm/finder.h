@@ -20,7 +20,7 @@ struct mesh_peer;
 
 enum finder_kind { FINDER_MANIFEST, FINDER_CONTENT };
 
-struct swarm_search {
+struct swarm_find {
 	enum finder_kind kind;
 	const uint8_t *id; /* 32 bytes, borrowed for the call of find */
 	/* found, also from within find; peer is borrowed for the call. The caller's own key is skipped. */
@@ -37,7 +37,7 @@ struct swarm_search {
  * neither found nor done is called any more. run is gone after either.
  */
 struct swarm_finder_ops {
-	int (*find)(void *ctx, const struct swarm_search *search, uint64_t now_ns, void **out_run);
+	int (*find)(void *ctx, const struct swarm_find *search, uint64_t now_ns, void **out_run);
 	void (*cancel)(void *run);
 };
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/zbase32.h"
 #include "content/swarm/swarm_state.h"
 #include "crypto/blake3.h"
@@ -475,7 +475,7 @@ enum swarm_outlook swarm_outlook(const struct swarm *swarm, uint64_t now_ns)
 	struct swarm_member *usable = NULL;
 	bool has_hope = now_ns - swarm->progress_ns < SWARM_HOPE_NS;
 
-	if (has_hope && (swarm_searches_are_out(swarm) || members_are_pending(swarm, now_ns)))
+	if (has_hope && (swarm_finds_are_out(swarm) || members_are_pending(swarm, now_ns)))
 		return SWARM_WAITING;
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX && !usable; i++)
 		if (swarm->members[i].source && swarm_member_is_usable(&swarm->members[i]))
@@ -541,8 +541,8 @@ static uint64_t swarm_next_ns(const struct swarm *swarm, uint64_t now_ns)
 			continue;
 		if (member->have_contact.due_ns > now_ns)
 			next_ns = earlier(next_ns, member->have_contact.due_ns);
-		if (member->providers_contact.due_ns > now_ns)
-			next_ns = earlier(next_ns, member->providers_contact.due_ns);
+		if (member->holders_contact.due_ns > now_ns)
+			next_ns = earlier(next_ns, member->holders_contact.due_ns);
 		if (member->source->not_before_ns > now_ns)
 			next_ns = earlier(next_ns, member->source->not_before_ns);
 	}
@@ -575,7 +575,7 @@ static void swarm_tend(struct timer *timer, uint64_t now_ns)
 	swarm->swarms->now_ns = now_ns;
 	members_reap(swarm, now_ns);
 	members_replace(swarm, now_ns);
-	swarm_searches_run(swarm, now_ns);
+	swarm_finds_run(swarm, now_ns);
 	swarm_contacts_run(swarm, now_ns);
 	swarm_tend_at(swarm, swarm_next_ns(swarm, now_ns));
 	if (swarm->is_changed) {
@@ -641,7 +641,7 @@ static struct swarm *join(struct swarms *swarms, enum finder_kind kind, const ui
 	swarm->swarms = swarms;
 	swarm->kind = kind;
 	memcpy(swarm->id, id, sizeof(swarm->id));
-	memcpy(swarm->volume_id, id, sizeof(swarm->volume_id));
+	memcpy(swarm->part_id, id, sizeof(swarm->part_id));
 	swarm->joined_ns = swarm->progress_ns = swarm->tended_ns = now_ns;
 	swarm->round = 1;
 	timer_init(&swarm->timer, swarm_tend);
@@ -671,7 +671,7 @@ void swarm_leave(struct swarm *swarm)
 		return;
 	while (swarm->asks)
 		swarm_cancel(swarm->asks);
-	swarm_searches_end(swarm);
+	swarm_finds_end(swarm);
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
 		if (swarm->members[i].source)
 			member_free(&swarm->members[i]);
@@ -702,12 +702,12 @@ void swarm_ways(struct swarm_member *member, uint64_t now_ns, struct content_way
 			now_ns, out_ways);
 }
 
-void swarm_set_volume(struct swarm *swarm, const uint8_t id[static 32], bool is_serving)
+void swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], bool is_serving)
 {
-	bool is_other = memcmp(swarm->volume_id, id, sizeof(swarm->volume_id)) != 0;
+	bool is_other = memcmp(swarm->part_id, id, sizeof(swarm->part_id)) != 0;
 	bool is_new_server = is_serving && !swarm->is_serving;
 
-	memcpy(swarm->volume_id, id, sizeof(swarm->volume_id));
+	memcpy(swarm->part_id, id, sizeof(swarm->part_id));
 	swarm->is_serving = is_serving;
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
 		struct swarm_member *member = &swarm->members[i];

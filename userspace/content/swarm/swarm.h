@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "content/message.h"
+#include "content/content_message.h"
 #include "content/swarm/finder.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
@@ -18,12 +18,12 @@
  * found is first asked what it has.
  *
  *	swarm.c	  members, and the timer that tends them
- *	contact.c what each has (HAVE_CONTENT), whom it knows (PROVIDERS)
- *	search.c  finders
- *	ask.c	  requests: to whom, and what to make of what comes back
- *	source.c  a node as all swarms see it: speed, window, conduct
- *	have.c	  what a member has
- *	turn.c	  which getter is to ask for what first
+ *	swarm_contact.c what each has (HAVE_CONTENT), whom it knows (PROVIDERS)
+ *	swarm_find.c  finders
+ *	swarm_ask.c	  requests: to whom, and what to make of what comes back
+ *	swarm_source.c  a node as all swarms see it: speed, window, reputation
+ *	swarm_have.c	  what a member has
+ *	hrw_part.c	  which getter is to ask for what first
  *
  * Sources belong to all swarms of a node, so two gets that ask the same node
  * know how much it can take. What a source sends is verified by whoever
@@ -73,11 +73,11 @@ struct swarm_watcher {
 };
 void swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher);
 /*
- * swarm_set_volume: item numbers below are those of this manifest from now
+ * swarm_set_manifest: item numbers below are those of this manifest from now
  * on; it is the swarm's own or a part of it. is_serving: this node serves
  * what it has of it, and says so to the others.
  */
-void swarm_set_volume(struct swarm *swarm, const uint8_t id[static 32], bool is_serving);
+void swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], bool is_serving);
 
 /*
  * An ask. The caller fills the first half, keeps it where it is and lends

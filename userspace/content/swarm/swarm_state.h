@@ -5,8 +5,8 @@
 #include "base/timer.h"
 #include "content/content_state.h"
 #include "content/scope.h"
-#include "content/swarm/have.h"
-#include "content/swarm/source.h"
+#include "content/swarm/swarm_have.h"
+#include "content/swarm/swarm_source.h"
 #include "content/swarm/swarm.h"
 
 /* What the files of content/swarm share; see swarm.h for who does what. */
@@ -54,7 +54,7 @@ struct swarm_member {
 	uint32_t skipped_round;
 	struct have have;
 	struct contact have_contact;
-	struct contact providers_contact;
+	struct contact holders_contact;
 };
 
 struct swarm_run {
@@ -68,7 +68,7 @@ struct swarm {
 	struct swarms *swarms;
 	enum finder_kind kind; /* of id */
 	uint8_t id[32];
-	uint8_t volume_id[32];
+	uint8_t part_id[32];
 	bool is_serving;
 	bool has_scope; /* of the manifest, as soon as it is here */
 	struct scope scope;
@@ -139,7 +139,7 @@ unsigned swarm_window_max(const struct swarm *swarm);
 void swarm_fail(struct swarm *swarm, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* contact.c */
+/* swarm_contact.c */
 void swarm_contacts_init(struct swarm_member *member);
 void swarm_contacts_run(struct swarm *swarm, uint64_t now_ns);
 void swarm_contacts_end(struct swarm_member *member);
@@ -149,12 +149,12 @@ void swarm_contact_as_server(struct swarm_member *member, uint64_t now_ns);
 /* swarm_contact_again: what member has is to be asked soon. */
 void swarm_contact_again(struct swarm_member *member, uint64_t at_ns);
 
-/* search.c */
-void swarm_searches_run(struct swarm *swarm, uint64_t now_ns);
-void swarm_searches_end(struct swarm *swarm);
-bool swarm_searches_are_out(const struct swarm *swarm);
+/* swarm_find.c */
+void swarm_finds_run(struct swarm *swarm, uint64_t now_ns);
+void swarm_finds_end(struct swarm *swarm);
+bool swarm_finds_are_out(const struct swarm *swarm);
 
-/* ask.c */
+/* swarm_ask.c */
 /* swarm_asks_run sends what can be sent; swarm may be gone when it returns. */
 void swarm_asks_run(struct swarm *swarm, uint64_t now_ns);
 /* swarm_asks_take_back: what member was asked for is asked of others. */

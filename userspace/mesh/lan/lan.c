@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/pool.h"
 #include "base/random.h"
 #include "codec/hex.h"

@@ -19,7 +19,7 @@ struct random;
  *
  * What is heard counts for the address it came from and for no other: whatever a packet
  * says, nobody on the LAN can send this node somewhere else. It is a hint: who is
- * dialled has to prove its key (proof.h). Own packets, and those that are no such thing, are dropped and
+ * dialled has to prove its key (lan_proof.h). Own packets, and those that are no such thing, are dropped and
  * counted.
  *
  * Left out of RFC 6762: probing before the first announcement (names are drawn at random

@@ -7,8 +7,8 @@
 
 #include "base/map.h"
 #include "base/pool.h"
-#include "kad/contact.h"
-#include "mesh/overlay/message.h"
+#include "kad/kad_contact.h"
+#include "mesh/overlay/overlay_message.h"
 
 /*
  * Keys and further addresses of the contacts that kad/ knows by place and address alone: a

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
-#include "mesh/overlay/join.h"
+#include "mesh/overlay/overlay_join.h"
 #include "mesh/overlay/overlay_state.h"
 #include "mesh/overlay/run.h"
-#include "mesh/overlay/serve.h"
+#include "mesh/overlay/overlay_serve.h"
 
 #define K     20
 #define ALPHA 3
@@ -119,7 +119,7 @@ static void mark_all(void *ctx)
 	overlay_queries_mark(overlay);
 }
 
-static void value_forgot(void *ctx, const struct overlay_kept *kept)
+static void value_forgot(void *ctx, const struct overlay_stored *kept)
 {
 	struct overlay *overlay = ctx;
 
@@ -146,7 +146,7 @@ static int overlay_lay_out(struct overlay *overlay, const struct overlay_params 
 	    (err = overlay_values_new(arena, &values, &overlay->own_id, params->random,
 				      value_forgot, overlay, &overlay->values)) < 0 ||
 	    (err = overlay_keep_init(&overlay->keep, arena, params->store, overlay->mesh.ops,
-				     &overlay->reasons[OVERLAY_NOT_KEPT])) < 0 ||
+				     &overlay->reasons[OVERLAY_NOT_STORED])) < 0 ||
 	    (err = kad_table_new(arena, &config->table, &overlay->own_id, params->random,
 				 params->now_ns, &overlay->table)) < 0 ||
 	    (err = overlay_silent_init(&overlay->silent, arena, &paths)) < 0 ||
@@ -220,7 +220,7 @@ struct loading {
 	uint64_t now_ns, wall_s;
 };
 
-/* What its rule says is asked when somebody wants it (serve.c): a start is not to wait for signatures. */
+/* What its rule says is asked when somebody wants it (overlay_serve.c): a start is not to wait for signatures. */
 static void record_load(void *arg, const struct overlay_record *record)
 {
 	const struct loading *loading = arg;
@@ -235,10 +235,10 @@ static void record_load(void *arg, const struct overlay_record *record)
 		.claim = &record->claim,
 		.source = record->source,
 		/* Its own values alone have no source. */
-		.source_class = record->source.family == ADDR_NONE ? FAIR_CHOSEN : FAIR_STRANGER,
+		.source_class = record->source.family == ADDR_NONE ? FAIR_CHOSEN : FAIR_UNKNOWN,
 		.now_ns = loading->now_ns,
 	};
-	const struct overlay_kept *kept;
+	const struct overlay_stored *kept;
 	enum overlay_reason reason;
 
 	/* What nobody knows now may be known after the next start, until it expires. */
@@ -264,7 +264,7 @@ int overlay_start(struct overlay *overlay, uint64_t now_ns)
 	if (err < 0)
 		return err;
 	overlay->is_started = true;
-	overlay_reach_look(overlay, now_ns);
+	overlay_reachable_look(overlay, now_ns);
 	return 0;
 }
 
@@ -275,7 +275,7 @@ void overlay_configure(struct overlay *overlay, const struct overlay_config *con
 	overlay->config.is_public = config->is_public;
 	overlay->config.requests_per_min = config->requests_per_min;
 	overlay->quota.per_min = config->requests_per_min;
-	overlay_reach_look(overlay, now_ns);
+	overlay_reachable_look(overlay, now_ns);
 }
 
 void overlay_know(struct overlay *overlay, const struct mesh_peer *peer, uint64_t now_ns)
@@ -284,7 +284,7 @@ void overlay_know(struct overlay *overlay, const struct mesh_peer *peer, uint64_
 
 	memcpy(node.key, peer->key, sizeof(node.key));
 	for (unsigned i = 0; i < peer->addr_cnt && node.addr_cnt < OVERLAY_NODE_ADDRS_MAX; i++)
-		if (kad_reach_of(&peer->addrs[i]) != KAD_REACH_NONE)
+		if (kad_addr_scope_of(&peer->addrs[i]) != KAD_ADDR_SCOPE_NONE)
 			node.addrs[node.addr_cnt++] = peer->addrs[i];
 	if (node.addr_cnt && memcmp(node.key, overlay->own_key, sizeof(node.key)) != 0)
 		overlay_join_know(overlay, &node, now_ns);
@@ -293,15 +293,16 @@ void overlay_know(struct overlay *overlay, const struct mesh_peer *peer, uint64_
 void overlay_session_up(struct overlay *overlay, uint64_t now_ns)
 {
 	overlay->has_met = true;
-	overlay->join.reach_ns = now_ns;
+	overlay->join.reachable_ns = now_ns;
 	overlay_join_hurry(overlay, now_ns);
 }
 
 enum overlay_keepers overlay_keepers(const struct overlay *overlay)
 {
 	if (overlay->join.is_joined)
-		return OVERLAY_KEPT_BY_OTHERS;
-	return overlay->is_serving && overlay->has_met ? OVERLAY_KEPT_HERE : OVERLAY_KEPT_BY_NOBODY;
+		return OVERLAY_STORED_BY_OTHERS;
+	return overlay->is_serving && overlay->has_met ? OVERLAY_STORED_HERE
+						       : OVERLAY_STORED_BY_NOBODY;
 }
 
 /* --- time --- */

@@ -8,9 +8,9 @@
 
 #include "base/fair_path.h"
 #include "kad/lookup.h"
-#include "kad/table.h"
+#include "kad/routing_table.h"
 #include "mesh/neighbours.h"
-#include "mesh/overlay/reason.h"
+#include "mesh/overlay/overlay_reason.h"
 #include "mesh/seam.h"
 #include "mesh/seam_overlay.h"
 
@@ -21,9 +21,9 @@ struct store;
  * The overlay: a table that nodes of the mesh keep together, on the
  * Kademlia core (kad/), asked over sessions: messages 200 to 202, docs/wire/overlay.md.
  *
- *	put, get	run.c -> kad/lookup -> query.c -> mesh ... -> heard -> run.c
- *	asked		mesh -> serve.c -> rules -> values.c -> keep.c -> store
- *	upkeep		join.c: whom to begin with, pings, refreshes, whether to serve
+ *	put, get	run.c -> kad/lookup -> overlay_query.c -> mesh ... -> heard -> run.c
+ *	asked		mesh -> overlay_serve.c -> rules -> values.c -> overlay_persist.c -> store
+ *	upkeep		overlay_join.c: whom to begin with, pings, refreshes, whether to serve
  *
  * A node's place is the first 20 bytes of SHA-256 of its key, a value's the
  * first 20 bytes of SHA-256 of its name.
@@ -111,9 +111,9 @@ void overlay_node_returned(struct overlay *overlay, const uint8_t *key);
 
 /* Who keeps what is put at the moment, and may be asked for it. */
 enum overlay_keepers {
-	OVERLAY_KEPT_BY_NOBODY,
-	OVERLAY_KEPT_HERE,	/* by this node, which others have met */
-	OVERLAY_KEPT_BY_OTHERS, /* the overlay is joined */
+	OVERLAY_STORED_BY_NOBODY,
+	OVERLAY_STORED_HERE,	  /* by this node, which others have met */
+	OVERLAY_STORED_BY_OTHERS, /* the overlay is joined */
 };
 enum overlay_keepers overlay_keepers(const struct overlay *overlay);
 

@@ -6,10 +6,10 @@
 #include "base/heap.h"
 #include "base/pool.h"
 #include "mesh/overlay/book.h"
-#include "mesh/overlay/keep.h"
+#include "mesh/overlay/overlay_persist.h"
 #include "mesh/overlay/overlay.h"
-#include "mesh/quota.h"
-#include "mesh/overlay/rules.h"
+#include "mesh/request_quota.h"
+#include "mesh/overlay/overlay_rules.h"
 #include "mesh/overlay/silent.h"
 #include "mesh/overlay/values.h"
 
@@ -26,8 +26,8 @@ struct overlay_join {
 	uint64_t retry_ns;	 /* pause after the next failure */
 	uint64_t thin_ns;	 /* no lookup for want of nodes before */
 	uint64_t thin_pause_ns;
-	uint64_t ping_ns;  /* no ping before */
-	uint64_t reach_ns; /* reach.c looks again then */
+	uint64_t ping_ns;      /* no ping before */
+	uint64_t reachable_ns; /* reachable.c looks again then */
 	struct overlay_node known[OVERLAY_KNOWN_MAX];
 	unsigned known_cnt, known_idx; /* the next one goes there */
 };
@@ -44,7 +44,7 @@ struct overlay {
 	bool is_started, is_serving;
 	bool has_met; /* a session was there */
 	/* From how far somebody has dialled us, and how far any peer was, since the start. */
-	enum kad_reach dialled_reach, farthest_reach;
+	enum kad_addr_scope dialled_scope, farthest_scope;
 	struct arena arena;
 	struct heap *work;    /* requests and puts of our own at the moment */
 	struct heap *answers; /* to peers, who may be slow to take them */

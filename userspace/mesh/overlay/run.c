@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "crypto/sha256.h"
-#include "mesh/overlay/join.h"
+#include "mesh/overlay/overlay_join.h"
 #include "mesh/overlay/run_state.h"
-#include "mesh/overlay/serve.h"
+#include "mesh/overlay/overlay_serve.h"
 
 /* Seeds of a lookup: twice K, so that dead ones do not end it. */
 #define SEED_CNT 40

@@ -3,13 +3,13 @@
 #define WEFT_MESH_OVERLAY_RUN_H
 
 #include "mesh/overlay/overlay_state.h"
-#include "mesh/overlay/query.h"
+#include "mesh/overlay/overlay_query.h"
 
 /*
  * Puts, gets and lookups: a lookup of kad/ driven over requests, and what is stored with the
  * nodes that it finds.
  *
- *     start -> flush: ask node after node (query.c)
+ *     start -> flush: ask node after node (overlay_query.c)
  *         -> heard: values, further nodes -> flush ...
  *         -> the nearest are known: store -> done
  *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a run hears: values, further nodes, whether something was stored. */
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 #include "mesh/overlay/run_state.h"
-#include "mesh/overlay/serve.h"
+#include "mesh/overlay/overlay_serve.h"
 
 /* Pages that one get asks for beside the first of each node. */
 #define PAGES_MAX 64
@@ -60,11 +60,11 @@ bool overlay_run_tell_own(struct overlay_run *run, uint64_t now_ns)
 {
 	struct overlay *overlay = run->overlay;
 	pool_handle handle = pool_handle_of(&overlay->runs, run);
-	struct overlay_kept *kept[OVERLAY_KEY_MAX];
+	struct overlay_stored *kept[OVERLAY_KEY_MAX];
 	unsigned cnt = overlay_show(overlay, run->key, NULL, now_ns, kept);
 
 	for (unsigned i = 0; i < cnt; i++) {
-		const uint8_t *value = overlay_kept_value(kept[i]);
+		const uint8_t *value = overlay_stored_value(kept[i]);
 		uint64_t hash = value_hash(run, value, kept[i]->value_len);
 
 		(void)seen_add(run, seen_at(run, hash), hash);

@@ -27,7 +27,7 @@ static const struct fair_config SHARES = {
 	.cap_cnt = OVERLAY_SILENT_MAX,
 	.kind = FAIR_WORK, /* the oldest entry of the teller with most goes */
 	.level_cnt = FAIR_PEER_LEVELS,
-	.parts = {[FAIR_STRANGER] = 8, [FAIR_KNOWN] = 8},
+	.parts = {[FAIR_UNKNOWN] = 8, [FAIR_KNOWN] = 8},
 };
 
 size_t overlay_silent_footprint(void)
@@ -71,7 +71,7 @@ static void path_of(const struct overlay_silent *silent, const struct addr *tell
 	if (teller->family == ADDR_NONE)
 		fair_path_start(FAIR_KNOWN, out_path);
 	else
-		fair_path_of_addr(&silent->paths, teller, FAIR_STRANGER, out_path);
+		fair_path_of_addr(&silent->paths, teller, FAIR_UNKNOWN, out_path);
 	fair_path_add(&silent->paths, out_path, "contacts", sizeof("contacts"));
 }
 

@@ -9,7 +9,7 @@
 #include "base/fair_path.h"
 #include "base/map.h"
 #include "base/pool.h"
-#include "kad/contact.h"
+#include "kad/kad_contact.h"
 
 /*
  * Contacts that did not answer, so that a dead node costs one lookup time and not each. A

@@ -15,7 +15,7 @@ struct overlay_values {
 	struct heap *heap;
 	overlay_forgot_fn forgot;
 	void *ctx;
-	const struct overlay_kept *successor; /* of the one that is dropped now; NULL: none */
+	const struct overlay_stored *successor; /* of the one that is dropped now; NULL: none */
 };
 
 static struct kad_storage_config index_config(const struct overlay_values_config *config)
@@ -37,15 +37,15 @@ size_t overlay_values_footprint(const struct overlay_values_config *config)
 	       config->memory_len;
 }
 
-static struct overlay_kept *kept_of(const struct kad_value *value)
+static struct overlay_stored *kept_of(const struct kad_value *value)
 {
-	return (struct overlay_kept *)(uintptr_t)value->handle;
+	return (struct overlay_stored *)(uintptr_t)value->handle;
 }
 
-static void kept_dropped(void *arg, const struct kad_value *value)
+static void stored_dropped(void *arg, const struct kad_value *value)
 {
 	struct overlay_values *values = arg;
-	struct overlay_kept *kept = kept_of(value);
+	struct overlay_stored *kept = kept_of(value);
 
 	if (!values->successor && values->forgot)
 		values->forgot(values->ctx, kept);
@@ -64,7 +64,8 @@ int overlay_values_new(struct arena *arena, const struct overlay_values_config *
 		return WEFT_EFULL;
 	values->forgot = forgot;
 	values->ctx = ctx;
-	err = kad_storage_new(arena, &index, own_id, random, kept_dropped, values, &values->index);
+	err = kad_storage_new(arena, &index, own_id, random, stored_dropped, values,
+			      &values->index);
 	if (err < 0 || (err = heap_new(config->memory_len, &values->heap)) < 0)
 		return err;
 	*out_values = values;
@@ -93,15 +94,15 @@ static struct kad_id owner_of(const uint8_t *writer)
 	return place_of(hash);
 }
 
-/* The stranger of another key at the same place is nobody's accident; it is not told. */
-static bool kept_is_under(const struct overlay_kept *kept, const uint8_t *key)
+/* The unknown peer of another key at the same place is nobody's accident; it is not told. */
+static bool stored_is_under(const struct overlay_stored *kept, const uint8_t *key)
 {
 	return memcmp(kept->key, key, OVERLAY_KEY_LEN) == 0;
 }
 
-static bool kept_has(const struct overlay_kept *kept, const uint8_t *value, size_t len)
+static bool stored_has(const struct overlay_stored *kept, const uint8_t *value, size_t len)
 {
-	return kept->value_len == len && memcmp(overlay_kept_value(kept), value, len) == 0;
+	return kept->value_len == len && memcmp(overlay_stored_value(kept), value, len) == 0;
 }
 
 /* --- caps of a key --- */
@@ -144,11 +145,12 @@ static struct kad_value value_of(const struct overlay_put *put, const struct kad
 	};
 }
 
-static struct overlay_kept *kept_make(struct overlay_values *values, const struct kad_value *value,
-				      const struct overlay_put *put)
+static struct overlay_stored *kept_make(struct overlay_values *values,
+					const struct kad_value *value,
+					const struct overlay_put *put)
 {
-	size_t len = sizeof(struct overlay_kept) + put->name_len + put->value_len;
-	struct overlay_kept *kept = heap_alloc(values->heap, len);
+	size_t len = sizeof(struct overlay_stored) + put->name_len + put->value_len;
+	struct overlay_stored *kept = heap_alloc(values->heap, len);
 
 	for (unsigned i = 0; !kept && i < EVICT_MAX; i++) {
 		if (!kad_storage_evict(values->index, value, put->now_ns))
@@ -157,7 +159,7 @@ static struct overlay_kept *kept_make(struct overlay_values *values, const struc
 	}
 	if (!kept)
 		return NULL;
-	*kept = (struct overlay_kept){
+	*kept = (struct overlay_stored){
 		.rule = put->rule,
 		.claim = *put->claim,
 		.source = put->source,
@@ -175,9 +177,9 @@ static struct overlay_kept *kept_make(struct overlay_values *values, const struc
 /* Nothing gives way for a value that is refused in the end. */
 static enum overlay_reason value_add(struct overlay_values *values, const struct kad_id *place,
 				     const struct kad_id *owner, const struct overlay_put *put,
-				     const struct overlay_kept **out_kept)
+				     const struct overlay_stored **out_kept)
 {
-	struct overlay_kept *kept;
+	struct overlay_stored *kept;
 	struct kad_value value = value_of(put, place, owner);
 	enum kad_put done;
 
@@ -200,19 +202,19 @@ static enum overlay_reason value_add(struct overlay_values *values, const struct
 }
 
 enum overlay_reason overlay_values_put(struct overlay_values *values, const struct overlay_put *put,
-				       const struct overlay_kept **out_kept)
+				       const struct overlay_stored **out_kept)
 {
 	struct kad_id place = place_of(put->key), owner = owner_of(put->claim->writer);
 	const struct kad_value *former = kad_storage_find(values->index, &place, &owner);
-	struct overlay_kept *kept = former ? kept_of(former) : NULL;
+	struct overlay_stored *kept = former ? kept_of(former) : NULL;
 	struct kad_value value;
 
-	if (kept && !kept_is_under(kept, put->key))
+	if (kept && !stored_is_under(kept, put->key))
 		return OVERLAY_STORE_FULL;
 	if (kept && put->claim->seq < kept->claim.seq)
 		return OVERLAY_OLD_SEQ;
 	if (kept && put->claim->seq == kept->claim.seq) {
-		if (!kept_has(kept, put->value, put->value_len))
+		if (!stored_has(kept, put->value, put->value_len))
 			return OVERLAY_EQUAL_SEQ;
 		kept->until_ns = put->until_ns;
 		value = value_of(put, &place, &owner);
@@ -227,14 +229,15 @@ enum overlay_reason overlay_values_put(struct overlay_values *values, const stru
 
 /* --- out --- */
 
-const struct overlay_kept *overlay_values_has(const struct overlay_values *values,
-					      const uint8_t *key, const uint8_t *value, size_t len)
+const struct overlay_stored *overlay_values_has(const struct overlay_values *values,
+						const uint8_t *key, const uint8_t *value,
+						size_t len)
 {
 	struct kad_id place = place_of(key);
 
 	for (const struct kad_value *at = kad_storage_first(values->index, &place); at;
 	     at = kad_storage_next(at))
-		if (kept_is_under(kept_of(at), key) && kept_has(kept_of(at), value, len))
+		if (stored_is_under(kept_of(at), key) && stored_has(kept_of(at), value, len))
 			return kept_of(at);
 	return NULL;
 }
@@ -245,16 +248,16 @@ static int writer_compare(const uint8_t *a, const uint8_t *b)
 }
 
 unsigned overlay_values_list(const struct overlay_values *values, const uint8_t *key,
-			     const uint8_t *after, struct overlay_kept **out)
+			     const uint8_t *after, struct overlay_stored **out)
 {
 	struct kad_id place = place_of(key);
 	unsigned cnt = 0, at;
 
 	for (const struct kad_value *value = kad_storage_first(values->index, &place); value;
 	     value = kad_storage_next(value)) {
-		struct overlay_kept *kept = kept_of(value);
+		struct overlay_stored *kept = kept_of(value);
 
-		if (!kept_is_under(kept, key) ||
+		if (!stored_is_under(kept, key) ||
 		    (after && writer_compare(kept->claim.writer, after) <= 0))
 			continue;
 		for (at = cnt++;
@@ -266,7 +269,7 @@ unsigned overlay_values_list(const struct overlay_values *values, const uint8_t 
 	return cnt;
 }
 
-void overlay_values_drop(struct overlay_values *values, const struct overlay_kept *kept)
+void overlay_values_drop(struct overlay_values *values, const struct overlay_stored *kept)
 {
 	struct kad_id place = place_of(kept->key), owner = owner_of(kept->claim.writer);
 

@@ -8,9 +8,9 @@
 
 #include "base/addr.h"
 #include "kad/storage.h"
-#include "mesh/overlay/message.h"
-#include "mesh/overlay/reason.h"
-#include "mesh/overlay/rules.h"
+#include "mesh/overlay/overlay_message.h"
+#include "mesh/overlay/overlay_reason.h"
+#include "mesh/overlay/overlay_rules.h"
 
 /*
  * The values that this node keeps for the overlay: sets of one value per writer
@@ -32,7 +32,7 @@ struct overlay_values_config {
 };
 
 /* A value as it is kept; borrowed until values change. */
-struct overlay_kept {
+struct overlay_stored {
 	uint8_t key[OVERLAY_KEY_LEN];
 	const struct overlay_rule *rule;
 	struct overlay_claim claim;
@@ -44,13 +44,13 @@ struct overlay_kept {
 	uint8_t bytes[]; /* name, then value */
 };
 
-static inline const uint8_t *overlay_kept_value(const struct overlay_kept *kept)
+static inline const uint8_t *overlay_stored_value(const struct overlay_stored *kept)
 {
 	return kept->bytes + kept->name_len;
 }
 
 /* forgot: a value goes (evicted, displaced, expired); not when another of its writer comes. */
-typedef void (*overlay_forgot_fn)(void *ctx, const struct overlay_kept *kept);
+typedef void (*overlay_forgot_fn)(void *ctx, const struct overlay_stored *kept);
 
 size_t overlay_values_footprint(const struct overlay_values_config *config);
 /* overlay_values_new: 0, WEFT_EFULL (arena), -errno. random is used while they live. */
@@ -81,20 +81,21 @@ struct overlay_put {
  * what is kept, with the first two.
  */
 enum overlay_reason overlay_values_put(struct overlay_values *values, const struct overlay_put *put,
-				       const struct overlay_kept **out_kept);
+				       const struct overlay_stored **out_kept);
 /* overlay_values_has: these bytes are kept under key, so they have been judged before. */
-const struct overlay_kept *overlay_values_has(const struct overlay_values *values,
-					      const uint8_t *key, const uint8_t *value, size_t len);
+const struct overlay_stored *overlay_values_has(const struct overlay_values *values,
+						const uint8_t *key, const uint8_t *value,
+						size_t len);
 /*
  * overlay_values_list gives what is kept under key, in the order of writers, from the first
  * after a writer on (NULL: all). Returns how many of out[0, OVERLAY_KEY_MAX) were set. Who
  * has one judged again may set is_checked.
  */
 unsigned overlay_values_list(const struct overlay_values *values, const uint8_t *key,
-			     const uint8_t *after, struct overlay_kept **out);
+			     const uint8_t *after, struct overlay_stored **out);
 /* overlay_values_not_before_ms: when put, refused as STORE_FULL just now, may be tried again. */
 uint32_t overlay_values_not_before_ms(struct overlay_values *values, const struct overlay_put *put);
-void overlay_values_drop(struct overlay_values *values, const struct overlay_kept *kept);
+void overlay_values_drop(struct overlay_values *values, const struct overlay_stored *kept);
 
 void overlay_values_expire(struct overlay_values *values, uint64_t now_ns);
 uint64_t overlay_values_next_ns(const struct overlay_values *values);

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "base/addr.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "node/backup/backup.h"
-#include "node/knock.h"
+#include "node/port_probe.h"
 
 #define ASKED_MAX 16u
 #define WAIT_NS	  NS_PER_S
@@ -25,7 +25,7 @@ struct asked {
 	unsigned cnt;
 };
 
-static void knock_send(struct asked *asked, const char *text, const uint8_t *knock)
+static void port_probe_send(struct asked *asked, const char *text, const uint8_t *port_probe)
 {
 	struct sockaddr_storage to;
 	struct addr addr;
@@ -40,7 +40,7 @@ static void knock_send(struct asked *asked, const char *text, const uint8_t *kno
 		return;
 	/* Connected: only what comes from there counts. */
 	if (connect(fd, (const struct sockaddr *)&to, to_len) < 0 ||
-	    send(fd, knock, KNOCK_LEN, 0) != KNOCK_LEN) {
+	    send(fd, port_probe, PORT_PROBE_LEN, 0) != PORT_PROBE_LEN) {
 		close(fd);
 		return;
 	}
@@ -49,10 +49,10 @@ static void knock_send(struct asked *asked, const char *text, const uint8_t *kno
 }
 
 /* The place of the one that answered; cnt: nobody did. */
-static unsigned answer_wait(struct asked *asked, const uint8_t *knock)
+static unsigned answer_wait(struct asked *asked, const uint8_t *port_probe)
 {
 	uint64_t end_ns = clock_monotonic_ns() + WAIT_NS, now_ns;
-	uint8_t answer[KNOCK_LEN];
+	uint8_t answer[PORT_PROBE_LEN];
 
 	while (asked->cnt && (now_ns = clock_monotonic_ns()) < end_ns) {
 		(void)poll(asked->fds, asked->cnt, (int)((end_ns - now_ns) / NS_PER_MS) + 1);
@@ -61,7 +61,7 @@ static unsigned answer_wait(struct asked *asked, const uint8_t *knock)
 					      ? recv(asked->fds[i].fd, answer, sizeof(answer), 0)
 					      : 0;
 
-			if (len > 0 && knock_is_answer(knock, answer, (size_t)len))
+			if (len > 0 && port_probe_is_answer(port_probe, answer, (size_t)len))
 				return i;
 		}
 	}
@@ -71,7 +71,7 @@ static unsigned answer_wait(struct asked *asked, const uint8_t *knock)
 bool backup_old_node(const json_t *addresses, char out_addr[static BACKUP_ADDR_CAP])
 {
 	struct asked asked = {.cnt = 0};
-	uint8_t knock[KNOCK_LEN];
+	uint8_t port_probe[PORT_PROBE_LEN];
 	struct random random;
 	const json_t *address;
 	bool is_there;
@@ -79,10 +79,10 @@ bool backup_old_node(const json_t *addresses, char out_addr[static BACKUP_ADDR_C
 	size_t i;
 
 	random_init_system(&random);
-	knock_write(knock, &random);
+	port_probe_write(port_probe, &random);
 	json_array_foreach(addresses, i, address)
-		knock_send(&asked, json_string_value(address), knock);
-	at = answer_wait(&asked, knock);
+		port_probe_send(&asked, json_string_value(address), port_probe);
+	at = answer_wait(&asked, port_probe);
 	is_there = at < asked.cnt;
 	if (is_there)
 		snprintf(out_addr, BACKUP_ADDR_CAP, "%s", asked.texts[at]);

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "base/folder.h"
 #include "crypto/node_key.h"
 #include "crypto/sealed_file.h"

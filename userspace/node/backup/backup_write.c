@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "crypto/node_key.h"
 #include "crypto/sealed_file.h"
 #include "node/backup/backup.h"
@@ -22,7 +22,7 @@ static const bool dbs_held[STORE_DB_CNT] = {
 	[STORE_META] = true,
 	[STORE_PEERS] = true,
 	[STORE_BANS] = true,
-	[STORE_CONDUCT] = true,
+	[STORE_REPUTATION] = true,
 	[STORE_OFFERS] = true,
 	[STORE_PODS] = true,
 	[STORE_PUBLISHED] = true,

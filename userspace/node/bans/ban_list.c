@@ -13,8 +13,8 @@
 #include <sys/queue.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
-#include "base/cursor.h"
+#include "base/monotonic.h"
+#include "base/byte_cursor.h"
 #include "base/map.h"
 #include "base/pool.h"
 #include "store/store.h"

@@ -2,7 +2,7 @@
 #ifndef WEFT_NODE_BAN_LIST_H
 #define WEFT_NODE_BAN_LIST_H
 
-#include "node/bans/ban.h"
+#include "node/bans/ban_rule.h"
 #include "weft/fastpath.h"
 
 struct store;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/bans/ban_room.h"
 
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 
 /* The bans that may go, fewer at each level. */
 struct room {

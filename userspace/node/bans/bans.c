@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "node/bans/ban_room.h"
@@ -47,7 +47,7 @@ static void spread(struct bans *bans, uint64_t now_ns)
 	bans->wall_offset_s = wall_offset_s(bans, now_ns);
 	bans->is_spread_due = false;
 	worker_take_bans(&node->home, ban_list_copy(bans->list, wall_now_s(bans), now_ns), now_ns);
-	node->is_bans_due = node->crew != NULL;
+	node->is_bans_due = node->workers != NULL;
 }
 
 void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban)

@@ -13,7 +13,7 @@ struct node;
 
 /*
  * The bans of a node in force everywhere: the list and its clock, every
- * worker's gate, the tables of the XDP program. Home worker only; absent in
+ * worker's ingress, the tables of the XDP program. Home worker only; absent in
  * the simulator.
  */
 struct bans {
@@ -34,7 +34,7 @@ void bans_close(struct bans *bans);
 
 /*
  * bans_changed after ban_list_put or ban_list_delete of target: enforced at
- * home and in the driver at once, by the crew with the next turn. Sessions
+ * home and in the driver at once, by the workers with the next turn. Sessions
  * that may not be any more are closed.
  */
 void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns);

@@ -3,7 +3,7 @@
 #define WEFT_NODE_INCIDENTS_H
 
 #include "base/transport.h"
-#include "node/bans/ban.h"
+#include "node/bans/ban_rule.h"
 
 /*
  * What happened to whom in the last day: for each hour a ring of fixed

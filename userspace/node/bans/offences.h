@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "node/bans/ban.h"
+#include "node/bans/ban_rule.h"
 
 /*
- * Which keys were banned for their conduct within the last hour, and from which address. A
+ * Which keys were banned for their reputation within the last hour, and from which address. A
  * ban proves something of a key, and of its address only together with others: at
  * OFFENCES_KEYS_MIN keys the address is limited. Each key has one cause id while any of its offences is
  * remembered, by which an operator's pardon finds all that followed.

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/log.h"
 #include "node/config/config_table.h"
 #include "weft/version.h"

@@ -6,9 +6,9 @@
  */
 #include "node/config/config_table.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/log.h"
-#include "content/pace.h"
+#include "content/byte_bucket.h"
 
 #define FIELD(field) offsetof(struct node_config, field), sizeof(((struct node_config *)0)->field)
 #define KIB	     1024ull
@@ -147,9 +147,9 @@ LIMIT("all_answers_rate", all_answers.per_s, 1,
 	"Answers of one kind without state (Retry, version negotiation) to all addresses together, per second and CPU; beyond it they are drawn by lot."),
 LIMIT("all_answers_burst", all_answers.burst, LIMITS_BURST_MIN,
 	"How many of these at once after a silence."),
-LIMIT("proven_rate", proven.per_s, 1,
+LIMIT("validated_rate", validated.per_s, 1,
 	"Datagrams of one proven address beside those of its session, per second."),
-LIMIT("proven_burst", proven.burst, LIMITS_BURST_MIN,
+LIMIT("validated_burst", validated.burst, LIMITS_BURST_MIN,
 	"How many of these at once after a silence."),
 
 NUMBER("quic", "conn_cap", CONFIG_COUNT, quic.conn_cap, 1, 1000000,
@@ -238,13 +238,13 @@ NUMBER("dht", "peer_subnet_max", CONFIG_COUNT, mainline.dht.peer_subnet_max, 1, 
 	"Of these, announced from one /24 or /64."),
 NUMBER("dht", "query_cap", CONFIG_COUNT, mainline.dht.query_cap, 16, 65536,
 	"Own queries that wait for a reply."),
-NUMBER("dht", "search_cap", CONFIG_COUNT, mainline.dht.search_cap, 4, 4096,
+NUMBER("dht", "lookup_cap", CONFIG_COUNT, mainline.dht.lookup_cap, 4, 4096,
 	"Own searches at a time."),
 NUMBER("dht", "own_cap", CONFIG_COUNT, mainline.dht.own_cap, 1, 65536,
 	"Own items and announces that are put again every hour."),
 NUMBER("dht", "destinations_per_s", CONFIG_COUNT, mainline.dht.destinations_per_s, 1, 100000,
 	"Addresses per second that are sent to for the first time in a while."),
-NUMBER("dht", "stranger_bytes_per_s", CONFIG_SIZE, mainline.dht.stranger_bytes_per_s, KIB, GIB,
+NUMBER("dht", "unvalidated_bytes_per_s", CONFIG_SIZE, mainline.dht.unvalidated_bytes_per_s, KIB, GIB,
 	"Answers in all to addresses that have proved nothing."),
 
 TEXT("pkarr", "relays", CONFIG_NAME, pkarr_client.relays,
@@ -288,7 +288,7 @@ NUMBER("service", "known", CONFIG_COUNT, fabric.directory.entry_cap, 16, 1000000
 	"Services of others that are remembered."),
 LIVE("service", "life", CONFIG_SECONDS, fabric.publisher.ttl_s, 60, 3600,
 	"How long a published descriptor is valid; it is renewed at half of that."),
-NUMBER("service", "judged", CONFIG_COUNT, fabric.conduct_peer_cap, 16, 10000000,
+NUMBER("service", "judged", CONFIG_COUNT, fabric.reputation_peer_cap, 16, 10000000,
 	"Peers whose conduct is remembered."),
 NUMBER("service", "programs", CONFIG_COUNT, fabric.provider.offer_cap, 1, 4096,
 	"Services of local programs."),
@@ -395,17 +395,17 @@ LIVE("content", "item_cap", CONFIG_COUNT, content.item_cap, 1, 1000000,
 
 NUMBER("sharing", "enabled", CONFIG_BOOL, sharing.is_on, 0, 1,
 	"Shares with revisions: publishing, following, searching and announcing them, communities, the LAN."),
-LIVE("sharing", "upload", CONFIG_RATE, content.limits[CONTENT_LIMIT_UPLOAD], 0, PACE_MAX,
+LIVE("sharing", "upload", CONFIG_RATE, content.limits[CONTENT_LIMIT_UPLOAD], 0, BYTE_BUCKET_MAX,
 	"Bytes of files sent in a second, to all peers that are not free of charge (zones); 0: no limit. weft limits set is stronger."),
-LIVE("sharing", "download", CONFIG_RATE, content.limits[CONTENT_LIMIT_DOWNLOAD], 0, PACE_MAX,
+LIVE("sharing", "download", CONFIG_RATE, content.limits[CONTENT_LIMIT_DOWNLOAD], 0, BYTE_BUCKET_MAX,
 	"Bytes of files asked for in a second; 0: no limit."),
 { "sharing", "upload_timetable", CONFIG_NAME, FIELD(content.timetables[CONTENT_UPLOADS]), 0, 0, TIMETABLE_TEXT_CAP - 1, NULL, true,
 	"Rates of upload by day and local time, as mon-fri 08:00-18:00 2MB/s; sat,sun 22:00-06:00 none. The first entry that holds counts; the least of it and of upload is in force. At most 16 entries of [DAYS] BEGIN-END RATE; RATE with B, kB, MB, GB, kbit, mbit or gbit." },
 { "sharing", "download_timetable", CONFIG_NAME, FIELD(content.timetables[CONTENT_DOWNLOADS]), 0, 0, TIMETABLE_TEXT_CAP - 1, NULL, true,
 	"The same for download." },
-LIVE("sharing", "upload_peer", CONFIG_RATE, content.limits[CONTENT_LIMIT_UPLOAD_PEER], 0, PACE_MAX,
+LIVE("sharing", "upload_peer", CONFIG_RATE, content.limits[CONTENT_LIMIT_UPLOAD_PEER], 0, BYTE_BUCKET_MAX,
 	"Bytes of files sent in a second to each peer; 0: no limit."),
-LIVE("sharing", "download_peer", CONFIG_RATE, content.limits[CONTENT_LIMIT_DOWNLOAD_PEER], 0, PACE_MAX,
+LIVE("sharing", "download_peer", CONFIG_RATE, content.limits[CONTENT_LIMIT_DOWNLOAD_PEER], 0, BYTE_BUCKET_MAX,
 	"Bytes of files asked of each peer in a second; 0: no limit."),
 LIVE("sharing", "upload_slots", CONFIG_COUNT, content.limits[CONTENT_LIMIT_UPLOAD_SLOTS], 0, CONTENT_SLOTS_MAX,
 	"Peers that each worker serves at a time; 0: as many as it can, 1024."),
@@ -446,7 +446,7 @@ LIVE("sharing", "watch_rescan", CONFIG_DURATION, sharing.watches.rescan_ns, 10 *
 	"How often a folder is looked at for which there are not enough inotify watches."),
 NUMBER("sharing", "announce_cap", CONFIG_COUNT, sharing.announce.manifest_cap, 16, 1000000,
 	"Collections and shares that are announced."),
-NUMBER("sharing", "find_cap", CONFIG_COUNT, sharing.announce.search_cap, 4, 65536,
+NUMBER("sharing", "find_cap", CONFIG_COUNT, sharing.announce.lookup_cap, 4, 65536,
 	"Searches for who has something at once."),
 NUMBER("sharing", "find_memory", CONFIG_SIZE, sharing.announce.set_memory_len, MIB, TIB,
 	"Bytes of what others announced that are kept for further searches."),

@@ -23,6 +23,6 @@ int node_reload(struct node *node, config_change_fn changed, void *arg,
 	fastpath_configure(&node->fastpath, live);
 	fabric_configure(node->fabric, &live->fabric, node->home.now_ns);
 	sharing_configure(node->sharing, &live->sharing, node->home.now_ns);
-	node->is_config_due = node->crew != NULL;
+	node->is_config_due = node->workers != NULL;
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/crew/upload_parts.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 /* Of the limit, for those at rest together: less than a limit is off by anyway. */
 #define REST_FRACTION 64u

@@ -18,11 +18,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/random.h"
 #include "content/community/blinding.h"
-#include "content/community/gate.h"
+#include "content/community/community_access.h"
 #include "content/content.h"
 #include "crypto/key_seal.h"
 #include "crypto/node_key.h"
@@ -33,8 +33,8 @@
 #include "net/packet_io.h"
 #include "net/xdp.h"
 #include "node/config/config.h"
-#include "node/fastpath/gate.h"
-#include "node/knock.h"
+#include "node/fastpath/ingress.h"
+#include "node/port_probe.h"
 #include "node/node.h"
 #include "quic/quic.h"
 #include "weft/token.h"
@@ -46,11 +46,11 @@
 _Static_assert(WORKER_QUEUE_MAX == XDP_DEVICE_MAX * XDP_QUEUE_MAX, "one worker may serve all");
 
 /* Twice before a path is forgotten. */
-#define PATHS_TELL_NS (GATE_PATH_LIFE_NS / 3)
+#define PATHS_TELL_NS (INGRESS_PATH_LIFE_NS / 3)
 /* Bursts of the socket before a ring's, at most: about as much as its buffer holds. */
 #define SOCKET_BURSTS_MAX 64
-/* Descriptors besides control clients: sockets, mailboxes, signals, netlink, knocks. */
-#define WATCHES_BESIDE_CLIENTS (16 + KNOCK_CNT + WORKER_QUEUE_MAX)
+/* Descriptors besides control clients: sockets, mailboxes, signals, netlink, port probes. */
+#define WATCHES_BESIDE_CLIENTS (16 + PORT_PROBE_CNT + WORKER_QUEUE_MAX)
 
 int worker_listen(struct worker *worker, const struct worker_params *params, char *what)
 {
@@ -90,9 +90,10 @@ static int worker_open_jobs(struct worker *worker, const struct worker_params *p
 	return jobs_new(thread_cnt, params->config->job_cap, &worker->jobs);
 }
 
-static int worker_open_gate(struct worker *worker, const struct worker_params *params, char *what)
+static int worker_open_ingress(struct worker *worker, const struct worker_params *params,
+			       char *what)
 {
-	struct gate_params gate = {
+	struct ingress_params ingress = {
 		.session_cap = params->config->fastpath.xdp.session_cap,
 		.on_sample = params->on_sample,
 		.ctx = params->ctx,
@@ -101,11 +102,11 @@ static int worker_open_gate(struct worker *worker, const struct worker_params *p
 	if (params->is_simulated)
 		return 0;
 	snprintf(what, NODE_WHAT_CAP, "tables of limits and bans");
-	random_fill(params->random, gate.secret, sizeof(gate.secret));
-	return gate_new(&gate, &worker->gate);
+	random_fill(params->random, ingress.secret, sizeof(ingress.secret));
+	return ingress_new(&ingress, &worker->ingress);
 }
 
-static int worker_open_lane(struct worker *worker, const struct worker_params *params, char *what)
+static int worker_open_xdp(struct worker *worker, const struct worker_params *params, char *what)
 {
 	uint64_t secret[2];
 
@@ -113,7 +114,7 @@ static int worker_open_lane(struct worker *worker, const struct worker_params *p
 		return 0;
 	snprintf(what, NODE_WHAT_CAP, "table of links");
 	random_fill(params->random, secret, sizeof(secret));
-	return xdp_lane_new(worker->tx, secret, &worker->lane);
+	return xdp_worker_new(worker->tx, secret, &worker->xdp_worker);
 }
 
 /* Who has it from us is no stranger at our sockets, nor wherever the owner tells it. */
@@ -121,8 +122,8 @@ static void worker_on_path(void *ctx, const struct addr *remote)
 {
 	struct worker *worker = ctx;
 
-	if (worker->gate)
-		gate_prove(worker->gate, remote, worker->now_ns);
+	if (worker->ingress)
+		ingress_prove(worker->ingress, remote, worker->now_ns);
 	if (worker->on_path)
 		worker->on_path(worker->ctx, remote);
 }
@@ -140,7 +141,7 @@ static void paths_tell(struct timer *timer, uint64_t now_ns)
 	struct worker *worker =
 		(struct worker *)((char *)timer - offsetof(struct worker, paths_timer));
 
-	gate_sweep(worker->gate);
+	ingress_sweep(worker->ingress);
 	quic_engine_each_path(worker->quic, worker_on_path, worker);
 	quic_engine_review(worker->quic);
 	timer_set(&worker->timers, timer, now_ns + PATHS_TELL_NS);
@@ -151,11 +152,11 @@ static void worker_push_keys(struct worker *worker)
 {
 	struct weft_token_keys keys;
 
-	if (!worker->gate)
+	if (!worker->ingress)
 		return;
-	gate_set_cid_keys(worker->gate, quic_engine_cid_keys(worker->quic));
+	ingress_set_cid_keys(worker->ingress, quic_engine_cid_keys(worker->quic));
 	if (quic_engine_token_keys(worker->quic, &keys) == 0)
-		gate_set_token_keys(worker->gate, &keys);
+		ingress_set_token_keys(worker->ingress, &keys);
 }
 
 static int worker_open_load(struct worker *worker, const struct worker_params *params, char *what)
@@ -188,8 +189,8 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.key_class = worker_key_class,
 		.class_ctx = worker,
 		.load = &worker->load,
-		.is_limited = worker->gate ? gate_limits : NULL,
-		.limited_ctx = worker->gate,
+		.is_limited = worker->ingress ? ingress_limits : NULL,
+		.limited_ctx = worker->ingress,
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
 	};
@@ -205,12 +206,12 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.on_step = params->on_step,
 		.on_failure = params->on_failure,
 		.choices = worker->idx == 0 ? params->choices : NULL,
-		.knock = worker->idx == 0 ? params->knock : NULL,
+		.port_probe = worker->idx == 0 ? params->port_probe : NULL,
 		.ctx = params->ctx,
 		.load = &worker->load,
-		.refuses = worker->gate ? gate_refuses : NULL,
-		.is_limited = worker->gate ? gate_limits : NULL,
-		.refuses_ctx = worker->gate,
+		.refuses = worker->ingress ? ingress_refuses : NULL,
+		.is_limited = worker->ingress ? ingress_limits : NULL,
+		.refuses_ctx = worker->ingress,
 	};
 	int err;
 
@@ -252,7 +253,7 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.own_addrs = params->content_own_addrs,
 		.on_event = params->on_content,
 		.on_verified = params->on_verified,
-		.on_reach_changed = params->on_reach_changed,
+		.on_served_changed = params->on_served_changed,
 		.on_finding = params->on_finding,
 		.on_limits_changed = params->on_limits_changed,
 		.on_member = params->on_member,
@@ -309,8 +310,8 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	worker->ctx = params->ctx;
 	timer_wheel_init(&worker->timers, params->now_ns);
 	if ((err = worker_open_jobs(worker, params, what)) < 0 ||
-	    (err = worker_open_gate(worker, params, what)) < 0 ||
-	    (err = worker_open_lane(worker, params, what)) < 0 ||
+	    (err = worker_open_ingress(worker, params, what)) < 0 ||
+	    (err = worker_open_xdp(worker, params, what)) < 0 ||
 	    (err = worker_open_load(worker, params, what)) < 0 ||
 	    (err = worker_open_protocols(worker, params, what)) < 0 ||
 	    (err = key_seal_new(params->key, &worker->seal)) < 0 ||
@@ -329,8 +330,8 @@ void worker_close(struct worker *worker)
 	key_seal_free(worker->seal);
 	mesh_free(worker->mesh);
 	quic_engine_free(worker->quic);
-	gate_free(worker->gate);
-	xdp_lane_free(worker->lane);
+	ingress_free(worker->ingress);
+	xdp_worker_free(worker->xdp_worker);
 	packet_tx_close(worker->tx);
 	packet_rx_close(worker->rx);
 	jobs_free(worker->jobs);
@@ -374,9 +375,9 @@ static bool worker_admits(struct worker *worker, const struct packet_rx *rx,
 {
 	enum weft_verdict verdict;
 
-	if (rx != worker->rx || !worker->gate)
+	if (rx != worker->rx || !worker->ingress)
 		return true;
-	verdict = gate_judge(worker->gate, dgram);
+	verdict = ingress_judge(worker->ingress, dgram);
 	if (verdict == WEFT_ANSWER_RETRY)
 		quic_engine_retry(worker->quic, dgram, worker->now_ns);
 	return verdict != WEFT_DROP && verdict != WEFT_ANSWER_RETRY;
@@ -482,8 +483,8 @@ int worker_add_queue(struct worker *worker, struct xdp_queue *queue)
 	if (worker->queue_cap <= i)
 		worker->queue_cap = i + 1;
 	worker_set_tx(worker, NULL);
-	xdp_lane_add(worker->lane, queue);
-	worker_set_tx(worker, xdp_lane_tx(worker->lane));
+	xdp_worker_add(worker->xdp_worker, queue);
+	worker_set_tx(worker, xdp_worker_tx(worker->xdp_worker));
 	return 0;
 }
 
@@ -498,14 +499,14 @@ void worker_remove_queue(struct worker *worker, struct xdp_queue *queue)
 		worker->queues[i].queue = NULL;
 		/* Its frames may be in the send side's hands: that is changed first. */
 		worker_set_tx(worker, NULL);
-		xdp_lane_remove(worker->lane, queue);
-		worker_set_tx(worker, xdp_lane_tx(worker->lane));
+		xdp_worker_remove(worker->xdp_worker, queue);
+		worker_set_tx(worker, xdp_worker_tx(worker->xdp_worker));
 	}
 }
 
 void worker_set_mtu(struct worker *worker, unsigned device, uint32_t mtu)
 {
-	xdp_lane_set_mtu(worker->lane, device, mtu);
+	xdp_worker_set_mtu(worker->xdp_worker, device, mtu);
 }
 
 static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
@@ -531,10 +532,10 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 
 	worker->now_ns = now_ns;
 	worker->turn_cnt++;
-	if (worker->gate)
-		gate_turn(worker->gate, now_ns);
-	if (worker->lane)
-		xdp_lane_turn(worker->lane, now_ns);
+	if (worker->ingress)
+		ingress_turn(worker->ingress, now_ns);
+	if (worker->xdp_worker)
+		xdp_worker_turn(worker->xdp_worker, now_ns);
 	is_busy = worker_receive(worker);
 	is_busy |= worker_drain_mailboxes(worker, now_ns);
 	timer_wheel_expire(&worker->timers, now_ns);
@@ -547,10 +548,10 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 
 void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_ns)
 {
-	gate_take(worker->gate, set);
-	gate_turn(worker->gate, now_ns);
+	ingress_take(worker->ingress, set);
+	ingress_turn(worker->ingress, now_ns);
 	(void)mesh_expel(worker->mesh, now_ns);
-	(void)quic_engine_expel(worker->quic, gate_refuses_addr, worker->gate, now_ns);
+	(void)quic_engine_expel(worker->quic, ingress_refuses_addr, worker->ingress, now_ns);
 }
 
 void worker_rotate_cids(struct worker *worker)

@@ -20,7 +20,7 @@ struct content_event;
 struct ban_set;
 struct content_finding;
 struct content_member;
-struct gate;
+struct ingress;
 struct handover;
 struct jobs;
 struct mesh;
@@ -35,7 +35,7 @@ struct quic_engine;
 struct random;
 struct store;
 struct weft_sample;
-struct xdp_lane;
+struct xdp_worker;
 struct xdp_queue;
 
 /* Queues of attached devices that one worker serves: all there can be. */
@@ -51,8 +51,8 @@ struct worker {
 	struct handover *handover; /* NULL: the only worker */
 	struct packet_rx *rx;	   /* the kernel's sockets, open all the time */
 	struct packet_tx *tx;
-	struct packet_tx *fast_tx; /* sends in tx's place; NULL: tx does */
-	struct xdp_lane *lane;	   /* its share of attached devices; NULL: simulated */
+	struct packet_tx *fast_tx;     /* sends in tx's place; NULL: tx does */
+	struct xdp_worker *xdp_worker; /* its share of attached devices; NULL: simulated */
 	struct {
 		struct xdp_queue *queue; /* NULL: free */
 		struct poller_watch watch;
@@ -62,7 +62,7 @@ struct worker {
 	unsigned bound_cnt;
 	struct load load; /* of all its modules */
 	struct arena arena;
-	struct gate *gate; /* of its kernel sockets; NULL: simulated */
+	struct ingress *ingress; /* of its kernel sockets; NULL: simulated */
 	struct timer paths_timer;
 	void (*on_path)(void *ctx, const struct addr *remote);
 	void *ctx;
@@ -108,17 +108,17 @@ struct worker_params {
 	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);      /* home */
-	void (*knock)(void *ctx, const struct addr *remote);		      /* home */
-	void (*on_reach_changed)(void *ctx);				      /* home */
+	void (*port_probe)(void *ctx, const struct addr *remote);	      /* home */
+	void (*on_served_changed)(void *ctx);				      /* home */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* others */
 	void (*on_limits_changed)(void *ctx);				      /* home */
 	void (*on_member)(void *ctx, const struct content_member *member);
 	/*
 	 * Datagrams of a connection are expected from remote: told when that
-	 * begins, and again within GATE_PATH_LIFE_NS while it lasts. May be NULL.
+	 * begins, and again within INGRESS_PATH_LIFE_NS while it lasts. May be NULL.
 	 */
 	void (*on_path)(void *ctx, const struct addr *remote);
-	/* Some of the datagrams that the gate dropped; may be NULL. */
+	/* Some of the datagrams that the ingress dropped; may be NULL. */
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void *ctx;
 };
@@ -168,7 +168,7 @@ void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_n
 
 /*
  * worker_rotate_cids starts the next generation of connection ids, and
- * worker_set_wall says that the wall clock shows wall_s at now_ns; the gate
+ * worker_set_wall says that the wall clock shows wall_s at now_ns; the ingress
  * follows both.
  */
 void worker_rotate_cids(struct worker *worker);

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "net/handover.h"
-#include "node/fastpath/gate.h"
+#include "node/fastpath/ingress.h"
 
 static void queues_read(const struct worker *worker, struct worker_figures *figures)
 {
@@ -43,8 +43,8 @@ void worker_figures_read(const struct worker *worker, struct worker_figures *out
 	mesh_stats(worker->mesh, &out_figures->mesh);
 	content_stats(worker->content, &out_figures->content);
 	content_traffic(worker->content, worker->now_ns, &out_figures->traffic);
-	if (worker->gate)
-		memcpy(out_figures->judged, gate_counters(worker->gate),
+	if (worker->ingress)
+		memcpy(out_figures->judged, ingress_counters(worker->ingress),
 		       sizeof(out_figures->judged));
 	if (!worker->handover)
 		return;

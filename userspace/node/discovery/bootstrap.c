@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "codec/zbase32.h"
@@ -156,7 +156,7 @@ static bool is_alone(const struct node *node)
 	struct mesh_stats stats;
 
 	mesh_stats(node->home.mesh, &stats);
-	return !stats.session_cnt && (!node->crew || !crew_session_next(node->crew, NULL));
+	return !stats.session_cnt && (!node->workers || !workers_session_next(node->workers, NULL));
 }
 
 static void look(struct timer *timer, uint64_t now_ns)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "weft/err.h"
 
 struct node_key;

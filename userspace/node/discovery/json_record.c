@@ -7,11 +7,11 @@
 
 #include <jansson.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/bencode.h"
 #include "codec/hex.h"
 #include "dht/item.h"
-#include "node/discovery/publish.h"
+#include "node/discovery/address_record.h"
 #include "node/node_state.h"
 
 #define SALT	     "tom-addr-v1"

@@ -12,7 +12,7 @@ struct json_record;
  *	{"node_id": 64 hexadecimal digits, "relay_urls": [...], "direct_addrs": ["IP:PORT", ...],
  *	 "timestamp": milliseconds since 1970}
  *
- * It says what the record of publish.h says, so nothing that dht.publish forbids. Its readers
+ * It says what the record of address_record.h says, so nothing that dht.publish forbids. Its readers
  * ignore what is older than two hours: it is signed and put anew each 30 minutes. Home worker.
  */
 

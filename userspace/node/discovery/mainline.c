@@ -17,17 +17,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/log.h"
-#include "demux/krpc_tables.h"
+#include "demux/krpc_table_writer.h"
 #include "dht/item.h"
 #include "dht/pkarr.h"
 #include "net/packet_io.h"
 #include "net/resolver.h"
 #include "node/discovery/bootstrap.h"
 #include "node/fastpath/driver_answers.h"
-#include "node/fastpath/gate.h"
+#include "node/fastpath/ingress.h"
 #include "node/node_state.h"
 #include "store/store.h"
 
@@ -225,8 +225,8 @@ static void on_reply_keys(void *ctx, const struct weft_krpc_reply_keys *keys)
 	struct mainline *mainline = ctx;
 	const struct weft_krpc_tables *tables = driver_tables(mainline);
 
-	if (mainline->node->home.gate) /* the simulator's nodes have none */
-		gate_set_reply_keys(mainline->node->home.gate, keys);
+	if (mainline->node->home.ingress) /* the simulator's nodes have none */
+		ingress_set_reply_keys(mainline->node->home.ingress, keys);
 	if (tables)
 		krpc_tables_set_reply_keys(tables, keys);
 }
@@ -481,9 +481,9 @@ static void mainline_cancel(void *ctx, void *run)
 	slot->look = NULL;
 }
 
-struct mesh_provider mainline_provider(struct mainline *mainline)
+struct mesh_locator mainline_locator(struct mainline *mainline)
 {
-	return (struct mesh_provider){
+	return (struct mesh_locator){
 		.name = "mainline",
 		.budget_ns = LOOK_BUDGET_NS,
 		.look = mainline_look,

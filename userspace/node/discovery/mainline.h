@@ -46,7 +46,7 @@ void mainline_free(struct mainline *mainline);
 /* mainline_turn saves when that is due. */
 void mainline_turn(struct mainline *mainline);
 
-/* mainline_provider: whom mesh asks; for the life of mainline. */
-struct mesh_provider mainline_provider(struct mainline *mainline);
+/* mainline_locator: whom mesh asks; for the life of mainline. */
+struct mesh_locator mainline_locator(struct mainline *mainline);
 
 #endif

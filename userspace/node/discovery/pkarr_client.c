@@ -2,7 +2,7 @@
 /*
  * pkarr relays as a client. A look asks every relay by a job each; the
  * first packet that is the owner's is told at once, and later ones if they are
- * newer. Each relay has one errand of publishing that repeats. Home worker,
+ * newer. Each relay has one request of publishing that repeats. Home worker,
  * but for *_run on the client's own threads.
  */
 #include "node/discovery/pkarr_client.h"
@@ -12,18 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/log.h"
 #include "codec/zbase32.h"
-#include "gateway/fetch.h"
+#include "gateway/http_get.h"
 #include "gateway/url.h"
 #include "node/node_state.h"
 
 #define PACKET_TYPE  "application/pkarr.org/relays#payload"
 #define THREAD_CNT   2
 #define LOOKS_MAX    8
-#define FETCH_NS     (5 * NS_PER_S)
+#define HTTP_GET_NS  (5 * NS_PER_S)
 #define STAGGER_NS   (2 * NS_PER_S) /* the DHT is asked first */
 #define BUDGET_NS    (10 * NS_PER_S)
 #define PUBLISH_NS   (3600 * NS_PER_S)
@@ -31,11 +31,11 @@
 #define URL_TEXT_CAP (PKARR_CLIENT_LIST_CAP + 1 + ZBASE32_KEY_TEXT_CAP)
 
 /* One request to one relay, for a look or to publish. */
-struct relay_errand {
+struct relay_request {
 	struct job job;
 	struct pkarr_client *client;
 	struct relay_look *look; /* NULL: it publishes */
-	struct fetch fetch;
+	struct http_get fetch;
 	int err;
 	char url[URL_TEXT_CAP];
 	uint8_t body[PKARR_BODY_LEN_MAX]; /* what is put, or the answer */
@@ -48,12 +48,12 @@ struct relay_look {
 	uint64_t newest_seq;
 	int err; /* of the last that failed */
 	bool is_answered;
-	struct relay_errand errands[PKARR_CLIENT_RELAYS_MAX];
+	struct relay_request requests[PKARR_CLIENT_RELAYS_MAX];
 };
 
 struct relay {
 	char url[PKARR_CLIENT_LIST_CAP]; /* without a '/' at its end */
-	struct relay_errand publishing;
+	struct relay_request publishing;
 	bool is_running;
 	bool is_failing; /* said once in the log */
 	uint64_t retry_ns;
@@ -77,37 +77,37 @@ size_t pkarr_client_footprint(const struct pkarr_client_config *config)
 	return config->relays[0] ? sizeof(struct pkarr_client) : 0;
 }
 
-static void errand_run(struct job *job)
+static void request_run(struct job *job)
 {
-	struct relay_errand *errand = (struct relay_errand *)job;
+	struct relay_request *request = (struct relay_request *)job;
 
-	errand->err = fetch_run(&errand->fetch);
+	request->err = http_get_run(&request->fetch);
 }
 
-static int errand_begin(struct relay_errand *errand, const struct relay *relay,
-			const uint8_t key[static NODE_KEY_LEN], job_fn done)
+static int request_begin(struct relay_request *request, const struct relay *relay,
+			 const uint8_t key[static NODE_KEY_LEN], job_fn done)
 {
 	char text[ZBASE32_KEY_TEXT_CAP];
 
-	snprintf(errand->url, sizeof(errand->url), "%s/%s", relay->url,
+	snprintf(request->url, sizeof(request->url), "%s/%s", relay->url,
 		 zbase32_write(key, NODE_KEY_LEN, text));
-	errand->job = (struct job){.run = errand_run, .done = done};
-	errand->fetch.url = errand->url;
-	errand->fetch.ca_file = errand->client->ca_file;
-	errand->fetch.timeout_ns = FETCH_NS;
-	errand->fetch.stop_fd = jobs_stop_fd(errand->client->jobs);
-	return jobs_submit(errand->client->jobs, &errand->job);
+	request->job = (struct job){.run = request_run, .done = done};
+	request->fetch.url = request->url;
+	request->fetch.ca_file = request->client->ca_file;
+	request->fetch.timeout_ns = HTTP_GET_NS;
+	request->fetch.stop_fd = jobs_stop_fd(request->client->jobs);
+	return jobs_submit(request->client->jobs, &request->job);
 }
 
 /* packet_tell: what a relay sent is believed when the owner signed it. */
-static void packet_tell(struct relay_look *look, const struct relay_errand *errand)
+static void packet_tell(struct relay_look *look, const struct relay_request *request)
 {
-	const struct node *node = errand->client->node;
+	const struct node *node = request->client->node;
 	struct pkarr_packet packet;
 	struct pkarr_record record;
 	struct mesh_found found;
 
-	if (pkarr_packet_parse_body(look->key, errand->body, errand->fetch.answer_len, &packet) <
+	if (pkarr_packet_parse_body(look->key, request->body, request->fetch.answer_len, &packet) <
 	    0) {
 		look->err = WEFT_EDAMAGED;
 		return;
@@ -125,22 +125,22 @@ static void packet_tell(struct relay_look *look, const struct relay_errand *erra
 
 static void look_fetched(struct job *job)
 {
-	struct relay_errand *errand = (struct relay_errand *)job;
-	struct relay_look *look = errand->look;
+	struct relay_request *request = (struct relay_request *)job;
+	struct relay_look *look = request->look;
 	struct mesh_look *asker;
 
 	look->running_cnt--;
-	if (errand->err == 0 && (errand->fetch.status == 200 || errand->fetch.status == 404))
+	if (request->err == 0 && (request->fetch.status == 200 || request->fetch.status == 404))
 		look->is_answered = true;
 	else
-		look->err = errand->err ? errand->err : WEFT_EUNREACHABLE;
-	if (look->look && errand->err == 0 && errand->fetch.status == 200)
-		packet_tell(look, errand);
+		look->err = request->err ? request->err : WEFT_EUNREACHABLE;
+	if (look->look && request->err == 0 && request->fetch.status == 200)
+		packet_tell(look, request);
 	if (look->running_cnt || !look->look)
 		return;
 	asker = look->look;
 	look->look = NULL;
-	asker->ended(asker, look->is_answered ? 0 : look->err, errand->client->node->home.now_ns);
+	asker->ended(asker, look->is_answered ? 0 : look->err, request->client->node->home.now_ns);
 }
 
 static struct relay_look *look_new(struct pkarr_client *client)
@@ -165,14 +165,14 @@ static int client_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct
 	look->err = 0;
 	look->is_answered = false;
 	for (unsigned i = 0; i < client->relay_cnt; i++) {
-		struct relay_errand *errand = &look->errands[i];
+		struct relay_request *request = &look->requests[i];
 
-		errand->client = client;
-		errand->look = look;
-		errand->fetch = (struct fetch){.method = "GET",
-					       .answer = errand->body,
-					       .answer_cap = sizeof(errand->body)};
-		if (errand_begin(errand, &client->relays[i], key, look_fetched) == 0)
+		request->client = client;
+		request->look = look;
+		request->fetch = (struct http_get){.method = "GET",
+						   .answer = request->body,
+						   .answer_cap = sizeof(request->body)};
+		if (request_begin(request, &client->relays[i], key, look_fetched) == 0)
 			look->running_cnt++;
 	}
 	if (!look->running_cnt)
@@ -189,9 +189,9 @@ static void client_cancel(void *ctx, void *run)
 	((struct relay_look *)run)->look = NULL;
 }
 
-struct mesh_provider pkarr_client_provider(struct pkarr_client *client)
+struct mesh_locator pkarr_client_locator(struct pkarr_client *client)
 {
-	return (struct mesh_provider){
+	return (struct mesh_locator){
 		.name = "pkarr-relay",
 		.stagger_ns = STAGGER_NS,
 		.budget_ns = BUDGET_NS,
@@ -209,18 +209,18 @@ static void relay_again(struct relay *relay, uint64_t wait_ns)
 }
 
 /* relay_warn says why, once until it works again. */
-static void relay_warn(const struct relay *relay, const struct relay_errand *errand)
+static void relay_warn(const struct relay *relay, const struct relay_request *request)
 {
-	unsigned status = errand->fetch.status;
+	unsigned status = request->fetch.status;
 
-	if (errand->err == WEFT_EWRONGKEY)
+	if (request->err == WEFT_EWRONGKEY)
 		log_warn(
 			"pkarr relay %s: its certificate is of another host, or nobody vouches for "
 			"it whom this machine, or pkarr.ca_file, names; trying again",
 			relay->url);
-	else if (errand->err < 0)
+	else if (request->err < 0)
 		log_warn("pkarr relay %s was not told where this node is: %s; trying again",
-			 relay->url, weft_err_text(errand->err));
+			 relay->url, weft_err_text(request->err));
 	else if (status == 409 || status == 428)
 		log_warn("pkarr relay %s has a newer address record: this node's key is in use "
 			 "elsewhere, or the clock was set back",
@@ -231,10 +231,10 @@ static void relay_warn(const struct relay *relay, const struct relay_errand *err
 			 relay->url, status);
 }
 
-static void relay_failed(struct relay *relay, const struct relay_errand *errand)
+static void relay_failed(struct relay *relay, const struct relay_request *request)
 {
 	if (!relay->is_failing)
-		relay_warn(relay, errand);
+		relay_warn(relay, request);
 	relay->is_failing = true;
 	relay->retry_ns = relay->retry_ns ? 2 * relay->retry_ns : RETRY_MIN_NS;
 	if (relay->retry_ns > PUBLISH_NS)
@@ -244,14 +244,14 @@ static void relay_failed(struct relay *relay, const struct relay_errand *errand)
 
 static void relay_published(struct job *job)
 {
-	struct relay_errand *errand = (struct relay_errand *)job;
-	struct relay *relay = (void *)((char *)errand - offsetof(struct relay, publishing));
+	struct relay_request *request = (struct relay_request *)job;
+	struct relay *relay = (void *)((char *)request - offsetof(struct relay, publishing));
 
 	relay->is_running = false;
-	if (!errand->client->has_packet)
+	if (!request->client->has_packet)
 		return;
-	if (errand->err < 0 || errand->fetch.status / 100 != 2) {
-		relay_failed(relay, errand);
+	if (request->err < 0 || request->fetch.status / 100 != 2) {
+		relay_failed(relay, request);
 		return;
 	}
 	if (relay->is_failing)
@@ -264,21 +264,21 @@ static void relay_published(struct job *job)
 static void relay_publish(struct timer *timer, uint64_t now_ns)
 {
 	struct relay *relay = (void *)((char *)timer - offsetof(struct relay, timer));
-	struct relay_errand *errand = &relay->publishing;
-	struct pkarr_client *client = errand->client;
+	struct relay_request *request = &relay->publishing;
+	struct pkarr_client *client = request->client;
 
 	(void)now_ns;
 	if (relay->is_running) {
 		relay_again(relay, NS_PER_S);
 		return;
 	}
-	errand->fetch = (struct fetch){
+	request->fetch = (struct http_get){
 		.method = "PUT",
-		.body = errand->body,
-		.body_len = pkarr_packet_write_body(&client->packet, errand->body),
+		.body = request->body,
+		.body_len = pkarr_packet_write_body(&client->packet, request->body),
 		.body_type = PACKET_TYPE,
 	};
-	relay->is_running = errand_begin(errand, relay, client->packet.key, relay_published) == 0;
+	relay->is_running = request_begin(request, relay, client->packet.key, relay_published) == 0;
 	if (!relay->is_running)
 		relay_again(relay, RETRY_MIN_NS);
 }

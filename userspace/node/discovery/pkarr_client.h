@@ -38,8 +38,8 @@ void pkarr_client_close(struct pkarr_client *client);
 /* pkarr_client_turn takes in what was fetched; true when there was something. */
 bool pkarr_client_turn(struct pkarr_client *client);
 
-/* pkarr_client_provider: whom mesh asks; for the life of client. */
-struct mesh_provider pkarr_client_provider(struct pkarr_client *client);
+/* pkarr_client_locator: whom mesh asks; for the life of client. */
+struct mesh_locator pkarr_client_locator(struct pkarr_client *client);
 
 /*
  * pkarr_client_publish puts packet, which is copied, to every relay, now and

@@ -2,7 +2,7 @@
 /*
  * The signaling endpoint as a client: each question is a connection of its
  * own on the one thread here, so a look waits for those before it and for
- * publishing. Home worker, but for errand_run.
+ * publishing. Home worker, but for request_run.
  */
 #include "node/discovery/signaling.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -37,7 +37,7 @@ enum signal {
 	SIGNAL_REFUSED = 4,
 };
 
-struct signal_errand {
+struct signal_request {
 	struct job job;
 	struct signaling *signaling;
 	struct mesh_look *look; /* NULL: taken back, or it publishes */
@@ -56,8 +56,8 @@ struct signaling {
 	struct timer timer; /* publishes next */
 	bool has_packet, is_failing;
 	struct pkarr_packet packet;
-	struct signal_errand publishing;
-	struct signal_errand looks[LOOKS_MAX];
+	struct signal_request publishing;
+	struct signal_request looks[LOOKS_MAX];
 };
 
 size_t signaling_footprint(const struct signaling_config *config)
@@ -65,71 +65,71 @@ size_t signaling_footprint(const struct signaling_config *config)
 	return config->url[0] ? sizeof(struct signaling) : 0;
 }
 
-static void errand_run(struct job *job)
+static void request_run(struct job *job)
 {
-	struct signal_errand *errand = (struct signal_errand *)job;
+	struct signal_request *request = (struct signal_request *)job;
 
-	errand->err = websocket_ask(&errand->ask);
-	if (errand->err == 0 && errand->ask.status != STATUS_SWITCHED)
-		errand->err = WEFT_EREFUSED;
+	request->err = websocket_ask(&request->ask);
+	if (request->err == 0 && request->ask.status != STATUS_SWITCHED)
+		request->err = WEFT_EREFUSED;
 }
 
-static int errand_begin(struct signal_errand *errand, job_fn done)
+static int request_begin(struct signal_request *request, job_fn done)
 {
-	struct node *node = errand->signaling->node;
+	struct node *node = request->signaling->node;
 	const struct signaling_config *config = &node->config->signaling;
 	int err;
 
-	random_fill(node->random, errand->random, sizeof(errand->random));
-	errand->job = (struct job){.run = errand_run, .done = done};
-	errand->ask = (struct websocket_ask){
+	random_fill(node->random, request->random, sizeof(request->random));
+	request->job = (struct job){.run = request_run, .done = done};
+	request->ask = (struct websocket_ask){
 		.url = config->url,
 		.protocol = PROTOCOL,
 		.ca_file = config->ca_file[0] ? config->ca_file : NULL,
-		.question = errand->question,
-		.question_len = errand->question_len,
-		.random = errand->random,
+		.question = request->question,
+		.question_len = request->question_len,
+		.random = request->random,
 		.timeout_ns = ASK_NS,
-		.stop_fd = jobs_stop_fd(errand->signaling->jobs),
-		.answer = errand->answer,
-		.answer_cap = sizeof(errand->answer),
+		.stop_fd = jobs_stop_fd(request->signaling->jobs),
+		.answer = request->answer,
+		.answer_cap = sizeof(request->answer),
 	};
-	err = jobs_submit(errand->signaling->jobs, &errand->job);
-	errand->is_running = err == 0;
+	err = jobs_submit(request->signaling->jobs, &request->job);
+	request->is_running = err == 0;
 	return err;
 }
 
-static void question_write(struct signal_errand *errand, enum signal signal, const uint8_t *key)
+static void question_write(struct signal_request *request, enum signal signal, const uint8_t *key)
 {
-	errand->question[0] = (uint8_t)signal;
-	memcpy(errand->question + 1, key, NODE_KEY_LEN);
-	errand->question_len = MESSAGE_HEAD;
+	request->question[0] = (uint8_t)signal;
+	memcpy(request->question + 1, key, NODE_KEY_LEN);
+	request->question_len = MESSAGE_HEAD;
 }
 
-/* What an answer to errand is, when it is about the same key; 0: it is none. */
-static unsigned answer_signal(const struct signal_errand *errand)
+/* What an answer to request is, when it is about the same key; 0: it is none. */
+static unsigned answer_signal(const struct signal_request *request)
 {
-	if (errand->ask.answer_len < MESSAGE_HEAD ||
-	    memcmp(errand->answer + 1, errand->question + 1, NODE_KEY_LEN) != 0)
+	if (request->ask.answer_len < MESSAGE_HEAD ||
+	    memcmp(request->answer + 1, request->question + 1, NODE_KEY_LEN) != 0)
 		return 0;
-	return errand->answer[0];
+	return request->answer[0];
 }
 
 /* Tells what was found. 0 also when the endpoint knows nothing; a bad signature is WEFT_EDAMAGED. */
-static int look_tell(struct signal_errand *errand)
+static int look_tell(struct signal_request *request)
 {
-	const struct node *node = errand->signaling->node;
+	const struct node *node = request->signaling->node;
 	struct pkarr_packet packet;
 	struct pkarr_record record;
 	struct mesh_found found;
-	unsigned signal = answer_signal(errand);
+	unsigned signal = answer_signal(request);
 
 	if (signal == SIGNAL_UNKNOWN)
 		return 0;
 	if (signal != SIGNAL_FIND)
 		return WEFT_EMALFORMED;
-	if (pkarr_packet_parse_body(errand->question + 1, errand->answer + MESSAGE_HEAD,
-				    errand->ask.answer_len - MESSAGE_HEAD, &packet) < 0)
+	if (pkarr_packet_parse_body(request->question + 1, request->answer + MESSAGE_HEAD,
+				    request->ask.answer_len - MESSAGE_HEAD, &packet) < 0)
 		return WEFT_EDAMAGED;
 	if (pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) < 0)
 		return 0;
@@ -137,33 +137,33 @@ static int look_tell(struct signal_errand *errand)
 				    .addr_cnt = record.addr_cnt,
 				    .seq = packet.seq,
 				    .is_over = publish_record_is_over(node, packet.seq)};
-	(void)errand->look->found(errand->look, &found, node->home.now_ns);
+	(void)request->look->found(request->look, &found, node->home.now_ns);
 	return 0;
 }
 
 static void look_answered(struct job *job)
 {
-	struct signal_errand *errand = (struct signal_errand *)job;
+	struct signal_request *request = (struct signal_request *)job;
 	struct mesh_look *look;
-	int err = errand->err;
+	int err = request->err;
 
-	errand->is_running = false;
-	if (!errand->look)
+	request->is_running = false;
+	if (!request->look)
 		return;
 	if (err == 0)
-		err = look_tell(errand);
+		err = look_tell(request);
 	/* Told of an address, the asker may have taken the look back. */
-	look = errand->look;
-	errand->look = NULL;
+	look = request->look;
+	request->look = NULL;
 	if (look)
-		look->ended(look, err, errand->signaling->node->home.now_ns);
+		look->ended(look, err, request->signaling->node->home.now_ns);
 }
 
 static int signaling_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mesh_look *look,
 			  uint64_t now_ns, void **out_run)
 {
 	struct signaling *signaling = ctx;
-	struct signal_errand *errand;
+	struct signal_request *request;
 	unsigned i = 0;
 
 	(void)now_ns;
@@ -171,13 +171,13 @@ static int signaling_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], str
 		i++;
 	if (i == LOOKS_MAX)
 		return WEFT_EFULL;
-	errand = &signaling->looks[i];
-	errand->signaling = signaling;
-	question_write(errand, SIGNAL_FIND, key);
-	if (errand_begin(errand, look_answered) < 0)
+	request = &signaling->looks[i];
+	request->signaling = signaling;
+	question_write(request, SIGNAL_FIND, key);
+	if (request_begin(request, look_answered) < 0)
 		return WEFT_EFULL;
-	errand->look = look;
-	*out_run = errand;
+	request->look = look;
+	*out_run = request;
 	return 0;
 }
 
@@ -185,12 +185,12 @@ static int signaling_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], str
 static void signaling_cancel(void *ctx, void *run)
 {
 	(void)ctx;
-	((struct signal_errand *)run)->look = NULL;
+	((struct signal_request *)run)->look = NULL;
 }
 
-struct mesh_provider signaling_provider(struct signaling *signaling)
+struct mesh_locator signaling_locator(struct signaling *signaling)
 {
-	return (struct mesh_provider){
+	return (struct mesh_locator){
 		.name = "signaling",
 		.stagger_ns = STAGGER_NS,
 		.budget_ns = BUDGET_NS,
@@ -202,19 +202,19 @@ struct mesh_provider signaling_provider(struct signaling *signaling)
 
 static void published(struct job *job)
 {
-	struct signal_errand *errand = (struct signal_errand *)job;
-	struct signaling *signaling = errand->signaling;
+	struct signal_request *request = (struct signal_request *)job;
+	struct signaling *signaling = request->signaling;
 	struct node *node = signaling->node;
-	bool is_taken = errand->err == 0 && answer_signal(errand) == SIGNAL_PUBLISH;
+	bool is_taken = request->err == 0 && answer_signal(request) == SIGNAL_PUBLISH;
 
-	errand->is_running = false;
+	request->is_running = false;
 	if (!signaling->has_packet)
 		return;
 	if (!is_taken && !signaling->is_failing)
 		log_warn("the signaling endpoint %s was not told where this node is: %s; trying "
 			 "again",
 			 node->config->signaling.url,
-			 errand->err < 0 ? weft_err_text(errand->err) : "it refuses");
+			 request->err < 0 ? weft_err_text(request->err) : "it refuses");
 	signaling->is_failing = !is_taken;
 	timer_set(&node->home.timers, &signaling->timer,
 		  node->home.now_ns + (is_taken ? PUBLISH_NS : RETRY_NS));
@@ -223,14 +223,14 @@ static void published(struct job *job)
 static void publish_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct signaling *signaling = (void *)((char *)timer - offsetof(struct signaling, timer));
-	struct signal_errand *errand = &signaling->publishing;
+	struct signal_request *request = &signaling->publishing;
 	int err = WEFT_EBUSY;
 
-	if (!errand->is_running) {
-		question_write(errand, SIGNAL_PUBLISH, signaling->packet.key);
-		errand->question_len += pkarr_packet_write_body(&signaling->packet,
-								errand->question + MESSAGE_HEAD);
-		err = errand_begin(errand, published);
+	if (!request->is_running) {
+		question_write(request, SIGNAL_PUBLISH, signaling->packet.key);
+		request->question_len += pkarr_packet_write_body(&signaling->packet,
+								 request->question + MESSAGE_HEAD);
+		err = request_begin(request, published);
 	}
 	if (err < 0)
 		timer_set(&signaling->node->home.timers, timer, now_ns + NS_PER_S);

@@ -37,8 +37,8 @@ void signaling_close(struct signaling *signaling);
 /* signaling_turn takes in what was answered; true when there was something. */
 bool signaling_turn(struct signaling *signaling);
 
-/* signaling_provider: whom mesh asks; for the life of signaling. */
-struct mesh_provider signaling_provider(struct signaling *signaling);
+/* signaling_locator: whom mesh asks; for the life of signaling. */
+struct mesh_locator signaling_locator(struct signaling *signaling);
 /*
  * signaling_publish tells the endpoint packet, which is copied, now, every
  * hour, and sooner again where that failed. NULL: nothing is to be public.

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "content/community/gate.h"
+#include "base/monotonic.h"
+#include "content/community/community_access.h"
 #include "mesh/hello.h"
 #include "mesh/neighbours.h"
 #include "node/fabric/fabric_state.h"
@@ -31,7 +31,7 @@ void fabric_config_defaults(struct fabric_config *config)
 	builtin_config_defaults(&config->builtin);
 	snprintf(config->builtin_names, sizeof(config->builtin_names),
 		 "pod-chat shadow-index mesh-stats");
-	config->conduct_peer_cap = 16384;
+	config->reputation_peer_cap = 16384;
 }
 
 /* Which built-in services names has; false: one of them is none. */
@@ -78,7 +78,7 @@ size_t fabric_footprint(const struct fabric_config *config)
 	       service_footprint(&config->service) +
 	       service_directory_footprint(&config->directory) +
 	       service_publisher_footprint(&config->publisher) +
-	       service_conduct_footprint(config->conduct_peer_cap) +
+	       service_reputation_footprint(config->reputation_peer_cap) +
 	       provider_footprint(&config->provider) + builtin_footprint(&config->builtin);
 }
 
@@ -160,11 +160,11 @@ static int open_pex(struct fabric *fabric)
 	return mesh_pex_new(&params, &fabric->pex);
 }
 
-static int open_conduct(struct fabric *fabric)
+static int open_reputation(struct fabric *fabric)
 {
 	struct node *node = fabric->node;
-	const struct service_conduct_params params = {
-		.peer_cap = node->config->fabric.conduct_peer_cap,
+	const struct service_reputation_params params = {
+		.peer_cap = node->config->fabric.reputation_peer_cap,
 		.store = node->store,
 		.timers = &node->home.timers,
 		.random = node->random,
@@ -173,12 +173,12 @@ static int open_conduct(struct fabric *fabric)
 		.ctx = fabric,
 	};
 
-	return service_conduct_new(&params, &fabric->conduct);
+	return service_reputation_new(&params, &fabric->reputation);
 }
 
 static unsigned score_of(void *ctx, const uint8_t *key)
 {
-	return service_conduct_score(((struct fabric *)ctx)->conduct, key);
+	return service_reputation_score(((struct fabric *)ctx)->reputation, key);
 }
 
 static unsigned health_of(void *ctx, const struct service_descriptor *descriptor, uint64_t now_ns)
@@ -217,7 +217,7 @@ static int open_directory(struct fabric *fabric)
 		.now_ns = node->home.now_ns,
 		.wall_s = wall_s,
 		.is_banned = fabric_is_banned,
-		.conduct = score_of,
+		.reputation = score_of,
 		.health = health_of,
 		.on_abuse = fabric_on_abuse,
 		.ctx = fabric,
@@ -358,7 +358,7 @@ int fabric_open(struct node *node, char *what)
 		{"overlay", open_overlay},
 		{"exchange of peers", open_pex},
 		{"rendezvous", fabric_open_rendezvous},
-		{"conduct of peers", open_conduct},
+		{"conduct of peers", open_reputation},
 		{"directory of services", open_directory},
 		{"publisher of services", open_publisher},
 		{"services", open_service},
@@ -429,7 +429,7 @@ void fabric_free(struct fabric *fabric)
 	fabric->node->fabric = NULL;
 	service_free(fabric->service);
 	provider_free(fabric->provider);
-	service_conduct_free(fabric->conduct);
+	service_reputation_free(fabric->reputation);
 	mesh_pex_free(fabric->pex);
 	overlay_free(fabric->overlay);
 	free(fabric);
@@ -530,7 +530,7 @@ void fabric_configure(struct fabric *fabric, const struct fabric_config *config,
 void fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
 {
 	if (fabric)
-		service_conduct_pardon(fabric->conduct, key, now_ns);
+		service_reputation_pardon(fabric->reputation, key, now_ns);
 }
 
 struct overlay *fabric_overlay(struct fabric *fabric)
@@ -558,9 +558,9 @@ struct service_publisher *fabric_publisher(struct fabric *fabric)
 	return fabric->publisher;
 }
 
-struct service_conduct *fabric_conduct(struct fabric *fabric)
+struct service_reputation *fabric_reputation(struct fabric *fabric)
 {
-	return fabric->conduct;
+	return fabric->reputation;
 }
 
 struct provider *fabric_provider(struct fabric *fabric)

@@ -6,7 +6,7 @@
 #include "mesh/pex.h"
 #include "provider/provider.h"
 #include "service/builtin/builtin.h"
-#include "service/conduct.h"
+#include "service/reputation.h"
 #include "service/directory.h"
 #include "service/publisher.h"
 #include "service/service.h"
@@ -18,7 +18,7 @@
  *	offered		provider/ (local programs), service/builtin/ -> service/
  *	found by	service/publisher -> overlay -> service/directory
  *	reached over	mesh/ streams
- *	judged by	service/conduct, whose bans become the node's own
+ *	judged by	service/reputation, whose bans become the node's own
  *
  * Home worker only.
  */
@@ -41,7 +41,7 @@ struct fabric_config {
 	struct provider_config provider;
 	struct builtin_config builtin;
 	char builtin_names[FABRIC_BUILTIN_CAP]; /* of those offered, apart by blanks or commas */
-	uint32_t conduct_peer_cap;
+	uint32_t reputation_peer_cap;
 };
 void fabric_config_defaults(struct fabric_config *config);
 /* fabric_config_check: NULL, or what is wrong across keys, in a sentence. */
@@ -92,7 +92,7 @@ struct mesh_pex *fabric_pex(struct fabric *fabric);
 struct service *fabric_service(struct fabric *fabric);
 struct service_directory *fabric_directory(struct fabric *fabric);
 struct service_publisher *fabric_publisher(struct fabric *fabric);
-struct service_conduct *fabric_conduct(struct fabric *fabric);
+struct service_reputation *fabric_reputation(struct fabric *fabric);
 /* fabric_note_false_content: key sent content that is not what it should be. Takes NULL. */
 void fabric_note_false_content(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
 			       uint64_t now_ns);

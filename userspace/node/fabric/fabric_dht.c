@@ -48,7 +48,7 @@ static unsigned nearest_in(const struct fabric *fabric, enum dht_net net,
 		const struct kad_contact *contact = &closest[i]->contact;
 
 		if (!node->config->publish.policy.allows_private &&
-		    kad_reach_of(&contact->addr) != KAD_REACH_GLOBAL)
+		    kad_addr_scope_of(&contact->addr) != KAD_ADDR_SCOPE_GLOBAL)
 			continue;
 		memcpy(out_nodes[told_cnt].id, contact->id.bytes, BUILTIN_DHT_ID_LEN);
 		(void)addr_format(&contact->addr, out_nodes[told_cnt].address);
@@ -75,7 +75,7 @@ static unsigned nearest_find(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN]
 
 static void on_item(void *ctx, const struct dht_item *item)
 {
-	struct builtin_dht_search *search = ctx;
+	struct builtin_dht_lookup *search = ctx;
 	struct builtin_dht_item found = {.value = item->value,
 					 .key = item->key,
 					 .sig = item->sig,
@@ -89,7 +89,7 @@ static void on_item(void *ctx, const struct dht_item *item)
 
 static void on_ended(void *ctx, const struct dht_outcome *outcome)
 {
-	struct builtin_dht_search *search = ctx;
+	struct builtin_dht_lookup *search = ctx;
 	struct builtin_dht_outcome told = {.stored_cnt = outcome->stored_cnt,
 					   .newer_cnt = outcome->newer_cnt,
 					   .is_answered =
@@ -101,19 +101,19 @@ static void on_ended(void *ctx, const struct dht_outcome *outcome)
 	search->ended(search, &told, outcome->ended_ns);
 }
 
-static int search_begun(struct builtin_dht_search *search, dht_handle handle)
+static int search_begun(struct builtin_dht_lookup *search, dht_handle handle)
 {
 	search->handle = handle;
 	return handle ? 0 : WEFT_EFULL;
 }
 
-static struct dht_asker asker_of(struct builtin_dht_search *search)
+static struct dht_asker asker_of(struct builtin_dht_lookup *search)
 {
 	return (struct dht_asker){.item = on_item, .ended = on_ended, .ctx = search};
 }
 
 static int item_get(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
-		    const struct builtin_dht_item *name, struct builtin_dht_search *search,
+		    const struct builtin_dht_item *name, struct builtin_dht_lookup *search,
 		    uint64_t budget_ns)
 {
 	const struct fabric *fabric = ctx;
@@ -135,7 +135,7 @@ static int item_get(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
 }
 
 static int item_put(void *ctx, const struct builtin_dht_item *builtin_item,
-		    struct builtin_dht_search *search)
+		    struct builtin_dht_lookup *search)
 {
 	const struct fabric *fabric = ctx;
 	struct dht *dht = dht_of(ctx);
@@ -161,7 +161,7 @@ static int item_put(void *ctx, const struct builtin_dht_item *builtin_item,
 	return search_begun(search, dht_put(dht, &params, &asker, fabric->node->home.now_ns));
 }
 
-static void get_or_put_cancel(void *ctx, struct builtin_dht_search *search)
+static void get_or_put_cancel(void *ctx, struct builtin_dht_lookup *search)
 {
 	struct dht *dht = dht_of(ctx);
 

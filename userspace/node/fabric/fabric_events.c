@@ -6,10 +6,10 @@
  */
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "base/siphash.h"
+#include "base/siphash_bytes.h"
 #include "codec/zbase32.h"
 #include "mesh/neighbours.h"
 #include "node/fabric/fabric_state.h"
@@ -34,7 +34,7 @@ bool fabric_is_banned(void *ctx, const uint8_t *key)
 	const struct fabric *fabric = ctx;
 	struct ban_target target = {.kind = BAN_KEY};
 
-	if (service_conduct_is_banned(fabric->conduct, key))
+	if (service_reputation_is_banned(fabric->reputation, key))
 		return true;
 	if (!fabric->node->bans.list)
 		return false;
@@ -99,15 +99,16 @@ void fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const char 
 	memcpy(incident.who.key, key, BAN_KEY_LEN);
 	incidents_add(&fabric->node->incidents, &incident);
 	tell(fabric->node, "service.violation", key, json_pack("{s:s}", "why", why));
-	service_conduct_note(fabric->conduct, key, SERVICE_DEED_VIOLATION, why, now_ns);
+	service_reputation_note(fabric->reputation, key, SERVICE_OBSERVATION_VIOLATION, why,
+				now_ns);
 }
 
 void fabric_note_false_content(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
 			       uint64_t now_ns)
 {
 	if (fabric)
-		service_conduct_note(fabric->conduct, key, SERVICE_DEED_FALSE_CONTENT,
-				     "chunks that do not match their hash", now_ns);
+		service_reputation_note(fabric->reputation, key, SERVICE_OBSERVATION_FALSE_CONTENT,
+					"chunks that do not match their hash", now_ns);
 }
 
 void fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_t now_ns)

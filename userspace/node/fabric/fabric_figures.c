@@ -2,7 +2,7 @@
 /* What the service mesh-stats tells: counts alone, of all workers. */
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "node/fabric/fabric_state.h"
 #include "node/methods/methods.h"
 #include "node/node_state.h"

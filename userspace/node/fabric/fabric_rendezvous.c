@@ -34,22 +34,22 @@ static bool place_announce(void *ctx, uint64_t now_ns)
 	return fabric->announce != 0;
 }
 
-static void reach_widen(void *ctx, unsigned bucket, const struct kad_node *node)
+static void scope_widen(void *ctx, unsigned bucket, const struct kad_node *node)
 {
-	enum kad_reach *widest = ctx, reach = kad_reach_of(&node->contact.addr);
+	enum kad_addr_scope *widest = ctx, addr_scope = kad_addr_scope_of(&node->contact.addr);
 
 	(void)bucket;
-	if (reach > *widest)
-		*widest = reach;
+	if (addr_scope > *widest)
+		*widest = addr_scope;
 }
 
 /* How far the DHT reaches that we are in: the Internet, or a network of its own. */
-static enum kad_reach dht_reach(const struct dht *dht)
+static enum kad_addr_scope dht_scope(const struct dht *dht)
 {
-	enum kad_reach widest = KAD_REACH_NONE;
+	enum kad_addr_scope widest = KAD_ADDR_SCOPE_NONE;
 
-	dht_nodes_each(dht, DHT_NET_IPV4, reach_widen, &widest);
-	dht_nodes_each(dht, DHT_NET_IPV6, reach_widen, &widest);
+	dht_nodes_each(dht, DHT_NET_IPV4, scope_widen, &widest);
+	dht_nodes_each(dht, DHT_NET_IPV6, scope_widen, &widest);
 	return widest;
 }
 
@@ -57,7 +57,7 @@ static void find_heard(void *ctx, const struct addr *addrs, unsigned cnt)
 {
 	struct fabric *fabric = ctx;
 
-	mesh_rendezvous_hear(fabric->rendezvous, addrs, cnt, dht_reach(fabric->node->home.dht));
+	mesh_rendezvous_hear(fabric->rendezvous, addrs, cnt, dht_scope(fabric->node->home.dht));
 }
 
 static void find_ended(void *ctx, const struct dht_outcome *outcome)

@@ -14,7 +14,7 @@ struct fabric {
 	struct mesh_pex *pex;
 	struct mesh_rendezvous *rendezvous; /* NULL: not wanted */
 	dht_handle announce, find;	    /* of it, 0: none is under way */
-	struct service_conduct *conduct;
+	struct service_reputation *reputation;
 	struct service_directory *directory;
 	struct service_publisher *publisher;
 	struct service *service;

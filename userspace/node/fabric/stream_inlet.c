@@ -9,7 +9,7 @@
 #include "node/fabric/stream_relay.h"
 
 /* Home has other things to do, however much a worker tells. */
-#define LETTERS_PER_TURN 4096
+#define MESSAGES_PER_TURN 4096
 
 struct inlet_stream {
 	struct stream_inlet *inlet;
@@ -40,22 +40,22 @@ static int foreign_send(void *carrier, const struct mesh_stream_frame *frame, co
 			size_t head_len, const struct transport_span *tail)
 {
 	struct inlet_stream *stream = carrier;
-	struct stream_letter *letter;
+	struct stream_message *message;
 
 	if (stream->say_cnt == RELAY_SAYS_MAX) {
 		stream->wants_writable = true;
 		return WEFT_EFULL;
 	}
-	letter = stream_letter_new(STREAM_SAY, stream->name, head_len);
-	if (!letter)
+	message = stream_message_new(STREAM_SAY, stream->name, head_len);
+	if (!message)
 		return WEFT_ECLOSED; /* without memory nothing says that there is some again */
-	letter->say.frame = *frame;
-	letter->say.head_len = head_len;
-	letter->say.tail = tail ? *tail : (struct transport_span){0};
+	message->say.frame = *frame;
+	message->say.head_len = head_len;
+	message->say.tail = tail ? *tail : (struct transport_span){0};
 	if (head_len)
-		memcpy(letter->bytes, head, head_len);
+		memcpy(message->bytes, head, head_len);
 	stream->say_cnt++;
-	stream_lane_post(stream->inlet->to, letter);
+	stream_queue_post(stream->inlet->to, message);
 	return 0;
 }
 
@@ -99,18 +99,18 @@ static uint64_t refusal_code(int err)
 	return err == WEFT_EFULL ? MESH_CODE_BUSY : MESH_CODE_REFUSED;
 }
 
-static void inlet_opened(struct stream_inlet *inlet, const struct stream_letter *letter,
+static void inlet_opened(struct stream_inlet *inlet, const struct stream_message *message,
 			 uint64_t now_ns)
 {
 	struct inlet_stream *stream = pool_acquire(&inlet->streams);
 	int err;
 
 	/* None is here that the worker has not got. */
-	weft_assert(stream && map_put(&inlet->by_name, &letter->stream, stream) == 0);
+	weft_assert(stream && map_put(&inlet->by_name, &message->stream, stream) == 0);
 	stream->inlet = inlet;
-	stream->name = letter->stream;
+	stream->name = message->stream;
 	list_init(&stream->node);
-	err = mesh_foreign_open(inlet->mesh, letter->opened.type, &letter->opened.peer,
+	err = mesh_foreign_open(inlet->mesh, message->opened.type, &message->opened.peer,
 				&foreign_ops, stream, now_ns, &stream->stream);
 	if (err == 0)
 		return;
@@ -121,10 +121,10 @@ static void inlet_opened(struct stream_inlet *inlet, const struct stream_letter 
 }
 
 /* What was said is no longer needed, whether its stream is there or not. */
-static void inlet_said(struct inlet_stream *stream, const struct stream_letter *letter,
+static void inlet_said(struct inlet_stream *stream, const struct stream_message *message,
 		       uint64_t now_ns)
 {
-	const struct transport_span *tail = &letter->say.tail;
+	const struct transport_span *tail = &message->say.tail;
 
 	if (tail->data && tail->done)
 		tail->done(tail->arg);
@@ -137,34 +137,34 @@ static void inlet_said(struct inlet_stream *stream, const struct stream_letter *
 	mesh_foreign_writable(stream->stream, now_ns);
 }
 
-static void inlet_take(struct stream_inlet *inlet, const struct stream_letter *letter,
+static void inlet_take(struct stream_inlet *inlet, const struct stream_message *message,
 		       uint64_t now_ns)
 {
-	struct inlet_stream *stream = map_lookup(&inlet->by_name, &letter->stream);
+	struct inlet_stream *stream = map_lookup(&inlet->by_name, &message->stream);
 	struct mesh_stream *told = stream ? stream->stream : NULL;
 
-	if (letter->kind == STREAM_OPENED)
-		inlet_opened(inlet, letter, now_ns);
-	else if (letter->kind == STREAM_SAID)
-		inlet_said(stream, letter, now_ns);
-	else if (letter->kind == STREAM_ENDED && stream)
+	if (message->kind == STREAM_OPENED)
+		inlet_opened(inlet, message, now_ns);
+	else if (message->kind == STREAM_SAID)
+		inlet_said(stream, message, now_ns);
+	else if (message->kind == STREAM_ENDED && stream)
 		stream_release(stream);
 	if (!told)
 		return;
-	switch (letter->kind) {
+	switch (message->kind) {
 	case STREAM_FRAME:
-		mesh_foreign_frame(told, &letter->frame, now_ns);
+		mesh_foreign_frame(told, &message->frame, now_ns);
 		break;
 	case STREAM_DATA:
-		mesh_foreign_data(told, letter->bytes, letter->data_len, now_ns);
+		mesh_foreign_data(told, message->bytes, message->data_len, now_ns);
 		break;
 	case STREAM_FINISHED:
 		mesh_foreign_finished(told, now_ns);
 		break;
 	case STREAM_ENDED:
 		mesh_foreign_ended(told,
-				   &(struct mesh_stream_end){.err = letter->ended.err,
-							     .code = letter->ended.code},
+				   &(struct mesh_stream_end){.err = message->ended.err,
+							     .code = message->ended.code},
 				   now_ns);
 		break;
 	default:
@@ -174,17 +174,17 @@ static void inlet_take(struct stream_inlet *inlet, const struct stream_letter *l
 
 bool stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns)
 {
-	struct stream_letter *letter;
+	struct stream_message *message;
 	bool had_some = false;
 
-	for (unsigned i = 0; i < LETTERS_PER_TURN && inlet->from; i++) {
-		letter = stream_lane_take(inlet->from);
-		if (!letter)
+	for (unsigned i = 0; i < MESSAGES_PER_TURN && inlet->from; i++) {
+		message = stream_queue_take(inlet->from);
+		if (!message)
 			break;
-		inlet_take(inlet, letter, now_ns);
-		if (letter->kind != STREAM_SAID) /* that one was home's own */
-			inlet->taken_len += sizeof(*letter);
-		free(letter);
+		inlet_take(inlet, message, now_ns);
+		if (message->kind != STREAM_SAID) /* that one was home's own */
+			inlet->taken_len += sizeof(*message);
+		free(message);
 		had_some = true;
 	}
 	return had_some;
@@ -193,15 +193,15 @@ bool stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns)
 /* False: there is no memory to tell. */
 static bool news_tell(struct inlet_stream *stream)
 {
-	struct stream_letter *letter = stream_letter_new(STREAM_TURN, stream->name, 0);
+	struct stream_message *message = stream_message_new(STREAM_TURN, stream->name, 0);
 
-	if (!letter)
+	if (!message)
 		return false;
-	letter->turn.consumed_len = stream->consumed_len;
-	letter->turn.is_finished = stream->is_finished;
-	letter->turn.is_reset = !stream->stream;
-	letter->turn.code = stream->code;
-	stream_lane_post(stream->inlet->to, letter);
+	message->turn.consumed_len = stream->consumed_len;
+	message->turn.is_finished = stream->is_finished;
+	message->turn.is_reset = !stream->stream;
+	message->turn.code = stream->code;
+	stream_queue_post(stream->inlet->to, message);
 	stream->consumed_len = 0;
 	stream->is_finished = false;
 	list_unlink(&stream->node);
@@ -213,12 +213,12 @@ static bool news_tell(struct inlet_stream *stream)
 /* As news_tell. */
 static bool taken_tell(struct stream_inlet *inlet)
 {
-	struct stream_letter *letter = stream_letter_new(STREAM_TAKEN, 0, 0);
+	struct stream_message *message = stream_message_new(STREAM_TAKEN, 0, 0);
 
-	if (!letter)
+	if (!message)
 		return false;
-	letter->taken_len = inlet->taken_len;
-	stream_lane_post(inlet->to, letter);
+	message->taken_len = inlet->taken_len;
+	stream_queue_post(inlet->to, message);
 	inlet->taken_len = 0;
 	return true;
 }
@@ -232,7 +232,7 @@ bool stream_inlet_flush(struct stream_inlet *inlet)
 	while (!list_is_empty(&inlet->news))
 		if (!news_tell(list_entry(inlet->news.next, struct inlet_stream, node)))
 			break;
-	return stream_lane_flush(inlet->to) || !list_is_empty(&inlet->news);
+	return stream_queue_flush(inlet->to) || !list_is_empty(&inlet->news);
 }
 
 size_t stream_inlet_footprint(uint32_t stream_cap)
@@ -242,7 +242,7 @@ size_t stream_inlet_footprint(uint32_t stream_cap)
 }
 
 int stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
-		      struct stream_lane *to, struct stream_lane *from)
+		      struct stream_queue *to, struct stream_queue *from)
 {
 	static const uint64_t secret[2]; /* the worker's names are not its peers' choice */
 	int err;
@@ -263,13 +263,13 @@ void stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)
 {
 	const struct mesh_stream_end end = {.err = WEFT_ECLOSED};
 	struct inlet_stream *stream;
-	struct stream_letter *letter;
+	struct stream_message *message;
 
 	if (!inlet->to)
 		return;
-	while ((letter = stream_lane_drain(inlet->from))) {
-		inlet_take(inlet, letter, now_ns);
-		free(letter);
+	while ((message = stream_queue_drain(inlet->from))) {
+		inlet_take(inlet, message, now_ns);
+		free(message);
 	}
 	while ((stream = pool_next(&inlet->streams, NULL))) {
 		struct mesh_stream *told = stream->stream;
@@ -279,10 +279,10 @@ void stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)
 			mesh_foreign_ended(told, &end, now_ns);
 	}
 	/* What the worker never read. */
-	while ((letter = stream_lane_drain(inlet->to))) {
-		if (letter->kind == STREAM_SAY)
-			inlet_said(NULL, letter, now_ns);
-		free(letter);
+	while ((message = stream_queue_drain(inlet->to))) {
+		if (message->kind == STREAM_SAY)
+			inlet_said(NULL, message, now_ns);
+		free(message);
 	}
 	arena_close(&inlet->arena);
 	*inlet = (struct stream_inlet){0};

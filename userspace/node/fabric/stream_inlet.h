@@ -5,7 +5,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "node/fabric/stream_lane.h"
+#include "node/fabric/stream_queue.h"
 
 /*
  * Home's end of the streams that peers open on one other worker's sessions
@@ -14,19 +14,19 @@
  */
 struct stream_inlet {
 	struct mesh *mesh;
-	struct stream_lane *to, *from;
+	struct stream_queue *to, *from;
 	struct arena arena;
 	struct pool streams;
 	struct map by_name;    /* the worker's names */
 	struct list_node news; /* streams whose user did what the worker is to hear */
-	size_t taken_len;      /* of letters that were read, and the worker is to hear of it */
+	size_t taken_len;      /* of messages that were read, and the worker is to hear of it */
 };
 
 size_t stream_inlet_footprint(uint32_t stream_cap);
 /* stream_inlet_open: 0 or -errno. stream_cap: the worker's. */
 WEFT_MUST_CHECK
 int stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
-		      struct stream_lane *to, struct stream_lane *from);
+		      struct stream_queue *to, struct stream_queue *from);
 /*
  * stream_inlet_close, when the worker's thread is over and its relay closed: streams end
  * with WEFT_ECLOSED, and nothing that was lent stays away. Takes a zeroed one.

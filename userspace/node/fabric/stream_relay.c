@@ -10,11 +10,11 @@
 #include "base/random.h"
 
 /* That it was opened, and that it has ended, which must be told in any case. */
-#define LETTERS_PER_STREAM 2
+#define MESSAGES_PER_STREAM 2
 
 /* Letters that home has not read, at most. */
-#define POSTED_CAP (RELAY_LETTERS_LEN_MAX / sizeof(struct stream_letter))
-/* A peer's account outlives its streams until home has read their letters. */
+#define POSTED_CAP (RELAY_MESSAGES_LEN_MAX / sizeof(struct stream_message))
+/* A peer's account outlives its streams until home has read their messages. */
 #define ACCOUNTS_PER_PEER 2
 /* Each has one of a network, too. */
 #define ACCOUNTS_PER_STREAM (2 * ACCOUNTS_PER_PEER)
@@ -22,8 +22,8 @@
 struct relayed {
 	struct stream_relay *relay;
 	struct relay_account *account;
-	struct mesh_stream *stream;		   /* NULL: it has ended, and home is to be told */
-	struct stream_letter *says, **last_say_at; /* that the stream has no room for yet */
+	struct mesh_stream *stream;		    /* NULL: it has ended, and home is to be told */
+	struct stream_message *says, **last_say_at; /* that the stream has no room for yet */
 	size_t unused_len;
 	bool is_finish_wanted;
 	struct mesh_stream_end end;
@@ -50,7 +50,7 @@ static void account_settle(struct stream_relay *relay, struct relay_account *acc
 {
 	struct relay_account *network = account->network;
 
-	if (account->user_cnt || account->letters_len || account->unused_len)
+	if (account->user_cnt || account->messages_len || account->unused_len)
 		return;
 	map_delete(&relay->accounts_by_id, &account->id);
 	pool_release(&relay->accounts, account);
@@ -88,13 +88,13 @@ static bool leaves_enough(size_t own_len, size_t all_len, size_t len, size_t max
 }
 
 static bool relay_has_room(const struct stream_relay *relay, const struct relay_account *account,
-			   size_t letter_cnt, size_t len)
+			   size_t message_cnt, size_t len)
 {
-	size_t letters_len = letter_cnt * sizeof(struct stream_letter), factor = 1;
+	size_t messages_len = message_cnt * sizeof(struct stream_message), factor = 1;
 
 	for (; account; account = account->network) {
-		if (!leaves_enough(account->letters_len, relay->letters_len, letters_len,
-				   relay->letters_len_max, factor) ||
+		if (!leaves_enough(account->messages_len, relay->messages_len, messages_len,
+				   relay->messages_len_max, factor) ||
 		    !leaves_enough(account->unused_len, relay->unused_len, len, relay->len_max,
 				   factor))
 			return false;
@@ -103,61 +103,61 @@ static bool relay_has_room(const struct stream_relay *relay, const struct relay_
 	return true;
 }
 
-static void account_add(struct relay_account *account, size_t letters_len, size_t len)
+static void account_add(struct relay_account *account, size_t messages_len, size_t len)
 {
-	account->letters_len += letters_len;
+	account->messages_len += messages_len;
 	account->unused_len += len;
-	account->network->letters_len += letters_len;
+	account->network->messages_len += messages_len;
 	account->network->unused_len += len;
 }
 
 static void relay_count(struct stream_relay *relay)
 {
-	relay->stats.used_len = relay->letters_len + relay->unused_len;
+	relay->stats.used_len = relay->messages_len + relay->unused_len;
 	if (relay->stats.used_len > relay->stats.peak_len)
 		relay->stats.peak_len = relay->stats.used_len;
 }
 
-/* Before relay_tell, once for each letter; home gives the letters back (STREAM_TAKEN). */
+/* Before relay_tell, once for each message; home gives the messages back (STREAM_TAKEN). */
 static void relay_charge(struct stream_relay *relay, struct relay_account *account,
-			 size_t letter_cnt, size_t len)
+			 size_t message_cnt, size_t len)
 {
-	account_add(account, letter_cnt * sizeof(struct stream_letter), len);
-	relay->letters_len += letter_cnt * sizeof(struct stream_letter);
+	account_add(account, message_cnt * sizeof(struct stream_message), len);
+	relay->messages_len += message_cnt * sizeof(struct stream_message);
 	relay->unused_len += len;
 	relay_count(relay);
 }
 
 /* The account may be gone after it. */
 static void relay_discharge(struct stream_relay *relay, struct relay_account *account,
-			    size_t letter_cnt, size_t len)
+			    size_t message_cnt, size_t len)
 {
-	account_add(account, -(letter_cnt * sizeof(struct stream_letter)), -len);
-	relay->letters_len -= letter_cnt * sizeof(struct stream_letter);
+	account_add(account, -(message_cnt * sizeof(struct stream_message)), -len);
+	relay->messages_len -= message_cnt * sizeof(struct stream_message);
 	relay->unused_len -= len;
 	relay_count(relay);
 	account_settle(relay, account);
 }
 
-static void relay_post(struct stream_relay *relay, struct stream_letter *letter)
+static void relay_post(struct stream_relay *relay, struct stream_message *message)
 {
-	stream_lane_post(relay->out, letter);
+	stream_queue_post(relay->out, message);
 }
 
-/* Posts a letter that account was charged for. */
+/* Posts a message that account was charged for. */
 static void relay_tell(struct stream_relay *relay, struct relay_account *account,
-		       struct stream_letter *letter)
+		       struct stream_message *message)
 {
 	/* As many as may be charged fit. */
 	weft_assert(relay->posted_cnt < POSTED_CAP);
 	relay->posted[(relay->posted_first + relay->posted_cnt++) % POSTED_CAP] = account;
-	relay_post(relay, letter);
+	relay_post(relay, message);
 }
 
-/* Home has read the letters that were posted first, of so many bytes. */
+/* Home has read the messages that were posted first, of so many bytes. */
 static void relay_taken(struct stream_relay *relay, size_t len)
 {
-	size_t cnt = len / sizeof(struct stream_letter);
+	size_t cnt = len / sizeof(struct stream_message);
 
 	weft_assert(cnt <= relay->posted_cnt);
 	for (; cnt > 0; cnt--) {
@@ -169,27 +169,27 @@ static void relay_taken(struct stream_relay *relay, size_t len)
 	}
 }
 
-/* The letter goes back as it came: nothing can fail. */
-static void say_return(struct stream_relay *relay, struct stream_letter *letter)
+/* The message goes back as it came: nothing can fail. */
+static void say_return(struct stream_relay *relay, struct stream_message *message)
 {
-	letter->kind = STREAM_SAID;
-	relay_post(relay, letter);
+	message->kind = STREAM_SAID;
+	relay_post(relay, message);
 }
 
 static void say_done(void *arg)
 {
-	struct stream_letter *letter = arg;
+	struct stream_message *message = arg;
 
-	say_return(letter->say.owner, letter);
+	say_return(message->say.owner, message);
 }
 
 static void says_return(struct relayed *relayed)
 {
-	struct stream_letter *letter;
+	struct stream_message *message;
 
-	while ((letter = relayed->says)) {
-		relayed->says = letter->next;
-		say_return(relayed->relay, letter);
+	while ((message = relayed->says)) {
+		relayed->says = message->next;
+		say_return(relayed->relay, message);
 	}
 	relayed->last_say_at = &relayed->says;
 }
@@ -219,14 +219,14 @@ static void relayed_release(struct relayed *relayed)
 static bool relayed_tell_end(struct relayed *relayed)
 {
 	struct stream_relay *relay = relayed->relay;
-	struct stream_letter *letter =
-		stream_letter_new(STREAM_ENDED, pool_handle_of(&relay->streams, relayed), 0);
+	struct stream_message *message =
+		stream_message_new(STREAM_ENDED, pool_handle_of(&relay->streams, relayed), 0);
 
-	if (!letter)
+	if (!message)
 		return false;
-	letter->ended.err = relayed->end.err;
-	letter->ended.code = relayed->end.code;
-	relay_tell(relay, relayed->account, letter);
+	message->ended.err = relayed->end.err;
+	message->ended.code = relayed->end.code;
+	relay_tell(relay, relayed->account, message);
 	relayed_release(relayed);
 	return true;
 }
@@ -256,88 +256,88 @@ static void relayed_give_up(struct relayed *relayed, int err)
 	relayed_end(relayed, &(struct mesh_stream_end){.err = err});
 }
 
-/* A letter about the stream, with room for len bytes; NULL: there is none, and the stream is gone. */
-static struct stream_letter *relayed_letter(struct relayed *relayed, enum stream_letter_kind kind,
-					    size_t len)
+/* A message about the stream, with room for len bytes; NULL: there is none, and the stream is gone. */
+static struct stream_message *relayed_message(struct relayed *relayed,
+					      enum stream_message_kind kind, size_t len)
 {
 	struct stream_relay *relay = relayed->relay;
-	struct stream_letter *letter = NULL;
+	struct stream_message *message = NULL;
 
 	if (!relay_has_room(relay, relayed->account, 1, len)) {
 		relayed_give_up(relayed, WEFT_EBUSY);
 		return NULL;
 	}
-	letter = stream_letter_new(kind, pool_handle_of(&relay->streams, relayed), len);
-	if (!letter) {
+	message = stream_message_new(kind, pool_handle_of(&relay->streams, relayed), len);
+	if (!message) {
 		relayed_give_up(relayed, WEFT_EFULL);
 		return NULL;
 	}
 	relay_charge(relay, relayed->account, 1, len);
 	relayed->unused_len += len;
-	return letter;
+	return message;
 }
 
 static void on_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t now_ns)
 {
 	struct relayed *relayed = arg;
-	struct stream_letter *letter;
+	struct stream_message *message;
 
 	relayed->relay->now_ns = now_ns;
-	letter = relayed_letter(relayed, STREAM_FRAME, 0);
-	if (!letter)
+	message = relayed_message(relayed, STREAM_FRAME, 0);
+	if (!message)
 		return;
-	letter->frame = *frame;
-	relay_tell(relayed->relay, relayed->account, letter);
+	message->frame = *frame;
+	relay_tell(relayed->relay, relayed->account, message);
 }
 
 static void on_data(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
 {
 	struct relayed *relayed = arg;
-	struct stream_letter *letter;
+	struct stream_message *message;
 
 	relayed->relay->now_ns = now_ns;
-	letter = relayed_letter(relayed, STREAM_DATA, len);
-	if (!letter)
+	message = relayed_message(relayed, STREAM_DATA, len);
+	if (!message)
 		return;
-	letter->data_len = len;
-	memcpy(letter->bytes, data, len);
-	relay_tell(relayed->relay, relayed->account, letter);
+	message->data_len = len;
+	memcpy(message->bytes, data, len);
+	relay_tell(relayed->relay, relayed->account, message);
 }
 
 static void on_finished(void *arg, uint64_t now_ns)
 {
 	struct relayed *relayed = arg;
-	struct stream_letter *letter;
+	struct stream_message *message;
 
 	relayed->relay->now_ns = now_ns;
-	letter = relayed_letter(relayed, STREAM_FINISHED, 0);
-	if (letter)
-		relay_tell(relayed->relay, relayed->account, letter);
+	message = relayed_message(relayed, STREAM_FINISHED, 0);
+	if (message)
+		relay_tell(relayed->relay, relayed->account, message);
 }
 
 /* What home said goes out as far as there is room. */
 static void relayed_push(struct relayed *relayed)
 {
 	const struct mesh_stream_ops *ops = relayed->relay->seam.ops;
-	struct stream_letter *letter;
+	struct stream_message *message;
 
-	while ((letter = relayed->says)) {
-		struct transport_span tail = letter->say.tail;
+	while ((message = relayed->says)) {
+		struct transport_span tail = message->say.tail;
 		bool has_tail = tail.data;
 		int err;
 
 		tail.done = say_done;
-		tail.arg = letter;
-		letter->say.owner = relayed->relay;
-		err = ops->send(relayed->stream, &letter->say.frame, letter->bytes,
-				letter->say.head_len, has_tail ? &tail : NULL);
+		tail.arg = message;
+		message->say.owner = relayed->relay;
+		err = ops->send(relayed->stream, &message->say.frame, message->bytes,
+				message->say.head_len, has_tail ? &tail : NULL);
 		if (err == WEFT_EFULL)
 			return;
-		relayed->says = letter->next;
+		relayed->says = message->next;
 		if (!relayed->says)
 			relayed->last_say_at = &relayed->says;
 		if (err < 0 || !has_tail)
-			say_return(relayed->relay, letter);
+			say_return(relayed->relay, message);
 	}
 	if (relayed->is_finish_wanted)
 		ops->finish(relayed->stream);
@@ -377,7 +377,7 @@ static struct relayed *relayed_new(struct stream_relay *relay, const struct mesh
 	account = account_open(relay, &path, peer->key);
 	if (!account)
 		return NULL;
-	has_room = relay_has_room(relay, account, LETTERS_PER_STREAM, 0);
+	has_room = relay_has_room(relay, account, MESSAGES_PER_STREAM, 0);
 	if (has_room)
 		relayed = pool_acquire(&relay->streams);
 	else
@@ -390,7 +390,7 @@ static struct relayed *relayed_new(struct stream_relay *relay, const struct mesh
 	relayed->account = account;
 	relayed->last_say_at = &relayed->says;
 	account->user_cnt++;
-	relay_charge(relay, account, LETTERS_PER_STREAM, 0);
+	relay_charge(relay, account, MESSAGES_PER_STREAM, 0);
 	return relayed;
 }
 
@@ -399,7 +399,7 @@ static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, ui
 {
 	struct stream_relay *relay = ctx;
 	struct mesh_stream_peer peer;
-	struct stream_letter *letter;
+	struct stream_message *message;
 	struct relayed *relayed;
 	int err = relay->seam.ops->peer(stream, &peer);
 
@@ -409,16 +409,16 @@ static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, ui
 	relayed = relayed_new(relay, stream, &peer);
 	if (!relayed)
 		return WEFT_EFULL;
-	letter = stream_letter_new(STREAM_OPENED, pool_handle_of(&relay->streams, relayed), 0);
-	if (!letter) {
-		relay_discharge(relay, relayed->account, LETTERS_PER_STREAM, 0);
+	message = stream_message_new(STREAM_OPENED, pool_handle_of(&relay->streams, relayed), 0);
+	if (!message) {
+		relay_discharge(relay, relayed->account, MESSAGES_PER_STREAM, 0);
 		relayed_release(relayed);
 		return WEFT_EFULL;
 	}
-	letter->opened.peer = peer;
-	letter->opened.type = type;
+	message->opened.peer = peer;
+	message->opened.type = type;
 	relayed->stream = stream;
-	relay_tell(relay, relayed->account, letter);
+	relay_tell(relay, relayed->account, message);
 	*out_events = &relayed_events;
 	*out_arg = relayed;
 	return 0;
@@ -451,7 +451,7 @@ static int accounts_init(struct stream_relay *relay, uint32_t stream_cap)
 }
 
 int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, uint32_t stream_cap,
-		      struct stream_lane *in, struct stream_lane *out)
+		      struct stream_queue *in, struct stream_queue *out)
 {
 	/* All that has a handler or an acceptor at home alone. */
 	static const unsigned types[] = {
@@ -476,7 +476,7 @@ int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, 
 				       .in = in,
 				       .out = out,
 				       .len_max = RELAY_LEN_MAX,
-				       .letters_len_max = RELAY_LETTERS_LEN_MAX};
+				       .messages_len_max = RELAY_MESSAGES_LEN_MAX};
 	err = arena_open(&relay->arena, stream_relay_footprint(stream_cap));
 	if (err == 0)
 		err = pool_init(&relay->streams, &relay->arena, sizeof(struct relayed), stream_cap);
@@ -499,13 +499,13 @@ void stream_relay_close(struct stream_relay *relay)
 	*relay = (struct stream_relay){0};
 }
 
-static void relayed_turn(struct relayed *relayed, const struct stream_letter *letter)
+static void relayed_turn(struct relayed *relayed, const struct stream_message *message)
 {
 	struct stream_relay *relay = relayed->relay;
-	size_t len = letter->turn.consumed_len;
+	size_t len = message->turn.consumed_len;
 
-	if (letter->turn.is_reset) {
-		relay->seam.ops->reset(relayed->stream, letter->turn.code);
+	if (message->turn.is_reset) {
+		relay->seam.ops->reset(relayed->stream, message->turn.code);
 		relayed_detach(relayed);
 		relay_discharge(relay, relayed->account, 1, 0); /* home knows of its end */
 		relayed_release(relayed);
@@ -515,39 +515,39 @@ static void relayed_turn(struct relayed *relayed, const struct stream_letter *le
 	relay_discharge(relay, relayed->account, 0, len);
 	if (len)
 		relay->seam.ops->consume(relayed->stream, len);
-	relayed->is_finish_wanted |= letter->turn.is_finished;
+	relayed->is_finish_wanted |= message->turn.is_finished;
 	relayed_push(relayed);
 }
 
-static void relay_take(struct stream_relay *relay, struct stream_letter *letter)
+static void relay_take(struct stream_relay *relay, struct stream_message *message)
 {
-	struct relayed *relayed = pool_lookup(&relay->streams, letter->stream);
+	struct relayed *relayed = pool_lookup(&relay->streams, message->stream);
 	bool is_there = relayed && relayed->stream;
 
-	if (letter->kind == STREAM_TAKEN) {
-		relay_taken(relay, letter->taken_len);
-		free(letter);
-	} else if (letter->kind == STREAM_TURN) {
+	if (message->kind == STREAM_TAKEN) {
+		relay_taken(relay, message->taken_len);
+		free(message);
+	} else if (message->kind == STREAM_TURN) {
 		if (is_there)
-			relayed_turn(relayed, letter);
-		free(letter);
+			relayed_turn(relayed, message);
+		free(message);
 	} else if (is_there) {
-		letter->next = NULL;
-		*relayed->last_say_at = letter;
-		relayed->last_say_at = &letter->next;
+		message->next = NULL;
+		*relayed->last_say_at = message;
+		relayed->last_say_at = &message->next;
 		relayed_push(relayed);
 	} else {
-		say_return(relay, letter);
+		say_return(relay, message);
 	}
 }
 
 bool stream_relay_read(struct stream_relay *relay)
 {
-	struct stream_letter *letter;
+	struct stream_message *message;
 	bool had_some = false;
 
-	while (relay->in && (letter = stream_lane_take(relay->in))) {
-		relay_take(relay, letter);
+	while (relay->in && (message = stream_queue_take(relay->in))) {
+		relay_take(relay, message);
 		had_some = true;
 	}
 	return had_some;
@@ -571,5 +571,5 @@ bool stream_relay_flush(struct stream_relay *relay)
 	if (!relay->out)
 		return false;
 	relay_tell_lost(relay);
-	return stream_lane_flush(relay->out) || relay->lost_cnt;
+	return stream_queue_flush(relay->out) || relay->lost_cnt;
 }

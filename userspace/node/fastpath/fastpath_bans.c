@@ -3,9 +3,9 @@
  * Bans in the tables of the XDP program. It asks a trie only when
  * the configuration says that something is in it.
  */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/log.h"
-#include "node/fastpath/fastpath.h"
+#include "node/fastpath/fastpath_node.h"
 #include "node/node_state.h"
 
 static void counts_push(struct fastpath *fastpath)

@@ -19,13 +19,13 @@ unsigned fastpath_queue_worker(const struct fastpath *fastpath, unsigned queue)
 	return queue % fastpath->node->config->worker_cnt;
 }
 
-static struct crew_queue crew_queue_of(const struct fastpath_device *device,
-				       struct xdp_queue *queue)
+static struct workers_queue workers_queue_of(const struct fastpath_device *device,
+					     struct xdp_queue *queue)
 {
-	return (struct crew_queue){.queue = queue,
-				   .device = device->number,
-				   .idx = queue->idx,
-				   .serial = device->serial};
+	return (struct workers_queue){.queue = queue,
+				      .device = device->number,
+				      .idx = queue->idx,
+				      .serial = device->serial};
 }
 
 /* What arrives there comes by the kernel's sockets. */
@@ -43,14 +43,14 @@ static void queue_give(struct fastpath_device *device, struct xdp_queue *queue)
 {
 	struct node *node = device->fastpath->node;
 	unsigned worker = fastpath_queue_worker(device->fastpath, queue->idx);
-	struct crew_queue order = crew_queue_of(device, queue);
+	struct workers_queue order = workers_queue_of(device, queue);
 	int err = 0;
 
 	if (!worker) {
 		err = worker_add_queue(&node->home, queue);
 	} else {
 		device->away_set |= 1u << queue->idx;
-		if (!crew_add_queue(node->crew, worker, &order))
+		if (!workers_add_queue(node->workers, worker, &order))
 			err = WEFT_EFULL;
 	}
 	if (err < 0)
@@ -110,11 +110,11 @@ static void queues_recall(struct fastpath_device *device)
 	struct xdp_queue *queue;
 
 	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, device->number, i)); i++) {
-		struct crew_queue order = crew_queue_of(device, queue);
+		struct workers_queue order = workers_queue_of(device, queue);
 
 		if (device->away_set & 1u << i)
-			(void)crew_remove_queue(fastpath->node->crew,
-						fastpath_queue_worker(fastpath, i), &order);
+			(void)workers_remove_queue(fastpath->node->workers,
+						   fastpath_queue_worker(fastpath, i), &order);
 	}
 }
 
@@ -136,7 +136,7 @@ void fastpath_device_remove(struct fastpath *fastpath, unsigned number, const ch
 		device_gone(device);
 }
 
-void fastpath_on_queue_left(void *ctx, const struct crew_queue *left, int err)
+void fastpath_on_queue_left(void *ctx, const struct workers_queue *left, int err)
 {
 	struct fastpath *fastpath = &((struct node *)ctx)->fastpath;
 	struct fastpath_device *device = &fastpath->devices[left->device];
@@ -184,8 +184,8 @@ void fastpath_tell_mtu(struct fastpath *fastpath, unsigned number)
 	uint32_t mtu = xdp_device_info(fastpath->xdp, number)->mtu;
 
 	worker_set_mtu(&node->home, number, mtu);
-	if (node->crew)
-		crew_set_mtu(node->crew, number, mtu);
+	if (node->workers)
+		workers_set_mtu(node->workers, number, mtu);
 }
 
 void fastpath_devices_close(struct fastpath *fastpath)

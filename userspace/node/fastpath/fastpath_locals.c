@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the fast path knows from the start: which addresses are ours, and
- * how much strangers may send.
+ * how much unvalidated sources may send.
  */
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "node/fastpath/fastpath.h"
+#include "base/monotonic.h"
+#include "node/fastpath/fastpath_node.h"
 #include "node/node_state.h"
 
 /* Loopback's own addresses count where its device is attached, and nowhere else. */
@@ -67,13 +67,13 @@ unsigned fastpath_locals(const struct fastpath *fastpath, struct addr *out_addrs
 static const struct limits_rate samples_rate = {50, 100};
 
 /*
- * What DHT answers to strangers have beyond half of their questions:
+ * What DHT answers to unvalidated sources have beyond half of their questions:
  * 2,000 lists of nodes a second, and to more than 17,000 questions a
  * second of any kind fewer bytes than they brought.
  */
 static const struct limits_rate krpc_bytes_rate = {500000, 500000};
 /*
- * DHT datagrams of strangers that go to userspace: a tenth of what
+ * DHT datagrams of unvalidated sources that go to userspace: a tenth of what
  * home can take (5 us each), in bursts that half a ring holds.
  */
 static const struct limits_rate krpc_rate = {20000, 2000};

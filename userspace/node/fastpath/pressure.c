@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/fastpath/pressure.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 void pressure_init(struct pressure *pressure, const struct pressure_config *config)
 {
 	*pressure = (struct pressure){.config = *config};
 }
 
-static bool is_of_strangers(enum weft_reason reason)
+static bool is_of_unvalidated(enum weft_reason reason)
 {
 	switch (reason) {
 	case WEFT_REASON_REPLAYED_ID:
@@ -66,12 +66,12 @@ static bool is_of_strangers(enum weft_reason reason)
 	return false;
 }
 
-uint64_t pressure_stranger_cnt(const struct weft_counter counters[static WEFT_REASON_CNT])
+uint64_t pressure_unvalidated_cnt(const struct weft_counter counters[static WEFT_REASON_CNT])
 {
 	uint64_t sum = 0;
 
 	for (unsigned reason = 0; reason < WEFT_REASON_CNT; reason++)
-		if (is_of_strangers((enum weft_reason)reason))
+		if (is_of_unvalidated((enum weft_reason)reason))
 			sum += counters[reason].packet_cnt;
 	return sum;
 }
@@ -89,24 +89,24 @@ static void rates_measure(struct pressure *pressure, const struct pressure_load 
 {
 	uint64_t elapsed_ns = now_ns - pressure->measured_ns;
 
-	pressure->unproven_cnt = pressure->handshake_cnt = load->handshake_cnt;
+	pressure->half_open_cnt = pressure->handshake_cnt = load->handshake_cnt;
 	if (pressure->measured_ns && elapsed_ns) {
-		pressure->stranger_rate =
-			rate_of(load->stranger_cnt, pressure->stranger_cnt, elapsed_ns);
-		pressure->unproven_cnt +=
+		pressure->unvalidated_rate =
+			rate_of(load->unvalidated_cnt, pressure->unvalidated_cnt, elapsed_ns);
+		pressure->half_open_cnt +=
 			rate_of(load->initial_cnt, pressure->initial_cnt, elapsed_ns);
 	}
 	pressure->measured_ns = now_ns;
-	pressure->stranger_cnt = load->stranger_cnt;
+	pressure->unvalidated_cnt = load->unvalidated_cnt;
 	pressure->initial_cnt = load->initial_cnt;
 }
 
 /* The mode that the load asks for, thresholds divided by part. */
 static enum weft_mode mode_of(const struct pressure *pressure, uint32_t part)
 {
-	if (pressure->stranger_rate > pressure->config.flood_above / part)
+	if (pressure->unvalidated_rate > pressure->config.flood_above / part)
 		return WEFT_MODE_FLOOD;
-	if (pressure->unproven_cnt >= (pressure->config.pressured_from + part - 1) / part)
+	if (pressure->half_open_cnt >= (pressure->config.pressured_from + part - 1) / part)
 		return WEFT_MODE_PRESSURED;
 	return WEFT_MODE_NORMAL;
 }

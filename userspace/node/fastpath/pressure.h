@@ -8,7 +8,7 @@
 #include "weft/fastpath.h"
 
 /*
- * Which mode the fast path is in, from how hard strangers press: normal,
+ * Which mode the fast path is in, from how hard unvalidated sources press: normal,
  * pressured (they prove their address by a Retry first), flood (and get a
  * fraction of their rates). A mode is entered as soon as its threshold is
  * reached, and left, one step at a time, after PRESSURE_CALM_NS below half
@@ -25,13 +25,14 @@
 struct pressure_config {
 	/* Handshakes under way whose key is not proved, and Initials of the last second; reached. */
 	uint32_t pressured_from;
-	uint32_t flood_above; /* datagrams of strangers per second, refused ones included */
+	uint32_t
+		flood_above; /* datagrams of unvalidated sources per second, refused ones included */
 };
 
 struct pressure_load {
 	uint32_t handshake_cnt;
-	uint64_t stranger_cnt; /* datagrams since the start: pressure_stranger_cnt */
-	uint64_t initial_cnt;  /* and those of them that are Initials, delivered or answered */
+	uint64_t unvalidated_cnt; /* datagrams since the start: pressure_unvalidated_cnt */
+	uint64_t initial_cnt;	  /* and those of them that are Initials, delivered or answered */
 };
 
 struct pressure {
@@ -40,20 +41,20 @@ struct pressure {
 	bool is_forced;
 	uint64_t calm_since_ns; /* 0: not calm */
 	uint64_t measured_ns;	/* when the counts were taken */
-	uint64_t stranger_cnt;
+	uint64_t unvalidated_cnt;
 	uint64_t initial_cnt;
-	uint64_t stranger_rate; /* per second, of the last measure */
-	uint64_t unproven_cnt;	/* likewise: handshakes under way and Initials of a second */
-	uint32_t handshake_cnt; /* likewise */
+	uint64_t unvalidated_rate; /* per second, of the last measure */
+	uint64_t half_open_cnt;	   /* likewise: handshakes under way and Initials of a second */
+	uint32_t handshake_cnt;	   /* likewise */
 };
 
 /*
- * pressure_stranger_cnt: of what was counted, the datagrams of sources that
+ * pressure_unvalidated_cnt: of what was counted, the datagrams of sources that
  * proved nothing by then, in every class that has a limit, whatever became
  * of them. Junk that costs less than a look-up does not count: no mode makes
  * it cheaper.
  */
-uint64_t pressure_stranger_cnt(const struct weft_counter counters[static WEFT_REASON_CNT]);
+uint64_t pressure_unvalidated_cnt(const struct weft_counter counters[static WEFT_REASON_CNT]);
 
 void pressure_init(struct pressure *pressure, const struct pressure_config *config);
 /* pressure_measure takes the load of now and returns the mode. Once a second or so. */

@@ -40,16 +40,16 @@ typedef void method_fn(void *ctx, struct control_call *call, const json_t *param
 METHODS_OF_JSON(METHOD_OF_JSON)
 #undef METHOD_OF_JSON
 
-/* traffic.c. traffic: of all workers. json_rates: the rows of timetables that are not empty. */
+/* method_traffic.c. traffic: of all workers. json_rates: the rows of timetables that are not empty. */
 struct content_traffic method_traffic(struct node *node, uint64_t now_ns);
 json_t *method_json_rates(struct node *node, uint64_t now_ns);
 
-/* share.c: an import of path. publish.c: the shares that this node publishes. */
+/* method_share.c: an import of path. method_publish.c: the shares that this node publishes. */
 struct content_import;
 json_t *method_json_import(const struct content_import *import, const char *path);
 json_t *method_json_published_shares(const struct node *node);
 
-/* get.c: content/ says that a get moved; its watchers are told. */
+/* method_get.c: content/ says that a get moved; its watchers are told. */
 void method_get_moved(struct node *node, uint64_t get_id);
 
 /* After control_close: what waited to reply to a call is dropped. */
@@ -64,14 +64,14 @@ void method_dht_runs_forget(struct node *node);
 void method_bootstrap_checks_forget(struct node *node);
 void method_joinings_forget(struct node *node);
 /*
- * kept.c: method_reply_kept answers call by reply, which it takes, once what was given to the
+ * method_idempotency.c: method_reply_idempotent answers call by reply, which it takes, once what was given to the
  * store before is durable, or says that it is not. _forget: callers are gone, the store is not.
  */
-void method_reply_kept(struct node *node, struct control_call *call, json_t *reply);
-void method_kept_forget(struct node *node);
+void method_reply_idempotent(struct node *node, struct control_call *call, json_t *reply);
+void method_idempotency_forget(struct node *node);
 
 /*
- * peer.c. method_json_peer: as a caller of role may see it.
+ * method_peer.c. method_json_peer: as a caller of role may see it.
  * method_peer_lookup: how many known peers' NodeIds begin with
  * name (2: several); *out_peer is written for 1. method_node_id_read reads the
  * key a call names, which may be cut when it is a known peer's; false: call was
@@ -84,13 +84,13 @@ bool method_node_id_read(struct node *node, struct control_call *call, const cha
 			 uint8_t key[static MESH_KEY_LEN]);
 
 /*
- * ban.c. method_target_read reads the address, prefix or node id, which
+ * method_ban.c. method_target_read reads the address, prefix or node id, which
  * may be cut when it is a known peer's, that a call names; false: call was failed.
  */
 struct api_ban method_ban(struct api_blocks *blocks, const struct ban *ban);
 bool method_target_read(struct node *node, struct control_call *call, const char *text,
 			struct ban_target *out_target);
-/* drops.c: what a caller of role may see, of an address or /64 and of what was dropped. */
+/* method_drops.c: what a caller of role may see, of an address or /64 and of what was dropped. */
 #define METHOD_SOURCE_CAP 50
 const char *method_source_name(const struct drops *drops, const struct weft_endpoint *source,
 			       enum control_role role, char text[static METHOD_SOURCE_CAP]);
@@ -100,18 +100,18 @@ struct api_drop method_drop(const struct drops *drops, enum weft_reason reason);
 void method_drops(struct api_blocks *blocks, const struct drops *drops,
 		  struct api_drop_list *out_drops);
 
-/* dht.c. method_dht_is_on: false: call was failed. */
+/* method_dht.c. method_dht_is_on: false: call was failed. */
 struct kad_id;
 bool method_dht_is_on(const struct node *node, struct control_call *call);
-/* method_kad_id, method_addr, table.c: method_id: texts in blocks. */
+/* method_kad_id, method_addr, method_table.c: method_id: texts in blocks. */
 const char *method_kad_id(struct api_blocks *blocks, const struct kad_id *id);
 const char *method_addr(struct api_blocks *blocks, const struct addr *addr);
 const char *method_id(struct api_blocks *blocks, const uint8_t id[static 32]); /* z-base-32 */
-/* dht.c: how full a table is, and what to set for a larger one. */
+/* method_dht.c: how full a table is, and what to set for a larger one. */
 json_t *method_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting);
 /*
- * service.c. method_services_are_on: false: call was failed. method_json_offer: an offer of
- * this node, or NULL. service_offer.c: method_offer_describe adds to the offer of info what
+ * method_service.c. method_services_are_on: false: call was failed. method_json_offer: an offer of
+ * this node, or NULL. method_service_offer.c: method_offer_describe adds to the offer of info what
  * is known of its program.
  */
 struct service_info;
@@ -119,7 +119,7 @@ bool method_services_are_on(const struct node *node, struct control_call *call);
 json_t *method_json_offer(struct node *node, const char *name, const char *version);
 void method_offer_describe(struct node *node, const struct service_info *info, json_t *json);
 /*
- * route.c: method_record is an address record of key, in blocks; packet is what it was signed
+ * method_route.c: method_record is an address record of key, in blocks; packet is what it was signed
  * as, NULL: it was not. NULL without memory.
  */
 const struct api_address_record *method_record(struct api_blocks *blocks, const uint8_t *key,
@@ -127,38 +127,38 @@ const struct api_address_record *method_record(struct api_blocks *blocks, const 
 					       const struct pkarr_packet *packet);
 
 /*
- * share.c: the collection that a call names by its link, its id or the beginning of that;
+ * method_share.c: the collection that a call names by its link, its id or the beginning of that;
  * false: call was failed.
  */
 bool method_share_read(struct node *node, struct control_call *call, const char *name,
 		       uint8_t manifest_id[static 32]);
 
 struct packet_counters;
-/* state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */
+/* method_state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */
 json_t *method_json_workers(const struct node *node);
-/* health.c: Health of the interface. */
+/* method_health.c: Health of the interface. */
 struct figures;
 json_t *method_json_health(struct node *node, const struct figures *figures, uint64_t now_ns);
 uint64_t method_resident_len(void);
-/* get.c: gets, those that run or all. */
+/* method_get.c: gets, those that run or all. */
 json_t *method_json_gets(struct node *node, bool wants_all);
-/* peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
+/* method_peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
 void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		       void *arg);
-/* xdp.c. */
+/* method_xdp.c. */
 void method_devices(struct api_blocks *blocks, const struct node *node,
 		    struct api_xdp_device_list *out_devices);
-/* pools.c: those that are shared fairly; role decides how networks are named. */
+/* method_pools.c: those that are shared fairly; role decides how networks are named. */
 void method_pools(struct api_blocks *blocks, struct node *node, enum control_role role,
 		  struct api_pool_list *out_pools);
-/* limits.c: of all tables, as ShowLimits tells them. */
+/* method_limits.c: of all tables, as ShowLimits tells them. */
 void method_limits(struct api_blocks *blocks, struct node *node, struct api_limit_list *out_limits);
-/* state.c: one side of packet I/O. */
+/* method_state.c: one side of packet I/O. */
 struct api_packet_side method_side(const char *backend, const char *reason,
 				   const struct packet_counters *counts);
 json_t *method_json_side(const char *backend, const char *reason,
 			 const struct packet_counters *counts);
-/* table.c: small shapes several files need. */
+/* method_table.c: small shapes several files need. */
 json_t *method_json_id(const uint8_t id[static 32]); /* z-base-32 */
 json_t *method_json_uint(uint64_t value);
 /*

@@ -125,7 +125,7 @@ static const enum weft_reason class_reasons[WEFT_CLASS_CNT][CLASS_REASON_MAX] = 
 	[WEFT_CLASS_PROBE] = {WEFT_REASON_PROBE, WEFT_REASON_PROBE_LIMIT},
 };
 
-/* 0 stands for no reason, and is one that counts no stranger. */
+/* 0 stands for no reason, and is one that counts no unvalidated source. */
 uint64_t arrivals_class_cnt(const struct weft_counter *counters, enum weft_class class)
 {
 	uint64_t sum = 0;

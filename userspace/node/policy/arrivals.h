@@ -12,7 +12,7 @@
 struct sketch;
 
 /*
- * What the places of strangers (struct weft_place) say since they were last
+ * What the places of unvalidated sources (struct weft_place) say since they were last
  * read: who sent how much goes to a sketch, how often each limit refused
  * and how near it is to that is kept here. Each table (a CPU's, a worker's)
  * is read by itself, once a second. Nothing is asked of a datagram.

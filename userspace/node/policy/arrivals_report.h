@@ -6,10 +6,10 @@
 
 #include "weft/fastpath.h"
 
-struct gate;
+struct ingress;
 
 /*
- * What a worker says of its gate's places to who keeps the record and may
+ * What a worker says of its ingress's places to who keeps the record and may
  * not look at them: those that were used since they were last told, as they
  * stand now. Their counts are sums, so what a lost report had comes with
  * the next one of the same place. Pure, on the worker's thread.
@@ -35,7 +35,7 @@ struct arrivals_report {
 
 /* arrivals_report_each calls fn, in portions, with what changed; now_ns is the worker's turn. */
 typedef void (*arrivals_report_fn)(void *ctx, const struct arrivals_changes *changes);
-void arrivals_report_each(struct arrivals_report *report, const struct gate *gate, uint64_t now_ns,
-			  arrivals_report_fn fn, void *ctx);
+void arrivals_report_each(struct arrivals_report *report, const struct ingress *ingress,
+			  uint64_t now_ns, arrivals_report_fn fn, void *ctx);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 #define ROW_MAX (WEFT_LEVEL_CNT * SKETCH_ROW_CNT)
 
@@ -36,7 +36,7 @@ struct replay {
 	struct replay_result *result;
 	struct minute minutes[2]; /* the one at hand and the one before, in turns */
 	struct pressure pressure; /* under the limits after */
-	uint64_t stranger_cnt;
+	uint64_t unvalidated_cnt;
 	bool is_mode_replayed;
 	struct replay_source *sources; /* one for each row that changed, merged at last */
 	size_t source_cnt;
@@ -134,7 +134,7 @@ static void minute_lay_out(struct minute *minute, struct minute *last,
 
 /*
  * An Initial beyond its rate is asked for a Retry; a DHT datagram of a
- * stranger is dropped in mode flood.
+ * unvalidated source is dropped in mode flood.
  */
 static struct weft_bucket_rate rate_of(const struct replay_limits *limits,
 				       const struct sketch_source *source, enum weft_mode mode,
@@ -219,11 +219,11 @@ static void row_second(struct replay *replay, struct minute *minute, struct row 
 static void mode_of_second(struct replay *replay, const struct sketch_second *load,
 			   struct second *second)
 {
-	struct pressure_load now = {.handshake_cnt = load->unproven_cnt};
+	struct pressure_load now = {.handshake_cnt = load->half_open_cnt};
 
 	second->recorded = second->after = load->mode;
 	if (replay->is_mode_replayed) {
-		now.stranger_cnt = replay->stranger_cnt += load->stranger_cnt;
+		now.unvalidated_cnt = replay->unvalidated_cnt += load->unvalidated_cnt;
 		second->after = pressure_measure(&replay->pressure, &now, second->at_ns);
 	}
 	replay->result->mode_before_s[second->recorded]++;
@@ -250,29 +250,29 @@ static void minute_run(struct replay *replay, struct minute *minute, const struc
 }
 
 /* Of sources that are put together: as if each went on at its rate, its burst spent. */
-static uint64_t band_refused(const struct sketch_band *band, const struct weft_bucket_rate *rate)
+static uint64_t bin_refused(const struct sketch_bin *bin, const struct weft_bucket_rate *rate)
 {
-	uint64_t each_cnt = band->second_cnt ? band->dgram_cnt / band->second_cnt : 0;
+	uint64_t each_cnt = bin->second_cnt ? bin->dgram_cnt / bin->second_cnt : 0;
 	uint64_t per_s = NS_PER_S / rate->cost_ns;
 
-	return each_cnt > per_s ? (each_cnt - per_s) * band->second_cnt : 0;
+	return each_cnt > per_s ? (each_cnt - per_s) * bin->second_cnt : 0;
 }
 
 /* What bands say is unsure to its whole: nobody knows how long each went on. */
-static void bands_run(struct replay *replay, const struct sketch_slot *slot,
-		      uint64_t *newly_refused_cnt, uint64_t *newly_admitted_cnt)
+static void bins_run(struct replay *replay, const struct sketch_slot *slot,
+		     uint64_t *newly_refused_cnt, uint64_t *newly_admitted_cnt)
 {
 	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++) {
 		struct replay_class *class = &replay->result->classes[i];
 
-		for (unsigned k = 0; k < SKETCH_BAND_CNT; k++) {
-			const struct sketch_band *band = &slot->bands[i][k];
-			uint64_t before = band_refused(band, &replay->params->before.rates[i][0]);
-			uint64_t after = band_refused(band, &replay->params->after.rates[i][0]);
+		for (unsigned k = 0; k < SKETCH_BIN_CNT; k++) {
+			const struct sketch_bin *bin = &slot->bins[i][k];
+			uint64_t before = bin_refused(bin, &replay->params->before.rates[i][0]);
+			uint64_t after = bin_refused(bin, &replay->params->after.rates[i][0]);
 			uint64_t more = after > before ? after - before : 0;
 			uint64_t less = before > after ? before - after : 0;
 
-			class->offered_cnt += band->dgram_cnt;
+			class->offered_cnt += bin->dgram_cnt;
 			class->refused_before_cnt += before;
 			class->refused_after_cnt += after;
 			class->newly_refused_cnt += more;
@@ -355,7 +355,7 @@ static void slot_run(struct replay *replay, const struct sketch_slot *slot)
 		newly_refused_cnt += minute->rows[i].newly_refused_cnt;
 		newly_admitted_cnt += minute->rows[i].newly_admitted_cnt;
 	}
-	bands_run(replay, slot, &newly_refused_cnt, &newly_admitted_cnt);
+	bins_run(replay, slot, &newly_refused_cnt, &newly_admitted_cnt);
 	sources_note(replay, minute);
 	period_note(replay, slot->minute, newly_refused_cnt, newly_admitted_cnt);
 }

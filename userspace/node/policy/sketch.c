@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 
 /*
  * Four bits of exponent and four of mantissa: up to 15 as it is, above
@@ -53,24 +53,24 @@ const struct sketch_slot *sketch_slot_at(const struct sketch *sketch, uint64_t m
 }
 
 /* Sources of higher levels are those of level 0 again. */
-static void band_add(struct sketch_band bands[][SKETCH_BAND_CNT],
-		     const struct sketch_source *source, uint32_t cnt)
+static void bin_add(struct sketch_bin bins[][SKETCH_BIN_CNT], const struct sketch_source *source,
+		    uint32_t cnt)
 {
-	unsigned band = 0;
+	unsigned bin = 0;
 
 	if (!cnt || source->level)
 		return;
-	for (; cnt >> band > 1 && band < SKETCH_BAND_CNT - 1; band++)
+	for (; cnt >> bin > 1 && bin < SKETCH_BIN_CNT - 1; bin++)
 		;
-	bands[source->class][band].second_cnt++;
-	bands[source->class][band].dgram_cnt += cnt;
+	bins[source->class][bin].second_cnt++;
+	bins[source->class][bin].dgram_cnt += cnt;
 }
 
-static void draft_to_bands(struct sketch_band bands[][SKETCH_BAND_CNT],
-			   const struct sketch_draft *draft)
+static void draft_to_bins(struct sketch_bin bins[][SKETCH_BIN_CNT],
+			  const struct sketch_draft *draft)
 {
 	for (unsigned i = 0; i < SKETCH_SLOT_S; i++)
-		band_add(bands, &draft->source, draft->cnts[i]);
+		bin_add(bins, &draft->source, draft->cnts[i]);
 }
 
 static void draft_to_row(struct sketch_slot *slot, const struct sketch_draft *draft)
@@ -98,12 +98,12 @@ void sketch_settle(struct sketch *sketch)
 	qsort(sketch->drafts, sketch->draft_cnt, sizeof(sketch->drafts[0]), by_nearness);
 	sketch->least = sketch->draft_cnt ? sketch->draft_cnt - 1 : 0;
 	slot->row_cnt = 0;
-	memcpy(slot->bands, sketch->bands, sizeof(slot->bands));
+	memcpy(slot->bins, sketch->bins, sizeof(slot->bins));
 	for (unsigned i = 0; i < sketch->draft_cnt; i++) {
 		if (i < SKETCH_ROW_CNT)
 			draft_to_row(slot, &sketch->drafts[i]);
 		else
-			draft_to_bands(slot->bands, &sketch->drafts[i]);
+			draft_to_bins(slot->bins, &sketch->drafts[i]);
 	}
 }
 
@@ -113,7 +113,7 @@ static void minute_begin(struct sketch *sketch, uint64_t minute)
 
 	sketch_settle(sketch);
 	memset(slot, 0, sizeof(*slot));
-	memset(sketch->bands, 0, sizeof(sketch->bands));
+	memset(sketch->bins, 0, sizeof(sketch->bins));
 	memset(sketch->marks, 0, sizeof(sketch->marks));
 	sketch->draft_cnt = 0;
 	slot->minute = sketch->minute = minute;
@@ -180,7 +180,7 @@ static struct sketch_draft *draft_begin(struct sketch *sketch, const struct sket
 	else if (nearness <= draft->nearness)
 		return NULL;
 	else
-		draft_to_bands(sketch->bands, draft);
+		draft_to_bins(sketch->bins, draft);
 	*draft = (struct sketch_draft){.source = *source, .nearness = nearness};
 	*mark |= bit;
 	least_find(sketch);
@@ -206,5 +206,5 @@ void sketch_tell(struct sketch *sketch, const struct sketch_source *source, uint
 	if (draft)
 		draft->cnts[sketch->second] += dgram_cnt;
 	else
-		band_add(sketch->bands, source, dgram_cnt);
+		bin_add(sketch->bins, source, dgram_cnt);
 }

@@ -8,7 +8,7 @@
 #include "weft/fastpath.h"
 
 /*
- * What strangers sent in the last day, in memory of fixed size, so that
+ * What unvalidated sources sent in the last day, in memory of fixed size, so that
  * other limits can be tried on it (replay.h). A slot is a minute. It
  * has by second the mode, the load that moves it, and each class's
  * datagrams; and of the prefixes that came nearest to their limits, at all
@@ -25,7 +25,7 @@
 #define SKETCH_SLOT_S	     60
 #define SKETCH_ROW_CNT	     64	 /* prefixes a minute that are kept one by one */
 #define SKETCH_DRAFT_CNT     256 /* of the minute at hand, to choose them from */
-#define SKETCH_BAND_CNT	     24	 /* of the others: 2^i to 2^(i+1) - 1 in a second */
+#define SKETCH_BIN_CNT	     24	 /* of the others: 2^i to 2^(i+1) - 1 in a second */
 #define SKETCH_MARK_CNT	     8192
 #define SKETCH_ERROR_PERCENT 4
 
@@ -45,16 +45,16 @@ struct sketch_row {
 };
 
 /* Of the prefixes that have no row, of one class at level 0: seconds in which one sent so many. */
-struct sketch_band {
+struct sketch_bin {
 	uint32_t second_cnt;
 	uint32_t dgram_cnt;
 };
 
 struct sketch_second {
-	uint32_t stranger_cnt; /* datagrams, as struct pressure_load */
-	uint32_t unproven_cnt; /* as struct pressure has it */
-	uint8_t mode;	       /* enum weft_mode */
-	bool is_known;	       /* the daemon ran and told of it */
+	uint32_t unvalidated_cnt; /* datagrams, as struct pressure_load */
+	uint32_t half_open_cnt;	  /* as struct pressure has it */
+	uint8_t mode;		  /* enum weft_mode */
+	bool is_known;		  /* the daemon ran and told of it */
 };
 
 struct sketch_slot {
@@ -62,7 +62,7 @@ struct sketch_slot {
 	struct sketch_second seconds[SKETCH_SLOT_S];
 	unsigned row_cnt;
 	struct sketch_row rows[SKETCH_ROW_CNT];
-	struct sketch_band bands[WEFT_CLASS_CNT][SKETCH_BAND_CNT];
+	struct sketch_bin bins[WEFT_CLASS_CNT][SKETCH_BIN_CNT];
 };
 
 struct sketch_draft {
@@ -79,7 +79,7 @@ struct sketch {
 	unsigned draft_cnt;
 	unsigned least; /* of the drafts, when there is no room for more */
 	struct sketch_draft drafts[SKETCH_DRAFT_CNT];
-	struct sketch_band bands[WEFT_CLASS_CNT][SKETCH_BAND_CNT];
+	struct sketch_bin bins[WEFT_CLASS_CNT][SKETCH_BIN_CNT];
 	uint64_t marks[SKETCH_MARK_CNT / 64]; /* by hash: perhaps there is a draft */
 };
 

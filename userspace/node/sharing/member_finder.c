@@ -19,7 +19,7 @@ static void find_ended(struct timer *timer, uint64_t now_ns)
 	find->asked.done(find->asked.arg, now_ns);
 }
 
-static int find(void *ctx, const struct swarm_search *asked, uint64_t now_ns, void **out_run)
+static int find(void *ctx, const struct swarm_find *asked, uint64_t now_ns, void **out_run)
 {
 	struct sharing *sharing = ctx;
 	struct member_find *find = sharing->member_finds;

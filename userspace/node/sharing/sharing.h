@@ -9,7 +9,7 @@
 #include "content/announce/announce.h"
 #include "content/community/community.h"
 #include "content/publish/publish.h"
-#include "content/publish/watch.h"
+#include "content/publish/share_watch.h"
 #include "content/follow/follow.h"
 #include "content/search/search.h"
 #include "mesh/seam.h"

@@ -19,7 +19,7 @@ struct member_find {
 	struct timer timer;
 	struct sharing *sharing;
 	bool is_on;
-	struct swarm_search asked;
+	struct swarm_find asked;
 };
 
 /* Private to sharing*.c, with the methods that show or change a part. */
@@ -58,16 +58,16 @@ void sharing_call_free(struct sharing_call *waiting);
 /* sharing_overlay: ops NULL when this node has none. */
 struct overlay_seam sharing_overlay(struct sharing *sharing);
 
-/* publish.c: shares with revisions that this node publishes, and what is told of them. */
+/* sharing_publish.c: shares with revisions that this node publishes, and what is told of them. */
 WEFT_MUST_CHECK
 int sharing_open_publisher(struct sharing *sharing);
 
-/* watch.c: folders that are published when they change. */
+/* sharing_watch.c: folders that are published when they change. */
 WEFT_MUST_CHECK
 int sharing_open_watches(struct sharing *sharing);
 
 /*
- * search.c: finding in shares that are followed. sharing_search_follow: what of one is
+ * sharing_search.c: finding in shares that are followed. sharing_search_follow: what of one is
  * searched. sharing_search_block tells search what is blocked by now, before it is asked.
  */
 WEFT_MUST_CHECK
@@ -77,11 +77,11 @@ void sharing_search_follow(void *ctx, const struct follow *follow);
 WEFT_MUST_CHECK
 int sharing_search_block(struct sharing *sharing);
 
-/* follow.c: shares of others that this node follows, and what is told of them. */
+/* sharing_follow.c: shares of others that this node follows, and what is told of them. */
 WEFT_MUST_CHECK
 int sharing_open_follows(struct sharing *sharing);
 
-/* community.c */
+/* sharing_community.c */
 WEFT_MUST_CHECK
 int sharing_open_communities(struct sharing *sharing);
 
@@ -89,11 +89,11 @@ int sharing_open_communities(struct sharing *sharing);
 WEFT_MUST_CHECK
 int sharing_open_member_finder(struct sharing *sharing);
 
-/* bind.c: what shares say of communities is told in these. */
+/* sharing_bind.c: what shares say of communities is told in these. */
 void sharing_bind_soon(struct sharing *sharing);
 void sharing_turn_bindings(struct sharing *sharing, uint64_t now_ns);
 
-/* announce.c */
+/* sharing_announce.c */
 WEFT_MUST_CHECK
 int sharing_open_announce(struct sharing *sharing);
 void sharing_turn_announce(struct sharing *sharing);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/zbase32.h"
 #include "gateway/date.h"
 #include "node/web/pkarr_cache.h"

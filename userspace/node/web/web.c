@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/log.h"
 #include "node/fabric/fabric.h"
 #include "node/web/web_content.h"

@@ -268,7 +268,7 @@ static void file_reply(struct web_content_run *run, uint64_t now_ns)
 	const char *known = label_mime(run->path);
 
 	memcpy(origin.manifest_id, run->place.manifest_id, sizeof(origin.manifest_id));
-	memcpy(origin.volume_id, run->found.volume_id, sizeof(origin.volume_id));
+	memcpy(origin.part_id, run->found.part_id, sizeof(origin.part_id));
 	memcpy(run->content_id, run->found.content_id, sizeof(run->content_id));
 	if (run->found.mime[0])
 		run->mime = run->found.mime;

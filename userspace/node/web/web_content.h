@@ -6,7 +6,7 @@
 #include "content/read/read.h"
 #include "content/read/tree.h"
 #include "gateway/gateway.h"
-#include "node/sharing/place.h"
+#include "node/sharing/sharing_place.h"
 
 /*
  * GET /blob/ID and /share/ID/PATH: files by their hash and by their path in a

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/pool.h"
 #include "base/timer.h"
 #include "node/web/web_state.h"

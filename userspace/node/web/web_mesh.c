@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/zbase32.h"
 
 #define HTTP_PATH   "/mesh/http/"

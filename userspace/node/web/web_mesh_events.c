@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/base64.h"
 #include "codec/utf8.h"
 #include "node/web/web_mesh.h"

@@ -4,7 +4,7 @@
 #include "node/fabric/fabric_state.h"
 #include "node/web/web_metrics.h"
 #include "provider/provider.h"
-#include "service/conduct.h"
+#include "service/reputation.h"
 #include "service/directory.h"
 #include "service/publisher.h"
 
@@ -213,29 +213,29 @@ static void publisher_write(FILE *out, const struct service_publisher *publisher
 	METRICS_WRITE(out, rows);
 }
 
-static void conduct_write(FILE *out, const struct service_conduct *conduct)
+static void reputation_write(FILE *out, const struct service_reputation *reputation)
 {
-	struct service_conduct_stats stats;
+	struct service_reputation_stats stats;
 
-	service_conduct_stats(conduct, &stats);
+	service_reputation_stats(reputation, &stats);
 	const struct metric_row rows[] = {
-		{"weft_conduct_ignored_total", "counter",
+		{"weft_reputation_ignored_total", "counter",
 		 "Deeds of peers that did as much within the hour.", stats.ignored_cnt},
-		{"weft_conduct_bans_total", "counter", "Bans for broken rules.", stats.ban_cnt},
-		{"weft_conduct_peers", "gauge", "Peers whose conduct is remembered.",
+		{"weft_reputation_bans_total", "counter", "Bans for broken rules.", stats.ban_cnt},
+		{"weft_reputation_peers", "gauge", "Peers whose conduct is remembered.",
 		 stats.peer_cnt},
 	};
 
-	metric_family_write(out, "weft_conduct_deeds_total", "counter",
+	metric_family_write(out, "weft_reputation_observations_total", "counter",
 			    "What peers did that counts for their conduct.");
-	for (unsigned i = 0; i < SERVICE_DEED_CNT; i++)
-		fprintf(out, "weft_conduct_deeds_total{deed=\"%s\"} %llu\n",
-			service_deed_word((enum service_deed)i),
-			(unsigned long long)stats.deeds[i]);
+	for (unsigned i = 0; i < SERVICE_OBSERVATION_CNT; i++)
+		fprintf(out, "weft_reputation_observations_total{deed=\"%s\"} %llu\n",
+			service_observation_word((enum service_observation)i),
+			(unsigned long long)stats.observations[i]);
 	METRICS_WRITE(out, rows);
 }
 
-static void provider_write(FILE *out, const struct provider *provider)
+static void holder_record_write(FILE *out, const struct provider *provider)
 {
 	struct provider_stats stats;
 
@@ -285,9 +285,9 @@ void metrics_fabric_write(FILE *out, struct fabric *fabric)
 	services_write(out, fabric_service(fabric));
 	directory_write(out, fabric_directory(fabric));
 	publisher_write(out, fabric_publisher(fabric));
-	conduct_write(out, fabric_conduct(fabric));
+	reputation_write(out, fabric_reputation(fabric));
 	if (fabric->provider)
-		provider_write(out, fabric->provider);
+		holder_record_write(out, fabric->provider);
 	if (fabric->rendezvous)
 		rendezvous_write(out, fabric->rendezvous);
 }

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "dht/dht.h"
 #include "node/web/pkarr_relay.h"

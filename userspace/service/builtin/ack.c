@@ -2,7 +2,7 @@
 #include "service/builtin/ack.h"
 
 #include "service/builtin/builtin.h"
-#include "service/builtin/request.h"
+#include "service/builtin/builtin_request.h"
 #include "store/store.h"
 
 struct ack_waiting {

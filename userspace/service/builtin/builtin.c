@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "service/builtin/ack.h"
 #include "service/builtin/content_service.h"
 #include "service/builtin/dht_service.h"

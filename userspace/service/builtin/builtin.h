@@ -110,9 +110,9 @@ struct builtin_dht_outcome {
 	unsigned stored_cnt, newer_cnt; /* of a put: nodes that took it; that have a newer one */
 	bool is_answered;		/* by some node */
 };
-struct builtin_dht_search {
-	void (*found)(struct builtin_dht_search *search, const struct builtin_dht_item *item);
-	void (*ended)(struct builtin_dht_search *search, const struct builtin_dht_outcome *outcome,
+struct builtin_dht_lookup {
+	void (*found)(struct builtin_dht_lookup *search, const struct builtin_dht_item *item);
+	void (*ended)(struct builtin_dht_lookup *search, const struct builtin_dht_outcome *outcome,
 		      uint64_t now_ns);
 	uint64_t handle; /* of the seam's */
 	void *seam;
@@ -123,11 +123,11 @@ struct builtin_dht {
 	unsigned (*nearest)(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
 			    struct builtin_dht_node *out_nodes, unsigned cap);
 	int (*get)(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
-		   const struct builtin_dht_item *name, struct builtin_dht_search *search,
+		   const struct builtin_dht_item *name, struct builtin_dht_lookup *search,
 		   uint64_t budget_ns);
 	int (*put)(void *ctx, const struct builtin_dht_item *item,
-		   struct builtin_dht_search *search);
-	void (*cancel)(void *ctx, struct builtin_dht_search *search);
+		   struct builtin_dht_lookup *search);
+	void (*cancel)(void *ctx, struct builtin_dht_lookup *search);
 	void *ctx;
 };
 

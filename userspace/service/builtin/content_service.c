@@ -223,22 +223,22 @@ static void on_stall(struct timer *timer, uint64_t now_ns)
 /* --- the begin of one --- */
 
 /* What a call or the head of a stream asks for. */
-struct wish {
+struct read_params {
 	const char *content;
 	json_int_t off, len; /* len 0: to the end */
 	uint8_t content_id[32];
 };
 
-/* wish_check says what is wrong, or NULL. */
-static const char *wish_check(struct wish *wish)
+/* read_params_check says what is wrong, or NULL. */
+static const char *read_params_check(struct read_params *params)
 {
-	if (!hex_read(wish->content, wish->content_id, sizeof(wish->content_id)))
-		return strncasecmp(wish->content, "mesh:", 5) == 0
+	if (!hex_read(params->content, params->content_id, sizeof(params->content_id)))
+		return strncasecmp(params->content, "mesh:", 5) == 0
 			       ? LINK_TEXT
 			       : "content: 64 hexadecimal digits";
-	if (wish->off < 0)
+	if (params->off < 0)
 		return "offset: 0 or more";
-	if (wish->len < 0)
+	if (params->len < 0)
 		return "length: 0 or more; 0 is to the end";
 	return NULL;
 }
@@ -246,7 +246,7 @@ static const char *wish_check(struct wish *wish)
 /* NULL: callers of that network have as many as they may. data is left as it is. */
 static struct content_reading *reading_new(struct content_service *service,
 					   const struct service_caller *caller,
-					   const struct wish *wish, uint64_t now_ns)
+					   const struct read_params *params, uint64_t now_ns)
 {
 	struct content_reading *reading = pool_acquire(&service->readings);
 	struct fair_item *victim = NULL;
@@ -267,12 +267,12 @@ static struct content_reading *reading_new(struct content_service *service,
 	reading->service = service;
 	reading->call = NULL;
 	reading->stream = NULL;
-	reading->off = (uint64_t)wish->off;
-	reading->len = (uint64_t)wish->len;
+	reading->off = (uint64_t)params->off;
+	reading->len = (uint64_t)params->len;
 	reading->done_len = 0;
 	reading->piece_off = 0;
 	timer_init(&reading->stall, on_stall);
-	memcpy(reading->content_id, wish->content_id, sizeof(reading->content_id));
+	memcpy(reading->content_id, params->content_id, sizeof(reading->content_id));
 	return reading;
 }
 
@@ -296,18 +296,18 @@ static void get_by_content_id(void *ctx, struct request *request)
 {
 	struct content_service *service = ctx;
 	struct content_reading *reading;
-	struct wish wish = {.off = 0};
+	struct read_params params = {.off = 0};
 	const char *fault;
 
-	if (!request_unpack(request, FIELDS, "content", &wish.content, "offset", &wish.off,
-			    "length", &wish.len))
+	if (!request_unpack(request, FIELDS, "content", &params.content, "offset", &params.off,
+			    "length", &params.len))
 		return;
-	fault = wish_check(&wish);
+	fault = read_params_check(&params);
 	if (fault) {
 		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
 		return;
 	}
-	reading = reading_new(service, request->caller, &wish, request->now_ns);
+	reading = reading_new(service, request->caller, &params, request->now_ns);
 	if (!reading) {
 		request_refuse(request, SERVICE_RATE_LIMITED, CROWDED_TEXT);
 		return;
@@ -380,16 +380,16 @@ static bool number_read(const json_t *json, json_int_t *out_number)
 	       (text && *text && strlen(text) <= NUMBER_LEN_MAX && !*end);
 }
 
-/* head_read: as wish_check; texts of wish are of json. */
-static const char *head_read(json_t *json, struct wish *wish)
+/* head_read: as read_params_check; texts of wish are of json. */
+static const char *head_read(json_t *json, struct read_params *params)
 {
 	json_t *off = NULL, *len = NULL;
 
-	if (json_unpack(json, "{s:s, s?o, s?o !}", "content", &wish->content, "offset", &off,
+	if (json_unpack(json, "{s:s, s?o, s?o !}", "content", &params->content, "offset", &off,
 			"length", &len) < 0 ||
-	    !number_read(off, &wish->off) || !number_read(len, &wish->len))
+	    !number_read(off, &params->off) || !number_read(len, &params->len))
 		return "the head is a JSON object with content, and offset and length or none";
-	return wish_check(wish);
+	return read_params_check(params);
 }
 
 static void sent_end_oldest(struct content_service *service)
@@ -401,7 +401,7 @@ static void sent_end_oldest(struct content_service *service)
 }
 
 static void stream_open(struct content_service *service, struct service_channel *channel,
-			const struct service_caller *caller, const struct wish *wish,
+			const struct service_caller *caller, const struct read_params *params,
 			uint64_t now_ns)
 {
 	struct content_stream *stream = pool_acquire(&service->streams);
@@ -413,7 +413,7 @@ static void stream_open(struct content_service *service, struct service_channel 
 	}
 	*stream = (struct content_stream){.service = service, .channel = channel};
 	list_init(&stream->node);
-	stream->reading = reading_new(service, caller, wish, now_ns);
+	stream->reading = reading_new(service, caller, params, now_ns);
 	if (!stream->reading) {
 		service_channel_end(channel, SERVICE_RATE_LIMITED, CROWDED_TEXT);
 		stream_release(stream);
@@ -429,7 +429,7 @@ void content_service_stream(void *ctx, struct service_channel *channel,
 			    const uint8_t *head, size_t len, uint64_t now_ns)
 {
 	const char *fault = "the head is a JSON object with content";
-	struct wish wish = {.off = 0};
+	struct read_params params = {.off = 0};
 	json_t *json = NULL;
 
 	if (strcmp(method, METHOD) != 0) {
@@ -438,11 +438,11 @@ void content_service_stream(void *ctx, struct service_channel *channel,
 		return;
 	}
 	if (len && json_heap_load((const char *)head, len, JSON_REJECT_DUPLICATES, &json) == 0)
-		fault = head_read(json, &wish);
+		fault = head_read(json, &params);
 	if (fault)
 		service_channel_end(channel, SERVICE_INVALID_PAYLOAD, fault);
 	else
-		stream_open(ctx, channel, caller, &wish, now_ns);
+		stream_open(ctx, channel, caller, &params, now_ns);
 	json_decref(json);
 }
 

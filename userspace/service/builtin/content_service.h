@@ -7,7 +7,7 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "service/builtin/builtin.h"
-#include "service/builtin/request.h"
+#include "service/builtin/builtin_request.h"
 
 /*
  * The service mesh-content: bytes of a content that this node serves, by its id,

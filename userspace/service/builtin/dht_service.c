@@ -14,8 +14,8 @@
 #define VALUE_HEX_MAX  (2 * BUILTIN_DHT_VALUE_MAX)
 #define KEY_TEXT_WORDS "key: 64 hexadecimal digits, or the 52 letters of a node's id"
 
-struct dht_search {
-	struct builtin_dht_search base; /* first */
+struct dht_lookup {
+	struct builtin_dht_lookup base; /* first */
 	struct dht_service *service;
 	struct service_call *call;
 	struct fair_item place;
@@ -25,7 +25,7 @@ struct dht_search {
 
 /* --- searches --- */
 
-static void search_free(struct dht_search *search)
+static void search_free(struct dht_lookup *search)
 {
 	struct dht_service *service = search->service;
 
@@ -41,9 +41,9 @@ static json_t *json_hex(const uint8_t *data, size_t len)
 	return json_string(hex_write(data, len, text));
 }
 
-static void search_found(struct builtin_dht_search *base, const struct builtin_dht_item *item)
+static void search_found(struct builtin_dht_lookup *base, const struct builtin_dht_item *item)
 {
-	struct dht_search *search = (struct dht_search *)base;
+	struct dht_lookup *search = (struct dht_lookup *)base;
 
 	if (item->value_len > BUILTIN_DHT_VALUE_MAX)
 		return;
@@ -56,10 +56,10 @@ static void search_found(struct builtin_dht_search *base, const struct builtin_d
 	json_object_set_new(search->item, "seq", json_integer(item->seq));
 }
 
-static void search_ended(struct builtin_dht_search *base, const struct builtin_dht_outcome *outcome,
+static void search_ended(struct builtin_dht_lookup *base, const struct builtin_dht_outcome *outcome,
 			 uint64_t now_ns)
 {
-	struct dht_search *search = (struct dht_search *)base;
+	struct dht_lookup *search = (struct dht_lookup *)base;
 	json_t *reply;
 
 	search->service->now_ns = now_ns;
@@ -82,7 +82,7 @@ static void search_ended(struct builtin_dht_search *base, const struct builtin_d
 }
 
 /* Another caller got its place. */
-static void search_evict(struct dht_search *search, uint64_t now_ns)
+static void search_evict(struct dht_lookup *search, uint64_t now_ns)
 {
 	struct dht_service *service = search->service;
 
@@ -93,14 +93,14 @@ static void search_evict(struct dht_search *search, uint64_t now_ns)
 }
 
 /* NULL: the call was answered. */
-static struct dht_search *search_new(struct dht_service *service, const struct request *request)
+static struct dht_lookup *search_new(struct dht_service *service, const struct request *request)
 {
-	struct dht_search *search = pool_acquire(&service->searches);
+	struct dht_lookup *search = pool_acquire(&service->searches);
 	struct fair_item *victim = NULL;
 
 	weft_assert(search); /* there is one more than there are places */
 	service->now_ns = request->now_ns;
-	*search = (struct dht_search){.base = {.found = search_found, .ended = search_ended},
+	*search = (struct dht_lookup){.base = {.found = search_found, .ended = search_ended},
 				      .service = service,
 				      .call = request->call};
 	if (fair_take(&service->places, &request->caller->path, &search->place, request->now_ns,
@@ -111,7 +111,7 @@ static struct dht_search *search_new(struct dht_service *service, const struct r
 		return NULL;
 	}
 	if (victim)
-		search_evict(list_entry(victim, struct dht_search, place), request->now_ns);
+		search_evict(list_entry(victim, struct dht_lookup, place), request->now_ns);
 	if (service_spend(request->call, 1, request->now_ns))
 		return search;
 	request_refuse(request, SERVICE_RATE_LIMITED, "the caller's work is used up");
@@ -119,7 +119,7 @@ static struct dht_search *search_new(struct dht_service *service, const struct r
 	return NULL;
 }
 
-static void search_refused(struct dht_search *search, const struct request *request, int err)
+static void search_refused(struct dht_lookup *search, const struct request *request, int err)
 {
 	if (err == WEFT_EMALFORMED)
 		request_refuse(request, SERVICE_INVALID_PAYLOAD,
@@ -206,7 +206,7 @@ static void find_value(void *ctx, struct request *request)
 	struct builtin_dht_item name = {0};
 	uint8_t target[BUILTIN_DHT_ID_LEN], key[MESH_KEY_LEN];
 	const char *text, *salt = NULL;
-	struct dht_search *search;
+	struct dht_lookup *search;
 	int err;
 
 	if (!request_unpack(request, "{s:s, s?s}", "key", &text, "salt", &salt))
@@ -224,7 +224,7 @@ static void find_value(void *ctx, struct request *request)
 	if (!search)
 		return;
 	err = service->dht.get(service->dht.ctx, target, &name, &search->base,
-			       DHT_SERVICE_SEARCH_NS);
+			       DHT_SERVICE_LOOKUP_NS);
 	if (err < 0)
 		search_refused(search, request, err);
 }
@@ -235,7 +235,7 @@ static void store(void *ctx, struct request *request)
 	uint8_t value[BUILTIN_DHT_VALUE_MAX], key[MESH_KEY_LEN], sig[SIG_LEN];
 	const char *value_text, *key_text = NULL, *sig_text = NULL, *salt = NULL;
 	struct builtin_dht_item item = {.value = value};
-	struct dht_search *search;
+	struct dht_lookup *search;
 	json_int_t seq = -1;
 	int err;
 
@@ -291,13 +291,13 @@ const struct request_method dht_service_methods[] = {
 
 static const struct fair_config places_config = {.name = "searches of the service dht",
 						 .kind = FAIR_WORK,
-						 .cap_cnt = DHT_SERVICE_SEARCH_MAX,
+						 .cap_cnt = DHT_SERVICE_LOOKUP_MAX,
 						 .level_cnt = FAIR_PEER_LEVELS,
 						 .parts = FAIR_PEER_PARTS};
 
 size_t dht_service_footprint(void)
 {
-	return pool_footprint(sizeof(struct dht_search), DHT_SERVICE_SEARCH_MAX + 1) +
+	return pool_footprint(sizeof(struct dht_lookup), DHT_SERVICE_LOOKUP_MAX + 1) +
 	       fair_footprint(&places_config);
 }
 
@@ -305,8 +305,8 @@ int dht_service_init(struct dht_service *service, struct arena *arena,
 		     const struct builtin_dht *dht, struct random *random)
 {
 	uint64_t secret[2];
-	int err = pool_init(&service->searches, arena, sizeof(struct dht_search),
-			    DHT_SERVICE_SEARCH_MAX + 1);
+	int err = pool_init(&service->searches, arena, sizeof(struct dht_lookup),
+			    DHT_SERVICE_LOOKUP_MAX + 1);
 
 	service->dht = *dht;
 	random_fill(random, secret, sizeof(secret));
@@ -321,7 +321,7 @@ void dht_service_places(const struct dht_service *service, struct fair_view *out
 void dht_service_forget(void *ctx, const struct service_call *call)
 {
 	struct dht_service *service = ctx;
-	struct dht_search *search = NULL;
+	struct dht_lookup *search = NULL;
 
 	while ((search = pool_next(&service->searches, search))) {
 		if (call && search->call != call)

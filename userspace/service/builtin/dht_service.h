@@ -5,20 +5,20 @@
 #include "base/fair.h"
 #include "base/pool.h"
 #include "service/builtin/builtin.h"
-#include "service/builtin/request.h"
+#include "service/builtin/builtin_request.h"
 
 /*
  * The service dht: the Mainline DHT for peers that cannot speak to it
  * themselves. FindNode tells of the nodes that this node knows; FindValue
  * and Store search, which is a unit of the caller's work each.
  *
- * A search has a place of DHT_SERVICE_SEARCH_MAX until it ends, DHT_SERVICE_SEARCH_NS at most.
+ * A search has a place of DHT_SERVICE_LOOKUP_MAX until it ends, DHT_SERVICE_LOOKUP_NS at most.
  * Keys are free, so the places are shared by network (base/fair.h): when all are taken, the
  * oldest search of the network with most makes room for a caller of one with fewer, or the
  * call is refused. Home worker.
  */
-#define DHT_SERVICE_SEARCH_MAX 32u
-#define DHT_SERVICE_SEARCH_NS  10000000000ull
+#define DHT_SERVICE_LOOKUP_MAX 32u
+#define DHT_SERVICE_LOOKUP_NS  10000000000ull
 #define DHT_SERVICE_NODES_MAX  8u
 
 struct dht_service {

@@ -3,7 +3,7 @@
 #define WEFT_SERVICE_BUILTIN_ECHO_H
 
 #include "base/pool.h"
-#include "service/builtin/request.h"
+#include "service/builtin/builtin_request.h"
 
 /*
  * The service echo: the answer to a call of any method is its payload,

@@ -2,7 +2,7 @@
 #ifndef WEFT_SERVICE_BUILTIN_MESH_STATS_H
 #define WEFT_SERVICE_BUILTIN_MESH_STATS_H
 
-#include "service/builtin/request.h"
+#include "service/builtin/builtin_request.h"
 
 /* The service mesh-stats, which changes nothing; ctx is a struct builtin_figures. */
 extern const struct request_method mesh_stats_methods[];

@@ -5,7 +5,7 @@
  */
 #include "service/builtin/pod_chat.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/hex.h"
 #include "service/builtin/builtin.h"
 
@@ -123,13 +123,13 @@ static void pod_open(struct pod_chat *chat, const struct request *request, const
 }
 
 /* A pod as JSON asks for it. */
-struct wish {
+struct read_params {
 	const char *name, *scope, *visibility;
 	json_t *tags; /* NULL: none */
 	json_int_t days;
 };
 
-/* tags_read and wish_read fill pod; they say what is wrong, or return NULL. */
+/* tags_read and read_params_start fill pod; they say what is wrong, or return NULL. */
 static const char *tags_read(json_t *tags, struct pod *pod)
 {
 	json_t *tag;
@@ -153,8 +153,8 @@ static const char *tags_read(json_t *tags, struct pod *pod)
 	return NULL;
 }
 
-static const char *wish_read(const struct wish *wish, const uint8_t own_key[MESH_KEY_LEN],
-			     struct pod *pod)
+static const char *read_params_start(const struct read_params *wish,
+				     const uint8_t own_key[MESH_KEY_LEN], struct pod *pod)
 {
 	int visibility = pod_word(pod_visibilities, POD_VISIBILITY_CNT, wish->visibility);
 	uint8_t scope[POD_SCOPE_LEN];
@@ -186,7 +186,7 @@ static bool is_of_this_node(const struct request *request)
 static void create(void *ctx, struct request *request)
 {
 	struct pod_chat *chat = ctx;
-	struct wish wish = {.visibility = pod_visibilities[POD_LISTED], .days = chat->days};
+	struct read_params wish = {.visibility = pod_visibilities[POD_LISTED], .days = chat->days};
 	struct pod pod = {.id = ""};
 	const char *fault;
 
@@ -195,7 +195,7 @@ static void create(void *ctx, struct request *request)
 			    &wish.days) ||
 	    !is_of_this_node(request))
 		return;
-	fault = wish_read(&wish, request->caller->key, &pod);
+	fault = read_params_start(&wish, request->caller->key, &pod);
 	if (fault || pod_add_member(&pod, request->caller->key, POD_OWNER) < 0 ||
 	    pod_add_channel(&pod, "general", POD_GENERAL) < 0)
 		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);

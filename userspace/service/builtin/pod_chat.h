@@ -5,8 +5,8 @@
 #include "base/list.h"
 #include "base/timer.h"
 #include "service/builtin/pods.h"
-#include "service/builtin/quota.h"
-#include "service/builtin/request.h"
+#include "service/builtin/builtin_quota.h"
+#include "service/builtin/builtin_request.h"
 #include "service/builtin/rooms.h"
 #include "service/topics.h"
 

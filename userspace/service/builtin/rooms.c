@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/heap.h"
 #include "base/random.h"
 #include "codec/hex.h"

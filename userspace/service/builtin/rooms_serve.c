@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/fair_path.h"
 #include "service/builtin/builtin.h"
 #include "service/builtin/rooms.h"

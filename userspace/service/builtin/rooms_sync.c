@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "crypto/blake3.h"
 #include "crypto/node_key.h"
 #include "service/builtin/builtin.h"

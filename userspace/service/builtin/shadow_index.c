@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/builtin/shadow_index.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "codec/hex.h"
 #include "service/builtin/builtin.h"
 #include "store/store.h"

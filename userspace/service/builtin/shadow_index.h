@@ -5,10 +5,10 @@
 #include "base/list.h"
 #include "base/timer.h"
 #include "service/builtin/ack.h"
-#include "service/builtin/quota.h"
-#include "service/builtin/request.h"
+#include "service/builtin/builtin_quota.h"
+#include "service/builtin/builtin_request.h"
 #include "service/builtin/shadow_index_mesh.h"
-#include "service/builtin/shard.h"
+#include "service/builtin/index_entry.h"
 
 struct builtin_params;
 

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "crypto/node_key.h"
 #include "service/builtin/builtin.h"
 #include "service/builtin/shadow_index.h"
-#include "service/builtin/shard_value.h"
+#include "service/builtin/index_entry_value.h"
 #include "store/store.h"
 
 #define STEP_NS	     NS_PER_S

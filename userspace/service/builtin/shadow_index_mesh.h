@@ -5,8 +5,8 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "mesh/seam_overlay.h"
-#include "service/builtin/request.h"
-#include "service/builtin/shard.h"
+#include "service/builtin/builtin_request.h"
+#include "service/builtin/index_entry.h"
 
 struct builtin_params;
 struct shadow_index;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "content/announce/announce.h"
 
-#include "base/clock.h"
-#include "content/announce/provider.h"
-#include "content/announce/provset.h"
+#include "base/monotonic.h"
+#include "content/announce/holder_record.h"
+#include "content/announce/golomb_set.h"
 #include "support/announce_rig.h"
 #include "support/check.h"
 
@@ -22,10 +22,10 @@ static uint64_t record_time_s(enum announce_tag tag, const uint8_t *id)
 static bool set_has(unsigned depth, const uint8_t *id)
 {
 	const struct fake_value *value = announce_rig_set(&rig, depth, id);
-	struct provset set;
+	struct golomb_set set;
 
-	return value && provset_parse(value->bytes + 1, value->len - 1, &set) == 0 &&
-	       provset_may_have(&set, id);
+	return value && golomb_set_parse(value->bytes + 1, value->len - 1, &set) == 0 &&
+	       golomb_set_may_have(&set, id);
 }
 
 static unsigned told_cnt(const struct rig_manifest *manifest)
@@ -118,11 +118,11 @@ static void test_2000_files_are_told_one_by_one_and_one_more_in_sets(void)
 	announce_held_changed(rig.announce, NULL, rig.now_ns);
 	announce_rig_run(&rig, 5 * MIN_NS);
 	CHECK_EQ(announce_rig_stats(&rig).shape, ANNOUNCE_SETS);
-	CHECK_EQ(announce_rig_stats(&rig).depth, PROVSET_DEPTH_COARSE);
+	CHECK_EQ(announce_rig_stats(&rig).depth, GOLOMB_SET_DEPTH_COARSE);
 	/* One for each region that has any, all of 256 here, and the manifest. */
 	CHECK_EQ(rig.fake.put_cnt, 1 + ANNOUNCE_SINGLES_MAX + 1 + 256);
 	for (uint32_t i = 0; i < rig.id_cnt; i++)
-		CHECK(set_has(PROVSET_DEPTH_COARSE, rig.ids[i]));
+		CHECK(set_has(GOLOMB_SET_DEPTH_COARSE, rig.ids[i]));
 	announce_rig_fini(&rig);
 }
 
@@ -137,14 +137,14 @@ static void test_more_than_12_million_are_told_in_finer_sets(void)
 	manifest->item_cnt = ANNOUNCE_COARSE_MAX;
 	announce_rig_open(&rig);
 	announce_rig_run(&rig, MIN_NS);
-	CHECK_EQ(announce_rig_stats(&rig).depth, PROVSET_DEPTH_COARSE);
+	CHECK_EQ(announce_rig_stats(&rig).depth, GOLOMB_SET_DEPTH_COARSE);
 	manifest->item_cnt++;
 	announce_held_changed(rig.announce, manifest->id, rig.now_ns);
 	announce_rig_run(&rig, 5 * MIN_NS);
-	CHECK_EQ(announce_rig_stats(&rig).depth, PROVSET_DEPTH_FINE);
+	CHECK_EQ(announce_rig_stats(&rig).depth, GOLOMB_SET_DEPTH_FINE);
 	CHECK_EQ(announce_rig_stats(&rig).region_cnt, 4096);
 	for (uint32_t i = 0; i < rig.id_cnt; i++)
-		CHECK(set_has(PROVSET_DEPTH_FINE, rig.ids[i]));
+		CHECK(set_has(GOLOMB_SET_DEPTH_FINE, rig.ids[i]));
 	announce_rig_fini(&rig);
 }
 
@@ -159,7 +159,7 @@ static void test_puts_keep_their_budget_and_one_more_waits(void)
 	CHECK_EQ(rig.fake.put_cnt, 20);
 	announce_rig_run(&rig, NS_PER_S);
 	CHECK_EQ(rig.fake.put_cnt, 21);
-	CHECK_EQ(announce_rig_stats(&rig).manifest_told_cnt, 21);
+	CHECK_EQ(announce_rig_stats(&rig).manifest_announced_cnt, 21);
 	announce_rig_fini(&rig);
 }
 
@@ -241,7 +241,7 @@ static void test_changed_addresses_are_told_also_over_a_restart(void)
 	announce_rig_run(&rig, MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt + 4);
 	value = announce_rig_record(&rig, ANNOUNCE_MANIFEST, manifest->id);
-	CHECK_EQ(provider_parse(value->bytes + 1, value->len - 1, &provider), 0);
+	CHECK_EQ(holder_record_parse(value->bytes + 1, value->len - 1, &provider), 0);
 	CHECK_EQ(provider.addrs[0].ip[3], 99);
 	/* The same ones again are no change. */
 	announce_set_addresses(rig.announce, &rig.addr, 1, rig.now_ns);
@@ -274,9 +274,9 @@ static void test_what_is_gone_is_left_out_of_its_set_and_expires_alone(void)
 	CHECK_EQ(rig.fake.put_cnt, put_cnt);
 	announce_rig_run(&rig, 12 * HOUR_NS);
 	for (uint32_t i = 0; i < stays->cnt; i++)
-		CHECK(set_has(PROVSET_DEPTH_COARSE, rig.ids[stays->first + i]));
+		CHECK(set_has(GOLOMB_SET_DEPTH_COARSE, rig.ids[stays->first + i]));
 	for (uint32_t i = 0; i < goes->cnt; i++)
-		found_cnt += set_has(PROVSET_DEPTH_COARSE, rig.ids[goes->first + i]);
+		found_cnt += set_has(GOLOMB_SET_DEPTH_COARSE, rig.ids[goes->first + i]);
 	CHECK(found_cnt < 100); /* one in 64 of 3000 looks so */
 	CHECK(rig.fake.put_cnt <= put_cnt + 257);
 	announce_rig_fini(&rig);
@@ -298,7 +298,7 @@ static void test_a_file_more_puts_its_set_alone(void)
 	announce_held_changed(rig.announce, NULL, rig.now_ns);
 	announce_rig_run(&rig, MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt + 2);
-	CHECK(set_has(PROVSET_DEPTH_COARSE, rig.ids[more->first]));
+	CHECK(set_has(GOLOMB_SET_DEPTH_COARSE, rig.ids[more->first]));
 	announce_rig_fini(&rig);
 }
 
@@ -394,11 +394,11 @@ static void test_two_sets_of_one_second_have_two_numbers(void)
 	more = announce_rig_add(&rig, 1);
 	more->is_public = true;
 	id = rig.ids[more->first];
-	first_s = announce_rig_set(&rig, PROVSET_DEPTH_COARSE, id)->claim.seq;
+	first_s = announce_rig_set(&rig, GOLOMB_SET_DEPTH_COARSE, id)->claim.seq;
 	announce_held_changed(rig.announce, NULL, rig.now_ns);
 	announce_rig_run(&rig, NS_PER_S / 4);
-	CHECK(set_has(PROVSET_DEPTH_COARSE, id));
-	CHECK_EQ(announce_rig_set(&rig, PROVSET_DEPTH_COARSE, id)->claim.seq, first_s + 1);
+	CHECK(set_has(GOLOMB_SET_DEPTH_COARSE, id));
+	CHECK_EQ(announce_rig_set(&rig, GOLOMB_SET_DEPTH_COARSE, id)->claim.seq, first_s + 1);
 	announce_rig_fini(&rig);
 }
 

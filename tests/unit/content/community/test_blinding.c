@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/blind.h"
 #include "content/community/epoch_key.h"
-#include "content/community/record.h"
+#include "content/community/community_record.h"
 #include "crypto/node_key.h"
 #include "support/check.h"
 #include "support/community_lab.h"

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "content/community/community_state.h"
 #include "crypto/key_seal.h"
@@ -40,12 +40,12 @@ static struct epoch_keys two_keys(void)
 	return keys;
 }
 
-static struct community_roll roll_of(const struct epoch_key *key)
+static struct community_revocations revocations_of(const struct epoch_key *key)
 {
-	struct community_roll roll = {.epoch = key->epoch, .has_commit = true};
+	struct community_revocations revocations = {.epoch = key->epoch, .has_commit = true};
 
-	epoch_key_commit(key->secret, roll.commit);
-	return roll;
+	epoch_key_commit(key->secret, revocations.commit);
+	return revocations;
 }
 
 /* Of the same bytes, by b3sum --derive-key and --keyed. */
@@ -104,21 +104,22 @@ static void test_a_box_counts_when_the_roll_commits_to_it(void)
 {
 	struct node_key *key = key_of(1), *other = key_of(2);
 	struct epoch_keys made = two_keys(), taken = {0};
-	struct community_roll roll = roll_of(&made.current), older = roll_of(&made.previous);
-	struct community_roll bare = {.epoch = 5};
+	struct community_revocations revocations = revocations_of(&made.current),
+				     older = revocations_of(&made.previous);
+	struct community_revocations bare = {.epoch = 5};
 	uint8_t box[KEY_WRAP_LEN], wrong[KEY_WRAP_LEN];
 
 	CHECK_EQ(key_wrap(node_key_public(key), made.current.secret, box), 0);
 	CHECK_EQ(key_wrap(node_key_public(key), made.previous.secret, wrong), 0);
-	CHECK_EQ(epoch_keys_take(&taken, key, &roll, wrong), WEFT_ESTALE);
+	CHECK_EQ(epoch_keys_take(&taken, key, &revocations, wrong), WEFT_ESTALE);
 	CHECK_EQ(epoch_keys_take(&taken, key, &bare, box), WEFT_ESTALE);
-	CHECK_EQ(epoch_keys_take(&taken, other, &roll, box), WEFT_EDAMAGED);
+	CHECK_EQ(epoch_keys_take(&taken, other, &revocations, box), WEFT_EDAMAGED);
 	CHECK_EQ(taken.current.epoch, 0);
 	CHECK_EQ(epoch_keys_take(&taken, key, &older, wrong), 0);
-	CHECK_EQ(epoch_keys_take(&taken, key, &roll, box), 0);
+	CHECK_EQ(epoch_keys_take(&taken, key, &revocations, box), 0);
 	CHECK_MEM(&taken, &made, sizeof(made));
-	CHECK(epoch_keys_are_of(&taken, &roll) && !epoch_keys_are_of(&taken, &older));
-	CHECK_EQ(epoch_keys_take(&taken, key, &roll, box), WEFT_ESTALE);
+	CHECK(epoch_keys_are_of(&taken, &revocations) && !epoch_keys_are_of(&taken, &older));
+	CHECK_EQ(epoch_keys_take(&taken, key, &revocations, box), WEFT_ESTALE);
 	node_key_free(key);
 	node_key_free(other);
 }
@@ -310,15 +311,15 @@ static void test_sixteen_members_are_asked_at_once_and_no_more(void)
 	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
 	community = community_lookup(b->communities, id);
 	CHECK_EQ(community_peer(b->communities, id, node_key_public(home->key), &peer, addrs), 0);
-	for (unsigned i = 0; i < ROLL_SHOWS_MAX; i++)
-		roll_show(community, &peer, lab.mesh.now_ns);
+	for (unsigned i = 0; i < REVOCATIONS_SHOWS_MAX; i++)
+		revocations_show(community, &peer, lab.mesh.now_ns);
 	communities_stats(b->communities, &stats);
-	CHECK_EQ(stats.show_cnt, ROLL_SHOWS_MAX);
-	CHECK_EQ(stats.show_cap, ROLL_SHOWS_MAX);
+	CHECK_EQ(stats.show_cnt, REVOCATIONS_SHOWS_MAX);
+	CHECK_EQ(stats.show_cap, REVOCATIONS_SHOWS_MAX);
 	CHECK_EQ(stats.show_refused_cnt, 0);
-	roll_show(community, &peer, lab.mesh.now_ns);
+	revocations_show(community, &peer, lab.mesh.now_ns);
 	communities_stats(b->communities, &stats);
-	CHECK_EQ(stats.show_cnt, ROLL_SHOWS_MAX);
+	CHECK_EQ(stats.show_cnt, REVOCATIONS_SHOWS_MAX);
 	CHECK_EQ(stats.show_refused_cnt, 1);
 	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
 	communities_stats(b->communities, &stats);

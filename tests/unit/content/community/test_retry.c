@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a node says of itself in a community, while the overlay takes nothing. */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/check.h"
 #include "support/community_lab.h"
 

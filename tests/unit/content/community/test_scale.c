@@ -6,7 +6,7 @@
  */
 #include <time.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/community/community_state.h"
 #include "store/store.h"
 #include "support/check.h"

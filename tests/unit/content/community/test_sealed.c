@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The key of a community that was made here, as it lies in the store. */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "crypto/key_seal.h"
 #include "support/check.h"
 #include "support/community_lab.h"

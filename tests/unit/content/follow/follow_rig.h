@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/random.h"
 #include "base/timer.h"
@@ -13,7 +13,7 @@
 #include "content/content.h"
 #include "content/follow/follow.h"
 #include "content/list_message.h"
-#include "content/message.h"
+#include "content/content_message.h"
 #include "crypto/blake3.h"
 #include "crypto/node_key.h"
 #include "store/store.h"

@@ -2,7 +2,7 @@
 /* Gets that are given up, and how long what they brought is given to others. */
 #include <unistd.h>
 
-#include "content/serve/partial.h"
+#include "content/serve/in_progress.h"
 #include "unit/content/get/get_rig.h"
 
 static struct told {
@@ -254,12 +254,12 @@ static void test_stopped_seeding_serves_nobody_over_restarts(void)
 	duo_fini(&duo);
 }
 
-static unsigned partials_served(void)
+static unsigned in_progress_served(void)
 {
-	struct partials *copy = content_partials_copy(b());
+	struct in_progress *copy = content_in_progress_copy(b());
 	unsigned cnt = copy ? copy->cnt : 99;
 
-	content_partials_free(copy);
+	content_in_progress_free(copy);
 	return cnt;
 }
 
@@ -275,11 +275,11 @@ static void test_stopped_seeding_of_a_running_get_serves_no_part_of_it(void)
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	duo.on_answer = only_first_chunks;
 	id = duo_get_start(&duo, &link, "out");
-	for (unsigned i = 0; i < 2000 && partials_served() == 0; i++)
+	for (unsigned i = 0; i < 2000 && in_progress_served() == 0; i++)
 		(void)duo_turn(&duo);
-	CHECK_EQ(partials_served(), 1);
+	CHECK_EQ(in_progress_served(), 1);
 	CHECK_EQ(content_get_seed(b(), id, &ask, duo.now_ns), 0);
-	CHECK_EQ(partials_served(), 0);
+	CHECK_EQ(in_progress_served(), 0);
 	duo_fini(&duo);
 }
 

@@ -6,7 +6,7 @@
 
 #include "codec/cbor.h"
 #include "content/manifest.h"
-#include "content/message.h"
+#include "content/content_message.h"
 #include "unit/content/get/get_rig.h"
 
 static struct link shared;

@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "content/import/import_read.h"
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "unit/content/content_rig.h"
 #include "support/uring_probe.h"
 
@@ -266,7 +266,7 @@ static bool is_reachable(struct content_rig *rig, const char *path)
 	struct object_file file = {.is_got = false};
 
 	snprintf(file.path, sizeof(file.path), "%s", path);
-	return reach_has_file(content_reach(rig->content), &file);
+	return served_index_has_file(content_served_index(rig->content), &file);
 }
 
 static void test_a_single_file_is_shared_by_its_name(void)

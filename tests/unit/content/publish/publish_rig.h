@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/publish/publish.h"
 #include "content/link.h"
 #include "content/publish/publish_state.h"

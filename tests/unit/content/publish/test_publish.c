@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "content/serve/reach.h"
+#include "content/serve/served_index.h"
 #include "unit/content/publish/publish_rig.h"
 
 /* overlay_head reads the head that lies in the overlay. */
@@ -120,7 +120,7 @@ static void test_an_update_reads_only_what_changed(void)
 	/* The revision before is not shared any more, but kept to be compared with. */
 	CHECK(!is_listed(&p, first.manifest_id));
 	CHECK(is_listed(&p, third.manifest_id));
-	CHECK(reach_has_manifest(content_reach(p.rig.content), first.manifest_id));
+	CHECK(served_index_has_manifest(content_served_index(p.rig.content), first.manifest_id));
 	CHECK_EQ(shares_cnt(p.rig.content->shares), 1);
 	pub_end(&p);
 }
@@ -820,13 +820,13 @@ static void test_only_what_was_chosen_is_published_and_reached(void)
 	manifest_free(m);
 	free(bytes);
 	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/0003.txt");
-	CHECK(reach_has_file(content_reach(p.rig.content), &file));
+	CHECK(served_index_has_file(content_served_index(p.rig.content), &file));
 	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/d/0001.txt");
-	CHECK(reach_has_file(content_reach(p.rig.content), &file));
+	CHECK(served_index_has_file(content_served_index(p.rig.content), &file));
 	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/0004.txt");
-	CHECK(!reach_has_file(content_reach(p.rig.content), &file));
+	CHECK(!served_index_has_file(content_served_index(p.rig.content), &file));
 	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/d2/0000.txt");
-	CHECK(!reach_has_file(content_reach(p.rig.content), &file));
+	CHECK(!served_index_has_file(content_served_index(p.rig.content), &file));
 	snprintf(settings->only, sizeof(settings->only), "../x");
 	CHECK_EQ(pub_revise(&p, id, settings, true, &seen), WEFT_EMALFORMED);
 	pub_end(&p);

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "content/content_state.h"
 #include "content/read/read.h"
@@ -112,7 +112,7 @@ static struct reader_origin origin_at_a(const struct mesh_peer *hint)
 	struct reader_origin origin = {.has_manifest = true, .hints = hint, .hint_cnt = 1};
 
 	memcpy(origin.manifest_id, shared.manifest_id, 32);
-	memcpy(origin.volume_id, shared.manifest_id, 32);
+	memcpy(origin.part_id, shared.manifest_id, 32);
 	return origin;
 }
 

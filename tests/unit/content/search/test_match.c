@@ -8,9 +8,9 @@
 
 #include "base/random.h"
 #include "content/manifest.h"
-#include "content/search/rank.h"
-#include "content/search/shard.h"
-#include "content/search/shard_builder.h"
+#include "content/search/top_hits.h"
+#include "content/search/index_shard.h"
+#include "content/search/index_shard_builder.h"
 #include "support/check.h"
 
 #define ITEM_CNT  3000u

@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
-#include "content/message.h"
+#include "content/content_message.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
 #include "support/content_duo.h"

@@ -272,8 +272,8 @@ static void test_one_more_than_may_wait_is_refused_or_takes_from_the_largest(voi
 	view = view_of(CONTENT_POOL_CHUNKS_WAITING);
 	CHECK_EQ(view->held_cnt, BUFFER_QUEUE_CAP);
 	CHECK_EQ(view->cap_cnt, BUFFER_QUEUE_CAP);
-	CHECK_EQ(view->refused_cnts[FAIR_STRANGER], 1);
-	CHECK_EQ(view->evicted_cnts[FAIR_STRANGER], 0);
+	CHECK_EQ(view->refused_cnts[FAIR_UNKNOWN], 1);
+	CHECK_EQ(view->evicted_cnts[FAIR_UNKNOWN], 0);
 	/* The youngest of the network that has most makes room for another network's. */
 	askers[first + 1].network = 1;
 	askers[first + 1].key = 77;
@@ -281,7 +281,7 @@ static void test_one_more_than_may_wait_is_refused_or_takes_from_the_largest(voi
 	duo_pass(&duo, NS_PER_MS);
 	view = view_of(CONTENT_POOL_CHUNKS_WAITING);
 	CHECK_EQ(view->held_cnt, BUFFER_QUEUE_CAP);
-	CHECK_EQ(view->evicted_cnts[FAIR_STRANGER], 1);
+	CHECK_EQ(view->evicted_cnts[FAIR_UNKNOWN], 1);
 	CHECK_EQ(askers[first - 1].code, MESH_CODE_BUSY);
 	CHECK(askers[first + 1].request != NULL);
 	askers_end();

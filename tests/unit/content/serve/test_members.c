@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "content/serve/members.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/check.h"
 
 static struct arena arena;
 static struct members members;
-static struct message_provider told[PROVIDERS_MAX];
+static struct message_holder told[HOLDERS_MAX];
 static const uint8_t nobody[32];
 
 static bool begin(void)
@@ -170,8 +170,8 @@ static void test_answers_take_turns(void)
 	for (unsigned i = 1; i <= MEMBERS_OF_ID_MAX; i++)
 		note(1, i, i);
 	for (unsigned round = 0; round < 2; round++) {
-		CHECK_EQ(list(1, nobody), PROVIDERS_MAX);
-		for (unsigned i = 0; i < PROVIDERS_MAX; i++)
+		CHECK_EQ(list(1, nobody), HOLDERS_MAX);
+		for (unsigned i = 0; i < HOLDERS_MAX; i++)
 			is_seen[told[i].key[0]] = true;
 	}
 	for (unsigned i = 1; i <= MEMBERS_OF_ID_MAX; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a peer is answered, whatever it asks. */
-#include "base/cursor.h"
+#include "base/byte_cursor.h"
 #include "content/object.h"
 #include "content/serve/serve_file.h"
 #include "store/store.h"

@@ -2,13 +2,13 @@
 /* Which contents are here, who else has them, and what of a running get is served. */
 #include <sys/stat.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "content/content_state.h"
-#include "content/message.h"
-#include "content/message_have.h"
-#include "content/message_providers.h"
-#include "content/serve/partial.h"
+#include "content/content_message.h"
+#include "content/content_message_have.h"
+#include "content/content_message_holders.h"
+#include "content/serve/in_progress.h"
 #include "content/serve/serve.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
@@ -84,14 +84,14 @@ static bool have_ask(unsigned idx, const uint8_t *manifest_id, const uint8_t (*i
 
 static bool providers_ask(unsigned idx, const uint8_t *id, bool is_serving)
 {
-	struct message_providers_request request = {.is_serving = is_serving, .addr_cnt = 2};
-	static uint8_t payload[PROVIDERS_REQUEST_CAP];
+	struct message_holders_request request = {.is_serving = is_serving, .addr_cnt = 2};
+	static uint8_t payload[HOLDERS_REQUEST_CAP];
 	struct writer w = writer_of(payload, sizeof(payload));
 
 	memcpy(request.id, id, 32);
 	request.addrs[0] = (struct addr){.ip = {80, 1, 2, 4}, .port = 7001, .family = ADDR_IPV4};
 	request.addrs[1] = (struct addr){.ip = {10, 1, 2, 4}, .port = 7001, .family = ADDR_IPV4};
-	message_providers_request_write(&w, &request);
+	message_holders_request_write(&w, &request);
 	ask(&q, idx, MESH_PROVIDERS, &w, payload);
 	return answered(&q);
 }
@@ -224,17 +224,17 @@ static void test_peers_that_acknowledge_nothing_leave_others_their_answer(void)
 	static uint8_t payload[HAVE_REQUEST_CAP], hashes[1][32], huge_id[1][32] = {{7}};
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct message_have_answer answer;
-	struct partials *partials;
-	struct partial *partial;
+	struct in_progress *in_progress;
+	struct in_progress_file *partial;
 
 	CHECK(duo_begin());
-	partials = serve_partials(duo.nodes[DUO_A].content->serve);
-	partial = partials_add(partials, huge_id[0], (uint64_t)HUGE_CHUNKS * BLAKE3_CHUNK_LEN, 0,
-			       hashes[0]);
+	in_progress = serve_in_progress(duo.nodes[DUO_A].content->serve);
+	partial = in_progress_add(in_progress, huge_id[0], (uint64_t)HUGE_CHUNKS * BLAKE3_CHUNK_LEN,
+				  0, hashes[0]);
 	CHECK(partial);
-	partial_set_manifest(partial, shared.manifest_id);
+	in_progress_file_set_manifest(partial, shared.manifest_id);
 	for (uint64_t i = 0; i < HUGE_CHUNKS / 2; i++)
-		partial_note(partials, partial, i);
+		in_progress_file_note(in_progress, partial, i);
 	message_have_ask_ids(&w, (const uint8_t(*)[32])huge_id, 1);
 	silent_ask(&w, payload);
 	CHECK(duo.lent_cnt > 0);
@@ -246,7 +246,7 @@ static void test_peers_that_acknowledge_nothing_leave_others_their_answer(void)
 	CHECK_EQ(answer.partial_cnt, 1);
 	CHECK(message_have_has_chunk(&answer, 0, HUGE_CHUNKS / 2 - 1));
 	CHECK(!message_have_has_chunk(&answer, 0, HUGE_CHUNKS / 2));
-	partials_drop(partials, partial);
+	in_progress_drop(in_progress, partial);
 	duo_fini(&duo);
 }
 
@@ -300,7 +300,7 @@ static void test_running_get_serves_what_it_has(void)
 		struct message_request request = {.first = chunk};
 		struct message_answer got;
 		struct writer w = writer_of(payload, sizeof(payload));
-		bool is_told = message_have_has_chunk(&answer, answer.partials[0].item, chunk);
+		bool is_told = message_have_has_chunk(&answer, answer.in_progress[0].item, chunk);
 
 		memcpy(request.id, big_id, 32);
 		w.pos += message_request_write(MESH_GET_CHUNK, &request, payload);
@@ -347,24 +347,24 @@ static void test_running_get_serves_the_chunk_list(void)
 /* B says that it serves; the next one who asks, of another key, is told of B. */
 static void test_who_serves_is_told_to_the_next(void)
 {
-	static struct message_provider told[PROVIDERS_MAX];
+	static struct message_holder told[HOLDERS_MAX];
 
 	CHECK(duo_begin());
 	duo.nodes[DUO_B].addr =
 		(struct addr){.ip = {80, 1, 2, 3}, .port = 7000, .family = ADDR_IPV4};
 	CHECK(providers_ask(DUO_B, shared.manifest_id, true));
-	CHECK_EQ(message_providers_parse(q.buf, q.len, told), 0);
+	CHECK_EQ(message_holders_parse(q.buf, q.len, told), 0);
 	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
 	duo.nodes[DUO_B].key[0]++;
 	CHECK(providers_ask(DUO_B, shared.manifest_id, false));
-	CHECK_EQ(message_providers_parse(q.buf, q.len, told), 1);
+	CHECK_EQ(message_holders_parse(q.buf, q.len, told), 1);
 	CHECK_EQ(told[0].key[0], 'b');
 	/* Where it asked from; what else it names may be a victim's address. */
 	CHECK_EQ(told[0].addr_cnt, 1);
 	CHECK_EQ(told[0].addrs[0].port, 7000);
 	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
 	CHECK(providers_ask(DUO_B, small_id, false));
-	CHECK_EQ(message_providers_parse(q.buf, q.len, told), 0);
+	CHECK_EQ(message_holders_parse(q.buf, q.len, told), 0);
 	duo_fini(&duo);
 }
 

@@ -2,16 +2,16 @@
 /* What is bound to communities is given to their members alone, by every message that asks for it. */
 #include <sys/stat.h>
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "content/blind.h"
 #include "content/content_state.h"
-#include "content/message.h"
-#include "content/message_have.h"
-#include "content/message_providers.h"
+#include "content/content_message.h"
+#include "content/content_message_have.h"
+#include "content/content_message_holders.h"
 #include "content/scope.h"
-#include "content/serve/partial.h"
-#include "content/serve/reach.h"
+#include "content/serve/in_progress.h"
+#include "content/serve/served_index.h"
 #include "content/serve/serve.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
@@ -55,20 +55,21 @@ static bool duo_begin(void)
 }
 
 /* What A's share would make reachable, within scope; and openly, too. */
-static void reach_set(const struct scope *scope, bool is_open_too)
+static void served_index_set(const struct scope *scope, bool is_open_too)
 {
-	struct reach *reach = reach_new();
+	struct served_index *served_index = served_index_new();
 	struct scope open = {0};
 
-	if (!reach || reach_set_scope(reach, scope) < 0 ||
-	    reach_add_whole(reach, shared.manifest_id) < 0 ||
-	    reach_add_share(reach, duo_path(&duo, "in"), shared.manifest_id) < 0 ||
-	    (is_open_too && (reach_set_scope(reach, &open) < 0 ||
-			     reach_add_share(reach, duo_path(&duo, "in/big"), community) < 0)))
+	if (!served_index || served_index_set_scope(served_index, scope) < 0 ||
+	    served_index_add_whole(served_index, shared.manifest_id) < 0 ||
+	    served_index_add_share(served_index, duo_path(&duo, "in"), shared.manifest_id) < 0 ||
+	    (is_open_too &&
+	     (served_index_set_scope(served_index, &open) < 0 ||
+	      served_index_add_share(served_index, duo_path(&duo, "in/big"), community) < 0)))
 		abort();
-	reach_seal(reach);
-	content_take_reach(duo.nodes[DUO_A].content, reach);
-	duo.nodes[DUO_A].content->is_reach_stale = false;
+	served_index_seal(served_index);
+	content_take_served(duo.nodes[DUO_A].content, served_index);
+	duo.nodes[DUO_A].content->is_served_stale = false;
 }
 
 static struct scope members_only(void)
@@ -149,15 +150,15 @@ static bool have_asked(bool is_of_manifest)
 
 static bool providers_asked(const uint8_t *id)
 {
-	struct message_providers_request request = {.is_serving = true, .is_blind = is_blinded};
-	static uint8_t payload[PROVIDERS_REQUEST_CAP];
+	struct message_holders_request request = {.is_serving = true, .is_blind = is_blinded};
+	static uint8_t payload[HOLDERS_REQUEST_CAP];
 	uint8_t name[BLIND_ID_LEN];
 	struct writer w = writer_of(payload, sizeof(payload));
 
 	(void)name_write(id, name);
 	memcpy(request.id, name, 32);
 	memcpy(request.veiled, name + 32, 32);
-	message_providers_request_write(&w, &request);
+	message_holders_request_write(&w, &request);
 	return asked(MESH_PROVIDERS, payload, writer_len(&w));
 }
 
@@ -208,7 +209,7 @@ static void test_who_is_no_member_hears_that_it_is_not_here(void)
 	struct scope scope = members_only();
 
 	CHECK(duo_begin());
-	reach_set(&scope, false);
+	served_index_set(&scope, false);
 	check_absent();
 	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 0);
 	is_member = true;
@@ -225,7 +226,7 @@ static void test_member_of_another_community_is_none(void)
 
 	CHECK(duo_begin());
 	is_member = true;
-	reach_set(&scope, false);
+	served_index_set(&scope, false);
 	check_absent();
 	duo_fini(&duo);
 }
@@ -237,7 +238,7 @@ static void test_unknown_scope_is_nobodys(void)
 	CHECK(duo_begin());
 	scope.is_closed = true;
 	is_member = true;
-	reach_set(&scope, false);
+	served_index_set(&scope, false);
 	check_absent();
 	duo_fini(&duo);
 }
@@ -247,7 +248,7 @@ static void test_file_that_is_open_elsewhere_is_given_to_all(void)
 	struct scope scope = members_only();
 
 	CHECK(duo_begin());
-	reach_set(&scope, true);
+	served_index_set(&scope, true);
 	CHECK(bytes_asked(MESH_GET_CHUNK));
 	CHECK_EQ(got.err, 0);
 	CHECK(has_big());
@@ -262,28 +263,28 @@ static void test_file_being_fetched_has_the_scope_of_its_get(void)
 	struct scope scope = members_only();
 	uint8_t rare_id[32] = {9}, hashes[3 * 32] = {0};
 	struct message_request request = {.first = 0, .cnt = 1};
-	struct partials *partials;
-	struct partial *partial;
+	struct in_progress *in_progress;
+	struct in_progress_file *partial;
 	uint8_t payload[128];
 	size_t len;
 
 	CHECK(duo_begin());
-	reach_set(&scope, false);
-	partials = serve_partials(duo.nodes[DUO_A].content->serve);
-	partial = partials_add(partials, rare_id, BIG_LEN, 0, hashes);
+	served_index_set(&scope, false);
+	in_progress = serve_in_progress(duo.nodes[DUO_A].content->serve);
+	partial = in_progress_add(in_progress, rare_id, BIG_LEN, 0, hashes);
 	CHECK(partial);
 	memcpy(request.id, rare_id, 32);
 	len = message_request_write(MESH_GET_CHUNK_HASHES, &request, payload);
 	is_member = true; /* of a file that no get names nobody may have any */
 	CHECK(asked(MESH_GET_CHUNK_HASHES, payload, len));
 	CHECK_EQ(got.code, MESH_CODE_ABSENT);
-	partial_set_manifest(partial, shared.manifest_id);
+	in_progress_file_set_manifest(partial, shared.manifest_id);
 	CHECK(asked(MESH_GET_CHUNK_HASHES, payload, len));
 	CHECK_EQ(got.err, 0);
 	is_member = false;
 	CHECK(asked(MESH_GET_CHUNK_HASHES, payload, len));
 	CHECK_EQ(got.code, MESH_CODE_ABSENT);
-	partials_drop(partials, partial);
+	in_progress_drop(in_progress, partial);
 	duo_fini(&duo);
 }
 
@@ -338,7 +339,7 @@ static bool blind_begin(unsigned cnt, const struct blind_key *keys)
 		return false;
 	duo.nodes[DUO_A].content->params.blind_keys = keys_of_holder;
 	keys_set(cnt, keys);
-	reach_set(&scope, false);
+	served_index_set(&scope, false);
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "content/serve/uploads.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/check.h"
 
 #define CHUNK 262144u

@@ -2,7 +2,7 @@
 /* Who is asked, how much at once, and what is made of those that fail. */
 #include "content/swarm/swarm.h"
 
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/swarm/swarm_state.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
@@ -197,7 +197,7 @@ static struct {
 	unsigned first, cnt; /* sources it finds */
 	unsigned step;	     /* others each time */
 	unsigned find_cnt, cancel_cnt;
-	struct swarm_search search;
+	struct swarm_find search;
 	struct timer timer;
 } finder;
 
@@ -213,8 +213,7 @@ static void finder_fire(struct timer *timer, uint64_t now_ns)
 	finder.search.done(finder.search.arg, now_ns);
 }
 
-static int finder_find(void *ctx, const struct swarm_search *search, uint64_t now_ns,
-		       void **out_run)
+static int finder_find(void *ctx, const struct swarm_find *search, uint64_t now_ns, void **out_run)
 {
 	(void)ctx;
 	finder.find_cnt++;
@@ -270,7 +269,7 @@ static void test_who_serves_hears_of_others_at_once(void)
 	swarm = source_net_join(&net, 0, 1);
 	CHECK_EQ(one_ask(swarm), 0);
 	CHECK(one_run(NS_PER_S));
-	swarm_set_volume(swarm, net.manifest_id, true);
+	swarm_set_manifest(swarm, net.manifest_id, true);
 	(void)source_net_run(&net, 50 * NS_PER_MS, NULL, NULL);
 	CHECK(net.sources[1].asked_cnt > 0);
 	swarm_leave(swarm);
@@ -445,7 +444,7 @@ static struct swarm *limited_begin(void)
 {
 	source_net_init(&net);
 	net.content.limits.configured[CONTENT_LIMIT_DOWNLOAD_PEER] = BLAKE3_CHUNK_LEN;
-	pace_set(&net.content.limits.download, BLAKE3_CHUNK_LEN, net.now_ns);
+	byte_bucket_set(&net.content.limits.download, BLAKE3_CHUNK_LEN, net.now_ns);
 	return source_net_join(&net, 0, 1);
 }
 

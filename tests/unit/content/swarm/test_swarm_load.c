@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How much is asked of whom: many chunks of several sources, as a get asks for them. */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "content/swarm/swarm.h"
 #include "support/check.h"
 #include "support/source_net.h"

@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "base/cursor.h"
+#include "base/monotonic.h"
+#include "base/byte_cursor.h"
 #include "base/random.h"
 #include "mesh/lan/beacon.h"
 #include "mesh/lan/dnssd.h"

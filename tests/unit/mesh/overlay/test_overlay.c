@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Puts and gets between a few nodes, and how those find each other. */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "crypto/sha256.h"
 #include "mesh/hello.h"
 #include "mesh/overlay/book.h"
@@ -566,16 +566,16 @@ static void test_keepers_are_who_others_can_ask(void)
 	overlay_lab_start(alone, NULL);
 	(void)overlay_lab_run(&lab, NS_PER_S, NULL, NULL);
 	CHECK(overlay_is_serving(alone->overlay));
-	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_KEPT_BY_NOBODY);
+	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_STORED_BY_NOBODY);
 	overlay_session_up(alone->overlay, lab.mesh.now_ns);
-	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_KEPT_HERE);
+	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_STORED_HERE);
 	overlay_lab_start(overlay_lab_add(&lab), alone);
 	(void)overlay_lab_run(&lab, 10 * NS_PER_S, NULL, NULL);
-	CHECK_EQ(overlay_keepers(lab.nodes[1].overlay), OVERLAY_KEPT_BY_OTHERS);
-	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_KEPT_BY_OTHERS);
+	CHECK_EQ(overlay_keepers(lab.nodes[1].overlay), OVERLAY_STORED_BY_OTHERS);
+	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_STORED_BY_OTHERS);
 	overlay_lab_stop(&lab.nodes[1]);
 	(void)overlay_lab_run(&lab, 3 * 3600 * NS_PER_S, NULL, NULL);
-	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_KEPT_HERE);
+	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_STORED_HERE);
 	overlay_lab_fini(&lab);
 }
 

@@ -18,9 +18,9 @@ static struct overlay_rule rule = {
 	.tag = 1, .prefix = "x:", .len_max = 65536, .key_max = KEY_MAX, .prefix_max = PREFIX_MAX};
 static unsigned forgot_cnt;
 static uint8_t forgot_writer;
-static const struct overlay_kept *kept;
+static const struct overlay_stored *kept;
 
-static void note_forgot(void *ctx, const struct overlay_kept *gone)
+static void note_forgot(void *ctx, const struct overlay_stored *gone)
 {
 	(void)ctx;
 	forgot_cnt++;
@@ -91,7 +91,7 @@ static enum overlay_reason put(const struct statement *s)
 	return overlay_values_put(values, &what, &kept);
 }
 
-static unsigned list(uint8_t key_byte, struct overlay_kept **out)
+static unsigned list(uint8_t key_byte, struct overlay_stored **out)
 {
 	uint8_t key[OVERLAY_KEY_LEN];
 
@@ -109,7 +109,7 @@ static void test_highest_number_of_a_writer_wins(void)
 		{5, 'a', OVERLAY_STORED},    {4, 'b', OVERLAY_OLD_SEQ}, {5, 'b', OVERLAY_EQUAL_SEQ},
 		{5, 'a', OVERLAY_REFRESHED}, {6, 'c', OVERLAY_STORED},	{5, 'a', OVERLAY_OLD_SEQ},
 	};
-	struct overlay_kept *listed[OVERLAY_KEY_MAX];
+	struct overlay_stored *listed[OVERLAY_KEY_MAX];
 
 	begin();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -120,7 +120,7 @@ static void test_highest_number_of_a_writer_wins(void)
 	}
 	CHECK_EQ(list(0x81, listed), 1);
 	CHECK_EQ(listed[0]->claim.seq, 6);
-	CHECK_MEM(overlay_kept_value(listed[0]), "cccccccccc", 10);
+	CHECK_MEM(overlay_stored_value(listed[0]), "cccccccccc", 10);
 	CHECK_EQ(forgot_cnt, 0); /* another of its writer came */
 }
 
@@ -142,7 +142,7 @@ static void test_refresh_moves_the_end(void)
 
 static void test_one_writer_too_many_displaces_the_stalest(void)
 {
-	struct overlay_kept *listed[OVERLAY_KEY_MAX];
+	struct overlay_stored *listed[OVERLAY_KEY_MAX];
 	struct overlay_values_counts counts;
 	struct statement s;
 
@@ -212,7 +212,7 @@ static void test_own_site_is_not_counted_by_prefix(void)
 
 static void test_list_goes_on_after_a_writer(void)
 {
-	struct overlay_kept *listed[OVERLAY_KEY_MAX];
+	struct overlay_stored *listed[OVERLAY_KEY_MAX];
 	uint8_t key[OVERLAY_KEY_LEN], after[OVERLAY_WRITER_LEN];
 	static const uint8_t writers[] = {9, 3, 7, 1};
 
@@ -285,7 +285,7 @@ static void test_subnet_has_its_share_of_all(void)
 
 static void test_key_that_shares_its_place_is_not_mixed_up(void)
 {
-	struct overlay_kept *listed[OVERLAY_KEY_MAX];
+	struct overlay_stored *listed[OVERLAY_KEY_MAX];
 	uint8_t key[OVERLAY_KEY_LEN];
 	struct statement s = by(1, 1);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AddBan, ListBans, RemoveBan, ShowWhy. */
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "support/check.h"
 #include "support/method_rig.h"
 

@@ -19,11 +19,12 @@ static void begin(void)
 }
 
 /* The parameters name the other node by so many of its letters. */
-static const char *ask(const char *method, int letter_cnt, const char *more)
+static const char *ask(const char *method, int worker_message_cnt, const char *more)
 {
 	char parameters[512];
 
-	snprintf(parameters, sizeof(parameters), "{'node_id':'%.*s'%s}", letter_cnt, other, more);
+	snprintf(parameters, sizeof(parameters), "{'node_id':'%.*s'%s}", worker_message_cnt, other,
+		 more);
 	return method_ask(&rig, method, parameters);
 }
 

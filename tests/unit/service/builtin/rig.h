@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/fair_path.h"
 #include "base/heap.h"
 #include "base/random.h"
@@ -345,7 +345,7 @@ static inline void rig_path(unsigned who, struct fair_path *out_path)
 	static const struct fair_paths paths;
 	struct addr addr = {.family = ADDR_IPV4, .ip = {10, 0, (uint8_t)(who >> 16), 1}};
 
-	fair_path_of_addr(&paths, &addr, who == RIG_LOCAL ? FAIR_CHOSEN : FAIR_STRANGER, out_path);
+	fair_path_of_addr(&paths, &addr, who == RIG_LOCAL ? FAIR_CHOSEN : FAIR_UNKNOWN, out_path);
 	fair_path_add(&paths, out_path, &who, sizeof(who));
 }
 

@@ -2,7 +2,7 @@
 /* What is offered, echo, mesh-stats, and how often a peer may do something. */
 #include "base/arena.h"
 #include "rig.h"
-#include "service/builtin/quota.h"
+#include "service/builtin/builtin_quota.h"
 #include "service/description.h"
 
 static void test_what_is_configured_is_offered(void)

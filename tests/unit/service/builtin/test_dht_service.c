@@ -9,7 +9,7 @@
 static const uint8_t some_key[MESH_KEY_LEN] = {0x77};
 
 static struct {
-	struct builtin_dht_search *searches[64];
+	struct builtin_dht_lookup *searches[64];
 	unsigned cnt, cancelled_cnt;
 	struct builtin_dht_item item; /* of the last get or put */
 	char salt[80];
@@ -35,7 +35,7 @@ static unsigned fake_nearest(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN]
 	return cap;
 }
 
-static int fake_begin(const struct builtin_dht_item *item, struct builtin_dht_search *search)
+static int fake_begin(const struct builtin_dht_item *item, struct builtin_dht_lookup *search)
 {
 	if (fake.err)
 		return fake.err;
@@ -47,21 +47,21 @@ static int fake_begin(const struct builtin_dht_item *item, struct builtin_dht_se
 }
 
 static int fake_get(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
-		    const struct builtin_dht_item *name, struct builtin_dht_search *search,
+		    const struct builtin_dht_item *name, struct builtin_dht_lookup *search,
 		    uint64_t budget_ns)
 {
 	(void)ctx, (void)target;
-	return budget_ns == DHT_SERVICE_SEARCH_NS ? fake_begin(name, search) : WEFT_EFULL;
+	return budget_ns == DHT_SERVICE_LOOKUP_NS ? fake_begin(name, search) : WEFT_EFULL;
 }
 
 static int fake_put(void *ctx, const struct builtin_dht_item *item,
-		    struct builtin_dht_search *search)
+		    struct builtin_dht_lookup *search)
 {
 	(void)ctx;
 	return fake_begin(item, search);
 }
 
-static void fake_cancel(void *ctx, struct builtin_dht_search *search)
+static void fake_cancel(void *ctx, struct builtin_dht_lookup *search)
 {
 	(void)ctx, (void)search;
 	fake.cancelled_cnt++;
@@ -214,11 +214,11 @@ static void test_what_is_no_item_is_refused(void)
 static void test_searches_are_shared_by_network(void)
 {
 	static const char fields[] = "{\"key\":\"" TARGET_HEX "\"}";
-	enum { HALF = DHT_SERVICE_SEARCH_MAX / 2 };
+	enum { HALF = DHT_SERVICE_LOOKUP_MAX / 2 };
 
 	start();
 	/* Each with a key of its own. */
-	for (unsigned i = 0; i < DHT_SERVICE_SEARCH_MAX; i++) {
+	for (unsigned i = 0; i < DHT_SERVICE_LOOKUP_MAX; i++) {
 		ask(RIG_OF_NETWORK(1, i), "FindValue", fields);
 		CHECK(!rig.call.is_answered);
 	}
@@ -229,14 +229,14 @@ static void test_searches_are_shared_by_network(void)
 		/* All calls are the rig's one call: the status is that of the search that made room. */
 		ask(RIG_OF_NETWORK(2, 200), "FindValue", fields);
 		CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
-		CHECK_EQ(fake.cnt, DHT_SERVICE_SEARCH_MAX + i + 1);
+		CHECK_EQ(fake.cnt, DHT_SERVICE_LOOKUP_MAX + i + 1);
 		CHECK_EQ(fake.cancelled_cnt, i + 1);
 	}
 	ask(RIG_OF_NETWORK(2, 200), "FindValue", fields);
 	CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
-	CHECK_EQ(fake.cnt, DHT_SERVICE_SEARCH_MAX + HALF);
+	CHECK_EQ(fake.cnt, DHT_SERVICE_LOOKUP_MAX + HALF);
 	rig.call = (struct service_call){0};
-	end(DHT_SERVICE_SEARCH_MAX, 0, true);
+	end(DHT_SERVICE_LOOKUP_MAX, 0, true);
 	ask(RIG_OF_NETWORK(2, 200), "FindValue", fields);
 	CHECK(!rig.call.is_answered);
 	rig_stop();

@@ -4,7 +4,7 @@
 #include "crypto/signed.h"
 #include "rig.h"
 #include "service/builtin/shadow_index.h"
-#include "service/builtin/shard_value.h"
+#include "service/builtin/index_entry_value.h"
 
 #define MBID	   "b10bbbfc-cf9e-42e0-be17-e2c3e1d2600d"
 #define OTHER_MBID "c10bbbfc-cf9e-42e0-be17-e2c3e1d2600d"

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "content/content_message_holders.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* The first byte picks the direction; what is read fits what is written. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	static uint8_t bytes[HOLDERS_ANSWER_CAP];
+	static struct message_holder providers[HOLDERS_MAX];
+	struct message_holders_request request;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	int cnt;
+
+	if (len == 0)
+		return 0;
+	if (data[0] % 2 == 0) {
+		if (message_holders_request_parse(data + 1, len - 1, &request) < 0)
+			return 0;
+		message_holders_request_write(&w, &request);
+		weft_assert(!w.bad && writer_len(&w) <= HOLDERS_REQUEST_CAP);
+		return 0;
+	}
+	cnt = message_holders_parse(data + 1, len - 1, providers);
+	if (cnt < 0)
+		return 0;
+	message_holders_write(&w, providers, (unsigned)cnt);
+	weft_assert(!w.bad);
+	return 0;
+}

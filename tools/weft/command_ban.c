@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft ban: add, list, remove. */
+#include <stdio.h>
+
+#include "daemon_client.h"
+#include "command_show.h"
+#include "text.h"
+
+int run_ban_add(struct invocation *inv)
+{
+	const char *duration = invocation_option(inv, "for");
+	const char *reason = invocation_option(inv, "reason");
+	json_t *parameters = json_pack("{s:s}", "target", inv->args[0]);
+	uint64_t seconds;
+
+	if (duration && !text_parse_seconds(duration, &seconds)) {
+		json_decref(parameters);
+		return client_say_error(STATUS_USAGE, "--for", "not a length of time",
+					"for example 90s, 10m, 12h or 7d");
+	}
+	if (duration)
+		json_object_set_new(parameters, "duration_s", json_integer((json_int_t)seconds));
+	if (reason)
+		json_object_set_new(parameters, "reason", json_string(reason));
+	return show_fields(inv, "AddBan", parameters, "ban", api_view_ban_show);
+}
+
+int run_ban_list(struct invocation *inv)
+{
+	return show_list(inv, "ListBans", "bans", api_view_ban_list, "nobody is banned");
+}
+
+int run_ban_remove(struct invocation *inv)
+{
+	return show_fields(inv, "RemoveBan", json_pack("{s:s}", "target", inv->args[0]), "ban",
+			   api_view_ban_removed);
+}

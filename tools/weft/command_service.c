@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft service: publish, withdraw, find, list, limits. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon_client.h"
+#include "command_path.h"
+#include "command_show.h"
+#include "text.h"
+
+#define DESCRIPTION_LEN_MAX 16384 /* the daemon's limit, too */
+
+static const char example_publish[] =
+	"for example: weft service publish hello --http 127.0.0.1:8080";
+
+/* --- publish --- */
+
+/* option_each gives the values of an option that may be there several times, one a line. */
+static const char *option_each(const char **rest, char *text, size_t cap)
+{
+	const char *line = *rest;
+	size_t len = line ? strcspn(line, "\n") : 0;
+
+	if (!line || !*line)
+		return NULL;
+	snprintf(text, cap, "%.*s", (int)len, line);
+	*rest = line[len] ? line + len + 1 : NULL;
+	return text;
+}
+
+/* calls_read: "100", "100/min", "10/s". */
+static bool calls_read(const char *text, uint64_t *out_per_min)
+{
+	char number[24];
+	size_t len = strcspn(text, "/");
+	uint64_t per = 1;
+
+	if (len >= sizeof(number))
+		return false;
+	snprintf(number, sizeof(number), "%.*s", (int)len, text);
+	if (strcmp(text + len, "/s") == 0)
+		per = 60;
+	else if (text[len] && strcmp(text + len, "/min") != 0)
+		return false;
+	if (!text_parse_count(number, out_per_min) || !*out_per_min ||
+	    *out_per_min > UINT32_MAX / per)
+		return false;
+	*out_per_min *= per;
+	return true;
+}
+
+static int limits_add(struct invocation *inv, json_t *parameters)
+{
+	const char *calls = invocation_option(inv, "calls");
+	const char *payload = invocation_option(inv, "payload");
+	const char *memory = invocation_option(inv, "memory");
+	const char *concurrency = invocation_option(inv, "concurrency");
+	const char *body = invocation_option(inv, "body-max");
+	uint64_t value;
+
+	if (calls && !calls_read(calls, &value))
+		return client_say_error(STATUS_USAGE, "--calls", "not a number of calls",
+					"for example: --calls 100/min");
+	if (calls)
+		json_object_set_new(parameters, "calls_per_min", json_integer((json_int_t)value));
+	if (concurrency && (!text_parse_count(concurrency, &value) || !value || value > UINT32_MAX))
+		return client_say_error(STATUS_USAGE, "--concurrency", "not a number of calls",
+					"for example: --concurrency 8");
+	if (concurrency)
+		json_object_set_new(parameters, "concurrency", json_integer((json_int_t)value));
+	if (payload && !text_parse_size(payload, strlen(payload), &value))
+		return client_say_error(STATUS_USAGE, "--payload", "not a size",
+					"for example: --payload 64K");
+	if (payload)
+		json_object_set_new(parameters, "payload_max", json_integer((json_int_t)value));
+	if (memory && !text_parse_size(memory, strlen(memory), &value))
+		return client_say_error(STATUS_USAGE, "--memory", "not a size",
+					"for example: --memory 256M");
+	if (memory)
+		json_object_set_new(parameters, "memory_max", json_integer((json_int_t)value));
+	if (body && !text_parse_size(body, strlen(body), &value))
+		return client_say_error(STATUS_USAGE, "--body-max", "not a size",
+					"for example: --body-max 512M");
+	if (body)
+		json_object_set_new(parameters, "body_max", json_integer((json_int_t)value));
+	if (inv->timeout_ms)
+		json_object_set_new(parameters, "timeout_ms",
+				    json_integer((json_int_t)inv->timeout_ms));
+	return STATUS_OK;
+}
+
+static int lists_add(const struct invocation *inv, json_t *parameters)
+{
+	const char *allow = invocation_option(inv, "allow");
+	const char *meta = invocation_option(inv, "meta");
+	const char *read_only = invocation_option(inv, "read-only");
+	json_t *list = json_array(), *pairs = json_object(), *methods = json_array();
+	int status = STATUS_OK;
+	char line[4200];
+
+	while (option_each(&allow, line, sizeof(line)))
+		json_array_append_new(list, json_string(line));
+	while (status == STATUS_OK && option_each(&meta, line, sizeof(line))) {
+		char *equals = strchr(line, '=');
+
+		if (!equals) {
+			status = client_say_error(STATUS_USAGE, "--meta", "not KEY=VALUE",
+						  "for example: --meta lang=en");
+			break;
+		}
+		*equals = '\0';
+		json_object_set_new(pairs, line, json_string(equals + 1));
+	}
+	while (option_each(&read_only, line, sizeof(line)))
+		json_array_append_new(methods, json_string(line));
+	if (json_array_size(methods))
+		json_object_set(parameters, "read_only", methods);
+	if (json_array_size(list))
+		json_object_set(parameters, "allow", list);
+	if (json_object_size(pairs))
+		json_object_set(parameters, "metadata", pairs);
+	json_decref(list);
+	json_decref(pairs);
+	json_decref(methods);
+	return status;
+}
+
+/* program_add: which program it is; paths are those of here. */
+static int program_add(const struct invocation *inv, json_t *parameters)
+{
+	const char *http = invocation_option(inv, "http");
+	const char *socket = invocation_option(inv, "socket");
+	const char *exec = invocation_option(inv, "exec");
+	char path[PATH_MAX];
+	json_t *words;
+
+	if ((http != NULL) + (socket != NULL) + (exec != NULL) != 1)
+		return client_say_error(STATUS_USAGE, inv->args[0],
+					"one of --http, --socket and --exec says which "
+					"program it is",
+					example_publish);
+	if (inv->arg_cnt > 1 && !exec)
+		return client_say_error(STATUS_USAGE, inv->args[1], "arguments are for --exec only",
+					example_publish);
+	if (http) {
+		json_object_set_new(parameters, "http", json_string(http));
+		return STATUS_OK;
+	}
+	if (!path_absolute(exec ? exec : socket, path))
+		return client_say_error(STATUS_USAGE, exec ? exec : socket, "too long for a path",
+					NULL);
+	if (socket) {
+		json_object_set_new(parameters, "socket", json_string(path));
+		return STATUS_OK;
+	}
+	words = json_pack("[s]", path);
+	for (unsigned i = 1; i < inv->arg_cnt; i++)
+		json_array_append_new(words, json_string(inv->args[i]));
+	json_object_set_new(parameters, "exec", words);
+	return STATUS_OK;
+}
+
+static const struct field offer_fields[] = {
+	{"name", "name", "name", COLUMN_TEXT},
+	{"version", "version", "version", COLUMN_TEXT},
+	{"service_id", "service id", "service_id", COLUMN_TEXT},
+	{"provider", "program", "provider", COLUMN_TEXT},
+	{"target", "its address", "target", COLUMN_TEXT},
+	{"state", "state", "state", COLUMN_TEXT},
+	{"why", "why", "why", COLUMN_TEXT},
+	{"published", "published when ready", "published", COLUMN_BOOL},
+	{"needs_signature", "signed calls only", "needs_signature", COLUMN_BOOL},
+	{"calls_per_min", "calls a minute", "calls_per_min", COLUMN_COUNT},
+	{"payload_max", "longest payload", "payload_max", COLUMN_BYTES},
+	{"body_max", "longest body", "body_max", COLUMN_BYTES},
+	{"timeout_ms", "longest call, ms", "timeout_ms", COLUMN_COUNT},
+	{0},
+};
+
+static void print_offer(const struct invocation *inv, const json_t *reply)
+{
+	fields_print(inv, json_object_get(reply, "service"), offer_fields);
+}
+
+/* describe_add: what --describe names, as it is; the daemon judges it. */
+static int describe_add(const struct invocation *inv, json_t *parameters)
+{
+	const char *path = invocation_option(inv, "describe");
+	char text[DESCRIPTION_LEN_MAX + 1];
+	FILE *file;
+	json_t *json;
+	size_t len;
+
+	if (!path)
+		return STATUS_OK;
+	file = fopen(path, "re");
+	if (!file)
+		return client_say_error(STATUS_FAILED, path, strerror(errno),
+					"name a file with a varlink interface, or JSON");
+	len = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	if (len == sizeof(text))
+		return client_say_error(STATUS_USAGE, path, "longer than 16 KiB",
+					"describe fewer methods, or with fewer words");
+	json = json_stringn(text, len);
+	if (!json)
+		return client_say_error(STATUS_USAGE, path, "no UTF-8 text",
+					"name a file with a varlink interface, or JSON");
+	json_object_set_new(parameters, "description", json);
+	return STATUS_OK;
+}
+
+/* publish: a program that cannot be run is no success, though its offer waits until it can. */
+static int publish(const struct invocation *inv, json_t *parameters)
+{
+	const json_t *offer;
+	json_t *reply;
+	int status = client_ask(inv, "PublishService", parameters, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		print_offer(inv, reply);
+	offer = json_object_get(reply, "service");
+	if (strcmp(field_text(offer, "provider"), "exec") == 0 &&
+	    strcmp(field_text(offer, "state"), "down") == 0)
+		status = client_say_error(STATUS_FAILED, field_text(offer, "target"),
+					  field_text(offer, "why"),
+					  "callers find the service once the program can be run; "
+					  "weft service withdraw NAME ends the offer");
+	json_decref(reply);
+	return status;
+}
+
+int run_service_publish(struct invocation *inv)
+{
+	const char *version = invocation_option(inv, "version");
+	const char *health = invocation_option(inv, "health");
+	const char *user = invocation_option(inv, "user");
+	json_t *parameters = json_pack("{s:s}", "name", inv->args[0]);
+	int status = program_add(inv, parameters);
+
+	if (status == STATUS_OK)
+		status = lists_add(inv, parameters);
+	if (status == STATUS_OK)
+		status = limits_add(inv, parameters);
+	if (status == STATUS_OK)
+		status = describe_add(inv, parameters);
+	if (status != STATUS_OK) {
+		json_decref(parameters);
+		return status;
+	}
+	if (version)
+		json_object_set_new(parameters, "version", json_string(version));
+	if (health)
+		json_object_set_new(parameters, "health_path", json_string(health));
+	if (user)
+		json_object_set_new(parameters, "user", json_string(user));
+	if (invocation_option(inv, "unconfined"))
+		json_object_set_new(parameters, "unconfined", json_true());
+	if (invocation_option(inv, "hidden"))
+		json_object_set_new(parameters, "hidden", json_true());
+	if (invocation_option(inv, "signed"))
+		json_object_set_new(parameters, "signed", json_true());
+	inv->timeout_ms = 0; /* it was the service's, not the daemon's */
+	return publish(inv, parameters);
+}
+
+int run_service_withdraw(struct invocation *inv)
+{
+	const char *version = invocation_option(inv, "version");
+	json_t *parameters = json_pack("{s:s}", "name", inv->args[0]);
+
+	if (version)
+		json_object_set_new(parameters, "version", json_string(version));
+	return client_show(inv, "WithdrawService", parameters, NULL);
+}
+
+int run_service_allow(struct invocation *inv)
+{
+	const char *version = invocation_option(inv, "version");
+	bool is_for_all = invocation_option(inv, "everybody") != NULL;
+	json_t *parameters, *allow;
+
+	if (is_for_all == (inv->arg_cnt > 1))
+		return client_say_error(STATUS_USAGE, inv->args[0],
+					"say who may call it, or --everybody, and not both",
+					"for example: weft service allow hello DELETE=group:staff");
+	allow = json_array();
+	for (unsigned i = 1; i < inv->arg_cnt; i++)
+		json_array_append_new(allow, json_string(inv->args[i]));
+	parameters = json_pack("{s:s, s:o}", "name", inv->args[0], "allow", allow);
+	if (version)
+		json_object_set_new(parameters, "version", json_string(version));
+	return client_show(inv, "SetServiceAccess", parameters, NULL);
+}
+
+static void print_reset(const struct invocation *inv, const json_t *reply)
+{
+	uint64_t cnt = field_uint(reply, "closed");
+
+	if (inv->has_terminal_out && !cnt)
+		printf("nothing was held against it\n");
+	else if (inv->has_terminal_out)
+		printf("it is called again: failures were held against it in %" PRIu64 " place%s\n",
+		       cnt, cnt == 1 ? "" : "s");
+	else
+		printf("%" PRIu64 "\n", cnt);
+}
+
+int run_service_reset(struct invocation *inv)
+{
+	return client_show(inv, "ResetService", json_pack("{s:s}", "name", inv->args[0]),
+			   print_reset);
+}
+
+/* --- find, list, limits --- */
+
+static void print_hidden(const struct invocation *inv, const json_t *hidden)
+{
+	const json_t *row;
+	size_t idx;
+
+	if (!json_array_size(hidden))
+		return;
+	fprintf(stderr, "%shidden: ", inv->has_terminal_out ? "" : "weft: ");
+	json_array_foreach(hidden, idx, row)
+		fprintf(stderr, "%s%" PRIu64 " %s", idx ? ", " : "", field_uint(row, "count"),
+			field_text(row, "reason"));
+	fprintf(stderr, "\n");
+}
+
+static void print_found(const struct invocation *inv, const json_t *reply)
+{
+	static const struct column columns[] = {
+		{"NODE", "node_id", COLUMN_ID},		 {"VERSION", "version", COLUMN_TEXT},
+		{"CONDUCT", "reputation", COLUMN_COUNT}, {"HEALTH", "health", COLUMN_COUNT},
+		{"HEARD", "heard_s", COLUMN_SECONDS},	 {"EXPIRES", "expires_s", COLUMN_TIME},
+		{"SERVICE", "service_id", COLUMN_ID},	 {0},
+	};
+
+	table_print(inv, json_object_get(reply, "providers"), columns, "nobody provides it");
+	print_hidden(inv, json_object_get(reply, "hidden"));
+	if (json_is_true(json_object_get(reply, "cached")))
+		fprintf(stderr, "%sfrom the cache: heard says how long ago it was told\n",
+			inv->has_terminal_out ? "" : "weft: ");
+}
+
+static bool text_is_service_id(const char *text)
+{
+	return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
+}
+
+int run_service_find(struct invocation *inv)
+{
+	const char *version = invocation_option(inv, "version");
+	const char *what = inv->args[0];
+	json_t *reply,
+		*parameters =
+			json_pack("{s:s, s:b}", text_is_service_id(what) ? "service_id" : "name",
+				  what, "fresh", invocation_option(inv, "fresh") != NULL);
+	int status;
+
+	if (version)
+		json_object_set_new(parameters, "version", json_string(version));
+	status = client_ask(inv, "FindService", parameters, &reply);
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		print_found(inv, reply);
+	if (!json_array_size(json_object_get(reply, "providers")))
+		status = STATUS_NOT_FOUND;
+	json_decref(reply);
+	return status;
+}
+
+static void print_services(const struct invocation *inv, const json_t *reply)
+{
+	static const struct column offers[] = {
+		{"OFFERED HERE", "name", COLUMN_TEXT},
+		{"VERSION", "version", COLUMN_TEXT},
+		{"PROGRAM", "provider", COLUMN_TEXT},
+		{"STATE", "state", COLUMN_TEXT},
+		{"CALLS", "calls", COLUMN_COUNT},
+		{"STREAMS", "streams", COLUMN_COUNT},
+		{"ERRORS", "errors", COLUMN_COUNT},
+		{"MEAN", "mean_us", COLUMN_RTT},
+		{"TARGET", "target", COLUMN_TEXT},
+		{"WHY", "why", COLUMN_TEXT},
+		{0},
+	};
+	static const struct column known[] = {
+		{"KNOWN ELSEWHERE", "name", COLUMN_TEXT},
+		{"VERSION", "version", COLUMN_TEXT},
+		{"NODE", "node_id", COLUMN_ID},
+		{"CONDUCT", "reputation", COLUMN_COUNT},
+		{"HEALTH", "health", COLUMN_COUNT},
+		{"HEARD", "heard_s", COLUMN_SECONDS},
+		{0},
+	};
+
+	show_part(inv, "offer", json_object_get(reply, "offers"), offers);
+	show_part(inv, "known", json_object_get(reply, "known"), known);
+}
+
+int run_service_list(struct invocation *inv)
+{
+	return client_show(inv, "ListServices", NULL, print_services);
+}
+
+int run_service_open(struct invocation *inv)
+{
+	json_t *reply;
+	int status =
+		client_ask(inv, "OpenService", json_pack("{s:s}", "name", inv->args[0]), &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		printf("%s\n", field_text(reply, "url"));
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+/* most_called_first: a stable order for who looks again and again. */
+static void most_called_first(json_t *rows)
+{
+	for (size_t i = 1; i < json_array_size(rows); i++)
+		for (size_t j = i; j > 0; j--) {
+			json_t *row = json_array_get(rows, j),
+			       *before = json_array_get(rows, j - 1);
+
+			if (field_uint(row, "calls") <= field_uint(before, "calls"))
+				break;
+			json_incref(before);
+			json_array_set(rows, j - 1, row);
+			json_array_set_new(rows, j, before);
+		}
+}
+
+static void print_methods(const struct invocation *inv, const json_t *reply)
+{
+	static const struct column columns[] = {
+		{"SERVICE", "service", COLUMN_TEXT},
+		{"VERSION", "version", COLUMN_TEXT},
+		{"METHOD", "method", COLUMN_TEXT},
+		{"CALLS", "calls", COLUMN_COUNT},
+		{"ERRORS", "errors", COLUMN_COUNT},
+		{"REFUSED", "refused", COLUMN_COUNT},
+		{"MEAN", "mean_us", COLUMN_RTT},
+		{"9 OF 10", "slow_us", COLUMN_RTT},
+		{0},
+	};
+	json_t *rows = json_object_get(reply, "methods");
+
+	most_called_first(rows);
+	table_print(inv, rows, columns, "no service of this node was called yet");
+}
+
+int run_service_top(struct invocation *inv)
+{
+	return client_show(inv, "ListServiceMethods", NULL, print_methods);
+}
+
+int run_service_limits(struct invocation *inv)
+{
+	static const struct column columns[] = {
+		{"SETTING", "setting", COLUMN_TEXT},
+		{"LIMIT", "limit", COLUMN_COUNT},
+		{"USED", "used", COLUMN_COUNT},
+		{"UNIT", "unit", COLUMN_TEXT},
+		{"DEFAULT", "default", COLUMN_COUNT},
+		{"MEANING", "meaning", COLUMN_TEXT},
+		{0},
+	};
+
+	return show_list(inv, "ShowServiceLimits", "limits", columns, "there are none");
+}

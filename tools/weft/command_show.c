@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that show what the daemon knows of itself, and end it. */
+#include "command_show.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "daemon_client.h"
+#include "text.h"
+
+int show_list(const struct invocation *inv, const char *method, const char *member,
+	      const struct column *columns, const char *empty)
+{
+	json_t *reply;
+	int status = client_ask(inv, method, NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		table_print(inv, json_object_get(reply, member), columns, empty);
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+int show_fields(const struct invocation *inv, const char *method, json_t *parameters,
+		const char *member, const struct field *fields)
+{
+	json_t *reply;
+	int status = client_ask(inv, method, parameters, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		fields_print(inv, json_object_get(reply, member), fields);
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+void show_part(const struct invocation *inv, const char *kind, const json_t *rows,
+	       const struct column *columns)
+{
+	if (!json_array_size(rows))
+		return;
+	table_print_part(inv, kind, rows, columns);
+	if (inv->has_terminal_out)
+		printf("\n");
+}
+
+static void print_side(const json_t *status, const char *side)
+{
+	const json_t *packets = json_object_get(status, side);
+	char bytes[TEXT_SHORT_CAP], cnt[TEXT_COUNT_CAP], reason[128];
+
+	printf("%-*s  %s, %s in %s; %s\n", FIELD_TITLE_WIDTH, side, field_text(packets, "backend"),
+	       text_bytes(field_uint(packets, "bytes"), bytes),
+	       text_count(field_uint(packets, "datagrams"), "datagram", "datagrams", cnt),
+	       text_clean(field_text(packets, "reason"), reason, sizeof(reason)));
+}
+
+/* Which queues of attached devices each worker serves; none: no line. */
+static void print_queues(const struct invocation *inv, const json_t *workers)
+{
+	const json_t *worker, *queue;
+	size_t i, j;
+
+	json_array_foreach(workers, i, worker)
+	{
+		const json_t *queues = json_object_get(worker, "queues");
+		char title[32];
+
+		if (!json_array_size(queues))
+			continue;
+		snprintf(title, sizeof(title),
+			 inv->has_terminal_out ? "queues of worker %zu" : "worker %zu", i);
+		if (inv->has_terminal_out)
+			printf("%-*s ", FIELD_TITLE_WIDTH, title);
+		else
+			printf("%s\t", title);
+		json_array_foreach(queues, j, queue) printf(
+			"%s%s", j || inv->has_terminal_out ? " " : "", json_string_value(queue));
+		printf("\n");
+	}
+}
+
+static void print_sandbox(const struct invocation *inv, const json_t *sandbox)
+{
+	if (sandbox)
+		fields_print(inv, sandbox, api_view_sandbox_show);
+}
+
+static void print_crash(const struct invocation *inv, const json_t *crash)
+{
+	const char *text = json_string_value(json_object_get(crash, "text"));
+
+	if (text && !inv->has_terminal_out)
+		printf("last_crash\t%s\n", text);
+}
+
+/* What timetables say now, and until when. */
+static void print_rates(const struct invocation *inv, const json_t *rates)
+{
+	const json_t *rate;
+	size_t idx;
+
+	json_array_foreach(rates, idx, rate)
+	{
+		uint64_t next_s = field_uint(rate, "next_at");
+		char next[TEXT_SHORT_CAP];
+
+		printf(inv->has_terminal_out ? "%-*s  %s until %s\n" : "%.*s\t%s\t%s\n",
+		       inv->has_terminal_out ? FIELD_TITLE_WIDTH : 64, field_text(rate, "name"),
+		       field_text(rate, "in_force"),
+		       next_s ? text_time(next_s, next) : "further notice");
+	}
+}
+
+/* By which transports other nodes are dialled. */
+static void print_transports(const struct invocation *inv, const json_t *transports)
+{
+	const json_t *row;
+	size_t idx;
+
+	json_array_foreach(transports, idx, row)
+	{
+		if (inv->has_terminal_out)
+			printf("%-*s  %s: %s\n", FIELD_TITLE_WIDTH, idx ? "" : "dials on",
+			       field_text(row, "network"), field_text(row, "dialled"));
+		else
+			printf("dials\t%s\t%s\n", field_text(row, "network"),
+			       field_text(row, "dialled"));
+	}
+}
+
+/* The verdict, what is wrong, and what to do about it. */
+static void print_verdict(const struct invocation *inv, const json_t *health)
+{
+	const json_t *problems = json_object_get(health, "problems"), *problem;
+	size_t idx;
+
+	printf(inv->has_terminal_out ? "%-*s  %s\n" : "%.*s\t%s\n",
+	       inv->has_terminal_out ? FIELD_TITLE_WIDTH : 7, "verdict",
+	       json_is_true(json_object_get(health, "healthy")) ? "healthy" : "needs attention");
+	json_array_foreach(problems, idx, problem)
+	{
+		char what[1024], next[1024];
+
+		text_clean(field_text(problem, "what"), what, sizeof(what));
+		text_clean(field_text(problem, "next"), next, sizeof(next));
+		if (inv->has_terminal_out)
+			printf("%-*s  %s\n%-*s  -> %s\n", FIELD_TITLE_WIDTH, "", what,
+			       FIELD_TITLE_WIDTH, "", next);
+		else
+			printf("problem\t%s\t%s\n", what, next);
+	}
+}
+
+static void print_status(const struct invocation *inv, const json_t *status)
+{
+	json_t *address;
+	size_t idx;
+
+	print_verdict(inv, json_object_get(status, "health"));
+	fields_print(inv, json_object_get(status, "health"), api_view_health_show);
+	fields_print(inv, status, api_view_status_out_show);
+	json_array_foreach(json_object_get(status, "listen"), idx, address)
+	{
+		if (inv->has_terminal_out)
+			printf("%-*s  %s\n", FIELD_TITLE_WIDTH, idx ? "" : "listening on",
+			       json_string_value(address));
+		else
+			printf("listen\t%s\n", json_string_value(address));
+	}
+	print_transports(inv, json_object_get(status, "transports"));
+	print_queues(inv, json_object_get(status, "workers"));
+	print_rates(inv, json_object_get(status, "rates"));
+	print_sandbox(inv, json_object_get(status, "sandbox"));
+	print_crash(inv, json_object_get(status, "last_crash"));
+	if (inv->has_terminal_out) {
+		print_side(status, "receive");
+		print_side(status, "send");
+	}
+}
+
+int run_status(struct invocation *inv)
+{
+	return client_show(inv, "Status", NULL, print_status);
+}
+
+int run_node_id(struct invocation *inv)
+{
+	json_t *reply;
+	int status = client_ask(inv, "GetNodeId", NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		printf("%s\n", field_text(reply, "node_id"));
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+/* pools_print: a row for each class of each pool. */
+static void pools_print(const struct invocation *inv, const json_t *pools)
+{
+	static const struct column columns[] = {
+		{"POOL", "name", COLUMN_TEXT},
+		{"CLASS", "class", COLUMN_TEXT},
+		{"USED", "used", COLUMN_COUNT},
+		{"FLOOR", "floor", COLUMN_COUNT},
+		{"EVICTED", "evicted", COLUMN_COUNT},
+		{"REFUSED", "refused", COLUMN_COUNT},
+		{"SHARE", "share", COLUMN_COUNT},
+		{"LARGEST", "largest", COLUMN_COUNT},
+		{"OF NETWORK", "largest_network", COLUMN_TEXT},
+		{0},
+	};
+	json_t *rows = json_array();
+	const json_t *pool, *class;
+	size_t i, j;
+
+	json_array_foreach(pools, i, pool)
+		json_array_foreach(json_object_get(pool, "classes"), j, class)
+	{
+		json_t *row = json_copy((json_t *)class);
+
+		json_object_set(row, "name", json_object_get(pool, "name"));
+		json_object_set(row, "share", json_object_get(pool, "share"));
+		json_object_set(row, "largest", json_object_get(pool, "largest"));
+		json_object_set(row, "largest_network", json_object_get(pool, "largest_network"));
+		json_array_append_new(rows, row);
+	}
+	table_print(inv, rows, columns, "");
+	json_decref(rows);
+}
+
+static void accounts_print(const struct invocation *inv, const json_t *reply)
+{
+	show_part(inv, "drop", json_object_get(reply, "drops"), api_view_drop_limits);
+	show_part(inv, "network", json_object_get(reply, "networks"), api_view_network_cost_list);
+	show_part(inv, "refusal", json_object_get(reply, "refusals"), api_view_refusal_list);
+}
+
+int run_limits_show(struct invocation *inv)
+{
+	json_t *reply;
+	int status = client_ask(inv, "ShowLimits", NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json) {
+		text_print_json(reply);
+	} else {
+		table_print(inv, json_object_get(reply, "limits"), api_view_limit_list,
+			    "no limits");
+		pools_print(inv, json_object_get(reply, "pools"));
+		accounts_print(inv, reply);
+	}
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+int run_config_show(struct invocation *inv)
+{
+	return show_list(inv, "ShowConfig", "settings", api_view_setting_list, "no settings");
+}
+
+int run_memory_show(struct invocation *inv)
+{
+	char rss[TEXT_SHORT_CAP];
+	json_t *reply;
+	int status = client_ask(inv, "ShowMemory", NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json) {
+		text_print_json(reply);
+	} else {
+		table_print(inv, json_object_get(reply, "regions"), api_view_memory_list,
+			    "no tables");
+		if (inv->has_terminal_out)
+			printf("In memory now: %s\n",
+			       text_bytes(field_uint(reply, "rss_bytes"), rss));
+		else
+			printf("resident\t-\t%" PRIu64 "\t-\n", field_uint(reply, "rss_bytes"));
+	}
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+int run_daemon_stop(struct invocation *inv)
+{
+	json_t *reply;
+	int status = client_ask(inv, "Shutdown", NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else if (inv->has_terminal_out)
+		printf("The daemon is draining and will end.\n");
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+static void print_names(const json_t *names, const char *text)
+{
+	json_t *name;
+	size_t idx;
+
+	json_array_foreach(names, idx, name) printf("%s\t%s\n", json_string_value(name), text);
+}
+
+int run_daemon_reload(struct invocation *inv)
+{
+	json_t *reply;
+	int status = client_ask(inv, "Reload", NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json) {
+		text_print_json(reply);
+	} else {
+		const json_t *applied = json_object_get(reply, "applied");
+		const json_t *pending = json_object_get(reply, "pending");
+
+		print_names(applied, "applied");
+		print_names(pending, "waits for a restart");
+		if (inv->has_terminal_out && !json_array_size(applied) && !json_array_size(pending))
+			printf("Nothing changed.\n");
+	}
+	json_decref(reply);
+	return STATUS_OK;
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Offering a service: a unix socket on which the daemon calls this program by
+ * net.weft.Service, one call at a time on each connection.
+ *
+ * Inbound: offer_ready -> guest_ready -> guest_call -> the handler; out:
+ * weft_request_reply -> guest_say. A request that outlives its connection is
+ * answered into nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client/client_call.h"
+#include "client/failure.h"
+#include "client/client_stream.h"
+#include "client/client_target.h"
+
+#define PUBLISH_TIMEOUT_MS  30000
+#define WITHDRAW_TIMEOUT_MS 5000
+#define SERVICE_INTERFACE   "net.weft.Service."
+
+struct weft_offer {
+	struct loop_source source; /* the listener */
+	struct list_node guests;
+	char *name, *version, *path;
+	const struct weft_handler *handler;
+	void *ctx;
+};
+
+/* A connection of the daemon's. */
+struct guest {
+	struct loop_source source;
+	struct list_node node;
+	struct weft_offer *offer; /* NULL: closed */
+	struct varlink varlink;
+	struct weft_request *request; /* under way */
+	bool is_upgrade;	      /* of that request */
+};
+
+struct weft_request {
+	struct guest *guest; /* NULL: the daemon left */
+	json_t *parameters;  /* what info points into */
+	struct weft_request_info info;
+	uint8_t payload[];
+};
+
+static struct guest *guest_of(struct loop_source *source)
+{
+	return (void *)((char *)source - offsetof(struct guest, source));
+}
+
+static void guest_free(struct loop_source *source)
+{
+	struct guest *guest = guest_of(source);
+
+	varlink_close(&guest->varlink);
+	free(guest);
+}
+
+static void guest_close(struct guest *guest)
+{
+	if (guest->request)
+		guest->request->guest = NULL;
+	guest->request = NULL;
+	guest->offer = NULL;
+	list_unlink(&guest->node);
+	loop_bury(&guest->source);
+}
+
+static void request_free(struct weft_request *request)
+{
+	json_decref(request->parameters);
+	free(request);
+}
+
+/* guest_say sends a reply or an error; parameters is taken. */
+static void guest_say(struct guest *guest, const char *error, json_t *parameters)
+{
+	json_t *message = json_object();
+
+	if (error)
+		(void)json_object_set_new(message, "error", json_string(error));
+	(void)json_object_set_new(message, "parameters", parameters ? parameters : json_object());
+	if (!message || varlink_send(&guest->varlink, message) < 0 ||
+	    varlink_flush(&guest->varlink) < 0)
+		loop_want(&guest->source, POLLIN | POLLOUT); /* its end is found there */
+	else
+		loop_want(&guest->source,
+			  varlink_backlog_len(&guest->varlink) ? POLLIN | POLLOUT : POLLIN);
+	json_decref(message);
+}
+
+static const char *text_of(const json_t *parameters, const char *name)
+{
+	const char *text = json_string_value(json_object_get(parameters, name));
+
+	return text ? text : "";
+}
+
+/* json_payload: what came as "json" is handed on as its text. */
+static char *json_payload(const json_t *parameters)
+{
+	const json_t *json = json_object_get(parameters, "json");
+
+	return json && !json_is_null(json) ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY)
+					   : NULL;
+}
+
+/* request_new: NULL when there is no memory or the payload is no base64. */
+static struct weft_request *request_new(struct guest *guest, json_t *parameters)
+{
+	char *text = json_payload(parameters);
+	size_t cap = text ? strlen(text) : payload_len_max(parameters), len = cap;
+	struct weft_request *request = malloc(sizeof(*request) + cap);
+	int err = request ? 0 : -ENOMEM;
+
+	if (request && text)
+		memcpy(request->payload, text, len);
+	else if (request)
+		err = payload_read(parameters, request->payload, cap, &len);
+	free(text);
+	if (err < 0) {
+		free(request);
+		return NULL;
+	}
+	request->guest = guest;
+	request->parameters = json_incref(parameters);
+	request->info = (struct weft_request_info){
+		.method = text_of(parameters, "method"),
+		.caller = text_of(parameters, "caller"),
+		.correlation = text_of(parameters, "correlation"),
+		.ms_left = (int)json_integer_value(json_object_get(parameters, "ms_left")),
+		.payload = request->payload,
+		.len = len,
+		.traceparent = json_string_value(json_object_get(parameters, "traceparent")),
+	};
+	return request;
+}
+
+static void guest_request(struct guest *guest, bool is_stream, json_t *parameters)
+{
+	const struct weft_handler *handler = guest->offer->handler;
+	void *ctx = guest->offer->ctx;
+	struct weft_request *request = request_new(guest, parameters);
+	void (*handle)(void *ctx, struct weft_request *request,
+		       const struct weft_request_info *info) =
+		is_stream ? handler->stream : handler->call;
+
+	if (!request) {
+		guest_say(guest, SERVICE_INTERFACE "Failed",
+			  json_pack("{s:i, s:s}", "status", WEFT_CALL_INVALID_PAYLOAD, "text",
+				    "the payload cannot be read"));
+		return;
+	}
+	guest->request = request;
+	if (!handle) {
+		weft_request_fail(request, WEFT_CALL_METHOD_NOT_FOUND,
+				  is_stream ? "it takes no streams" : "it takes no calls");
+		return;
+	}
+	handle(ctx, request, &request->info);
+	/* A stream is taken in the call, or it is not; a guest that is still there knows. */
+	if (is_stream && !guest->source.is_dead && guest->request == request)
+		weft_request_fail(request, WEFT_CALL_METHOD_NOT_FOUND, "it takes no such stream");
+}
+
+static void guest_call(struct guest *guest, const json_t *message)
+{
+	const char *method = text_of(message, "method");
+	json_t *parameters = json_object_get(message, "parameters");
+
+	guest->is_upgrade = json_is_true(json_object_get(message, "upgrade"));
+	if (strcmp(method, SERVICE_INTERFACE "Call") == 0 && !guest->is_upgrade)
+		guest_request(guest, false, parameters);
+	else if (strcmp(method, SERVICE_INTERFACE "Open") == 0 && guest->is_upgrade)
+		guest_request(guest, true, parameters);
+	else
+		guest_say(guest, "org.varlink.service.MethodNotFound",
+			  json_pack("{s:s}", "method", method));
+}
+
+static void guest_ready(struct loop_source *source)
+{
+	struct guest *guest = guest_of(source);
+	json_t *message;
+	int err = varlink_flush(&guest->varlink),
+	    got = err < 0 ? err : varlink_fill(&guest->varlink);
+
+	if (err == 0)
+		loop_want(source, varlink_backlog_len(&guest->varlink) ? POLLIN | POLLOUT : POLLIN);
+	while (guest->varlink.fd >= 0 && !guest->request &&
+	       (err = varlink_take(&guest->varlink, &message)) == 1) {
+		guest_call(guest, message);
+		json_decref(message);
+		if (source->is_dead)
+			return;
+	}
+	if (err < 0 || (got <= 0 && got != -EAGAIN))
+		guest_close(guest);
+}
+
+static void guest_admit(struct weft_offer *offer, int fd)
+{
+	struct guest *guest = calloc(1, sizeof(*guest));
+
+	if (!guest) {
+		close(fd);
+		return;
+	}
+	guest->source = (struct loop_source){
+		.fd = fd, .ready = guest_ready, .expired = guest_ready, .free = guest_free};
+	varlink_adopt(&guest->varlink, fd);
+	guest->offer = offer;
+	if (loop_add(offer->source.client, &guest->source) < 0)
+		guest_free(&guest->source);
+	else
+		list_push_back(&offer->guests, &guest->node);
+}
+
+static struct weft_offer *offer_of(struct loop_source *source)
+{
+	return (void *)((char *)source - offsetof(struct weft_offer, source));
+}
+
+static void offer_ready(struct loop_source *source)
+{
+	int fd;
+
+	while ((fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+		guest_admit(offer_of(source), fd);
+}
+
+static void offer_free(struct loop_source *source)
+{
+	struct weft_offer *offer = offer_of(source);
+
+	while (!list_is_empty(&offer->guests))
+		guest_close(list_entry(offer->guests.next, struct guest, node));
+	free(offer->name);
+	free(offer->version);
+	free(offer->path);
+	free(offer);
+}
+
+/* socket_bind: a socket nobody answers on is left over, and replaced. */
+static int socket_bind(int fd, const struct sockaddr_un *sun)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)sun;
+	int probe, err;
+
+	if (bind(fd, sa, sizeof(*sun)) == 0)
+		return 0;
+	if (errno != EADDRINUSE)
+		return -errno;
+	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	err = connect(probe, sa, sizeof(*sun)) < 0 ? -errno : 0;
+	close(probe);
+	if (err != -ECONNREFUSED)
+		return WEFT_EBUSY;
+	if (unlink(sun->sun_path) < 0 || bind(fd, sa, sizeof(*sun)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int socket_listen(const char *path, int *out_fd)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd, err;
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(sun.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	err = socket_bind(fd, &sun);
+	if (err == 0 && listen(fd, SOMAXCONN) < 0)
+		err = -errno;
+	if (err < 0)
+		close(fd);
+	else
+		*out_fd = fd;
+	return err;
+}
+
+static json_t *offering_json(const struct weft_offering *offering, const char *version)
+{
+	json_t *json = json_pack("{s:s, s:s, s:s}", "name", offering->name, "version", version,
+				 "socket", offering->socket_path);
+	json_t *allow = json_array(), *metadata = json_object(), *read_only = json_array();
+
+	for (const char *const *id = offering->allow; id && *id; id++)
+		(void)json_array_append_new(allow, json_string(*id));
+	for (const char *const *pair = offering->metadata; pair && pair[0]; pair += 2)
+		(void)json_object_set_new(metadata, pair[0], json_string(pair[1]));
+	if (json && offering->calls_per_min)
+		(void)json_object_set_new(json, "calls_per_min",
+					  json_integer(offering->calls_per_min));
+	if (json && offering->concurrency)
+		(void)json_object_set_new(json, "concurrency", json_integer(offering->concurrency));
+	if (json && offering->description)
+		(void)json_object_set_new(json, "description", json_string(offering->description));
+	for (const char *const *method = offering->read_only; method && *method; method++)
+		(void)json_array_append_new(read_only, json_string(*method));
+	(void)json_object_set_new(json, "metadata", metadata);
+	(void)json_object_set_new(json, "read_only", read_only);
+	if (offering->needs_signature)
+		(void)json_object_set_new(json, "signed", json_true());
+	if (json_array_size(allow))
+		(void)json_object_set_new(json, "allow", allow);
+	else
+		json_decref(allow);
+	return json;
+}
+
+static struct weft_offer *offer_new(const struct weft_offering *offering,
+				    const struct weft_handler *handler, void *ctx)
+{
+	struct weft_offer *offer = calloc(1, sizeof(*offer));
+
+	if (!offer)
+		return NULL;
+	list_init(&offer->guests);
+	offer->source = (struct loop_source){.fd = -1, .ready = offer_ready, .free = offer_free};
+	offer->name = strdup(offering->name);
+	offer->version = strdup(offering->version ? offering->version : "1.0.0");
+	offer->path = strdup(offering->socket_path);
+	offer->handler = handler;
+	offer->ctx = ctx;
+	if (!offer->name || !offer->version || !offer->path) {
+		offer_free(&offer->source);
+		return NULL;
+	}
+	return offer;
+}
+
+static int offer_listen(struct weft_client *client, struct weft_offer *offer,
+			struct weft_error *error)
+{
+	int fd = -1, err = socket_listen(offer->path, &fd);
+
+	if (err == WEFT_EBUSY)
+		return failure_set(error, err, offer->path, "another program answers there",
+				   "end it, or choose another path");
+	if (err < 0)
+		return failure_set(error, err, offer->path, NULL, NULL);
+	offer->source.fd = fd;
+	err = loop_add(client, &offer->source);
+	if (err < 0) {
+		close(fd);
+		unlink(offer->path);
+		return failure_set(error, err, "this program", NULL, NULL);
+	}
+	return 0;
+}
+
+/* offer_end: nobody can come any more. */
+static void offer_end(struct weft_offer *offer)
+{
+	int fd = offer->source.fd;
+
+	loop_leave(&offer->source);
+	close(fd);
+	unlink(offer->path);
+	loop_bury(&offer->source);
+}
+
+int weft_offer_open(struct weft_client *client, const struct weft_offering *offering,
+		    const struct weft_handler *handler, void *ctx, struct weft_offer **out_offer,
+		    struct weft_error *error)
+{
+	struct weft_offer *offer = offer_new(offering, handler, ctx);
+	json_t *reply;
+	int err;
+
+	if (!offer)
+		return failure_memory(error);
+	err = offer_listen(client, offer, error);
+	if (err < 0) {
+		offer_free(&offer->source);
+		return err;
+	}
+	err = ask_wait(client, ASK_INTERFACE "PublishService",
+		       offering_json(offering, offer->version), PUBLISH_TIMEOUT_MS, &reply, error);
+	if (err < 0) {
+		offer_end(offer);
+		return err;
+	}
+	json_decref(reply);
+	*out_offer = offer;
+	return 0;
+}
+
+void weft_offer_close(struct weft_offer *offer)
+{
+	json_t *reply;
+
+	if (!offer)
+		return;
+	/* A daemon that is gone has it withdrawn by its own checks. */
+	if (ask_wait(offer->source.client, ASK_INTERFACE "WithdrawService",
+		     json_pack("{s:s, s:s}", "name", offer->name, "version", offer->version),
+		     WITHDRAW_TIMEOUT_MS, &reply, NULL) == 0)
+		json_decref(reply);
+	offer_end(offer);
+}
+
+/* request_end frees a request; its guest may have the next one waiting. */
+static void request_end(struct weft_request *request)
+{
+	struct guest *guest = request->guest;
+
+	if (guest) {
+		guest->request = NULL;
+		loop_set_deadline(&guest->source, 0);
+	}
+	request_free(request);
+}
+
+void weft_request_reply(struct weft_request *request, const void *payload, size_t len)
+{
+	if (request->guest)
+		guest_say(request->guest, NULL,
+			  json_pack("{s:o}", "base64", payload_json(payload, len)));
+	request_end(request);
+}
+
+void weft_request_fail(struct weft_request *request, enum weft_call_status status, const char *text)
+{
+	if (request->guest)
+		guest_say(request->guest, SERVICE_INTERFACE "Failed",
+			  json_pack("{s:i, s:s}", "status", (int)status, "text", text ? text : ""));
+	request_end(request);
+}
+
+struct weft_stream *weft_request_accept(struct weft_request *request,
+					const struct weft_stream_events *events, void *arg)
+{
+	struct guest *guest = request->guest;
+	struct weft_stream *stream;
+
+	if (!guest || !guest->is_upgrade)
+		return NULL;
+	guest_say(guest, NULL, NULL);
+	loop_leave(&guest->source);
+	stream = stream_accept(guest->offer->source.client, &guest->varlink, events, arg);
+	guest_close(guest);
+	request_free(request);
+	return stream;
+}

@@ -1,0 +1,737 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gateway's sockets: listen, accept, refuse, read, send, close. What the
+ * bytes mean is http_conn_state.c's. Home worker.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/monotonic.h"
+#include "base/fair_path.h"
+#include "base/heap.h"
+#include "base/load.h"
+#include "base/poller.h"
+#include "base/pool.h"
+#include "base/random.h"
+#include "base/timer.h"
+#include "gateway/http_conn_state.h"
+#include "gateway/local_user.h"
+#include "gateway/pass.h"
+#include "gateway/rate.h"
+#include "gateway/socket_places.h"
+
+#define ACCEPT_PER_TURN_MAX 64
+#define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
+/* Of a tunnel: between two probes, and of silence before the first; without an answer to so many it ends. */
+#define KEEPALIVE_S	   30
+#define KEEPALIVE_PROBES   4
+#define STEPS_PER_TURN_MAX 64 /* sends and receives before others get their turn */
+
+/*
+ * Who is behind a connection: an address (IPv6: its /64), or over loopback,
+ * where the kernel tells, a user of this machine.
+ */
+struct account {
+	struct addr prefix; /* what rates count by */
+	bool is_user;
+	uint32_t uid;
+};
+
+struct server_conn {
+	struct gateway *gateway;
+	struct poller_watch watch;
+	struct timer timer; /* the connection's deadline, or its next turn */
+	unsigned interest;
+	bool is_readable; /* more may lie in the socket; the poller tells of what comes later */
+	bool is_shut;	  /* our direction was shut down */
+	bool is_probed;	  /* TCP asks whether its machine is there */
+	struct account account;
+	struct fair_item place;	 /* rests while a handler works */
+	uint64_t moved_ns;	 /* progress of http that place was told of */
+	struct fair_item socket; /* its place, of a WebSocket */
+	struct gateway_conn http;
+};
+
+struct gateway {
+	struct conn_shared shared;
+	struct gateway_config config;
+	struct poller *poller;
+	struct timer_wheel *timers;
+	struct load *load; /* may be NULL */
+	uint64_t now_ns;   /* of the last entry from outside */
+	struct poller_watch listener;
+	struct timer accept_timer; /* listening again after the system ran out of something */
+	struct arena arena;
+	struct pool conns; /* one more than there are places: who comes when all are taken */
+	struct fair places;
+	struct fair_paths paths;
+	struct socket_places sockets;
+	int diag_fd;			  /* asks for local users; -1: nobody tells */
+	struct heap *heap;		  /* bodies that are collected, and what waits to be sent */
+	struct rate *rate, *busy, *files; /* of all routes but the next two kinds, and of those */
+	struct guard guard;
+	struct pass_book passes;
+};
+
+void gateway_config_defaults(struct gateway_config *config)
+{
+	*config = (struct gateway_config){
+		.listen = {.family = ADDR_IPV4, .ip = {127, 0, 0, 1}, .port = 5030},
+		.conn_cap = 256,
+		.conn_addr_max = 64,
+		.socket_cap = 32,
+		.request_rate_per_s = 2,
+		.request_burst = 10,
+		.busy_rate_per_min = 60,
+		.busy_burst = 60,
+		.file_rate_per_s = 50,
+		.file_burst = 1000,
+		.memory_cap =
+			64 * 1024 * 1024, /* twice what one stream may grant (quic.window_max) */
+	};
+}
+
+static struct fair_config places_config(const struct gateway_config *config)
+{
+	return (struct fair_config){
+		.name = "gateway.connections",
+		.kind = FAIR_WORK,
+		.cap_cnt = config->conn_cap,
+		.level_cnt = FAIR_PEER_LEVELS,
+	};
+}
+
+static size_t tables_footprint(const struct gateway_config *config)
+{
+	const struct fair_config places = places_config(config);
+
+	/* The arena gives each piece at a multiple of 64 bytes. */
+	return fair_footprint(&places) + socket_places_footprint(config->socket_cap) +
+	       pool_footprint(sizeof(struct server_conn), config->conn_cap + 1) +
+	       3 * sizeof(struct rate) + 192;
+}
+
+size_t gateway_footprint(const struct gateway_config *config)
+{
+	return tables_footprint(config) + config->memory_cap;
+}
+
+static void conn_close(struct server_conn *conn)
+{
+	struct gateway *gateway = conn->gateway;
+
+	timer_cancel(gateway->timers, &conn->timer);
+	poller_remove(gateway->poller, &conn->watch);
+	close(conn->watch.fd);
+	conn_fini(&conn->http);
+	fair_release(&gateway->places, &conn->place, gateway->now_ns);
+	pool_release(&gateway->conns, conn);
+	gateway->shared.stats.conn_cnt--;
+}
+
+/* conn_send: 1 when all of it went, 0 when nothing waits or not all goes, negative: the client is gone. */
+static int conn_send(struct server_conn *conn)
+{
+	const char *data;
+	size_t len = conn_output(&conn->http, &data);
+	ssize_t n;
+
+	if (!len)
+		return 0;
+	n = send(conn->watch.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	conn_sent(&conn->http, (size_t)n, conn->gateway->now_ns);
+	return (size_t)n == len;
+}
+
+static int conn_receive(struct server_conn *conn)
+{
+	char *room;
+	size_t cap = conn->is_readable ? conn_reserve(&conn->http, &room) : 0;
+	ssize_t n;
+
+	if (!cap || conn->http.is_eof)
+		return 0;
+	n = recv(conn->watch.fd, room, cap, MSG_DONTWAIT);
+	conn->is_readable = n == (ssize_t)cap;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		conn_eof(&conn->http);
+	else
+		conn_commit(&conn->http, (size_t)n, conn->gateway->now_ns);
+	return 1;
+}
+
+/* keepalive_set: a tunnel may be silent for days, and its client's machine may be gone meanwhile. */
+static void keepalive_set(struct server_conn *conn)
+{
+	int one = 1, wait_s = KEEPALIVE_S, probe_cnt = KEEPALIVE_PROBES;
+
+	conn->is_probed = true;
+	(void)setsockopt(conn->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	(void)setsockopt(conn->watch.fd, IPPROTO_TCP, TCP_KEEPIDLE, &wait_s, sizeof(wait_s));
+	(void)setsockopt(conn->watch.fd, IPPROTO_TCP, TCP_KEEPINTVL, &wait_s, sizeof(wait_s));
+	(void)setsockopt(conn->watch.fd, IPPROTO_TCP, TCP_KEEPCNT, &probe_cnt, sizeof(probe_cnt));
+}
+
+static void conn_watch(struct server_conn *conn)
+{
+	const char *data;
+	char *room;
+	unsigned interest = 0;
+
+	if (conn_reserve(&conn->http, &room) && !conn->http.is_eof)
+		interest |= POLLER_IN;
+	if (conn_output(&conn->http, &data))
+		interest |= POLLER_OUT;
+	if (interest == conn->interest)
+		return;
+	conn->interest = interest;
+	if (poller_change(conn->gateway->poller, &conn->watch, interest) < 0)
+		conn->http.state = CONN_OVER;
+}
+
+/*
+ * conn_note tells the pool of places: bytes moved, or whose turn it is. With
+ * a request begun and nothing to send, a handler of ours works.
+ */
+static void conn_note(struct server_conn *conn)
+{
+	struct fair *places = &conn->gateway->places;
+	const uint64_t now_ns = conn->gateway->now_ns;
+
+	if (conn->http.progress_ns != conn->moved_ns)
+		fair_progress(places, &conn->place, FAIR_WHOLE, now_ns);
+	conn->moved_ns = conn->http.progress_ns;
+	if (conn->http.state == CONN_READING || conn->http.output.len)
+		fair_wait_peer(places, &conn->place, now_ns);
+	else
+		fair_wait_own(places, &conn->place, now_ns);
+}
+
+/* conn_serve does all that can be done now, and leaves watch and timer set for the rest. */
+static void conn_serve(struct server_conn *conn)
+{
+	struct gateway *gateway = conn->gateway;
+	const char *data;
+	int sent = 1, received = 1;
+	unsigned steps = 0;
+
+	conn_turn(&conn->http, gateway->now_ns);
+	while ((sent > 0 || received > 0) && !conn_is_over(&conn->http) &&
+	       steps++ < STEPS_PER_TURN_MAX) {
+		sent = conn_send(conn);
+		received = sent < 0 ? -1 : conn_receive(conn);
+		if (received < 0)
+			conn->http.state = CONN_OVER;
+	}
+	conn_note(conn);
+	if (conn->http.state == CONN_TUNNEL && !conn->is_probed)
+		keepalive_set(conn);
+	if (!conn_is_over(&conn->http))
+		conn_watch(conn);
+	if (conn_is_over(&conn->http)) {
+		conn_close(conn);
+		return;
+	}
+	if (conn->http.state == CONN_DRAINING && !conn->is_shut &&
+	    conn_output(&conn->http, &data) == 0) {
+		conn->is_shut = true;
+		(void)shutdown(conn->watch.fd, SHUT_WR);
+	}
+	timer_set(gateway->timers, &conn->timer,
+		  steps > STEPS_PER_TURN_MAX ? gateway->now_ns : conn_deadline_ns(&conn->http));
+}
+
+static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct server_conn *conn = (void *)((char *)watch - offsetof(struct server_conn, watch));
+
+	conn->gateway->now_ns = now_ns;
+	conn->is_readable = events & POLLER_IN;
+	if (events & POLLER_HANGUP && !(events & POLLER_IN))
+		conn->http.state = CONN_OVER;
+	conn_serve(conn);
+}
+
+static void conn_timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct server_conn *conn = (void *)((char *)timer - offsetof(struct server_conn, timer));
+
+	conn->gateway->now_ns = now_ns;
+	conn_expire(&conn->http, now_ns);
+	conn_serve(conn);
+}
+
+static void server_woken(struct conn_shared *shared, struct gateway_conn *http)
+{
+	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
+
+	timer_set(gateway->timers, &conn->timer, gateway->now_ns);
+}
+
+/* server_make_room: who has the most waiting reads the slowest, and makes room for the others. */
+static bool server_make_room(struct conn_shared *shared, const struct gateway_conn *http)
+{
+	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	struct server_conn *conn = NULL, *slowest = NULL;
+
+	while ((conn = pool_next(&gateway->conns, conn)) != NULL)
+		if (conn->http.output.len > (slowest ? slowest->http.output.len : http->output.len))
+			slowest = conn;
+	if (slowest)
+		conn_evict(&slowest->http);
+	return slowest != NULL;
+}
+
+static bool server_admits(struct conn_shared *shared, const struct gateway_conn *http,
+			  uint64_t now_ns)
+{
+	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	const struct server_conn *conn =
+		(const void *)((const char *)http - offsetof(struct server_conn, http));
+
+	/* A program of this machine that shows the token may ask as often as it likes. */
+	if (http->proof >= GATEWAY_PROOF_COOKIE && addr_is_loopback(&http->remote))
+		return true;
+	return rate_take(http->route->is_busy	? gateway->busy
+			 : http->route->is_file ? gateway->files
+						: gateway->rate,
+			 &conn->account.prefix, now_ns);
+}
+
+/*
+ * account_of: a user gets a /64 of the discard prefix (RFC 6666) by its
+ * number, which no address of a client is in.
+ */
+static struct account account_of(const struct gateway *gateway, int fd, const struct addr *remote)
+{
+	struct account account = {.prefix = rate_prefix(remote)};
+
+	account.is_user = local_user_of(gateway->diag_fd, fd, remote, &account.uid);
+	if (account.is_user) {
+		account.prefix = (struct addr){.family = ADDR_IPV6, .ip = {1}};
+		memcpy(account.prefix.ip + 4, &account.uid, sizeof(account.uid));
+	}
+	return account;
+}
+
+/* conns_of counts the connections of an account; *out_idle is its own that idled longest. */
+static unsigned conns_of(const struct gateway *gateway, const struct account *account,
+			 struct server_conn **out_idle)
+{
+	struct server_conn *conn = NULL, *idle = NULL;
+	unsigned cnt = 0;
+
+	while ((conn = pool_next(&gateway->conns, conn)) != NULL) {
+		if (!addr_equal(&conn->account.prefix, &account->prefix))
+			continue;
+		cnt++;
+		if (conn_is_idle(&conn->http) &&
+		    (!idle || conn->http.progress_ns < idle->http.progress_ns))
+			idle = conn;
+	}
+	*out_idle = idle;
+	return cnt;
+}
+
+static void fd_refuse(struct gateway *gateway, int fd)
+{
+	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+				   "Retry-After: 10\r\nContent-Length: 0\r\n\r\n";
+
+	gateway->shared.stats.refused_cnt++;
+	(void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+/* Root and the daemon's own user have places of their own. */
+static void path_of(const struct gateway *gateway, const struct account *account,
+		    const struct addr *remote, struct fair_path *out_path)
+{
+	bool is_own = account->is_user && (account->uid == 0 || account->uid == geteuid());
+
+	if (!account->is_user) {
+		fair_path_of_addr(&gateway->paths, remote, FAIR_UNKNOWN, out_path);
+		return;
+	}
+	fair_path_start(is_own ? FAIR_CHOSEN : FAIR_UNKNOWN, out_path);
+	fair_path_add(&gateway->paths, out_path, &account->uid, sizeof(account->uid));
+}
+
+/* Remote is this host's for a local user: the user is who was refused. */
+static void refusal_note(struct gateway *gateway, const struct account *account,
+			 const struct addr *remote, const char *pool)
+{
+	const struct load_who who = {.addr = account->is_user ? NULL : remote,
+				     .uid = account->is_user ? account->uid : 0};
+
+	load_refuse(gateway->load, &who, pool, 0, gateway->now_ns);
+}
+
+static uint64_t server_client(const struct conn_shared *shared, const struct gateway_conn *http)
+{
+	const struct gateway *gateway =
+		(const void *)((const char *)shared - offsetof(struct gateway, shared));
+	const struct server_conn *conn =
+		(const void *)((const char *)http - offsetof(struct server_conn, http));
+	struct fair_path path;
+
+	path_of(gateway, &conn->account, &http->remote, &path);
+	return fair_path_network(&path);
+}
+
+static bool server_socket_enters(struct conn_shared *shared, struct gateway_conn *http)
+{
+	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
+	struct fair_item *victim;
+	struct fair_path path;
+
+	path_of(gateway, &conn->account, &http->remote, &path);
+	if (!socket_places_take(&gateway->sockets, &path, http->site, &conn->socket,
+				gateway->now_ns, &victim)) {
+		refusal_note(gateway, &conn->account, &http->remote,
+			     gateway->sockets.fair.config.name);
+		return false;
+	}
+	if (victim) {
+		conn = (void *)((char *)victim - offsetof(struct server_conn, socket));
+		socket_yield(&conn->http);
+	}
+	return true;
+}
+
+static void server_socket_leaves(struct conn_shared *shared, struct gateway_conn *http)
+{
+	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
+
+	socket_places_release(&gateway->sockets, &conn->socket, gateway->now_ns);
+}
+
+/*
+ * place_take: false when conn, which is of account, gets no place. Its own
+ * idle connections make room for it; of others, those of who holds most.
+ */
+static bool place_take(struct gateway *gateway, struct server_conn *conn, const struct addr *remote,
+		       struct server_conn *own_idle)
+{
+	struct fair_item *victim;
+	struct fair_path path;
+	enum fair_verdict verdict;
+
+	path_of(gateway, &conn->account, remote, &path);
+	verdict = fair_take(&gateway->places, &path, &conn->place, gateway->now_ns, &victim);
+	if (verdict == FAIR_BUSY && own_idle) {
+		conn_close(own_idle);
+		verdict =
+			fair_take(&gateway->places, &path, &conn->place, gateway->now_ns, &victim);
+	}
+	if (verdict == FAIR_TAKEN_FROM)
+		conn_close((void *)((char *)victim - offsetof(struct server_conn, place)));
+	return verdict != FAIR_BUSY;
+}
+
+/* place_of gives a conn for who is behind fd, or NULL. */
+static struct server_conn *place_of(struct gateway *gateway, int fd, const struct addr *remote)
+{
+	struct account account = account_of(gateway, fd, remote);
+	struct server_conn *idle, *conn;
+
+	if (conns_of(gateway, &account, &idle) >= gateway->config.conn_addr_max) {
+		if (!idle) {
+			refusal_note(gateway, &account, remote, "gateway.connections_per_address");
+			return NULL;
+		}
+		conn_close(idle);
+		idle = NULL;
+	}
+	conn = pool_acquire(&gateway->conns);
+	if (!conn)
+		return NULL;
+	conn->account = account;
+	if (place_take(gateway, conn, remote, idle))
+		return conn;
+	refusal_note(gateway, &account, remote, gateway->places.config.name);
+	pool_release(&gateway->conns, conn);
+	return NULL;
+}
+
+static void fd_admit(struct gateway *gateway, int fd, const struct addr *remote)
+{
+	struct gateway_stats *stats = &gateway->shared.stats;
+	struct server_conn *conn = place_of(gateway, fd, remote);
+
+	if (!conn) {
+		fd_refuse(gateway, fd);
+		return;
+	}
+	conn->gateway = gateway;
+	conn->watch = (struct poller_watch){.ready = conn_ready, .fd = fd};
+	conn->interest = POLLER_IN;
+	timer_init(&conn->timer, conn_timer_fire);
+	conn_init(&conn->http, &gateway->shared, remote, gateway->now_ns);
+	conn->moved_ns = conn->http.progress_ns;
+	if (poller_add(gateway->poller, &conn->watch, POLLER_IN) < 0) {
+		fair_release(&gateway->places, &conn->place, gateway->now_ns);
+		pool_release(&gateway->conns, conn);
+		fd_refuse(gateway, fd);
+		return;
+	}
+	stats->conn_cnt++;
+	if (stats->conn_cnt > stats->conn_peak_cnt)
+		stats->conn_peak_cnt = stats->conn_cnt;
+	timer_set(gateway->timers, &conn->timer, conn_deadline_ns(&conn->http));
+}
+
+/* listener_pause: out of descriptors, and the listener would stay readable. */
+static void listener_pause(struct gateway *gateway)
+{
+	if (poller_change(gateway->poller, &gateway->listener, 0) == 0)
+		timer_set(gateway->timers, &gateway->accept_timer,
+			  gateway->now_ns + ACCEPT_PAUSE_NS);
+}
+
+static void accept_timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct gateway *gateway = (void *)((char *)timer - offsetof(struct gateway, accept_timer));
+
+	gateway->now_ns = now_ns;
+	if (poller_change(gateway->poller, &gateway->listener, POLLER_IN) < 0)
+		timer_set(gateway->timers, timer, now_ns + ACCEPT_PAUSE_NS);
+}
+
+static void listener_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct gateway *gateway = (void *)((char *)watch - offsetof(struct gateway, listener));
+	struct sockaddr_storage sa;
+	struct addr remote;
+
+	(void)events;
+	gateway->now_ns = now_ns;
+	for (int i = 0; i < ACCEPT_PER_TURN_MAX; i++) {
+		socklen_t len = sizeof(sa);
+		int fd = accept4(watch->fd, (struct sockaddr *)&sa, &len,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0 && addr_from_sockaddr((struct sockaddr *)&sa, &remote) == 0)
+			fd_admit(gateway, fd, &remote);
+		else if (fd >= 0)
+			close(fd);
+		else if (errno == EMFILE || errno == ENFILE)
+			listener_pause(gateway);
+		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+static int listener_open(struct gateway *gateway)
+{
+	struct sockaddr_storage sa;
+	unsigned len = addr_to_sockaddr(&gateway->config.listen, &sa);
+	int on = 1, fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	gateway->listener.fd = fd;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    (sa.ss_family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0))
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, SOMAXCONN) < 0)
+		return errno == EADDRINUSE ? WEFT_EBUSY : -errno;
+	return poller_add(gateway->poller, &gateway->listener, POLLER_IN);
+}
+
+#define OWN_PLACES 4 /* of root and the daemon's own user */
+
+static int places_lay_out(struct gateway *gateway)
+{
+	const struct fair_config config = places_config(&gateway->config);
+	uint32_t cap = gateway->config.conn_cap;
+	struct random random;
+	int err;
+
+	random_init_system(&random);
+	random_fill(&random, gateway->paths.secret, sizeof(gateway->paths.secret));
+	err = fair_init(&gateway->places, &gateway->arena, &config, gateway->paths.secret);
+	if (err == 0)
+		err = fair_reserve(&gateway->places, FAIR_CHOSEN,
+				   cap / 2 < OWN_PLACES ? cap / 2 : OWN_PLACES);
+	return err;
+}
+
+static int memory_lay_out(struct gateway *gateway)
+{
+	const struct gateway_config *config = &gateway->config;
+	int err = heap_new(config->memory_cap, &gateway->heap);
+
+	if (err == 0)
+		err = arena_open(&gateway->arena, tables_footprint(config));
+	if (err == 0)
+		err = pool_init(&gateway->conns, &gateway->arena, sizeof(struct server_conn),
+				config->conn_cap + 1);
+	if (err == 0)
+		err = places_lay_out(gateway);
+	if (err == 0)
+		err = socket_places_init(&gateway->sockets, &gateway->arena, config->socket_cap,
+					 &gateway->paths);
+	if (err < 0)
+		return err;
+	gateway->shared.heap = gateway->heap;
+	gateway->rate = arena_alloc(&gateway->arena, sizeof(*gateway->rate));
+	gateway->busy = arena_alloc(&gateway->arena, sizeof(*gateway->busy));
+	gateway->files = arena_alloc(&gateway->arena, sizeof(*gateway->files));
+	if (!gateway->rate || !gateway->busy || !gateway->files)
+		return WEFT_EFULL;
+	rate_init(gateway->rate,
+		  config->request_rate_per_s ? NS_PER_S / config->request_rate_per_s : 0,
+		  config->request_burst);
+	rate_init(gateway->busy,
+		  config->busy_rate_per_min ? 60 * NS_PER_S / config->busy_rate_per_min : 0,
+		  config->busy_burst);
+	rate_init(gateway->files, config->file_rate_per_s ? NS_PER_S / config->file_rate_per_s : 0,
+		  config->file_burst);
+	return 0;
+}
+
+int gateway_open(const struct gateway_params *params, struct gateway **out_gateway)
+{
+	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	struct addr listen;
+	int err;
+
+	if (!gateway)
+		return -ENOMEM;
+	gateway->shared = (struct conn_shared){
+		.routes = params->routes,
+		.guard = &gateway->guard,
+		.passes = &gateway->passes,
+		.wall_s = params->wall_s,
+		.admits = server_admits,
+		.make_room = server_make_room,
+		.woken = server_woken,
+		.client = server_client,
+		.socket_enters = server_socket_enters,
+		.socket_leaves = server_socket_leaves,
+		.stats = {.conn_cap = params->config.conn_cap,
+			  .socket_cap = params->config.socket_cap},
+	};
+	gateway->config = params->config;
+	gateway->poller = params->poller;
+	gateway->timers = params->timers;
+	gateway->load = params->load;
+	gateway->now_ns = params->now_ns;
+	gateway->listener = (struct poller_watch){.ready = listener_ready, .fd = -1};
+	gateway->diag_fd = params->is_deaf ? -1 : local_user_open();
+	timer_init(&gateway->accept_timer, accept_timer_fire);
+	err = memory_lay_out(gateway);
+	if (err == 0 && !params->is_deaf)
+		err = listener_open(gateway);
+	if (err == 0) {
+		listen = gateway_addr(gateway);
+		err = guard_init(&gateway->guard, params, &listen);
+		pass_book_init(&gateway->passes, listen.port);
+	}
+	if (err < 0) {
+		gateway_close(gateway);
+		return err;
+	}
+	*out_gateway = gateway;
+	return 0;
+}
+
+void gateway_adopt(struct gateway *gateway, int fd, const struct addr *remote, uint64_t now_ns)
+{
+	gateway->now_ns = now_ns;
+	fd_admit(gateway, fd, remote);
+}
+
+void gateway_close(struct gateway *gateway)
+{
+	struct server_conn *conn;
+
+	if (!gateway)
+		return;
+	if (gateway->listener.fd >= 0) {
+		poller_remove(gateway->poller, &gateway->listener);
+		close(gateway->listener.fd);
+	}
+	if (gateway->conns.cap_cnt) {
+		while ((conn = pool_next(&gateway->conns, NULL)) != NULL)
+			conn_close(conn);
+	}
+	timer_cancel(gateway->timers, &gateway->accept_timer);
+	if (gateway->diag_fd >= 0)
+		close(gateway->diag_fd);
+	arena_close(&gateway->arena);
+	heap_free(gateway->heap);
+	free(gateway);
+}
+
+struct addr gateway_addr(const struct gateway *gateway)
+{
+	struct addr addr = gateway->config.listen;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (getsockname(gateway->listener.fd, (struct sockaddr *)&sa, &len) == 0)
+		(void)!addr_from_sockaddr((struct sockaddr *)&sa, &addr);
+	return addr;
+}
+
+int gateway_pass_issue(struct gateway *gateway, const char *site, uint64_t now_ns,
+		       char out_url[static GATEWAY_PASS_URL_CAP])
+{
+	const char *suffix = gateway->guard.site_suffix;
+	char authority[GATEWAY_SITE_CAP + sizeof(gateway->guard.site_suffix)];
+	char own[GATEWAY_SITE_CAP], code[PASS_TEXT_CAP];
+
+	if (!suffix[0])
+		return WEFT_EREFUSED;
+	if (snprintf(authority, sizeof(authority), "%s%s", site, suffix) >= (int)sizeof(authority))
+		return WEFT_EMALFORMED;
+	guard_site(&gateway->guard, authority, own);
+	if (!own[0])
+		return WEFT_EMALFORMED;
+	pass_issue(&gateway->passes, own, now_ns, code);
+	snprintf(out_url, GATEWAY_PASS_URL_CAP, "http://%s%s" PASS_PATH "%s", own, suffix, code);
+	return 0;
+}
+
+void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stats)
+{
+	struct heap_usage usage;
+
+	heap_usage(gateway->heap, &usage);
+	*out_stats = gateway->shared.stats;
+	out_stats->pass_cnt = pass_cnt(&gateway->passes, gateway->now_ns);
+	out_stats->pass_cap = PASS_CAP;
+	out_stats->memory_used_len = usage.used_len;
+	out_stats->memory_peak_len = usage.peak_len;
+	out_stats->memory_cap = usage.cap;
+	out_stats->memory_refused_cnt = usage.refused_cnt;
+}
+
+void gateway_places(const struct gateway *gateway, struct fair_view *out)
+{
+	fair_read(&gateway->places, out);
+}
+
+bool gateway_sockets(const struct gateway *gateway, struct fair_view *out)
+{
+	if (gateway->config.socket_cap)
+		fair_read(&gateway->sockets.fair, out);
+	return gateway->config.socket_cap;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the transport tells, given to the object it concerns. An object
+ * whose user is NULL has ended on our side; what still comes is dropped.
+ */
+#include "base/monotonic.h"
+#include "mesh/mesh_stream.h"
+
+static bool conn_is(const struct transport_conn *conn, enum mesh_conn_kind kind)
+{
+	const enum mesh_conn_kind *of = conn->user;
+
+	return of && *of == kind;
+}
+
+static struct mesh_session *conn_session(const struct transport_conn *conn)
+{
+	return conn_is(conn, MESH_CONN_SESSION) ? conn->user : NULL;
+}
+
+static bool key_is_none(const uint8_t *key)
+{
+	uint8_t all = 0;
+
+	for (unsigned i = 0; i < MESH_KEY_LEN; i++)
+		all |= key[i];
+	return !all;
+}
+
+/* Why a connection becomes no session; its peer can read it. */
+struct conn_fault {
+	enum mesh_goodbye_reason reason;
+	const char *text; /* NULL: none */
+};
+
+static struct conn_fault conn_find_fault(struct mesh *mesh, const struct transport_conn_info *info)
+{
+	if (key_is_none(info->peer_key))
+		return (struct conn_fault){MESH_BYE_NO_KEY, "a node key is needed"};
+	if (memcmp(info->peer_key, mesh->own_key, MESH_KEY_LEN) == 0)
+		return (struct conn_fault){MESH_BYE_NO_KEY, "this is my own key"};
+	if (mesh->is_leaving)
+		return (struct conn_fault){MESH_BYE_SHUTDOWN, "shutting down"};
+	if (mesh->sessions.used_cnt == mesh->sessions.cap_cnt)
+		return (struct conn_fault){MESH_BYE_FULL, "too many sessions"};
+	if (mesh_refuses(mesh, info->peer_key, &info->remote))
+		return (struct conn_fault){MESH_BYE_REFUSED, "not welcome"};
+	return (struct conn_fault){MESH_BYE_DONE, NULL};
+}
+
+/* 0, or why the connection was closed. */
+static int conn_refuse(struct mesh *mesh, struct transport_conn *conn,
+		       const struct transport_conn_info *info)
+{
+	struct conn_fault fault = conn_find_fault(mesh, info);
+	struct mesh_failure failure = {
+		.remote = info->remote,
+		.is_dialler = info->is_dialler,
+		.end = {.err = fault.reason == MESH_BYE_REFUSED ? WEFT_EREFUSED : WEFT_EFULL,
+			.code = fault.reason},
+	};
+
+	if (!fault.text)
+		return 0;
+	mesh->transport->ops->close(conn, fault.reason, fault.text);
+	mesh->stats.refused_cnt++;
+	memcpy(failure.key, info->peer_key, sizeof(failure.key));
+	if (mesh->on_failure)
+		mesh->on_failure(mesh->ctx, &failure);
+	return failure.end.err;
+}
+
+/* Somebody has the key that nobody has: no one to meet. */
+static int identify_ready(struct mesh *mesh, struct transport_conn *conn)
+{
+	static const struct transport_close nobody = {.err = WEFT_EREFUSED};
+	struct mesh_identify *identify = conn->user;
+
+	conn->user = NULL;
+	mesh_identify_ended(mesh, identify, &nobody);
+	return WEFT_ECLOSED;
+}
+
+static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_attempt *attempt = conn->user;
+	struct mesh_session *session = NULL;
+	struct transport_conn_info info;
+	struct mesh_dial *dial;
+	int err;
+
+	mesh->now_ns = now_ns;
+	if (conn_is(conn, MESH_CONN_IDENTIFY))
+		return identify_ready(mesh, conn);
+	mesh->transport->ops->info(conn, &info);
+	conn->user = NULL;
+	if (info.is_dialler && !attempt)
+		return WEFT_ECLOSED; /* another address won already */
+	if (attempt && mesh_redial_is_over(attempt->dial)) {
+		attempt->conn = NULL;
+		attempt->dial->live_cnt--;
+		mesh_dial_won(attempt->dial, attempt->dial->beside);
+		return WEFT_ECLOSED;
+	}
+	err = conn_refuse(mesh, conn, &info);
+	if (!err)
+		session = mesh_session_make(mesh, conn, &info);
+	if (!session) {
+		if (attempt)
+			mesh_dial_attempt_failed(attempt, err ? err : WEFT_EFULL, NULL);
+		return err ? 0 : WEFT_EFULL;
+	}
+	dial = map_lookup(&mesh->dials_by_key, session->key);
+	if (attempt) {
+		attempt->conn = NULL;
+		dial->live_cnt--;
+	}
+	if (dial && !mesh_redial_is_held(dial))
+		mesh_dial_won(dial, session);
+	return 0;
+}
+
+static void session_note_deferral(struct mesh_session *session, const struct transport_close *close)
+{
+	struct mesh *mesh = session->mesh;
+
+	if (close->not_before_ms)
+		mesh_deferrals_note(&mesh->deferrals, session->key, MESH_DEFER_ALL,
+				    mesh->now_ns + close->not_before_ms * NS_PER_MS, mesh->now_ns);
+}
+
+static void session_closed(struct mesh_session *session, const struct transport_close *close)
+{
+	session->end = *close;
+	session_note_deferral(session, close);
+	mesh_session_end(session);
+}
+
+static void on_conn_closed(void *ctx, struct transport_conn *conn,
+			   const struct transport_close *close, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	enum mesh_conn_kind *kind = conn->user;
+
+	mesh->now_ns = now_ns;
+	if (!kind)
+		return;
+	if (*kind == MESH_CONN_IDENTIFY) {
+		mesh_identify_ended(mesh, conn->user, close);
+		return;
+	}
+	if (*kind != MESH_CONN_ATTEMPT) {
+		session_closed(conn->user, close);
+		return;
+	}
+	mesh_dial_tell(conn->user, close);
+	mesh_dial_attempt_failed(conn->user, close->err, close->has_key ? close->actual_key : NULL);
+}
+
+static void on_conn_token(void *ctx, struct transport_conn *conn, const uint8_t *data, size_t len,
+			  uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_session *session = conn_session(conn);
+	struct transport_conn_info info;
+
+	mesh->now_ns = now_ns;
+	if (!session || len > MESH_TOKEN_LEN_MAX)
+		return;
+	mesh->transport->ops->info(conn, &info);
+	session->token = (struct mesh_peer_token){.addr = info.remote, .len = (uint8_t)len};
+	memcpy(session->token.data, data, len);
+	if (!session->peer)
+		return;
+	session->peer->record.token = session->token;
+	mesh_peers_changed(&mesh->peers, session->peer, now_ns);
+}
+
+static uint64_t on_key_met_s(void *ctx, const uint8_t key[TRANSPORT_KEY_LEN])
+{
+	struct mesh *mesh = ctx;
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+
+	return entry ? entry->record.first_seen_s : 0;
+}
+
+static void on_conn_streams_available(void *ctx, struct transport_conn *conn, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_session *session = conn_session(conn);
+
+	mesh->now_ns = now_ns;
+	if (!session)
+		return;
+	if (session->is_dialler && !session->control.stream)
+		mesh_control_open(session);
+	mesh_request_queue_run(session);
+	mesh_stream_queue_run(session);
+}
+
+static int on_stream_opened(void *ctx, struct transport_conn *conn, struct transport_stream *stream,
+			    uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_session *session = conn_session(conn);
+
+	mesh->now_ns = now_ns;
+	return session ? mesh_incoming_open(session, stream) : WEFT_ECLOSED;
+}
+
+static void on_stream_data(void *ctx, struct transport_stream *stream, const uint8_t *data,
+			   size_t len, bool fin, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	enum mesh_stream_kind *kind = stream->user;
+	struct cursor c = cursor_of(data, len);
+	size_t held = 0;
+
+	mesh->now_ns = now_ns;
+	switch (kind ? (int)*kind : -1) {
+	case MESH_STREAM_CONTROL:
+		mesh_control_input(((struct mesh_control *)stream->user)->session, &c, fin);
+		break;
+	case MESH_STREAM_REQUEST:
+		mesh_request_data(stream->user, &c, fin);
+		break;
+	case MESH_STREAM_INCOMING:
+		held = mesh_incoming_data(stream->user, &c, fin);
+		break;
+	case MESH_STREAM_FRAMES:
+		held = mesh_stream_data(stream->user, &c, fin);
+		break;
+	}
+	/* Whatever became of the others, none is left here after this call. */
+	if (held < len)
+		mesh->transport->ops->consume(stream, len - held);
+}
+
+static void on_stream_reset(void *ctx, struct transport_stream *stream, uint64_t code,
+			    uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	enum mesh_stream_kind *kind = stream->user;
+
+	mesh->now_ns = now_ns;
+	if (!kind)
+		return;
+	switch (*kind) {
+	case MESH_STREAM_CONTROL:
+		mesh_session_close(((struct mesh_control *)stream->user)->session,
+				   MESH_BYE_PROTOCOL, "control stream reset");
+		break;
+	case MESH_STREAM_REQUEST:
+		mesh->transport->ops->reset(stream, code);
+		mesh_request_fail(stream->user, WEFT_ECLOSED, NULL);
+		break;
+	case MESH_STREAM_INCOMING:
+		mesh_incoming_reset(stream->user, code);
+		break;
+	case MESH_STREAM_FRAMES:
+		mesh_stream_was_reset(stream->user, code);
+		break;
+	}
+}
+
+static void on_stream_writable(void *ctx, struct transport_stream *stream, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	enum mesh_stream_kind *kind = stream->user;
+
+	mesh->now_ns = now_ns;
+	if (!kind)
+		return;
+	switch (*kind) {
+	case MESH_STREAM_CONTROL:
+		mesh_control_writable(((struct mesh_control *)stream->user)->session);
+		break;
+	case MESH_STREAM_REQUEST:
+		mesh_request_writable(stream->user);
+		break;
+	case MESH_STREAM_INCOMING:
+		mesh_incoming_writable(stream->user);
+		break;
+	case MESH_STREAM_FRAMES:
+		mesh_stream_writable(stream->user);
+		break;
+	}
+}
+
+/* Either the connection ends, too, and says why, or the peer broke the session. */
+static void control_closed(struct mesh_session *session)
+{
+	struct transport_conn_info info;
+
+	session->mesh->transport->ops->info(session->conn, &info);
+	if (info.has_ended)
+		session_closed(session, &info.end);
+	else
+		mesh_session_close(session, MESH_BYE_PROTOCOL, "control stream closed");
+}
+
+/* Streams end before their connection, which has the reason. */
+static void request_closed(struct mesh_request *request)
+{
+	struct mesh_session *session = request->session;
+	struct transport_conn_info info;
+
+	session->mesh->transport->ops->info(session->conn, &info);
+	if (info.has_ended)
+		session_note_deferral(session, &info.end);
+	mesh_request_fail(request,
+			  info.has_ended && info.end.not_before_ms ? WEFT_EBUSY : WEFT_ECLOSED,
+			  NULL);
+}
+
+static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_t code,
+			     uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	enum mesh_stream_kind *kind = stream->user;
+
+	mesh->now_ns = now_ns;
+	if (!kind)
+		return;
+	switch (*kind) {
+	case MESH_STREAM_CONTROL:
+		control_closed(((struct mesh_control *)stream->user)->session);
+		break;
+	case MESH_STREAM_REQUEST:
+		request_closed(stream->user);
+		break;
+	case MESH_STREAM_INCOMING:
+		mesh_incoming_gone(stream->user);
+		break;
+	case MESH_STREAM_FRAMES:
+		mesh_stream_closed(stream->user, code);
+		break;
+	}
+}
+
+const struct transport_events mesh_transport_events = {
+	.conn_ready = on_conn_ready,
+	.conn_token = on_conn_token,
+	.key_met_s = on_key_met_s,
+	.conn_closed = on_conn_closed,
+	.conn_streams_available = on_conn_streams_available,
+	.stream_opened = on_stream_opened,
+	.stream_data = on_stream_data,
+	.stream_reset = on_stream_reset,
+	.stream_writable = on_stream_writable,
+	.stream_closed = on_stream_closed,
+};

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Is anybody there? A session that is silent may have lost its link, its
+ * peer's process or its peer's host, and each wants something else
+ * (mesh/redial.c). A connected socket of its own asks, so that what the peer's host says
+ * of its port (ICMP) is told to it and to nobody else, and so that it has to
+ * be forged for a port that is not known. Home worker.
+ */
+#include "node/port_probe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/addr.h"
+#include "base/monotonic.h"
+#include "base/poller.h"
+#include "base/random.h"
+#include "mesh/mesh.h"
+#include "node/node_state.h"
+
+/* An answer that takes longer is one to the next port probe. */
+#define ANSWER_NS (3 * NS_PER_S)
+/* Reserved to be answered by a version negotiation (RFC 9000 15). */
+#define VERSION	 0x5aaa1a2au
+#define ID_LEN	 8
+#define DEST_OFF 6
+#define FROM_OFF (DEST_OFF + ID_LEN + 1)
+#define HEAD_LEN (FROM_OFF + ID_LEN)
+
+struct port_probe {
+	struct poller_watch watch; /* fd -1: free */
+	struct node *node;
+	struct addr remote;
+	struct timer timer;
+	uint64_t sent_ns;
+	uint8_t bytes[PORT_PROBE_LEN];
+};
+
+struct port_probes {
+	struct port_probe all[PORT_PROBE_CNT];
+};
+
+void port_probe_write(uint8_t out_probe[static PORT_PROBE_LEN], struct random *random)
+{
+	memset(out_probe, 0, PORT_PROBE_LEN);
+	random_fill(random, out_probe, HEAD_LEN);
+	out_probe[0] |= 0xc0;
+	for (unsigned i = 0; i < 4; i++)
+		out_probe[1 + i] = (uint8_t)(VERSION >> (24 - 8 * i));
+	out_probe[DEST_OFF - 1] = ID_LEN;
+	out_probe[FROM_OFF - 1] = ID_LEN;
+}
+
+bool port_probe_is_answer(const uint8_t port_probe[static PORT_PROBE_LEN], const uint8_t *answer,
+			  size_t len)
+{
+	static const uint8_t no_version[4];
+
+	return len > HEAD_LEN && answer[0] & 0x80 && memcmp(answer + 1, no_version, 4) == 0 &&
+	       answer[DEST_OFF - 1] == ID_LEN && answer[FROM_OFF - 1] == ID_LEN &&
+	       memcmp(answer + DEST_OFF, port_probe + FROM_OFF, ID_LEN) == 0 &&
+	       memcmp(answer + FROM_OFF, port_probe + DEST_OFF, ID_LEN) == 0;
+}
+
+static void port_probe_end(struct port_probe *port_probe)
+{
+	if (port_probe->watch.fd < 0)
+		return;
+	poller_remove(port_probe->node->home.poller, &port_probe->watch);
+	timer_cancel(&port_probe->node->home.timers, &port_probe->timer);
+	close(port_probe->watch.fd);
+	port_probe->watch.fd = -1;
+}
+
+static void port_probe_expire(struct timer *timer, uint64_t now_ns)
+{
+	(void)now_ns;
+	port_probe_end((struct port_probe *)((char *)timer - offsetof(struct port_probe, timer)));
+}
+
+static void port_probe_tell(struct port_probe *port_probe, int err, const uint8_t *answer,
+			    size_t len, uint64_t now_ns)
+{
+	struct mesh *mesh = port_probe->node->home.mesh;
+
+	if (err == ECONNREFUSED)
+		mesh_knocked(mesh, &port_probe->remote, MESH_PORT_PROBE_NOBODY, now_ns);
+	else if (!err && port_probe_is_answer(port_probe->bytes, answer, len))
+		mesh_knocked(mesh, &port_probe->remote, MESH_PORT_PROBE_THERE, now_ns);
+}
+
+static void port_probe_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct port_probe *port_probe = (struct port_probe *)watch;
+	uint8_t answer[PORT_PROBE_LEN];
+	ssize_t len = recv(watch->fd, answer, sizeof(answer), MSG_DONTWAIT);
+
+	(void)events;
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	port_probe_tell(port_probe, len < 0 ? errno : 0, answer, len > 0 ? (size_t)len : 0, now_ns);
+}
+
+/* The one for remote, a free one, or the oldest. */
+static struct port_probe *port_probe_choose(struct port_probes *port_probes,
+					    const struct addr *remote)
+{
+	struct port_probe *chosen = &port_probes->all[0];
+
+	for (unsigned i = 0; i < PORT_PROBE_CNT; i++) {
+		struct port_probe *port_probe = &port_probes->all[i];
+
+		if (port_probe->watch.fd >= 0 && addr_equal(&port_probe->remote, remote))
+			return port_probe;
+		if (chosen->watch.fd >= 0 &&
+		    (port_probe->watch.fd < 0 || port_probe->sent_ns < chosen->sent_ns))
+			chosen = port_probe;
+	}
+	port_probe_end(chosen);
+	return chosen;
+}
+
+static int port_probe_begin(struct port_probe *port_probe, const struct addr *remote,
+			    struct random *random)
+{
+	struct sockaddr_storage sa;
+	socklen_t sa_len = addr_to_sockaddr(remote, &sa);
+	int fd = socket(remote->family == ADDR_IPV6 ? AF_INET6 : AF_INET,
+			SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	port_probe->watch.fd = fd;
+	port_probe->watch.ready = port_probe_ready;
+	port_probe->remote = *remote;
+	port_probe_write(port_probe->bytes, random);
+	if (connect(fd, (struct sockaddr *)&sa, sa_len) == 0 &&
+	    poller_add(port_probe->node->home.poller, &port_probe->watch, POLLER_IN) == 0)
+		return 0;
+	close(fd);
+	port_probe->watch.fd = -1;
+	return -EADDRNOTAVAIL;
+}
+
+static struct port_probes *port_probes_of(struct node *node)
+{
+	if (node->port_probes)
+		return node->port_probes;
+	node->port_probes = calloc(1, sizeof(*node->port_probes));
+	for (unsigned i = 0; node->port_probes && i < PORT_PROBE_CNT; i++) {
+		node->port_probes->all[i].watch.fd = -1;
+		node->port_probes->all[i].node = node;
+		timer_init(&node->port_probes->all[i].timer, port_probe_expire);
+	}
+	return node->port_probes;
+}
+
+void node_port_probe(void *ctx, const struct addr *remote)
+{
+	struct node *node = ctx;
+	struct port_probes *port_probes = port_probes_of(node);
+	struct port_probe *port_probe;
+
+	if (!port_probes || node_is_holding(node))
+		return;
+	port_probe = port_probe_choose(port_probes, remote);
+	if (port_probe->watch.fd < 0 && port_probe_begin(port_probe, remote, node->random) < 0)
+		return;
+	port_probe->sent_ns = node->home.now_ns;
+	timer_set(&node->home.timers, &port_probe->timer, port_probe->sent_ns + ANSWER_NS);
+	/* What the one before it met is told in place of sending. */
+	for (unsigned i = 0; i < 2; i++)
+		if (send(port_probe->watch.fd, port_probe->bytes, PORT_PROBE_LEN,
+			 MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+			return;
+}
+
+void port_probes_close(struct port_probes *port_probes)
+{
+	for (unsigned i = 0; port_probes && i < PORT_PROBE_CNT; i++)
+		port_probe_end(&port_probes->all[i]);
+	free(port_probes);
+}

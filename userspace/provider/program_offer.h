@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_PROGRAM_OFFER_H
+#define WEFT_PROVIDER_PROGRAM_OFFER_H
+
+#include "base/arena.h"
+#include "base/fair.h"
+#include "base/fair_path.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/poller.h"
+#include "base/pool.h"
+#include "base/timer.h"
+#include "base/turns.h"
+#include "provider/program_health.h"
+#include "provider/spec.h"
+#include "provider/upstream.h"
+
+/*
+ * Private to provider/: one offer, and what the kinds share. Whatever is under
+ * way for a caller is an active: it counts against the offer's and everybody's
+ * limit, and knows how to end when its offer does.
+ */
+struct provider {
+	struct provider_config config;
+	struct service *service;
+	struct poller *poller;
+	struct timer_wheel *timers;
+	struct store *store;
+	struct launcher *launcher; /* NULL: no program is started */
+	void (*event)(void *ctx, const struct provider_event *event, uint64_t now_ns);
+	void *ctx;
+	struct arena arena;
+	struct heap *heap;
+	struct pool offers, changes;
+	struct pool http_streams, http_conns;
+	struct pool socket_calls, socket_streams;
+	struct pool processes;
+	struct pool waiting, turn_accounts; /* waiting.h */
+	/*
+	 * What is under way, by offer and, within it, by the caller's family, network, address and
+	 * key: of streams, which may stay, the youngest of the network that has most ends for a caller with fewer.
+	 */
+	struct fair places;
+	struct fair_paths paths;
+	struct fair process_places; /* process_place.h */
+	struct fair upgrades;	    /* http_upgrade.h */
+	struct fair_paths upgrade_paths;
+	struct list_node offer_list;
+	struct provider_stats stats; /* the counters; the rest is filled in when asked */
+	uint32_t active_cnt, active_peak_cnt, idle_cnt, ready_cnt;
+};
+
+struct offer {
+	struct list_node link;
+	struct provider *provider;
+	struct spec spec;
+	struct upstream_addr addr; /* http, socket */
+	struct service_offer *handle;
+	struct health health;
+	struct list_node actives;
+	struct list_node idle_conns; /* http */
+	uint32_t active_cnt;
+	uint32_t apart_cnt; /* of actives, those that count no longer */
+	uint64_t call_cnt, stream_cnt, failed_cnt;
+	uint64_t told_ns; /* when a failure was last told */
+	uint64_t said_ns; /* a second began in which said_cnt lines of standard error were told */
+	unsigned said_cnt;
+	const struct service_handler *handler; /* of its kind */
+	struct turns turns;		       /* calls that wait for it */
+	struct timer turn;		       /* set while the next of them may begin */
+	bool is_serving;		       /* one of them begins */
+	bool is_leaving;		       /* the store was told to forget it */
+	bool is_gone;			       /* withdrawn; what is under way holds it */
+};
+
+struct active;
+struct active_kind {
+	/* Tells the caller that the service is unavailable, and why, and leaves. */
+	void (*abandon)(struct active *active, const char *why, uint64_t now_ns);
+	bool is_stream; /* it may stay for good, so it may be ended for another caller */
+};
+
+struct active {
+	struct list_node link;
+	struct offer *offer;
+	const struct active_kind *kind;
+	struct fair_item place; /* of provider.places */
+	bool is_apart;
+};
+
+/* offer_concurrency: calls and streams that it takes at once. */
+uint32_t offer_concurrency(const struct offer *offer);
+/* offer_is_busy: its program has as many calls and streams as it may have at once. */
+bool offer_is_busy(const struct offer *offer);
+/*
+ * offer_make_room ends a stream of a caller that has more than caller, where a limit of what is
+ * under way is reached. offer_enter: false: one is reached, and counted; offer_leave undoes it.
+ */
+void offer_make_room(struct offer *offer, const struct service_caller *caller, uint64_t now_ns);
+bool offer_enter(struct offer *offer, struct active *active, const struct active_kind *kind,
+		 const struct service_caller *caller, uint64_t now_ns);
+void offer_leave(struct active *active);
+/*
+ * offer_set_apart: active goes on, but the limits of what is under way do not count it any more: it
+ * is bounded elsewhere.
+ */
+void offer_set_apart(struct active *active);
+/* offer_is_idle: nothing is under way, so nothing holds it. */
+bool offer_is_idle(const struct offer *offer);
+/* offer_failed counts that the program failed a caller, and tells by which fault. */
+void offer_failed(struct offer *offer, const char *fault, uint64_t now_ns);
+void offer_tell(struct offer *offer, enum provider_event_kind kind, const char *text,
+		uint64_t now_ns);
+/* offer_said tells a line of its standard error, unless it says too many. */
+void offer_said(struct offer *offer, const char *line, uint64_t now_ns);
+/* offer_timeout_ns: how long a call may take. */
+uint64_t offer_timeout_ns(const struct offer *offer);
+/* offer_payload_len_max: bytes of a payload and of a reply. */
+size_t offer_payload_len_max(const struct offer *offer);
+
+#endif
