@@ -14,9 +14,9 @@
 
 #include "base/monotonic.h"
 #include "base/byte_cursor.h"
-#include "content/announce/announce.h"
-#include "content/announce/holder_record.h"
-#include "content/announce/announce_rules.h"
+#include "shares/announce/announce.h"
+#include "shares/announce/holder_record.h"
+#include "shares/announce/announce_rules.h"
 #include "mesh/seam.h"
 #include "net/packet_io.h"
 #include "support/announce_rig.h"

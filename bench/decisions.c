@@ -17,7 +17,7 @@
 #include "bpf/support/packet.h"
 #include "bpf/support/payload.h"
 #include "bpf/support/program.h"
-#include "demux/krpc_table_writer.h"
+#include "net/ingress/krpc_table_writer.h"
 #include "support/barriers.h"
 #include "weft/reason.h"
 

@@ -16,8 +16,8 @@
 #include "base/byte_cursor.h"
 #include "crypto/node_key.h"
 #include "net/packet_io.h"
-#include "service/descriptor.h"
-#include "service/descriptor_rules.h"
+#include "service/directory/descriptor.h"
+#include "service/directory/descriptor_rules.h"
 #include "support/overlay_lab.h"
 
 #define NODES	     1000

@@ -20,7 +20,7 @@
 #include "base/random.h"
 #include "codec/zbase32.h"
 #include "crypto/node_key.h"
-#include "demux/demux.h"
+#include "net/ingress/demux.h"
 #include "net/packet_io.h"
 #include "quic/quic.h"
 

@@ -21,7 +21,7 @@
 #include "base/timer.h"
 #include "codec/zbase32.h"
 #include "crypto/node_key.h"
-#include "demux/demux.h"
+#include "net/ingress/demux.h"
 #include "mesh/mesh.h"
 #include "net/packet_io.h"
 #include "quic/quic.h"

@@ -18,7 +18,7 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "crypto/node_key.h"
-#include "demux/demux.h"
+#include "net/ingress/demux.h"
 #include "quic/quic.h"
 #include "support/fast_path.h"
 

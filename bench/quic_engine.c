@@ -20,11 +20,11 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "crypto/node_key.h"
-#include "demux/demux.h"
+#include "net/ingress/demux.h"
 #include "quic/quic.h"
 #include "support/fast_path.h"
 
-#define SPAN_LEN (256u * 1024) /* a chunk, as content/ lends it */
+#define SPAN_LEN (256u * 1024) /* a chunk, as blobs/ lends it */
 
 enum role { RECEIVE, SEND, ACCEPT, DIAL };
 

@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "base/monotonic.h"
-#include "service/service_id.h"
+#include "service/directory/service_id.h"
 #include "service/service.h"
 #include "support/latencies.h"
 #include "support/mesh_node.h"

@@ -28,7 +28,7 @@
 
 #include "base/monotonic.h"
 #include "support/made_items.h"
-#include "unit/content/search/search_rig.h"
+#include "unit/search/search_rig.h"
 
 #define PART_ITEMS 2500u
 #define HITS	   20u

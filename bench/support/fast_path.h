@@ -3,7 +3,7 @@
 #define BENCH_FAST_PATH_H
 
 #include "net/packet_io.h"
-#include "net/xdp.h"
+#include "net/xdp/xdp.h"
 #include "weft/cid.h"
 
 /*

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "content/manifest.h"
+#include "blobs/manifest/manifest.h"
 
 #define WORD_CNT   60000u
 #define WORD_CAP   16u

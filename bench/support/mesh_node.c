@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/monotonic.h"
-#include "demux/demux.h"
+#include "net/ingress/demux.h"
 
 static struct node_key *numbered_key(uint8_t number)
 {

@@ -10,7 +10,7 @@
 
 /*
  * What the BPF program and userspace say to each other: the values of the
- * maps in bpf/maps.h, which userspace/demux has as plain tables. All times
+ * maps in bpf/maps.h, which userspace/net/ingress has as plain tables. All times
  * are CLOCK_MONOTONIC nanoseconds unless they say wall. Whoever is named
  * writes; everybody may read.
  *

@@ -14,7 +14,7 @@
 #include "bpf/support/payload.h"
 #include "bpf/support/twins.h"
 #include "support/check.h"
-#include "demux/ingress_policy.h"
+#include "net/ingress/ingress_policy.h"
 #include "weft/frame.h"
 
 #define SECOND_NS 1000000000ull

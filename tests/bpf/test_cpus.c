@@ -13,7 +13,7 @@
 #include "bpf/support/packet.h"
 #include "bpf/support/payload.h"
 #include "bpf/support/program.h"
-#include "demux/krpc_table_writer.h"
+#include "net/ingress/krpc_table_writer.h"
 #include "support/check.h"
 
 #define NOW_NS	  (1000 * 1000000000ull)

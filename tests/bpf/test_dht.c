@@ -10,7 +10,7 @@
 
 #include "bpf/support/answered.h"
 #include "bpf/support/payload.h"
-#include "demux/krpc_table_writer.h"
+#include "net/ingress/krpc_table_writer.h"
 #include "dht/dht_state.h"
 #include "kad/kad_contact.h"
 #include "node/fastpath/driver_answers.h"

@@ -13,7 +13,7 @@
 #include "base/random.h"
 #include "bpf/support/answered.h"
 #include "bpf/support/payload.h"
-#include "demux/krpc_table_writer.h"
+#include "net/ingress/krpc_table_writer.h"
 #include "node/fastpath/fastpath_node.h"
 #include "support/check.h"
 #include "weft/frame.h"

@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 #include "base/byte_cursor.h"
-#include "node/bans/ban_rule.h"
+#include "firewall/ban_rule.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
-#include "content/follow/blocklist.h"
+#include "shares/follow/blocklist.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
-#include "node/discovery/bootstrap_list.h"
+#include "locate/bootstrap_list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

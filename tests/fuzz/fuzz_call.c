@@ -8,7 +8,7 @@
 
 #include "base/assert.h"
 #include "service/call_head.h"
-#include "service/router_intake.h"
+#include "service/incoming/router_intake.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

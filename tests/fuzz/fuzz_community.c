@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "content/community/community_message.h"
+#include "community/community_message.h"
 #include "crypto/node_key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "node/methods/method_service_idl.h"
-#include "service/description.h"
+#include "api/services/method_service_idl.h"
+#include "service/directory/description.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -4,8 +4,8 @@
 
 #include "base/assert.h"
 #include "crypto/node_key.h"
-#include "service/descriptor.h"
-#include "service/service_version.h"
+#include "service/directory/descriptor.h"
+#include "service/directory/service_version.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

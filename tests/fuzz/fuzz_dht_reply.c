@@ -11,8 +11,8 @@
 #include "base/dgram.h"
 #include "base/random.h"
 #include "dht/dht.h"
-#include "dht/item.h"
-#include "dht/krpc_message.h"
+#include "dht/items/item.h"
+#include "dht/krpc/krpc_message.h"
 #include "weft/krpc_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

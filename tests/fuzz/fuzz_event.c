@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "service/topic_event.h"
+#include "service/topics/topic_event.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

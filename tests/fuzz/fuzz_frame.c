@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "codec/cbor.h"
-#include "mesh/mesh_frame.h"
+#include "mesh/stream/mesh_frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "content/announce/holder_record.h"
-#include "content/announce/golomb_set.h"
+#include "shares/announce/holder_record.h"
+#include "shares/announce/golomb_set.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

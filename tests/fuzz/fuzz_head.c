@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "content/head.h"
+#include "shares/head.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 #include "mesh/seam_overlay.h"

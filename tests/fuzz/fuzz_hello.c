@@ -3,8 +3,8 @@
 
 #include "base/assert.h"
 #include "codec/peer_addr.h"
-#include "mesh/hello.h"
-#include "mesh/peers.h"
+#include "mesh/session/hello.h"
+#include "mesh/peers/peers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

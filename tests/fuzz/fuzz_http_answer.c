@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "provider/http_answer.h"
+#include "provider/http/http_answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -13,8 +13,8 @@
 #include <arpa/inet.h>
 
 #include "base/arena.h"
-#include "demux/krpc_table_writer.h"
-#include "demux/ingress_policy.h"
+#include "net/ingress/krpc_table_writer.h"
+#include "net/ingress/ingress_policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "content/import/only.h"
-#include "content/manifest.h"
-#include "content/publish/label.h"
+#include "blobs/import/only.h"
+#include "blobs/manifest/manifest.h"
+#include "shares/publish/label.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

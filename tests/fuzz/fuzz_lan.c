@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "mesh/lan/beacon.h"
-#include "mesh/lan/dnssd.h"
+#include "lan/beacon.h"
+#include "lan/dnssd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "provider/launch_message.h"
+#include "provider/exec/launch_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

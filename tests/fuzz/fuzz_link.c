@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "content/link.h"
+#include "blobs/link.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/byte_cursor.h"
-#include "content/manifest.h"
-#include "content/scope.h"
+#include "blobs/manifest/manifest.h"
+#include "blobs/scope.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "content/content_message.h"
+#include "blobs/content_message.h"
 
 #include "base/assert.h"
 #include "mesh/seam.h"

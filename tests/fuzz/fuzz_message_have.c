@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
-#include "content/content_message_have.h"
+#include "blobs/content_message_have.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

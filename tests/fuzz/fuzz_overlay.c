@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "mesh/overlay/overlay_persist.h"
-#include "mesh/overlay/overlay_message.h"
-#include "mesh/pex.h"
+#include "overlay/overlay_persist.h"
+#include "overlay/overlay_message.h"
+#include "mesh/peers/pex.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

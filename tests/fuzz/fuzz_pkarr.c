@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dht/pkarr.h"
+#include "dht/items/pkarr.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

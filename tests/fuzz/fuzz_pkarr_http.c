@@ -4,7 +4,7 @@
 
 #include "base/heap.h"
 #include "gateway/http_conn_state.h"
-#include "node/web/pkarr_relay.h"
+#include "api/http/pkarr_relay.h"
 
 /*
  * Bytes of a client of the relay. The first byte of the input says how long

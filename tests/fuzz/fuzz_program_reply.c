@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "codec/utf8.h"
-#include "provider/program_message.h"
+#include "provider/socket/program_message.h"
 #include "provider/spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

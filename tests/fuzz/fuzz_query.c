@@ -9,12 +9,12 @@
 #include <string.h>
 
 #include "codec/utf8.h"
-#include "content/manifest.h"
-#include "content/search/match.h"
-#include "content/search/top_hits.h"
-#include "content/search/index_shard.h"
-#include "content/search/index_shard_builder.h"
-#include "content/search/snippet.h"
+#include "blobs/manifest/manifest.h"
+#include "search/match.h"
+#include "search/top_hits.h"
+#include "search/index_shard.h"
+#include "search/index_shard_builder.h"
+#include "search/snippet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

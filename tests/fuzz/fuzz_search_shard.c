@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "content/manifest.h"
-#include "content/search/match.h"
-#include "content/search/top_hits.h"
-#include "content/search/index_shard.h"
-#include "content/search/index_shard_builder.h"
+#include "blobs/manifest/manifest.h"
+#include "search/match.h"
+#include "search/top_hits.h"
+#include "search/index_shard.h"
+#include "search/index_shard_builder.h"
 
 #define FOUND_MAX 256u
 

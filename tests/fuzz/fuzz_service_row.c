@@ -7,9 +7,9 @@
 
 #include "base/assert.h"
 #include "base/byte_cursor.h"
-#include "service/builtin/pod.h"
-#include "service/builtin/index_entry.h"
-#include "service/reputation_record.h"
+#include "builtin/pod.h"
+#include "builtin/index_entry.h"
+#include "service/limits/reputation_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

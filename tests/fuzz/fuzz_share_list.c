@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "content/list_message.h"
+#include "shares/list_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

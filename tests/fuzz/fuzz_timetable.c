@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "content/timetable.h"
+#include "blobs/rates/timetable.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "net/udp_frame.h"
+#include "net/udp/udp_frame.h"
 
 #define FRAME_CAP 2048
 

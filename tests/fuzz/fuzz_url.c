@@ -5,7 +5,7 @@
 
 #include "base/assert.h"
 #include "gateway/date.h"
-#include "gateway/url.h"
+#include "gateway/fetch/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "content/zones.h"
+#include "blobs/rates/zones.h"
 #include "node/config/config_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "base/monotonic.h"
-#include "content/community/community_rule.h"
+#include "community/community_rule.h"
 #include "support/check.h"
 #include "support/community_lab.h"
 #include "support/converge.h"

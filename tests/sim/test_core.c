@@ -5,7 +5,7 @@
  * stays, and within a bound of virtual time the core finds and has everything.
  */
 #include "base/monotonic.h"
-#include "dht/item.h"
+#include "dht/items/item.h"
 #include "support/check.h"
 #include "support/converge.h"
 #include "support/dht_lab.h"

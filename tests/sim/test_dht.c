@@ -11,8 +11,8 @@
  * node can be, take what is put, give nothing, and tell of each other.
  */
 #include "crypto/node_key.h"
-#include "dht/item.h"
-#include "dht/node_id.h"
+#include "dht/items/item.h"
+#include "dht/krpc/node_id.h"
 #include "support/check.h"
 #include "support/dht_lab.h"
 #include "support/seed.h"

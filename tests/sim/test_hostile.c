@@ -10,10 +10,10 @@
 
 #include "base/timer.h"
 #include "codec/cbor.h"
-#include "content/manifest.h"
-#include "content/content_message.h"
+#include "blobs/manifest/manifest.h"
+#include "blobs/content_message.h"
 #include "crypto/blake3.h"
-#include "demux/demux.h"
+#include "net/ingress/demux.h"
 #include "mesh/mesh.h"
 #include "quic/quic.h"
 #include "support/check.h"

@@ -11,8 +11,8 @@
  */
 #include "base/monotonic.h"
 #include "crypto/sha256.h"
-#include "mesh/hello.h"
-#include "mesh/overlay/overlay_message.h"
+#include "mesh/session/hello.h"
+#include "overlay/overlay_message.h"
 #include "support/check.h"
 #include "support/overlay_lab.h"
 #include "support/seed.h"

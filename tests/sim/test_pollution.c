@@ -13,7 +13,7 @@
 #include "base/dgram.h"
 #include "crypto/node_key.h"
 #include "dht/dht_state.h"
-#include "dht/item.h"
+#include "dht/items/item.h"
 #include "support/check.h"
 #include "support/dht_lab.h"
 #include "support/seed.h"

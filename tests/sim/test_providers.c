@@ -4,8 +4,8 @@
  * that do not exist, when many hosts do, and when values are not what they claim.
  */
 #include "base/monotonic.h"
-#include "content/announce/holder_record.h"
-#include "content/announce/announce_rules.h"
+#include "shares/announce/holder_record.h"
+#include "shares/announce/announce_rules.h"
 #include "crypto/node_key.h"
 #include "support/check.h"
 #include "support/converge.h"

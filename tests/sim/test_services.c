@@ -11,8 +11,8 @@
 #include "mesh/mesh.h"
 #include "node/fabric/fabric.h"
 #include "node/node_state.h"
-#include "node/web/web.h"
-#include "service/directory.h"
+#include "api/http/web.h"
+#include "service/directory/directory.h"
 #include "service/service.h"
 #include "support/check.h"
 #include "support/converge.h"
@@ -200,7 +200,7 @@ static void network_init(unsigned node_cnt, unsigned provider_cnt)
 	sim_init(&sim, sim_seed(1), &fair);
 	for (unsigned i = 0; i < node_cnt; i++) {
 		sim_start(node_add());
-		/* By hand: what descriptors of strangers say is dialled once an hour (mesh/unverified.h). */
+		/* By hand: what descriptors of strangers say is dialled once an hour (mesh/peers/unverified.h). */
 		for (unsigned j = 0; j < i && j < PROVIDERS; j++)
 			node_connect(i, j);
 		sim_run(&sim, NS_PER_S, NULL, NULL);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "content/head_seen.h"
+#include "shares/head_seen.h"
 #include "mesh/mesh.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"

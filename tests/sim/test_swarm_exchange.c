@@ -6,7 +6,7 @@
  */
 #include <sys/stat.h>
 
-#include "content/link.h"
+#include "blobs/link.h"
 #include "support/check.h"
 #include "support/sim.h"
 

@@ -2,7 +2,7 @@
 /* One node gets from several, of which some go. */
 #include <sys/stat.h>
 
-#include "content/link.h"
+#include "blobs/link.h"
 #include "support/check.h"
 #include "support/sim.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/monotonic.h"
 #include "base/random.h"
-#include "content/announce/golomb_set.h"
+#include "shares/announce/golomb_set.h"
 #include "support/scratch_store.h"
 
 static void die(const char *what)

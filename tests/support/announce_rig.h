@@ -4,9 +4,9 @@
 
 #include "base/jobs.h"
 #include "base/timer.h"
-#include "content/announce/announce.h"
-#include "content/announce/held.h"
-#include "content/announce/announce_rules.h"
+#include "shares/announce/announce.h"
+#include "shares/announce/held.h"
+#include "shares/announce/announce_rules.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 #include "support/fake_overlay.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/monotonic.h"
-#include "content/community/community_rule.h"
+#include "community/community_rule.h"
 #include "support/scratch_store.h"
 #include "support/seed.h"
 

@@ -4,7 +4,7 @@
 
 #include "base/jobs.h"
 #include "base/timer.h"
-#include "content/community/community.h"
+#include "community/community.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 #include "support/fake_overlay.h"

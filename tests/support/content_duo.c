@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fair_path.h"
+#include "base/fair/fair_path.h"
 #include "base/monotonic.h"
 
 #define TURN_NS		(NS_PER_MS / 10)

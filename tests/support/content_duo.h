@@ -7,7 +7,7 @@
 
 #include "base/jobs.h"
 #include "base/timer.h"
-#include "content/content.h"
+#include "blobs/blobs.h"
 #include "store/store.h"
 #include "support/scratch.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dht/item.h"
-#include "dht/node_id.h"
+#include "dht/items/item.h"
+#include "dht/krpc/node_id.h"
 
 #define STEP_NS	  5000000ull
 #define DGRAM_CAP 16384

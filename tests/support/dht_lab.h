@@ -7,7 +7,7 @@
 
 #include "base/random.h"
 #include "dht/dht.h"
-#include "dht/krpc_message.h"
+#include "dht/krpc/krpc_message.h"
 #include "net/mem.h"
 
 /*

@@ -5,7 +5,7 @@
 #include "base/dgram.h"
 #include "base/random.h"
 #include "dht/dht.h"
-#include "dht/krpc_message.h"
+#include "dht/krpc/krpc_message.h"
 
 /*
  * One node of the DHT at 203.0.113.1:7000 (and [2001:db8::1]:7000), virtual

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fair_path.h"
+#include "base/fair/fair_path.h"
 #include "base/monotonic.h"
 #include "base/byte_cursor.h"
 #include "net/packet_io.h"

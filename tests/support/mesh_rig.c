@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "mesh/mesh_frame.h"
-#include "mesh/hello.h"
+#include "mesh/stream/mesh_frame.h"
+#include "mesh/session/hello.h"
 
 static void rig_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 {

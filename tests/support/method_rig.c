@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "node/fastpath/ingress.h"
+#include "firewall/ingress.h"
 #include "node/fabric/fabric.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing.h"

@@ -2,7 +2,7 @@
 #ifndef WEFT_TESTS_OVERLAY_LAB_H
 #define WEFT_TESTS_OVERLAY_LAB_H
 
-#include "mesh/overlay/overlay.h"
+#include "overlay/overlay.h"
 #include "support/mesh_lab.h"
 
 /*

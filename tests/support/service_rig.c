@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "service/descriptor.h"
-#include "service/descriptor_rules.h"
+#include "service/directory/descriptor.h"
+#include "service/directory/descriptor_rules.h"
 
 static uint64_t srig_wall_ms(void *ctx)
 {

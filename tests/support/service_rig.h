@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "crypto/node_key.h"
 #include "mesh/mesh.h"
-#include "service/directory.h"
+#include "service/directory/directory.h"
 #include "service/service.h"
 #include "support/fake_overlay.h"
 #include "support/transport_pair.h"

@@ -8,7 +8,7 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "base/timer.h"
-#include "content/content.h"
+#include "blobs/blobs.h"
 #include "crypto/node_key.h"
 #include "net/mem.h"
 #include "node/config/config.h"

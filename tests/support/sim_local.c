@@ -12,7 +12,7 @@
 
 #include "base/poller.h"
 #include "node/fabric/fabric.h"
-#include "node/web/web.h"
+#include "api/http/web.h"
 #include "provider/provider.h"
 #include "support/check.h"
 

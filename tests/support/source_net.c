@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "content/serve/served_index.h"
-#include "content/content_message_have.h"
-#include "content/content_message_holders.h"
+#include "blobs/serve/served_index.h"
+#include "blobs/content_message_have.h"
+#include "blobs/content_message_holders.h"
 #include "crypto/blake3.h"
 
 #define PAYLOAD_CAP (70u * 1024u)

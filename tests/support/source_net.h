@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "base/timer.h"
-#include "content/content_state.h"
-#include "content/swarm/swarm.h"
+#include "blobs/blobs_state.h"
+#include "blobs/swarm/swarm.h"
 
 /*
  * A node's content as far as swarms see it, and sources that answer as they

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "crypto/sha256.h"
-#include "mesh/neighbours.h"
-#include "mesh/overlay/overlay_message.h"
+#include "mesh/peers/neighbours.h"
+#include "overlay/overlay_message.h"
 
 #define TAG	   0x72
 #define NAME_CAP   32

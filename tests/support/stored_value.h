@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "mesh/overlay/overlay.h"
+#include "overlay/overlay.h"
 
 /*
  * Values that nodes of a test store with one another: each is a number under

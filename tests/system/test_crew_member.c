@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A worker of the crew on its thread, with a store and sockets of its own. */
-#include "node/crew/worker_handle.h"
+#include "worker/worker_handle.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>

@@ -3,7 +3,7 @@
  * Fetching over loopback: a thread answers one connection with the bytes of
  * a row and closes. TLS is tested by test_gateway.py with a real server.
  */
-#include "gateway/http_get.h"
+#include "gateway/fetch/http_get.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

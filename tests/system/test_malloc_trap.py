@@ -23,7 +23,7 @@ MIB = 1 << 20
 # From the packet to the frame: nothing here allocates after the start.
 DATA_PATH = ("base", "codec", "crypto", "net", "demux", "quic", "mesh")
 # Values of the overlay are kept by batches of the store: one for all that comes within its window.
-BATCHES, BATCH_MAX = "userspace/mesh/overlay/overlay_persist.c", 8
+BATCHES, BATCH_MAX = "userspace/overlay/overlay_persist.c", 8
 CALLER_CNT = 4096
 
 

@@ -17,7 +17,7 @@
 #include "base/random.h"
 #include "crypto/node_key.h"
 #include "net/packet_io.h"
-#include "net/xdp.h"
+#include "net/xdp/xdp.h"
 #include "quic/quic.h"
 #include "support/check.h"
 #include "weft/cid.h"

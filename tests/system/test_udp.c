@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "net/udp_socket.h"
+#include "net/udp/udp_socket.h"
 #include "support/check.h"
 #include "support/uring_probe.h"
 

@@ -3,7 +3,7 @@
  * One question over a WebSocket, over loopback: a thread takes one connection,
  * plain or TLS with a certificate made here, and says the bytes of a row.
  */
-#include "gateway/websocket.h"
+#include "gateway/websocket/websocket.h"
 
 #include <arpa/inet.h>
 #include <openssl/pem.h>

@@ -19,11 +19,11 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
-#include "base/privilege.h"
+#include "base/process/privilege.h"
 #include "net/packet_io.h"
-#include "net/udp_frame.h"
-#include "net/umem.h"
-#include "net/xdp.h"
+#include "net/udp/udp_frame.h"
+#include "net/xdp/umem.h"
+#include "net/xdp/xdp.h"
 #include "support/check.h"
 #include "weft/cid.h"
 

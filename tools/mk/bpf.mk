@@ -34,6 +34,6 @@ $(SKELETONS): %.skel.h: %.bpf.o tools/mk/bpf.mk
 OUR_CPPFLAGS += -isystem $(B_DIR)
 all: $(SKELETONS)
 # The compiler's dependency lists leave system headers out, so who includes a skeleton is said.
-$(patsubst %.c,$(B_DIR)/%.o,$(wildcard userspace/net/xdp*.c)): $(SKELETONS)
+$(patsubst %.c,$(B_DIR)/%.o,$(wildcard userspace/net/xdp/xdp*.c)): $(SKELETONS)
 
 -include $(SKELETONS:.skel.h=.bpf.d)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Objects, one archive per folder, the two programs.
 
-MODULES := base codec crypto store net demux quic kad dht mesh content service provider api control client gateway node
+MODULES := base codec crypto store net quic kad dht mesh overlay lan locate worker blobs shares search community \
+	service provider builtin firewall api control client gateway node
 PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf libllhttp libcares libutf8proc \
 	libelf zlib libzstd
 
@@ -121,7 +122,7 @@ $(foreach m,$(MODULES),$(eval $(call module_rule,$(m))))
 
 LINK := $(if $(DYNAMIC),,tools/link-quietly )$(CC)
 # link OBJECTS: the folders call down by name and up by seams, and a static
-# libelf calls net/elf_tree.c; hence the group.
+# libelf calls net/xdp/elf_tree.c; hence the group.
 link = $(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) $(LDLIBS) -Wl,--end-group $(OUR_LDFLAGS) $(LDFLAGS)
 
 $(B_DIR)/weftd: $(B_DIR)/userspace/node/weftd.o $(LIBS)

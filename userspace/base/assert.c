@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/crash.h"
+#include "base/process/crash.h"
 
 _Noreturn void assert_failed(const char *what, const char *file, int line)
 {

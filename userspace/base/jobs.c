@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/crash.h"
-#include "base/privilege.h"
+#include "base/process/crash.h"
+#include "base/process/privilege.h"
 #include "base/ring.h"
 
 /* jobs_reap_wait looks again after so long; a job that ends meanwhile ends the wait. */

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "base/sandbox.h"
+#include "base/process/sandbox.h"
 #include "weft/err.h"
 
 /*

@@ -67,7 +67,7 @@ struct control_params {
 	void *ctx;		     /* for handlers */
 	struct poller *poller;
 	struct timer_wheel *timers;
-	struct load *load; /* who is refused what (base/load.h); NULL: not kept */
+	struct load *load; /* who is refused what (base/fair/load.h); NULL: not kept */
 	uint64_t now_ns;
 	/*
 	 * The process whose descendants may not call, whatever their user; 0: none yet.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whose connection the control socket keeps when more come than it has
- * places: fair shares (base/fair.h) of role > user > program. A connection
+ * places: fair shares (base/fair/fair.h) of role > user > program. A connection
  * rests while a call runs or it watches; an idle one is what a program of
  * another user, or of a higher role, takes. Root and the daemon's own user
  * have ADMIN_PLACES in any case. Home worker.
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/arena.h"
-#include "base/load.h"
+#include "base/fair/load.h"
 #include "base/random.h"
 #include "control/control_server.h"
 

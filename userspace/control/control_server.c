@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/ancestry.h"
+#include "base/process/ancestry.h"
 #include "base/assert.h"
 #include "base/monotonic.h"
 #include "base/folder.h"

@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
-#include "base/load.h"
+#include "base/fair/load.h"
 #include "base/random.h"
 #include "control/control_server.h"
 

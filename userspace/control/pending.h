@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/fair.h"
-#include "base/fair_path.h"
+#include "base/fair/fair.h"
+#include "base/fair/fair_path.h"
 
 struct arena;
 struct control_call;

@@ -8,8 +8,8 @@
 
 #include "base/addr.h"
 #include "base/byte_cursor.h"
-#include "base/fair.h"
-#include "base/fair_path.h"
+#include "base/fair/fair.h"
+#include "base/fair/fair_path.h"
 #include "base/pool.h"
 #include "dht/dht_reason.h"
 #include "kad/lookup.h"
@@ -81,7 +81,7 @@ struct dht_events {
 
 struct dht_params {
 	struct dht_config config;
-	struct load *load;		 /* of refused peers (base/load.h); NULL: not kept */
+	struct load *load;		 /* of refused peers (base/fair/load.h); NULL: not kept */
 	const struct dht_events *events; /* borrowed for life, as are random and sink */
 	void *ctx;
 	struct random *random;

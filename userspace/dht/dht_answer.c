@@ -2,12 +2,12 @@
 #include "dht/dht_answer.h"
 
 #include "base/dgram.h"
-#include "base/load.h"
+#include "base/fair/load.h"
 #include "dht/dht_state.h"
-#include "dht/items.h"
-#include "dht/krpc_message.h"
+#include "dht/items/items.h"
+#include "dht/krpc/krpc_message.h"
 #include "dht/validated_addrs.h"
-#include "dht/swarms.h"
+#include "dht/items/swarms.h"
 
 /* BEP-51: how long a crawler is to stay away, the longest there is. */
 #define SAMPLES_INTERVAL_S 21600

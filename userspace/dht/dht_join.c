@@ -12,10 +12,10 @@
 #include "base/arena.h"
 #include "base/random.h"
 #include "dht/dht_state.h"
-#include "dht/krpc_message.h"
-#include "dht/node_id.h"
-#include "dht/dht_query.h"
-#include "dht/dht_lookup.h"
+#include "dht/krpc/krpc_message.h"
+#include "dht/krpc/node_id.h"
+#include "dht/lookup/dht_query.h"
+#include "dht/lookup/dht_lookup.h"
 
 #define RETRY_MIN_NS (2 * 1000000000ull)
 #define RETRY_MAX_NS (60 * 1000000000ull)

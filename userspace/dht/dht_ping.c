@@ -5,7 +5,7 @@
  */
 #include "dht/dht.h"
 #include "dht/dht_state.h"
-#include "dht/dht_query.h"
+#include "dht/lookup/dht_query.h"
 
 static void ping_replied(struct dht *dht, pool_handle owner, uint16_t slot,
 			 const struct krpc_message *reply, uint64_t now_ns)

@@ -10,8 +10,8 @@
 #include "codec/bencode.h"
 #include "dht/dht.h"
 #include "dht/save.h"
-#include "dht/tokens.h"
-#include "dht/transactions.h"
+#include "dht/krpc/tokens.h"
+#include "dht/lookup/transactions.h"
 #include "kad/rtt.h"
 #include "weft/bucket.h"
 
@@ -24,7 +24,7 @@
  *	proven	 validated_addrs.c   addresses that answered us or showed a token
  *	items	 items.c    BEP-44 items kept for others
  *	swarms	 swarms.c   BEP-5 peers kept for others
- *	blobs	 blobs.c    lists of nodes by bucket, what find_node is answered with
+ *	blobs	 bucket_blobs.c    lists of nodes by bucket, what find_node is answered with
  *		 dht_answer.c   a query in, an answer into the sink
  * The asking half:
  *	transactions transactions.c  the keys of our transaction ids

@@ -12,9 +12,9 @@
 #include "dht/dht.h"
 #include "dht/dht_state.h"
 #include "dht/dht_join.h"
-#include "dht/krpc_message.h"
-#include "dht/node_id.h"
-#include "dht/dht_publish.h"
+#include "dht/krpc/krpc_message.h"
+#include "dht/krpc/node_id.h"
+#include "dht/items/dht_publish.h"
 
 static const struct save_net {
 	const char *name;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What others read of the node; nothing here changes it. */
-#include "dht/blobs.h"
+#include "bucket_blobs.h"
 #include "dht/dht.h"
 #include "dht/dht_state.h"
-#include "dht/items.h"
-#include "dht/dht_publish.h"
-#include "dht/dht_query.h"
-#include "dht/dht_lookup.h"
-#include "dht/swarms.h"
+#include "dht/items/items.h"
+#include "dht/items/dht_publish.h"
+#include "dht/lookup/dht_query.h"
+#include "dht/lookup/dht_lookup.h"
+#include "dht/items/swarms.h"
 
 struct bencode_span dht_nodes_near(const struct dht *dht, enum dht_net net,
 				   const struct kad_id *target)

@@ -284,7 +284,7 @@ struct gateway_params {
 	uint64_t (*wall_s)(void); /* for the Date field */
 	struct poller *poller;
 	struct timer_wheel *timers;
-	struct load *load; /* who is refused what (base/load.h); NULL: not kept */
+	struct load *load; /* who is refused what (base/fair/load.h); NULL: not kept */
 	bool is_deaf;	   /* it listens nowhere: only what gateway_adopt gives it comes */
 	uint64_t now_ns;
 };

@@ -14,18 +14,18 @@
 
 #include "base/arena.h"
 #include "base/monotonic.h"
-#include "base/fair_path.h"
+#include "base/fair/fair_path.h"
 #include "base/heap.h"
-#include "base/load.h"
+#include "base/fair/load.h"
 #include "base/poller.h"
 #include "base/pool.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "gateway/http_conn_state.h"
 #include "gateway/local_user.h"
-#include "gateway/pass.h"
+#include "gateway/websocket/pass.h"
 #include "gateway/rate.h"
-#include "gateway/socket_places.h"
+#include "gateway/websocket/socket_places.h"
 
 #define ACCEPT_PER_TURN_MAX 64
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "gateway/http_conn_state.h"
-#include "gateway/pass.h"
+#include "gateway/websocket/pass.h"
 #include "gateway/refusal.h"
 
 #define TOKEN_HEADER  "X-Weft-Token"

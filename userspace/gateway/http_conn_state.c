@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/heap.h"
-#include "gateway/pass.h"
+#include "gateway/websocket/pass.h"
 #include "gateway/refusal.h"
 #include "gateway/reply.h"
 

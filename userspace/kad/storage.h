@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/fair.h"
-#include "base/fair_path.h"
+#include "base/fair/fair.h"
+#include "base/fair/fair_path.h"
 #include "kad/kad_contact.h"
 #include "weft/err.h"
 
@@ -22,7 +22,7 @@ struct random;
  * A value is (key, owner): a second one of the same owner replaces the first if
  * it is not older by seq. Caps: values per key, per address under a key, per
  * source subnet (kad_subnet), in all. Any source with a proven address can
- * fill the index while it is idle. A full one is shared fairly (base/fair.h),
+ * fill the index while it is idle. A full one is shared fairly (base/fair/fair.h),
  * by the network and address that put a value:
  *
  *   - in all, the youngest stranger's value of the network with most values gives way, where that

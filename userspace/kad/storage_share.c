@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who pays for a value in a full index, and in a full key. In all, each
- * value holds a slot of a standing pool (base/fair.h). A key is counted
+ * value holds a slot of a standing pool (base/fair/fair.h). A key is counted
  * when it is full, in one pass over its values: keys are many and small.
  */
 #include "kad/storage_state.h"
@@ -15,7 +15,7 @@
 /* Strangers 1/4, known values 1/2, this node's own and those of chosen peers 1/4. */
 #define PARTS {4, 8, 0, 4}
 
-/* How much more another network holds before it pays, as in base/fair. */
+/* How much more another network holds before it pays, as in base/fair/fair. */
 #define MARGIN 2u
 
 /* No key: the last level is the address. One family need not be a level. */

@@ -20,7 +20,7 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "mesh/mesh_state.h"
-#include "mesh/mesh_stream.h"
+#include "mesh/stream/mesh_stream.h"
 
 /* How often it is decided which peers are useful, and which part of the table may be. */
 #define RANK_EVERY_S 60

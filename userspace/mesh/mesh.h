@@ -2,12 +2,12 @@
 #ifndef WEFT_MESH_MESH_H
 #define WEFT_MESH_MESH_H
 
-#include "base/fair_path.h"
+#include "base/fair/fair_path.h"
 #include "base/transport.h"
-#include "mesh/discovery.h"
+#include "mesh/session/discovery.h"
 #include "mesh/seam.h"
 #include "mesh/seam_stream.h"
-#include "mesh/ways.h"
+#include "mesh/session/ways.h"
 
 struct store;
 struct timer_wheel;
@@ -131,7 +131,7 @@ struct mesh_params {
 	/* Asks whether anybody is at remote, and tells by mesh_knocked, never inside. May be NULL. */
 	void (*port_probe)(void *ctx, const struct addr *remote);
 	void *ctx;
-	struct load *load;	/* who is refused what (base/load.h); NULL: not kept */
+	struct load *load;	/* who is refused what (base/fair/load.h); NULL: not kept */
 	mesh_refuse_fn refuses; /* may be NULL: nobody is */
 	/* A session with remote has one request and one stream at a time; may be NULL. */
 	bool (*is_limited)(void *refuses_ctx, const struct addr *remote);

@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "base/fair.h"
+#include "base/fair/fair.h"
 #include "base/transport.h"
 #include "weft/err.h"
 
 /*
- * What content/ (and later service/, social/) may ask of mesh/: requests
+ * What blobs/ (and later service/, social/) may ask of mesh/: requests
  * to a peer named by its key, and answers to requests of peers. The table
  * is handed over at start; mesh/mesh.h is never included there. All on
  * the home worker; nothing blocks; time is the now_ns of the turn.
@@ -168,9 +168,9 @@ typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_
  *     to come back (0: no hint). incoming is gone.
  * abandoned, set per incoming, is called when the asker leaves before the
  *     answer; incoming is gone then.
- * asker_path tells where the asker's slots belong (base/fair_path.h), while it is there; hurry, that
+ * asker_path tells where the asker's slots belong (base/fair/fair_path.h), while it is there; hurry, that
  *     what answers hold is short: one that nobody takes is soon given up.
- * note_refused: pool (static, base/load.h) has nothing for the asker, who is told to wait wait_ms.
+ * note_refused: pool (static, base/fair/load.h) has nothing for the asker, who is told to wait wait_ms.
  * asker_addr tells where the asker is now; of family ADDR_NONE when it left.
  */
 struct mesh_ops {

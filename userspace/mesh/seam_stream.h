@@ -93,7 +93,7 @@ typedef int (*mesh_accept_fn)(void *ctx, struct mesh_stream *stream, unsigned ty
  *     lent tails come back by their done. Allowed inside every event.
  * consume: len bytes of data were used; as many more may come.
  * peer: of an accepted stream at once, of an opened one after its first event.
- * peer_path: of an accepted stream, where its peer's slots belong (base/fair_path.h).
+ * peer_path: of an accepted stream, where its peer's slots belong (base/fair/fair_path.h).
  * accept registers the acceptor of a first frame's type; once per type, at start.
  */
 struct mesh_stream_ops {

@@ -4,7 +4,7 @@
  * whose user is NULL has ended on our side; what still comes is dropped.
  */
 #include "base/monotonic.h"
-#include "mesh/mesh_stream.h"
+#include "mesh/stream/mesh_stream.h"
 
 static bool conn_is(const struct transport_conn *conn, enum mesh_conn_kind kind)
 {

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "net/udp_frame.h"
+#include "net/udp/udp_frame.h"
 #include "weft/err.h"
 
 /*

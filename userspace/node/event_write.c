@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What content/ and mesh/ tell becomes a numbered event on the control
+ * What blobs/ and mesh/ tell becomes a numbered event on the control
  * socket and, where an operator should know, one log line. Peers appear
  * by NodeId, never by address.
  */
@@ -10,9 +10,9 @@
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "codec/zbase32.h"
-#include "content/content.h"
+#include "blobs/blobs.h"
 #include "mesh/mesh.h"
-#include "node/methods/methods.h"
+#include "api/methods.h"
 
 static const char *const content_event_names[] = {
 	[CONTENT_IMPORT_PROGRESS] = "import.progress",
@@ -181,7 +181,7 @@ void node_on_content(void *ctx, const struct content_event *event)
 		sharing_content_changed(node->sharing, event->manifest_id, node->home.now_ns);
 	if (is_end_event(event->kind))
 		sharing_get_moved(node->sharing);
-	/* While content/ resumes what was running at start, nobody watches yet. */
+	/* While blobs/ resumes what was running at start, nobody watches yet. */
 	if (!node->control)
 		return;
 	if (is_get_event(event->kind))

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/crash.h"
+#include "base/process/crash.h"
 
 /*
- * The report of an earlier run's crash (base/crash.h), and the file for
+ * The report of an earlier run's crash (base/process/crash.h), and the file for
  * this run's: crash.report in the state folder, crash.last once it was
  * read. Main thread, at start and at the end.
  */

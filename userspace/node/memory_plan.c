@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/memory_plan.h"
 
-#include "content/read/read.h"
-#include "content/serve/serve.h"
-#include "node/bans/ban_list.h"
+#include "blobs/read/read.h"
+#include "blobs/serve/serve.h"
+#include "firewall/ban_list.h"
 #include "node/config/config.h"
-#include "node/bans/drop_counters.h"
-#include "node/fastpath/ingress.h"
-#include "node/bans/incidents.h"
-#include "node/policy/policy_record.h"
-#include "node/fabric/stream_inlet.h"
-#include "node/fabric/stream_relay.h"
+#include "firewall/drop_counters.h"
+#include "firewall/ingress.h"
+#include "firewall/incidents.h"
+#include "firewall/policy_record.h"
+#include "worker/stream_inlet.h"
+#include "worker/stream_relay.h"
 
 #define CHUNK_BUFFER_LEN (256u * 1024)
 /* ngtcp2's objects aside, TLS keeps about this much per connection (measured, docs/operations.md). */

@@ -17,18 +17,18 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/jobs.h"
-#include "content/content.h"
+#include "blobs/blobs.h"
 #include "crypto/node_key.h"
-#include "dht/pkarr.h"
+#include "dht/items/pkarr.h"
 #include "mesh/mesh.h"
-#include "net/handover.h"
-#include "node/fastpath/ingress.h"
-#include "node/discovery/bootstrap.h"
-#include "node/discovery/json_record.h"
+#include "net/udp/handover.h"
+#include "firewall/ingress.h"
+#include "locate/bootstrap.h"
+#include "locate/json_record.h"
 #include "node/port_probe.h"
 #include "node/last_crash.h"
-#include "node/methods/methods.h"
-#include "provider/launcher.h"
+#include "api/methods.h"
+#include "provider/exec/launcher.h"
 #include "quic/quic.h"
 #include "store/store.h"
 
@@ -477,7 +477,7 @@ void node_free(struct node *node)
 
 void node_crash(struct node *node)
 {
-	/* First, or content/ would make durable what waits as it is freed. */
+	/* First, or blobs/ would make durable what waits as it is freed. */
 	store_freeze(node->store);
 	node_free_above_store(node);
 	store_crash(node->store);

@@ -5,17 +5,17 @@
 #include "control/control.h"
 #include "mesh/seam.h"
 #include "net/packet_io.h"
-#include "node/bans/bans.h"
+#include "firewall/bans.h"
 #include "node/config/config.h"
-#include "node/bans/drop_counters.h"
+#include "firewall/drop_counters.h"
 #include "node/fastpath/fastpath_node.h"
-#include "node/bans/incidents.h"
+#include "firewall/incidents.h"
 #include "node/event_log.h"
 #include "node/node.h"
-#include "node/policy/policy_record.h"
-#include "node/crew/workers_content.h"
-#include "node/crew/workers.h"
-#include "node/crew/worker.h"
+#include "firewall/policy_record.h"
+#include "worker/workers_content.h"
+#include "worker/workers.h"
+#include "worker/worker.h"
 
 /* Gets whose progress events are thinned apart from each other's. */
 #define NODE_PROGRESS_SLOTS 8
@@ -109,7 +109,7 @@ bool node_is_holding(const struct node *node);
 
 /*
  * event_write.c: node_tell numbers an event for the control socket and writes its
- * line into the log; fields is taken. The others are what content/ and mesh/ tell.
+ * line into the log; fields is taken. The others are what blobs/ and mesh/ tell.
  */
 void node_tell(struct node *node, const char *kind, json_t *fields);
 struct content_event;

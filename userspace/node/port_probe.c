@@ -2,7 +2,7 @@
 /*
  * Is anybody there? A session that is silent may have lost its link, its
  * peer's process or its peer's host, and each wants something else
- * (mesh/redial.c). A connected socket of its own asks, so that what the peer's host says
+ * (mesh/session/redial.c). A connected socket of its own asks, so that what the peer's host says
  * of its port (ICMP) is told to it and to nobody else, and so that it has to
  * be forged for a port that is not known. Home worker.
  */

@@ -17,7 +17,7 @@
 
 #include "base/folder.h"
 #include "base/log.h"
-#include "base/privilege.h"
+#include "base/process/privilege.h"
 #include "node/config/config.h"
 
 #define GROUPS_MAX 64

@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
-#include "base/crash.h"
+#include "base/process/crash.h"
 #include "base/log.h"
 #include "base/poller.h"
 #include "base/random.h"
-#include "base/sandbox.h"
+#include "base/process/sandbox.h"
 #include "base/timer.h"
 #include "codec/zbase32.h"
 #include "crypto/node_key.h"
@@ -32,7 +32,7 @@
 #include "node/user.h"
 #include "node/version_print.h"
 #include "node/config/options.h"
-#include "provider/launcher.h"
+#include "provider/exec/launcher.h"
 #include "quic/quic.h"
 #include "weft/version.h"
 

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "provider/exec_launch.h"
-#include "provider/http_answer.h"
+#include "provider/exec/exec_launch.h"
+#include "provider/http/http_answer.h"
 #include "provider/program_offer.h"
 
 #define ASK_READ_LEN 4096

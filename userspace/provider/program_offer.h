@@ -3,17 +3,17 @@
 #define WEFT_PROVIDER_PROGRAM_OFFER_H
 
 #include "base/arena.h"
-#include "base/fair.h"
-#include "base/fair_path.h"
+#include "base/fair/fair.h"
+#include "base/fair/fair_path.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/poller.h"
 #include "base/pool.h"
 #include "base/timer.h"
-#include "base/turns.h"
+#include "base/fair/turns.h"
 #include "provider/program_health.h"
 #include "provider/spec.h"
-#include "provider/upstream.h"
+#include "provider/http/upstream.h"
 
 /*
  * Private to provider/: one offer, and what the kinds share. Whatever is under

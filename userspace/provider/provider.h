@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "provider/launcher.h"
+#include "provider/exec/launcher.h"
 #include "service/service.h"
 #include "weft/err.h"
 
@@ -66,7 +66,7 @@ struct provider_spec {
 	unsigned metadata_cnt;
 	const char *const *read_only; /* socket and exec: read-only methods, or "*" */
 	unsigned read_only_cnt;
-	const char *description;  /* NULL: none; JSON as service/description.h says */
+	const char *description;  /* NULL: none; JSON as service/directory/description.h says */
 	uint32_t calls_per_min;	  /* of one caller */
 	uint32_t payload_len_max; /* bytes of a call's payload and of its reply */
 	uint64_t body_len_max;	  /* http: of a request's body, told to callers; 0: no bound */

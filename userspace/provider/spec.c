@@ -7,8 +7,8 @@
 
 #include "codec/cbor.h"
 #include "codec/utf8.h"
-#include "provider/upstream.h"
-#include "service/service_version.h"
+#include "provider/http/upstream.h"
+#include "service/directory/service_version.h"
 
 #define RECORD_VERSION	      1
 #define RECORD_VERSION_GRANTS 2

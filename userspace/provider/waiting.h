@@ -6,7 +6,7 @@
 
 /*
  * Private to provider/: calls that wait until a call of their offer's program ends, in turn by
- * family, network and key of the caller (base/turns.h), since keys are free. Each holds a copy of
+ * family, network and key of the caller (base/fair/turns.h), since keys are free. Each holds a copy of
  * its payload in the heap of bodies, until its turn, its caller's deadline, or a caller of a
  * family with fewer waiting calls takes its place.
  */

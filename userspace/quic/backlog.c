@@ -11,7 +11,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
-#include "base/load.h"
+#include "base/fair/load.h"
 
 #define DROPPED_BY "handshake datagrams that wait"
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/dgram.h"
-#include "base/fair_path.h"
+#include "base/fair/fair_path.h"
 #include "weft/err.h"
 
 struct arena;
@@ -16,7 +16,7 @@ struct load;
 /*
  * Datagrams of handshakes that wait for their crypto: Initials that show a
  * token, and what follows of handshakes under way, from addresses that are
- * proven. They are served in the order of load (base/load.h), the network
+ * proven. They are served in the order of load (base/fair/load.h), the network
  * that costs least first, among equals in order of arrival; at most
  * BACKLOG_TURN_MAX in a turn, some 4 ms of crypto, so sessions wait no
  * longer than that for handshakes. Datagrams of one connection have one

@@ -9,10 +9,10 @@
 #include <ngtcp2/ngtcp2_crypto_ossl.h>
 
 #include "base/arena.h"
-#include "base/fair.h"
-#include "base/fair_path.h"
+#include "base/fair/fair.h"
+#include "base/fair/fair_path.h"
 #include "base/heap.h"
-#include "base/load.h"
+#include "base/fair/load.h"
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/random.h"

@@ -10,7 +10,7 @@
  *   a datagram came after a silence and acknowledged nothing of what is in
  *     flight: the peer is there, and does not wait for our timer;
  *   a path was validated: what was sent to the old one is lost;
- *   somebody waits on a session that has gone silent (mesh/redial.c);
+ *   somebody waits on a session that has gone silent (mesh/session/redial.c);
  *   an answer does not come, or stops in the middle (quic_probe_await): its
  *     sender may know only an address that a NAT has given up, and learns the
  *     new one from a packet of ours. Asked is ever less often, and for ten seconds.
@@ -43,11 +43,11 @@
 /*
  * Of a pause an eighth passes between two questions, so that an asker that waited for long
  * waits an eighth longer at most: 8 questions in the first 800 ms and 21 more in 10 s.
- * After that mesh/liveness.c asks.
+ * After that mesh/session/liveness.c asks.
  */
 #define AWAIT_DIVISOR 8
 #define AWAIT_NS_MAX  (10 * NS_PER_S)
-/* A peer that is not heard for so long is the matter of mesh/redial.c. A host answers few of the packets to a port where nobody listens. */
+/* A peer that is not heard for so long is the matter of mesh/session/redial.c. A host answers few of the packets to a port where nobody listens. */
 #define UNHEARD_NS_MAX (2 * NS_PER_S)
 /* Timers that come before a probe timeout, and shortly: an ACK's delay, the pace. */
 #define SOON_NS	   (7 * NS_PER_MS)

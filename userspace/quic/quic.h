@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "base/dgram.h"
-#include "base/fair.h"
-#include "base/fair_path.h"
+#include "base/fair/fair.h"
+#include "base/fair/fair_path.h"
 #include "base/transport.h"
 #include "weft/err.h"
 
@@ -127,7 +127,7 @@ struct quic_engine_params {
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	void *class_ctx;
 	/*
-	 * Who costs and is refused what (base/load.h). It orders the crypto of handshakes,
+	 * Who costs and is refused what (base/fair/load.h). It orders the crypto of handshakes,
 	 * which then waits for the next flush. NULL: nobody is counted, nothing waits.
 	 */
 	struct load *load;

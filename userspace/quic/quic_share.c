@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Shares of the connection table and of the handshakes of proven addresses
- * (base/fair.h). Unproven handshakes are quic_limits.c's.
+ * (base/fair/fair.h). Unproven handshakes are quic_limits.c's.
  *
  * Connections are standing slots of a key at an address. Anybody may fill
  * an idle table. When it is full, a newcomer of a branch that holds less

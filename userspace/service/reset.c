@@ -2,7 +2,7 @@
 /* Circuits that are closed before their rest is over. Home worker. */
 #include <string.h>
 
-#include "service/service_id.h"
+#include "service/directory/service_id.h"
 #include "service/service_state.h"
 
 /* close_one: whether anything was held against it. */

@@ -3,7 +3,7 @@
  * The fabric as a whole: its memory, its configuration, what it counts.
  * The story of a call is on top of router.c (those of others) and call_client.c (ours).
  */
-#include "service/access.h"
+#include "service/incoming/access.h"
 #include "service/service.h"
 
 #include <errno.h>
@@ -15,9 +15,9 @@
 #include "base/random.h"
 #include "crypto/node_key.h"
 #include "service/service_channel.h"
-#include "service/call_client.h"
-#include "service/descriptor.h"
-#include "service/router.h"
+#include "service/outgoing/call_client.h"
+#include "service/directory/descriptor.h"
+#include "service/incoming/router.h"
 #include "service/service_state.h"
 
 void service_config_defaults(struct service_config *config)

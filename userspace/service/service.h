@@ -9,7 +9,7 @@
 #include "base/transport.h"
 #include "mesh/seam.h"
 #include "mesh/seam_stream.h"
-#include "service/service_limits.h"
+#include "service/limits/service_limits.h"
 #include "service/trace.h"
 #include "weft/err.h"
 
@@ -170,7 +170,7 @@ const char *service_status_name(enum service_status status); /* "OK", "ServiceNo
 struct service_caller {
 	uint8_t key[MESH_KEY_LEN]; /* this node's own for local programs */
 	bool is_local;
-	struct fair_path path; /* where the caller's places belong (base/fair_path.h) */
+	struct fair_path path; /* where the caller's places belong (base/fair/fair_path.h) */
 	uint8_t correlation[SERVICE_KEY_LEN];
 	uint64_t deadline_ns; /* of this node's monotonic clock */
 	bool has_trace;

@@ -10,9 +10,9 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
-#include "service/call_answer.h"
-#include "service/call_ask.h"
-#include "service/call_client.h"
+#include "service/incoming/call_answer.h"
+#include "service/outgoing/call_ask.h"
+#include "service/outgoing/call_client.h"
 #include "service/service_state.h"
 
 /* Codes of resets that end a stream with a status; below them are the mesh's own. */

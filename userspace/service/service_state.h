@@ -7,15 +7,15 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/timer.h"
-#include "service/askers.h"
+#include "service/limits/askers.h"
 #include "service/body.h"
 #include "service/call_head.h"
-#include "service/callers.h"
-#include "service/idempotency.h"
-#include "service/service_registry.h"
-#include "service/routes.h"
+#include "service/limits/callers.h"
+#include "service/incoming/idempotency.h"
+#include "service/incoming/service_registry.h"
+#include "service/incoming/routes.h"
 #include "service/service.h"
-#include "service/topics.h"
+#include "service/topics/topics.h"
 
 /*
  * The objects of the fabric's calls, private to service/.

@@ -4,7 +4,7 @@
 
 #include "base/monotonic.h"
 #include "base/heap.h"
-#include "service/router.h"
+#include "service/incoming/router.h"
 #include "service/service_state.h"
 
 const uint32_t service_latency_bounds_us[SERVICE_LATENCY_CNT - 1] = {

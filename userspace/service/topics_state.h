@@ -2,7 +2,7 @@
 #ifndef WEFT_SERVICE_TOPICS_STATE_H
 #define WEFT_SERVICE_TOPICS_STATE_H
 
-#include "service/topics.h"
+#include "service/topics/topics.h"
 
 /* Private to topics.c, topic_history.c and subscriber.c. */
 

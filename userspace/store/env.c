@@ -14,7 +14,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/crash.h"
+#include "base/process/crash.h"
 #include "base/byte_cursor.h"
 #include "store/store_state.h"
 

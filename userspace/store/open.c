@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/crash.h"
+#include "base/process/crash.h"
 #include "base/ring.h"
 
 /* The descriptor of flock belongs to this open, so a second one here is refused as well. */

@@ -35,10 +35,10 @@ enum store_db {
 	STORE_DIRECTORY, /* service id32, major u32be -> descriptor and when it was seen (service/) */
 	STORE_REPUTATION,   /* node key32 -> score, violations, automatic bans (service/) */
 	STORE_OVERLAY,	    /* key32, tag u8, writer32 -> a value kept for the overlay (mesh/) */
-	STORE_PODS,	    /* pod id36 -> pod (service/builtin/) */
+	STORE_PODS,	    /* pod id36 -> pod (builtin/) */
 	STORE_POD_MESSAGES, /* pod id36, sequence u64be -> message */
 	STORE_TRACKS,	    /* index key20, writer32 -> shard of the shadow index */
-	STORE_PUBLISHED, /* share id32 -> a share that this node publishes: name, key, path (content/) */
+	STORE_PUBLISHED, /* share id32 -> a share that this node publishes: name, key, path (blobs/) */
 	STORE_REVISIONS, /* share id32, sequence u64be -> a revision of it that was published here */
 	STORE_HEADS,	 /* share id32 -> the highest head ever seen of it; outlives its follower */
 	STORE_FOLLOWS,	 /* share id32 -> a share that this node follows */

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/crash.h"
-#include "base/privilege.h"
-#include "base/sandbox.h"
+#include "base/process/crash.h"
+#include "base/process/privilege.h"
+#include "base/process/sandbox.h"
 #include "base/ring.h"
 
 /* One commit takes at most about so much; LMDB keeps its dirty pages in memory, and for ever. */

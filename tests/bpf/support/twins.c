@@ -8,8 +8,8 @@
 #include <linux/bpf.h>
 
 #include "bpf/support/packet.h"
-#include "demux/krpc_table_writer.h"
-#include "demux/ingress_policy.h"
+#include "net/ingress/krpc_table_writer.h"
+#include "net/ingress/ingress_policy.h"
 #include "weft/ghash.h"
 
 static const struct demux_tables_params params = {

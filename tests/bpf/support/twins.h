@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "bpf/support/program.h"
-#include "demux/tables.h"
+#include "net/ingress/tables.h"
 
 /*
  * The BPF program and its native twin with the same tables. Every frame
@@ -49,7 +49,7 @@ void twins_prove(struct twins *twins, const struct weft_endpoint *source);
 
 /*
  * twins_set_krpc_...: what DHT questions are answered from, as
- * demux/krpc_table_writer.h writes it; without a network's id nothing is answered.
+ * net/ingress/krpc_table_writer.h writes it; without a network's id nothing is answered.
  */
 void twins_set_krpc_id(struct twins *twins, enum weft_krpc_family family, const uint8_t *id);
 void twins_set_krpc_token_key(struct twins *twins, const uint64_t key[2]);

@@ -307,7 +307,7 @@ def tell_failure(lab, why):
 
 
 def check_calls(lab):
-    """The lists of userspace/base/sandbox_calls.c are whole: no test meets a refusal. And no answer drifts
+    """The lists of userspace/base/process/sandbox_calls.c are whole: no test meets a refusal. And no answer drifts
     from the interface's description."""
     for daemon in lab.daemons:
         drifted = [line for line in daemon.log_text().splitlines() if "follow the interface" in line]

@@ -11,7 +11,7 @@
 
 #include "crypto/node_key.h"
 #include "dht/dht_state.h"
-#include "dht/item.h"
+#include "dht/items/item.h"
 #include "dht/validated_addrs.h"
 #include "support/check.h"
 #include "support/dht_rig.h"

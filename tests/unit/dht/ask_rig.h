@@ -3,8 +3,8 @@
 #define WEFT_TESTS_ASK_RIG_H
 
 #include "crypto/node_key.h"
-#include "dht/item.h"
-#include "dht/node_id.h"
+#include "dht/items/item.h"
+#include "dht/krpc/node_id.h"
 #include "support/check.h"
 #include "support/dht_lab.h"
 

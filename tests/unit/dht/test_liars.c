@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What strangers can answer us, and what of it is believed. One node of ours, asked by nobody. */
 #include "crypto/node_key.h"
-#include "dht/item.h"
+#include "dht/items/item.h"
 #include "dht/dht_join.h"
-#include "dht/node_id.h"
+#include "dht/krpc/node_id.h"
 #include "support/check.h"
 #include "support/dht_lab.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* BEP-44 as its users see it: put and get by messages, and each refusal's code. */
 #include "base/arena.h"
-#include "base/load.h"
+#include "base/fair/load.h"
 #include "crypto/node_key.h"
 #include "dht/dht_state.h"
-#include "dht/item.h"
-#include "dht/items.h"
+#include "dht/items/item.h"
+#include "dht/items/items.h"
 #include "dht/validated_addrs.h"
 #include "support/check.h"
 #include "support/dht_rig.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an address gets that proved nothing: enough to go on, and nothing to throw at others. */
 #include "dht/dht_state.h"
-#include "dht/item.h"
+#include "dht/items/item.h"
 #include "dht/validated_addrs.h"
 #include "support/check.h"
 #include "support/dht_rig.h"

@@ -5,7 +5,7 @@
 #include "base/monotonic.h"
 #include "base/heap.h"
 #include "gateway/http_conn_state.h"
-#include "gateway/pass.h"
+#include "gateway/websocket/pass.h"
 #include "support/check.h"
 
 /* One connection without sockets: bytes are fed, what it would send is collected. */

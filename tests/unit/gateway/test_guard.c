@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rig.h"
 
-#include "gateway/pass.h"
+#include "gateway/websocket/pass.h"
 
 #define HOST   "Host: x\r\n"
 #define TOKEN  "X-Weft-Token: " RIG_TOKEN "\r\n"

@@ -2,7 +2,7 @@
 /* What a peer may send on a stream of frames, said by a speaker without a mesh. */
 #include "support/check.h"
 
-#include "mesh/mesh_frame.h"
+#include "mesh/stream/mesh_frame.h"
 #include "support/mesh_rig.h"
 #include "support/stream_user.h"
 

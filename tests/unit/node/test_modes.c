@@ -9,7 +9,7 @@
 
 #include "base/dgram.h"
 #include "node/fastpath/fastpath_node.h"
-#include "node/fastpath/ingress.h"
+#include "firewall/ingress.h"
 #include "support/check.h"
 #include "weft/cid.h"
 #include "weft/token.h"

@@ -2,7 +2,7 @@
 #ifndef WEFT_TESTS_PROVIDER_RIG_H
 #define WEFT_TESTS_PROVIDER_RIG_H
 
-#include "provider/launcher.h"
+#include "provider/exec/launcher.h"
 #include "provider/provider.h"
 
 #include <arpa/inet.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who has the places of a program, and who waits for one, when keys are free. */
-#include "provider/process_place.h"
+#include "provider/exec/process_place.h"
 #include "provider/waiting.h"
 
 #include <string.h>

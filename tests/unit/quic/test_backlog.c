@@ -5,7 +5,7 @@
 
 #include "base/arena.h"
 #include "base/monotonic.h"
-#include "base/load.h"
+#include "base/fair/load.h"
 #include "quic/engine.h"
 
 #define CONN_CAP    512

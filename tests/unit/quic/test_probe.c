@@ -324,7 +324,7 @@ static void test_who_is_not_heard_is_asked_no_more_after_two_seconds(void)
 	quic_net_fini(&duo.p.net);
 }
 
-/* What was asked for fills most of a window. Those who wait also ask by themselves (mesh/redial.c). */
+/* What was asked for fills most of a window. Those who wait also ask by themselves (mesh/session/redial.c). */
 static void test_what_is_asked_in_an_outage_leaves_room_for_the_way_back(void)
 {
 	struct quic_test_stream *stream;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A fabric asks a raw peer, which answers what no fabric would. */
-#include "mesh/mesh_frame.h"
+#include "mesh/stream/mesh_frame.h"
 #include "service/call_head.h"
-#include "service/service_id.h"
+#include "service/directory/service_id.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
 #include "support/service_rig.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A raw peer says to a fabric what no fabric would. */
-#include "mesh/mesh_frame.h"
+#include "mesh/stream/mesh_frame.h"
 #include "service/call_head.h"
-#include "service/service_id.h"
-#include "service/descriptor_proof.h"
+#include "service/directory/service_id.h"
+#include "service/incoming/descriptor_proof.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
 #include "support/service_rig.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which of several providers, found by the directory, a call goes to, and where it goes next. */
-#include "mesh/unverified.h"
-#include "service/call_ask.h"
+#include "mesh/peers/unverified.h"
+#include "service/outgoing/call_ask.h"
 #include "support/check.h"
 #include "support/service_rig.h"
 

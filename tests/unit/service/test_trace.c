@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/monotonic.h"
-#include "mesh/hello.h"
+#include "mesh/session/hello.h"
 #include "mesh/mesh.h"
 #include "service/trace.h"
 #include "support/check.h"

@@ -8,7 +8,7 @@
 
 #include "base/monotonic.h"
 #include "base/log.h"
-#include "content/byte_bucket.h"
+#include "blobs/rates/byte_bucket.h"
 
 #define FIELD(field) offsetof(struct node_config, field), sizeof(((struct node_config *)0)->field)
 #define KIB	     1024ull

@@ -3,7 +3,7 @@
  * A reload: what may change while the daemon runs goes from the
  * configuration to the modules, each of which takes its own part. Home worker.
  */
-#include "content/content.h"
+#include "blobs/blobs.h"
 #include "mesh/mesh.h"
 #include "node/node_state.h"
 #include "quic/quic.h"

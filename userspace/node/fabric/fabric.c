@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "content/community/community_access.h"
-#include "mesh/hello.h"
-#include "mesh/neighbours.h"
+#include "community/community_access.h"
+#include "mesh/session/hello.h"
+#include "mesh/peers/neighbours.h"
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"
 

@@ -2,23 +2,23 @@
 #ifndef WEFT_NODE_FABRIC_H
 #define WEFT_NODE_FABRIC_H
 
-#include "mesh/overlay/overlay.h"
-#include "mesh/pex.h"
+#include "overlay/overlay.h"
+#include "mesh/peers/pex.h"
 #include "provider/provider.h"
-#include "service/builtin/builtin.h"
-#include "service/reputation.h"
-#include "service/directory.h"
-#include "service/publisher.h"
+#include "builtin/builtin.h"
+#include "service/limits/reputation.h"
+#include "service/directory/directory.h"
+#include "service/directory/publisher.h"
 #include "service/service.h"
 #include "weft/err.h"
 
 /*
  * The service fabric of a node, put together:
  *
- *	offered		provider/ (local programs), service/builtin/ -> service/
- *	found by	service/publisher -> overlay -> service/directory
+ *	offered		provider/ (local programs), builtin/ -> service/
+ *	found by	service/directory/publisher -> overlay -> service/directory/directory
  *	reached over	mesh/ streams
- *	judged by	service/reputation, whose bans become the node's own
+ *	judged by	service/limits/reputation, whose bans become the node's own
  *
  * Home worker only.
  */

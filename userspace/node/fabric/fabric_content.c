@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
-#include "content/content.h"
-#include "content/read/read.h"
+#include "blobs/blobs.h"
+#include "blobs/read/read.h"
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "codec/bencode.h"
-#include "dht/item.h"
+#include "dht/items/item.h"
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"
 

@@ -4,7 +4,7 @@
 
 #include "base/monotonic.h"
 #include "node/fabric/fabric_state.h"
-#include "node/methods/methods.h"
+#include "api/methods.h"
 #include "node/node_state.h"
 
 /* Of so many round trips the median is told; more of them change it little. */

@@ -3,7 +3,7 @@
 #define WEFT_NODE_FABRIC_STATE_H
 
 #include "dht/dht.h"
-#include "mesh/rendezvous.h"
+#include "mesh/peers/rendezvous.h"
 #include "node/fabric/fabric.h"
 
 /* Private to fabric*.c. */

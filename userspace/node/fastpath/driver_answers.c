@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "demux/krpc_table_writer.h"
+#include "net/ingress/krpc_table_writer.h"
 #include "dht/dht.h"
 
 struct driver_answers {

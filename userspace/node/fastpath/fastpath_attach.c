@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
-#include "base/crash.h"
+#include "base/process/crash.h"
 #include "base/log.h"
-#include "base/privilege.h"
-#include "base/sandbox.h"
+#include "base/process/privilege.h"
+#include "base/process/sandbox.h"
 #include "node/node_state.h"
 
 struct attaching {

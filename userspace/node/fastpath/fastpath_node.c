@@ -13,7 +13,7 @@
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "node/fastpath/ingress.h"
+#include "firewall/ingress.h"
 #include "node/node_state.h"
 #include "quic/quic.h"
 #include "weft/token.h"

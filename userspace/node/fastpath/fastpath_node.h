@@ -8,9 +8,9 @@
 #include "base/addr.h"
 #include "base/poller.h"
 #include "base/timer.h"
-#include "net/xdp.h"
-#include "node/policy/policy_limits.h"
-#include "node/fastpath/pressure.h"
+#include "net/xdp/xdp.h"
+#include "firewall/policy_limits.h"
+#include "firewall/pressure.h"
 
 struct workers_queue;
 struct node;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/list.h"
-#include "content/swarm/finder.h"
+#include "blobs/swarm/finder.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"
 

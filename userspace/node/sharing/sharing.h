@@ -6,18 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "content/announce/announce.h"
-#include "content/community/community.h"
-#include "content/publish/publish.h"
-#include "content/publish/share_watch.h"
-#include "content/follow/follow.h"
-#include "content/search/search.h"
+#include "shares/announce/announce.h"
+#include "community/community.h"
+#include "shares/publish/publish.h"
+#include "shares/publish/share_watch.h"
+#include "shares/follow/follow.h"
+#include "search/search.h"
 #include "mesh/seam.h"
 #include "node/sharing/sharing_lan.h"
 #include "weft/err.h"
 
 /*
- * What is built on content/ and the overlay, put together: shares that are
+ * What is built on blobs/ and the overlay, put together: shares that are
  * published, followed and searched, the communities they belong to, who holds what,
  * and whoever is on the same LAN.
  *

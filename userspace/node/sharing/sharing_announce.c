@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who has what: content/announce between content/ and the overlay. */
-#include "content/content.h"
-#include "content/swarm/finder.h"
-#include "mesh/overlay/overlay.h"
+/* Who has what: shares/announce between blobs/ and the overlay. */
+#include "blobs/blobs.h"
+#include "blobs/swarm/finder.h"
+#include "overlay/overlay.h"
 #include "node/fabric/fabric.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"

@@ -2,10 +2,10 @@
 /* The communities of a node, and what they tell. */
 #include <jansson.h>
 
-#include "content/community/community_rule.h"
-#include "mesh/hello.h"
+#include "community/community_rule.h"
+#include "mesh/session/hello.h"
 #include "mesh/mesh.h"
-#include "node/methods/methods.h"
+#include "api/methods.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "codec/zbase32.h"
-#include "content/follow/follow.h"
+#include "shares/follow/follow.h"
 #include "mesh/mesh.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"

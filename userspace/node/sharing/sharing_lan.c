@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The LAN: mesh/lan between its sockets and those who use what it hears. Who is
+ * The LAN: lan between its sockets and those who use what it hears. Who is
  * heard is dialled, which makes a session and a neighbour of him if he proves his key, and
  * then is told to the overlay; and he is asked for content (swarm's finder).
  */
@@ -13,12 +13,12 @@
 
 #include "base/monotonic.h"
 #include "base/log.h"
-#include "content/content.h"
-#include "content/swarm/finder.h"
-#include "mesh/hello.h"
-#include "mesh/lan/lan_proof.h"
+#include "blobs/blobs.h"
+#include "blobs/swarm/finder.h"
+#include "mesh/session/hello.h"
+#include "lan/lan_proof.h"
 #include "mesh/mesh.h"
-#include "net/group_socket.h"
+#include "net/udp/group_socket.h"
 #include "node/fabric/fabric.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_lan.h"

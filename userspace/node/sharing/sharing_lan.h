@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "mesh/lan/lan.h"
+#include "lan/lan.h"
 #include "weft/err.h"
 
 struct sharing;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "content/link.h"
+#include "blobs/link.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shares that this node publishes, put together with the node (content/publish/). */
+/* Shares that this node publishes, put together with the node (shares/publish/). */
 #include <jansson.h>
 
 #include "base/log.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finding in shares that are followed: what of them is searched, and what is told of it. */
-#include "content/search/search.h"
+#include "search/search.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "codec/zbase32.h"
-#include "content/follow/follow.h"
+#include "shares/follow/follow.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"
 

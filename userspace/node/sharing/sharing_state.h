@@ -2,12 +2,12 @@
 #ifndef WEFT_NODE_SHARING_STATE_H
 #define WEFT_NODE_SHARING_STATE_H
 
-#include "content/announce/announce.h"
-#include "content/announce/held.h"
-#include "content/publish/publish.h"
+#include "shares/announce/announce.h"
+#include "shares/announce/held.h"
+#include "shares/publish/publish.h"
 #include "base/timer.h"
-#include "content/swarm/finder.h"
-#include "mesh/overlay/overlay.h"
+#include "blobs/swarm/finder.h"
+#include "overlay/overlay.h"
 #include "node/sharing/sharing.h"
 
 struct control_call;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Folders of shares that are watched, put together with the node (content/publish/share_watch.h). */
+/* Folders of shares that are watched, put together with the node (shares/publish/share_watch.h). */
 #include <errno.h>
 #include <jansson.h>
 

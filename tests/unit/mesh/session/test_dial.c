@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/check.h"
+#include "support/mesh_rig.h"
+
+#include "mesh/session/hello.h"
+#include "mesh/peers/peers.h"
+
+static struct rig rig;
+static struct rig_ask ask;
+
+static struct mesh_stats stats_of(unsigned node)
+{
+	struct mesh_stats stats;
+
+	mesh_stats(rig.nodes[node].mesh, &stats);
+	return stats;
+}
+
+static void nodes_init(unsigned node_cnt)
+{
+	rig_init(&rig, node_cnt);
+	for (unsigned i = 0; i < node_cnt; i++)
+		(void)rig.nodes[i].seam.ops->handle(rig.nodes[i].mesh, MESH_GET_CHUNK, rig_echo,
+						    &rig.nodes[i]);
+}
+
+/* Node 0 asks the key of node to at these addresses. */
+static int ask_at(unsigned to, const struct addr *addrs, unsigned addr_cnt, uint64_t timeout_ns)
+{
+	struct mesh_ask call = {.peer = {.addrs = addrs, .addr_cnt = addr_cnt},
+				.type = MESH_GET_CHUNK,
+				.payload = "abc",
+				.payload_len = 3,
+				.timeout_ns = timeout_ns};
+
+	memset(call.peer.key, (int)to + 1, MESH_KEY_LEN);
+	return rig_ask_with(&rig, &ask, 0, &call);
+}
+
+static void nodes_fini(void)
+{
+	rig_ask_fini(&ask);
+	rig_fini(&rig);
+}
+
+static void test_addresses_start_one_after_the_other(void)
+{
+	struct addr addrs[3] = {pair_addr(50), pair_addr(51), pair_addr(2)};
+
+	nodes_init(2);
+	pair_net_rule(&rig.net, addrs[0], PAIR_SILENT, 0);
+	pair_net_rule(&rig.net, addrs[1], PAIR_SILENT, 0);
+	CHECK_EQ(ask_at(1, addrs, 3, 20 * PAIR_S), 0);
+	pair_net_run(&rig.net, 249 * PAIR_MS);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1);
+	pair_net_run(&rig.net, 250 * PAIR_MS);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 2);
+	pair_net_run(&rig.net, 250 * PAIR_MS);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 3);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	/* The silent two were closed when the third won. */
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(rig.net.conn_open_cnt, 2);
+	CHECK_EQ(rig.nodes[0].end->close_code, MESH_BYE_DUPLICATE);
+	nodes_fini();
+}
+
+static void test_failed_address_starts_the_next_at_once(void)
+{
+	struct addr addrs[2] = {pair_addr(50), pair_addr(2)}; /* nobody is at the first */
+
+	nodes_init(2);
+	CHECK_EQ(ask_at(1, addrs, 2, 20 * PAIR_S), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	nodes_fini();
+}
+
+static void test_first_proved_connection_wins(void)
+{
+	struct addr addrs[2] = {pair_addr(2), pair_addr(60)};
+
+	nodes_init(2);
+	/* The first address is slow: the second, which starts later, is faster. */
+	pair_net_rule(&rig.net, addrs[0], PAIR_NORMAL, 200 * PAIR_MS);
+	rig.nodes[1].end->alias = addrs[1];
+	CHECK_EQ(ask_at(1, addrs, 2, 20 * PAIR_S), 0);
+	pair_net_run(&rig.net, 300 * PAIR_MS);
+	CHECK_EQ(ask.reply_cnt, 1);
+	pair_net_run(&rig.net, 2 * PAIR_S);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 2);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	CHECK_EQ(stats_of(1).session_cnt, 1);
+	CHECK_EQ(rig.net.conn_open_cnt, 2);
+	nodes_fini();
+}
+
+static void test_failures_are_told_by_what_helps_most(void)
+{
+	static const struct {
+		const char *why;
+		enum pair_fate fates[3];
+		unsigned wrong_key; /* 1-based place of an address with another key; 0: none */
+		int err;
+	} rows[] = {
+		{"nobody anywhere", {PAIR_NORMAL, PAIR_NORMAL, PAIR_NORMAL}, 0, WEFT_EUNREACHABLE},
+		{"silence", {PAIR_SILENT, PAIR_SILENT, PAIR_SILENT}, 0, WEFT_EUNREACHABLE},
+		{"one refuses", {PAIR_NORMAL, PAIR_REFUSED, PAIR_SILENT}, 0, WEFT_EREFUSED},
+		{"no room to dial", {PAIR_FULL, PAIR_FULL, PAIR_FULL}, 0, WEFT_EFULL},
+		{"one is full, one silent", {PAIR_FULL, PAIR_SILENT, PAIR_FULL}, 0, WEFT_EFULL},
+		{"first has another key",
+		 {PAIR_NORMAL, PAIR_REFUSED, PAIR_SILENT},
+		 1,
+		 WEFT_EWRONGKEY},
+		{"last has another key", {PAIR_REFUSED, PAIR_FULL, PAIR_NORMAL}, 3, WEFT_EWRONGKEY},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct addr addrs[3];
+
+		nodes_init(3);
+		for (unsigned k = 0; k < 3; k++) {
+			addrs[k] = rows[i].wrong_key == k + 1 ? pair_addr(3) : pair_addr(50 + k);
+			if (rows[i].fates[k] != PAIR_NORMAL)
+				pair_net_rule(&rig.net, addrs[k], rows[i].fates[k], 0);
+		}
+		CHECK_EQ(ask_at(1, addrs, 3, 20 * PAIR_S), 0);
+		CHECK_EQ(ask.reply_cnt, 0);
+		pair_net_run(&rig.net, 10 * PAIR_S);
+		if (ask.reply.err != rows[i].err)
+			printf("# row \"%s\"\n", rows[i].why);
+		CHECK_EQ(ask.reply_cnt, 1);
+		CHECK_EQ(ask.reply.err, rows[i].err);
+		CHECK_EQ(ask.reply.actual_key != NULL, rows[i].wrong_key != 0);
+		if (rows[i].wrong_key)
+			CHECK_EQ(ask.actual_key[0], 3);
+		CHECK_EQ(rig.net.conn_open_cnt, 0);
+		CHECK_EQ(stats_of(0).request_cnt, 0);
+		nodes_fini();
+	}
+}
+
+static void test_timeout_while_dialling_tells_what_is_known(void)
+{
+	struct addr addrs[2] = {pair_addr(3), pair_addr(50)};
+
+	nodes_init(3);
+	pair_net_rule(&rig.net, addrs[1], PAIR_SILENT, 0);
+	CHECK_EQ(ask_at(1, addrs + 1, 1, PAIR_S), 0);
+	pair_net_run(&rig.net, 1100 * PAIR_MS);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, WEFT_EUNREACHABLE);
+	pair_net_run(&rig.net, 10 * PAIR_MS);
+	CHECK_EQ(rig.net.conn_open_cnt, 0);
+	rig_ask_fini(&ask);
+	CHECK_EQ(ask_at(1, addrs, 2, PAIR_S), 0);
+	pair_net_run(&rig.net, 1100 * PAIR_MS);
+	CHECK_EQ(ask.reply.err, WEFT_EWRONGKEY);
+	CHECK_EQ(ask.actual_key[0], 3);
+	nodes_fini();
+}
+
+/* An address that is silent and then is not is reached within a second of that. */
+static void test_silent_address_is_dialled_anew(void)
+{
+	struct addr addr = pair_addr(2);
+
+	nodes_init(2);
+	pair_net_rule(&rig.net, addr, PAIR_SILENT, 0);
+	CHECK_EQ(ask_at(1, &addr, 1, 20 * PAIR_S), 0);
+	pair_net_run(&rig.net, 3 * PAIR_S);
+	CHECK_EQ(ask.reply_cnt, 0);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1 + 3);
+	/* The first attempt stays, and one more. */
+	CHECK_EQ(rig.net.conn_open_cnt, 2);
+	pair_net_rule(&rig.net, addr, PAIR_NORMAL, 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(rig.net.conn_open_cnt, 2);
+	nodes_fini();
+}
+
+/* A stranger's word is worth one dial. */
+static void test_told_address_is_not_dialled_anew(void)
+{
+	struct addr addr = pair_addr(50);
+	struct mesh_ask call = {.peer = {.addrs = &addr, .addr_cnt = 1, .told_cnt = 1},
+				.type = MESH_GET_CHUNK,
+				.payload = "abc",
+				.payload_len = 3,
+				.timeout_ns = 20 * PAIR_S};
+
+	nodes_init(2);
+	pair_net_rule(&rig.net, addr, PAIR_SILENT, 0);
+	memset(call.peer.key, 2, MESH_KEY_LEN);
+	CHECK_EQ(rig_ask_with(&rig, &ask, 0, &call), 0);
+	pair_net_run(&rig.net, 4 * PAIR_S);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1);
+	nodes_fini();
+}
+
+/* The machine's link comes up: what is under way begins anew, and what was lost is dialled. */
+static void test_waking_dials_at_once(void)
+{
+	struct addr addr = pair_addr(2);
+
+	nodes_init(2);
+	pair_net_rule(&rig.net, addr, PAIR_SILENT, 0);
+	CHECK_EQ(ask_at(1, &addr, 1, 20 * PAIR_S), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	pair_net_rule(&rig.net, addr, PAIR_NORMAL, 0);
+	mesh_wake(rig.nodes[0].mesh, rig.net.now_ns);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	rig_ask_fini(&ask);
+	/* It goes, and is silent for so long that the session ends. */
+	rig_kill(&rig, 1);
+	CHECK_EQ(ask_at(1, &addr, 1, 60 * PAIR_S), 0);
+	pair_net_run(&rig.net, 20 * PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 0);
+	rig_revive(&rig, 1, addr);
+	pair_net_run(&rig.net, 10 * PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 0);
+	mesh_wake(rig.nodes[0].mesh, rig.net.now_ns);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	nodes_fini();
+}
+
+static void test_requests_share_one_dial_and_add_addresses(void)
+{
+	struct addr silent = pair_addr(50);
+	struct rig_ask second;
+
+	nodes_init(2);
+	pair_net_rule(&rig.net, silent, PAIR_SILENT, 0);
+	CHECK_EQ(ask_at(1, &silent, 1, 20 * PAIR_S), 0);
+	pair_net_run(&rig.net, 700 * PAIR_MS);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1);
+	CHECK_EQ(rig_ask(&rig, &second, 0, 1, MESH_GET_CHUNK, "def", 3), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 2);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_MEM(ask.reply.payload, "Habc", 4);
+	CHECK_EQ(second.reply_cnt, 1);
+	CHECK_MEM(second.reply.payload, "Hdef", 4);
+	rig_ask_fini(&second);
+	nodes_fini();
+}
+
+static int connect_err;
+static uint8_t connect_key[MESH_KEY_LEN];
+static unsigned connect_cnt;
+
+static void connect_done(void *arg, int err, const uint8_t *actual_key)
+{
+	(void)arg;
+	connect_cnt++;
+	connect_err = err;
+	if (actual_key)
+		memcpy(connect_key, actual_key, sizeof(connect_key));
+}
+
+static int connect_to(uint8_t key_byte, const struct addr *addr)
+{
+	struct mesh_peer peer = {.addrs = addr, .addr_cnt = addr ? 1 : 0};
+
+	connect_cnt = 0;
+	memset(peer.key, key_byte, sizeof(peer.key));
+	return mesh_connect(rig.nodes[0].mesh, &peer, 20 * PAIR_S, connect_done, NULL,
+			    rig.net.now_ns);
+}
+
+static void test_connect_tells_the_outcome(void)
+{
+	struct addr addr = pair_addr(2), nobody = pair_addr(50);
+
+	nodes_init(2);
+	CHECK_EQ(connect_to(1, &addr), WEFT_EMALFORMED); /* its own key */
+	CHECK_EQ(connect_to(2, NULL), WEFT_EMALFORMED);	 /* never met */
+	CHECK_EQ(connect_to(2, &nobody), 0);
+	CHECK_EQ(connect_cnt, 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(connect_cnt, 1);
+	CHECK_EQ(connect_err, WEFT_EUNREACHABLE);
+	CHECK_EQ(connect_to(7, &addr), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(connect_err, WEFT_EWRONGKEY);
+	CHECK_EQ(connect_key[0], 2);
+	CHECK_EQ(connect_to(2, &addr), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(connect_cnt, 1);
+	CHECK_EQ(connect_err, 0);
+	/* Again, when there is a session: still not inside the call. */
+	CHECK_EQ(connect_to(2, NULL), 0);
+	CHECK_EQ(connect_cnt, 0);
+	pair_net_run(&rig.net, PAIR_MS);
+	CHECK_EQ(connect_cnt, 1);
+	CHECK_EQ(connect_err, 0);
+	nodes_fini();
+}
+
+static void test_known_peer_needs_no_address(void)
+{
+	nodes_init(2);
+	CHECK(rig_connected(&rig, 0, 1));
+	/* Node 1 goes and comes back; node 0 remembers where it was. */
+	mesh_goodbye(rig.nodes[1].mesh, 0, 0, rig.net.now_ns);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 0);
+	CHECK_EQ(connect_to(2, NULL), 0);
+	pair_net_run(&rig.net, PAIR_MS);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 2);
+	nodes_fini();
+}
+
+static void test_token_is_shown_once_and_where_it_was_given(void)
+{
+	struct addr elsewhere = pair_addr(60);
+
+	nodes_init(2);
+	CHECK(rig_connected(&rig, 0, 1));
+	CHECK_EQ(rig.nodes[0].end->token_len, 0);
+	pair_net_give_token(&rig.net, 0, "first", 5);
+	pair_net_give_token(&rig.net, 0, "newest", 6);
+	mesh_goodbye(rig.nodes[1].mesh, 0, 0, rig.net.now_ns);
+	pair_net_run(&rig.net, PAIR_S);
+	/* At another address it would tell both that one node asks. */
+	CHECK_EQ(connect_to(2, &elsewhere), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 2);
+	CHECK_EQ(rig.nodes[0].end->token_len, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(connect_to(2, NULL), 0);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(rig.nodes[0].end->dial_cnt, 3 + i);
+		CHECK_EQ(rig.nodes[0].end->token_len, i ? 0 : 6);
+	}
+	CHECK_MEM(rig.nodes[0].end->token, "newest", 6);
+	nodes_fini();
+}
+
+/* One byte more than there is room for, and none at all before HELLO. */
+static void test_token_is_kept_up_to_its_longest(void)
+{
+	uint8_t data[MESH_TOKEN_LEN_MAX + 1] = {1};
+
+	for (unsigned over = 0; over < 2; over++) {
+		nodes_init(2);
+		CHECK(rig_connected(&rig, 0, 1));
+		pair_net_give_token(&rig.net, 0, data, MESH_TOKEN_LEN_MAX + over);
+		mesh_goodbye(rig.nodes[1].mesh, 0, 0, rig.net.now_ns);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(connect_to(2, NULL), 0);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(rig.nodes[0].end->token_len, over ? 0 : MESH_TOKEN_LEN_MAX);
+		nodes_fini();
+	}
+}
+
+static void test_token_that_comes_before_hello_is_kept(void)
+{
+	nodes_init(2);
+	rig.net.first_stream_delay_ns = PAIR_S;
+	CHECK_EQ(connect_to(2, (const struct addr[]){pair_addr(2)}), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(rig.nodes[0].up_cnt, 0);
+	pair_net_give_token(&rig.net, 0, "early", 5);
+	pair_net_run(&rig.net, 3 * PAIR_S);
+	CHECK_EQ(rig.nodes[0].up_cnt, 1);
+	mesh_goodbye(rig.nodes[1].mesh, 0, 0, rig.net.now_ns);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(connect_to(2, NULL), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(rig.nodes[0].end->token_len, 5);
+	nodes_fini();
+}
+
+/* Both sides dial each other, the second lead_ms after the first. */
+static void crossed_dials(unsigned lead_ms, unsigned late)
+{
+	struct rig_ask asks[2];
+
+	nodes_init(2);
+	CHECK_EQ(rig_ask(&rig, &asks[1 - late], 1 - late, late, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, lead_ms * PAIR_MS);
+	CHECK_EQ(rig_ask(&rig, &asks[late], late, 1 - late, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, 500 * PAIR_MS);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(asks[i].reply_cnt, 1);
+		CHECK_EQ(asks[i].reply.err, 0);
+		rig_ask_fini(&asks[i]);
+	}
+	/* Quiet, the loser goes; the survivor is the same on both sides and works both ways. */
+	pair_net_run(&rig.net, 10 * PAIR_S);
+	CHECK_EQ(rig.net.conn_open_cnt, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(stats_of(i).session_cnt, 1);
+		CHECK_EQ(rig.nodes[i].up_cnt - rig.nodes[i].down_cnt, 1);
+		CHECK_EQ(rig_ask(&rig, &ask, i, 1 - i, MESH_GET_CHUNK, "abc", 3), 0);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(ask.reply.err, 0);
+		rig_ask_fini(&ask);
+	}
+	CHECK_EQ(rig.net.conn_open_cnt, 2);
+	rig_fini(&rig);
+}
+
+static void test_crossed_dials_leave_one_session(void)
+{
+	for (unsigned lead_ms = 0; lead_ms <= 60 && !check_failed; lead_ms += 5)
+		for (unsigned late = 0; late < 2 && !check_failed; late++)
+			crossed_dials(lead_ms, late);
+}
+
+static void test_crossed_dials_prefer_the_smaller_keys(void)
+{
+	struct rig_ask asks[2];
+	uint8_t key[MESH_KEY_LEN], ids[2][MESH_SESSION_ID_LEN];
+
+	nodes_init(2);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_EQ(rig_ask(&rig, &asks[i], i, 1 - i, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, 60 * PAIR_MS);
+	for (unsigned i = 0; i < 2; i++) {
+		memset(key, (int)(2 - i), sizeof(key));
+		CHECK_EQ(mesh_session_id(rig.nodes[i].mesh, key, ids[i]), 0);
+		rig_ask_fini(&asks[i]);
+	}
+	CHECK_MEM(ids[0], ids[1], sizeof(ids[0]));
+	pair_net_run(&rig.net, 10 * PAIR_S);
+	CHECK_EQ(rig.nodes[1].end->close_code, MESH_BYE_DUPLICATE); /* the larger key's went */
+	rig_fini(&rig);
+}
+
+static void test_accepted_session_takes_our_dial_back(void)
+{
+	struct rig_ask other;
+
+	for (unsigned slow = 0; slow < 2; slow++) {
+		nodes_init(2);
+		pair_net_rule(&rig.net, pair_addr(2 - slow), PAIR_NORMAL, 300 * PAIR_MS);
+		CHECK_EQ(rig_ask(&rig, &ask, slow, 1 - slow, MESH_GET_CHUNK, "abc", 3), 0);
+		CHECK_EQ(rig_ask(&rig, &other, 1 - slow, slow, MESH_GET_CHUNK, "abc", 3), 0);
+		pair_net_run(&rig.net, 200 * PAIR_MS);
+		CHECK_EQ(ask.reply_cnt, 1);
+		CHECK_EQ(other.reply_cnt, 1);
+		CHECK_EQ(rig.net.conn_open_cnt, 2);
+		pair_net_run(&rig.net, 20 * PAIR_S);
+		CHECK_EQ(rig.net.conn_open_cnt, 2);
+		CHECK_EQ(ask.reply.err, 0);
+		CHECK_EQ(other.reply.err, 0);
+		rig_ask_fini(&other);
+		nodes_fini();
+	}
+}
+
+/* Two sessions with a raw peer, both dialled by it: the second is preferred. hello_cnt of them say HELLO. */
+static bool twins_init(struct pair_raw *raw, struct transport_conn *out_conns[2],
+		       unsigned hello_cnt)
+{
+	uint8_t hello[256];
+
+	nodes_init(1);
+	memset(raw, 0, sizeof(*raw));
+	raw->end = pair_net_add(&rig.net, 9, &pair_raw_events, raw);
+	for (unsigned i = 0; i < 2; i++) {
+		if (!pair_raw_dial(raw, pair_addr(1), 1))
+			return false;
+		out_conns[i] = raw->conn;
+		if (i < hello_cnt)
+			pair_raw_send(raw, pair_raw_open(raw), hello,
+				      rig_hello(hello, sizeof(hello), RIG_WALL_S), false);
+		pair_net_run(&rig.net, 100 * PAIR_MS);
+	}
+	return stats_of(0).session_cnt == 2;
+}
+
+static void test_retired_session_takes_over_when_the_other_ends(void)
+{
+	struct transport_conn *conns[2];
+	struct pair_raw raw;
+	uint8_t bytes[64];
+
+	CHECK(twins_init(&raw, conns, 2));
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 8, MESH_GET_CHUNK, "abc", 3), 0);
+	rig_ask_fini(&ask);
+	raw.end->transport.ops->close(conns[1], 0, NULL);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	CHECK_EQ(rig.nodes[0].down_cnt, 0); /* the peer is still there */
+	pair_net_run(&rig.net, 20 * PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 8, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	pair_raw_send(&raw, raw.stream_cnt - 1, bytes,
+		      rig_frame(bytes, sizeof(bytes), MESH_CHUNK_DATA, 1, 1, "x", 1), true);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	nodes_fini();
+}
+
+/* Its dialler gave the second up before it was ready, and the word of that was lost. */
+static void test_a_session_that_says_no_hello_retires_none_for_good(void)
+{
+	struct transport_conn *conns[2];
+	struct pair_raw raw;
+
+	CHECK(twins_init(&raw, conns, 1));
+	pair_net_run(&rig.net, 20 * PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	CHECK_EQ(rig.nodes[0].down_cnt, 0);
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 8, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(ask.reply_cnt, 0); /* it waits for the raw peer, which says nothing */
+	rig_ask_fini(&ask);
+	nodes_fini();
+}
+
+static void test_our_retired_dial_lives_when_it_takes_over(void)
+{
+	struct rig_ask asks[2];
+
+	/* Crossed dials; the larger key's connection is retired. Then the other is lost. */
+	nodes_init(2);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_EQ(rig_ask(&rig, &asks[i], i, 1 - i, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(stats_of(1).session_cnt, 2);
+	pair_net_close_dialled(&rig.net, 0);
+	pair_net_run(&rig.net, 30 * PAIR_S);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(stats_of(i).session_cnt, 1);
+		CHECK_EQ(rig.nodes[i].down_cnt, 0);
+		rig_ask_fini(&asks[i]);
+	}
+	rig_fini(&rig);
+}
+
+static void test_queued_requests_move_to_the_other_session_or_fail(void)
+{
+	struct transport_conn *conns[2];
+	struct rig_ask asks[3];
+	struct pair_raw raw;
+
+	CHECK(twins_init(&raw, conns, 2));
+	rig.net.stream_credit = 1;
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(rig_ask(&rig, &asks[i], 0, 8, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	raw.end->transport.ops->close(conns[1], 0, NULL);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(asks[0].reply_cnt, 1); /* was on a stream */
+	CHECK_EQ(asks[0].reply.err, WEFT_ECLOSED);
+	CHECK_EQ(asks[1].reply_cnt + asks[2].reply_cnt, 0);
+	raw.end->transport.ops->close(conns[0], 0, NULL);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK_EQ(asks[i].reply_cnt, 1);
+		CHECK_EQ(asks[i].reply.err, WEFT_ECLOSED);
+		rig_ask_fini(&asks[i]);
+	}
+	CHECK_EQ(stats_of(0).request_cnt, 0);
+	rig_fini(&rig);
+}
+
+static void test_restarted_peer_is_reached_again(void)
+{
+	struct mesh_config config;
+
+	/* The peer is killed without a word and dials us after its restart. */
+	for (unsigned old_dialler = 0; old_dialler < 2; old_dialler++) {
+		nodes_init(2);
+		mesh_config_defaults(&config);
+		CHECK(rig_connected(&rig, old_dialler, 1 - old_dialler));
+		pair_net_run(&rig.net, 5 * PAIR_S);
+		rig.nodes[1].end->is_dead = true;
+		mesh_free(rig.nodes[1].mesh);
+		rig.nodes[1].end->addr = pair_addr(99);
+		rig.nodes[1].end = NULL;
+		/* Its next life has another end with the same key. */
+		rig_add(&rig, 1, &config, NULL, RIG_WALL_S);
+		CHECK(rig_connected(&rig, 1, 0));
+		CHECK_EQ(rig.nodes[1].seam.ops->handle(rig.nodes[1].mesh, MESH_GET_CHUNK, rig_echo,
+						       &rig.nodes[1]),
+			 0);
+		CHECK_EQ(stats_of(0).session_cnt, 2); /* the dead one times out in time */
+		CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(ask.reply_cnt, 1);
+		CHECK_EQ(ask.reply.err, 0);
+		nodes_fini();
+	}
+}
+
+static void test_peer_that_connects_again_and_again_has_few_sessions(void)
+{
+	struct pair_raw raws[2] = {0};
+
+	nodes_init(1);
+	raws[0].end = pair_net_add(&rig.net, 9, &pair_raw_events, &raws[0]);
+	for (unsigned i = 0; i < 10; i++) {
+		CHECK(pair_raw_dial(&raws[0], pair_addr(1), 1));
+		CHECK(stats_of(0).session_cnt <= 3);
+	}
+	CHECK_EQ(stats_of(0).session_cnt, 3);
+	rig_fini(&rig);
+}
+
+static void test_reconnect_after_close(void)
+{
+	nodes_init(2);
+	for (unsigned i = 0; i < 5; i++) {
+		CHECK(rig_connected(&rig, 0, 1));
+		CHECK_EQ(rig.nodes[0].up_cnt, i + 1);
+		mesh_goodbye(rig.nodes[1].mesh, 0, 0, rig.net.now_ns);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(rig.nodes[0].down_cnt, i + 1);
+		CHECK_EQ(rig.net.conn_open_cnt, 0);
+		mesh_free(rig.nodes[1].mesh);
+		{
+			struct mesh_config config;
+
+			mesh_config_defaults(&config);
+			rig_add(&rig, 1, &config, NULL, RIG_WALL_S);
+		}
+	}
+	rig_fini(&rig);
+}
+
+int main(void)
+{
+	RUN(test_addresses_start_one_after_the_other);
+	RUN(test_failed_address_starts_the_next_at_once);
+	RUN(test_first_proved_connection_wins);
+	RUN(test_failures_are_told_by_what_helps_most);
+	RUN(test_timeout_while_dialling_tells_what_is_known);
+	RUN(test_silent_address_is_dialled_anew);
+	RUN(test_told_address_is_not_dialled_anew);
+	RUN(test_waking_dials_at_once);
+	RUN(test_requests_share_one_dial_and_add_addresses);
+	RUN(test_connect_tells_the_outcome);
+	RUN(test_known_peer_needs_no_address);
+	RUN(test_token_is_shown_once_and_where_it_was_given);
+	RUN(test_token_is_kept_up_to_its_longest);
+	RUN(test_token_that_comes_before_hello_is_kept);
+	RUN(test_crossed_dials_leave_one_session);
+	RUN(test_crossed_dials_prefer_the_smaller_keys);
+	RUN(test_accepted_session_takes_our_dial_back);
+	RUN(test_retired_session_takes_over_when_the_other_ends);
+	RUN(test_a_session_that_says_no_hello_retires_none_for_good);
+	RUN(test_our_retired_dial_lives_when_it_takes_over);
+	RUN(test_queued_requests_move_to_the_other_session_or_fail);
+	RUN(test_restarted_peer_is_reached_again);
+	RUN(test_peer_that_connects_again_and_again_has_few_sessions);
+	RUN(test_reconnect_after_close);
+	return check_done();
+}

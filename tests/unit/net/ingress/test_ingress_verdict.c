@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The policy where the kernel's socket receives: what judge adds to it.
+ * Its decisions themselves are rows of tests/bpf/test_policy.c.
+ */
+#include <arpa/inet.h>
+
+#include "base/arena.h"
+#include "base/dgram.h"
+#include "net/ingress/ingress_verdict.h"
+#include "net/ingress/tables.h"
+#include "support/check.h"
+
+#define NOW_NS (1000 * 1000000000ull)
+
+struct bench {
+	struct arena arena;
+	struct weft_tables tables;
+	struct demux_judge judge;
+	struct weft_sample last;
+	unsigned sample_cnt;
+};
+
+static void keep_sample(void *ctx, const struct weft_sample *sample)
+{
+	struct bench *bench = ctx;
+
+	bench->last = *sample;
+	bench->sample_cnt++;
+}
+
+static bool bench_open(struct bench *bench)
+{
+	const struct demux_tables_params params = {.ban_cap = 4, .session_cap = 4};
+	const __u64 key[2] = {1, 2};
+
+	memset(bench, 0, sizeof(*bench));
+	bench->judge = (struct demux_judge){&bench->tables, keep_sample, bench};
+	if (arena_open(&bench->arena, demux_tables_footprint(&params)) < 0 ||
+	    demux_tables_init(&bench->tables, &bench->arena, &params) < 0)
+		return false;
+	weft_cid_keys_rotate(&bench->tables.cid_keys, key);
+	bench->tables.config.samples = (struct weft_bucket_rate){1000000, 1000000};
+	return true;
+}
+
+static enum weft_reason judge_from(struct bench *bench, const char *from, const void *data,
+				   size_t len)
+{
+	uint8_t copy[1500];
+	struct dgram dgram = {.data = copy, .len = len};
+
+	memcpy(copy, data, len);
+	if (addr_parse(from, &dgram.remote) < 0)
+		return WEFT_REASON_CNT;
+	return demux_judge_dgram(&bench->judge, &dgram, NOW_NS);
+}
+
+static void test_drop_is_counted_and_told(void)
+{
+	uint8_t junk[100] = {0x41, 0x80, 1};
+	struct bench bench;
+
+	CHECK(bench_open(&bench));
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(judge_from(&bench, "192.0.2.1:9", junk, sizeof(junk)), WEFT_REASON_BAD_ID);
+	CHECK_EQ(bench.tables.counters[WEFT_REASON_BAD_ID].packet_cnt, 3);
+	CHECK_EQ(bench.tables.counters[WEFT_REASON_BAD_ID].byte_cnt, 300);
+	/* One a tick: the two others will weigh in the next. */
+	CHECK_EQ(bench.sample_cnt, 1);
+	CHECK_EQ(bench.last.reason, WEFT_REASON_BAD_ID);
+	CHECK_EQ(bench.last.weight, 1);
+	CHECK_EQ(bench.last.at_ns, NOW_NS);
+	CHECK_EQ(bench.last.flow, WEFT_FLOW_QUIC_SHORT);
+	CHECK_EQ(bench.last.source.port_be, htons(9));
+	CHECK_EQ(weft_endpoint_ipv4(&bench.last.source), 0xc0000201);
+	CHECK_EQ(bench.tables.samplers[WEFT_REASON_BAD_ID].weight, 2);
+	arena_close(&bench.arena);
+}
+
+static void test_good_datagram_is_counted_and_not_told(void)
+{
+	struct bench bench;
+
+	CHECK(bench_open(&bench));
+	CHECK_EQ(judge_from(&bench, "[2001:db8::7]:1", "d1:ad2:id20:", 12), WEFT_REASON_KRPC);
+	CHECK_EQ(bench.tables.counters[WEFT_REASON_KRPC].packet_cnt, 1);
+	CHECK_EQ(bench.sample_cnt, 0);
+	arena_close(&bench.arena);
+}
+
+static void test_nobody_need_listen_to_samples(void)
+{
+	struct bench bench;
+
+	CHECK(bench_open(&bench));
+	bench.judge.on_sample = NULL;
+	CHECK_EQ(judge_from(&bench, "192.0.2.1:9", "x", 1), WEFT_REASON_NO_PROTOCOL);
+	arena_close(&bench.arena);
+}
+
+static void test_one_byte_and_the_longest_datagram_are_judged(void)
+{
+	uint8_t initial[1500] = {0xc3, 0, 0, 0, 1, 8};
+	struct bench bench;
+
+	CHECK(bench_open(&bench));
+	CHECK_EQ(judge_from(&bench, "192.0.2.1:9", "d", 1), WEFT_REASON_NO_PROTOCOL);
+	CHECK_EQ(judge_from(&bench, "192.0.2.1:9", initial, 1500), WEFT_REASON_INITIAL);
+	CHECK_EQ(judge_from(&bench, "192.0.2.1:9", initial, 1199), WEFT_REASON_SMALL_INITIAL);
+	arena_close(&bench.arena);
+}
+
+static void test_proven_address_is_replaced_and_forgotten(void)
+{
+	struct weft_endpoint source = {.port_be = 7, .addr = {0x20, 1}};
+	struct weft_session entry = {.expires_ns = 5};
+	struct bench bench;
+
+	CHECK(bench_open(&bench));
+	CHECK_EQ(demux_session_put(&bench.tables, &source, &entry), 0);
+	entry.expires_ns = 9;
+	CHECK_EQ(demux_session_put(&bench.tables, &source, &entry), 0);
+	CHECK_EQ(bench.tables.sessions.used_cnt, 1);
+	CHECK_EQ(demux_session_lookup(&bench.tables, &source)->expires_ns, 9);
+	CHECK_EQ(demux_session_sweep(&bench.tables, 8), 0);
+	demux_session_delete(&bench.tables, &source);
+	demux_session_delete(&bench.tables, &source);
+	CHECK(!demux_session_lookup(&bench.tables, &source));
+	CHECK_EQ(bench.tables.session_slots.used_cnt, 0);
+	arena_close(&bench.arena);
+}
+
+static void test_tables_fit_what_they_ask_for(void)
+{
+	const struct demux_tables_params params = {.ban_cap = 4, .session_cap = 4};
+	struct weft_tables tables;
+	struct arena arena;
+
+	CHECK_EQ(arena_open(&arena, demux_tables_footprint(&params) / 2), 0);
+	CHECK_EQ(demux_tables_init(&tables, &arena, &params), WEFT_EFULL);
+	arena_close(&arena);
+}
+
+static void test_every_reason_has_a_word_of_its_own(void)
+{
+	for (unsigned i = 0; i < WEFT_REASON_CNT; i++) {
+		CHECK(weft_reason_text(i)[0]);
+		for (unsigned j = 0; j < i; j++)
+			CHECK(strcmp(weft_reason_word(i), weft_reason_word(j)) != 0);
+	}
+	CHECK(!weft_reason_word(WEFT_REASON_CNT));
+	CHECK(!weft_reason_text(WEFT_REASON_CNT));
+	CHECK_EQ(weft_verdict(WEFT_REASON_CNT), WEFT_PASS);
+}
+
+int main(void)
+{
+	RUN(test_drop_is_counted_and_told);
+	RUN(test_good_datagram_is_counted_and_not_told);
+	RUN(test_nobody_need_listen_to_samples);
+	RUN(test_one_byte_and_the_longest_datagram_are_judged);
+	RUN(test_proven_address_is_replaced_and_forgotten);
+	RUN(test_tables_fit_what_they_ask_for);
+	RUN(test_every_reason_has_a_word_of_its_own);
+	return check_done();
+}

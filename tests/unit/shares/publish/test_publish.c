@@ -1,0 +1,898 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "blobs/serve/served_index.h"
+#include "publish_rig.h"
+
+/* overlay_head reads the head that lies in the overlay. */
+static bool overlay_head(const struct fake_overlay *overlay, const uint8_t *id,
+			 struct share_head *out_head)
+{
+	uint8_t name[HEAD_OVERLAY_NAME_LEN];
+
+	head_overlay_name(id, name);
+	for (size_t i = 0; i < overlay->value_cnt; i++) {
+		const struct fake_value *value = &overlay->values[i];
+
+		if (value->name_len == sizeof(name) && memcmp(value->name, name, sizeof(name)) == 0)
+			return head_parse(value->bytes + 1, value->len - 1, out_head) == 0;
+	}
+	return false;
+}
+
+/* Whoever kept something has lost it. */
+static void overlay_empty(struct fake_overlay *overlay)
+{
+	while (overlay->value_cnt)
+		free(overlay->values[--overlay->value_cnt].bytes);
+}
+
+/* overlay_tell lets another holder of the key publish revision seq. */
+static void overlay_tell(struct publish_rig *p, const uint8_t *id, uint64_t seq, uint64_t updated_s,
+			 uint8_t manifest)
+{
+	const struct overlay_seam seam = fake_overlay_seam(p->overlay);
+	uint8_t name[HEAD_OVERLAY_NAME_LEN], value[1 + HEAD_LEN_MAX] = {HEAD_OVERLAY_TAG};
+	struct overlay_run *run;
+	struct head_seen seen;
+
+	pub_head(seq, updated_s, manifest, &seen);
+	memcpy(value + 1, seen.bytes, seen.len);
+	head_overlay_name(id, name);
+	if (seam.ops->put(seam.overlay, name, sizeof(name), value, 1 + seen.len, NULL, NULL,
+			  p->rig.now_ns, &run) < 0)
+		abort();
+	seam.ops->cancel(run);
+}
+
+static bool is_listed(struct publish_rig *p, const uint8_t *manifest_id)
+{
+	return shares_has_manifest(p->rig.content->shares, manifest_id);
+}
+
+static void test_a_tree_becomes_a_signed_revision(void)
+{
+	struct fake_overlay overlay = {0};
+	const struct published *share;
+	struct publish_settings *settings = pub_settings("docs");
+	struct publish_rig p;
+	struct revised seen;
+	struct share_head head;
+	struct manifest *m;
+	uint8_t id[SHARE_ID_LEN], *bytes;
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 5);
+	settings->is_public = true;
+	snprintf(settings->description, sizeof(settings->description), "what it is");
+	snprintf(settings->rules, sizeof(settings->rules), "text\n*3.txt=third");
+	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_EMPTY);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 1);
+	CHECK(seen.was_asked);
+	share = publisher_find(p.publisher, "docs");
+	CHECK(share);
+	CHECK_EQ(share->state, PUBLISH_CURRENT);
+	m = rig_manifest(&p.rig, seen.manifest_id, &bytes);
+	CHECK(m);
+	CHECK(m->is_signed && m->is_public);
+	CHECK_STR(m->title, "docs");
+	CHECK_EQ(m->seq, 1);
+	CHECK_EQ(m->item_cnt, 5);
+	CHECK_EQ(m->expires_s, p.wall_s + PUBLISH_LIFE_S);
+	CHECK_MEM(m->share_id, id, 32);
+	CHECK_MEM(m->items[3].mime, "text/plain", 10);
+	CHECK_EQ(m->items[2].tag_cnt, 1);
+	CHECK_EQ(m->items[3].tag_cnt, 2);
+	CHECK_MEM(m->items[3].tags[1].text, "third", 5);
+	manifest_free(m);
+	free(bytes);
+	pub_turns(&p, 10);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK_EQ(head.seq, 1);
+	CHECK_MEM(head.manifest_id, seen.manifest_id, 32);
+	CHECK(publisher_lookup(p.publisher, id)->holder_cnt > 0);
+	CHECK(is_listed(&p, seen.manifest_id));
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_an_update_reads_only_what_changed(void)
+{
+	struct publish_rig p;
+	struct revised first, second, third;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 50);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &first), 0);
+	CHECK_EQ(first.reused_cnt, 0);
+	CHECK_EQ(pub_age(&p, "t", 50), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &second), 0);
+	CHECK(second.is_unchanged);
+	CHECK_EQ(second.seq, 1);
+	CHECK_EQ(second.reused_cnt, 50);
+	rig_file(&p.rig, "t/0007.txt", 11, 99);
+	CHECK_EQ(pub_publish(&p, id, "t", &third), 0);
+	CHECK(!third.is_unchanged);
+	CHECK_EQ(third.seq, 2);
+	CHECK_EQ(third.reused_cnt, 49);
+	/* The revision before is not shared any more, but kept to be compared with. */
+	CHECK(!is_listed(&p, first.manifest_id));
+	CHECK(is_listed(&p, third.manifest_id));
+	CHECK(served_index_has_manifest(content_served_index(p.rig.content), first.manifest_id));
+	CHECK_EQ(shares_cnt(p.rig.content->shares), 1);
+	pub_end(&p);
+}
+
+static void test_an_update_of_many_files_makes_few_new_parts(void)
+{
+	struct publish_rig p;
+	struct revised first, second;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	p.rig.content->params.config.item_cap = 12;
+	pub_tree(&p, "t", 300);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &first), 0);
+	CHECK(first.part_cnt > 25);
+	CHECK_EQ(first.part_new_cnt, first.part_cnt);
+	rig_file(&p.rig, "t/0150a.txt", 11, 99);
+	CHECK_EQ(pub_publish(&p, id, "t", &second), 0);
+	CHECK(second.part_new_cnt >= 2);
+	CHECK(second.part_new_cnt <= 5);
+	pub_end(&p);
+}
+
+/* Every setting as it was. */
+static bool is_same_settings(const struct publish_settings *a, const struct publish_settings *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->title, b->title) == 0 &&
+	       strcmp(a->description, b->description) == 0 && strcmp(a->path, b->path) == 0 &&
+	       strcmp(a->only, b->only) == 0 && strcmp(a->rules, b->rules) == 0 &&
+	       a->is_public == b->is_public && a->community_cnt == b->community_cnt &&
+	       a->recommended_cnt == b->recommended_cnt &&
+	       memcmp(a->communities, b->communities, a->community_cnt * 32) == 0 &&
+	       memcmp(a->recommended, b->recommended, a->recommended_cnt * 32) == 0;
+}
+
+static void test_a_share_outlives_a_restart(void)
+{
+	const struct published *share;
+	static struct publish_settings before;
+	struct publish_settings *settings = pub_settings("docs");
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	p.rig.content->params.config.item_cap = 10;
+	pub_tree(&p, "t", 40);
+	settings->community_cnt = 2;
+	settings->communities[1][0] = 9;
+	settings->recommended_cnt = 1;
+	settings->recommended[0][5] = 7;
+	settings->is_public = true;
+	snprintf(settings->title, sizeof(settings->title), "The docs");
+	snprintf(settings->description, sizeof(settings->description), "What the docs are");
+	snprintf(settings->rules, sizeof(settings->rules), "text\n*3.txt=third");
+	CHECK_EQ(pub_create(&p, settings, pub_seed, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	before = *publisher_find(p.publisher, "docs")->settings;
+	CHECK_STR(before.rules, "text\n*3.txt=third");
+	CHECK(before.path[0] == '/');
+	CHECK_EQ(pub_reopen(&p), 0);
+	share = publisher_find(p.publisher, "docs");
+	CHECK(share);
+	CHECK_MEM(share->share_id, id, 32);
+	CHECK_EQ(share->state, PUBLISH_CURRENT);
+	CHECK_EQ(share->revision_cnt, 1);
+	CHECK_EQ(share->newest.seq, 1);
+	CHECK(is_same_settings(share->settings, &before));
+	CHECK(is_listed(&p, seen.manifest_id));
+	CHECK(p.publisher->first->parts[0].cnt >= 4);
+	p.rig.content->params.config.item_cap = 10;
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK(seen.is_unchanged);
+	pub_end(&p);
+}
+
+static void test_a_revision_is_numbered_after_all_that_were_seen(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	struct share_head head;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	overlay_tell(&p, id, 41, p.wall_s, 3);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 42);
+	CHECK_EQ(p.events[PUBLISH_SUPERSEDED], 1);
+	pub_turns(&p, 10);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK_EQ(head.seq, 42);
+	/* An older one that is played back changes nothing. */
+	overlay_empty(&overlay);
+	overlay_tell(&p, id, 41, p.wall_s + 100, 3);
+	pub_pass(&p, 86400);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->newest.seq, 42);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK_EQ(head.seq, 42);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_two_nodes_with_one_key_take_turns(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig a, b;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN], same[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&a, &overlay));
+	CHECK(pub_begin(&b, &overlay));
+	pub_tree(&a, "t", 2);
+	pub_tree(&b, "t", 3);
+	CHECK_EQ(pub_create(&a, pub_settings("docs"), pub_seed, id), 0);
+	CHECK_EQ(pub_create(&b, pub_settings("mirror"), pub_seed, same), 0);
+	CHECK_MEM(id, same, 32);
+	for (uint64_t round = 0; round < 4; round++) {
+		struct publish_rig *p = round % 2 ? &b : &a;
+
+		p->wall_s++;
+		rig_file(&p->rig, "t/more", 5, (unsigned)round);
+		CHECK_EQ(pub_publish(p, id, "t", &seen), 0);
+		CHECK_EQ(seen.seq, round + 1);
+		pub_turns(p, 10);
+	}
+	pub_pass(&a, 13 * 3600);
+	CHECK_EQ(publisher_lookup(a.publisher, id)->state, PUBLISH_BEHIND);
+	CHECK_EQ(publisher_lookup(a.publisher, id)->newest.seq, 4);
+	CHECK_EQ(publisher_lookup(b.publisher, id)->state, PUBLISH_CURRENT);
+	pub_end(&a);
+	pub_end(&b);
+	fake_overlay_fini(&overlay);
+}
+
+/* Two that could not hear each other use one number: the later one holds, at both. */
+static void test_a_fork_ends_at_the_later_revision(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	pub_turns(&p, 10);
+	overlay_empty(&overlay);
+	overlay_tell(&p, id, 1, p.wall_s + 50, 3);
+	pub_pass(&p, 13 * 3600);
+	CHECK_EQ(p.events[PUBLISH_FORKED], 1);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_BEHIND);
+	rig_file(&p.rig, "t/more", 5, 1);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 2);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_what_is_behind_does_not_sign_old_files_anew(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	struct publish_settings changed;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	overlay_tell(&p, id, 5, p.wall_s, 3);
+	changed = *publisher_lookup(p.publisher, id)->settings;
+	changed.is_public = true;
+	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), WEFT_ESTALE);
+	CHECK(strstr(seen.detail, "revision 5"));
+	CHECK(!publisher_lookup(p.publisher, id)->settings->is_public);
+	/* The files here, published anew, come after it. */
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 6);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_settings_are_signed_without_reading_files(void)
+{
+	struct publish_settings changed;
+	struct publish_rig p;
+	struct revised first, second;
+	struct manifest *m;
+	uint8_t id[SHARE_ID_LEN], *bytes;
+
+	CHECK(pub_begin(&p, NULL));
+	p.rig.content->params.config.item_cap = 10;
+	pub_tree(&p, "t", 25);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &first), 0);
+	changed = *publisher_lookup(p.publisher, id)->settings;
+	changed.is_public = true;
+	changed.community_cnt = 1;
+	CHECK_EQ(pub_revise(&p, id, &changed, false, &second), 0);
+	CHECK_EQ(second.seq, 2);
+	CHECK_EQ(second.part_new_cnt, 1);
+	m = rig_manifest(&p.rig, second.manifest_id, &bytes);
+	CHECK(m);
+	CHECK(m->is_public);
+	CHECK_EQ(m->community_cnt, 1);
+	CHECK_EQ(m->all_item_cnt, 25);
+	CHECK(is_listed(&p, second.manifest_id));
+	CHECK(!is_listed(&p, first.manifest_id));
+	manifest_free(m);
+	free(bytes);
+	/* The files are the same, and so is what is said. */
+	CHECK_EQ(pub_publish(&p, id, "t", &second), 0);
+	CHECK(second.is_unchanged);
+	pub_end(&p);
+}
+
+static void test_a_revision_is_signed_again_before_it_expires(void)
+{
+	struct publish_rig p;
+	struct revised seen;
+	const struct published *share;
+	uint64_t began_s;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	began_s = p.wall_s;
+	pub_turns(&p, 10);
+	pub_pass(&p, PUBLISH_LIFE_S * 3 / 4 - 60);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->newest.seq, 1);
+	pub_pass(&p, 120);
+	share = publisher_lookup(p.publisher, id);
+	CHECK_EQ(share->newest.seq, 2);
+	CHECK(share->revisions[1].expires_s > began_s + PUBLISH_LIFE_S * 3 / 2);
+	pub_end(&p);
+}
+
+static void test_a_revision_from_the_future_is_signed_again_when_the_clock_is_mended(void)
+{
+	struct publish_rig p;
+	struct revised seen;
+	const struct published *share;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	p.wall_s += 86400;
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->ahead_s, 0);
+	p.wall_s -= 86400;
+	/* Its files are the same, and it is made again all the same. */
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK(!seen.is_unchanged);
+	CHECK_EQ(seen.seq, 2);
+	share = publisher_lookup(p.publisher, id);
+	CHECK_EQ(share->ahead_s, 0);
+	CHECK(share->newest.updated_s <= p.wall_s);
+	/* Without a command the daemon does it by itself. */
+	p.wall_s += 86400;
+	pub_tree(&p, "t", 3);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 3);
+	p.wall_s -= 86400;
+	pub_pass(&p, 86400 / 2);
+	share = publisher_lookup(p.publisher, id);
+	CHECK_EQ(share->newest.seq, 4);
+	CHECK(share->newest.updated_s <= p.wall_s);
+	/* Clocks may differ by so much. */
+	p.wall_s -= HEAD_SKEW_S;
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK(seen.is_unchanged);
+	pub_end(&p);
+}
+
+static void test_what_is_revoked_is_over(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	struct share_head head;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	pub_turns(&p, 10);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->holder_cnt, overlay.keeper_cnt);
+	CHECK_EQ(pub_revoke(&p, id, &seen), 0);
+	CHECK_EQ(p.told_holder_cnt, 0); /* of the last head: they kept the one before */
+	pub_turns(&p, 10);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->holder_cnt, overlay.keeper_cnt);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK(head_is_revoked(&head));
+	CHECK(!is_listed(&p, seen.manifest_id));
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
+	CHECK_EQ(pub_revoke(&p, id, &seen), WEFT_EREFUSED);
+	CHECK_EQ(pub_reopen(&p), 0);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_REVOKED);
+	/* It stays in the overlay as long as we are there. */
+	overlay_empty(&overlay);
+	pub_pass(&p, 86400);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK(head_is_revoked(&head));
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static int rotate(struct publish_rig *p, const uint8_t *id, struct revised *seen)
+{
+	const struct publish_ask ask = {.done = pub_revised, .arg = seen};
+
+	memset(seen, 0, sizeof(*seen));
+	return publisher_rotate(p->publisher, id, &ask, p->rig.now_ns);
+}
+
+/* Both shares, whatever instant it is after the old one ended. */
+static void check_rotated(struct publish_rig *p, const uint8_t *old_id)
+{
+	const struct published *now = publisher_find(p->publisher, "docs");
+	const struct published *old = publisher_find(p->publisher, "docs.old");
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(now && old);
+	CHECK_MEM(old->share_id, old_id, SHARE_ID_LEN);
+	CHECK_EQ(old->state, PUBLISH_REVOKED);
+	CHECK(old->newest.has_successor);
+	share_id_of(old->newest.successor, id);
+	CHECK_MEM(now->share_id, id, SHARE_ID_LEN);
+	CHECK_STR(now->settings->title, "Docs");
+}
+
+static void test_a_key_that_is_replaced_leads_to_the_next(void)
+{
+	struct publish_settings *settings = pub_settings("docs");
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	struct share_head head;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	strcpy(settings->title, "Docs");
+	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(rotate(&p, id, &seen), 0);
+	for (unsigned i = 0; i < 1000 && !seen.done_cnt; i++)
+		pub_turn(&p);
+	CHECK_EQ(seen.done_cnt, 1);
+	CHECK_EQ(seen.err, 0);
+	CHECK_EQ(seen.seq, 1);
+	check_rotated(&p, id);
+	CHECK(is_listed(&p, seen.manifest_id));
+	CHECK_EQ(rotate(&p, id, &seen), WEFT_EREFUSED);
+	pub_turns(&p, 10);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK(head_is_revoked(&head) && head.has_successor);
+	CHECK_EQ(pub_reopen(&p), 0);
+	check_rotated(&p, id);
+	CHECK_EQ(publisher_find(p.publisher, "docs")->state, PUBLISH_CURRENT);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_a_new_key_is_published_by_the_next_start_where_the_program_ended(void)
+{
+	struct publish_settings *settings = pub_settings("docs");
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	strcpy(settings->title, "Docs");
+	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(rotate(&p, id, &seen), 0);
+	for (unsigned i = 0; i < 1000 && !publisher_find(p.publisher, "docs.old"); i++)
+		pub_turn(&p);
+	CHECK_EQ(seen.done_cnt, 0);
+	CHECK_EQ(pub_reopen(&p), 0);
+	check_rotated(&p, id);
+	pub_pass(&p, 60);
+	pub_turns(&p, 100);
+	CHECK_EQ(publisher_find(p.publisher, "docs")->state, PUBLISH_CURRENT);
+	CHECK_EQ(publisher_find(p.publisher, "docs")->newest.seq, 1);
+	pub_end(&p);
+}
+
+static void test_no_key_is_replaced_where_one_more_share_has_no_room(void)
+{
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	p.config.share_cap = 1;
+	publisher_configure(p.publisher, &p.config);
+	CHECK_EQ(rotate(&p, id, &seen), 0);
+	for (unsigned i = 0; i < 1000 && !seen.done_cnt; i++)
+		pub_turn(&p);
+	CHECK_EQ(seen.err, WEFT_EFULL);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
+	CHECK(publisher_find(p.publisher, "docs") && !publisher_find(p.publisher, "docs.old"));
+	pub_end(&p);
+}
+
+static void test_a_key_that_is_revoked_elsewhere_publishes_nothing(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	overlay_tell(&p, id, HEAD_SEQ_REVOKED, p.wall_s, 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
+	CHECK(strstr(seen.detail, "revoked"));
+	CHECK_EQ(p.events[PUBLISH_WAS_REVOKED], 1);
+	CHECK_EQ(shares_cnt(p.rig.content->shares), 0);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_a_key_whose_numbers_are_used_up_publishes_nothing(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	overlay_tell(&p, id, HEAD_SEQ_REVOKED - 1, p.wall_s, 3);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
+	/* But it can be revoked. */
+	CHECK_EQ(pub_revoke(&p, id, &seen), 0);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_a_share_that_is_removed_is_forgotten_with_its_key(void)
+{
+	struct store_stats stats;
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+	int outcome = 1;
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(publisher_remove(p.publisher, id, pub_note_done, &outcome), 0);
+	CHECK(!publisher_lookup(p.publisher, id));
+	pub_turns(&p, 3);
+	CHECK_EQ(outcome, 0);
+	CHECK(!is_listed(&p, seen.manifest_id));
+	CHECK_EQ(publisher_cnt(p.publisher), 0);
+	store_stats(p.rig.store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_PUBLISHED], 0);
+	CHECK_EQ(stats.item_cnt[STORE_REVISIONS], 0);
+	/* What was seen of it stays: nobody gets behind it. */
+	CHECK_EQ(stats.item_cnt[STORE_HEADS], 1);
+	CHECK_EQ(pub_create(&p, pub_settings("again"), pub_seed, id), 0);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_BEHIND);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 2);
+	pub_end(&p);
+}
+
+static void test_only_so_many_revisions_are_kept(void)
+{
+	struct publish_rig p;
+	struct revised seen;
+	struct store_stats stats;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	p.publisher->params.config.revision_cap = 3;
+	pub_tree(&p, "t", 1);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	for (unsigned i = 1; i <= 5; i++) {
+		rig_file(&p.rig, "t/x", 10, i);
+		rig_file(&p.rig, "t/x", i, i);
+		CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+		CHECK_EQ(seen.seq, i);
+	}
+	CHECK_EQ(publisher_lookup(p.publisher, id)->revision_cnt, 3);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->revisions[0].seq, 3);
+	store_stats(p.rig.store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_REVISIONS], 3);
+	pub_end(&p);
+}
+
+static void test_limits_and_names_of_shares(void)
+{
+	static const char *const bad[] = {"", "-x", "mesh:abc", "a/b", "a\nb", "\xff"};
+	struct publish_rig p;
+	uint8_t id[SHARE_ID_LEN];
+	char name[16];
+
+	CHECK(pub_begin(&p, NULL));
+	p.publisher->params.config.share_cap = 3;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQ(pub_create(&p, pub_settings(bad[i]), NULL, id), WEFT_EMALFORMED);
+	CHECK_EQ(pub_create(&p, pub_settings("one"), pub_seed, id), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("one"), NULL, id), WEFT_EEXISTS);
+	CHECK_EQ(pub_create(&p, pub_settings("two"), pub_seed, id), WEFT_EEXISTS);
+	for (unsigned i = 1; i < 3; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		CHECK_EQ(pub_create(&p, pub_settings(name), NULL, id), 0);
+	}
+	CHECK_EQ(pub_create(&p, pub_settings("more"), NULL, id), WEFT_EFULL);
+	pub_end(&p);
+}
+
+static void test_one_revision_at_a_time(void)
+{
+	const struct publish_ask ask = {.settings = pub_settings("docs")};
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen = {0};
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	CHECK_EQ(pub_create(&p, ask.settings, NULL, id), 0);
+	CHECK_EQ(publisher_revise(p.publisher, id, &ask, p.rig.now_ns), 0);
+	CHECK_EQ(publisher_revise(p.publisher, id, &ask, p.rig.now_ns), WEFT_EBUSY);
+	CHECK_EQ(publisher_remove(p.publisher, id, NULL, NULL), WEFT_EBUSY);
+	CHECK_EQ(publisher_cancel(p.publisher, id), 0);
+	pub_turns(&p, 5);
+	CHECK(!publisher_lookup(p.publisher, id)->is_busy);
+	CHECK_EQ(publisher_cancel(p.publisher, id), WEFT_EABSENT);
+	CHECK_EQ(pub_revise(&p, id, ask.settings, false, &seen), 0);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_a_key_goes_from_node_to_node_as_a_file(void)
+{
+	struct publish_rig p;
+	struct node_key *key;
+	struct stat st;
+	char path[SCRATCH_CAP + 16];
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	scratch_path(path, sizeof(path), p.rig.dir, "docs.key");
+	CHECK_EQ(publisher_export_key(p.publisher, id, path), 0);
+	CHECK_EQ(publisher_export_key(p.publisher, id, path), WEFT_EEXISTS);
+	CHECK_EQ(stat(path, &st), 0);
+	CHECK_EQ(st.st_mode & 0777, 0600);
+	CHECK_EQ(node_key_load(path, NULL, &key), 0);
+	CHECK_MEM(node_key_public(key), publisher_lookup(p.publisher, id)->share_key, 32);
+	node_key_free(key);
+	pub_end(&p);
+}
+
+static void test_a_sweep_and_a_signing_keep_out_of_each_others_way(void)
+{
+	struct publish_settings changed;
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	changed = *publisher_lookup(p.publisher, id)->settings;
+	changed.is_public = true;
+	p.rig.content->is_sweeping = true;
+	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), WEFT_EBUSY);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EBUSY);
+	p.rig.content->is_sweeping = false;
+	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), 0);
+	CHECK_EQ(p.rig.content->unheld_cnt, 0);
+	CHECK_EQ(content_holder_begin(p.rig.content), 0);
+	CHECK_EQ(content_gc(p.rig.content, true, NULL, NULL), WEFT_EBUSY);
+	content_holder_end(p.rig.content);
+	pub_end(&p);
+}
+
+static void test_a_file_that_leads_out_of_the_tree_is_left_out(void)
+{
+	struct publish_rig p;
+	struct revised seen;
+	struct manifest *m;
+	char path[4096];
+	uint8_t id[SHARE_ID_LEN], *bytes;
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 1);
+	CHECK_EQ(symlink("/etc/passwd", scratch_path(path, sizeof(path), p.rig.dir, "t/link")), 0);
+	rig_file(&p.rig, "t/.weft-x", 4, 1);
+	rig_file(&p.rig, "t/a\nb", 4, 1);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	m = rig_manifest(&p.rig, seen.manifest_id, &bytes);
+	CHECK(m);
+	CHECK_EQ(m->item_cnt, 1);
+	manifest_free(m);
+	free(bytes);
+	pub_end(&p);
+}
+
+struct listed {
+	uint8_t ids[8][SHARE_ID_LEN];
+	unsigned cnt, max;
+};
+
+static bool list_note(void *arg, const uint8_t share_id[static SHARE_ID_LEN])
+{
+	struct listed *listed = arg;
+
+	memcpy(listed->ids[listed->cnt++], share_id, SHARE_ID_LEN);
+	return listed->cnt < listed->max;
+}
+
+/* Private ones are for who knows their key, and what has no revision is nothing to list. */
+static void test_only_public_shares_are_listed(void)
+{
+	struct publish_settings *settings;
+	struct listed first = {.max = 2}, rest = {.max = 8};
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN], private_id[SHARE_ID_LEN];
+	char name[16];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 1);
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		settings = pub_settings(name);
+		settings->is_public = i != 2;
+		CHECK_EQ(pub_create(&p, settings, NULL, i == 2 ? private_id : id), 0);
+		if (i != 4)
+			CHECK_EQ(pub_publish(&p, i == 2 ? private_id : id, "t", &seen), 0);
+	}
+	publisher_public_each(p.publisher, NULL, list_note, &first);
+	CHECK_EQ(first.cnt, 2);
+	publisher_public_each(p.publisher, first.ids[1], list_note, &rest);
+	CHECK_EQ(rest.cnt, 1);
+	CHECK(memcmp(first.ids[0], first.ids[1], SHARE_ID_LEN) < 0);
+	CHECK(memcmp(first.ids[1], rest.ids[0], SHARE_ID_LEN) < 0);
+	CHECK(memcmp(rest.ids[0], private_id, SHARE_ID_LEN) != 0);
+	pub_end(&p);
+}
+
+/* publish_files: some files and folders below one root, and nothing else of it. */
+static void test_only_what_was_chosen_is_published_and_reached(void)
+{
+	struct publish_settings *settings = pub_settings("docs");
+	struct object_file file = {0};
+	struct publish_rig p;
+	struct revised seen;
+	struct manifest *m;
+	uint8_t id[SHARE_ID_LEN], *bytes;
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 6);
+	pub_tree(&p, "t/d", 2);
+	pub_tree(&p, "t/d2", 2);
+	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
+	snprintf(settings->only, sizeof(settings->only), "0003.txt\nd\nd2/0001.txt\nabsent");
+	scratch_path(settings->path, sizeof(settings->path), p.rig.dir, "t");
+	CHECK_EQ(pub_revise(&p, id, settings, true, &seen), 0);
+	CHECK_EQ(pub_reopen(&p), 0);
+	CHECK_STR(publisher_lookup(p.publisher, id)->settings->only,
+		  "0003.txt\nd\nd2/0001.txt\nabsent");
+	m = rig_manifest(&p.rig, seen.manifest_id, &bytes);
+	CHECK(m);
+	CHECK_EQ(m->item_cnt, 4);
+	CHECK_MEM(m->items[0].path, "0003.txt", 8);
+	CHECK_MEM(m->items[2].path, "d/0001.txt", 10);
+	CHECK_MEM(m->items[3].path, "d2/0001.txt", 11);
+	manifest_free(m);
+	free(bytes);
+	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/0003.txt");
+	CHECK(served_index_has_file(content_served_index(p.rig.content), &file));
+	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/d/0001.txt");
+	CHECK(served_index_has_file(content_served_index(p.rig.content), &file));
+	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/0004.txt");
+	CHECK(!served_index_has_file(content_served_index(p.rig.content), &file));
+	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/d2/0000.txt");
+	CHECK(!served_index_has_file(content_served_index(p.rig.content), &file));
+	snprintf(settings->only, sizeof(settings->only), "../x");
+	CHECK_EQ(pub_revise(&p, id, settings, true, &seen), WEFT_EMALFORMED);
+	pub_end(&p);
+}
+
+/* One file by two publishers: two shares, one content, one chunk list. */
+static void test_a_file_in_two_shares_is_kept_once(void)
+{
+	struct publish_rig p;
+	struct revised first, second;
+	struct store_stats stats;
+	struct manifest *a, *b;
+	uint8_t ids[2][SHARE_ID_LEN], *a_bytes, *b_bytes;
+
+	CHECK(pub_begin(&p, NULL));
+	rig_mkdir(&p.rig, "one");
+	rig_mkdir(&p.rig, "two");
+	rig_file(&p.rig, "one/x", 3 * BLAKE3_CHUNK_LEN, 5);
+	rig_file(&p.rig, "two/y", 3 * BLAKE3_CHUNK_LEN, 5);
+	CHECK_EQ(pub_create(&p, pub_settings("one"), NULL, ids[0]), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("two"), NULL, ids[1]), 0);
+	CHECK_EQ(pub_publish(&p, ids[0], "one", &first), 0);
+	CHECK_EQ(pub_publish(&p, ids[1], "two", &second), 0);
+	CHECK(memcmp(ids[0], ids[1], SHARE_ID_LEN) != 0);
+	a = rig_manifest(&p.rig, first.manifest_id, &a_bytes);
+	b = rig_manifest(&p.rig, second.manifest_id, &b_bytes);
+	CHECK(a && b);
+	CHECK_MEM(a->items[0].content_id, b->items[0].content_id, 32);
+	store_stats(p.rig.store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_OUTBOARDS], 1);
+	CHECK_EQ(stats.item_cnt[STORE_BLOBS], 3); /* two manifests, one chunk list */
+	manifest_free(a);
+	manifest_free(b);
+	free(a_bytes);
+	free(b_bytes);
+	pub_end(&p);
+}
+
+int main(void)
+{
+	RUN(test_a_tree_becomes_a_signed_revision);
+	RUN(test_an_update_reads_only_what_changed);
+	RUN(test_an_update_of_many_files_makes_few_new_parts);
+	RUN(test_a_share_outlives_a_restart);
+	RUN(test_a_revision_is_numbered_after_all_that_were_seen);
+	RUN(test_two_nodes_with_one_key_take_turns);
+	RUN(test_a_fork_ends_at_the_later_revision);
+	RUN(test_what_is_behind_does_not_sign_old_files_anew);
+	RUN(test_settings_are_signed_without_reading_files);
+	RUN(test_a_revision_is_signed_again_before_it_expires);
+	RUN(test_a_revision_from_the_future_is_signed_again_when_the_clock_is_mended);
+	RUN(test_what_is_revoked_is_over);
+	RUN(test_a_key_that_is_replaced_leads_to_the_next);
+	RUN(test_a_new_key_is_published_by_the_next_start_where_the_program_ended);
+	RUN(test_no_key_is_replaced_where_one_more_share_has_no_room);
+	RUN(test_a_key_that_is_revoked_elsewhere_publishes_nothing);
+	RUN(test_a_key_whose_numbers_are_used_up_publishes_nothing);
+	RUN(test_a_share_that_is_removed_is_forgotten_with_its_key);
+	RUN(test_only_so_many_revisions_are_kept);
+	RUN(test_a_file_in_two_shares_is_kept_once);
+	RUN(test_only_public_shares_are_listed);
+	RUN(test_only_what_was_chosen_is_published_and_reached);
+	RUN(test_limits_and_names_of_shares);
+	RUN(test_one_revision_at_a_time);
+	RUN(test_a_key_goes_from_node_to_node_as_a_file);
+	RUN(test_a_sweep_and_a_signing_keep_out_of_each_others_way);
+	RUN(test_a_file_that_leads_out_of_the_tree_is_left_out);
+	return check_done();
+}

@@ -1,0 +1,690 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Get, WatchGet, ListGets, CancelGet, PauseGet, ResumeGet, SetGet. A caller that waits for a
+ * get is a watch in a list on the node; blobs/'s events move it. The get
+ * itself belongs to blobs/ and goes on when its watches leave.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/zbase32.h"
+#include "blobs/blobs.h"
+#include "blobs/link.h"
+#include "blobs/swarm/swarm.h"
+#include "method_get_named.h"
+#include "api/methods.h"
+#include "method_share_target.h"
+
+struct get_watch {
+	struct get_watch *next;
+	struct node *node;
+	struct control_call *call;
+	uint64_t get_id;
+};
+
+static const char *const get_state_names[] = {
+	[CONTENT_GET_QUEUED] = "queued",	[CONTENT_GET_MANIFEST] = "manifest",
+	[CONTENT_GET_VERIFYING] = "verifying",	[CONTENT_GET_FETCHING] = "fetching",
+	[CONTENT_GET_FINISHED] = "finished",	[CONTENT_GET_STOPPED] = "stopped",
+	[CONTENT_GET_TAKEN_BACK] = "cancelled", [CONTENT_GET_PAUSED] = "paused",
+};
+
+const char *method_get_state(const struct content_get *get)
+{
+	return get_state_names[get->state];
+}
+
+struct source_count {
+	unsigned cnt, open_cnt;
+};
+
+static bool source_count(void *arg, const struct swarm_source_view *view)
+{
+	struct source_count *count = arg;
+
+	count->cnt++;
+	count->open_cnt += view->is_open;
+	return true;
+}
+
+/* A link of what the get is of and the first node that may have it; "" without one. */
+static const char *get_link_text(const struct content_get *get, char text[static LINK_TEXT_CAP])
+{
+	struct link link = {.kind = LINK_COLLECTION};
+
+	text[0] = '\0';
+	if (get->node_cnt == 0)
+		return text;
+	memcpy(link.manifest_id, get->manifest_id, sizeof(link.manifest_id));
+	memcpy(link.node_key, get->nodes[0].key, sizeof(link.node_key));
+	link.addr_cnt = get->nodes[0].addr_cnt;
+	memcpy(link.addrs, get->nodes[0].addrs, sizeof(link.addrs));
+	return link_write(&link, text);
+}
+
+/* How it is given to others: in force, and what was sent. */
+static void seeding_set(json_t *json, const struct content_get *get)
+{
+	static const char *const ends[] = {"", "asked", "ratio", "time"};
+	const struct content_seed *seed = &get->seed;
+
+	json_object_set_new(json, "leaving", json_boolean(get->is_leaving));
+	json_object_set_new(json, "seeded", json_boolean(content_get_is_seeded(get)));
+	json_object_set_new(json, "seed_end", json_string(ends[seed->end]));
+	json_object_set_new(json, "bytes_sent", method_json_uint(seed->sent_byte_cnt));
+	json_object_set_new(json, "bytes_counted", method_json_uint(seed->counted_byte_cnt));
+	json_object_set_new(json, "seed_percent", method_json_uint(seed->percent));
+	json_object_set_new(json, "seed_for_s", method_json_uint(seed->for_s));
+	json_object_set_new(json, "kept_files", method_json_uint(get->kept_cnt));
+	if (get->folder) {
+		json_object_set_new(json, "follow_id", method_json_id(get->folder->share_id));
+		json_object_set_new(json, "revision", method_json_uint(get->folder->revision));
+	}
+	if (seed->since_s)
+		json_object_set_new(json, "seeded_since_s", method_json_uint(seed->since_s));
+}
+
+static json_t *patterns_json(const char *patterns, size_t len)
+{
+	json_t *list = json_array();
+
+	for (const char *at = patterns; at < patterns + len; at += strlen(at) + 1)
+		json_array_append_new(list, json_string(at));
+	return list;
+}
+
+static void choice_set(json_t *json, const struct content_get *get)
+{
+	const struct content_get_choice *choice = &get->choice;
+
+	json_object_set_new(json, "only", patterns_json(get->only, get->only_len));
+	json_object_set_new(json, "exclude", patterns_json(choice->exclude, choice->exclude_len));
+	json_object_set_new(json, "first", patterns_json(choice->first, choice->first_len));
+	json_object_set_new(json, "sequential", json_boolean(choice->is_sequential));
+}
+
+json_t *method_json_get(const struct node *node, const struct content_get *get)
+{
+	char link[LINK_TEXT_CAP];
+	uint64_t end_ns = get->ended_ns ? get->ended_ns : node->home.now_ns;
+	struct source_count sources = {0};
+	json_t *json;
+
+	content_get_sources_each(node->home.content, get->id, source_count, &sources);
+	json = json_pack(
+		"{s:o, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+		" s:o, s:i, s:s}",
+		"get_id", method_json_uint(get->id), "state", get_state_names[get->state], "link",
+		get_link_text(get, link), "target", get->target, "title",
+		get->title ? get->title : "", "node_id",
+		get->node_cnt ? method_json_id(get->nodes[0].key) : json_string(""), "priority",
+		(int)get->priority, "sources", (int)sources.open_cnt, "sources_known",
+		(int)sources.cnt, "items", method_json_uint(get->item_cnt), "items_done",
+		method_json_uint(get->item_done_cnt), "bytes", method_json_uint(get->byte_cnt),
+		"bytes_done", method_json_uint(get->byte_done_cnt), "bytes_reused",
+		method_json_uint(get->reused_byte_cnt), "bytes_received",
+		method_json_uint(get->received_byte_cnt), "bad_chunks",
+		method_json_uint(get->bad_chunk_cnt), "elapsed_ms",
+		method_json_uint((end_ns - get->started_ns) / 1000000), "code", get->err, "detail",
+		get->detail ? get->detail : "");
+	seeding_set(json, get);
+	choice_set(json, get);
+	return json;
+}
+
+static bool get_is_over(const struct content_get *get)
+{
+	return get->state == CONTENT_GET_FINISHED || get->state == CONTENT_GET_STOPPED ||
+	       get->state == CONTENT_GET_TAKEN_BACK || get->state == CONTENT_GET_PAUSED;
+}
+
+#define NEXT_STEP_CAP 160
+
+static const char *get_next_step(const struct content_get *get, char text[NEXT_STEP_CAP])
+{
+	const char *first = "mend that";
+
+	switch (get->err) {
+	case WEFT_EWRONGKEY:
+		return "ask the sender for a fresh link: that address is another node's now";
+	case WEFT_EEXISTS:
+		return "move the file away, or get with --replace";
+	case WEFT_EABSENT:
+		if (!get->only || !get->title || !*get->title)
+			break; /* nobody has the list of files */
+		return "get it again with another --only, or without";
+	case WEFT_EDAMAGED:
+		return "the sender's data is not what the link names: ask for a fresh link";
+	case WEFT_EUNREACHABLE:
+	case WEFT_ETIMEOUT:
+		first = "check that the other node runs";
+		break;
+	case -ENOSPC:
+	case -EDQUOT:
+		first = "free some space";
+		break;
+	default:
+		break;
+	}
+	snprintf(text, NEXT_STEP_CAP, "%s, then: weft get resume %llu", first,
+		 (unsigned long long)get->id);
+	return text;
+}
+
+static void get_fail(struct control_call *call, const struct content_get *get)
+{
+	json_t *extra = json_pack("{s:o}", "get_id", method_json_uint(get->id));
+	char what[64], next[NEXT_STEP_CAP];
+
+	snprintf(what, sizeof(what), "get %llu", (unsigned long long)get->id);
+	if (get->state == CONTENT_GET_TAKEN_BACK) {
+		control_fail_with(call, WEFT_ECANCELLED, what, "it was cancelled",
+				  "start it again with weft get LINK --to DIR", extra);
+		return;
+	}
+	if (get->err == WEFT_EWRONGKEY && get->node_cnt) {
+		json_object_set_new(extra, "wanted_key", method_json_id(get->nodes[0].key));
+		json_object_set_new(extra, "actual_key", method_json_id(get->actual_key));
+	}
+	control_fail_with(call, get->err, what,
+			  get->detail && get->detail[0] ? get->detail : weft_err_text(get->err),
+			  get_next_step(get, next), extra);
+}
+
+/* The last reply of a call about get. */
+static void get_reply(struct node *node, struct control_call *call, const struct content_get *get)
+{
+	if (get->state == CONTENT_GET_STOPPED || get->state == CONTENT_GET_TAKEN_BACK)
+		get_fail(call, get);
+	else
+		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
+}
+
+static void watch_remove(struct get_watch *watch)
+{
+	struct get_watch **at = &watch->node->get_watches;
+
+	while (*at && *at != watch)
+		at = &(*at)->next;
+	if (*at)
+		*at = watch->next;
+	free(watch);
+}
+
+void method_get_watches_forget(struct node *node)
+{
+	while (node->get_watches)
+		watch_remove(node->get_watches);
+}
+
+static void watch_caller_left(void *arg)
+{
+	watch_remove(arg);
+}
+
+static void watch_add(struct node *node, struct control_call *call, uint64_t get_id)
+{
+	struct get_watch *watch = calloc(1, sizeof(*watch));
+
+	if (!watch) {
+		control_fail(call, -ENOMEM, "get", "no memory to watch it",
+			     "it goes on: weft get list");
+		return;
+	}
+	watch->node = node;
+	watch->call = call;
+	watch->get_id = get_id;
+	watch->next = node->get_watches;
+	node->get_watches = watch;
+	control_on_gone(call, watch_caller_left, watch);
+}
+
+/* For a get that is under way: how it stands, and with more what becomes of it. */
+static void watch_join(struct node *node, struct control_call *call, uint64_t get_id)
+{
+	const struct content_get *get = content_get_lookup(node->home.content, get_id);
+
+	if (!control_wants_more(call)) {
+		get_reply(node, call, get);
+		return;
+	}
+	control_reply_more(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
+	watch_add(node, call, get_id);
+}
+
+/* Without more, one reply: as soon as the get is known to be durable. */
+static void watch_tell(struct get_watch *watch, const struct content_get *get)
+{
+	if (control_wants_more(watch->call) && !get_is_over(get)) {
+		control_reply_more(watch->call, json_pack("{s:o}", "transfer",
+							  method_json_get(watch->node, get)));
+		return;
+	}
+	control_on_gone(watch->call, NULL, NULL);
+	get_reply(watch->node, watch->call, get);
+	watch_remove(watch);
+}
+
+void method_get_moved(struct node *node, uint64_t get_id)
+{
+	const struct content_get *get = content_get_lookup(node->home.content, get_id);
+	struct get_watch *watch, *next;
+
+	for (watch = node->get_watches; get && watch; watch = next) {
+		next = watch->next;
+		if (watch->get_id == get_id)
+			watch_tell(watch, get);
+	}
+}
+
+/* What a call asks for beside the link, and room for it. */
+struct get_options {
+	struct content_range ranges[CONTENT_GET_RANGES_MAX];
+	char only[CONTENT_GET_ONLY_LEN_MAX];
+	char exclude[CONTENT_GET_ONLY_LEN_MAX];
+	char first[CONTENT_GET_ONLY_LEN_MAX];
+};
+
+/* NULL, or what is wrong. */
+static const char *ranges_read(const json_t *ranges, struct content_get_ask *ask,
+			       struct get_options *options)
+{
+	if (json_array_size(ranges) > CONTENT_GET_RANGES_MAX)
+		return "there are more than 16 ranges";
+	for (size_t i = 0; i < json_array_size(ranges); i++) {
+		const json_t *range = json_array_get(ranges, i);
+
+		options->ranges[i] = (struct content_range){
+			(uint64_t)json_integer_value(json_object_get(range, "offset")),
+			(uint64_t)json_integer_value(json_object_get(range, "length")),
+		};
+	}
+	ask->ranges = options->ranges;
+	ask->range_cnt = (unsigned)json_array_size(ranges);
+	return NULL;
+}
+
+/* Each with its NUL, one behind the other; *out_len 0: none. */
+static const char *patterns_read(const json_t *patterns, char text[CONTENT_GET_ONLY_LEN_MAX],
+				 size_t *out_len)
+{
+	size_t all = 0;
+
+	for (size_t i = 0; i < json_array_size(patterns); i++) {
+		const char *pattern = json_string_value(json_array_get(patterns, i));
+		size_t len = strlen(pattern) + 1;
+
+		if (len == 1)
+			return "a pattern is empty";
+		if (all + len > CONTENT_GET_ONLY_LEN_MAX)
+			return "the patterns are longer than 4 KiB together";
+		memcpy(text + all, pattern, len);
+		all += len;
+	}
+	*out_len = all;
+	return NULL;
+}
+
+/* Which files, and in which order, as far as parameters say it; the rest stays. */
+static const char *choice_read(const json_t *parameters, struct content_get_selection *selection,
+			       struct get_options *options)
+{
+	const json_t *only = json_object_get(parameters, "only");
+	const json_t *exclude = json_object_get(parameters, "exclude");
+	const json_t *first = json_object_get(parameters, "first");
+	const json_t *sequential = json_object_get(parameters, "sequential");
+	const char *why = NULL;
+
+	if (json_is_array(only)) {
+		why = patterns_read(only, options->only, &selection->only_len);
+		selection->only = selection->only_len ? options->only : NULL;
+	}
+	if (!why && json_is_array(exclude)) {
+		why = patterns_read(exclude, options->exclude, &selection->choice.exclude_len);
+		selection->choice.exclude = options->exclude;
+	}
+	if (!why && json_is_array(first)) {
+		why = patterns_read(first, options->first, &selection->choice.first_len);
+		selection->choice.first = options->first;
+	}
+	if (json_is_boolean(sequential))
+		selection->choice.is_sequential = json_is_true(sequential);
+	return why;
+}
+
+static const char *options_read(const json_t *parameters, struct content_get_ask *ask,
+				struct get_options *options)
+{
+	const json_t *priority = json_object_get(parameters, "priority");
+	const char *why = ranges_read(json_object_get(parameters, "ranges"), ask, options);
+	struct content_get_selection selection = {.only = NULL};
+
+	if (!why)
+		why = choice_read(parameters, &selection, options);
+	ask->only = selection.only;
+	ask->only_len = selection.only_len;
+	ask->choice = selection.choice;
+	ask->priority = json_is_integer(priority) ? (unsigned)json_integer_value(priority)
+						  : CONTENT_GET_PRIORITY;
+	if (!why && ask->priority > CONTENT_GET_PRIORITY_MAX)
+		why = "a priority is 0 to 4";
+	if (!why && (ask->only || ask->choice.exclude_len) && ask->range_cnt)
+		why = "ranges are of one file, patterns of many";
+	return why;
+}
+
+static void get_begin(struct node *node, struct control_call *call, const json_t *parameters,
+		      const struct method_collection *collection, uint64_t now_ns)
+{
+	const char *why;
+	struct get_options options;
+	struct content_get_ask ask = {
+		.link = collection->link,
+		.manifest_id = collection->manifest_id,
+		.nodes = collection->nodes,
+		.node_cnt = collection->node_cnt,
+		.target = json_string_value(json_object_get(parameters, "target")),
+		.is_replacing = json_is_true(json_object_get(parameters, "replace")),
+	};
+	uint64_t id;
+	int err;
+
+	if (ask.target[0] != '/') {
+		control_fail(call, WEFT_EMALFORMED, ask.target, "the path is not absolute",
+			     "give the full path, beginning with /");
+		return;
+	}
+	why = options_read(parameters, &ask, &options);
+	if (why) {
+		control_fail(call, WEFT_EMALFORMED, "get", why, "see weft help get");
+		return;
+	}
+	err = content_get_start(node->home.content, &ask, now_ns, &id);
+	if (err == WEFT_EBUSY)
+		control_fail(call, err, ask.target, "garbage is being collected", "try again soon");
+	else if (err == WEFT_EEXISTS)
+		control_fail(call, WEFT_EBUSY, ask.target,
+			     "a get of the same into that folder runs with other options",
+			     "weft get list shows it: wait for it, or cancel it first");
+	else if (err == WEFT_EFULL)
+		control_fail(
+			call, err, ask.target, "as many gets are remembered as may be",
+			"weft get forget one that is not needed any more, or raise content.get_cap "
+			"(weft limits show)");
+	else if (err < 0)
+		control_fail(call, err, ask.target, weft_err_text(err),
+			     "check the link and the target folder");
+	else if (err == 1)
+		watch_join(node, call, id);
+	else
+		watch_add(node, call, id);
+}
+
+void method_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+{
+	method_collection_find(ctx, call, parameters,
+			       json_string_value(json_object_get(parameters, "link")), get_begin,
+			       now_ns);
+}
+
+void method_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
+		     const char *next)
+{
+	char what[32];
+
+	snprintf(what, sizeof(what), "get %" PRIu64, id);
+	control_fail(call, err, what, why, next);
+}
+
+const struct content_get *method_get_named(struct node *node, struct control_call *call,
+					   const json_t *parameters)
+{
+	json_int_t id = json_integer_value(json_object_get(parameters, "get_id"));
+	const struct content_get *get = content_get_lookup(node->home.content, (uint64_t)id);
+
+	if (!get)
+		method_fail_get(call, (uint64_t)id, WEFT_EABSENT, "there is no get of that number",
+				"weft get list shows all");
+	return get;
+}
+
+void method_watch_get(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = method_get_named(node, call, parameters);
+
+	(void)now_ns;
+	if (get && !get_is_over(get))
+		watch_join(node, call, get->id);
+	else if (get)
+		get_reply(node, call, get);
+}
+
+struct get_search {
+	struct node *node;
+	json_t *found;
+	bool wants_all;
+};
+
+static bool is_running(const struct content_get *get)
+{
+	return get->state == CONTENT_GET_MANIFEST || get->state == CONTENT_GET_VERIFYING ||
+	       get->state == CONTENT_GET_FETCHING;
+}
+
+static bool get_collect(void *arg, const struct content_get *get)
+{
+	struct get_search *search = arg;
+
+	if (search->wants_all || is_running(get))
+		json_array_append_new(search->found, method_json_get(search->node, get));
+	return true;
+}
+
+json_t *method_json_gets(struct node *node, bool wants_all)
+{
+	struct get_search search = {node, json_array(), wants_all};
+
+	content_gets_each(node->home.content, get_collect, &search);
+	return search.found;
+}
+
+void method_list_gets(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
+{
+	(void)parameters, (void)now_ns;
+	control_reply(call, json_pack("{s:o}", "transfers", method_json_gets(ctx, true)));
+}
+
+void method_cancel_get(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = method_get_named(node, call, parameters);
+	uint64_t id;
+	int err;
+
+	if (!get)
+		return;
+	id = get->id;
+	err = content_get_cancel(node->home.content, id,
+				 json_is_true(json_object_get(parameters, "discard")), now_ns);
+	get = content_get_lookup(node->home.content, id);
+	if (err < 0 || !get)
+		method_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
+	else
+		method_reply_idempotent(node, call,
+					json_pack("{s:o}", "transfer", method_json_get(node, get)));
+}
+
+void method_pause_get(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = method_get_named(node, call, parameters);
+	uint64_t id;
+	int err;
+
+	if (!get)
+		return;
+	id = get->id;
+	err = content_get_pause(node->home.content, id, now_ns);
+	if (err < 0)
+		method_fail_get(call, id, err,
+				err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
+				"weft get list shows its state");
+	else
+		method_reply_idempotent(node, call,
+					json_pack("{s:o}", "transfer", method_json_get(node, get)));
+}
+
+/* A caller that waits until its change is stored. */
+struct get_set {
+	struct node *node;
+	struct control_call *call; /* NULL: it left */
+	uint64_t get_id;
+};
+
+static void set_caller_left(void *arg)
+{
+	((struct get_set *)arg)->call = NULL;
+}
+
+static void set_end(struct get_set *set, int err)
+{
+	const struct content_get *get = content_get_lookup(set->node->home.content, set->get_id);
+
+	control_on_gone(set->call, NULL, NULL);
+	if (err == 0 && get)
+		control_reply(set->call,
+			      json_pack("{s:o}", "transfer", method_json_get(set->node, get)));
+	else
+		method_fail_get(set->call, set->get_id, err ? err : WEFT_EABSENT,
+				weft_err_text(err ? err : WEFT_EABSENT),
+				"weft get list shows how it stands");
+}
+
+static void set_stored(void *arg, int err)
+{
+	struct get_set *set = arg;
+
+	if (set->call)
+		set_end(set, err);
+	free(set);
+}
+
+static const char *choose_why(int err)
+{
+	if (err == WEFT_EBUSY)
+		return "it was cancelled, is given up, or another change is being stored";
+	if (err == WEFT_EREFUSED)
+		return "the folder of a followed share gets all of it";
+	return err == WEFT_EMALFORMED ? "ranges are of one file, patterns of many"
+				      : weft_err_text(err);
+}
+
+static void get_choose(struct node *node, struct control_call *call, const json_t *parameters,
+		       const struct content_get *get, uint64_t now_ns)
+{
+	struct get_set *set = calloc(1, sizeof(*set));
+	struct content_get_selection selection = {.only = get->only,
+						  .only_len = get->only_len,
+						  .choice = get->choice,
+						  .done = set_stored,
+						  .arg = set};
+	struct get_options options;
+	const char *why = choice_read(parameters, &selection, &options);
+	int err = !set ? -ENOMEM : why ? WEFT_EMALFORMED : 0;
+
+	if (err == 0) {
+		*set = (struct get_set){node, call, get->id};
+		control_on_gone(call, set_caller_left, set);
+		err = content_get_choose(node->home.content, get->id, &selection, now_ns);
+	}
+	if (err == 0)
+		return;
+	if (err == 1) {
+		set_end(set, 0);
+	} else {
+		control_on_gone(call, NULL, NULL);
+		method_fail_get(call, get->id, err, why ? why : choose_why(err),
+				"see weft help get set");
+	}
+	free(set);
+}
+
+void method_set_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = method_get_named(node, call, parameters);
+	const json_t *given = json_object_get(parameters, "priority");
+	json_int_t priority = json_integer_value(given);
+	int err = 0;
+
+	if (!get)
+		return;
+	if (json_is_integer(given))
+		err = priority < 0 ? WEFT_EMALFORMED
+				   : content_get_prioritise(node->home.content, get->id,
+							    (unsigned)priority, now_ns);
+	if (err < 0)
+		method_fail_get(call, get->id, err, "a priority is 0 to 4", "2 is that of others");
+	else
+		get_choose(node, call, parameters, get, now_ns);
+}
+
+static bool source_list_add(void *arg, const struct swarm_source_view *view)
+{
+	json_array_append_new(arg, json_pack("{s:o, s:b, s:b, s:o, s:o, s:i, s:i}", "node_id",
+					     method_json_id(view->key), "asked", view->is_open,
+					     "has_all", view->has_all, "bytes_received",
+					     method_json_uint(view->received_byte_cnt),
+					     "bytes_per_second", method_json_uint(view->rate),
+					     "in_flight", (int)view->asked_cnt, "bad_chunks",
+					     (int)view->bad_cnt));
+	return true;
+}
+
+void method_list_get_sources(void *ctx, struct control_call *call, const json_t *parameters,
+			     uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = method_get_named(node, call, parameters);
+	json_t *sources;
+
+	(void)now_ns;
+	if (!get)
+		return;
+	sources = json_array();
+	content_get_sources_each(node->home.content, get->id, source_list_add, sources);
+	control_reply(call, json_pack("{s:o}", "sources", sources));
+}
+
+void method_resume_get(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = method_get_named(node, call, parameters);
+	int err;
+
+	if (!get)
+		return;
+	if (!get_is_over(get)) {
+		watch_join(node, call, get->id);
+		return;
+	}
+	err = content_get_resume(node->home.content, get->id, now_ns);
+	if (err < 0)
+		method_fail_get(call, get->id, err,
+				get->state == CONTENT_GET_FINISHED ? "it is finished already"
+				: err == WEFT_EBUSY ? "another get of the same into its folder runs"
+						    : weft_err_text(err),
+				"weft get list shows its state");
+	else
+		watch_add(node, call,
+			  (uint64_t)json_integer_value(json_object_get(parameters, "get_id")));
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Search, ShowSearch: finding in the shares that are followed, and the index of them. */
+#include "search/search.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shares/follow/follow.h"
+#include "api/methods.h"
+#include "method_share_target.h"
+#include "node/sharing/sharing_state.h"
+
+struct search_wait {
+	struct node *node;
+	struct control_call *call;
+	struct search_run *run;
+	uint32_t page, page_len;
+	unsigned tiers;
+	bool has_share; /* only that one is searched: */
+	uint8_t share_id[SHARE_ID_LEN];
+};
+
+/* --- the answer --- */
+
+static struct api_snippet snippet_row(struct api_blocks *blocks, const struct snippet *snippet)
+{
+	struct api_snippet row = {.text = snippet->text,
+				  .cut_before = snippet->is_cut_before,
+				  .cut_behind = snippet->is_cut_behind};
+
+	for (unsigned i = 0; i < snippet->mark_cnt; i++) {
+		const struct api_snippet_mark mark = {snippet->marks[i].off, snippet->marks[i].len};
+
+		api_push(blocks, &row.marks, &mark);
+	}
+	return row;
+}
+
+static void hit_add(struct api_blocks *blocks, const struct search_hit *hit,
+		    struct api_search_hit_list *hits)
+{
+	struct api_search_hit row = {
+		.path = hit->path,
+		.size = api_uint(hit->size),
+		.score = hit->score / 100.0,
+		.content_id = method_id(blocks, hit->content_id),
+		.share_id = method_id(blocks, hit->share_id),
+		.share = hit->share_title,
+		.trust = follow_tier_name((enum follow_tier)hit->tier),
+		.collection_id = method_id(blocks, hit->manifest_id),
+		.mime = hit->mime[0] ? hit->mime : NULL,
+		.shown = snippet_row(blocks, &hit->path_snippet),
+	};
+	struct api_snippet *about = hit->about.mark_cnt ? api_alloc(blocks, sizeof(*about)) : NULL;
+
+	for (const char *tag = hit->tags; *tag; tag += strlen(tag) + 1)
+		api_push(blocks, &row.tags, &tag);
+	if (about)
+		*about = snippet_row(blocks, &hit->about);
+	row.about = about;
+	api_push(blocks, hits, &row);
+}
+
+struct unfetched {
+	const struct search_wait *wait;
+	uint32_t cnt;
+};
+
+/* A share without any revision is not known to the index. */
+static bool unfetched_count(void *arg, const struct follow *follow)
+{
+	struct unfetched *unfetched = arg;
+	const struct search_wait *wait = unfetched->wait;
+
+	unfetched->cnt += follow->state == FOLLOW_NEW && (wait->tiers >> follow->tier & 1) &&
+			  (!wait->has_share ||
+			   memcmp(wait->share_id, follow->share_id, sizeof(wait->share_id)) == 0);
+	return true;
+}
+
+/* Shares followed whose first revision is not here yet. */
+static uint32_t unfetched_cnt(const struct search_wait *wait)
+{
+	struct unfetched unfetched = {wait, 0};
+
+	follows_each(wait->node->sharing->follows, unfetched_count, &unfetched);
+	return unfetched.cnt;
+}
+
+static void search_reply(struct search_wait *wait, const struct search_result *result)
+{
+	struct api_search_out out = {
+		.found = api_uint(result->found_cnt),
+		.reachable = result->reachable_cnt,
+		.page = wait->page + 1,
+		.page_size = wait->page_len,
+		.shares = result->share_cnt,
+		.pending_shares = result->pending_cnt + unfetched_cnt(wait),
+	};
+
+	for (uint32_t i = 0; i < result->hit_cnt; i++)
+		hit_add(control_blocks(wait->call), &result->hits[i], &out.hits);
+	control_reply(wait->call, api_search_out_write(&out));
+}
+
+static void search_done(void *arg, const struct search_result *result)
+{
+	struct search_wait *wait = arg;
+
+	if (!wait->node->control) { /* it forgot the call */
+		free(wait);
+		return;
+	}
+	if (result->err < 0)
+		control_fail(wait->call, result->err, "search index", weft_err_text(result->err),
+			     "search again; if that fails, too, start weftd again: a damaged "
+			     "index is found and made anew then");
+	else
+		search_reply(wait, result);
+	free(wait);
+}
+
+static void search_caller_left(void *arg)
+{
+	struct search_wait *wait = arg;
+
+	search_cancel(wait->run);
+	free(wait);
+}
+
+/* --- the question --- */
+
+static void search_refuse(struct control_call *call, int err, uint32_t query_cap)
+{
+	char why[160];
+
+	switch (err) {
+	case WEFT_EABSENT:
+		control_fail(call, WEFT_EMALFORMED, "query", "no word is in it",
+			     "give at least one letter or digit to look for");
+		return;
+	case WEFT_ETOOLARGE:
+		snprintf(why, sizeof(why), "it has more than %u bytes or %u different words",
+			 QUERY_TEXT_LEN_MAX, QUERY_TERMS_MAX);
+		control_fail(call, err, "query", why, "leave some out");
+		return;
+	case WEFT_EMALFORMED:
+		control_fail(call, err, "query", "it is not UTF-8", "write it in UTF-8");
+		return;
+	case WEFT_EBUSY:
+		snprintf(why, sizeof(why), "%u queries are under way (sharing.search_queries)",
+			 query_cap);
+		control_fail(call, err, "query", why, "try again in a moment");
+		return;
+	case WEFT_EFULL:
+		control_fail(call, err, "query", "all jobs are taken (node.job_cap)",
+			     "try again in a moment");
+		return;
+	default:
+		control_fail(call, err, "query", weft_err_text(err), "try again");
+	}
+}
+
+/* The tiers down to the one that is named, or NULL; false: call was failed. */
+static bool tiers_read(struct control_call *call, const char *trust, unsigned *out_tiers)
+{
+	unsigned least = trust ? 0 : SEARCH_NORMAL;
+
+	while (trust && least < SEARCH_TIER_CNT &&
+	       strcmp(trust, follow_tier_name((enum follow_tier)least)) != 0)
+		least++;
+	if (least == SEARCH_TIER_CNT) {
+		control_fail(call, WEFT_EMALFORMED, trust, "not a degree of trust",
+			     "it is trusted, normal or untrusted");
+		return false;
+	}
+	*out_tiers = (2u << least) - 1;
+	return true;
+}
+
+/* false: call was failed. */
+static bool page_read(struct control_call *call, const struct api_search_in *in,
+		      struct search_ask *ask)
+{
+	int64_t number = in->has_page ? in->page : 1;
+	int64_t len = in->has_page_size ? in->page_size : SEARCH_PAGE;
+	char why[128];
+
+	if (len < 1 || len > SEARCH_PAGE_MAX) {
+		snprintf(why, sizeof(why), "it is not from 1 to %u", SEARCH_PAGE_MAX);
+		control_fail(call, WEFT_ETOOLARGE, "page size", why, "give another");
+		return false;
+	}
+	if (number < 1 || number > (SEARCH_HITS_MAX + len - 1) / len) {
+		snprintf(why, sizeof(why), "only the first %u hits can be looked at",
+			 SEARCH_HITS_MAX);
+		control_fail(call, WEFT_ETOOLARGE, "page", why,
+			     "look for more words, so that fewer items have them all");
+		return false;
+	}
+	ask->page = (uint32_t)number - 1;
+	ask->page_len = (uint32_t)len;
+	return true;
+}
+
+static void search_ask_for(struct node *node, struct control_call *call, struct search_ask *ask)
+{
+	struct search_wait *wait = calloc(1, sizeof(*wait));
+	int err = wait ? sharing_search_block(node->sharing) : -ENOMEM;
+
+	if (err == 0) {
+		*wait = (struct search_wait){.node = node,
+					     .call = call,
+					     .page = ask->page,
+					     .page_len = ask->page_len,
+					     .tiers = ask->tiers,
+					     .has_share = ask->share_id != NULL};
+		if (ask->share_id)
+			memcpy(wait->share_id, ask->share_id, sizeof(wait->share_id));
+		ask->done = search_done;
+		ask->arg = wait;
+		err = search_query(node->sharing->search, ask, &wait->run);
+	}
+	if (err < 0) {
+		free(wait);
+		search_refuse(call, err, node->config->sharing.search.query_cap);
+		return;
+	}
+	control_on_gone(call, search_caller_left, wait);
+}
+
+void method_search(struct node *node, struct control_call *call, const struct api_search_in *in,
+		   uint64_t now_ns)
+{
+	struct search_ask ask = {.text = in->query, .text_len = strlen(in->query)};
+
+	(void)now_ns;
+	if (!method_sharing_is_on(node, call) || !page_read(call, in, &ask) ||
+	    !tiers_read(call, in->trust, &ask.tiers))
+		return;
+	if (in->share) {
+		const struct follow *follow = method_follow_named(node, call, in->share);
+
+		if (!follow)
+			return;
+		ask.share_id = follow->share_id;
+		/* Who names it means it. */
+		ask.tiers = (1u << SEARCH_TIER_CNT) - 1;
+	}
+	search_ask_for(node, call, &ask);
+}
+
+/* --- how the index is --- */
+
+struct share_listing {
+	struct api_blocks *blocks;
+	struct api_search_share_list *shares;
+};
+
+static enum api_search_share_state state_of(const struct search_share_status *status)
+{
+	if (status->is_ready)
+		return API_SEARCH_SHARE_STATE_READY;
+	if (status->is_indexing)
+		return API_SEARCH_SHARE_STATE_INDEXING;
+	return status->err ? API_SEARCH_SHARE_STATE_FAILED : API_SEARCH_SHARE_STATE_WAITING;
+}
+
+static bool share_add(void *arg, const struct search_share_status *status)
+{
+	const struct share_listing *listing = arg;
+	const struct api_search_share row = {
+		.share_id = method_id(listing->blocks, status->share_id),
+		.title = api_text(listing->blocks, status->title),
+		.trust = follow_tier_name((enum follow_tier)status->tier),
+		.weight = status->weight,
+		.state = state_of(status),
+		.items = api_uint(status->item_cnt),
+		.items_indexed = api_uint(status->done_cnt),
+		.items_all = api_uint(status->all_cnt),
+		.error = status->err ? weft_err_text(status->err) : NULL,
+	};
+
+	api_push(listing->blocks, listing->shares, &row);
+	return true;
+}
+
+void method_show_search(struct node *node, struct control_call *call,
+			const struct api_show_search_in *in, uint64_t now_ns)
+{
+	struct api_show_search_out out = {.search = {0}};
+	struct share_listing listing = {control_blocks(call), &out.search.shares};
+	struct search_stats stats;
+
+	(void)in, (void)now_ns;
+	if (!method_sharing_is_on(node, call))
+		return;
+	search_stats(node->sharing->search, &stats);
+	struct api_fill fills[] = {
+		{"bytes of the index", api_uint(stats.index_len), api_uint(stats.index_len_max),
+		 "sharing.search_index_max"},
+		{"queries", stats.query_cnt, node->config->sharing.search.query_cap,
+		 "sharing.search_queries"},
+	};
+	out.search = (struct api_search_index){
+		.shares_followed = stats.share_cnt,
+		.shares_ready = stats.ready_cnt,
+		.items = api_uint(stats.item_cnt),
+		.blocked = api_uint(stats.blocked_cnt),
+		.queries = api_uint(stats.asked_cnt),
+		.refused = api_uint(stats.refused_cnt),
+		.shards_built = api_uint(stats.built_cnt),
+		.shards_reused = api_uint(stats.reused_cnt),
+		.fills = API_ROWS(fills),
+	};
+	search_shares_each(node->sharing->search, share_add, &listing);
+	control_reply(call, api_show_search_out_write(&out));
+}

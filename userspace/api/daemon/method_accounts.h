@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_API_DAEMON_METHOD_ACCOUNTS_H
+#define WEFT_API_DAEMON_METHOD_ACCOUNTS_H
+
+#include "api/node.h"
+#include "base/fair/load.h"
+#include "control/control.h"
+#include "firewall/ban_rule.h"
+#include "firewall/drop_counters.h"
+
+struct node;
+
+/* method_network_name: "192.0.2.0/24" for role admin, else a name that stands for it; returns text. */
+#define METHOD_NETWORK_CAP BAN_TARGET_TEXT_CAP
+const char *method_network_name(const struct node *node, const struct load_network *network,
+				enum control_role role, char text[static METHOD_NETWORK_CAP]);
+
+/* method_networks: those whose work cost most CPU lately, the most first. */
+void method_networks(struct api_blocks *blocks, struct node *node, enum control_role role,
+		     struct api_network_cost_list *out_networks);
+
+/*
+ * method_refusals: whom pools refused, as far as role may know. has
+ * says whose are wanted; NULL: the newest of anybody.
+ */
+struct accounts_of {
+	enum control_role role;
+	bool (*has)(const void *arg, const struct refused *who);
+	const void *arg;
+};
+void method_refusals(struct api_blocks *blocks, struct node *node, const struct accounts_of *of,
+		     struct api_refusal_list *out_refusals);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * BackupKeys: a file with what makes this node the one it is (node/backup), made in a job,
+ * which ends when its caller leaves. Home worker.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/monotonic.h"
+#include "base/jobs.h"
+#include "blobs/blobs.h"
+#include "shares/publish/publish.h"
+#include "crypto/sealed_file.h"
+#include "node/backup/backup.h"
+#include "api/methods.h"
+#include "node/sharing/sharing_state.h"
+#include "weft/version.h"
+
+struct keys_backup {
+	struct job job;
+	struct node *node;
+	struct control_call *call; /* NULL: the caller left */
+	bool is_unwanted;	   /* atomic: the caller left */
+	char path[CONFIG_PATH_CAP];
+	char passphrase[SEALED_PASSPHRASE_CAP];
+	json_t *head;
+	char *settings;
+	struct backup_result result;
+	int err;
+};
+
+/* --- what is written beside the rows --- */
+
+static void address_add(json_t *addresses, const struct addr *addr)
+{
+	char text[ADDR_TEXT_CAP];
+
+	if (!addr_is_wildcard(addr))
+		json_array_append_new(addresses, json_string(addr_format(addr, text)));
+}
+
+static json_t *addresses_json(const struct node *node)
+{
+	json_t *addresses = json_array();
+
+	for (unsigned i = 0; i < node->advertised_cnt; i++)
+		address_add(addresses, &node->advertised[i]);
+	for (unsigned i = 0; i < node->home.bound_cnt; i++)
+		address_add(addresses, &node->home.bound[i]);
+	return addresses;
+}
+
+static bool published_add(void *arg, const struct published *share)
+{
+	json_array_append_new(arg, json_pack("{s:s, s:s}", "name", share->settings->name, "path",
+					     share->settings->path));
+	return true;
+}
+
+static bool share_add(void *arg, const struct content_share *share)
+{
+	if (!share->is_published)
+		json_array_append_new(arg, json_string(share->path));
+	return true;
+}
+
+static json_t *head_json(const struct node *node)
+{
+	json_t *published = json_array(), *shares = json_array();
+	char machine[256] = "";
+
+	(void)gethostname(machine, sizeof(machine) - 1);
+	if (node->sharing)
+		publisher_each(node->sharing->publisher, published_add, published);
+	if (node->home.content)
+		content_shares_each(node->home.content, share_add, shares);
+	return json_pack("{s:i, s:s, s:i, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "form", BACKUP_FORM,
+			 "weft", WEFT_VERSION, "schema", STORE_SCHEMA_VERSION, "made_s",
+			 method_json_uint(node_wall_us(node) / 1000000), "node_id",
+			 method_json_id(node->own_key), "machine", machine, "control",
+			 node->config->control_path, "addresses", addresses_json(node), "published",
+			 published, "shares", shares);
+}
+
+struct settings_print {
+	FILE *out;
+	char section[64];
+};
+
+static bool setting_print(void *arg, const struct config_setting *setting)
+{
+	struct settings_print *print = arg;
+
+	if (strcmp(setting->source, "default") == 0)
+		return true;
+	if (strcmp(print->section, setting->section) != 0)
+		fprintf(print->out, "[%s]\n", setting->section);
+	snprintf(print->section, sizeof(print->section), "%s", setting->section);
+	fprintf(print->out, "# from %s\n%s = %s\n", setting->source, setting->key, setting->value);
+	return true;
+}
+
+/* NULL: no memory. */
+static char *settings_text(const struct node_config *config)
+{
+	struct settings_print print = {.section = ""};
+	char *text = NULL;
+	size_t len;
+
+	print.out = open_memstream(&text, &len);
+	if (!print.out)
+		return NULL;
+	config_each(config, setting_print, &print);
+	return fclose(print.out) == 0 ? text : NULL;
+}
+
+/* --- the job --- */
+
+static bool keys_is_due(void *arg, size_t read_len)
+{
+	struct keys_backup *backup = arg;
+
+	(void)read_len;
+	return __atomic_load_n(&backup->is_unwanted, __ATOMIC_RELAXED);
+}
+
+static void keys_run(struct job *job)
+{
+	struct keys_backup *backup = (struct keys_backup *)job;
+	const struct backup_ask ask = {
+		.store = backup->node->store,
+		.key = backup->node->key,
+		.path = backup->path,
+		.passphrase = backup->passphrase,
+		.head = backup->head,
+		.settings = backup->settings,
+		.stop = {keys_is_due, backup},
+	};
+
+	backup->err = backup_write(&ask, &backup->result);
+	explicit_bzero(backup->passphrase, sizeof(backup->passphrase));
+}
+
+static const char *advice_of(int err)
+{
+	switch (err) {
+	case -EEXIST:
+		return "a backup overwrites no file: name one that is not there yet";
+	case -ENOMEM:
+		return "sealing takes 256 MiB of memory for a second: allow them (MemoryMax, "
+		       "ulimit -v)";
+	case WEFT_EDAMAGED:
+		return "weft store check says where the damage is";
+	default:
+		return "name a file where the daemon may write; under systemd that is its state "
+		       "folder";
+	}
+}
+
+static void keys_free(struct keys_backup *backup)
+{
+	if (!backup)
+		return;
+	explicit_bzero(backup->passphrase, sizeof(backup->passphrase));
+	json_decref(backup->head);
+	free(backup->settings);
+	free(backup);
+}
+
+static void keys_done(struct job *job)
+{
+	struct keys_backup *backup = (struct keys_backup *)job;
+	struct control_call *call = backup->call;
+
+	if (call)
+		control_on_gone(call, NULL, NULL);
+	if (call && backup->err < 0)
+		control_fail(call, backup->err, backup->path, weft_err_text(backup->err),
+			     advice_of(backup->err));
+	else if (call)
+		control_reply(call, json_pack("{s:o, s:o}", "rows",
+					      method_json_uint(backup->result.row_cnt), "bytes",
+					      method_json_uint(backup->result.byte_cnt)));
+	backup->node->is_checking = false;
+	keys_free(backup);
+}
+
+static void keys_caller_left(void *arg)
+{
+	struct keys_backup *backup = arg;
+
+	backup->call = NULL;
+	__atomic_store_n(&backup->is_unwanted, true, __ATOMIC_RELAXED);
+}
+
+/* NULL: no memory. */
+static struct keys_backup *keys_new(struct node *node, const char *path, const char *passphrase)
+{
+	struct keys_backup *backup = calloc(1, sizeof(*backup));
+
+	if (!backup)
+		return NULL;
+	backup->job = (struct job){.run = keys_run, .done = keys_done};
+	backup->node = node;
+	snprintf(backup->path, sizeof(backup->path), "%s", path);
+	snprintf(backup->passphrase, sizeof(backup->passphrase), "%s", passphrase);
+	backup->head = head_json(node);
+	backup->settings = settings_text(node->config);
+	if (backup->head && backup->settings)
+		return backup;
+	keys_free(backup);
+	return NULL;
+}
+
+void method_backup_keys(void *ctx, struct control_call *call, const json_t *parameters,
+			uint64_t now_ns)
+{
+	const char *path = json_string_value(json_object_get(parameters, "path"));
+	const char *passphrase = json_string_value(json_object_get(parameters, "passphrase"));
+	struct node *node = ctx;
+	struct keys_backup *backup;
+	int err;
+
+	(void)now_ns;
+	if (path[0] != '/' || strlen(path) >= CONFIG_PATH_CAP) {
+		control_fail(call, WEFT_EMALFORMED, "path", "not an absolute path",
+			     "name the file from / on");
+		return;
+	}
+	if (strlen(passphrase) < SEALED_PASSPHRASE_LEN_MIN ||
+	    strlen(passphrase) >= SEALED_PASSPHRASE_CAP) {
+		control_fail(call, WEFT_EMALFORMED, "passphrase",
+			     "not of 8 to 1023 bytes; it alone keeps every key of this node",
+			     "take several words");
+		return;
+	}
+	if (node->is_checking) {
+		control_fail(call, WEFT_EBUSY, "store", weft_err_text(WEFT_EBUSY),
+			     "a check or a backup is under way: wait for it");
+		return;
+	}
+	backup = keys_new(node, path, passphrase);
+	err = backup ? jobs_submit(node->home.jobs, &backup->job) : -ENOMEM;
+	if (err < 0) {
+		control_fail(call, err, "backup", weft_err_text(err), "try again in a moment");
+		keys_free(backup);
+		return;
+	}
+	backup->call = call;
+	node->is_checking = true;
+	control_on_gone(call, keys_caller_left, backup);
+}

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ShowLimits: how full the tables of fixed capacity are, in the order of the data's way. */
+#include "dht/dht.h"
+#include "mesh/stream/deferral.h"
+#include "overlay/overlay.h"
+#include "mesh/peers/unverified.h"
+#include "node/fabric/fabric.h"
+#include "method_accounts.h"
+#include "method_figures.h"
+#include "api/methods.h"
+#include "node/sharing/sharing_state.h"
+
+#define COUNT	 API_LIMIT_UNIT_COUNT
+#define BYTES	 API_LIMIT_UNIT_BYTES
+#define NOT_KEPT -1
+
+struct limit_row {
+	const char *name;
+	enum api_limit_unit unit;
+	uint64_t limit;
+	uint64_t used;
+	int64_t peak;	 /* or NOT_KEPT */
+	int64_t refused; /* or NOT_KEPT */
+};
+
+/* Where rows of ShowLimits go. */
+struct limit_listing {
+	struct api_blocks *blocks;
+	struct api_limit_list *rows;
+};
+
+static void rows_add(const struct limit_listing *limits, const struct limit_row *rows, size_t cnt)
+{
+	for (size_t i = 0; i < cnt; i++) {
+		struct api_limit row = {
+			.name = rows[i].name,
+			.unit = rows[i].unit,
+			.limit = api_uint(rows[i].limit),
+			.used = api_uint(rows[i].used),
+		};
+
+		if (rows[i].peak >= 0)
+			API_SET(&row, peak, rows[i].peak);
+		if (rows[i].refused >= 0)
+			API_SET(&row, refused, rows[i].refused);
+		api_push(limits->blocks, limits->rows, &row);
+	}
+}
+#define ROWS_ADD(limits, rows) rows_add(limits, rows, sizeof(rows) / sizeof((rows)[0]))
+
+/* worker_cnt: each has tables of its own. */
+static void quic_add(const struct limit_listing *limits, const struct quic_config *config,
+		     uint64_t worker_cnt, const struct quic_stats *quic)
+{
+	const struct limit_row rows[] = {
+		{"quic.conn_cap", COUNT, worker_cnt * config->conn_cap, quic->conn_cnt,
+		 quic->conn_peak_cnt, (int64_t)quic->refused_full_cnt},
+		/* Beyond it they are asked for a Retry: that is what is counted. */
+		{"handshakes without a token", COUNT, quic->half_open_cap, quic->half_open_cnt,
+		 quic->half_open_peak_cnt, (int64_t)quic->half_open_retry_cnt},
+		{"handshakes with a token", COUNT, quic->validated_cap, quic->validated_cnt,
+		 NOT_KEPT, (int64_t)quic->evicted_handshake_cnt},
+		/* Of handshakes with a token, and of those under way. */
+		{"handshake datagrams that wait", COUNT, quic->waiting_cap, quic->waiting_cnt,
+		 quic->waiting_peak_cnt, (int64_t)quic->waiting_dropped_cnt},
+		{"quic.conn_per_key_cap", COUNT, config->conn_per_key_cap, 0, NOT_KEPT,
+		 (int64_t)quic->refused_key_cnt},
+		/* By class: the floor, what they hold, and how many made room. */
+		{"quic.conn_cap: strangers", COUNT, worker_cnt * (config->conn_cap / 4),
+		 quic->unknown_cnt, NOT_KEPT, (int64_t)quic->evicted_unknown_cnt},
+		{"quic.conn_cap: known", COUNT, worker_cnt * (config->conn_cap / 4),
+		 quic->known_cnt, NOT_KEPT, (int64_t)quic->evicted_known_cnt},
+		{"quic.conn_cap: useful", COUNT, worker_cnt * (config->conn_cap / 8),
+		 quic->useful_cnt, NOT_KEPT, (int64_t)quic->evicted_useful_cnt},
+		{"quic.conn_cap: chosen", COUNT, worker_cnt * (config->conn_cap * 3 / 8),
+		 quic->chosen_cnt, NOT_KEPT, (int64_t)quic->evicted_chosen_cnt},
+		{"quic.stream_cap", COUNT, worker_cnt * config->stream_cap, quic->stream_cnt,
+		 quic->stream_peak_cnt, NOT_KEPT},
+		{"quic.heap", BYTES, worker_cnt * config->heap_cap, quic->heap_used_len,
+		 (int64_t)quic->heap_peak_len, (int64_t)quic->refused_heap_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void mesh_add(const struct limit_listing *limits, const struct mesh_config *config,
+		     uint64_t worker_cnt, const struct mesh_stats *mesh)
+{
+	const struct limit_row rows[] = {
+		{"mesh.session_cap", COUNT, worker_cnt * config->session_cap, mesh->session_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"mesh.request_cap", COUNT, config->request_cap, mesh->request_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"mesh.incoming_cap", COUNT, worker_cnt * config->incoming_cap, mesh->incoming_cnt,
+		 NOT_KEPT, (int64_t)mesh->refused_cnt},
+		/* Our own, and as many of peers. */
+		{"mesh.stream_cap", COUNT, 2 * worker_cnt * config->stream_cap, mesh->stream_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"mesh.peer_cap", COUNT, config->peer_cap, mesh->peer_cnt, NOT_KEPT, NOT_KEPT},
+		{"dials at told addresses", COUNT, MESH_UNVERIFIED_PER_MIN, mesh->told_cnt,
+		 NOT_KEPT, (int64_t)mesh->unverified_refused_cnt},
+		{"peers not asked before a time they told", COUNT,
+		 MESH_DEFERRAL_SET_CNT * MESH_DEFERRAL_SET_WAYS, mesh->deferral_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		/* Its parts, and how many each has forgotten for others of its own. */
+		{"peers that are strangers", COUNT, mesh->unknown.cap, mesh->unknown.cnt, NOT_KEPT,
+		 (int64_t)mesh->unknown.evicted_cnt},
+		{"peers that are known", COUNT, mesh->known.cap, mesh->known.cnt, NOT_KEPT,
+		 (int64_t)mesh->known.evicted_cnt},
+		{"peers that are chosen", COUNT, mesh->chosen.cap, mesh->chosen.cnt, NOT_KEPT,
+		 (int64_t)mesh->chosen.evicted_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void content_add(const struct limit_listing *limits, const struct content_config *config,
+			uint64_t worker_cnt, const struct content_stats *content)
+{
+	const struct limit_row rows[] = {
+		{"content.share_cap", COUNT, config->share_cap, content->share_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"content.get_cap", COUNT, config->get_cap, content->get_cnt, NOT_KEPT, NOT_KEPT},
+		{"content.get_active_cap", COUNT, config->get_active_cap, content->get_active_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"content.chunk_buffers", COUNT, worker_cnt * config->chunk_buffer_cnt,
+		 content->chunk_buffer_used_cnt, NOT_KEPT, (int64_t)content->refused_busy_cnt},
+		{"manifest buffers", COUNT, content->manifest_buffer_cap,
+		 content->manifest_buffer_used_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+/* Bytes of the month, of its cap; a metric as every limit is. */
+static void months_add(const struct limit_listing *limits, const struct node *node)
+{
+	static const char *const names[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT] = {
+		[CONTENT_UPLOADS] = {"sharing.upload_month_lan", "sharing.upload_month"},
+		[CONTENT_DOWNLOADS] = {"sharing.download_month_lan", "sharing.download_month"},
+	};
+
+	for (unsigned d = 0; d < CONTENT_DIRECTION_CNT; d++) {
+		for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++) {
+			struct content_month_view month;
+			struct content_limit_view limit;
+
+			content_month_show(node->home.content, (enum content_direction)d,
+					   (enum content_zone)z, &month);
+			content_limit_show(node->home.content,
+					   content_month_limit((enum content_direction)d,
+							       (enum content_zone)z),
+					   &limit);
+			const struct limit_row rows[] = {
+				{names[d][z], BYTES, limit.value, month.used, NOT_KEPT, NOT_KEPT},
+			};
+
+			ROWS_ADD(limits, rows);
+		}
+	}
+}
+
+static void publisher_add(const struct limit_listing *limits, const struct publisher_config *config,
+			  const struct sharing *sharing)
+{
+	const struct limit_row rows[] = {
+		{"sharing.publish_cap", COUNT, config->share_cap,
+		 sharing ? publisher_cnt(sharing->publisher) : 0, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void dht_add(const struct limit_listing *limits, const struct dht_config *config,
+		    const struct worker *home)
+{
+	struct dht_stats dht = {0};
+
+	if (home->dht)
+		dht_stats(home->dht, home->now_ns, &dht);
+	const struct limit_row rows[] = {
+		{"dht.item_cap", COUNT, config->item_cap, dht.item_cnt, NOT_KEPT,
+		 (int64_t)dht.reasons[DHT_STORE_FULL]},
+		{"dht.peer_cap", COUNT, config->peer_cap, dht.peer_cnt, NOT_KEPT, NOT_KEPT},
+		{"dht.query_cap", COUNT, config->query_cap, dht.query_cnt, NOT_KEPT, NOT_KEPT},
+		{"dht.lookup_cap", COUNT, config->lookup_cap, dht.lookup_cnt, NOT_KEPT, NOT_KEPT},
+		{"dht.own_cap", COUNT, config->own_cap, dht.own_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void programs_add(const struct limit_listing *limits, const struct node *node)
+{
+	struct provider_stats stats = {0};
+
+	if (node->fabric)
+		provider_stats(fabric_provider(node->fabric), &stats);
+	const struct limit_row rows[] = {
+		{"service.processes", COUNT, stats.process_cap, stats.process_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"programs of the launcher", COUNT, stats.launcher.slot_cap,
+		 stats.launcher.slot_cnt, NOT_KEPT, (int64_t)stats.launcher.refused_cnt},
+		{"calls waiting for programs", COUNT, stats.waiting_cap, stats.waiting_cnt,
+		 NOT_KEPT, (int64_t)stats.waiting_evicted_cnt},
+		{"calls that programs have", COUNT, stats.active_cap, stats.active_cnt,
+		 stats.active_peak_cnt, (int64_t)stats.refused_cnt},
+		{"WebSockets to web servers", COUNT, stats.upgrades.cap_cnt,
+		 stats.upgrades.held_cnt, NOT_KEPT,
+		 (int64_t)stats.upgrades.refused_cnts[FAIR_UNKNOWN]},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void builtin_add(const struct limit_listing *limits, struct fabric *fabric)
+{
+	unsigned reading_cnt = 0;
+	unsigned reading_cap = fabric ? builtin_readings(fabric_builtin(fabric), &reading_cnt) : 0;
+	struct builtin_rooms rooms = {0};
+
+	if (fabric)
+		builtin_rooms(fabric_builtin(fabric), &rooms);
+	const struct limit_row rows[] = {
+		{"kept histories of rooms", COUNT, rooms.kept_cap, rooms.kept_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"answers of histories under way", COUNT, rooms.answer_cap, rooms.answer_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"segments of a room's history", COUNT, rooms.segment_cap, rooms.segment_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"events of a room's history", COUNT, rooms.event_cap, rooms.event_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"bytes of a room's history", BYTES, rooms.len_cap, rooms.len, NOT_KEPT, NOT_KEPT},
+		{"memory of histories of rooms", BYTES, rooms.memory_cap, rooms.memory_len,
+		 NOT_KEPT, NOT_KEPT},
+		{"readings of mesh-content", COUNT, reading_cap, reading_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void gateway_add(const struct limit_listing *limits, const struct gateway_config *config,
+			const struct web *web)
+{
+	struct gateway_stats stats = {0};
+
+	web_stats(web, &stats);
+	const struct limit_row rows[] = {
+		{"gateway.connections", COUNT, config->conn_cap, stats.conn_cnt,
+		 stats.conn_peak_cnt, (int64_t)stats.refused_cnt},
+		{"gateway.sockets", COUNT, config->socket_cap, stats.socket_cnt,
+		 stats.socket_peak_cnt, NOT_KEPT},
+		{"addresses and cookies of weft service open", COUNT, stats.pass_cap,
+		 stats.pass_cnt, NOT_KEPT, NOT_KEPT},
+		{"gateway.memory", BYTES, config->memory_cap, stats.memory_used_len,
+		 (int64_t)stats.memory_peak_len, (int64_t)stats.memory_refused_cnt},
+		{"gateway.rate", COUNT, config->request_rate_per_s, 0, NOT_KEPT,
+		 (int64_t)stats.limited_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+/* Home's table, which hears of those of other workers, too. */
+static void members_add(const struct limit_listing *limits, const struct content *content)
+{
+	struct content_stats stats;
+
+	content_stats(content, &stats);
+	const struct limit_row rows[] = {
+		{"nodes that say what they serve", COUNT, stats.member_cap, stats.member_cnt,
+		 NOT_KEPT, (int64_t)stats.member_evicted_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void sharing_add(const struct limit_listing *limits, const struct sharing_config *config,
+			const struct sharing *sharing)
+{
+	struct follows_stats follows = {0};
+	struct search_stats search = {0};
+	struct community_stats communities = {0};
+
+	if (sharing && sharing->communities)
+		communities_stats(sharing->communities, &communities);
+	if (sharing) {
+		follows_stats(sharing->follows, &follows);
+		search_stats(sharing->search, &search);
+	}
+	const struct limit_row rows[] = {
+		{"sharing.watch_cap", COUNT, config->watches.watch_cap,
+		 sharing ? watches_cnt(sharing->watches) : 0, NOT_KEPT, NOT_KEPT},
+		{"sharing.follow_cap", COUNT, config->follow.follow_cap, follows.follow_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"sharing.sync_cap", COUNT, config->follow.sync_cap, follows.sync_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"sharing.search_index_max", BYTES, config->search.index_len_max, search.index_len,
+		 NOT_KEPT, NOT_KEPT},
+		{"sharing.search_queries", COUNT, config->search.query_cap, search.query_cnt,
+		 NOT_KEPT, (int64_t)search.refused_cnt},
+		{"members asked for a newer roll", COUNT, communities.show_cap,
+		 communities.show_cnt, NOT_KEPT, (int64_t)communities.show_refused_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void store_add(const struct limit_listing *limits, const struct store_stats *store)
+{
+	const struct limit_row rows[] = {
+		{"store.map_max", BYTES, store->map_len_max, store->map_used_len, NOT_KEPT,
+		 NOT_KEPT},
+		{"store.batch_cap", COUNT, store->batch_cap, store->batch_waiting, NOT_KEPT,
+		 NOT_KEPT},
+		{"store.reader_cap", COUNT, store->reader_cap, store->reader_cnt, NOT_KEPT,
+		 NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void bans_add(const struct limit_listing *limits, const struct bans *bans)
+{
+	const struct limit_row rows[] = {
+		{"bans in all", COUNT, BAN_LIST_CAP, bans->list ? ban_list_cnt(bans->list) : 0,
+		 NOT_KEPT, NOT_KEPT},
+		{"bans by the node", COUNT, BAN_LIST_AUTO_CAP,
+		 bans->list ? ban_list_auto_cnt(bans->list) : 0, NOT_KEPT,
+		 (int64_t)bans->pushed_out_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void control_add(const struct limit_listing *limits, const struct control_stats *control)
+{
+	const struct limit_row rows[] = {
+		{"control.client_cap", COUNT, control->client_cap, control->client_cnt,
+		 control->client_peak_cnt, (int64_t)control->refused_cnt},
+		{"control.calls", COUNT, control->pending_cap, control->pending_cnt,
+		 control->pending_peak_cnt, (int64_t)control->pending_refused_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+/* With one worker there is no other to tell. */
+static void workers_add(const struct limit_listing *limits, const struct node *node)
+{
+	unsigned cnt = node->workers ? workers_cnt(node->workers) : 0;
+	struct limit_row row = {"reports of workers to home",
+				COUNT,
+				(uint64_t)cnt * WORKERS_REPORT_MAX,
+				0,
+				NOT_KEPT,
+				0};
+
+	for (unsigned idx = 1; idx <= cnt; idx++) {
+		const struct worker_figures *figures = workers_figures(node->workers, idx);
+
+		row.used += workers_report_cnt(node->workers, idx);
+		row.refused += (int64_t)(figures->report_lost_cnt + figures->report_refused_cnt);
+	}
+	if (cnt)
+		rows_add(limits, &row, 1);
+}
+
+void method_limits(struct api_blocks *blocks, struct node *node, struct api_limit_list *out_limits)
+{
+	const struct node_config *config = config_live(node->config);
+	const struct limit_listing listing = {blocks, out_limits}, *limits = &listing;
+	struct figures f;
+
+	figures_read(node, &f);
+	quic_add(limits, &config->quic, config->worker_cnt, &f.quic);
+	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
+	content_add(limits, &config->content, config->worker_cnt, &f.content);
+	members_add(limits, node->home.content);
+	months_add(limits, node);
+	publisher_add(limits, &config->sharing.publisher, node->sharing);
+	dht_add(limits, &config->mainline.dht, &node->home);
+	programs_add(limits, node);
+	builtin_add(limits, node->fabric);
+	gateway_add(limits, &config->web.gateway, node->web);
+	sharing_add(limits, &config->sharing, node->sharing);
+	store_add(limits, &f.store);
+	bans_add(limits, &node->bans);
+	control_add(limits, &f.control);
+	workers_add(limits, node);
+}
+
+void method_show_limits(struct node *node, struct control_call *call,
+			const struct api_show_limits_in *in, uint64_t now_ns)
+{
+	/* Limits of the driver and of the sockets, whether or not they bit. */
+	static const enum weft_reason reasons[] = {
+		WEFT_REASON_INITIAL_LIMIT, WEFT_REASON_REPLAYED_ID,  WEFT_REASON_KRPC_LIMIT,
+		WEFT_REASON_KRPC_FLOOD,	   WEFT_REASON_KRPC_BUDGET,  WEFT_REASON_STUN_LIMIT,
+		WEFT_REASON_PROBE_LIMIT,   WEFT_REASON_ANSWER_LIMIT,
+	};
+	const struct accounts_of of = {.role = control_role_of(call)};
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_show_limits_out out = {.limits = {0}};
+
+	(void)in, (void)now_ns;
+	drops_fetch(&node->drops);
+	method_limits(blocks, node, &out.limits);
+	method_pools(blocks, node, of.role, &out.pools);
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		const struct api_drop row = method_drop(&node->drops, reasons[i]);
+
+		api_push(blocks, &out.drops, &row);
+	}
+	method_networks(blocks, node, of.role, &out.networks);
+	method_refusals(blocks, node, &of, &out.refusals);
+	control_reply(call, api_show_limits_out_write(&out));
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pools of ShowLimits: each that is shared fairly (base/fair/fair.h), by class. An owner
+ * adds its pool with a function that reads it and one row of pools[]. Home worker.
+ */
+#include "base/fair/fair.h"
+#include "dht/dht.h"
+#include "overlay/overlay.h"
+#include "node/fabric/fabric.h"
+#include "method_accounts.h"
+#include "method_figures.h"
+#include "api/methods.h"
+#include "service/topics/topics.h"
+
+/* Of local programs. */
+static const char *const role_classes[FAIR_CLASS_CNT] = {"view", "operate", NULL, "admin"};
+
+static bool read_control(const struct node *node, struct fair_view *out)
+{
+	control_places(node->control, out);
+	return true;
+}
+
+static const char *const caller_classes[FAIR_CLASS_CNT] = {"programs", NULL, NULL, NULL};
+
+static bool read_pending(const struct node *node, struct fair_view *out)
+{
+	control_pending(node->control, out);
+	return true;
+}
+
+static bool read_asks(const struct node *node, struct fair_view *out)
+{
+	struct service *service = node->fabric ? fabric_service(node->fabric) : NULL;
+
+	if (service)
+		service_pending(service, out);
+	return service;
+}
+
+/* Of clients of the gateway: the daemon's own user and root, and all others. */
+static const char *const client_classes[FAIR_CLASS_CNT] = {"other", NULL, NULL, "own"};
+
+/* One class, of peers and of the programs of this node. */
+static const char *const all_callers[FAIR_CLASS_CNT] = {"callers", NULL, NULL, NULL};
+
+static bool read_program_calls(const struct node *node, struct fair_view *out)
+{
+	struct provider *provider = node->fabric ? fabric_provider(node->fabric) : NULL;
+
+	if (provider)
+		provider_places(provider, out);
+	return provider;
+}
+
+static bool read_processes(const struct node *node, struct fair_view *out)
+{
+	struct provider *provider = node->fabric ? fabric_provider(node->fabric) : NULL;
+
+	if (provider)
+		provider_process_places(provider, out);
+	return provider;
+}
+
+/* Peers, and programs of this node, which may have the last place. */
+static const char *const process_classes[FAIR_CLASS_CNT] = {"peers", NULL, NULL, "programs"};
+
+static bool read_searches(const struct node *node, struct fair_view *out)
+{
+	return node->fabric && builtin_dht_places(fabric_builtin(node->fabric), out);
+}
+
+static bool read_readings(const struct node *node, struct fair_view *out)
+{
+	return node->fabric && builtin_content_places(fabric_builtin(node->fabric), out);
+}
+
+static bool read_subscribers(const struct node *node, struct fair_view *out)
+{
+	struct service *service = node->fabric ? fabric_service(node->fabric) : NULL;
+
+	if (service)
+		service_topics_places(service_topics_of(service), out);
+	return service;
+}
+
+static bool read_gateway(const struct node *node, struct fair_view *out)
+{
+	return web_places(node->web, out);
+}
+
+static const char *const socket_classes[FAIR_CLASS_CNT] = {"clients", NULL, NULL, NULL};
+
+static bool read_sockets(const struct node *node, struct fair_view *out)
+{
+	return web_sockets(node->web, out);
+}
+
+static bool read_items(const struct node *node, struct fair_view *out)
+{
+	if (node->home.dht)
+		dht_items_pool(node->home.dht, out);
+	return node->home.dht && out->name;
+}
+
+static bool read_swarm_peers(const struct node *node, struct fair_view *out)
+{
+	if (node->home.dht)
+		dht_peers_pool(node->home.dht, out);
+	return node->home.dht && out->name;
+}
+
+static bool read_overlay(const struct node *node, struct fair_view *out)
+{
+	struct overlay *overlay = node->fabric ? fabric_overlay(node->fabric) : NULL;
+
+	if (overlay)
+		overlay_view(overlay, out);
+	return overlay;
+}
+
+static bool read_overlay_silent(const struct node *node, struct fair_view *out)
+{
+	struct overlay *overlay = node->fabric ? fabric_overlay(node->fabric) : NULL;
+
+	if (overlay)
+		overlay_silent_view(overlay, out);
+	return overlay;
+}
+
+static const struct pool_row {
+	/* False: this node has no such pool now. */
+	bool (*read)(const struct node *node, struct fair_view *out);
+	const char *const *classes; /* NULL: those of peers */
+} pools[] = {
+	{read_control, role_classes},
+	{read_pending, caller_classes},
+	{read_asks, caller_classes},
+	{read_program_calls, all_callers},
+	{read_processes, process_classes},
+	{read_gateway, client_classes},
+	{read_sockets, socket_classes},
+	{read_searches, NULL},
+	{read_subscribers, NULL},
+	{read_readings, NULL},
+	{read_items, NULL},
+	{read_swarm_peers, NULL},
+	{read_overlay, NULL},
+	{read_overlay_silent, NULL},
+};
+
+/* The last level that has an account: the one whose slot goes next. */
+static uint32_t largest_cnt(const struct fair_view *view)
+{
+	uint32_t cnt = 0;
+
+	for (unsigned i = 0; i < FAIR_LEVEL_MAX && view->largest_cnts[i]; i++)
+		cnt = view->largest_cnts[i];
+	return cnt;
+}
+
+static struct api_pool pool_of(struct api_blocks *blocks, const struct fair_view *view,
+			       const char *const *names, unsigned worker_cnt)
+{
+	struct api_pool row = {
+		.name = view->name,
+		.limit = api_uint(view->cap_cnt),
+		.used = api_uint(view->held_cnt),
+		.share = api_uint(view->share_cnt),
+		.largest = largest_cnt(view),
+		.busy = view->is_busy,
+		.overdue = api_uint(view->overdue_cnt),
+		.workers = worker_cnt,
+	};
+
+	for (unsigned i = 0; i < FAIR_CLASS_CNT; i++) {
+		const struct api_pool_class class = {
+			.class = names ? names[i] : fair_class_name(i),
+			.used = api_uint(view->held_cnts[i]),
+			.floor = api_uint(view->floor_cnts[i]),
+			.evicted = api_uint(view->evicted_cnts[i]),
+			.refused = api_uint(view->refused_cnts[i]),
+		};
+
+		if (class.class)
+			api_push(blocks, &row.classes, &class);
+	}
+	return row;
+}
+
+/* Where rows of ShowLimits go. */
+struct pool_listing {
+	struct api_blocks *blocks;
+	struct node *node;
+	enum control_role role;
+	struct api_pool_list *pools;
+};
+
+/* Each worker has pools of its own for its sessions. largest of family ADDR_NONE: nobody. */
+static void peer_pool_add(const struct pool_listing *listing, const struct fair_view *view,
+			  const struct addr *largest)
+{
+	struct node *node = listing->node;
+	struct api_pool row =
+		pool_of(listing->blocks, view, NULL, config_live(node->config)->worker_cnt);
+	char text[METHOD_NETWORK_CAP];
+
+	if (largest->family != ADDR_NONE) {
+		struct load_network network = load_network_of(&node->home.load, largest);
+
+		row.largest_network = api_text(
+			listing->blocks, method_network_name(node, &network, listing->role, text));
+	}
+	api_push(listing->blocks, listing->pools, &row);
+}
+
+static void peer_pools_add(const struct pool_listing *listing)
+{
+	struct figures f;
+
+	figures_read(listing->node, &f);
+	peer_pool_add(listing, &f.quic.conns, &f.quic.conns_largest);
+	peer_pool_add(listing, &f.quic.handshakes, &f.quic.handshakes_largest);
+	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
+		peer_pool_add(listing, &f.mesh.pools[i], &f.mesh.pools_largest[i]);
+	for (unsigned i = 0; i < CONTENT_POOL_CNT; i++)
+		peer_pool_add(listing, &f.content.pools[i], &f.content.pools_largest[i]);
+}
+
+void method_pools(struct api_blocks *blocks, struct node *node, enum control_role role,
+		  struct api_pool_list *out_pools)
+{
+	const struct pool_listing listing = {blocks, node, role, out_pools};
+	struct fair_view view;
+
+	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
+		struct api_pool row;
+
+		if (!pools[i].read(node, &view))
+			continue;
+		row = pool_of(blocks, &view, pools[i].classes, 1);
+		api_push(blocks, out_pools, &row);
+	}
+	peer_pools_add(&listing);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_API_HTTP_PKARR_RELAY_H
+#define WEFT_API_HTTP_PKARR_RELAY_H
+
+#include "dht/items/pkarr.h"
+#include "gateway/gateway.h"
+#include "weft/err.h"
+
+/*
+ * A pkarr relay (docs/wire/pkarr.md): the Mainline DHT for those who can
+ * only speak HTTP. GET /KEY brings the newest packet of a key, PUT /KEY
+ * stores one. What it saw is kept for a while, so that one key is not looked
+ * for each time it is asked for. Home worker only.
+ */
+struct pkarr_relay;
+struct pkarr_relay_call; /* one request that waits for the DHT */
+
+/* How the DHT's part of a call ended. */
+struct pkarr_relay_outcome {
+	int err; /* 0; WEFT_ESTALE (put: a higher number is there), WEFT_EABSENT, any other failure */
+	unsigned stored_cnt; /* put: nodes that have it now */
+};
+
+/*
+ * The way to the DHT. get and put begin something and return what names it
+ * for cancel, or NULL: there is nobody to ask. What comes of it is told by
+ * pkarr_relay_found, any number of times, and pkarr_relay_ended, once and
+ * last; never inside the call that began it.
+ */
+struct pkarr_relay_dht {
+	void *(*get)(void *ctx, const uint8_t key[static NODE_KEY_LEN],
+		     struct pkarr_relay_call *call, uint64_t now_ns);
+	void *(*put)(void *ctx, const struct pkarr_packet *packet, struct pkarr_relay_call *call,
+		     uint64_t now_ns);
+	void (*cancel)(void *ctx, void *run);
+	void *ctx;
+};
+void pkarr_relay_found(struct pkarr_relay_call *call, const struct pkarr_packet *packet);
+void pkarr_relay_ended(struct pkarr_relay_call *call, const struct pkarr_relay_outcome *outcome,
+		       uint64_t now_ns);
+
+struct pkarr_relay_params {
+	struct pkarr_relay_dht dht;
+	uint32_t cache_cap; /* packets, at least 1 */
+	uint32_t call_cap;  /* requests that wait at a time */
+	uint64_t (*wall_s)(void);
+	const uint64_t *secret; /* two numbers nobody knows, for the table of keys */
+};
+size_t pkarr_relay_footprint(uint32_t cache_cap, uint32_t call_cap);
+/* pkarr_relay_new: 0 with *out_relay, -errno, WEFT_EFULL. */
+WEFT_MUST_CHECK
+int pkarr_relay_new(const struct pkarr_relay_params *params, struct pkarr_relay **out_relay);
+/* pkarr_relay_free: the gateway that had its route is closed. */
+void pkarr_relay_free(struct pkarr_relay *relay);
+/* pkarr_relay_route: /KEY, below which nothing else can be; the last row of a table. */
+struct gateway_route pkarr_relay_route(struct pkarr_relay *relay);
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gateway's routes put together: what is configured, who may ask, and
+ * which file answers what. Home worker.
+ */
+#include "web.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "base/log.h"
+#include "node/fabric/fabric.h"
+#include "web_content.h"
+#include "web_mesh.h"
+#include "web_state.h"
+#include "web_token.h"
+
+enum {
+	ROUTE_HEALTHZ,
+	ROUTE_READYZ,
+	ROUTE_METRICS,
+	ROUTE_EVENTS,
+	ROUTE_API,
+	ROUTE_MESH,
+	ROUTE_NO_MESH = ROUTE_MESH + WEB_MESH_ROUTE_CNT,
+	ROUTE_CONTENT,
+	ROUTE_PKARR = ROUTE_CONTENT + WEB_CONTENT_ROUTE_CNT,
+	ROUTE_CNT
+};
+
+struct web {
+	struct node *node;
+	struct gateway *gateway;
+	struct web_api *api;
+	struct web_events *events;
+	struct web_mesh *mesh;
+	struct web_content *content;
+	struct web_pkarr *pkarr;
+	struct gateway_route routes[ROUTE_CNT + 1];
+};
+
+/* Of the log line that tells where the gateway is. */
+static const char *const pkarr_told[] = {
+	[WEB_PKARR_NO] = "",
+	[WEB_PKARR_YES] = ", with a pkarr relay",
+	[WEB_PKARR_PUBLIC] = ", with a public pkarr relay",
+};
+
+void web_config_defaults(struct web_config *config)
+{
+	gateway_config_defaults(&config->gateway);
+	addr_format(&config->gateway.listen, config->listen);
+	config->role = CONTROL_OPERATE;
+	config->body_len_max = 1024 * 1024;
+	config->timeout_ns = 30 * NS_PER_S;
+	config->pkarr_use = WEB_PKARR_YES;
+	config->pkarr_cache_cap = 1024;
+}
+
+const char *web_config_fault(const struct web_config *config)
+{
+	struct gateway_names names;
+	struct addr listen;
+	bool is_remote = addr_parse(config->listen, &listen) == 0 && !addr_is_loopback(&listen);
+
+	if (!config->gateway.is_on)
+		return NULL;
+	if (is_remote && !config->is_exposed)
+		return "gateway.listen: other machines can reach this address, and whoever does "
+		       "acts "
+		       "as this node; say by gateway.expose = yes that this is meant";
+	if (is_remote && !config->token_file[0])
+		return "gateway.token_file: other machines can reach gateway.listen; name the file "
+		       "of a token of your own";
+	if (config->serves_mesh && !config->services[strspn(config->services, " ,")])
+		return "gateway.services: no service is named; name those that programs may call, "
+		       "or "
+		       "leave gateway.mesh off";
+	if (gateway_names_parse(config->hosts, &names) < 0)
+		return "gateway.hosts: more than 32 names, or one of more than 127 letters";
+	if (gateway_names_parse(config->origins, &names) < 0)
+		return "gateway.origins: more than 32 names, or one of more than 127 letters";
+	if (gateway_names_parse(config->services, &names) < 0)
+		return "gateway.services: more than 32 names, or one of more than 127 letters";
+	return NULL;
+}
+
+size_t web_footprint(const struct web_config *config)
+{
+	const struct gateway_config *gateway = &config->gateway;
+
+	if (!gateway->is_on)
+		return 0;
+	return sizeof(struct web) + gateway_footprint(gateway) + web_api_footprint(config) +
+	       web_events_footprint() + web_content_footprint() +
+	       (config->serves_mesh ? web_mesh_footprint(gateway->conn_cap, gateway->memory_cap)
+				    : 0) +
+	       (config->pkarr_use != WEB_PKARR_NO ? web_pkarr_footprint(config) : 0);
+}
+
+static void healthz(void *ctx, struct gateway_exchange *exchange,
+		    const struct gateway_request *request, uint64_t now_ns)
+{
+	(void)ctx;
+	(void)request;
+	gateway_reply_text(exchange, 200, "ok", now_ns);
+}
+
+static void readyz(void *ctx, struct gateway_exchange *exchange,
+		   const struct gateway_request *request, uint64_t now_ns)
+{
+	static const struct gateway_error stopping = {503, "stopping",
+						      "This node finishes what it has begun.", 1};
+	const struct node *node = ctx;
+
+	(void)request;
+	if (node->is_stopping)
+		gateway_reply_error(exchange, &stopping, now_ns);
+	else
+		gateway_reply_text(exchange, 200, "ready", now_ns);
+}
+
+static const struct gateway_error mesh_disabled = {
+	404, "mesh_gateway_disabled",
+	"Services of the mesh are not served here; see gateway.mesh in weft.conf(5).", 0};
+
+static struct service *fabric_service_of(void *ctx)
+{
+	struct node *node = ctx;
+
+	return node->fabric ? fabric_service(node->fabric) : NULL;
+}
+
+static struct service_directory *fabric_directory_of(void *ctx)
+{
+	struct node *node = ctx;
+
+	return node->fabric ? fabric_directory(node->fabric) : NULL;
+}
+
+static int mesh_open(struct web *web)
+{
+	const struct web_config *config = &web->node->config->web;
+	const struct web_mesh_params params = {
+		.services = config->services,
+		.run_cap = config->gateway.conn_cap,
+		.memory_cap = config->gateway.memory_cap,
+		.body_len_max = config->body_len_max,
+		.body_log_len = config->body_log_len,
+		.timeout_ns = config->timeout_ns,
+		.timers = &web->node->home.timers,
+		.service = fabric_service_of,
+		.directory = fabric_directory_of,
+		.ctx = web->node,
+		.own_key = web->node->own_key,
+	};
+
+	return web_mesh_new(&params, &web->mesh);
+}
+
+static const struct gateway_error mesh_nothing = {
+	404, "not_found",
+	"Below /mesh/ there are /mesh/http/SERVICE/, /mesh/ws/SERVICE/CHANNEL and "
+	"/mesh/events/SERVICE/TOPIC.",
+	0};
+
+/* routes_fill leaves no row empty: an empty path would be the end of the table. */
+static int routes_fill(struct web *web)
+{
+	const struct web_config *config = &web->node->config->web;
+	struct gateway_route *routes = web->routes;
+	int err;
+
+	for (unsigned i = ROUTE_MESH; i <= ROUTE_NO_MESH; i++)
+		routes[i] = (struct gateway_route){.path = "/mesh/", .instead = &mesh_disabled};
+	routes[ROUTE_HEALTHZ] = (struct gateway_route){.path = "/healthz",
+						       .methods = GATEWAY_GET,
+						       .access = GATEWAY_OPEN,
+						       .handle = healthz};
+	routes[ROUTE_READYZ] = (struct gateway_route){.path = "/readyz",
+						      .methods = GATEWAY_GET,
+						      .access = GATEWAY_OPEN,
+						      .handle = readyz,
+						      .ctx = web->node};
+	routes[ROUTE_METRICS] = web_metrics_route(web->node);
+	if ((err = web_events_new(web->node, &web->events)) < 0 ||
+	    (err = web_api_new(web->node, &web->api)) < 0 ||
+	    (err = web_content_new(web->node, &web->content)) < 0)
+		return err;
+	web_content_routes(web->content, routes + ROUTE_CONTENT);
+	routes[ROUTE_EVENTS] = web_events_route(web->events);
+	routes[ROUTE_API] = web_api_route(web->api);
+	if (config->serves_mesh) {
+		if ((err = mesh_open(web)) < 0)
+			return err;
+		web_mesh_routes(web->mesh, routes + ROUTE_MESH);
+		routes[ROUTE_NO_MESH].instead = &mesh_nothing;
+	}
+	if (config->pkarr_use == WEB_PKARR_NO)
+		return 0;
+	if ((err = web_pkarr_new(web->node, &web->pkarr)) < 0)
+		return err;
+	routes[ROUTE_PKARR] = web_pkarr_route(web->pkarr);
+	return 0;
+}
+
+/* token_hint: what to do about it, where the error's own text does not say. */
+static const char *token_hint(int err)
+{
+	switch (err) {
+	case WEFT_EREFUSED:
+		return " (others may read it; give it mode 0600)";
+	case WEFT_EMALFORMED:
+		return " (its first line is to be 32 to 128 visible letters)";
+	default:
+		return "";
+	}
+}
+
+static int token_load(struct web *web, char token[static GATEWAY_TOKEN_CAP], char *what)
+{
+	const struct node_config *config = web->node->config;
+	bool is_own = !config->web.token_file[0];
+	char path[CONFIG_PATH_CAP + sizeof("/" WEB_TOKEN_NAME)];
+	int err;
+
+	if (is_own)
+		snprintf(path, sizeof(path), "%s/" WEB_TOKEN_NAME, config->state_dir);
+	else
+		snprintf(path, sizeof(path), "%s", config->web.token_file);
+	err = web_token_load(path, is_own, web->node->random, token);
+	if (err < 0)
+		snprintf(what, NODE_WHAT_CAP, "gateway.token_file %.160s%s", path, token_hint(err));
+	else
+		log_notice("gateway: the token is in %s", path);
+	return err;
+}
+
+/* names_take: web_config_fault has read the lists before. */
+static struct gateway_names names_take(const char *text)
+{
+	struct gateway_names names = {.cnt = 0};
+
+	(void)!gateway_names_parse(text, &names);
+	return names;
+}
+
+static int web_open_gateway(struct web *web, char *what)
+{
+	const struct web_config *config = &web->node->config->web;
+	struct gateway_params params = {
+		.config = config->gateway,
+		.routes = web->routes,
+		.hosts = names_take(config->hosts),
+		.origins = names_take(config->origins),
+		.wall_s = clock_wall_s,
+		.poller = web->node->home.poller,
+		.timers = &web->node->home.timers,
+		.load = &web->node->home.load,
+		.is_deaf = web->node->home.is_simulated,
+		.now_ns = web->node->home.now_ns,
+	};
+	char text[ADDR_TEXT_CAP];
+	struct addr addr;
+	int err = addr_parse(config->listen, &params.config.listen);
+
+	if (err == 0) {
+		if ((err = token_load(web, params.token, what)) < 0)
+			return err;
+		params.is_token_always = config->token_use == WEB_TOKEN_ALWAYS ||
+					 !addr_is_loopback(&params.config.listen);
+		err = gateway_open(&params, &web->gateway);
+	}
+	if (err < 0) {
+		snprintf(what, NODE_WHAT_CAP, "gateway.listen %s", config->listen);
+		return err;
+	}
+	addr = gateway_addr(web->gateway);
+	log_notice("gateway: http://%s/%s", addr_format(&addr, text),
+		   pkarr_told[config->pkarr_use]);
+	return 0;
+}
+
+int web_open(struct node *node, char *what)
+{
+	struct web *web;
+	int err;
+
+	if (!node->config->web.gateway.is_on)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "gateway");
+	web = calloc(1, sizeof(*web));
+	if (!web)
+		return -ENOMEM;
+	node->web = web;
+	web->node = node;
+	err = routes_fill(web);
+	return err < 0 ? err : web_open_gateway(web, what);
+}
+
+void web_adopt(struct web *web, int fd, const struct addr *remote, uint64_t now_ns)
+{
+	gateway_adopt(web->gateway, fd, remote, now_ns);
+}
+
+int web_pass_issue(struct web *web, const char *name, uint64_t now_ns,
+		   char out_url[static GATEWAY_PASS_URL_CAP])
+{
+	char site[GATEWAY_SITE_CAP];
+	int err;
+
+	if (!web || !web->mesh)
+		return WEFT_EREFUSED;
+	err = web_mesh_site(web->mesh, name, site);
+	return err < 0 ? err : gateway_pass_issue(web->gateway, site, now_ns, out_url);
+}
+
+void web_close(struct web *web)
+{
+	if (!web)
+		return;
+	gateway_close(web->gateway);
+	web_content_free(web->content);
+	web_api_free(web->api);
+	web_events_free(web->events);
+	web_mesh_free(web->mesh);
+	web_pkarr_free(web->pkarr);
+	free(web);
+}
+
+void web_stats(const struct web *web, struct gateway_stats *out_stats)
+{
+	if (web)
+		gateway_stats(web->gateway, out_stats);
+}
+
+bool web_places(const struct web *web, struct fair_view *out)
+{
+	if (web)
+		gateway_places(web->gateway, out);
+	return web != NULL;
+}
+
+bool web_sockets(const struct web *web, struct fair_view *out)
+{
+	return web && gateway_sockets(web->gateway, out);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /api/v1/METHOD: a method of the control socket, its parameters as the
+ * body, its reply as the answer's. What needs several replies or the connection
+ * refuses itself. Home worker.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/pool.h"
+#include "codec/json_heap.h"
+#include "web_state.h"
+
+#define PATH	     "/api/v1/"
+#define BODY_LEN_MAX 65536
+
+struct api_call {
+	struct web_api *api;
+	struct gateway_exchange *exchange;
+	struct control_call *call; /* NULL: not yet, or answered */
+};
+
+struct web_api {
+	struct node *node;
+	struct arena arena;
+	struct pool calls;
+};
+
+size_t web_api_footprint(const struct web_config *config)
+{
+	return pool_footprint(sizeof(struct api_call), config->gateway.conn_cap);
+}
+
+/* Errors are those of net.weft.Node and of org.varlink.service; what is not here is 500. */
+static unsigned status_of(const char *error)
+{
+	static const struct {
+		const char *error;
+		unsigned status;
+	} rows[] = {
+		{"net.weft.Node.NotFound", 404},
+		{"net.weft.Node.Invalid", 400},
+		{"net.weft.Node.Refused", 409},
+		{"net.weft.Node.Timeout", 504},
+		{"net.weft.Node.NotVerified", 502},
+		{"org.varlink.service.MethodNotFound", 404},
+		{"org.varlink.service.InvalidParameter", 400},
+		{"org.varlink.service.PermissionDenied", 403},
+		{"org.varlink.service.ExpectedMore", 400},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].error, error) == 0)
+			return rows[i].status;
+	return 500;
+}
+
+static json_t *error_json(const char *error, const json_t *parameters)
+{
+	const char *what = json_string_value(json_object_get(parameters, "what"));
+	const char *why = json_string_value(json_object_get(parameters, "why"));
+	const char *parameter = json_string_value(json_object_get(parameters, "parameter"));
+	char message[1024];
+
+	if (what && why)
+		snprintf(message, sizeof(message), "%s: %s", what, why);
+	else if (parameter)
+		snprintf(message, sizeof(message),
+			 "The parameter %s is missing or not of its type.", parameter);
+	else if (strcmp(error, "org.varlink.service.ExpectedMore") == 0)
+		snprintf(message, sizeof(message),
+			 "The method answers more than once; ask it on the control socket, or read "
+			 "/events.");
+	else if (strcmp(error, "org.varlink.service.PermissionDenied") == 0)
+		snprintf(message, sizeof(message),
+			 "The method needs a higher role than gateway.role grants.");
+	else
+		snprintf(message, sizeof(message), "There is no such method.");
+	return json_pack("{s:s, s:s, s:O}", "error", error, "message", message, "parameters",
+			 parameters);
+}
+
+static void call_answered(void *arg, const char *error, const json_t *parameters)
+{
+	struct api_call *call = arg;
+	json_t *failure = error ? error_json(error, parameters) : NULL;
+	char *text = json_dumps(error ? failure : parameters, JSON_COMPACT);
+	struct gateway_reply reply = {
+		.status = error ? status_of(error) : 200,
+		.type = "application/json",
+		.headers = "Cache-Control: no-store\r\n",
+		.body = text ? text : "{}",
+		.body_len = text ? strlen(text) : 2,
+	};
+
+	gateway_reply(call->exchange, &reply, call->api->node->home.now_ns);
+	json_decref(failure);
+	free(text);
+	pool_release(&call->api->calls, call);
+}
+
+static void call_gone(void *arg)
+{
+	struct api_call *call = arg;
+
+	control_ask_leave(call->call);
+	pool_release(&call->api->calls, call);
+}
+
+static const struct gateway_error not_an_object = {
+	400, "invalid_body",
+	"The body is to be a JSON object of the method's parameters, or empty.", 0};
+static const struct gateway_error busy = {503, "gateway_busy",
+					  "Too many calls are under way; try again.", 1};
+
+/* parameters_read: 0, -ENOMEM, or WEFT_EMALFORMED when the body is no object. */
+static int parameters_read(const struct gateway_request *request, json_t **out_parameters)
+{
+	json_t *parameters;
+	int err = 0;
+
+	if (request->body_len)
+		err = json_heap_load((const char *)request->body, request->body_len,
+				     JSON_REJECT_DUPLICATES, &parameters);
+	else if (!(parameters = json_object()))
+		err = -ENOMEM;
+	if (err < 0)
+		return err;
+	if (!json_is_object(parameters)) {
+		json_decref(parameters);
+		return WEFT_EMALFORMED;
+	}
+	*out_parameters = parameters;
+	return 0;
+}
+
+static void api_handle(void *ctx, struct gateway_exchange *exchange,
+		       const struct gateway_request *request, uint64_t now_ns)
+{
+	static const struct gateway_events events = {.gone = call_gone};
+	struct web_api *api = ctx;
+	json_t *parameters = NULL;
+	int err = parameters_read(request, &parameters);
+	struct api_call *call = err == 0 ? pool_acquire(&api->calls) : NULL;
+	struct control_call *control_call;
+	struct control_ask ask = {
+		.role = api->node->config->web.role,
+		.method = request->path + strlen(PATH),
+		.parameters = parameters,
+		.answered = call_answered,
+		.arg = call,
+	};
+
+	if (!call) {
+		gateway_reply_error(exchange, err == WEFT_EMALFORMED ? &not_an_object : &busy,
+				    now_ns);
+		json_decref(parameters);
+		return;
+	}
+	*call = (struct api_call){.api = api, .exchange = exchange};
+	if (control_ask(api->node->control, &ask, now_ns, &control_call) < 0) {
+		pool_release(&api->calls, call);
+		gateway_reply_error(exchange, &busy, now_ns);
+	} else if (control_call) {
+		call->call = control_call;
+		gateway_watch(exchange, &events, call);
+	}
+	json_decref(parameters);
+}
+
+int web_api_new(struct node *node, struct web_api **out_api)
+{
+	struct web_api *api = calloc(1, sizeof(*api));
+	uint32_t call_cap = node->config->web.gateway.conn_cap;
+	int err;
+
+	if (!api)
+		return -ENOMEM;
+	api->node = node;
+	err = arena_open(&api->arena, web_api_footprint(&node->config->web));
+	if (err == 0)
+		err = pool_init(&api->calls, &api->arena, sizeof(struct api_call), call_cap);
+	if (err < 0)
+		web_api_free(api);
+	else
+		*out_api = api;
+	return err;
+}
+
+void web_api_free(struct web_api *api)
+{
+	if (!api)
+		return;
+	arena_close(&api->arena);
+	free(api);
+}
+
+struct gateway_route web_api_route(struct web_api *api)
+{
+	return (struct gateway_route){
+		.path = PATH,
+		.methods = GATEWAY_POST,
+		.access = GATEWAY_GUARDED,
+		.is_busy = true,
+		.body_len_max = BODY_LEN_MAX,
+		.handle = api_handle,
+		.ctx = api,
+	};
+}

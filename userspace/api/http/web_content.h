@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_API_HTTP_WEB_CONTENT_H
+#define WEFT_API_HTTP_WEB_CONTENT_H
+
+#include "base/jobs.h"
+#include "blobs/read/read.h"
+#include "blobs/read/tree.h"
+#include "gateway/gateway.h"
+#include "node/sharing/sharing_place.h"
+
+/*
+ * GET /blob/ID and /share/ID/PATH: files by their hash and by their path in a
+ * share or collection, whole or in part, from this disk or fetched as they are
+ * read (blobs/read/). Who knows an id may read what it names; no id can be
+ * guessed, and names of shares are not taken, because they can.
+ *
+ *	web_content.c	 from a request to a place: id, path, directory or file
+ *	web_content_file.c  Range, ETag; the reader's pieces to the client
+ *	web_listing.c	 a directory as HTML or JSON
+ *
+ * Private to web*.c. Home worker.
+ */
+struct node;
+struct web_content;
+
+#define WEB_CONTENT_ROUTE_CNT 2
+#define WEB_CONTENT_RUNS_MAX  64u /* requests at once; READERS_MAX of them read */
+
+WEFT_MUST_CHECK
+int web_content_new(struct node *node, struct web_content **out_content);
+/* web_content_free, when the gateway is gone; waits for jobs. Takes NULL. */
+void web_content_free(struct web_content *content);
+void web_content_routes(struct web_content *content, struct gateway_route *routes);
+size_t web_content_footprint(void);
+
+/* What a client said that decides what it gets. Longer fields count as not there. */
+#define WEB_CONTENT_FIELD_CAP 512
+#define WEB_CONTENT_ETAG_CAP  (2 + 64 + 1)
+
+struct web_content_run {
+	struct job job; /* first */
+	struct web_content_run *next;
+	struct web_content *content;
+	struct gateway_exchange *exchange; /* NULL: the client left */
+	uint64_t client;		   /* gateway_client */
+	bool is_job_out;
+	bool wants_json;
+	bool is_head;
+	char range[WEB_CONTENT_FIELD_CAP];
+	char if_range[WEB_CONTENT_FIELD_CAP];
+	char if_none_match[WEB_CONTENT_FIELD_CAP];
+	struct sharing_place place; /* of a share or collection */
+	char path[MANIFEST_PATH_LEN_MAX + 2];
+	size_t path_len;
+	bool has_slash; /* behind the path */
+	/* the job's */
+	int err;
+	struct tree_place found;
+	struct web_listing *listing; /* of a directory */
+	/* a file's */
+	uint8_t content_id[32];
+	const char *mime;
+	struct reader *reader;
+	uint64_t size, off, len;
+	char etag[WEB_CONTENT_ETAG_CAP];
+	bool is_part, is_begun;
+};
+
+/* web_content.c */
+struct node *web_content_node(const struct web_content *content);
+/* web_content_run_end frees run; its reader is gone, and so is the exchange. */
+void web_content_run_end(struct web_content_run *run);
+/* web_content_may_read: run may have a reader beside those of others. */
+bool web_content_may_read(const struct web_content_run *run);
+void web_content_refuse(struct web_content_run *run, const struct gateway_error *error,
+			uint64_t now_ns);
+
+/* web_content_file.c: content_id, mime and, of a place that is known, found and place are set. */
+void web_content_file_start(struct web_content_run *run, const struct reader_origin *origin,
+			    uint64_t size, uint64_t now_ns);
+extern const struct gateway_events web_content_events;
+
+/*
+ * web_listing.c: made in a job. web_listing_make writes the directory at path: 0 or
+ * what tree_list says. One with more than WEB_LISTING_MAX entries ends with a note.
+ */
+#define WEB_LISTING_MAX 10000u
+struct web_listing {
+	char *text;
+	size_t len, cap;
+	unsigned cnt;
+	bool is_json;
+	bool is_cut;   /* there are more entries */
+	bool has_room; /* false: no memory */
+};
+WEFT_MUST_CHECK
+int web_listing_make(struct store *store, const uint8_t manifest_id[static 32], const char *path,
+		     size_t len, bool is_json, struct web_listing *listing);
+void web_listing_fini(struct web_listing *listing);
+/* web_listing_type: its Content-Type. */
+const char *web_listing_type(const struct web_listing *listing);
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a service takes: its descriptor says kind=http, or it takes calls.
+ * This node's own offers are looked at first, as they are called first, then
+ * what the directory knows, and then the mesh is asked. Home worker.
+ */
+#include <string.h>
+
+#include "web_mesh.h"
+
+#define KIND_KEY  "kind"
+#define KIND_HTTP "http"
+
+#define BODY_KEY "body-max" /* as the provider of an offer tells it */
+
+struct offer_search {
+	const char *name;
+	bool is_found, is_http;
+	uint64_t body_len_max; /* 0: it says nothing of it */
+	char version[SERVICE_VERSION_LEN_MAX + 1];
+};
+
+/* number_of: of digits, as a descriptor has them; 0: no number, or more than a body can have. */
+static uint64_t number_of(const char *text, size_t len)
+{
+	uint64_t number = 0;
+
+	if (len == 0 || len > 15)
+		return 0;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return 0;
+		number = 10 * number + (uint64_t)(text[i] - '0');
+	}
+	return number;
+}
+
+static bool offer_look(void *arg, const struct service_info *info)
+{
+	struct offer_search *search = arg;
+
+	if (strcmp(info->name, search->name) != 0)
+		return true;
+	search->is_found = true;
+	strncpy(search->version, info->version, sizeof(search->version) - 1);
+	for (unsigned i = 0; i < info->metadata_cnt; i++) {
+		const struct service_metadata *pair = &info->metadata[i];
+
+		if (strcmp(pair->key, KIND_KEY) == 0)
+			search->is_http = strcmp(pair->value, KIND_HTTP) == 0;
+		else if (strcmp(pair->key, BODY_KEY) == 0)
+			search->body_len_max = number_of(pair->value, strlen(pair->value));
+	}
+	return false;
+}
+
+static bool pair_is(const struct service_pair *pair, const char *key, const char *value)
+{
+	return pair->key_len == strlen(key) && memcmp(pair->key, key, pair->key_len) == 0 &&
+	       pair->value_len == strlen(value) && memcmp(pair->value, value, pair->value_len) == 0;
+}
+
+static bool descriptor_is_http(const struct service_descriptor *descriptor)
+{
+	for (unsigned i = 0; i < descriptor->metadata_cnt; i++)
+		if (pair_is(&descriptor->metadata[i], KIND_KEY, KIND_HTTP))
+			return true;
+	return false;
+}
+
+static uint64_t descriptor_body_max(const struct service_descriptor *descriptor)
+{
+	for (unsigned i = 0; i < descriptor->metadata_cnt; i++) {
+		const struct service_pair *pair = &descriptor->metadata[i];
+
+		if (pair->key_len == strlen(BODY_KEY) &&
+		    memcmp(pair->key, BODY_KEY, pair->key_len) == 0)
+			return number_of(pair->value, pair->value_len);
+	}
+	return 0;
+}
+
+/* body_may_need: the body may be longer than the gateway takes of itself. */
+static bool body_may_need(const struct web_mesh_run *run)
+{
+	return !run->is_body_whole && (!run->has_said_len || run->said_len > run->body_len_max);
+}
+
+/*
+ * body_admit: such a body goes to the best provider whose descriptor says that it takes it, and then
+ * to no other.
+ */
+static void body_admit(struct web_mesh_run *run, const struct service_found *found, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt && body_may_need(run); i++) {
+		uint64_t len_max = descriptor_body_max(found[i].descriptor);
+
+		if (!descriptor_is_http(found[i].descriptor) || len_max <= run->body_len_max ||
+		    (run->has_said_len && run->said_len > len_max))
+			continue;
+		run->body_len_max = len_max;
+		run->target.service.has_provider = true;
+		memcpy(run->target.service.provider, found[i].descriptor->owner, MESH_KEY_LEN);
+		return;
+	}
+}
+
+/* body_admit_own: as this node's own offer says, where none but it is asked. */
+static void body_admit_own(struct web_mesh_run *run, const struct offer_search *search)
+{
+	if (search->is_http && search->body_len_max > run->body_len_max)
+		run->body_len_max = search->body_len_max;
+}
+
+static struct service_directory *directory_of(const struct web_mesh *mesh)
+{
+	return mesh->params.directory(mesh->params.ctx);
+}
+
+/* method_is_allowed: of calls, the method's own begin looks at it, but for a WebSocket's channel. */
+static bool method_is_allowed(const struct web_mesh_run *run, bool is_http)
+{
+	const char *method = run->is_upgrade ? SERVICE_HTTP_UPGRADE : SERVICE_HTTP_METHOD;
+
+	if (!is_http && !run->is_upgrade)
+		return true;
+	return web_mesh_allows(run->mesh, run->target.service.name, is_http ? method : run->method);
+}
+
+static void begin_as(struct web_mesh_run *run, bool is_http, uint64_t now_ns)
+{
+	uint64_t len_max = is_http ? run->body_len_max : run->mesh->params.body_len_max;
+
+	if (!gateway_body_max(run->exchange, (size_t)len_max)) {
+		web_mesh_run_refuse(run, &web_mesh_too_long, now_ns);
+		web_mesh_run_end(run);
+	} else if (run->is_upgrade && !is_http && !run->method[0]) {
+		web_mesh_run_refuse(run, &web_mesh_no_service, now_ns);
+		web_mesh_run_end(run);
+	} else if (!method_is_allowed(run, is_http)) {
+		web_mesh_run_refuse(run, &web_mesh_not_allowed, now_ns);
+		web_mesh_run_end(run);
+	} else if (is_http) {
+		web_mesh_http_begin(run, now_ns);
+	} else if (run->is_upgrade) {
+		web_mesh_socket_begin(run, now_ns);
+	} else {
+		web_mesh_call_begin(run, now_ns);
+	}
+}
+
+/* Who is not found takes no calls either, and is told so by the client. */
+static void kind_found(void *arg, const struct service_finding *finding, uint64_t now_ns)
+{
+	struct web_mesh_run *run = arg;
+
+	run->find = NULL;
+	run->sought_ns = now_ns - run->sought_ns;
+	timer_cancel(run->mesh->params.timers, &run->timer);
+	body_admit(run, finding->found, finding->found_cnt);
+	begin_as(run, finding->found_cnt && descriptor_is_http(finding->found[0].descriptor),
+		 now_ns);
+}
+
+static bool find_piece(void *arg, const struct gateway_piece *piece, uint64_t now_ns)
+{
+	(void)arg;
+	(void)piece;
+	(void)now_ns;
+	return false;
+}
+
+static void find_finished(void *arg, uint64_t now_ns)
+{
+	struct web_mesh_run *run = arg;
+
+	(void)now_ns;
+	run->is_body_whole = true;
+}
+
+static void find_gone(void *arg)
+{
+	struct web_mesh_run *run = arg;
+
+	service_find_cancel(run->find);
+	web_mesh_run_end(run);
+}
+
+static struct service_query query_of(const struct web_mesh_run *run)
+{
+	const struct service_named *target = &run->target.service;
+
+	return (struct service_query){
+		.name = target->name,
+		.owner = target->has_provider ? target->provider : NULL,
+		.version = target->version[0] ? target->version : NULL,
+	};
+}
+
+static void find_begin(struct web_mesh_run *run, uint64_t now_ns)
+{
+	static const struct gateway_events events = {
+		.piece = find_piece, .finished = find_finished, .gone = find_gone};
+	struct service_query query = query_of(run);
+	uint64_t wait_ns = 0;
+	int err = service_find_start(directory_of(run->mesh), &query, kind_found, run, now_ns,
+				     &run->find, &wait_ns);
+	struct service_answer answer = {.status = SERVICE_RATE_LIMITED,
+					.text = "services are looked for too often",
+					.not_before_ns = now_ns + wait_ns};
+
+	if (err == 0) {
+		run->sought_ns = now_ns;
+		web_mesh_run_patience(run, now_ns);
+		gateway_watch(run->exchange, &events, run);
+		return;
+	}
+	if (err == WEFT_EREFUSED)
+		web_mesh_run_fail(run, &answer, now_ns);
+	else
+		web_mesh_run_refuse(run,
+				    err == WEFT_EMALFORMED ? &web_mesh_not_allowed : &web_mesh_busy,
+				    now_ns);
+	web_mesh_run_end(run);
+}
+
+/* Whether this node's own offer is the one that is asked, when it has one: own last, unless preferred or named. */
+static bool own_is_first(const struct web_mesh_run *run, const struct service_directory *directory)
+{
+	return !directory || web_mesh_prefers_local(run->query);
+}
+
+void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
+{
+	struct offer_search search = {.name = run->target.service.name};
+	struct service_directory *directory = directory_of(run->mesh);
+	struct service_query query = query_of(run);
+	struct service_found found[SERVICE_FOUND_MAX];
+	bool is_fresh = false;
+	unsigned cnt = 0;
+
+	if (!run->target.service.has_provider ||
+	    web_mesh_is_own(run->mesh, run->target.service.provider))
+		service_each(web_mesh_service(run->mesh), offer_look, &search);
+	if (search.is_found && (run->target.service.has_provider || own_is_first(run, directory))) {
+		body_admit_own(run, &search);
+		begin_as(run, search.is_http, now_ns);
+		return;
+	}
+	if (directory)
+		cnt = service_directory_peek(directory, &query, now_ns, found, SERVICE_FOUND_MAX,
+					     &is_fresh);
+	/* What the directory has of this node itself is what service_each said. */
+	if (cnt && search.is_found && web_mesh_is_own(run->mesh, found[0].descriptor->owner))
+		found[0] = found[--cnt];
+	if (cnt) {
+		body_admit(run, found, cnt);
+		begin_as(run, descriptor_is_http(found[0].descriptor), now_ns);
+	} else if (search.is_found || !directory) {
+		body_admit_own(run, &search);
+		begin_as(run, search.is_http, now_ns);
+	} else {
+		find_begin(run, now_ns);
+	}
+}
+
+static json_t *kind_json(const struct web_mesh *mesh, const struct web_mesh_service *service,
+			 uint64_t now_ns)
+{
+	struct offer_search search = {.name = service->name};
+	struct service_directory *directory = directory_of(mesh);
+	struct service_query query = {.name = service->name};
+	struct service_found found[SERVICE_FOUND_MAX];
+	bool is_fresh, is_http;
+	unsigned cnt = directory ? service_directory_peek(directory, &query, now_ns, found,
+							  SERVICE_FOUND_MAX, &is_fresh)
+				 : 0;
+	json_t *json = json_pack("{s:s, s:i}", "name", service->name, "known_providers", (int)cnt);
+
+	if (web_mesh_service(mesh))
+		service_each(web_mesh_service(mesh), offer_look, &search);
+	is_http = search.is_found ? search.is_http : cnt && descriptor_is_http(found[0].descriptor);
+	if (service->method[0])
+		(void)json_object_set_new(json, "method", json_string(service->method));
+	if (!search.is_found && !cnt)
+		return json;
+	(void)json_object_set_new(json, "kind", json_string(is_http ? KIND_HTTP : "calls"));
+	(void)json_object_set_new(
+		json, "version",
+		json_string(search.is_found ? search.version : found[0].descriptor->version));
+	(void)json_object_set_new(json, "is_local", json_boolean(search.is_found));
+	return json;
+}
+
+json_t *web_mesh_kinds_json(const struct web_mesh *mesh, uint64_t now_ns)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < mesh->service_cnt; i++)
+		(void)json_array_append_new(list, kind_json(mesh, &mesh->services[i], now_ns));
+	return json_pack("{s:o}", "services", list);
+}

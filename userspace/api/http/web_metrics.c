@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET /metrics: Prometheus' text format, version 0.0.4. What is told is what
+ * Status and ShowLimits tell; which names and labels there are is
+ * decided by tables of this program, never by a peer. Home worker.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/methods.h"
+#include "web_metrics.h"
+#include "web_state.h"
+#include "store/store.h"
+#include "weft/version.h"
+
+#define NAME_CAP 128
+
+/* name_write makes a metric's name of ours: "quic.conn_cnt" -> "weft_quic_conn_cnt". */
+static void name_write(char name[static NAME_CAP], const char *ours, const char *suffix)
+{
+	snprintf(name, NAME_CAP, "weft_%s%s", ours, suffix);
+	for (char *c = name; *c; c++)
+		if (*c == '.' || *c == '-')
+			*c = '_';
+}
+
+void metric_family_write(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+void metrics_rows_write(FILE *out, const struct metric_row *rows, size_t cnt)
+{
+	for (size_t i = 0; i < cnt; i++) {
+		metric_family_write(out, rows[i].name, rows[i].type, rows[i].help);
+		fprintf(out, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
+	}
+}
+
+static void number_write(FILE *out, const char *name, const char *type, const char *help,
+			 uint64_t value)
+{
+	metrics_rows_write(out, &(struct metric_row){name, type, help, value}, 1);
+}
+
+/* The numbers of Status that stand by themselves. */
+static void status_write(FILE *out, const json_t *status)
+{
+	static const struct {
+		const char *field, *name, *type, *help;
+	} rows[] = {
+		{"uptime_s", "weft_uptime_seconds", "gauge", "Seconds since the daemon began."},
+		{"connections", "weft_connections", "gauge", "QUIC connections that are open."},
+		{"handshakes", "weft_handshakes", "gauge", "Of these, in their handshake."},
+		{"sessions", "weft_sessions", "gauge", "Sessions with peers."},
+		{"peers", "weft_peers", "gauge", "Peers that are remembered."},
+		{"shares", "weft_shares", "gauge", "Shares."},
+		{"imports", "weft_imports", "gauge", "Imports that run."},
+		{"gets", "weft_gets", "gauge", "Gets that are remembered."},
+		{"gets_active", "weft_gets_active", "gauge", "Gets that run."},
+		{"served_bytes", "weft_served_bytes_total", "counter", "Content sent to peers."},
+		{"received_bytes", "weft_received_bytes_total", "counter",
+		 "Content received and verified."},
+		{"streamed_bytes", "weft_streamed_bytes_total", "counter",
+		 "Of these, what no get kept: it was handed on as it came."},
+		{"bad_chunks", "weft_bad_chunks_total", "counter",
+		 "Chunks that did not match their hash."},
+		{"store_bytes", "weft_store_bytes", "gauge", "Bytes of the store."},
+		{"store_max_bytes", "weft_store_max_bytes", "gauge", "What its index may grow to."},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const json_t *value = json_object_get(status, rows[i].field);
+
+		if (json_is_integer(value))
+			number_write(out, rows[i].name, rows[i].type, rows[i].help,
+				     (uint64_t)json_integer_value(value));
+	}
+}
+
+/* Every counter of every module by its name. */
+static void counters_write(FILE *out, const json_t *status)
+{
+	char name[NAME_CAP], help[NAME_CAP];
+	const char *field;
+	json_t *value;
+
+	json_object_foreach(json_object_get(status, "counters"), field, value)
+	{
+		name_write(name, field, "_total");
+		snprintf(help, sizeof(help), "Counter %s of weft status --json.", field);
+		number_write(out, name, "counter", help, (uint64_t)json_integer_value(value));
+	}
+}
+
+static void limits_write(FILE *out, struct node *node)
+{
+	static const struct {
+		const char *name, *type, *help;
+	} rows[] = {
+		{"weft_limit", "gauge", "How much there may be of it."},
+		{"weft_limit_used", "gauge", "How much there is."},
+		{"weft_limit_peak", "gauge", "How much there ever was."},
+		{"weft_limit_refused_total", "counter", "What found no room."},
+	};
+	struct api_limit_list limits = {0};
+	struct api_blocks blocks = {0};
+
+	method_limits(&blocks, node, &limits);
+	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+		metric_family_write(out, rows[row].name, rows[row].type, rows[row].help);
+		for (size_t i = 0; i < limits.cnt; i++) {
+			const struct api_limit *limit = &limits.rows[i];
+			const bool is_kept[] = {true, true, limit->has_peak, limit->has_refused};
+			const int64_t values[] = {limit->limit, limit->used, limit->peak,
+						  limit->refused};
+
+			if (is_kept[row])
+				fprintf(out, "%s{limit=\"%s\"} %llu\n", rows[row].name, limit->name,
+					(unsigned long long)values[row]);
+		}
+	}
+	api_blocks_free(&blocks);
+}
+
+static void gateway_write(FILE *out, const struct gateway_stats *stats)
+{
+	static const char replies[] = "weft_gateway_replies_total";
+	const struct metric_row rows[] = {
+		{"weft_gateway_connections", "gauge", "HTTP connections.", stats->conn_cnt},
+		{"weft_gateway_websockets", "gauge", "Of these, WebSockets.", stats->socket_cnt},
+		{"weft_gateway_requests_total", "counter", "Requests.", stats->request_cnt},
+		{"weft_gateway_malformed_total", "counter",
+		 "Requests and WebSockets that broke the rules.", stats->malformed_cnt},
+		{"weft_gateway_limited_total", "counter", "Requests above their rate.",
+		 stats->limited_cnt},
+		{"weft_gateway_forbidden_total", "counter", "Refused by host, origin or token.",
+		 stats->forbidden_cnt},
+		{"weft_gateway_refused_total", "counter", "Connections above their limits.",
+		 stats->refused_cnt},
+		{"weft_gateway_slow_total", "counter", "Connections closed for want of progress.",
+		 stats->slow_cnt},
+		{"weft_gateway_gone_total", "counter", "Clients that left before the reply (499).",
+		 stats->gone_cnt},
+		{"weft_gateway_received_bytes_total", "counter", "Bytes of clients.",
+		 stats->bytes_in},
+		{"weft_gateway_sent_bytes_total", "counter", "Bytes to clients.", stats->bytes_out},
+		{"weft_gateway_memory_bytes", "gauge", "Bodies, and what waits to be sent.",
+		 stats->memory_used_len},
+	};
+
+	METRICS_WRITE(out, rows);
+	metric_family_write(out, replies, "counter", "Replies by the class of their status.");
+	for (unsigned class = 1; class < 6; class ++)
+		fprintf(out, "%s{class=\"%uxx\"} %llu\n", replies, class,
+			(unsigned long long)stats->class_cnt[class]);
+}
+
+/* Fills and counts that Status has no place for. */
+static void parts_write(FILE *out, const struct node *node)
+{
+	struct control_stats control;
+	struct store_stats store;
+
+	control_stats(node->control, &control);
+	store_stats(node->store, &store);
+	const struct metric_row rows[] = {
+		{"weft_control_watchers", "gauge", "Clients that watch events.",
+		 control.watcher_cnt},
+		{"weft_store_segments", "gauge", "Files that hold blobs.", store.segment_cnt},
+		{"weft_store_dead_bytes", "gauge", "Bytes of them that belong to no blob any more.",
+		 store.segment_dead_len},
+	};
+
+	METRICS_WRITE(out, rows);
+}
+
+/* The least of limit and timetable; a rate that has none is left out. */
+static void rates_write(FILE *out, const struct node *node)
+{
+	static const char name[] = "weft_rate_bytes_per_second";
+	static const enum content_limit rates[] = {CONTENT_LIMIT_UPLOAD, CONTENT_LIMIT_DOWNLOAD};
+	struct content_limit_view view;
+
+	metric_family_write(out, name, "gauge", "Rate in force of what is sent and fetched.");
+	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		content_limit_show(node->home.content, rates[i], &view);
+		if (view.in_force)
+			fprintf(out, "%s{limit=\"%s\"} %llu\n", name, content_limit_name(rates[i]),
+				(unsigned long long)view.in_force);
+	}
+}
+
+static void metrics_write(FILE *out, struct node *node, const json_t *status)
+{
+	struct gateway_stats stats = {0};
+
+	metric_family_write(out, "weft_info", "gauge", "The version that runs.");
+	fprintf(out, "weft_info{version=\"%s\"} 1\n", WEFT_VERSION);
+	status_write(out, status);
+	counters_write(out, status);
+	limits_write(out, node);
+	web_stats(node->web, &stats);
+	gateway_write(out, &stats);
+	parts_write(out, node);
+	rates_write(out, node);
+	if (node->fabric)
+		metrics_fabric_write(out, node->fabric);
+	if (node->sharing)
+		metrics_sharing_write(out, node->sharing);
+}
+
+struct metrics_ask {
+	struct node *node;
+	FILE *out;
+};
+
+static void status_answered(void *arg, const char *error, const json_t *parameters)
+{
+	struct metrics_ask *ask = arg;
+
+	if (!error)
+		metrics_write(ask->out, ask->node, parameters);
+}
+
+static void metrics_handle(void *ctx, struct gateway_exchange *exchange,
+			   const struct gateway_request *request, uint64_t now_ns)
+{
+	static const struct gateway_error busy = {503, "gateway_busy",
+						  "Too many calls are under way; try again.", 1};
+	struct node *node = ctx;
+	char *text = NULL;
+	size_t len = 0;
+	struct metrics_ask metrics = {.node = node, .out = open_memstream(&text, &len)};
+	json_t *parameters = json_object();
+	/* Status answers in the call. */
+	struct control_ask ask = {.role = CONTROL_VIEW,
+				  .method = "Status",
+				  .parameters = parameters,
+				  .answered = status_answered,
+				  .arg = &metrics};
+	struct control_call *call = NULL;
+	struct gateway_reply reply = {.status = 200,
+				      .type = "text/plain; version=0.0.4; charset=utf-8"};
+	int err = -1;
+
+	(void)request;
+	if (metrics.out) {
+		err = control_ask(node->control, &ask, now_ns, &call);
+		fclose(metrics.out);
+	}
+	json_decref(parameters);
+	reply.body = text;
+	reply.body_len = len;
+	if (err == 0 && len)
+		gateway_reply(exchange, &reply, now_ns);
+	else
+		gateway_reply_error(exchange, &busy, now_ns);
+	free(text);
+}
+
+struct gateway_route web_metrics_route(struct node *node)
+{
+	return (struct gateway_route){
+		.path = "/metrics",
+		.methods = GATEWAY_GET,
+		.access = GATEWAY_OPEN,
+		.handle = metrics_handle,
+		.ctx = node,
+	};
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MakeBootstrap, ReadBootstrap, AddBootstrap, ListBootstraps, RemoveBootstrap.
+ */
+#include "method_bootstrap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/utf8.h"
+#include "locate/bootstrap.h"
+#include "api/methods.h"
+
+#define DAY_S	     86400
+#define DAYS_DEFAULT 90
+#define DAYS_MAX     (BOOTSTRAP_LIFE_S_MAX / DAY_S)
+#define WHAT	     "bootstrap list"
+
+char *method_bootstrap_entry(const struct bootstrap_entry *entry,
+			     char text[static METHOD_BOOTSTRAP_ENTRY_CAP])
+{
+	char addr[ADDR_TEXT_CAP], id[ZBASE32_KEY_TEXT_CAP];
+
+	addr_format(&entry->addr, addr);
+	if (entry->has_key)
+		snprintf(text, METHOD_BOOTSTRAP_ENTRY_CAP, "%s@%s",
+			 zbase32_write(entry->key, sizeof(entry->key), id), addr);
+	else
+		snprintf(text, METHOD_BOOTSTRAP_ENTRY_CAP, "%s", addr);
+	return text;
+}
+
+static json_t *list_json(const struct node *node, const struct bootstrap_list *list)
+{
+	json_t *entries = json_array(), *json;
+	char text[METHOD_BOOTSTRAP_ENTRY_CAP];
+
+	for (unsigned i = 0; i < list->entry_cnt; i++)
+		json_array_append_new(entries,
+				      json_string(method_bootstrap_entry(&list->entries[i], text)));
+	json = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "issuer", method_json_id(list->issuer),
+			 "serial", method_json_uint(list->serial), "made_s",
+			 method_json_uint(list->made_s), "expires_s",
+			 method_json_uint(list->expires_s), "state", bootstrap_state(node, list),
+			 "entries", entries);
+	if (list->title[0])
+		json_object_set_new(json, "title", json_string(list->title));
+	return json;
+}
+
+static uint64_t wall_s(const struct node *node)
+{
+	return node_wall_us(node) / 1000000;
+}
+
+/* --- making --- */
+
+static bool entry_read(struct control_call *call, const char *text, struct bootstrap_entry *entry)
+{
+	const char *at = strchr(text, '@'), *addr = at ? at + 1 : text;
+
+	memset(entry, 0, sizeof(*entry));
+	entry->has_key = at != NULL;
+	if (at && zbase32_parse(text, (size_t)(at - text), entry->key, sizeof(entry->key)) !=
+			  sizeof(entry->key)) {
+		control_fail(call, WEFT_EMALFORMED, text, "no node id in front of the @",
+			     "weft node id prints it on that node, 52 letters");
+		return false;
+	}
+	if (addr_parse(addr, &entry->addr) == 0 && entry->addr.port)
+		return true;
+	control_fail(call, WEFT_EMALFORMED, text, "not an address with a port",
+		     "write it like NODE@192.0.2.1:7000 or [2001:db8::1]:6881");
+	return false;
+}
+
+static bool entries_read(struct control_call *call, const json_t *entries,
+			 struct bootstrap_list *list)
+{
+	const json_t *entry;
+	size_t i;
+
+	if (json_array_size(entries) > BOOTSTRAP_ENTRIES_MAX) {
+		control_fail(call, WEFT_ETOOLARGE, WHAT, "more than 32 entries",
+			     "name those that are likely to answer for long");
+		return false;
+	}
+	json_array_foreach(entries, i, entry)
+	{
+		if (!entry_read(call, json_string_value(entry), &list->entries[i]))
+			return false;
+		list->entry_cnt++;
+	}
+	return true;
+}
+
+static bool title_read(struct control_call *call, const char *title, struct bootstrap_list *list)
+{
+	size_t len = title ? strlen(title) : 0;
+
+	if (len >= sizeof(list->title) || !utf8_is_plain(title ? title : "", len)) {
+		control_fail(call, WEFT_ETOOLARGE, title,
+			     "a title has at most 64 bytes, of one line", "choose a shorter one");
+		return false;
+	}
+	memcpy(list->title, title ? title : "", len + 1);
+	return true;
+}
+
+static bool times_read(const struct node *node, struct control_call *call, const json_t *parameters,
+		       struct bootstrap_list *list)
+{
+	const json_t *days = json_object_get(parameters, "days");
+	json_int_t day_cnt = days ? json_integer_value(days) : DAYS_DEFAULT;
+	json_int_t above = json_integer_value(json_object_get(parameters, "above"));
+
+	if (day_cnt < 1 || day_cnt > DAYS_MAX) {
+		control_fail(call, WEFT_EMALFORMED, "days", "a list lasts 1 to 400 days",
+			     "for example: --days 90");
+		return false;
+	}
+	/* The moment is a number that only grows, as long as the clock does. */
+	list->made_s = list->serial = wall_s(node);
+	if (above > 0 && (uint64_t)above >= list->serial)
+		list->serial = (uint64_t)above + 1;
+	list->expires_s = list->made_s + (uint64_t)day_cnt * DAY_S;
+	return true;
+}
+
+void method_make_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
+			   uint64_t now_ns)
+{
+	struct node *node = ctx;
+	struct bootstrap_list list;
+	uint8_t bytes[BOOTSTRAP_LEN_MAX];
+	char text[BOOTSTRAP_TEXT_CAP];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	(void)now_ns;
+	memset(&list, 0, sizeof(list));
+	if (!entries_read(call, json_object_get(parameters, "entries"), &list) ||
+	    !title_read(call, json_string_value(json_object_get(parameters, "title")), &list) ||
+	    !times_read(node, call, parameters, &list))
+		return;
+	bootstrap_list_write(&w, node->key, &list);
+	if (w.bad) {
+		control_fail(call, WEFT_ETOOLARGE, WHAT, "more than 4,096 bytes",
+			     "name fewer nodes");
+		return;
+	}
+	control_reply(call, json_pack("{s:s, s:o}", "list",
+				      bootstrap_text_write(bytes, writer_len(&w), text),
+				      "bootstrap", list_json(node, &list)));
+}
+
+/* --- reading --- */
+
+bool method_bootstrap_read(struct control_call *call, const char *text,
+			   uint8_t bytes[static BOOTSTRAP_LEN_MAX], size_t *out_len,
+			   struct bootstrap_list *out_list)
+{
+	int err = bootstrap_text_read(text, bytes, out_len);
+	const char *why = "no bootstrap list: it was cut, or is something else";
+
+	if (err == 0)
+		err = bootstrap_list_parse(bytes, *out_len, out_list);
+	if (err == 0)
+		return true;
+	if (err == WEFT_ETOOLARGE)
+		why = "it has more than 32 entries or 4,096 bytes";
+	else if (err == WEFT_EDAMAGED)
+		why = "its signature is not good: it was forged or changed";
+	control_fail(call, err, WHAT, why, "ask its issuer for the list again");
+	return false;
+}
+
+void method_read_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
+			   uint64_t now_ns)
+{
+	uint8_t bytes[BOOTSTRAP_LEN_MAX];
+	struct bootstrap_list list;
+	size_t len;
+
+	(void)now_ns;
+	if (method_bootstrap_read(call, json_string_value(json_object_get(parameters, "list")),
+				  bytes, &len, &list))
+		control_reply(call, json_pack("{s:o}", "bootstrap", list_json(ctx, &list)));
+}
+
+void method_list_bootstraps(void *ctx, struct control_call *call, const json_t *parameters,
+			    uint64_t now_ns)
+{
+	const struct node *node = ctx;
+	const struct bootstrap_list *list;
+	json_t *lists = json_array();
+
+	(void)parameters, (void)now_ns;
+	for (unsigned i = 0; (list = bootstrap_list_at(node->bootstrap, i)); i++)
+		json_array_append_new(lists, list_json(node, list));
+	control_reply(call, json_pack("{s:o}", "bootstraps", lists));
+}
+
+/* --- keeping --- */
+
+/* A list that was added or removed, until the store has it. */
+struct bootstrap_setting {
+	struct control_call *call; /* NULL: the caller left */
+	json_t *reply;
+};
+
+static void setting_caller_left(void *arg)
+{
+	((struct bootstrap_setting *)arg)->call = NULL;
+}
+
+static void setting_done(void *arg, int err)
+{
+	struct bootstrap_setting *setting = arg;
+
+	if (setting->call && err < 0)
+		control_fail(setting->call, err, WHAT, weft_err_text(err),
+			     "it holds until the daemon ends: mend the store and set it again");
+	else if (setting->call)
+		control_reply(setting->call, json_incref(setting->reply));
+	json_decref(setting->reply);
+	free(setting);
+}
+
+static struct bootstrap_setting *setting_new(struct control_call *call, json_t *bootstrap)
+{
+	struct bootstrap_setting *setting = malloc(sizeof(*setting));
+
+	if (!setting) {
+		json_decref(bootstrap);
+		control_fail(call, -ENOMEM, WHAT, "no memory", "free some and try again");
+		return NULL;
+	}
+	*setting = (struct bootstrap_setting){call, json_pack("{s:o}", "bootstrap", bootstrap)};
+	control_on_gone(call, setting_caller_left, setting);
+	return setting;
+}
+
+static void setting_refuse(struct bootstrap_setting *setting, int err)
+{
+	const char *why = weft_err_text(err), *next = "try again";
+
+	if (err == WEFT_EEXISTS) {
+		why = "this very list is kept already";
+		next = "weft bootstrap list shows it";
+	} else if (err == WEFT_ESTALE) {
+		why = "its serial is not above that of the list which is kept of this issuer";
+		next = "ask the issuer for the newest list";
+	} else if (err == WEFT_EFULL) {
+		why = "lists of 8 issuers are kept already";
+		next = "weft bootstrap remove ISSUER makes room";
+	} else if (err == WEFT_EABSENT) {
+		why = "no list of that issuer is kept";
+		next = "weft bootstrap list shows those that are";
+	}
+	control_on_gone(setting->call, NULL, NULL);
+	control_fail(setting->call, err, WHAT, why, next);
+	json_decref(setting->reply);
+	free(setting);
+}
+
+static bool is_trusted(const struct node *node, const struct bootstrap_list *list,
+		       const char *trust)
+{
+	uint8_t key[32];
+	size_t len = trust ? strlen(trust) : 0;
+
+	if (trust)
+		return zbase32_parse(trust, len, key, sizeof(key)) == sizeof(key) &&
+		       memcmp(key, list->issuer, sizeof(key)) == 0;
+	return bootstrap_list_of(node->bootstrap, list->issuer) ||
+	       memcmp(list->issuer, node->own_key, sizeof(list->issuer)) == 0;
+}
+
+/* False: call was failed. */
+static bool may_be_added(const struct node *node, struct control_call *call,
+			 const struct bootstrap_list *list, const char *trust)
+{
+	char id[ZBASE32_KEY_TEXT_CAP];
+
+	zbase32_write(list->issuer, sizeof(list->issuer), id);
+	if (!is_trusted(node, list, trust)) {
+		control_fail(call, WEFT_EREFUSED, id,
+			     trust ? "another node signed this list"
+				   : "this node does not trust the issuer of the list",
+			     "if the issuer is the one you mean: --trust and its whole id");
+		return false;
+	}
+	if (list->expires_s <= wall_s(node)) {
+		control_fail(call, WEFT_EREFUSED, id, "the list has expired",
+			     "ask its issuer for a newer one");
+		return false;
+	}
+	if (list->made_s > wall_s(node) + BOOTSTRAP_SKEW_S) {
+		control_fail(call, WEFT_EREFUSED, id, "the list was made in the future",
+			     "set the clock of this machine, or that of the issuer");
+		return false;
+	}
+	return true;
+}
+
+void method_add_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *trust = json_string_value(json_object_get(parameters, "trust"));
+	struct bootstrap_setting *setting;
+	uint8_t bytes[BOOTSTRAP_LEN_MAX];
+	struct bootstrap_list list;
+	size_t len;
+	int err;
+
+	(void)now_ns;
+	if (!method_bootstrap_read(call, json_string_value(json_object_get(parameters, "list")),
+				   bytes, &len, &list) ||
+	    !may_be_added(node, call, &list, trust) ||
+	    !(setting = setting_new(call, list_json(node, &list))))
+		return;
+	err = bootstrap_put(node->bootstrap, &list, bytes, len, setting_done, setting);
+	if (err < 0)
+		setting_refuse(setting, err);
+}
+
+void method_remove_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
+			     uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *name = json_string_value(json_object_get(parameters, "issuer"));
+	const struct bootstrap_list *list;
+	struct bootstrap_setting *setting;
+	uint8_t key[32];
+	int err;
+
+	(void)now_ns;
+	if (zbase32_parse(name, strlen(name), key, sizeof(key)) != sizeof(key)) {
+		control_fail(call, WEFT_EMALFORMED, name, "not a node id: that has 52 letters",
+			     "weft bootstrap list shows the issuers");
+		return;
+	}
+	list = bootstrap_list_of(node->bootstrap, key);
+	setting = setting_new(call, list ? list_json(node, list) : json_object());
+	if (!setting)
+		return;
+	err = bootstrap_remove(node->bootstrap, key, setting_done, setting);
+	if (err < 0)
+		setting_refuse(setting, err);
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CheckPeer: every way to find a node is gone through, also those that a
+ * session or a faster way would have made needless, and what they say is
+ * dialled. Each step is told as it ends, so that the one that fails is
+ * seen. Home worker; a check ends with its caller.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "codec/zbase32.h"
+#include "api/methods.h"
+
+#define CHECK_TIMEOUT_MS     10000
+#define CHECK_TIMEOUT_MS_MAX 120000
+/* Between a session and its control stream there is a moment: try again after it. */
+#define PING_RETRY_NS (50 * NS_PER_MS)
+
+struct check_look {
+	struct mesh_look look;
+	struct check_run *run;
+	void *search; /* the provider's */
+	bool is_running;
+	uint64_t started_ns;
+	uint64_t seq; /* of the newest record */
+	struct addr addrs[MESH_PEER_ADDRS_MAX];
+	unsigned addr_cnt;
+};
+
+struct check_run {
+	struct check_run *next;
+	struct timer timer;
+	struct node *node;
+	struct control_call *call; /* NULL: the caller left while mesh/ has the run */
+	uint8_t key[MESH_KEY_LEN];
+	char name[ZBASE32_KEY_TEXT_CAP];
+	uint64_t timeout_ns, dialled_ns;
+	struct check_look looks[MESH_LOCATORS_MAX];
+	unsigned running_cnt;
+	struct addr addrs[MESH_PEER_ADDRS_MAX]; /* to dial */
+	unsigned addr_cnt;
+	bool has_session;
+	bool is_out; /* mesh/ names it: a dial or a ping is on */
+};
+
+static void run_unlink(struct check_run *run)
+{
+	struct check_run **at = &run->node->check_runs;
+
+	while (*at && *at != run)
+		at = &(*at)->next;
+	if (*at)
+		*at = run->next;
+}
+
+static void run_free(struct check_run *run)
+{
+	struct node *node = run->node;
+
+	run_unlink(run);
+	timer_cancel(&node->home.timers, &run->timer);
+	for (unsigned i = 0; i < node->provider_cnt; i++)
+		if (run->looks[i].is_running)
+			node->providers[i].cancel(node->providers[i].ctx, run->looks[i].search);
+	free(run);
+}
+
+void method_checks_forget(struct node *node)
+{
+	while (node->check_runs)
+		run_free(node->check_runs);
+}
+
+static void run_caller_left(void *arg)
+{
+	struct check_run *run = arg;
+
+	run->call = NULL;
+	if (!run->is_out)
+		run_free(run);
+}
+
+static void run_add_addr(struct check_run *run, const struct addr *addr)
+{
+	for (unsigned i = 0; i < run->addr_cnt; i++)
+		if (addr_equal(&run->addrs[i], addr))
+			return;
+	if (run->addr_cnt < MESH_PEER_ADDRS_MAX)
+		run->addrs[run->addr_cnt++] = *addr;
+}
+
+static json_t *addrs_json(const struct addr *addrs, unsigned addr_cnt)
+{
+	json_t *json = json_array();
+	char text[ADDR_TEXT_CAP];
+
+	for (unsigned i = 0; i < addr_cnt; i++)
+		json_array_append_new(json, json_string(addr_format(&addrs[i], text)));
+	return json;
+}
+
+/* A call comes between two turns: what fails at once has begun after the turn's time. */
+static uint64_t elapsed_us(const struct check_run *run, uint64_t since_ns)
+{
+	uint64_t now_ns = run->node->home.now_ns;
+
+	return now_ns > since_ns ? (now_ns - since_ns) / NS_PER_US : 0;
+}
+
+/* step is taken. */
+static void run_tell_step(struct check_run *run, json_t *step)
+{
+	if (run->call && control_wants_more(run->call))
+		control_reply_more(run->call, json_pack("{s:o}", "step", step));
+	else
+		json_decref(step);
+}
+
+static void run_tell_verdict(struct check_run *run, const char *failed_step, const char *why,
+			     const char *next)
+{
+	json_t *verdict = json_pack("{s:s, s:b}", "node_id", run->name, "reachable", !failed_step);
+
+	if (failed_step)
+		json_object_update_new(verdict, json_pack("{s:s, s:s, s:s}", "failed_step",
+							  failed_step, "why", why, "next", next));
+	control_on_gone(run->call, NULL, NULL);
+	control_reply(run->call, json_pack("{s:o}", "verdict", verdict));
+	run_free(run);
+}
+
+static void run_tell_dial(struct check_run *run, int err)
+{
+	json_t *step = json_pack("{s:s, s:s, s:o, s:o}", "step", "dial", "outcome",
+				 err < 0 ? weft_err_text(err) : "it answers", "addresses",
+				 addrs_json(run->addrs, run->addr_cnt), "took_us",
+				 method_json_uint(elapsed_us(run, run->dialled_ns)));
+
+	run_tell_step(run, step);
+	if (err == 0)
+		run_tell_verdict(run, NULL, NULL, NULL);
+	else if (err == WEFT_EWRONGKEY)
+		run_tell_verdict(run, "dial", "another node is at these addresses now",
+				 "what is known of it is out of date: start weftd there again");
+	else if (err == WEFT_EREFUSED)
+		run_tell_verdict(run, "dial", "it refuses sessions with this node",
+				 "ask who runs it; the bans of this side are in: weft ban list");
+	else
+		run_tell_verdict(run, "dial", "none of these addresses answers",
+				 "check that weftd runs there and that no firewall drops UDP");
+}
+
+static void run_pinged(void *arg, int err, uint64_t rtt_ns)
+{
+	struct check_run *run = arg;
+
+	(void)rtt_ns;
+	run->is_out = false;
+	if (!run->call)
+		run_free(run);
+	else
+		run_tell_dial(run, err == WEFT_EUNKNOWN ? 0 : err); /* no ping is an answer, too */
+}
+
+/* A session may be there whose peer is not any more. */
+static void run_ping(struct check_run *run, uint64_t now_ns)
+{
+	uint64_t end_ns = run->dialled_ns + run->timeout_ns;
+	uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 1;
+	int err = mesh_ping(run->node->home.mesh, run->key, left_ns, run_pinged, run, now_ns);
+
+	run->is_out = err == 0;
+	if (err == WEFT_EBUSY && now_ns < end_ns)
+		timer_set(&run->node->home.timers, &run->timer, now_ns + PING_RETRY_NS);
+	else if (err < 0)
+		run_tell_dial(run, err);
+}
+
+static void run_dialled(void *arg, int err, const uint8_t *actual_key)
+{
+	struct check_run *run = arg;
+
+	(void)actual_key;
+	run->is_out = false;
+	run->has_session = err == 0;
+	if (!run->call)
+		run_free(run);
+	else if (err < 0)
+		run_tell_dial(run, err);
+	else
+		run_ping(run, run->node->home.now_ns);
+}
+
+static const char *provider_names(const struct node *node, char *text, size_t cap)
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < node->provider_cnt && len < cap; i++)
+		len += (size_t)snprintf(text + len, cap - len, "%s%s", i ? ", " : "",
+					node->providers[i].name);
+	return text;
+}
+
+static void run_found_nothing(struct check_run *run)
+{
+	char names[128], why[192];
+
+	if (!run->node->provider_cnt) {
+		run_tell_verdict(run, "record", "no address of it is known and nobody may be asked",
+				 "switch the DHT on (dht.enabled in weft.conf), or: weft peer "
+				 "connect NODE ADDRESS:PORT");
+		return;
+	}
+	snprintf(why, sizeof(why), "no address record of it is found (%s)",
+		 provider_names(run->node, names, sizeof(names)));
+	run_tell_verdict(run, "record", why,
+			 "look there whether it publishes one: weft route publish --dry-run");
+}
+
+static void run_dial(struct check_run *run, uint64_t now_ns)
+{
+	struct mesh_peer peer = {.addrs = run->addrs, .addr_cnt = run->addr_cnt};
+	int err;
+
+	timer_cancel(&run->node->home.timers, &run->timer);
+	if (!run->addr_cnt) {
+		run_found_nothing(run);
+		return;
+	}
+	memcpy(peer.key, run->key, sizeof(peer.key));
+	run->dialled_ns = now_ns;
+	run->is_out = true;
+	err = mesh_connect(run->node->home.mesh, &peer, run->timeout_ns, run_dialled, run, now_ns);
+	if (err < 0)
+		run_dialled(run, err, NULL);
+}
+
+static const char *look_outcome(const struct check_look *look, int err)
+{
+	if (look->addr_cnt)
+		return "found";
+	if (err == WEFT_EUNREACHABLE)
+		return "nobody is known to ask, or none of them answers";
+	return err < 0 ? weft_err_text(err) : "nothing";
+}
+
+static void look_end(struct check_look *look, const char *name, int err)
+{
+	struct check_run *run = look->run;
+	json_t *step =
+		json_pack("{s:s, s:s, s:o, s:o}", "step", name, "outcome", look_outcome(look, err),
+			  "addresses", addrs_json(look->addrs, look->addr_cnt), "took_us",
+			  method_json_uint(elapsed_us(run, look->started_ns)));
+
+	/* A record's sequence is the moment it was made, in microseconds. */
+	if (look->seq)
+		json_object_set_new(step, "record_s", method_json_uint(look->seq / 1000000));
+	look->is_running = false;
+	run->running_cnt--;
+	run_tell_step(run, step);
+}
+
+static unsigned look_idx(const struct check_look *look)
+{
+	return (unsigned)(look - look->run->looks);
+}
+
+static int look_found(struct mesh_look *lookup, const struct mesh_found *found, uint64_t now_ns)
+{
+	struct check_look *look = (void *)((char *)lookup - offsetof(struct check_look, look));
+
+	(void)now_ns;
+	if (found->is_over || (found->seq && found->seq < look->seq))
+		return WEFT_ESTALE;
+	look->seq = found->seq;
+	look->addr_cnt = 0;
+	for (unsigned i = 0; i < found->addr_cnt && i < MESH_PEER_ADDRS_MAX; i++) {
+		look->addrs[look->addr_cnt++] = found->addrs[i];
+		run_add_addr(look->run, &found->addrs[i]);
+	}
+	return 0;
+}
+
+static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
+{
+	struct check_look *look = (void *)((char *)lookup - offsetof(struct check_look, look));
+	struct check_run *run = look->run;
+
+	look_end(look, run->node->providers[look_idx(look)].name, err);
+	if (!run->running_cnt)
+		run_dial(run, now_ns);
+}
+
+/* Who has not said anything by now is not waited for. */
+static void run_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct check_run *run = (void *)((char *)timer - offsetof(struct check_run, timer));
+	struct node *node = run->node;
+
+	if (run->has_session) {
+		run_ping(run, now_ns);
+		return;
+	}
+	for (unsigned i = 0; i < node->provider_cnt; i++) {
+		if (!run->looks[i].is_running)
+			continue;
+		node->providers[i].cancel(node->providers[i].ctx, run->looks[i].search);
+		look_end(&run->looks[i], node->providers[i].name, WEFT_ETIMEOUT);
+	}
+	run_dial(run, now_ns);
+}
+
+static void run_recall(struct check_run *run)
+{
+	struct mesh_peer_info peer;
+	json_t *step;
+
+	if (method_peer_lookup(run->node, run->name, &peer) != 1 || !peer.last_addr.family)
+		return;
+	run_add_addr(run, &peer.last_addr);
+	step = json_pack("{s:s, s:s, s:o, s:i}", "step", "cache", "outcome",
+			 peer.is_connected ? "a session is open" : "it was met before", "addresses",
+			 addrs_json(&peer.last_addr, 1), "took_us", 0);
+	run_tell_step(run, step);
+}
+
+static void run_begin(struct check_run *run, uint64_t now_ns)
+{
+	struct node *node = run->node;
+
+	run_recall(run);
+	for (unsigned i = 0; i < node->provider_cnt; i++) {
+		struct check_look *look = &run->looks[i];
+		const struct mesh_locator *provider = &node->providers[i];
+		int err;
+
+		*look = (struct check_look){.look = {look_found, look_ended},
+					    .run = run,
+					    .is_running = true,
+					    .started_ns = now_ns};
+		run->running_cnt++;
+		err = provider->look(provider->ctx, run->key, &look->look, now_ns, &look->search);
+		if (err < 0)
+			look_end(look, provider->name, err);
+	}
+	timer_set(&node->home.timers, &run->timer,
+		  run->running_cnt ? now_ns + run->timeout_ns : now_ns);
+}
+
+void method_check_peer(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *name = json_string_value(json_object_get(parameters, "node_id"));
+	json_int_t timeout_ms = json_integer_value(json_object_get(parameters, "timeout_ms"));
+	struct check_run *run = calloc(1, sizeof(*run));
+
+	if (!run) {
+		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
+		return;
+	}
+	if (!method_node_id_read(node, call, name, run->key)) {
+		free(run);
+		return;
+	}
+	if (memcmp(run->key, node->own_key, sizeof(run->key)) == 0) {
+		control_fail(call, WEFT_EMALFORMED, name, "it is this node itself",
+			     "weft route publish --dry-run shows what others find");
+		free(run);
+		return;
+	}
+	if (timeout_ms <= 0)
+		timeout_ms = CHECK_TIMEOUT_MS;
+	if (timeout_ms > CHECK_TIMEOUT_MS_MAX)
+		timeout_ms = CHECK_TIMEOUT_MS_MAX;
+	zbase32_write(run->key, sizeof(run->key), run->name);
+	run->node = node;
+	run->call = call;
+	run->timeout_ns = (uint64_t)timeout_ms * NS_PER_MS;
+	timer_init(&run->timer, run_expire);
+	run->next = node->check_runs;
+	node->check_runs = run;
+	control_on_gone(call, run_caller_left, run);
+	run_begin(run, now_ns);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ShowDht, ListDhtNodes: what the Mainline DHT looks like from here.
+ */
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "codec/hex.h"
+#include "dht/dht.h"
+#include "api/methods.h"
+
+static const char *const net_names[] = {[DHT_NET_IPV4] = "ipv4", [DHT_NET_IPV6] = "ipv6"};
+
+bool method_dht_is_on(const struct node *node, struct control_call *call)
+{
+	if (node->home.dht)
+		return true;
+	control_fail(call, WEFT_EREFUSED, "the DHT", "it is switched off",
+		     "set dht.enabled = yes in weft.conf and start weftd again");
+	return false;
+}
+
+const char *method_kad_id(struct api_blocks *blocks, const struct kad_id *id)
+{
+	char text[HEX_TEXT_CAP(KAD_ID_LEN)];
+
+	return api_text(blocks, hex_write(id->bytes, sizeof(id->bytes), text));
+}
+
+const char *method_addr(struct api_blocks *blocks, const struct addr *addr)
+{
+	char text[ADDR_TEXT_CAP];
+
+	return api_text(blocks, addr_format(addr, text));
+}
+
+json_t *method_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting)
+{
+	return api_fill_write(&(struct api_fill){name, api_uint(used), api_uint(cap), setting});
+}
+
+static void networks_add(struct control_call *call, const struct dht *dht,
+			 const struct dht_stats *stats, struct api_dht_network_list *networks)
+{
+	struct api_blocks *blocks = control_blocks(call);
+
+	for (enum dht_net net = 0; net < DHT_FAMILY_CNT; net++) {
+		const struct kad_table_counts *counts = &stats->nodes[net];
+		struct addr external;
+		struct api_dht_network row = {
+			.network = net_names[net],
+			.good = counts->good,
+			.questionable = counts->questionable,
+			.bad = counts->bad,
+			.candidates = counts->candidates,
+			.buckets = counts->buckets,
+			.node_cap = counts->member_cap,
+		};
+
+		if (!dht_takes_part(dht, net))
+			continue;
+		row.id = method_kad_id(blocks, dht_own_id(dht, net));
+		if (control_role_of(call) != CONTROL_VIEW && dht_external(dht, net, &external))
+			row.external = method_addr(blocks, &external);
+		api_push(blocks, networks, &row);
+	}
+}
+
+void method_show_dht(struct node *node, struct control_call *call, const struct api_show_dht_in *in,
+		     uint64_t now_ns)
+{
+	const struct dht_config *config = &node->config->mainline.dht;
+	struct api_dht_reason reasons[DHT_REASON_CNT];
+	struct api_show_dht_out out = {.dht = {0}};
+	struct dht_stats stats;
+
+	(void)in;
+	if (!node->home.dht) {
+		control_reply(call, api_show_dht_out_write(&out));
+		return;
+	}
+	dht_stats(node->home.dht, now_ns, &stats);
+	struct api_fill fills[] = {
+		{"items kept for others", stats.item_cnt, config->item_cap, "dht.item_cap"},
+		{"peers kept for others", stats.peer_cnt, config->peer_cap, "dht.peer_cap"},
+		{"queries on the way", stats.query_cnt, config->query_cap, "dht.query_cap"},
+		{"searches", stats.lookup_cnt, config->lookup_cap, "dht.lookup_cap"},
+		{"own items and announces", stats.own_cnt, config->own_cap, "dht.own_cap"},
+	};
+	for (enum dht_reason i = 0; i < DHT_REASON_CNT; i++)
+		reasons[i] = (struct api_dht_reason){dht_reason_word(i), api_uint(stats.reasons[i]),
+						     dht_reason_text(i)};
+	out.dht = (struct api_dht){
+		.enabled = true,
+		.fills = API_ROWS(fills),
+		.reasons = API_ROWS(reasons),
+		.received_bytes = api_uint(stats.bytes_in),
+		.sent_bytes = api_uint(stats.bytes_out),
+	};
+	networks_add(call, node->home.dht, &stats, &out.dht.networks);
+	control_reply(call, api_show_dht_out_write(&out));
+}
+
+struct node_walk {
+	struct api_blocks *blocks;
+	struct api_dht_node_list *nodes;
+	enum dht_net net;
+	uint64_t now_ns;
+};
+
+static void walk_node(void *ctx, unsigned bucket, const struct kad_node *member)
+{
+	struct node_walk *walk = ctx;
+	struct api_dht_node row = {
+		.network = net_names[walk->net],
+		.bucket = bucket,
+		.id = method_kad_id(walk->blocks, &member->contact.id),
+		.address = method_addr(walk->blocks, &member->contact.addr),
+		.proven_id = member->contact.is_proven,
+		.unanswered = member->failed_cnt,
+		.silent_s = api_uint((walk->now_ns - member->heard_ns) / NS_PER_S),
+	};
+
+	if (member->rtt_ns)
+		API_SET(&row, rtt_us, api_uint(member->rtt_ns / NS_PER_US));
+	api_push(walk->blocks, walk->nodes, &row);
+}
+
+void method_list_dht_nodes(struct node *node, struct control_call *call,
+			   const struct api_list_dht_nodes_in *in, uint64_t now_ns)
+{
+	struct api_list_dht_nodes_out out = {.nodes = {0}};
+	struct node_walk walk = {
+		.blocks = control_blocks(call), .nodes = &out.nodes, .now_ns = now_ns};
+
+	(void)in;
+	if (!method_dht_is_on(node, call))
+		return;
+	for (walk.net = 0; walk.net < DHT_FAMILY_CNT; walk.net++)
+		dht_nodes_each(node->home.dht, walk.net, walk_node, &walk);
+	control_reply(call, api_list_dht_nodes_out_write(&out));
+}

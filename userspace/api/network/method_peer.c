@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ListPeers, ShowPeer, SetPeer, and finding the peer that a call names.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "codec/zbase32.h"
+#include "net/ingress/tables.h"
+#include "mesh/session/hello.h"
+#include "node/fabric/fabric.h"
+#include "api/methods.h"
+#include "service/limits/reputation.h"
+
+/* A NodeId may be cut to a prefix of this many letters. */
+#define PREFIX_LEN_MIN 8
+
+static void peer_add_conn(json_t *json, const struct mesh_peer_info *peer)
+{
+	const struct transport_conn_info *conn = &peer->conn;
+
+	json_object_update_new(json, json_pack("{s:s, s:s}", "transport",
+					       mesh_way_name(mesh_way_of(&conn->remote)), "network",
+					       mesh_network_name(mesh_network_of(&conn->remote))));
+	json_object_update_new(
+		json, json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+				"dialled_by_us", conn->is_dialler, "resumed", conn->is_resumed,
+				"connected_since_s", method_json_uint(peer->connected_since_s),
+				"rtt_us", method_json_uint(conn->rtt_ns / NS_PER_US), "mtu",
+				method_json_uint(conn->pmtu_len), "sent_bytes",
+				method_json_uint(conn->sent_len), "received_bytes",
+				method_json_uint(conn->received_len), "lost_packets",
+				method_json_uint(conn->lost_cnt), "requests_in_flight",
+				method_json_uint(peer->requests_in_flight), "incoming_in_flight",
+				method_json_uint(peer->incoming_in_flight)));
+}
+
+/* What a caller of role may know of where a peer is. */
+static json_t *peer_address(const struct node *node, const struct addr *addr,
+			    enum control_role role)
+{
+	const struct weft_endpoint endpoint = addr_endpoint(addr);
+	char text[ADDR_TEXT_CAP], name[DROPS_PSEUDONYM_CAP];
+
+	return json_string(role < CONTROL_OPERATE ? drops_pseudonym(&node->drops, &endpoint, name)
+						  : addr_format(addr, text));
+}
+
+json_t *method_json_peer(const struct node *node, const struct mesh_peer_info *peer,
+			 enum control_role role)
+{
+	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:o, s:o, s:I, s:i}", "node_id",
+				 method_json_id(peer->key), "connected", peer->is_connected,
+				 "agent", peer->agent, "capabilities", method_json_uint(peer->caps),
+				 "first_seen_s", method_json_uint(peer->first_seen_s),
+				 "last_seen_s", method_json_uint(peer->last_seen_s), "clock_skew_s",
+				 (json_int_t)peer->skew_s, "share", (int)peer->share_cnt);
+	char can[MESH_CAPS_TEXT_CAP];
+
+	json_object_set_new(json, "can", json_string(mesh_caps_text(peer->caps, can)));
+	/* Of a node that services know nothing of, what every one begins with. */
+	if (node->fabric)
+		json_object_set_new(json, "reputation",
+				    json_integer(service_reputation_score(
+					    fabric_reputation(node->fabric), peer->key)));
+	if (peer->last_addr.family)
+		json_object_set_new(json, "address", peer_address(node, &peer->last_addr, role));
+	if (peer->is_connected)
+		peer_add_conn(json, peer);
+	return json;
+}
+
+/* Peers of all workers; home's table names them, the workers says who is connected there. */
+struct peer_walk {
+	const struct workers *workers; /* NULL: home is the only worker */
+	bool (*fn)(void *arg, const struct mesh_peer_info *peer);
+	void *arg;
+	bool wants_connected;
+	bool is_over;
+};
+
+static bool peer_walk_one(void *arg, const struct mesh_peer_info *peer)
+{
+	struct peer_walk *walk = arg;
+	const struct workers_session *session = NULL;
+
+	if (!peer->is_connected && walk->workers)
+		session = workers_session_lookup(walk->workers, peer->key);
+	if (session)
+		peer = &session->peer;
+	if (peer->is_connected == walk->wants_connected)
+		walk->is_over = !walk->fn(walk->arg, peer);
+	return !walk->is_over;
+}
+
+void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
+		       void *arg)
+{
+	struct peer_walk walk = {node->workers, fn, arg, true, false};
+
+	mesh_peers_each(node->home.mesh, peer_walk_one, &walk);
+	walk.wants_connected = false;
+	if (!walk.is_over)
+		mesh_peers_each(node->home.mesh, peer_walk_one, &walk);
+}
+
+struct peer_list {
+	const struct node *node;
+	enum control_role role;
+	json_t *peers;
+};
+
+static bool peer_collect(void *arg, const struct mesh_peer_info *peer)
+{
+	struct peer_list *list = arg;
+
+	json_array_append_new(list->peers, method_json_peer(list->node, peer, list->role));
+	return true;
+}
+
+void method_list_peers(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
+{
+	struct peer_list list = {ctx, control_role_of(call), json_array()};
+
+	(void)parameters, (void)now_ns;
+	method_peers_each(ctx, peer_collect, &list);
+	control_reply(call, json_pack("{s:o}", "peers", list.peers));
+}
+
+struct peer_search {
+	const char *prefix;
+	size_t prefix_len;
+	unsigned found_cnt;
+	struct mesh_peer_info found;
+};
+
+static bool peer_match(void *arg, const struct mesh_peer_info *peer)
+{
+	struct peer_search *search = arg;
+	char text[ZBASE32_KEY_TEXT_CAP];
+
+	zbase32_write(peer->key, sizeof(peer->key), text);
+	if (strncasecmp(text, search->prefix, search->prefix_len) == 0) {
+		search->found = *peer;
+		search->found_cnt++;
+	}
+	return search->found_cnt < 2;
+}
+
+unsigned method_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer)
+{
+	struct peer_search search = {.prefix = name, .prefix_len = strlen(name)};
+
+	method_peers_each(node, peer_match, &search);
+	if (search.found_cnt == 1)
+		*out_peer = search.found;
+	return search.found_cnt;
+}
+
+bool method_node_id_read(struct node *node, struct control_call *call, const char *name,
+			 uint8_t key[static MESH_KEY_LEN])
+{
+	const char *why = "not a node id: that has 52 letters, or 8 and more of a known peer's";
+	const char *next = "weft node id prints it on that node, weft peer list has the known ones";
+	size_t len = strlen(name);
+	struct mesh_peer_info peer;
+	unsigned cnt;
+
+	if (len == ZBASE32_TEXT_LEN(MESH_KEY_LEN) &&
+	    zbase32_parse(name, len, key, MESH_KEY_LEN) == MESH_KEY_LEN) {
+		if (memcmp(key, node->own_key, MESH_KEY_LEN) != 0)
+			return true;
+		why = "that is this node itself";
+		next = "name another; weft peer list has the known ones";
+	} else if (len >= PREFIX_LEN_MIN && len < ZBASE32_TEXT_LEN(MESH_KEY_LEN)) {
+		cnt = method_peer_lookup(node, name, &peer);
+		if (cnt == 1) {
+			memcpy(key, peer.key, MESH_KEY_LEN);
+			return true;
+		}
+		why = cnt ? "several known peers begin with that"
+			  : "no known peer begins with that";
+		next = "give the whole id, 52 letters";
+	}
+	control_fail(call, WEFT_EMALFORMED, name, why, next);
+	return false;
+}
+
+void method_show_peer(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *name = json_string_value(json_object_get(parameters, "node_id"));
+	struct mesh_peer_info peer;
+	unsigned cnt;
+
+	(void)now_ns;
+	if (strlen(name) < PREFIX_LEN_MIN) {
+		control_fail(call, WEFT_EMALFORMED, name, "fewer than 8 letters of a node id",
+			     "give more of it: weft peer list");
+		return;
+	}
+	cnt = method_peer_lookup(node, name, &peer);
+	if (cnt == 1)
+		control_reply(call,
+			      json_pack("{s:o}", "peer",
+					method_json_peer(node, &peer, control_role_of(call))));
+	else
+		control_fail(call, WEFT_EABSENT, name,
+			     cnt ? "several peers begin with that"
+				 : "no known peer begins with that",
+			     "weft peer list shows all");
+}
+
+struct peer_setting {
+	struct node *node;
+	struct control_call *call; /* NULL: the caller left */
+	char name[ZBASE32_KEY_TEXT_CAP];
+};
+
+static void peer_setting_caller_left(void *arg)
+{
+	((struct peer_setting *)arg)->call = NULL;
+}
+
+static void peer_setting_refuse(struct control_call *call, int err, const char *name)
+{
+	if (err == WEFT_ETOOLARGE)
+		control_fail(call, err, name, "a share is a number from 1 to 64",
+			     "for example: weft peer set NODE share=8");
+	else if (err == WEFT_EABSENT)
+		control_fail(call, err, name, "this node has not met that peer",
+			     "weft peer connect NODE ADDR:PORT meets it");
+	else if (err == WEFT_EFULL)
+		control_fail(
+			call, err, name,
+			"the part of the peer table for chosen peers is full of peers that stay",
+			"raise mesh.peer_cap, or give another peer share=1");
+	else
+		control_fail(call, err, name, weft_err_text(err),
+			     "nothing changed: mend the store and set it again");
+}
+
+static void peer_setting_done(void *arg, int err)
+{
+	struct peer_setting *setting = arg;
+	struct node *node = setting->node;
+	struct mesh_peer_info peer;
+
+	if (err == 0)
+		node->is_shares_due = true;
+	if (setting->call && err == 0 && method_peer_lookup(node, setting->name, &peer) != 1)
+		err = WEFT_EABSENT;
+	if (setting->call && err < 0)
+		peer_setting_refuse(setting->call, err, setting->name);
+	else if (setting->call)
+		control_reply(
+			setting->call,
+			json_pack("{s:o}", "peer",
+				  method_json_peer(node, &peer, control_role_of(setting->call))));
+	free(setting);
+}
+
+/* The event is the record of who was given which reputation, and when. */
+static void reputation_set(struct node *node, struct control_call *call,
+			   const struct mesh_peer_info *peer, unsigned reputation)
+{
+	struct service_reputation *scores = fabric_reputation(node->fabric);
+	unsigned former = service_reputation_score(scores, peer->key);
+
+	if (service_reputation_set(scores, peer->key, reputation, node->home.now_ns) < 0) {
+		control_fail(call, WEFT_EFULL, "reputation",
+			     "all places for the reputation of peers are taken by bans",
+			     "raise service.judged, or lift a ban: weft ban list");
+		return;
+	}
+	node_tell(node, "peer.reputation-set",
+		  json_pack("{s:o, s:i, s:i}", "peer", method_json_id(peer->key), "reputation",
+			    (int)reputation, "former", (int)former));
+	method_reply_idempotent(
+		node, call,
+		json_pack("{s:o}", "peer", method_json_peer(node, peer, control_role_of(call))));
+}
+
+static void set_reputation(struct node *node, struct control_call *call, const uint8_t *key,
+			   json_int_t reputation)
+{
+	char name[ZBASE32_KEY_TEXT_CAP];
+	struct mesh_peer_info peer;
+
+	zbase32_write(key, MESH_KEY_LEN, name);
+	if (reputation < 0 || reputation > SERVICE_REPUTATION_MAX)
+		control_fail(call, WEFT_ETOOLARGE, name, "a reputation is a number from 0 to 100",
+			     "for example: weft peer set NODE reputation=80");
+	else if (!node->fabric)
+		control_fail(
+			call, WEFT_EREFUSED, name, "services are turned off on this node",
+			"set enabled = yes in [service] of weft.conf(5) and restart the daemon");
+	else if (method_peer_lookup(node, name, &peer) != 1)
+		peer_setting_refuse(call, WEFT_EABSENT, name);
+	else
+		reputation_set(node, call, &peer, (unsigned)reputation);
+}
+
+void method_set_peer(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *name = json_string_value(json_object_get(parameters, "node_id"));
+	json_int_t share = json_integer_value(json_object_get(parameters, "share"));
+	const json_t *reputation = json_object_get(parameters, "reputation");
+	struct peer_setting *setting;
+	uint8_t key[MESH_KEY_LEN];
+	int err;
+
+	if (!method_node_id_read(node, call, name, key))
+		return;
+	if (json_is_integer(reputation) == json_is_integer(json_object_get(parameters, "share"))) {
+		control_fail(call, WEFT_EMALFORMED, name, "neither a share nor a reputation alone",
+			     "name one of them: weft peer set NODE share=8");
+		return;
+	}
+	if (json_is_integer(reputation)) {
+		set_reputation(node, call, key, json_integer_value(reputation));
+		return;
+	}
+	if (share < 1 || share > FAIR_SHARE_MAX) {
+		peer_setting_refuse(call, WEFT_ETOOLARGE, name);
+		return;
+	}
+	setting = calloc(1, sizeof(*setting));
+	if (!setting) {
+		peer_setting_refuse(call, -ENOMEM, name);
+		return;
+	}
+	*setting = (struct peer_setting){.node = node, .call = call};
+	zbase32_write(key, sizeof(key), setting->name);
+	control_on_gone(call, peer_setting_caller_left, setting);
+	err = mesh_set_share(node->home.mesh, key, (unsigned)share, peer_setting_done, setting,
+			     now_ns);
+	if (err == 0)
+		return;
+	control_on_gone(call, NULL, NULL);
+	peer_setting_refuse(call, err, name);
+	free(setting);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ShowPublished, PublishRoute: what everybody may learn by our key.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "codec/zbase32.h"
+#include "api/methods.h"
+#include "locate/address_record.h"
+
+const struct api_address_record *method_record(struct api_blocks *blocks, const uint8_t *key,
+					       const struct pkarr_record *record,
+					       const struct pkarr_packet *packet)
+{
+	struct api_address_record *row = api_alloc(blocks, sizeof(*row));
+
+	if (!row)
+		return NULL;
+	row->node_id = method_id(blocks, key);
+	for (unsigned i = 0; i < record->addr_cnt; i++) {
+		const char *text = method_addr(blocks, &record->addrs[i]);
+
+		api_push(blocks, &row->addresses, &text);
+	}
+	for (unsigned i = 0; i < record->relay_cnt; i++) {
+		const char *text = api_text(blocks, record->relays[i]);
+
+		api_push(blocks, &row->relays, &text);
+	}
+	if (record->caps)
+		API_SET(row, capabilities, record->caps);
+	if (packet) {
+		row->bytes = api_uint(packet->value_len - packet->dns_off);
+		API_SET(row, record_s, api_uint(packet->seq / 1000000));
+	}
+	return row;
+}
+
+static const char *skipped_text(const struct node *node, int err)
+{
+	if (!publish_has_place(node->publish))
+		return "the DHT is switched off (dht.enabled), and pkarr.relays names nobody";
+	if (err == WEFT_EREFUSED)
+		return "dht.publish is off";
+	if (node->config->publish.policy.publish == PKARR_RELAY_ONLY)
+		return "dht.publish is relay-only, and this node has no relay; direct publishes "
+		       "its own addresses";
+	return "no address that means this node everywhere is known yet";
+}
+
+static void published_reply(const struct node *node, struct control_call *call)
+{
+	struct api_show_published_out out = {.record = {0}};
+	const struct api_address_record *record;
+	struct publish_state state;
+	bool is_out;
+
+	publish_state(node->publish, &state);
+	is_out = state.err >= 0 && publish_has_place(node->publish);
+	record = method_record(control_blocks(call), node->own_key, &state.record,
+			       is_out ? state.packet : NULL);
+	if (record)
+		out.record = *record;
+	if (is_out)
+		API_SET(&out.record, nodes, state.stored_cnt);
+	else
+		out.record.skipped = skipped_text(node, state.err);
+	control_reply(call, api_show_published_out_write(&out));
+}
+
+void method_show_published(struct node *node, struct control_call *call,
+			   const struct api_show_published_in *in, uint64_t now_ns)
+{
+	(void)in, (void)now_ns;
+	published_reply(node, call);
+}
+
+/* Who waits for a record to be out. */
+struct publish_call {
+	struct node *node;
+	struct control_call *call;
+};
+
+static void publish_caller_left(void *arg)
+{
+	struct publish_call *waiting = arg;
+
+	publish_forget(waiting->node->publish, waiting);
+	free(waiting);
+}
+
+static void published(void *arg, int err)
+{
+	struct publish_call *waiting = arg;
+
+	control_on_gone(waiting->call, NULL, NULL);
+	if (err < 0)
+		control_fail(waiting->call, err, "the address record",
+			     err == WEFT_EUNREACHABLE ? "nobody is known to put it to"
+						      : weft_err_text(err),
+			     "it is tried again; weft dht status shows who is known");
+	else
+		published_reply(waiting->node, waiting->call);
+	free(waiting);
+}
+
+void method_publish_route(struct node *node, struct control_call *call,
+			  const struct api_publish_route_in *in, uint64_t now_ns)
+{
+	struct publish_call *waiting;
+	int err = -ENOMEM;
+
+	(void)in;
+	if (!method_dht_is_on(node, call))
+		return;
+	waiting = malloc(sizeof(*waiting));
+	if (waiting) {
+		*waiting = (struct publish_call){node, call};
+		err = publish_now(node->publish, published, waiting, now_ns);
+	}
+	if (err == 0) {
+		control_on_gone(call, publish_caller_left, waiting);
+		return;
+	}
+	free(waiting);
+	if (err == WEFT_EREFUSED || err == WEFT_EABSENT)
+		control_fail(call, err, "the address record", skipped_text(node, err),
+			     "set dht.publish = direct in weft.conf to publish addresses");
+	else
+		control_fail(call, err, "the address record", weft_err_text(err), "try again");
+}

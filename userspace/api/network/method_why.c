@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ShowWhy: what the last day knows of one peer or address.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/zbase32.h"
+#include "mesh/session/hello.h"
+#include "node/fabric/fabric.h"
+#include "api/daemon/method_accounts.h"
+#include "api/methods.h"
+#include "service/limits/reputation.h"
+
+#define INCIDENTS_TOLD_MAX 200
+#define PLACE_MAX	   64 /* addresses of one peer */
+
+static const enum api_incident_kind kinds[] = {
+	[INCIDENT_SESSION_OPENED] = API_INCIDENT_KIND_SESSION_OPENED,
+	[INCIDENT_SESSION_CLOSED] = API_INCIDENT_KIND_SESSION_CLOSED,
+	[INCIDENT_BANNED] = API_INCIDENT_KIND_BANNED,
+	[INCIDENT_BAN_REMOVED] = API_INCIDENT_KIND_BAN_REMOVED,
+	[INCIDENT_BAN_ENDED] = API_INCIDENT_KIND_BAN_ENDED,
+	[INCIDENT_WRONG_KEY] = API_INCIDENT_KIND_WRONG_KEY,
+	[INCIDENT_DIAL_FAILED] = API_INCIDENT_KIND_DIAL_FAILED,
+	[INCIDENT_REFUSED] = API_INCIDENT_KIND_REFUSED,
+	[INCIDENT_VIOLATION] = API_INCIDENT_KIND_VIOLATION,
+};
+
+/* docs/wire/session.md has the codes. */
+static const char *const bye_texts[] = {
+	[MESH_BYE_DONE] = "done",
+	[MESH_BYE_SHUTDOWN] = "shutting down",
+	[MESH_BYE_PROTOCOL] = "the rules of the control stream were broken",
+	[MESH_BYE_VERSION] = "another version of the protocol",
+	[MESH_BYE_NO_KEY] = "no usable key",
+	[MESH_BYE_NO_HELLO] = "no hello in time",
+	[MESH_BYE_DUPLICATE] = "another session is used",
+	[MESH_BYE_FULL] = "too many sessions",
+	[MESH_BYE_REFUSED] = "banned",
+	[MESH_BYE_SILENT] = "silent for too long",
+};
+
+#define END_TEXT_CAP 96
+
+/* What ended without a word from either side. */
+static const char *silent_end_text(const struct transport_close *end)
+{
+	switch (end->err) {
+	case WEFT_ETIMEOUT:
+		return "nothing was heard for too long";
+	case WEFT_EUNREACHABLE:
+		return "no answer";
+	case WEFT_ECANCELLED:
+		return "no answer until it was given up";
+	case WEFT_EWRONGKEY:
+		return "another key answered";
+	case WEFT_EFULL:
+		return "no memory left for the connection";
+	default:
+		return weft_err_text(end->err);
+	}
+}
+
+static const char *end_text(const struct transport_close *end, char text[static END_TEXT_CAP])
+{
+	unsigned long long code = end->code;
+
+	if (end->is_reset)
+		return "the peer no longer knew the connection (stateless reset)";
+	if (end->err == WEFT_EWRONGKEY || end->err == WEFT_ETIMEOUT ||
+	    end->err == WEFT_EUNREACHABLE)
+		return silent_end_text(end);
+	if (end->is_protocol_code && code >> 8 == 1)
+		snprintf(text, END_TEXT_CAP, "TLS alert %llu", code & 0xff);
+	else if (end->is_protocol_code && code)
+		snprintf(text, END_TEXT_CAP, "QUIC error 0x%llx", code);
+	else if (end->is_protocol_code)
+		return "the connection was closed without an error";
+	else if (end->err != WEFT_ECLOSED && end->err != WEFT_EREFUSED && !code)
+		return silent_end_text(end);
+	else if (code < sizeof(bye_texts) / sizeof(bye_texts[0]))
+		return bye_texts[code];
+	else
+		snprintf(text, END_TEXT_CAP, "code %llu", code);
+	return text;
+}
+
+static bool has_end(enum incident_kind kind)
+{
+	return kind == INCIDENT_SESSION_CLOSED || kind == INCIDENT_WRONG_KEY ||
+	       kind == INCIDENT_DIAL_FAILED || kind == INCIDENT_REFUSED;
+}
+
+static void end_set(struct api_blocks *blocks, const struct transport_close *end,
+		    struct api_incident *row)
+{
+	char text[END_TEXT_CAP];
+
+	row->why = api_text(blocks, end_text(end, text));
+	API_SET(row, by_peer, end->by_peer);
+	API_SET(row, err, end->err);
+	API_SET(row, code, api_uint(end->code));
+	API_SET(row, protocol_code, end->is_protocol_code);
+}
+
+static struct api_incident incident_row(struct api_blocks *blocks, const struct incident *incident)
+{
+	char text[BAN_TARGET_TEXT_CAP];
+	struct api_incident row = {
+		.at_s = api_uint(incident->at_s),
+		.kind = kinds[incident->kind],
+		.who = api_text(blocks, ban_target_format(&incident->who, text)),
+	};
+
+	if (incident->addr.family != ADDR_NONE)
+		row.address = method_addr(blocks, &incident->addr);
+	if (has_end(incident->kind))
+		end_set(blocks, &incident->end, &row);
+	if (incident->rule)
+		row.why = incident->rule;
+	if (incident->kind == INCIDENT_WRONG_KEY && incident->end.has_key)
+		row.actual_key = method_id(blocks, incident->end.actual_key);
+	if (incident->again_cnt) {
+		API_SET(&row, times, api_uint(incident->again_cnt + 1));
+		API_SET(&row, last_s, api_uint(incident->last_s));
+	}
+	return row;
+}
+
+/* Where drops are looked for: of a peer, all addresses that it was seen at. */
+struct places {
+	struct ban_target targets[PLACE_MAX];
+	unsigned cnt;
+};
+
+static void places_add(struct places *places, const struct addr *addr)
+{
+	if (addr->family == ADDR_NONE || places->cnt == PLACE_MAX)
+		return;
+	for (unsigned i = 0; i < places->cnt; i++)
+		if (ban_target_has(&places->targets[i], addr))
+			return;
+	places->targets[places->cnt++] = ban_target_of(addr);
+}
+
+/* The newest first, for those there is room for. */
+static void places_of_peer(struct node *node, const uint8_t *key, const struct incident *found,
+			   unsigned cnt, struct places *places)
+{
+	char id[ZBASE32_KEY_TEXT_CAP];
+	struct mesh_peer_info peer;
+
+	zbase32_write(key, BAN_KEY_LEN, id);
+	if (method_peer_lookup(node, id, &peer) == 1)
+		places_add(places, &peer.last_addr);
+	while (cnt-- > 0)
+		if (found[cnt].kind != INCIDENT_WRONG_KEY)
+			places_add(places, &found[cnt].addr);
+}
+
+/* What a table of sources has of IPv6 is a /64. */
+static bool offender_is_in(const struct offender *offender, const struct ban_target *where)
+{
+	struct ban_target cut = *where;
+	struct addr addr = {.family = ADDR_IPV6};
+
+	if (weft_endpoint_is_ipv4(&offender->source)) {
+		addr.family = ADDR_IPV4;
+		memcpy(addr.ip, offender->source.addr + 12, 4);
+	} else {
+		memcpy(addr.ip, offender->source.addr, 16);
+	}
+	if (where->kind == BAN_IPV6 && where->prefix_len > 64) {
+		cut.prefix_len = 64;
+		cut.addr = addr_prefix_key(&where->addr, 64);
+	}
+	return ban_target_has(&cut, &addr);
+}
+
+static bool offender_is_at(const struct offender *offender, const struct places *places)
+{
+	for (unsigned i = 0; i < places->cnt; i++)
+		if (offender_is_in(offender, &places->targets[i]))
+			return true;
+	return false;
+}
+
+static void drops_add(struct api_blocks *blocks, struct node *node, const struct places *places,
+		      struct api_drop_source_list *out_drops)
+{
+	const unsigned cap = OFFENDERS_HOUR_CNT * OFFENDERS_CAP;
+	struct offender *all = malloc(cap * sizeof(*all));
+	unsigned cnt = all ? offenders_top(&node->drops.offenders, node->home.now_ns, all, cap) : 0;
+
+	for (unsigned i = 0; i < cnt; i++) {
+		struct api_drop_source row;
+
+		if (!offender_is_at(&all[i], places))
+			continue;
+		row = method_drop_source(blocks, &node->drops, &all[i], CONTROL_ADMIN);
+		api_push(blocks, out_drops, &row);
+	}
+	free(all);
+}
+
+/* Whose refusals are wanted: who's own, and those at its places. */
+struct refused_asked {
+	const struct ban_target *who;
+	const struct places *places;
+};
+
+static bool refused_is_asked(const void *arg, const struct refused *refused)
+{
+	const struct refused_asked *asked = arg;
+
+	if (refused->kind == REFUSED_KEY)
+		return asked->who->kind == BAN_KEY &&
+		       memcmp(refused->key, asked->who->key, BAN_KEY_LEN) == 0;
+	for (unsigned i = 0; refused->kind == REFUSED_ADDR && i < asked->places->cnt; i++) {
+		const struct ban_target *at = &asked->places->targets[i];
+		/* What is kept of IPv6 is a /64. */
+		struct ban_target cut =
+			at->kind == BAN_IPV6 && at->prefix_len > 64 ? ban_target_cut(at, 64) : *at;
+
+		if (ban_target_has(&cut, &refused->addr))
+			return true;
+	}
+	return false;
+}
+
+static const struct ban *ban_of(struct node *node, const struct ban_target *who,
+				const struct places *places)
+{
+	const struct ban *ban = ban_list_lookup(node->bans.list, who);
+
+	/* Of a peer, that of the place where it was last. */
+	if (!ban && places->cnt)
+		ban = ban_list_match(node->bans.list, &places->targets[0].addr);
+	return ban;
+}
+
+/* Incidents of the last day. */
+struct findings {
+	struct incident *rows;
+	unsigned cnt;
+	uint64_t lost_cnt;
+};
+
+static void why_reply(struct node *node, struct control_call *call, const struct ban_target *who,
+		      const struct findings *found)
+{
+	struct places places = {.targets = {*who}, .cnt = who->kind != BAN_KEY};
+	const struct refused_asked asked = {who, &places};
+	const struct accounts_of of = {
+		.role = CONTROL_ADMIN, .has = refused_is_asked, .arg = &asked};
+	struct api_blocks *blocks = control_blocks(call);
+	char text[BAN_TARGET_TEXT_CAP], reputation[SERVICE_REPUTATION_TEXT_CAP] = "";
+	struct api_show_why_out out = {.who = ban_target_format(who, text),
+				       .lost = api_uint(found->lost_cnt)};
+	const struct ban *ban;
+	struct api_ban ban_row;
+
+	if (who->kind == BAN_KEY)
+		places_of_peer(node, who->key, found->rows, found->cnt, &places);
+	for (unsigned i = 0; i < found->cnt; i++) {
+		const struct api_incident row = incident_row(blocks, &found->rows[i]);
+
+		api_push(blocks, &out.incidents, &row);
+	}
+	method_refusals(blocks, node, &of, &out.refusals);
+	drops_add(blocks, node, &places, &out.drops);
+	ban = ban_of(node, who, &places);
+	if (ban) {
+		ban_row = method_ban(blocks, ban);
+		out.ban = &ban_row;
+	}
+	/* In words, as what is said depends on so much. */
+	if (who->kind == BAN_KEY && node->fabric &&
+	    service_reputation_explain(fabric_reputation(node->fabric), who->key, reputation)[0] !=
+		    '\0')
+		out.reputation = reputation;
+	control_reply(call, api_show_why_out_write(&out));
+}
+
+void method_show_why(struct node *node, struct control_call *call, const struct api_show_why_in *in,
+		     uint64_t now_ns)
+{
+	struct findings found = {0};
+	struct ban_target who;
+
+	(void)now_ns;
+	if (!method_target_read(node, call, in->who, &who))
+		return;
+	drops_fetch(&node->drops);
+	found.rows = malloc(INCIDENTS_TOLD_MAX * sizeof(*found.rows));
+	if (found.rows)
+		found.cnt = incidents_find(&node->incidents, node->home.now_ns, &who, found.rows,
+					   INCIDENTS_TOLD_MAX, &found.lost_cnt);
+	why_reply(node, call, &who, &found);
+	free(found.rows);
+}

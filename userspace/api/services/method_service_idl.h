@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_API_SERVICES_METHOD_SERVICE_IDL_H
+#define WEFT_API_SERVICES_METHOD_SERVICE_IDL_H
+
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "weft/err.h"
+
+/*
+ * service_idl_description makes of a program's varlink interface the description of its service, as
+ * service/directory/description.h has it: each method with its fields, types spelled out, and what the comment
+ * lines above it say; a line "Example: {...}" is the method's example.
+ *
+ * 0, -ENOMEM, or WEFT_EMALFORMED with why in a few words, the line among them.
+ */
+#define SERVICE_IDL_WHY_CAP 96
+WEFT_MUST_CHECK
+int service_idl_description(const char *text, json_t **out_description,
+			    char why[static SERVICE_IDL_WHY_CAP]);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keys under which a content's requests name what is bound to strict communities
+ * (blind.h), read from the store again when they are a moment old. Each worker has its own.
+ */
+#include "blind.h"
+
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "blobs_state.h"
+#include "scope.h"
+
+/* A new member asks for the first thing about as long after the key came. */
+#define BLINDS_AGE_NS (100 * NS_PER_MS)
+
+/* A community has an epoch key that is not here: what is asked for is nowhere. */
+static const struct blind_key missing = {.is_missing = true};
+
+static const struct blind_keys *keys_now(struct content *content, uint64_t now_ns)
+{
+	const struct content_params *params = &content->params;
+
+	if (!params->blind_keys ||
+	    (content->has_blinds && now_ns < content->blinds_ns + BLINDS_AGE_NS))
+		return &content->blinds;
+	content->has_blinds = params->blind_keys(params->store, params->seal,
+						 content_wall_s(content), &content->blinds) == 0;
+	content->blinds_ns = now_ns;
+	return &content->blinds;
+}
+
+bool content_unblind(struct content *content, const uint8_t blind[static BLIND_ID_LEN],
+		     uint64_t now_ns, uint8_t out_id[static 32], uint8_t out_community[static 32])
+{
+	const struct blind_key *key = blind_id_open(keys_now(content, now_ns), blind, out_id);
+
+	if (key)
+		memcpy(out_community, key->community, sizeof(key->community));
+	return key != NULL;
+}
+
+bool content_is_blind(struct content *content, const uint8_t community[static 32], uint64_t now_ns)
+{
+	return blind_keys_first(keys_now(content, now_ns), community) != NULL;
+}
+
+/* --- the ways to name a thing --- */
+
+static void way_add(struct content_ways *ways, const struct blind_key *key)
+{
+	if (ways->cnt < CONTENT_WAYS_MAX)
+		ways->keys[ways->cnt++] = key;
+}
+
+static bool scope_has(const struct scope *scope, const uint8_t *community)
+{
+	for (uint32_t i = 0; i < scope->cnt; i++)
+		if (memcmp(scope->ids[i], community, sizeof(scope->ids[i])) == 0)
+			return true;
+	return false;
+}
+
+/* One community at least gives it by its id: it is open, or has no epoch key. */
+static bool is_named_plainly(const struct blind_keys *keys, const struct scope *scope)
+{
+	bool is_plain = !scope || scope->cnt == 0;
+
+	for (uint32_t i = 0; !is_plain && i < scope->cnt; i++)
+		is_plain = !blind_keys_first(keys, scope->ids[i]);
+	return is_plain;
+}
+
+void content_ways_to(struct content *content, const struct scope *scope,
+		     const uint8_t peer_key[static MESH_KEY_LEN], uint64_t now_ns,
+		     struct content_ways *out_ways)
+{
+	const struct blind_keys *keys;
+
+	out_ways->cnt = 0;
+	if (scope && scope_is_open(scope)) {
+		way_add(out_ways, NULL);
+		return;
+	}
+	keys = keys_now(content, now_ns);
+	for (unsigned i = 0; i < keys->cnt; i++) {
+		const struct blind_key *key = &keys->keys[i];
+
+		if (!key->is_missing && (scope ? scope_has(scope, key->community)
+					       : content_admits(content, key->community, peer_key)))
+			way_add(out_ways, key);
+	}
+	if (is_named_plainly(keys, scope))
+		way_add(out_ways, NULL);
+	else if (out_ways->cnt == 0)
+		way_add(out_ways, &missing);
+}
+
+size_t content_name(const struct content_ways *ways, unsigned way, const uint8_t id[static 32],
+		    uint8_t out_name[static BLIND_ID_LEN])
+{
+	const struct blind_key *key = ways->keys[way % ways->cnt];
+
+	if (key) {
+		blind_id_write(key, id, out_name);
+		return BLIND_ID_LEN;
+	}
+	memcpy(out_name, id, 32);
+	return 32;
+}

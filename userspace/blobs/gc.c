@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Four walks, each over one database, rows per step of a timer:
+ *
+ *	paths	   a record lives if a share or a get has its file
+ *	objects	   a location lives if its path record does and names it
+ *	outboards  a chunk list lives if its object has a location; the ids of
+ *		   its pages are marked
+ *	blobs	   a blob lives if it is marked, or a manifest of a share or get
+ *
+ * Each walk deletes in batches and waits for them, so the next sees what the
+ * one before left. Files are never touched.
+ */
+#include "gc.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/jobs.h"
+#include "base/timer.h"
+#include "blobs_state.h"
+#include "blobs/get/get.h"
+#include "blobs/import/import.h"
+#include "object.h"
+#include "scope.h"
+#include "blobs/serve/served_index.h"
+#include "store/store.h"
+
+#define GC_STEP_CNT 256 /* rows of one turn: well below a millisecond */
+#define GC_KEY_CAP  64
+
+enum gc_phase { GC_PATHS, GC_OBJECTS, GC_OUTBOARDS, GC_BLOBS, GC_COMPACT, GC_IDLE };
+
+struct gc {
+	struct content *content;
+	enum gc_phase phase;
+	bool deletes; /* run, not plan */
+	struct content_gc told;
+	void (*done)(void *arg, int err, const struct content_gc *gc);
+	void *arg;
+	int err;
+	struct timer timer;
+	struct job job;
+	int64_t compacted;
+	bool is_compacting; /* the job is out */
+	bool is_stopped;
+
+	/* Where the walk of this phase goes on. */
+	uint8_t next[GC_KEY_CAP];
+	size_t next_len;
+	unsigned step_cnt;
+	bool has_more;
+	struct store_snapshot *snapshot;
+	struct store_batch *batch;
+	struct object_file file; /* scratch */
+
+	/* Pages of chunk lists that live, sorted before the walk over blobs. */
+	uint8_t (*marks)[OBJECT_ID_LEN];
+	size_t mark_cnt;
+	size_t mark_cap;
+};
+
+static void gc_step(struct timer *timer, uint64_t now_ns);
+
+int gc_new(struct content *content, struct gc **out_gc)
+{
+	struct gc *gc = calloc(1, sizeof(*gc));
+
+	if (!gc)
+		return -ENOMEM;
+	gc->content = content;
+	gc->phase = GC_IDLE;
+	timer_init(&gc->timer, gc_step);
+	*out_gc = gc;
+	return 0;
+}
+
+void gc_stop(struct gc *gc)
+{
+	if (!gc)
+		return;
+	gc->done = NULL;
+	gc->is_stopped = true;
+	timer_cancel(gc->content->params.timers, &gc->timer);
+	while (gc->is_compacting)
+		jobs_reap_wait(gc->content->params.jobs);
+}
+
+void gc_free(struct gc *gc)
+{
+	if (!gc)
+		return;
+	store_batch_free(gc->batch);
+	free(gc->marks);
+	free(gc);
+}
+
+static void gc_end(struct gc *gc)
+{
+	free(gc->marks);
+	gc->marks = NULL;
+	gc->mark_cnt = gc->mark_cap = 0;
+	gc->phase = GC_IDLE;
+	gc->content->is_sweeping = false;
+	if (gc->done)
+		gc->done(gc->arg, gc->err, &gc->told);
+}
+
+/* --- who lives --- */
+
+static bool file_is_held(const struct gc *gc, const struct object_file *file)
+{
+	return served_index_holds_file(content_served_index(gc->content), file);
+}
+
+/* location_lives: the path record of a location row names its content and is held. */
+static bool location_lives(struct gc *gc, const struct store_item *item)
+{
+	return object_file_at(gc->snapshot, item->key + OBJECT_ID_LEN, &gc->file) == 0 &&
+	       memcmp(gc->file.content_id, item->key, OBJECT_ID_LEN) == 0 &&
+	       file_is_held(gc, &gc->file);
+}
+
+struct location_hold {
+	const struct gc *gc;
+	bool is_held;
+};
+
+static bool location_held(void *arg, const struct object_file *file)
+{
+	struct location_hold *hold = arg;
+
+	hold->is_held = file_is_held(hold->gc, file);
+	return !hold->is_held;
+}
+
+static bool object_lives(struct gc *gc, const uint8_t *id)
+{
+	struct location_hold hold = {.gc = gc};
+	int err = object_locations_each(gc->snapshot, id, &gc->file, location_held, &hold);
+
+	/* What cannot be read now is kept. */
+	return hold.is_held || (err < 0 && err != WEFT_EDAMAGED);
+}
+
+static int mark_order(const void *a, const void *b)
+{
+	return memcmp(a, b, OBJECT_ID_LEN);
+}
+
+static void pages_mark(struct gc *gc, const struct store_item *item)
+{
+	size_t cnt = item->value_len / OBJECT_ID_LEN;
+
+	if (gc->mark_cnt + cnt > gc->mark_cap) {
+		size_t cap = gc->mark_cap ? gc->mark_cap * 2 : 1024;
+		void *marks;
+
+		while (cap < gc->mark_cnt + cnt)
+			cap *= 2;
+		marks = realloc(gc->marks, cap * OBJECT_ID_LEN);
+		if (!marks) {
+			gc->err = -ENOMEM;
+			return;
+		}
+		gc->marks = marks;
+		gc->mark_cap = cap;
+	}
+	if (cnt)
+		memcpy(gc->marks + gc->mark_cnt, item->value, cnt * OBJECT_ID_LEN);
+	gc->mark_cnt += cnt;
+}
+
+static bool blob_lives(const struct gc *gc, const uint8_t *id)
+{
+	return served_index_holds_manifest(content_served_index(gc->content), id) ||
+	       (gc->mark_cnt && bsearch(id, gc->marks, gc->mark_cnt, OBJECT_ID_LEN, mark_order));
+}
+
+/* --- one row --- */
+
+static void path_sweep(struct gc *gc, const struct store_item *item)
+{
+	/* A record that cannot be read is of no use to anybody. */
+	if (object_file_parse(item->value, item->value_len, &gc->file) == 0 &&
+	    file_is_held(gc, &gc->file))
+		return;
+	gc->told.path_cnt++;
+	store_batch_delete(gc->batch, STORE_PATHS, item->key, item->key_len);
+}
+
+static void blob_sweep(struct gc *gc, const struct store_item *item)
+{
+	int64_t len;
+
+	if (blob_lives(gc, item->key))
+		return;
+	len = store_blob_len(gc->snapshot, item->key);
+	gc->told.blob_cnt++;
+	gc->told.byte_cnt += len > 0 ? (uint64_t)len : 0;
+	store_batch_delete_blob(gc->batch, item->key);
+	scope_drop(gc->batch, item->key);
+}
+
+static bool row_sweep(void *arg, const struct store_item *item)
+{
+	struct gc *gc = arg;
+
+	if (gc->step_cnt++ == GC_STEP_CNT) {
+		memcpy(gc->next, item->key, item->key_len);
+		gc->next_len = item->key_len;
+		gc->has_more = true;
+		return false;
+	}
+	switch (gc->phase) {
+	case GC_PATHS:
+		path_sweep(gc, item);
+		break;
+	case GC_OBJECTS:
+		if (!location_lives(gc, item)) {
+			gc->told.object_cnt++;
+			store_batch_delete(gc->batch, STORE_OBJECTS, item->key, item->key_len);
+		}
+		break;
+	case GC_OUTBOARDS:
+		if (object_lives(gc, item->key))
+			pages_mark(gc, item);
+		else
+			store_batch_delete(gc->batch, STORE_OUTBOARDS, item->key, item->key_len);
+		break;
+	case GC_BLOBS:
+		blob_sweep(gc, item);
+		break;
+	case GC_COMPACT:
+	case GC_IDLE:
+		break;
+	}
+	return gc->err == 0;
+}
+
+/* --- steps --- */
+
+static enum store_db phase_db(enum gc_phase phase)
+{
+	static const enum store_db dbs[] = {
+		[GC_PATHS] = STORE_PATHS,
+		[GC_OBJECTS] = STORE_OBJECTS,
+		[GC_OUTBOARDS] = STORE_OUTBOARDS,
+		[GC_BLOBS] = STORE_BLOBS,
+	};
+
+	return dbs[phase];
+}
+
+static void gc_again(struct gc *gc)
+{
+	if (!gc->is_stopped)
+		timer_set(gc->content->params.timers, &gc->timer, 0);
+}
+
+static void compact_run(struct job *job)
+{
+	struct gc *gc = (void *)((char *)job - offsetof(struct gc, job));
+
+	gc->compacted = store_compact(gc->content->params.store);
+}
+
+static void compact_done(struct job *job)
+{
+	struct gc *gc = (void *)((char *)job - offsetof(struct gc, job));
+
+	gc->is_compacting = false;
+	if (gc->compacted < 0)
+		gc->err = (int)gc->compacted;
+	gc_end(gc);
+}
+
+static void gc_compact(struct gc *gc)
+{
+	gc->job = (struct job){.run = compact_run, .done = compact_done};
+	gc->err = jobs_submit(gc->content->params.jobs, &gc->job);
+	gc->is_compacting = gc->err == 0;
+	if (gc->err < 0)
+		gc_end(gc);
+}
+
+static void batch_swept(void *arg, int err)
+{
+	struct gc *gc = arg;
+
+	gc->err = err;
+	gc_again(gc);
+}
+
+/* step_finish hands the deletes over, or goes on at once when it only plans. */
+static void step_finish(struct gc *gc)
+{
+	int err;
+
+	if (!gc->has_more) {
+		gc->next_len = 0;
+		if (gc->phase == GC_OUTBOARDS && gc->mark_cnt)
+			qsort(gc->marks, gc->mark_cnt, OBJECT_ID_LEN, mark_order);
+		gc->phase++;
+	}
+	if (!gc->deletes) {
+		store_batch_free(gc->batch);
+		gc->batch = NULL;
+		gc_again(gc);
+		return;
+	}
+	err = store_submit(gc->content->params.store, gc->batch, batch_swept, gc);
+	if (err < 0) {
+		store_batch_free(gc->batch);
+		gc->err = err;
+		gc_again(gc);
+	}
+	gc->batch = NULL;
+}
+
+static void gc_step(struct timer *timer, uint64_t now_ns)
+{
+	struct gc *gc = (void *)((char *)timer - offsetof(struct gc, timer));
+	struct store *store = gc->content->params.store;
+
+	(void)now_ns;
+	if (gc->err < 0 || (gc->phase == GC_COMPACT && !gc->deletes)) {
+		gc_end(gc);
+		return;
+	}
+	if (gc->phase == GC_COMPACT) {
+		gc_compact(gc);
+		return;
+	}
+	gc->step_cnt = 0;
+	gc->has_more = false;
+	gc->batch = store_batch_new(store);
+	gc->err = store_snapshot_open(store, &gc->snapshot);
+	if (gc->err == 0) {
+		int err = store_each(gc->snapshot, phase_db(gc->phase), gc->next, gc->next_len,
+				     row_sweep, gc);
+
+		if (gc->err == 0)
+			gc->err = err;
+		store_snapshot_close(gc->snapshot);
+	}
+	if (gc->err < 0) {
+		store_batch_free(gc->batch);
+		gc->batch = NULL;
+		gc_end(gc);
+		return;
+	}
+	step_finish(gc);
+}
+
+int content_gc(struct content *content, bool run,
+	       void (*done)(void *arg, int err, const struct content_gc *gc), void *arg)
+{
+	struct content_stats stats = {0};
+	struct gc *gc = content->gc;
+
+	gets_fill_stats(content->gets, &stats);
+	if (content->is_sweeping || content->unheld_cnt || imports_cnt(content->imports) ||
+	    stats.get_active_cnt)
+		return WEFT_EBUSY;
+	/* What is reachable must be known before anything is called garbage. */
+	(void)content_served_index(content);
+	if (content->is_served_stale)
+		return -ENOMEM;
+	gc->told = (struct content_gc){0};
+	gc->phase = GC_PATHS;
+	gc->deletes = run;
+	gc->done = done;
+	gc->arg = arg;
+	gc->err = 0;
+	gc->next_len = 0;
+	content->is_sweeping = true;
+	gc_again(gc);
+	return 0;
+}

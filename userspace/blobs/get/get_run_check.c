@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is on this disk already, item by item, before anything is asked for:
+ * the file in its place, if it has the right content; else a copy of the
+ * same content, from a twin in this collection or from another file that
+ * peers may read anyway: who names a hash in a collection learns by what is
+ * not asked for whether it is here. Copies are hashed before they count.
+ *
+ * One job at a time looks at a batch of items and stops at the first that
+ * it finds, or when it has read enough for one job.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "get_run.h"
+#include "removal.h"
+#include "blobs/serve/served_index.h"
+#include "store/store.h"
+
+#define SOURCES_MAX   4u
+#define COPY_STEP_LEN (8u << 20)
+
+/* What looking at an item came to; negative: an error. */
+enum verdict { ITEM_IS_ABSENT, ITEM_IS_FOUND, ITEM_WANTS_MORE };
+
+static uint32_t check_item(const struct get_run_check *check)
+{
+	return check->items[check->at];
+}
+
+static const struct manifest_item *check_entry(const struct get_run_check *check)
+{
+	return get_run_manifest_item(check->get_run, check_item(check));
+}
+
+static void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void copy_name(const struct get_run *get_run, uint32_t item,
+		      char name[static PLACING_NAME_CAP])
+{
+	get_run_name(get_run, item, name);
+	strcat(name, ".copy");
+}
+
+static void check_reset(struct get_run_check *check)
+{
+	fd_close(&check->fd);
+	fd_close(&check->staged_fd);
+	scan_fini(&check->scan);
+	check->phase = CHECK_LOOK;
+	check->found = FOUND_NONE;
+	check->has_known = check->has_obstacle = false;
+	check->source_cnt = 0;
+	check->may_settle = false;
+}
+
+/* --- a copy from elsewhere on this disk --- */
+
+struct source_pick {
+	const struct served_index *served_index; /* NULL: no memory for it */
+	unsigned skip_cnt;
+	bool is_found;
+};
+
+static bool source_picked(void *arg, const struct object_file *file)
+{
+	struct source_pick *pick = arg;
+
+	if (!pick->served_index || !served_index_has_file(pick->served_index, file))
+		return true;
+	pick->is_found = pick->skip_cnt == 0;
+	pick->skip_cnt -= !pick->is_found;
+	return !pick->is_found;
+}
+
+/* A twin that is whole: staged, or in its place a moment later. */
+static int twin_open(struct get_run_check *check, uint32_t twin)
+{
+	const struct target *target = &check->get_run->target;
+	const struct manifest_item *entry = get_run_manifest_item(check->get_run, twin);
+	char name[PLACING_NAME_CAP];
+	int fd;
+
+	get_run_name(check->get_run, twin, name);
+	fd = target_stage_lookup(target, name);
+	if (fd == -ENOENT) {
+		copy_name(check->get_run, twin, name);
+		fd = target_stage_lookup(target, name);
+	}
+	return fd == -ENOENT ? target_lookup(target, &check->dir, entry->path, entry->path_len)
+			     : fd;
+}
+
+/* The twin that is here already, then files the store knows. A descriptor or WEFT_EABSENT. */
+static int source_open(struct get_run_check *check, struct store_snapshot *snapshot)
+{
+	const struct get_run *get_run = check->get_run;
+	uint32_t twin = get_run->items[check_item(check)].twin_of;
+	struct source_pick pick = {.served_index = check->served_index,
+				   .skip_cnt = check->source_cnt - (twin != GET_RUN_NONE)};
+	struct object_file file;
+	int err;
+
+	if (twin != GET_RUN_NONE && check->source_cnt == 0)
+		return twin_open(check, twin);
+	err = object_locations_each(snapshot, check_entry(check)->content_id, &file, source_picked,
+				    &pick);
+	if (err < 0 || !pick.is_found)
+		return WEFT_EABSENT;
+	err = open(file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	return err < 0 ? -errno : err;
+}
+
+static bool source_fits(const struct get_run_check *check)
+{
+	struct stat st;
+
+	return fstat(check->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_size == check_entry(check)->size;
+}
+
+static uint64_t free_len_of(const struct get_run_check *check)
+{
+	struct statvfs fs;
+
+	return fstatvfs(check->get_run->target.fd, &fs) < 0 ? UINT64_MAX
+							    : (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+/* A second name for the same extents takes no room. The source may have grown meanwhile. */
+static bool copy_clone(const struct get_run_check *check)
+{
+	struct stat st;
+
+	return ioctl(check->staged_fd, FICLONE, check->fd) == 0 &&
+	       fstat(check->staged_fd, &st) == 0 &&
+	       (uint64_t)st.st_size == check_entry(check)->size;
+}
+
+/* Begins a copy: done at once, or with room for all of it and for what is to be fetched. */
+static int copy_begin(struct get_run_check *check)
+{
+	uint64_t size = check_entry(check)->size, free_len = free_len_of(check);
+
+	check->copied_len = 0;
+	check->phase = CHECK_COPY;
+	if (copy_clone(check)) {
+		check->copied_len = size;
+		return 0;
+	}
+	if (ftruncate(check->staged_fd, 0) < 0)
+		return -errno;
+	check->lacking_len = size + check->needed_len > free_len ? size + check->needed_len : 0;
+	return check->lacking_len ? -ENOSPC : 0;
+}
+
+static int copy_open(struct get_run_check *check)
+{
+	char name[PLACING_NAME_CAP];
+	bool is_new;
+
+	copy_name(check->get_run, check_item(check), name);
+	check->staged_fd = target_stage_open(&check->get_run->target, name, &is_new);
+	if (check->staged_fd < 0)
+		return check->staged_fd;
+	return copy_begin(check);
+}
+
+/* What is left of a copy that cannot go on would only fill the disk. */
+static void copy_drop(const struct get_run_check *check)
+{
+	char name[PLACING_NAME_CAP];
+
+	if (check->staged_fd < 0)
+		return;
+	copy_name(check->get_run, check_item(check), name);
+	target_stage_remove(&check->get_run->target, name);
+}
+
+/* Steps to the next source that can be opened: CHECK_COPY begun and wanting more, or absent. */
+static int source_next(struct get_run_check *check, struct store_snapshot *snapshot)
+{
+	int err;
+
+	while (check_entry(check)->size > 0 && check->source_cnt < SOURCES_MAX) {
+		fd_close(&check->fd);
+		check->fd = source_open(check, snapshot);
+		check->source_cnt++;
+		if (check->fd == WEFT_EABSENT && check->source_cnt > 1)
+			break;
+		if (check->fd < 0 || !source_fits(check))
+			continue;
+		err = copy_open(check);
+		return err ? err : ITEM_WANTS_MORE;
+	}
+	return ITEM_IS_ABSENT;
+}
+
+/* The source is no longer what its record says, or cannot be read to its end. */
+static int source_give_up(struct get_run_check *check, struct store_snapshot *snapshot)
+{
+	copy_drop(check);
+	fd_close(&check->staged_fd);
+	scan_fini(&check->scan);
+	return source_next(check, snapshot);
+}
+
+/*
+ * Within the kernel where it can; else read and written, which also tells
+ * whose fault an error is:
+ * 0 when the source gives nothing more, an error when the copy takes nothing.
+ */
+static ssize_t copy_step(struct get_run_check *check, size_t len)
+{
+	off_t from = (off_t)check->copied_len, to = from;
+	ssize_t got = copy_file_range(check->fd, &from, check->staged_fd, &to, len, 0);
+	int err;
+
+	if (got > 0)
+		return got;
+	len = len < BLAKE3_CHUNK_LEN ? len : BLAKE3_CHUNK_LEN;
+	if (scan_read(check->fd, check->copied_len, check->buffer, len) < 0)
+		return 0;
+	err = get_run_write_at(check->staged_fd, check->copied_len, check->buffer, len);
+	return err ? err : (ssize_t)len;
+}
+
+static int copy_run(struct get_run_check *check, struct store_snapshot *snapshot, uint64_t budget)
+{
+	uint64_t size = check_entry(check)->size, spent = 0;
+	int err;
+
+	while (check->copied_len < size) {
+		uint64_t left = size - check->copied_len;
+		ssize_t got;
+
+		if (spent >= budget)
+			return ITEM_WANTS_MORE;
+		got = copy_step(check, left < COPY_STEP_LEN ? (size_t)left : COPY_STEP_LEN);
+		if (got < 0)
+			return (int)got;
+		if (got == 0)
+			return source_give_up(check, snapshot);
+		check->copied_len += (uint64_t)got;
+		spent += (uint64_t)got;
+	}
+	check->phase = CHECK_SCAN_COPY;
+	err = scan_init(&check->scan, check->staged_fd, size);
+	return err ? err : ITEM_WANTS_MORE;
+}
+
+/* --- the file in its place --- */
+
+/*
+ * What the store knows of the file in its place: nothing (absent), or the
+ * record. One that this collection brought and nobody wrote since is its own:
+ * whatever its bytes have become, it may be replaced without asking.
+ */
+static int record_look(struct get_run_check *check, struct store_snapshot *snapshot,
+		       struct object_file *known)
+{
+	const struct get_run *get_run = check->get_run;
+	const struct manifest_item *entry = check_entry(check);
+	int err = target_join(&get_run->target, entry->path, entry->path_len, known->path);
+
+	if (!err)
+		err = object_file_get(snapshot, known->path, known);
+	if (err != WEFT_ETOOLARGE &&
+	    get_run_intent_find(get_run, known->path, &check->stamp, known))
+		err = 0;
+	check->is_own = !err && known->is_got && known->stamp.inode == check->stamp.inode &&
+			known->stamp.mtime_ns == check->stamp.mtime_ns &&
+			memcmp(known->got_id, get_run->get->manifest_id, OBJECT_ID_LEN) == 0;
+	/* The same file by inode and time of writing; its bytes are hashed wherever that counts. */
+	check->was_placed = !err && known->is_placed && known->stamp.inode == check->stamp.inode &&
+			    known->stamp.size == check->stamp.size &&
+			    known->stamp.mtime_ns == check->stamp.mtime_ns;
+	return err;
+}
+
+/*
+ * The right bytes are in their place. Where a get brought them, time and mode
+ * follow the manifest; a file that the user put there keeps its own.
+ */
+static int place_found(struct get_run_check *check)
+{
+	struct object_stamp stamp = check->stamp;
+	int err =
+		check->may_settle ? get_run_settle_again(check->fd, check_entry(check), &stamp) : 0;
+
+	/* One that cannot be changed is as good as it was. */
+	if (err || object_stamp_equal(&stamp, &check->stamp))
+		return ITEM_IS_FOUND;
+	check->stamp = stamp;
+	check->found = FOUND_IN_PLACE;
+	return ITEM_IS_FOUND;
+}
+
+/*
+ * A get that goes on believes its record of a file. One that begins reads what
+ * is there, for a disk may have changed bytes and nothing else.
+ */
+static int place_look(struct get_run_check *check, struct store_snapshot *snapshot)
+{
+	const struct get_run *get_run = check->get_run;
+	const struct manifest_item *entry = check_entry(check);
+	struct object_file *known = &check->known;
+	struct stat st;
+	bool is_known;
+
+	check->fd = target_lookup(&get_run->target, &check->dir, entry->path, entry->path_len);
+	if (check->fd < 0)
+		return check->fd;
+	if (fstat(check->fd, &st) < 0)
+		return -errno;
+	object_stamp_of(&st, &check->stamp);
+	check->has_known = record_look(check, snapshot, known) == 0;
+	is_known = check->has_known && !known->is_racy &&
+		   object_stamp_equal(&known->stamp, &check->stamp) &&
+		   memcmp(known->content_id, entry->content_id, OBJECT_ID_LEN) == 0;
+	if (check->stamp.size != entry->size)
+		return WEFT_EEXISTS;
+	/* Recorded by a share or another get, it is this one's from now on. */
+	check->found = !is_known ? FOUND_NONE : check->is_own ? FOUND_RECORDED : FOUND_IN_PLACE;
+	check->may_settle = is_known && known->is_got;
+	if (is_known && get_run->get->is_continued)
+		return place_found(check);
+	check->phase = CHECK_SCAN;
+	return scan_init(&check->scan, check->fd, entry->size);
+}
+
+static bool scan_matches(const struct get_run_check *check)
+{
+	return memcmp(check->scan.id, check_entry(check)->content_id, OBJECT_ID_LEN) == 0;
+}
+
+/* Another file is in the way: it may be replaced, but only itself. */
+static int place_conflict(struct get_run_check *check)
+{
+	struct get_run_item *item = &check->get_run->items[check_item(check)];
+
+	if (check->get_run->get->view.folder && !check->is_own &&
+	    !(check->has_known && placed_is_unchanged(&check->known, check->fd))) {
+		check->found = FOUND_KEPT;
+		return 0;
+	}
+	if (!check->get_run->get->is_replacing && !check->get_run->get->view.folder &&
+	    !check->is_own)
+		return WEFT_EEXISTS;
+	check->found = FOUND_NONE;
+	item->has_replaced = true;
+	item->replaced_inode = check->stamp.inode;
+	item->replaced_dev = check->stamp.dev;
+	fd_close(&check->fd);
+	scan_fini(&check->scan);
+	return 0;
+}
+
+/* --- what an earlier run of this get staged and did not place --- */
+
+static int staged_verify(struct get_run_check *check, int fd)
+{
+	const struct manifest_item *entry = check_entry(check);
+	uint8_t id[BLAKE3_HASH_LEN];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != entry->size ||
+	    scan_read(fd, 0, check->buffer, (size_t)entry->size) < 0)
+		return ITEM_IS_ABSENT;
+	blake3_hash(check->buffer, (size_t)entry->size, id);
+	if (memcmp(id, entry->content_id, sizeof(id)) != 0 ||
+	    get_run_settle(fd, entry, &check->stamp) < 0)
+		return ITEM_IS_ABSENT;
+	check->found = FOUND_STAGED;
+	return ITEM_IS_FOUND;
+}
+
+/* Small files alone: of a large one each chunk is looked at when its list is here. */
+static int staged_look(struct get_run_check *check)
+{
+	const struct target *target = &check->get_run->target;
+	char name[PLACING_NAME_CAP];
+	int fd, verdict;
+
+	if (!target->is_stage_old || check_entry(check)->size > BLAKE3_CHUNK_LEN)
+		return ITEM_IS_ABSENT;
+	get_run_name(check->get_run, check_item(check), name);
+	fd = target_stage_lookup(target, name);
+	if (fd < 0)
+		return ITEM_IS_ABSENT;
+	verdict = staged_verify(check, fd);
+	close(fd);
+	return verdict;
+}
+
+/* --- an item --- */
+
+static int phase_look(struct get_run_check *check, struct store_snapshot *snapshot)
+{
+	int err = place_look(check, snapshot);
+
+	if (err == WEFT_EEXISTS && check->fd >= 0)
+		err = place_conflict(check);
+	else if (err == WEFT_EABSENT)
+		err = 0;
+	else if (check->get_run->get->view.folder && (err == WEFT_EEXISTS || err == WEFT_EUNSAFE)) {
+		/* A folder where a file should be, or the other way round, or a link. */
+		check->found = FOUND_KEPT;
+		check->has_obstacle = true;
+		return ITEM_IS_FOUND;
+	}
+	if (!err && check->found == FOUND_KEPT)
+		return ITEM_IS_FOUND;
+	if (err || check->phase == CHECK_SCAN)
+		return err ? err : ITEM_WANTS_MORE;
+	err = staged_look(check);
+	return err ? err : source_next(check, snapshot);
+}
+
+static int phase_scan(struct get_run_check *check, struct store_snapshot *snapshot, uint64_t budget)
+{
+	int err = scan_run(&check->scan, budget, check->buffer);
+
+	if (err > 0)
+		return ITEM_WANTS_MORE;
+	if (!err && scan_matches(check)) {
+		if (check->found == FOUND_NONE)
+			check->found = FOUND_SCANNED;
+		return place_found(check);
+	}
+	if (err && err != WEFT_ECHANGED)
+		return err;
+	err = place_conflict(check);
+	if (!err && check->found == FOUND_KEPT)
+		return ITEM_IS_FOUND;
+	return err ? err : source_next(check, snapshot);
+}
+
+static int phase_scan_copy(struct get_run_check *check, struct store_snapshot *snapshot,
+			   uint64_t budget)
+{
+	const struct manifest_item *entry = check_entry(check);
+	int err = scan_run(&check->scan, budget, check->buffer);
+
+	if (err > 0)
+		return ITEM_WANTS_MORE;
+	if (err)
+		return err;
+	if (!scan_matches(check))
+		return source_give_up(check, snapshot);
+	err = target_dir_make(&check->get_run->target, &check->dir, entry->path, entry->path_len);
+	if (!err)
+		err = get_run_settle(check->staged_fd, entry, &check->stamp);
+	check->found = FOUND_COPY;
+	return err ? err : ITEM_IS_FOUND;
+}
+
+static int item_step(struct get_run_check *check, struct store_snapshot *snapshot)
+{
+	switch (check->phase) {
+	case CHECK_LOOK:
+		return phase_look(check, snapshot);
+	case CHECK_SCAN:
+		return phase_scan(check, snapshot, GET_RUN_JOB_LEN);
+	case CHECK_COPY:
+		return copy_run(check, snapshot, GET_RUN_JOB_LEN);
+	default:
+		return phase_scan_copy(check, snapshot, GET_RUN_JOB_LEN);
+	}
+}
+
+/* What an earlier run reserved for the item at hand need not be free. */
+static void reserved_note(struct get_run_check *check)
+{
+	char name[PLACING_NAME_CAP];
+	struct stat st;
+
+	if (!check->get_run->target.is_stage_old)
+		return;
+	get_run_name(check->get_run, check_item(check), name);
+	if (fstatat(check->get_run->target.stage_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		check->reserved_len += (uint64_t)st.st_blocks * 512;
+}
+
+static void check_run(struct job *job)
+{
+	struct get_run_check *check = (struct get_run_check *)job;
+	struct store_snapshot *snapshot;
+	int verdict = ITEM_IS_ABSENT;
+
+	if (!check->buffer)
+		check->buffer = malloc(BLAKE3_CHUNK_LEN);
+	check->err = check->buffer
+			     ? store_snapshot_open(check->get_run->content->params.store, &snapshot)
+			     : -ENOMEM;
+	if (check->err)
+		return;
+	/* An item that is not there costs little; one that wants more gets a job for each phase. */
+	do {
+		enum check_phase phase = check->phase;
+
+		verdict = item_step(check, snapshot);
+		if (verdict == ITEM_IS_ABSENT) {
+			reserved_note(check);
+			check_reset(check);
+			check->at++;
+		} else if (verdict == ITEM_WANTS_MORE && check->phase != phase) {
+			verdict = ITEM_IS_ABSENT; /* the next phase begins at once */
+		}
+	} while (verdict == ITEM_IS_ABSENT && check->at < check->cnt);
+	store_snapshot_close(snapshot);
+	check->free_len = free_len_of(check);
+	if (verdict < 0)
+		copy_drop(check);
+	check->is_found = verdict == ITEM_IS_FOUND;
+	check->err = verdict < 0 ? verdict : 0;
+}
+
+static void found_take(struct get_run_check *check)
+{
+	struct get_run *get_run = check->get_run;
+	uint32_t item = check_item(check);
+	uint64_t size = check_entry(check)->size;
+	char name[PLACING_NAME_CAP];
+
+	if (check->found == FOUND_KEPT)
+		size = 0;
+	get_run->get->view.byte_done_cnt += size;
+	get_run->get->view.reused_byte_cnt += size;
+	switch (check->found) {
+	case FOUND_NONE:
+		break;
+	case FOUND_KEPT:
+		get_run->obstacle_cnt += check->has_obstacle;
+		get_run_kept(get_run, item);
+		break;
+	case FOUND_RECORDED:
+		get_run->get->view.item_done_cnt++;
+		get_run_item_done(get_run, item);
+		break;
+	case FOUND_IN_PLACE:
+	case FOUND_SCANNED:
+		get_run_found(get_run, item, check,
+			      check->may_settle &&
+				      get_run_settled_is_racy(check_entry(check), &check->stamp));
+		break;
+	case FOUND_STAGED:
+		get_run_name(get_run, item, name);
+		get_run_staged(get_run, item, &check->stamp, name, NULL);
+		break;
+	case FOUND_COPY:
+		copy_name(get_run, item, name);
+		get_run_staged(get_run, item, &check->stamp, name, check->scan.hashes);
+		break;
+	}
+	check_reset(check);
+	check->is_found = false;
+	check->at++;
+	check->marked = check->at;
+}
+
+/* Told before the first byte is asked for, not when the disk is full. */
+static void space_check(struct get_run_check *check)
+{
+	struct get_run *get_run = check->get_run;
+	uint64_t len = get_run->needed_len;
+
+	len -= check->reserved_len < len ? check->reserved_len : len;
+	if (check->lacking_len > len)
+		len = check->lacking_len;
+	if (len > check->free_len)
+		get_run_stop(get_run, -ENOSPC,
+			     "%s: %llu MiB are needed and %llu MiB are free; make room and resume",
+			     get_run->get->target, (unsigned long long)((len >> 20) + 1),
+			     (unsigned long long)(check->free_len >> 20));
+}
+
+static void check_done(struct job *job)
+{
+	struct get_run_check *check = (struct get_run_check *)job;
+	struct get_run *get_run = check->get_run;
+
+	check->is_out = false;
+	if (!get_run_job_done(get_run))
+		return;
+	for (; check->marked < check->at; check->marked++) {
+		uint32_t item = check->items[check->marked];
+
+		get_run->items[item].state = ITEM_NEEDED;
+		get_run->needed_len += get_run_manifest_item(get_run, item)->size;
+		if (item < get_run->need_idx)
+			get_run->need_idx = item;
+	}
+	space_check(check);
+	if (check->err)
+		get_run_stop_at(get_run, check_item(check), check->err);
+	else if (check->is_found)
+		found_take(check);
+}
+
+/* check_idx comes to the next item to check: all that are to be fetched first, then the others. */
+static bool check_idx_next(struct get_run *get_run)
+{
+	for (;;) {
+		for (; get_run->check_idx < get_run->item_cnt; get_run->check_idx++) {
+			const struct get_run_item *item = &get_run->items[get_run->check_idx];
+
+			if (item->state == ITEM_NEW && (get_run->checks_others || item->is_first))
+				return true;
+		}
+		if (get_run->checks_others)
+			return false;
+		get_run->checks_others = true;
+		get_run->check_idx = 0;
+	}
+}
+
+static void batch_fill(struct get_run_check *check)
+{
+	struct get_run *get_run = check->get_run;
+
+	check->cnt = check->at = check->marked = 0;
+	while (get_run->ready_duplicates != GET_RUN_NONE && check->cnt < GET_RUN_CHECKS_MAX) {
+		struct get_run_item *twin = &get_run->items[get_run->ready_duplicates];
+
+		check->items[check->cnt++] = get_run->ready_duplicates;
+		get_run->ready_duplicates = twin->next_twin;
+		twin->next_twin = GET_RUN_NONE;
+		twin->state = ITEM_CHECKING;
+	}
+	while (check->cnt < GET_RUN_CHECKS_MAX && check_idx_next(get_run)) {
+		check->items[check->cnt++] = get_run->check_idx;
+		get_run->items[get_run->check_idx++].state = ITEM_CHECKING;
+	}
+	content_served_free(check->served_index);
+	/* This is asked at every step of a get, most of them with nothing left to look at. */
+	check->served_index = check->cnt ? content_served_copy(get_run->content) : NULL;
+}
+
+void get_run_check_run(struct get_run *get_run)
+{
+	struct get_run_check *check = &get_run->check;
+
+	if (check->is_out)
+		return;
+	if (check->at == check->cnt)
+		batch_fill(check);
+	check->needed_len = get_run->needed_len;
+	check->lacking_len = 0;
+	if (check->at < check->cnt)
+		check->is_out = get_run_submit(get_run, &check->job, check_run, check_done);
+}
+
+void get_run_check_init(struct get_run *get_run)
+{
+	struct get_run_check *check = &get_run->check;
+
+	check->get_run = get_run;
+	check->fd = -1;
+	check->staged_fd = -1;
+	target_dir_init(&check->dir);
+}
+
+void get_run_check_fini(struct get_run *get_run)
+{
+	struct get_run_check *check = &get_run->check;
+
+	check_reset(check);
+	target_dir_fini(&check->dir);
+	content_served_free(check->served_index);
+	check->served_index = NULL;
+	free(check->buffer);
+	check->buffer = NULL;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Manifests of a get, one at a time: from our own store if an earlier run
+ * left it there, else from the swarm. A root leads from part to part.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "get_run.h"
+#include "duplicates.h"
+#include "store/store.h"
+
+#define REPLY_CAP (MANIFEST_LEN_MAX + MESSAGE_HEAD_CAP + MESH_FRAME_OVERHEAD)
+
+void fetch_stored_free(struct get_run *get_run)
+{
+	manifest_free(get_run->manifest);
+	get_run->manifest = NULL;
+	free(get_run->manifest_buf);
+	get_run->manifest_buf = NULL;
+	free(get_run->items);
+	get_run->items = NULL;
+	get_run->item_cnt = 0;
+}
+
+void get_run_manifest_begin(struct get_run *get_run, const uint8_t id[static OBJECT_ID_LEN])
+{
+	memcpy(get_run->manifest_id, id, OBJECT_ID_LEN);
+	get_run->manifest_buf = malloc(REPLY_CAP);
+	if (!get_run->manifest_buf) {
+		get_run_stop(get_run, -ENOMEM, "no memory for a manifest");
+		return;
+	}
+	get_run->step = GET_RUN_LOADING;
+	get_run_wake(get_run);
+}
+
+/* --- items of a volume --- */
+
+/* Chains items of equal content to the first of them. */
+static int duplicates_find(struct get_run *get_run)
+{
+	struct duplicates duplicates;
+	int err = duplicates_init(&duplicates, get_run->manifest->items, get_run->item_cnt,
+				  get_run->content->params.random);
+
+	for (uint32_t i = 0; i < get_run->item_cnt && err == 0; i++) {
+		struct get_run_item *item = &get_run->items[i], *first;
+
+		if (item->state == ITEM_SKIPPED)
+			continue;
+		item->next_twin = item->twin_of = GET_RUN_NONE;
+		first = &get_run->items[duplicates_first(&duplicates, i)];
+		if (first == item)
+			continue;
+		item->state = ITEM_TWIN;
+		item->twin_of = (uint32_t)(first - get_run->items);
+		item->next_twin = first->next_twin;
+		first->next_twin = i;
+	}
+	duplicates_fini(&duplicates);
+	return err;
+}
+
+/* Only what is wanted counts. */
+static void items_choose(struct get_run *get_run)
+{
+	struct content_get *view = &get_run->get->view;
+
+	for (uint32_t i = 0; i < get_run->item_cnt; i++) {
+		const struct manifest_item *entry = get_run_manifest_item(get_run, i);
+
+		get_run->items[i].is_first =
+			get_wants_first(get_run->get, entry->path, entry->path_len);
+		if (!get_is_partial(get_run->get))
+			continue;
+		if (get_wants(get_run->get, entry->path, entry->path_len)) {
+			view->item_cnt++;
+			view->byte_cnt += entry->size;
+		} else {
+			get_run->items[i].state = ITEM_SKIPPED;
+			get_run->done_cnt++;
+		}
+	}
+}
+
+static int stored_lay_out(struct get_run *get_run)
+{
+	uint32_t cnt = get_run->manifest->item_cnt;
+
+	get_run->items = calloc(cnt ? cnt : 1, sizeof(*get_run->items));
+	if (!get_run->items)
+		return -ENOMEM;
+	get_run->item_cnt = cnt;
+	get_run->done_cnt = 0;
+	get_run->check_idx = 0;
+	get_run->checks_others = !get_run->get->first;
+	get_run->need_idx = 0;
+	get_run->ready_duplicates = GET_RUN_NONE;
+	get_run->needed_len = get_run->check.reserved_len = 0;
+	items_choose(get_run);
+	return duplicates_find(get_run);
+}
+
+/* The first wanted file that is not to be fetched, or NULL. */
+static const struct manifest_item *blocked_find(const struct get_run *get_run)
+{
+	for (uint32_t i = 0; i < get_run->item_cnt; i++) {
+		const struct manifest_item *entry = get_run_manifest_item(get_run, i);
+
+		if (get_run->items[i].state != ITEM_SKIPPED &&
+		    content_is_blocked(get_run->content, entry->content_id))
+			return entry;
+	}
+	return NULL;
+}
+
+static void stored_begin(struct get_run *get_run)
+{
+	int err = stored_lay_out(get_run);
+	const struct manifest_item *blocked;
+
+	if (err) {
+		get_run_stop(get_run, err, "no memory for the list of files");
+		return;
+	}
+	blocked = blocked_find(get_run);
+	if (blocked) {
+		get_run_stop(get_run, WEFT_EREFUSED,
+			     "%.*s is on the blocklist of a share that is followed (weft sub "
+			     "list); --exclude fetches the others",
+			     (int)blocked->path_len, blocked->path);
+		return;
+	}
+	if (get_run->get->range_cnt > 0) {
+		get_run_range_begin(get_run);
+		return;
+	}
+	swarm_set_manifest(get_run->swarm, get_run->manifest_id, true);
+	if (get_run->get->view.state == CONTENT_GET_MANIFEST)
+		get_run->get->view.state = CONTENT_GET_VERIFYING;
+	get_run->step = GET_RUN_ITEMS;
+	get_run_wake(get_run);
+}
+
+void fetch_stored_next(struct get_run *get_run)
+{
+	fetch_stored_free(get_run);
+	if (get_run->root && get_run->part_idx < get_run->root->part_cnt) {
+		get_run_manifest_begin(get_run,
+				       get_run->root->parts[get_run->part_idx++].manifest_id);
+		return;
+	}
+	get_run->step = GET_RUN_FLUSH;
+	get_run_wake(get_run);
+}
+
+/* --- what a manifest says --- */
+
+static int part_check(const struct get_run *get_run, const struct manifest *manifest)
+{
+	const struct manifest_part *part;
+
+	if (!get_run->root)
+		return manifest->shape == MANIFEST_PART ? WEFT_EMALFORMED : 0;
+	part = &get_run->root->parts[get_run->part_idx - 1];
+	return manifest->shape == MANIFEST_PART && manifest->all_item_cnt == part->item_cnt &&
+			       manifest->all_byte_cnt == part->byte_cnt
+		       ? 0
+		       : WEFT_EMALFORMED;
+}
+
+static int root_keep(struct get_run *get_run)
+{
+	struct get *get = get_run->get;
+	uint32_t cnt = get_run->manifest->part_cnt;
+
+	free(get->part_ids);
+	get->part_cnt = 0;
+	get->part_ids = malloc((size_t)cnt * OBJECT_ID_LEN);
+	if (!get->part_ids && cnt)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < cnt; i++)
+		memcpy(get->part_ids + (size_t)i * OBJECT_ID_LEN,
+		       get_run->manifest->parts[i].manifest_id, OBJECT_ID_LEN);
+	get->part_cnt = cnt;
+	content_served_changed(get->gets->content);
+	get_run->root = get_run->manifest;
+	get_run->root_buf = get_run->manifest_buf;
+	get_run->manifest = NULL;
+	get_run->manifest_buf = NULL;
+	return 0;
+}
+
+/*
+ * Stored at once, not with the files: others who get the same may ask for it
+ * from now on. What finds no room is stored with the files after all.
+ */
+static void manifest_keep(struct get_run *get_run)
+{
+	struct store *store = get_run->content->params.store;
+	struct store_batch *batch = store_batch_new(store);
+
+	store_batch_put_blob(batch, get_run->manifest_id, get_run->manifest_bytes,
+			     get_run->manifest_len);
+	/* Parts have the scope of their root. */
+	if (!get_run->root)
+		scope_put(batch, get_run->manifest_id, get_run->manifest_bytes,
+			  get_run->manifest_len);
+	if (store_submit(store, batch, NULL, NULL) == 0)
+		return;
+	store_batch_free(batch);
+	store_batch_put_blob(get_run_batch(get_run), get_run->manifest_id, get_run->manifest_bytes,
+			     get_run->manifest_len);
+}
+
+/* Bytes that are what their id says; whether they make sense is another question. */
+static void manifest_use(struct get_run *get_run)
+{
+	struct get *get = get_run->get;
+	struct manifest *manifest;
+	int err = manifest_parse(get_run->manifest_bytes, get_run->manifest_len, &manifest);
+
+	if (!err) {
+		get_run->manifest = manifest;
+		err = part_check(get_run, manifest);
+	}
+	if (err) {
+		get_run_stop(get_run, err, "the manifest cannot be used: %s", weft_err_text(err));
+		return;
+	}
+	manifest_keep(get_run);
+	if (!get_run->root) {
+		scope_of_manifest(manifest, &get->scope);
+		content_served_changed(get->gets->content);
+		memcpy(get->title, manifest->title, sizeof(get->title));
+		get->view.item_cnt = get_is_partial(get) ? 0 : manifest->all_item_cnt;
+		get->view.byte_cnt = get_is_partial(get) ? 0 : manifest->all_byte_cnt;
+	}
+	if (manifest->shape != MANIFEST_ROOT) {
+		stored_begin(get_run);
+		return;
+	}
+	err = root_keep(get_run);
+	if (err)
+		get_run_stop(get_run, err, "no memory for the manifest's parts");
+	else
+		fetch_stored_next(get_run);
+}
+
+static bool is_manifest(const struct get_run *get_run, const uint8_t *bytes, size_t len)
+{
+	uint8_t id[OBJECT_ID_LEN];
+
+	blake3_hash(bytes, len, id);
+	return memcmp(id, get_run->manifest_id, sizeof(id)) == 0;
+}
+
+/* --- from our own store --- */
+
+static void load_run(struct job *job)
+{
+	struct get_run_step_job *step = (struct get_run_step_job *)job;
+	struct get_run *get_run = step->get_run;
+	struct store *store = get_run->content->params.store;
+	struct store_snapshot *snapshot;
+	int64_t len;
+
+	step->err = store_snapshot_open(store, &snapshot);
+	if (step->err)
+		return;
+	len = store_blob_len(snapshot, get_run->manifest_id);
+	store_snapshot_close(snapshot);
+	if (len < 0 || (uint64_t)len > MANIFEST_LEN_MAX) {
+		step->err = WEFT_EABSENT;
+		return;
+	}
+	get_run->manifest_bytes = get_run->manifest_buf;
+	get_run->manifest_len = (size_t)len;
+	step->err =
+		store_blob_read(store, get_run->manifest_id, 0, get_run->manifest_buf, (size_t)len);
+}
+
+static void load_done(struct job *job)
+{
+	struct get_run_step_job *step = (struct get_run_step_job *)job;
+	struct get_run *get_run = step->get_run;
+
+	if (!get_run_step_done(get_run))
+		return;
+	if (!step->err && is_manifest(get_run, get_run->manifest_bytes, get_run->manifest_len))
+		manifest_use(get_run);
+	else
+		get_run->step = GET_RUN_MANIFEST;
+}
+
+/* --- from the swarm --- */
+
+static bool manifest_check(void *arg, const struct message_answer *answer)
+{
+	return is_manifest(arg, answer->bytes, answer->len);
+}
+
+static void on_manifest(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
+{
+	struct get_run *get_run = arg;
+
+	get_run->get->gets->now_ns = now_ns;
+	get_run_wake(get_run);
+	if (answer->err) {
+		get_run_swarm_failed(get_run, answer->err, answer->detail);
+		return;
+	}
+	get_run_answered(get_run, answer->message.len, now_ns);
+	get_run->manifest_bytes = answer->message.bytes;
+	get_run->manifest_len = answer->message.len;
+	manifest_use(get_run);
+}
+
+static void manifest_ask(struct get_run *get_run, uint64_t now_ns)
+{
+	static const char what[] = "the collection";
+
+	get_run->manifest_ask = (struct swarm_ask){
+		.type = MESH_GET_MANIFEST,
+		.what = what,
+		.what_len = sizeof(what) - 1,
+		.buf = get_run->manifest_buf,
+		.cap = REPLY_CAP,
+		.check = manifest_check,
+		.done = on_manifest,
+		.arg = get_run,
+	};
+	memcpy(get_run->manifest_ask.request.id, get_run->manifest_id, OBJECT_ID_LEN);
+	/* Without a member of its own choice, an ask is always taken. */
+	(void)!swarm_ask(get_run->swarm, &get_run->manifest_ask, now_ns);
+}
+
+void get_run_manifest_run(struct get_run *get_run, uint64_t now_ns)
+{
+	if (get_run->step == GET_RUN_LOADING)
+		get_run_step_submit(get_run, load_run, load_done);
+	else if (!get_run->manifest_ask.swarm)
+		manifest_ask(get_run, now_ns);
+}

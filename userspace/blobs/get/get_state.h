@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_GET_GET_STATE_H
+#define WEFT_BLOBS_GET_GET_STATE_H
+
+#include "base/timer.h"
+#include "blobs/blobs_state.h"
+#include "get.h"
+#include "blobs/manifest/manifest.h"
+#include "blobs/object.h"
+#include "blobs/scope.h"
+
+struct get_run;
+struct store_batch;
+struct cbor_reader;
+
+/* One get as it is remembered; fetch is there while it runs. */
+#define GET_DETAIL_CAP 512
+struct get {
+	struct gets *gets;
+	struct content_get view; /* its pointers point below */
+	uint8_t manifest_id[OBJECT_ID_LEN];
+	struct scope scope; /* of it; closed until it is here */
+	struct link_node nodes[CONTENT_GET_NODES_MAX];
+	char target[OBJECT_PATH_LEN_MAX];
+	char title[MANIFEST_TITLE_CAP];
+	char detail[GET_DETAIL_CAP];
+	bool is_replacing;
+	struct content_range ranges[CONTENT_GET_RANGES_MAX];
+	unsigned range_cnt;
+	char *only;				 /* view.only, or NULL */
+	char *exclude, *first;			 /* of view.choice, or NULL */
+	void (*choose_done)(void *arg, int err); /* NULL: nobody waits until it is stored */
+	void *choose_arg;
+	unsigned choose_save_cnt; /* batches until then */
+	struct get *chosen; /* whose choice takes the place of this one's when fetch has ended */
+	uint8_t *part_ids;  /* of a root manifest, 32 bytes each */
+	uint32_t part_cnt;
+	struct get_run *get_run;
+	struct content_folder folder; /* view.folder, or unused */
+	uint64_t version;	 /* the number of its files below .weft-versions; 0: none yet */
+	uint64_t base_version;	 /* of what lies in the folder, as its last run began */
+	bool is_superseded;	 /* it stops, and what is staged goes */
+	bool is_deleting;	 /* while it leaves: with the files that it wrote */
+	struct removal *removal; /* of those; NULL: none runs */
+	bool is_removed;	 /* they are gone, as far as they go */
+	struct content_forgotten forgotten;
+	char first_kept[256];
+	int leave_err;
+	content_forgotten_fn leave_done; /* NULL: nobody waits */
+	void *leave_arg;
+	uint64_t seed_base;  /* of view.seed.sent_byte_cnt, when counting began */
+	uint64_t seed_saved; /* and as it was stored last */
+	bool is_durable;     /* its first record is committed: it may start */
+	bool is_continued;   /* its earlier run looked at what lay in the target */
+	bool is_cancelled;   /* becomes taken back when fetch has ended */
+	bool keeps_staged;   /* cancelled, what is staged stays for a resumption */
+	bool is_pausing;     /* becomes paused then */
+	bool is_unsaved;     /* the store had no room for a batch: try again */
+	bool is_end_told;
+	bool has_staged;   /* it stopped with something staged to go on with */
+	unsigned save_cnt; /* batches under way */
+};
+
+struct gets {
+	struct timer save_timer; /* first */
+	struct timer seed_timer; /* bounds of time are looked at, counts are saved */
+	struct content *content;
+	struct get **slots; /* by ascending id */
+	uint32_t cnt;
+	uint32_t active_cnt;
+	unsigned top_priority; /* of those that are active */
+	bool is_closing;       /* nothing new starts */
+	uint64_t next_id;
+	uint64_t now_ns;	  /* of the last call that told it */
+	uint64_t counts_saved_ns; /* of bytes sent */
+	uint64_t received_byte_cnt;
+	uint64_t bad_chunk_cnt;
+};
+
+bool get_is_ended(const struct get *get);
+struct get *gets_lookup(const struct gets *gets, uint64_t id);
+/* get_save_soon stores a get that is stored already; when there is no room, later. */
+void get_save_soon(struct get *get);
+/* get_put puts the record of get into batch: 0, WEFT_EFULL or -ENOMEM. */
+WEFT_MUST_CHECK
+int get_put(const struct get *get, struct store_batch *batch);
+/* gets_run_next starts what waits, as far as there are places. */
+void gets_run_next(struct gets *gets);
+/* gets_serve_less: peers may read less of what gets brought than before. */
+void gets_serve_less(struct gets *gets);
+/* gets_drop takes a get off the table, whose record is deleted, and frees it. */
+void gets_drop(struct gets *gets, struct get *get);
+
+/* get_forget.c: get_leave takes a leaving get a step further, after anything of it ended. */
+void get_leave(struct get *get);
+/* get_leave_cancel, at shut-down: waits for its job, and tells who waits. */
+void get_leave_cancel(struct get *get);
+/*
+ * get_forget_record deletes the record of get and its notes of files to place. done is called with
+ * get, and counts the batch off save_cnt; NULL: none is counted. Returns what store_submit does.
+ */
+WEFT_MUST_CHECK
+int get_forget_record(struct get *get, void (*done)(void *arg, int err));
+/* gets_make_room: 0 when there is a place for one more, WEFT_EFULL. */
+WEFT_MUST_CHECK
+int gets_make_room(struct gets *gets);
+
+/*
+ * get_folder.c: gets of followed shares. gets_folder_other: the next get of the same folder after
+ * number id, or NULL. get_folder_begin: a run begins. get_folder_done drops those that a finished
+ * one came after.
+ */
+struct get *gets_folder_other(const struct gets *gets, const struct get *of, uint64_t id);
+void get_folder_begin(struct get *get);
+void get_folder_done(struct get *get);
+
+/* get_seed.c: get_seed_begin when it finished, or was loaded; gets_seed_timer is seed_timer's. */
+void get_seed_begin(struct get *get);
+/* get_seed_inherit: a new revision is seeded as the one before in its folder. */
+void get_seed_inherit(struct get *get);
+void gets_seed_timer(struct timer *timer, uint64_t now_ns);
+void gets_seed_look(struct gets *gets);
+void gets_save_counts(struct gets *gets);
+/* get_tell hands an event about get to node/. */
+void get_tell(const struct get *get, enum content_event_kind kind, int err, const char *text);
+
+/*
+ * get_ask.c. get_ask_take makes a new get that of ask: 0, WEFT_EMALFORMED, WEFT_EUNSAFE (target is
+ * no absolute path), WEFT_ETOOLARGE or -ENOMEM; get is only to be freed then. get_ask_merge: asked
+ * asks for the same as get, and may name nodes that get does not know. get_sender: the node that a
+ * collection's link names.
+ */
+WEFT_MUST_CHECK
+int get_ask_take(struct get *get, const struct content_get_ask *ask);
+void get_ask_merge(struct get *get, const struct get *asked);
+struct link_node get_sender(const struct link *link);
+/*
+ * get_only_take copies patterns, if they are what content_get_ask says: 0,
+ * WEFT_EMALFORMED or -ENOMEM. get_wants: path matches one, or there is none.
+ */
+WEFT_MUST_CHECK
+int get_only_take(struct get *get, const char *only, size_t len);
+bool get_wants(const struct get *get, const char *path, size_t len);
+/* get_is_partial: some files may not be wanted. get_wants_first: path before others. */
+bool get_is_partial(const struct get *get);
+bool get_wants_first(const struct get *get, const char *path, size_t len);
+/* get_{exclude,first,choice}_take copy, as get_only_take; get_choice_equal: nothing of it differs. */
+WEFT_MUST_CHECK
+int get_exclude_take(struct get *get, const char *exclude, size_t len);
+WEFT_MUST_CHECK
+int get_first_take(struct get *get, const char *first, size_t len);
+WEFT_MUST_CHECK
+int get_choice_take(struct get *get, const struct content_get_choice *choice);
+bool get_choice_equal(const struct get *get, const struct get *other);
+/* get_choice_move hands what other wants over to get; get_choice_free forgets it. */
+void get_choice_move(struct get *get, struct get *other);
+void get_choice_free(struct get *get);
+
+/* get_record.c: a get as bytes in STORE_GETS, key id u64be. */
+#define GET_RECORD_KEY_LEN 8
+void get_record_key(uint64_t id, uint8_t key[static GET_RECORD_KEY_LEN]);
+/* get_record_write: the length, or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int get_record_write(const struct get *get, uint8_t *out, size_t cap);
+WEFT_MUST_CHECK
+int get_record_parse(const void *data, size_t len, struct get *get);
+
+/*
+ * get.c, for get_run_*.c: get_ended is told once per get_run_start, when nothing
+ * of it is under way any more; err 0 is success. detail is copied.
+ */
+void get_ended(struct get *get, int err, const char *detail);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_IMPORT_IMPORT_READ_H
+#define WEFT_BLOBS_IMPORT_IMPORT_READ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * Reads files ahead of whoever hashes them: up to IMPORT_READ_DEPTH
+ * blocks of 256 KiB are asked for at once through io_uring, or one after
+ * the other with pread where the kernel refuses a ring. One thread at a
+ * time; waits on the disk.
+ */
+#define IMPORT_READ_DEPTH 8
+
+enum import_read_way { IMPORT_READ_URING, IMPORT_READ_PLAIN };
+
+struct import_reader;
+
+/* import_reader_new: the way asked for, or plain when there is no ring to be had. 0 or -ENOMEM. */
+WEFT_MUST_CHECK
+int import_reader_new(enum import_read_way way, struct import_reader **out_reader);
+void import_reader_free(struct import_reader *reader);
+/*
+ * import_reader_run reads [off, off + len) of fd and calls fn for every
+ * 256 KiB of it (the last may be shorter) in order. 0, WEFT_ECHANGED (the
+ * file ends before) or -errno.
+ */
+WEFT_MUST_CHECK
+int import_reader_run(struct import_reader *reader, int fd, uint64_t off, uint64_t len,
+		      void (*fn)(void *arg, const uint8_t *data, size_t len), void *arg);
+
+#endif

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Caps of a month: months_look, several times a second while there is one, says
+ * which month it is, has leases made durable, and grants this worker what it may
+ * send and ask for.
+ */
+#include "months.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "base/list.h"
+#include "codec/cbor.h"
+#include "blobs/blobs_state.h"
+#include "blobs/serve/serve.h"
+#include "store/store.h"
+
+#define LOOK_NS	      (250 * NS_PER_MS)
+#define WAIT_MAX_NS   (60 * NS_PER_S) /* then a peer may look whether the cap is another */
+#define WAIT_LEASE_NS (500 * NS_PER_MS)
+
+/* In STORE_META: the map of direction * CONTENT_ZONE_CNT + zone to [month, leased, month before, spent then]. */
+static const char ledger_key[] = "content-months";
+#define LEDGER_CAP 256
+
+#define EACH_QUOTA(d, z)                                                                           \
+	for (unsigned d = 0; d < CONTENT_DIRECTION_CNT; d++)                                       \
+		for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++)
+
+/* --- credits --- */
+
+bool credit_has(const struct content_credit *credit, uint64_t len)
+{
+	return !credit->is_capped || credit->granted >= credit->taken + len;
+}
+
+void credit_take(struct content_credit *credit, uint64_t len)
+{
+	credit->taken += len;
+}
+
+void credit_give_back(struct content_credit *credit, uint64_t len)
+{
+	credit->taken -= len < credit->taken ? len : credit->taken;
+}
+
+uint64_t credit_wait_ns(const struct content_credit *credit, uint64_t len)
+{
+	uint64_t short_len =
+		credit->taken + len > credit->granted ? credit->taken + len - credit->granted : 0;
+	double wait_ns;
+
+	if (credit_has(credit, len))
+		return 0;
+	if (credit->is_reached)
+		return WAIT_MAX_NS;
+	if (!credit->per_s)
+		return WAIT_LEASE_NS;
+	wait_ns = (double)short_len * (double)NS_PER_S / (double)credit->per_s;
+	return wait_ns < (double)WAIT_MAX_NS ? (uint64_t)wait_ns : WAIT_MAX_NS;
+}
+
+/* --- the ledger --- */
+
+int months_load(struct months *months, struct store_snapshot *snapshot)
+{
+	struct months got = *months;
+	struct cbor_reader r;
+	const void *record;
+	uint64_t key;
+	size_t len;
+	int err =
+		store_get(snapshot, STORE_META, ledger_key, sizeof(ledger_key) - 1, &record, &len);
+
+	if (err < 0)
+		return err == WEFT_EABSENT ? 0 : err;
+	cbor_reader_init(&r, record, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		uint64_t values[4] = {0};
+
+		if (key >= CONTENT_DIRECTION_CNT * CONTENT_ZONE_CNT) {
+			cbor_skip(&r);
+			continue;
+		}
+		(void)cbor_enter_array(&r);
+		for (unsigned i = 0; cbor_next(&r); i++) {
+			uint64_t value = cbor_read_uint_max(&r, CONTENT_MONTH_MAX);
+
+			values[i % 4] = value;
+		}
+		got.quotas[key / CONTENT_ZONE_CNT][key % CONTENT_ZONE_CNT] =
+			(struct quota){.month = values[0],
+				       .spent = values[1],
+				       .leased = values[1],
+				       .before_month = values[2],
+				       .before_spent = values[3]};
+	}
+	if (cbor_reader_finish(&r) == 0)
+		*months = got;
+	return 0;
+}
+
+/* A ledger on its way into the store. */
+struct ledger {
+	struct content *content;
+	uint64_t months[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT];
+	uint64_t leased[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT];
+};
+
+static void ledger_write(const struct months *months, const struct ledger *ledger,
+			 struct store_batch *batch)
+{
+	uint8_t record[LEDGER_CAP];
+	struct writer w = writer_of(record, sizeof(record));
+
+	cbor_write_map(&w, CONTENT_DIRECTION_CNT * CONTENT_ZONE_CNT);
+	EACH_QUOTA(d, z)
+	{
+		cbor_write_uint(&w, d * CONTENT_ZONE_CNT + z);
+		cbor_write_array(&w, 4);
+		cbor_write_uint(&w, ledger->months[d][z]);
+		cbor_write_uint(&w, ledger->leased[d][z]);
+		cbor_write_uint(&w, months->quotas[d][z].before_month);
+		cbor_write_uint(&w, months->quotas[d][z].before_spent);
+	}
+	store_batch_put(batch, STORE_META, ledger_key, sizeof(ledger_key) - 1, record,
+			writer_len(&w));
+}
+
+static void months_look(struct content *content, uint64_t now_ns);
+
+static void ledger_done(void *arg, int err)
+{
+	struct ledger *ledger = arg;
+	struct content *content = ledger->content;
+	struct months *months = &content->months;
+
+	months->is_storing = false;
+	EACH_QUOTA(d, z)
+	{
+		if (err == 0)
+			quota_leased(&months->quotas[d][z], ledger->months[d][z],
+				     ledger->leased[d][z]);
+	}
+	free(ledger);
+	/* One that failed is tried again by the timer: nothing goes until then. */
+	if (err == 0 && !months->is_stopped)
+		months_look(content, serve_now_ns(content->serve));
+}
+
+static void leases_renew(struct content *content)
+{
+	struct months *months = &content->months;
+	struct ledger *ledger;
+	struct store_batch *batch;
+	bool is_due = false;
+
+	EACH_QUOTA(d, z)
+	{
+		is_due |= quota_lease(&months->quotas[d][z], months->per_s[d][z]) != 0;
+	}
+	if (!is_due || months->is_storing)
+		return;
+	ledger = malloc(sizeof(*ledger));
+	if (!ledger)
+		return;
+	ledger->content = content;
+	EACH_QUOTA(d, z)
+	{
+		const struct quota *quota = &months->quotas[d][z];
+		uint64_t lease = quota_lease(quota, months->per_s[d][z]);
+		uint64_t least = quota->leased > quota->spent ? quota->leased : quota->spent;
+
+		ledger->months[d][z] = quota->month;
+		ledger->leased[d][z] = lease ? lease : least;
+	}
+	batch = store_batch_new(content->params.store);
+	ledger_write(months, ledger, batch);
+	months->is_storing = true;
+	if (store_submit(content->params.store, batch, ledger_done, ledger) == 0)
+		return;
+	months->is_storing = false;
+	store_batch_free(batch);
+	free(ledger);
+}
+
+/* --- grants --- */
+
+uint64_t content_month_grant(struct content *content, enum content_direction direction,
+			     enum content_zone zone, const struct content_credit *credit,
+			     uint64_t rate, uint64_t now_ns)
+{
+	struct quota *quota = &content->months.quotas[direction][zone];
+	uint64_t most = rate > QUOTA_BURST_LEN ? rate : QUOTA_BURST_LEN;
+	uint64_t until = credit->taken + most;
+
+	if (!quota->cap || credit->granted >= until)
+		return 0;
+	return quota_grant(quota, until - credit->granted, content_wall_s(content), now_ns);
+}
+
+static void state_tell(struct content *content, unsigned d, unsigned z)
+{
+	const struct quota *quota = &content->months.quotas[d][z];
+	enum month_told *told = &content->months.told[d][z], now;
+	char text[160];
+
+	now = quota_is_reached(quota)	? MONTH_REACHED
+	      : quota_is_gliding(quota) ? MONTH_GLIDING
+					: MONTH_FREE;
+	if (now == *told)
+		return;
+	*told = now;
+	if (now == MONTH_FREE)
+		return;
+	snprintf(text, sizeof(text), "%s: %llu of %llu bytes of the month",
+		 content_limit_name(
+			 content_month_limit((enum content_direction)d, (enum content_zone)z)),
+		 (unsigned long long)quota->spent, (unsigned long long)quota->cap);
+	content_tell(content,
+		     &(struct content_event){.kind = now == MONTH_REACHED ? CONTENT_QUOTA_REACHED
+									  : CONTENT_QUOTA_GLIDING,
+					     .text = text});
+}
+
+static void month_enter(struct content *content, uint64_t wall_s)
+{
+	int64_t offset_s = content_utc_offset_s(content, wall_s);
+	uint64_t day = content->params.config.month_reset_day, end_s;
+	uint64_t month = quota_month((uint64_t)((int64_t)wall_s + offset_s),
+				     day ? (unsigned)day : 1, &end_s);
+
+	EACH_QUOTA(d, z)
+	{
+		if (quota_enter(&content->months.quotas[d][z], month,
+				(uint64_t)((int64_t)end_s - offset_s)))
+			content->months.spent_before[d][z] = content->months.quotas[d][z].spent;
+	}
+}
+
+static uint64_t per_second(uint64_t len, uint64_t span_ns)
+{
+	return (uint64_t)((double)len * (double)NS_PER_S / (double)span_ns);
+}
+
+static void rates_measure(struct content *content, uint64_t now_ns)
+{
+	struct months *months = &content->months;
+	uint64_t span_ns = now_ns - months->looked_ns;
+
+	if (span_ns < LOOK_NS / 2)
+		return;
+	EACH_QUOTA(d, z)
+	{
+		uint64_t spent = months->quotas[d][z].spent, before = months->spent_before[d][z];
+		uint64_t taken = content->credits[d][z].taken;
+		uint64_t own = months->taken_before[d][z];
+
+		months->per_s[d][z] = spent > before ? per_second(spent - before, span_ns) : 0;
+		months->own_per_s[d][z] = taken > own ? per_second(taken - own, span_ns) : 0;
+		months->spent_before[d][z] = spent;
+		months->taken_before[d][z] = taken;
+	}
+	months->looked_ns = now_ns;
+}
+
+static void months_look(struct content *content, uint64_t now_ns)
+{
+	struct months *months = &content->months;
+	uint64_t wall_s = content_wall_s(content);
+
+	if (wall_s)
+		month_enter(content, wall_s);
+	rates_measure(content, now_ns);
+	leases_renew(content);
+	EACH_QUOTA(d, z)
+	{
+		struct content_credit *credit = &content->credits[d][z];
+
+		if (!credit->is_capped)
+			continue;
+		credit->granted += content_month_grant(content, (enum content_direction)d,
+						       (enum content_zone)z, credit,
+						       months->own_per_s[d][z], now_ns);
+		credit->per_s = quota_glide(&months->quotas[d][z], wall_s);
+		credit->is_reached = quota_is_reached(&months->quotas[d][z]);
+		state_tell(content, d, z);
+	}
+	serve_credits_changed(content->serve);
+}
+
+static void months_due(struct timer *timer, uint64_t now_ns)
+{
+	struct content *content = list_entry(timer, struct content, months.timer);
+
+	timer_set(content->params.timers, timer, now_ns + LOOK_NS);
+	months_look(content, now_ns);
+}
+
+void months_apply(struct content *content, uint64_t now_ns)
+{
+	struct months *months = &content->months;
+	bool has_cap = false;
+
+	EACH_QUOTA(d, z)
+	{
+		enum content_limit which =
+			content_month_limit((enum content_direction)d, (enum content_zone)z);
+		struct content_credit *credit = &content->credits[d][z];
+		struct quota *quota = &months->quotas[d][z];
+
+		quota->cap = content_limit(content, which);
+		quota->glide_percent = (unsigned)content->params.config.month_glide_percent;
+		if (quota->cap && !credit->is_capped)
+			credit->granted = months->taken_before[d][z] = credit->taken;
+		credit->is_capped = quota->cap != 0;
+		has_cap |= credit->is_capped;
+	}
+	if (!has_cap || months->is_stopped) {
+		timer_cancel(content->params.timers, &months->timer);
+		return;
+	}
+	timer_set(content->params.timers, &months->timer, now_ns + LOOK_NS);
+	months_look(content, now_ns);
+}
+
+void months_init(struct content *content, uint64_t now_ns)
+{
+	timer_init(&content->months.timer, months_due);
+	content->months.looked_ns = now_ns;
+	EACH_QUOTA(d, z)
+	{
+		content->months.spent_before[d][z] = content->months.quotas[d][z].spent;
+	}
+}
+
+void months_fini(struct content *content)
+{
+	content->months.is_stopped = true;
+	timer_cancel(content->params.timers, &content->months.timer);
+}
+
+/* --- for people and for other workers --- */
+
+enum content_limit content_month_limit(enum content_direction direction, enum content_zone zone)
+{
+	static const enum content_limit limits[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT] = {
+		[CONTENT_UPLOADS] = {CONTENT_LIMIT_UPLOAD_MONTH_LAN, CONTENT_LIMIT_UPLOAD_MONTH},
+		[CONTENT_DOWNLOADS] = {CONTENT_LIMIT_DOWNLOAD_MONTH_LAN,
+				       CONTENT_LIMIT_DOWNLOAD_MONTH},
+	};
+
+	return limits[direction][zone];
+}
+
+void content_month_show(const struct content *content, enum content_direction direction,
+			enum content_zone zone, struct content_month_view *out_view)
+{
+	const struct quota *quota = &content->months.quotas[direction][zone];
+
+	*out_view = (struct content_month_view){.used = quota->spent,
+						.glide_per_s =
+							quota_glide(quota, content_wall_s(content)),
+						.is_reached = quota_is_reached(quota),
+						.end_s = quota->end_s};
+}
+
+void content_credits_get(const struct content *content,
+			 struct content_credit out_credits[static CONTENT_ZONE_CNT])
+{
+	memcpy(out_credits, content->credits[CONTENT_UPLOADS], sizeof(content->credits[0]));
+}
+
+void content_credits_take(struct content *content,
+			  const struct content_credit credits[static CONTENT_ZONE_CNT])
+{
+	for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++) {
+		struct content_credit *own = &content->credits[CONTENT_UPLOADS][z];
+		uint64_t taken = own->taken;
+
+		*own = credits[z];
+		own->taken = taken;
+	}
+	serve_credits_changed(content->serve);
+}
+
+enum content_zone content_zone_of(const struct content *content, const struct addr *addr)
+{
+	return addr_is_global(addr) && content_price(content, addr) ? CONTENT_INTERNET
+								    : CONTENT_LAN;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_READ_READ_H
+#define WEFT_BLOBS_READ_READ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mesh/seam.h"
+#include "weft/err.h"
+
+/*
+ * Reading a part of a file by its content id, in order, every byte verified
+ * before it is handed out, whether the file is here or not:
+ *
+ *	read.c	     life, the window of chunks ahead, handing out
+ *	read_here.c  finds a file on this disk and reads it, in jobs
+ *	read_there.c asks the nodes of a swarm for proofs of what is not here
+ *	tree.c	     from a path in a collection to its content id
+ *
+ * What comes from others is kept nowhere: a reader is for looking into a
+ * file, a get is for having it. Home worker; nothing blocks.
+ */
+struct content;
+struct reader;
+struct readers;
+
+#define READERS_MAX	   32u /* at once */
+#define READER_CHUNK_CNT   4u  /* ahead of what was handed out */
+#define READER_HINTS_MAX   8u
+#define READER_SIZE_UNTOLD UINT64_MAX
+
+/* Where a file may be had that is not here: its place in a collection, or anywhere. */
+struct reader_origin {
+	bool has_manifest;	 /* else whoever has the content is looked for */
+	uint8_t manifest_id[32]; /* whom to ask: the nodes that have this collection */
+	uint8_t part_id[32];	 /* the manifest, it or a part of it, that lists the file */
+	uint32_t item;		 /* at this place */
+	const struct mesh_peer *hints;
+	unsigned hint_cnt; /* those beyond READER_HINTS_MAX are left out */
+};
+
+struct reader_ask {
+	uint8_t content_id[32];
+	uint64_t size;			    /* of the file, or READER_SIZE_UNTOLD */
+	uint64_t off, len;		    /* inside it; left to opened, if there is one */
+	const struct reader_origin *origin; /* copied; NULL: only if it is here */
+	/*
+	 * opened, may be NULL unless the size is untold: once, before any piece: what part
+	 * of the file, which has size bytes, is wanted? false: none, and done is not called.
+	 * piece: the next bytes, borrowed; false: not now, they come again after
+	 * reader_resume. done ends the reader, once: 0, or why with a sentence for
+	 * people. Neither is called from within reader_start, reader_resume or reader_cancel.
+	 */
+	bool (*opened)(void *arg, uint64_t size, uint64_t *out_off, uint64_t *out_len,
+		       uint64_t now_ns);
+	bool (*piece)(void *arg, const uint8_t *data, size_t len, uint64_t now_ns);
+	void (*done)(void *arg, int err, const char *detail, uint64_t now_ns);
+	void *arg;
+};
+
+WEFT_MUST_CHECK
+int readers_new(struct content *content, struct readers **out_readers);
+/* readers_free ends all, untold; it waits for jobs. */
+void readers_free(struct readers *readers);
+unsigned readers_cnt(const struct readers *readers);
+/* readers_footprint: bytes that all readers take, when there are as many as there may be. */
+size_t readers_footprint(void);
+
+/*
+ * reader_start: 0, WEFT_EFULL (READERS_MAX), WEFT_EMALFORMED (beyond size), WEFT_EREFUSED
+ * (content_set_blocker) or -ENOMEM.
+ */
+WEFT_MUST_CHECK
+int reader_start(struct content *content, const struct reader_ask *ask, uint64_t now_ns,
+		 struct reader **out_reader);
+void reader_resume(struct reader *reader, uint64_t now_ns);
+/* reader_cancel ends it untold. */
+void reader_cancel(struct reader *reader);
+
+#endif

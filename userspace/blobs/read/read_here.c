@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading a file that is here. Its record is believed as little as that of
+ * another node: every chunk is verified, and a file that turns out to be
+ * another by now is left, for others to be asked.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "blobs/manifest/manifest.h"
+#include "read_state.h"
+#include "blobs/serve/served_index.h"
+#include "blobs/serve/serve_file.h"
+#include "store/store.h"
+
+/* --- searching --- */
+
+static bool place_note(void *arg, const struct object_file *file)
+{
+	struct reader_search *search = arg;
+
+	if (!search->reader->is_sized || file->stamp.size == search->reader->ask.size)
+		search->places[search->place_cnt++] = *file;
+	return search->place_cnt < READER_PLACES_MAX;
+}
+
+static void search_run(struct job *job)
+{
+	struct reader_search *search = (struct reader_search *)job;
+	struct reader *reader = search->reader;
+	struct store_snapshot *snapshot;
+
+	if (store_snapshot_open(reader->content->params.store, &snapshot) < 0)
+		return;
+	/* Damaged records are no places; whoever checks the store is told of them. */
+	if (object_locations_each(snapshot, reader->ask.content_id, &search->scratch, place_note,
+				  search) < 0)
+		search->place_cnt = 0;
+	store_snapshot_close(snapshot);
+}
+
+/* What is neither served nor held for a get is not for programs that ask by hash, either. */
+static void places_filter(struct reader *reader)
+{
+	struct reader_search *search = &reader->search;
+	const struct served_index *served_index = content_served_index(reader->content);
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < search->place_cnt; i++)
+		if (served_index && served_index_holds_file(served_index, &search->places[i]))
+			search->places[kept++] = search->places[i];
+	search->place_cnt = kept;
+}
+
+static void search_done(struct job *job)
+{
+	struct reader *reader = ((struct reader_search *)job)->reader;
+
+	if (!reader_job_done(reader))
+		return;
+	places_filter(reader);
+	reader->step = reader->search.place_cnt ? READER_OPENING : READER_SIZING;
+}
+
+bool reader_search_begin(struct reader *reader)
+{
+	return reader_submit(reader, &reader->search.job, search_run, search_done);
+}
+
+/* --- opening --- */
+
+static void open_run(struct job *job)
+{
+	struct reader_search *search = (struct reader_search *)job;
+
+	for (unsigned i = 0; i < search->place_cnt && search->fd < 0; i++) {
+		int fd = serve_file_open(&search->places[i], true);
+
+		if (fd < 0)
+			continue;
+		search->fd = fd;
+		search->found = i;
+	}
+}
+
+static void open_done(struct job *job)
+{
+	struct reader_search *search = (struct reader_search *)job;
+	struct reader *reader = search->reader;
+
+	reader->fd = search->fd;
+	if (search->fd >= 0)
+		reader->file = search->places[search->found];
+	search->fd = -1;
+	if (reader_job_done(reader))
+		reader->step = READER_SIZING;
+}
+
+bool reader_open_begin(struct reader *reader)
+{
+	return reader_submit(reader, &reader->search.job, open_run, open_done);
+}
+
+void reader_file_close(struct reader *reader)
+{
+	if (!reader->is_stale || reader->reading_cnt > 0 || reader->fd < 0)
+		return;
+	close(reader->fd);
+	reader->fd = -1;
+}
+
+/* --- chunks --- */
+
+static int chunk_verify(const struct reader_chunk *chunk)
+{
+	const struct reader *reader = chunk->reader;
+	bool is_whole = reader->ask.size <= BLAKE3_CHUNK_LEN;
+	uint8_t want[BLAKE3_HASH_LEN], got[BLAKE3_HASH_LEN];
+
+	if (is_whole) {
+		memcpy(want, reader->ask.content_id, sizeof(want));
+	} else {
+		int err = object_hashes_read(reader->content->params.store, reader->ask.content_id,
+					     reader->ask.size, chunk->idx, 1, want);
+
+		if (err)
+			return err;
+	}
+	blake3_subtree(chunk->data, chunk->len, chunk->idx * (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN),
+		       is_whole, got);
+	return memcmp(got, want, sizeof(got)) == 0 ? 0 : WEFT_ECHANGED;
+}
+
+static void chunk_run(struct job *job)
+{
+	struct reader_chunk *chunk = (struct reader_chunk *)job;
+	const struct reader *reader = chunk->reader;
+
+	chunk->err = serve_file_read(reader->fd, &reader->file, chunk->idx * BLAKE3_CHUNK_LEN,
+				     chunk->data, chunk->len, true);
+	if (!chunk->err)
+		chunk->err = chunk_verify(chunk);
+}
+
+static void chunk_done(struct job *job)
+{
+	struct reader_chunk *chunk = (struct reader_chunk *)job;
+	struct reader *reader = chunk->reader;
+
+	reader->reading_cnt--;
+	if (!reader_job_done(reader))
+		return;
+	chunk->state = chunk->err ? READER_CHUNK_NONE : READER_CHUNK_READY;
+	if (!chunk->err)
+		return;
+	reader->is_stale = true;
+	if (chunk->err == WEFT_ECHANGED)
+		content_forget_file(reader->content, &reader->file);
+	if (!reader->has_origin)
+		reader_fail(reader, chunk->err, "%s: %s", reader->file.path,
+			    weft_err_text(chunk->err));
+}
+
+bool reader_chunk_read(struct reader_chunk *chunk)
+{
+	if (!reader_submit(chunk->reader, &chunk->job, chunk_run, chunk_done))
+		return false;
+	chunk->state = READER_CHUNK_HERE;
+	chunk->reader->reading_cnt++;
+	return true;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_READ_READ_STATE_H
+#define WEFT_BLOBS_READ_READ_STATE_H
+
+#include "base/monotonic.h"
+#include "base/jobs.h"
+#include "base/timer.h"
+#include "blobs/blobs_state.h"
+#include "blobs/content_message.h"
+#include "blobs/object.h"
+#include "read.h"
+#include "blobs/swarm/swarm.h"
+#include "crypto/blake3.h"
+
+/* What read*.c share. */
+#define READER_PLACES_MAX     8u /* files of the content that are tried */
+#define READER_DETAIL_CAP     256
+#define READER_SIZE_TRIES_MAX 3u /* of nodes that tell a length they do not prove */
+#define READER_PROOF_LEN      (MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN)
+#define READER_HALF_CNT	      ((unsigned)(BLAKE3_CHUNK_LEN / READER_PROOF_LEN))
+/*
+ * Somebody watches what is read: a source from which no byte comes for so long is left, and a
+ * reader that had bytes and gets no more from anybody ends.
+ */
+#define READER_STALL_NS	 (4 * NS_PER_S)
+#define READER_SILENT_NS (8 * NS_PER_S)
+/* Nodes above the groups of a proof, and the frame around it. */
+#define READER_PROOF_CAP (READER_PROOF_LEN + 8192u)
+
+enum reader_chunk_state {
+	READER_CHUNK_NONE,
+	READER_CHUNK_HERE,  /* a job reads it */
+	READER_CHUNK_THERE, /* others are asked */
+	READER_CHUNK_READY,
+};
+
+/* A part of a chunk as it is asked for and proved. */
+struct reader_half {
+	struct swarm_ask ask;
+	struct reader_chunk *chunk;
+	bool is_out, is_here;
+	uint8_t proof[READER_PROOF_CAP];
+};
+
+struct reader_chunk {
+	struct job job; /* first */
+	struct reader *reader;
+	enum reader_chunk_state state;
+	uint64_t idx;
+	size_t len;
+	int err; /* of the job */
+	struct reader_half halves[READER_HALF_CNT];
+	uint8_t data[BLAKE3_CHUNK_LEN];
+};
+
+/* Looks for a file of the content on this disk. */
+struct reader_search {
+	struct job job; /* first */
+	struct reader *reader;
+	struct object_file places[READER_PLACES_MAX];
+	unsigned place_cnt;
+	struct object_file scratch;
+	unsigned found; /* of places, with fd */
+	int fd;
+};
+
+enum reader_step {
+	READER_SEARCHING,
+	READER_OPENING,
+	READER_SIZING, /* how long is it, and what of it is wanted? */
+	READER_RUNNING,
+	READER_ENDING,
+};
+
+struct reader {
+	struct timer timer; /* first */
+	struct timer watch; /* while others are asked */
+	bool has_streamed;  /* a part came from others */
+	uint64_t came_ns;   /* the last one, or when the first was asked for behind it */
+	struct reader *next;
+	struct content *content;
+	uint64_t now_ns; /* of the last call that told it */
+	struct reader_ask ask;
+	enum reader_step step;
+	bool is_paused;	  /* the last piece was not taken */
+	bool is_silent;	  /* cancelled: nothing is told any more */
+	unsigned job_cnt; /* out */
+	struct reader_search search;
+	int fd;	       /* of the file here; -1: there is none */
+	bool is_stale; /* it is not what it was: closed when no job reads it */
+	unsigned reading_cnt;
+	struct object_file file;
+	bool is_sized;
+	uint64_t size_told; /* by a node, which is yet to prove it */
+	unsigned size_try_cnt;
+	unsigned size_tried_cnt; /* nodes that told a length and did not prove it */
+	uint8_t size_tried[READER_SIZE_TRIES_MAX][MESH_KEY_LEN];
+	bool has_origin;
+	struct reader_origin origin; /* its hints point below */
+	struct mesh_peer hints[READER_HINTS_MAX];
+	struct addr hint_addrs[READER_HINTS_MAX][MESH_PEER_ADDRS_MAX];
+	struct swarm *swarm; /* NULL: nobody was asked yet */
+	uint64_t next_chunk; /* the next to fetch */
+	uint64_t out_chunk;  /* the next to hand out */
+	uint64_t end_chunk;
+	struct reader_chunk *chunks; /* READER_CHUNK_CNT; chunk idx is at idx % READER_CHUNK_CNT */
+	int err;
+	char detail[READER_DETAIL_CAP];
+};
+
+/* read.c */
+/* reader_wake: something happened; reader_run follows in this turn. */
+void reader_wake(struct reader *reader);
+/* reader_submit: false: no job can be submitted now, it is tried again. */
+bool reader_submit(struct reader *reader, struct job *job, job_fn run, job_fn done);
+/* reader_job_done: each done function calls it first; false: the reader is ending. */
+bool reader_job_done(struct reader *reader);
+/* reader_fail ends it; the first reason counts. */
+void reader_fail(struct reader *reader, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* read_here.c */
+bool reader_search_begin(struct reader *reader);
+bool reader_open_begin(struct reader *reader);
+bool reader_chunk_read(struct reader_chunk *chunk);
+void reader_file_close(struct reader *reader);
+
+/* read_there.c */
+/* reader_chunk_ask: false: nobody can be asked now, it is tried again, or the reader failed. */
+bool reader_chunk_ask(struct reader_chunk *chunk, uint64_t now_ns);
+void reader_chunk_ask_cancel(struct reader_chunk *chunk);
+/*
+ * reader_size_ask asks how long the file is, unless that is asked already. In two steps: what a
+ * node tells with the first group may be a lie, what it proves with the last is none.
+ */
+void reader_size_ask(struct reader *reader, uint64_t now_ns);
+/* reader_watch ends a reader whose sources are gone; its timer runs while others are asked. */
+void reader_watch(struct timer *watch, uint64_t now_ns);
+
+#endif

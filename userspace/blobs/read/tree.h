@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_READ_TREE_H
+#define WEFT_BLOBS_READ_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "blobs/manifest/manifest.h"
+#include "weft/err.h"
+
+struct store;
+
+/*
+ * Paths in a collection whose manifest is held here, with its parts. One
+ * part at a time is in memory; a path among a million files costs some ten
+ * parts. Waits on the disk: for jobs. Any thread.
+ */
+#define TREE_MIME_CAP 128
+
+enum tree_kind { TREE_FILE, TREE_DIR };
+
+struct tree_place {
+	enum tree_kind kind;
+	/* of a file */
+	uint8_t content_id[32];
+	uint64_t size;
+	char mime[TREE_MIME_CAP]; /* "" when the manifest does not tell */
+	uint8_t part_id[32];	  /* the manifest, or part of it, that lists the file */
+	uint32_t item;		  /* at this place */
+};
+
+/*
+ * tree_find looks for path, without '/' at either end; "" is the whole. 0,
+ * WEFT_EABSENT (no such path), WEFT_EUNKNOWN (the manifest is not held),
+ * WEFT_EDAMAGED (nor some part that is needed), -ENOMEM or -errno.
+ */
+WEFT_MUST_CHECK
+int tree_find(struct store *store, const uint8_t manifest_id[static 32], const char *path,
+	      size_t len, struct tree_place *out_place);
+
+/* What lies in a directory; texts are borrowed and have no NUL. */
+struct tree_entry {
+	enum tree_kind kind;
+	const char *name;
+	size_t name_len;
+	uint64_t size; /* of a file */
+};
+/* tree_list calls fn with each entry of a directory, in order, until it returns false. As tree_find. */
+WEFT_MUST_CHECK
+int tree_list(struct store *store, const uint8_t manifest_id[static 32], const char *path,
+	      size_t len, bool (*fn)(void *arg, const struct tree_entry *entry), void *arg);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_SCOPE_H
+#define WEFT_BLOBS_SCOPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "blobs/manifest/manifest.h"
+#include "weft/err.h"
+
+struct store;
+struct store_batch;
+
+/*
+ * The scope of a manifest: which peers may read what it names. A signed manifest with
+ * communities (docs/wire/share.md, field 9) is for the members of these; any other is open.
+ * An id stands for its bytes for ever, so a scope never changes. The batch that stores a manifest keeps
+ * its scope beside it (STORE_META, "scope:" and the id), so that a start need not read all of
+ * them; of a manifest that an earlier version stored it is read from its bytes.
+ */
+struct scope {
+	bool is_closed; /* no peer: what it says is not known, or cannot be read */
+	uint32_t cnt;	/* 0: open, unless it is closed */
+	uint8_t ids[MANIFEST_COMMUNITIES_MAX][32];
+};
+
+bool scope_is_open(const struct scope *scope);
+bool scope_is_equal(const struct scope *a, const struct scope *b);
+/* scope_of_manifest: of one that was parsed, a whole or a root. */
+void scope_of_manifest(const struct manifest *manifest, struct scope *out_scope);
+/*
+ * scope_parse reads as much of a manifest's bytes as it needs; no signature is checked: they
+ * are what their id says. 0 or WEFT_EMALFORMED.
+ */
+WEFT_MUST_CHECK
+int scope_parse(const void *bytes, size_t len, struct scope *out_scope);
+/*
+ * scope_load: 0, WEFT_EABSENT (no such manifest here), WEFT_EMALFORMED, WEFT_EDAMAGED or -errno.
+ * Without a row it reads the manifest, which may wait on the disk. scope_put keeps the row of a
+ * manifest of these bytes, if they are one; scope_drop forgets it.
+ */
+WEFT_MUST_CHECK
+int scope_load(struct store *store, const uint8_t id[static 32], struct scope *out_scope);
+void scope_put(struct store_batch *batch, const uint8_t id[static 32], const void *bytes,
+	       size_t len);
+void scope_drop(struct store_batch *batch, const uint8_t id[static 32]);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_SCRUB_H
+#define WEFT_BLOBS_SCRUB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+struct content;
+struct content_files_ask;
+struct scrub;
+
+/*
+ * A slow reader of all files that are recorded, those of shares and those
+ * that gets brought: bytes that a disk has changed are found by their owner
+ * and not by a peer. It reads scrub_rate bytes a second (0: nothing), rests
+ * while gets, imports or serving are under way, and begins each day anew, at
+ * first anywhere, so that a node that is often started comes to all of them.
+ *
+ * A file whose stamp is not the recorded one was written by somebody and is
+ * passed over. One whose stamp is and whose bytes are not right is told as
+ * CONTENT_FILE_BAD. What a get brought is fetched again by that get; what is
+ * shared in place is no longer served, and stays marked as bad (object.h). After
+ * the records come the marks: a file whose bytes are right again is
+ * recorded and served as before; one that no share and no get has is forgotten.
+ * Home worker; reads in a job.
+ */
+struct scrub_figures {
+	uint64_t file_cnt, byte_cnt; /* verified */
+	uint64_t bad_cnt;
+	uint64_t passed_cnt; /* were changed, are gone or could not be opened */
+	uint64_t round_cnt;  /* through all files */
+};
+
+WEFT_MUST_CHECK
+int scrub_new(struct content *content, struct scrub **out_scrub);
+/* scrub_free waits for the job. */
+void scrub_free(struct scrub *scrub);
+/* scrub_check and _cancel: content_check_files and _cancel. */
+WEFT_MUST_CHECK
+int scrub_check(struct scrub *scrub, const struct content_files_ask *ask, uint64_t now_ns);
+void scrub_check_cancel(struct scrub *scrub);
+/* scrub_bad_files: content_bad_files. */
+unsigned scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap);
+/* scrub_configured: scrub_rate is another. */
+void scrub_configured(struct scrub *scrub);
+const struct scrub_figures *scrub_figures(const struct scrub *scrub);
+
+#endif

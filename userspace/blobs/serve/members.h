@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_SERVE_MEMBERS_H
+#define WEFT_BLOBS_SERVE_MEMBERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "blobs/blobs.h"
+#include "blobs/content_message_holders.h"
+
+/*
+ * Who lately said that it serves what it has of a manifest or a content: of
+ * each id a few, in all a fixed number, each for ten minutes. Nothing of it
+ * is proven but the key that said it and the network it came from; so no
+ * network of the Internet has more than a few places of an id. When there is no
+ * room, who was heard of longest ago gives way.
+ */
+#define MEMBERS_OF_ID_MAX      64u
+#define MEMBERS_OF_NETWORK_MAX 4u
+#define MEMBERS_MAX	       4096u
+#define MEMBERS_LIFE_NS	       (600ull * 1000000000ull)
+
+struct members {
+	struct pool pool;
+	struct pool ids;
+	struct map by_id;      /* id -> struct member_id */
+	struct map by_id_key;  /* id | key -> struct member */
+	struct list_node seen; /* all, longest ago first */
+	uint64_t evicted_cnt;  /* for want of room in all; those of one id or network not counted */
+};
+
+size_t members_footprint(void);
+WEFT_MUST_CHECK
+int members_init(struct members *members, struct arena *arena, const uint64_t secret[2]);
+
+/* members_note: member was heard of, now. */
+void members_note(struct members *members, const struct content_member *member, uint64_t now_ns);
+/* members_expire forgets who was not heard of for MEMBERS_LIFE_NS. */
+void members_expire(struct members *members, uint64_t now_ns);
+/* members_cnt: of id. */
+unsigned members_cnt(const struct members *members, const uint8_t id[static 32]);
+/*
+ * members_list writes at most HOLDERS_MAX of id into out, whom it told last
+ * time after the others, not the one of key but_key. Returns how many.
+ */
+unsigned members_list(struct members *members, const uint8_t id[static 32],
+		      const uint8_t but_key[static 32],
+		      struct message_holder out[static HOLDERS_MAX]);
+
+#endif

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers to peers who ask for content: a request becomes a call
+ * (serve_call.c) or is refused.
+ *
+ * A call keeps its buffer until the peer has acknowledged the answer, so the
+ * number of buffers bounds what peers make us hold. Calls that are answered
+ * from the same bytes share a buffer, which is charged to one of them. While
+ * nobody waits, a key may hold as many as are free, its address three times, its
+ * network seven times as many; so one that comes finds some. Beyond that calls wait for
+ * their turn (buffer_queue.h), a few seconds at most, and answers that nobody takes are soon
+ * given up. Only what a share or a get of ours names is reachable.
+ */
+#include "serve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fair/fair_path.h"
+#include "base/random.h"
+#include "blobs/manifest/manifest.h"
+#include "served_index.h"
+#include "serve_state.h"
+
+void serve_try_destroy(struct serve *serve)
+{
+	if (!serve->is_ended || serve->calls.used_cnt > 0 || have_table_is_lent(serve->haves))
+		return;
+	have_table_free(serve->haves);
+	serve_files_fini(&serve->files);
+	chunk_buffers_fini(&serve->buffers);
+	chunk_buffers_fini(&serve->manifests);
+	arena_close(&serve->arena);
+	free(serve);
+}
+
+static bool blind_lets(void *ctx, const uint8_t id[static 32], const uint8_t key[static 32])
+{
+	struct serve *serve = ctx;
+
+	return content_admits(serve->content, id, key);
+}
+
+/* A plain id says nothing in a community whose ids are blinded, whoever asks. */
+static bool plain_lets(void *ctx, const uint8_t id[static 32], const uint8_t key[static 32])
+{
+	struct serve *serve = ctx;
+
+	return content_admits(serve->content, id, key) &&
+	       !content_is_blind(serve->content, id, serve->now_ns);
+}
+
+struct served_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
+				  const struct serve_name *name)
+{
+	return (struct served_reader){.key = key,
+				      .admits = name->is_blind ? blind_lets : plain_lets,
+				      .ctx = serve,
+				      .community = name->is_blind ? name->community : NULL};
+}
+
+void serve_unblind(struct serve *serve, uint8_t id[static 32], const uint8_t veiled[static 32],
+		   struct serve_name *out_name)
+{
+	uint8_t blind[BLIND_ID_LEN];
+
+	memcpy(blind, id, 32);
+	memcpy(blind + 32, veiled, 32);
+	out_name->is_blind =
+		content_unblind(serve->content, blind, serve->now_ns, id, out_name->community);
+	memcpy(out_name->half, blind, sizeof(out_name->half));
+}
+
+struct in_progress_reader {
+	const struct served_index *served_index;
+	const struct served_reader *reader;
+};
+
+static bool in_progress_file_lets(void *arg, const uint8_t manifest_id[static 32])
+{
+	const struct in_progress_reader *at = arg;
+
+	return served_index_gives_manifest(at->served_index, manifest_id, at->reader);
+}
+
+struct in_progress_file *serve_in_progress_find(const struct serve *serve,
+						const uint8_t id[static 32],
+						const struct served_reader *reader)
+{
+	struct in_progress_reader at = {content_served_index(serve->content), reader};
+
+	return in_progress_find(&serve->in_progress, id, in_progress_file_lets, &at);
+}
+
+static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
+{
+	struct serve *serve = ctx;
+	struct serve_name name = {.is_blind = false};
+	struct message_request request;
+	struct served_reader reader;
+	struct serve_call *call;
+
+	serve->now_ns = now_ns;
+	if (message_request_parse(asked->type, asked->payload, asked->payload_len, &request) < 0) {
+		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed",
+						0);
+		return;
+	}
+	if (request.is_blind)
+		serve_unblind(serve, request.id, request.veiled, &name);
+	reader = serve_reader(serve, asked->peer_key, &name);
+	if (asked->type == MESH_GET_MANIFEST &&
+	    !served_index_gives_manifest(content_served_index(serve->content), request.id,
+					 &reader)) {
+		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
+						"no such collection here", 0);
+		return;
+	}
+	call = serve_call_new(serve, asked);
+	if (!call)
+		return;
+	call->request = request;
+	call->asked_by = name;
+	serve_call_admit(call);
+}
+
+static int serve_register(struct serve *serve)
+{
+	static const struct {
+		unsigned type;
+		mesh_handler_fn handler;
+	} rows[] = {
+		{MESH_GET_MANIFEST, on_request},       {MESH_GET_CHUNK, on_request},
+		{MESH_GET_CHUNK_HASHES, on_request},   {MESH_RANGE_PROOF, on_request},
+		{MESH_HAVE_CONTENT, serve_have_asked}, {MESH_PROVIDERS, serve_members_asked},
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !err; i++)
+		err = serve_mesh(serve)->handle(serve->content->params.mesh.mesh, rows[i].type,
+						rows[i].handler, serve);
+	return err;
+}
+
+static uint32_t calls_max(uint32_t chunk_buffer_cnt)
+{
+	return SERVE_CALLS_PER_BUFFER * chunk_buffer_cnt + MANIFEST_BUFFERS;
+}
+
+/* Buffers are lent to streams and not taken back, so no part is reserved: fair_may_hold. */
+static struct fair_config slots_config(const char *name, uint32_t call_cnt)
+{
+	return (struct fair_config){.name = name,
+				    .kind = FAIR_WORK,
+				    .cap_cnt = call_cnt,
+				    .level_cnt = FAIR_PEER_LEVELS};
+}
+
+static size_t tables_footprint(uint32_t call_cnt)
+{
+	struct fair_config slots = slots_config("", call_cnt);
+
+	return pool_footprint(sizeof(struct serve_call), call_cnt) + members_footprint() +
+	       2 * fair_footprint(&slots) + 2 * buffer_queue_footprint() + uploads_footprint() +
+	       2 * usage_footprint();
+}
+
+size_t serve_footprint(uint32_t chunk_buffer_cnt)
+{
+	return chunk_buffers_footprint(chunk_buffer_cnt, CHUNK_BUFFER_LEN) +
+	       chunk_buffers_footprint(MANIFEST_BUFFERS, MANIFEST_LEN_MAX) +
+	       tables_footprint(calls_max(chunk_buffer_cnt)) + have_table_footprint();
+}
+
+static void buffers_released(void *arg)
+{
+	buffer_queue_wake(arg);
+}
+
+static int queues_init(struct serve *serve, const uint64_t secret[2])
+{
+	const struct buffer_queue_params chunks = {"calls waiting for chunk buffers", serve,
+						   &serve->buffers, &serve->chunk_slots};
+	const struct buffer_queue_params manifests = {"calls waiting for manifest buffers", serve,
+						      &serve->manifests, &serve->manifest_slots};
+	int err = buffer_queue_init(&serve->chunk_queue, &serve->arena, &chunks, secret);
+
+	if (!err)
+		err = buffer_queue_init(&serve->manifest_queue, &serve->arena, &manifests, secret);
+	serve->buffers.released = serve->manifests.released = buffers_released;
+	serve->buffers.released_arg = &serve->chunk_queue;
+	serve->manifests.released_arg = &serve->manifest_queue;
+	return err;
+}
+
+static int serve_lay_out(struct serve *serve)
+{
+	uint64_t secret[2] = {0};
+	uint32_t buffer_cnt = serve->content->params.config.chunk_buffer_cnt;
+	uint32_t call_cnt = calls_max(buffer_cnt);
+	struct fair_config chunks = slots_config("calls with chunk buffers", call_cnt);
+	struct fair_config manifests = slots_config("calls with manifest buffers", call_cnt);
+	int err = chunk_buffers_init(&serve->buffers, buffer_cnt, CHUNK_BUFFER_LEN);
+
+	if (!err)
+		err = chunk_buffers_init(&serve->manifests, MANIFEST_BUFFERS, MANIFEST_LEN_MAX);
+	if (!err)
+		err = arena_open(&serve->arena, tables_footprint(call_cnt));
+	if (!err)
+		err = pool_init(&serve->calls, &serve->arena, sizeof(struct serve_call), call_cnt);
+	if (serve->content->params.random)
+		random_fill(serve->content->params.random, secret, sizeof(secret));
+	if (!err)
+		err = fair_init(&serve->chunk_slots, &serve->arena, &chunks, secret);
+	if (!err)
+		err = fair_init(&serve->manifest_slots, &serve->arena, &manifests, secret);
+	if (!err)
+		err = queues_init(serve, secret);
+	if (!err)
+		err = members_init(&serve->members, &serve->arena, secret);
+	if (!err)
+		err = usage_init(&serve->peer_usage, &serve->arena, secret);
+	if (!err)
+		err = usage_init(&serve->content_usage, &serve->arena, secret);
+	if (!err)
+		err = uploads_init(&serve->uploads, &serve->arena, secret);
+	return err;
+}
+
+int serve_new(struct content *content, struct serve **out_serve)
+{
+	struct serve *serve = calloc(1, sizeof(*serve));
+	int err;
+
+	if (!serve)
+		return -ENOMEM;
+	serve->content = content;
+	serve->now_ns = content->params.now_ns;
+	serve_files_init(&serve->files);
+	in_progress_init(&serve->in_progress);
+	serve_limits_init(serve);
+	err = serve_lay_out(serve);
+	if (!err)
+		err = have_table_new(serve, &serve->haves);
+	if (!err)
+		err = serve_register(serve);
+	if (err) {
+		serve_free(serve);
+		return err;
+	}
+	*out_serve = serve;
+	return 0;
+}
+
+/* Jobs come back; what is lent to streams is given back when those are freed, maybe later. */
+void serve_free(struct serve *serve)
+{
+	if (!serve)
+		return;
+	serve_limits_fini(serve);
+	buffer_queue_fini(&serve->chunk_queue);
+	buffer_queue_fini(&serve->manifest_queue);
+	in_progress_fini(&serve->in_progress);
+	while (serve->job_cnt > 0 || have_table_has_jobs(serve->haves))
+		jobs_reap_wait(serve->content->params.jobs);
+	have_table_stop(serve->haves);
+	serve->is_ended = true;
+	serve_try_destroy(serve);
+}
+
+struct chunk_buffers *serve_buffers(struct serve *serve)
+{
+	return &serve->buffers;
+}
+
+void serve_note_member(struct serve *serve, const struct content_member *member, uint64_t now_ns)
+{
+	members_note(&serve->members, member, now_ns);
+}
+
+unsigned serve_member_cnt(const struct serve *serve, const uint8_t id[static 32])
+{
+	return members_cnt(&serve->members, id);
+}
+
+unsigned serve_members(struct serve *serve, const uint8_t id[static 32], uint64_t now_ns,
+		       struct message_holder *out)
+{
+	members_expire(&serve->members, now_ns);
+	return members_list(&serve->members, id, serve->content->params.own_key, out);
+}
+
+struct in_progress *serve_in_progress(struct serve *serve)
+{
+	return &serve->in_progress;
+}
+
+void serve_forget_files(struct serve *serve)
+{
+	serve_files_drop_all(&serve->files);
+}
+
+static struct addr slots_largest(const struct fair *slots)
+{
+	const struct fair_item *item = fair_largest(slots);
+
+	return item ? list_entry(item, struct serve_call, slot)->asker_addr
+		    : (struct addr){.family = ADDR_NONE};
+}
+
+static struct addr places_largest(const struct fair *places)
+{
+	const struct fair_item *item = fair_largest(places);
+
+	return item ? list_entry(item, struct serve_call, place)->asker_addr
+		    : (struct addr){.family = ADDR_NONE};
+}
+
+void serve_fill_stats(const struct serve *serve, struct content_stats *stats)
+{
+	stats->served_byte_cnt += serve->served_byte_cnt;
+	stats->served_chunk_cnt += serve->served_chunk_cnt;
+	stats->shared_read_cnt += serve->shared_read_cnt;
+	stats->read_byte_cnt += serve->read_byte_cnt;
+	stats->refused_busy_cnt += serve->refused_busy_cnt;
+	stats->changed_cnt += serve->changed_cnt;
+	stats->chunk_buffer_used_cnt += serve->buffers.cap_cnt - serve->buffers.free_cnt;
+	stats->member_cap = MEMBERS_MAX;
+	stats->member_cnt = (uint32_t)serve->members.pool.used_cnt;
+	stats->member_evicted_cnt = serve->members.evicted_cnt;
+	stats->manifest_buffer_cap = serve->manifests.cap_cnt;
+	stats->manifest_buffer_used_cnt = serve->manifests.cap_cnt - serve->manifests.free_cnt;
+	fair_read(&serve->chunk_slots, &stats->pools[CONTENT_POOL_CHUNKS]);
+	fair_read(&serve->manifest_slots, &stats->pools[CONTENT_POOL_MANIFESTS]);
+	stats->pools_largest[CONTENT_POOL_CHUNKS] = slots_largest(&serve->chunk_slots);
+	fair_read(&serve->chunk_queue.waiting, &stats->pools[CONTENT_POOL_CHUNKS_WAITING]);
+	fair_read(&serve->manifest_queue.waiting, &stats->pools[CONTENT_POOL_MANIFESTS_WAITING]);
+	stats->pools_largest[CONTENT_POOL_MANIFESTS] = slots_largest(&serve->manifest_slots);
+	stats->pools_largest[CONTENT_POOL_CHUNKS_WAITING] =
+		places_largest(&serve->chunk_queue.waiting);
+	stats->pools_largest[CONTENT_POOL_MANIFESTS_WAITING] =
+		places_largest(&serve->manifest_queue.waiting);
+}

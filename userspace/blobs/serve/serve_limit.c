@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When a call begins that asks for bytes of files: at once while no limit holds
+ * it, else when the timer says that its turn has come. One that waits has no
+ * buffer and no file yet.
+ */
+#include "base/monotonic.h"
+#include "serve_state.h"
+#include "crypto/blake3.h"
+
+static unsigned asker_price(void *arg)
+{
+	const struct serve_call *call = arg;
+	struct addr addr;
+
+	serve_mesh(call->serve)->asker_addr(call->incoming, &addr);
+	return content_price(call->serve->content, &addr);
+}
+
+static unsigned asker_zone(void *arg)
+{
+	const struct serve_call *call = arg;
+	struct addr addr;
+
+	serve_mesh(call->serve)->asker_addr(call->incoming, &addr);
+	return content_zone_of(call->serve->content, &addr);
+}
+
+static void timer_follow(struct serve *serve)
+{
+	timer_set(serve->content->params.timers, &serve->upload_timer,
+		  uploads_due_ns(&serve->uploads));
+}
+
+static void uploads_due(struct timer *timer, uint64_t now_ns)
+{
+	struct serve *serve = list_entry(timer, struct serve, upload_timer);
+	struct upload *upload;
+
+	serve->now_ns = now_ns;
+	while ((upload = uploads_next(&serve->uploads, now_ns)))
+		serve_call_start(list_entry(upload, struct serve_call, upload));
+	timer_follow(serve);
+}
+
+/* It has nothing but its place in the queue, which goes with it. */
+static void waiting_abandoned(void *arg)
+{
+	struct serve_call *call = arg;
+
+	call->incoming = NULL;
+	serve_call_drop(call);
+}
+
+static size_t call_len(const struct serve_call *call)
+{
+	return call->type == MESH_RANGE_PROOF ? MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN
+					      : BLAKE3_CHUNK_LEN;
+}
+
+void serve_call_admit(struct serve_call *call)
+{
+	struct serve *serve = call->serve;
+	uint64_t wait_ns;
+
+	if (call->type != MESH_GET_CHUNK && call->type != MESH_RANGE_PROOF) {
+		serve_call_start(call);
+		return;
+	}
+	switch (uploads_admit(&serve->uploads, &call->upload, call->peer_key, call_len(call),
+			      asker_price, call, serve->now_ns, &wait_ns)) {
+	case UPLOAD_GO:
+		serve_call_start(call);
+		return;
+	case UPLOAD_WAIT:
+		serve_mesh(serve)->abandoned(call->incoming, waiting_abandoned, call);
+		timer_follow(serve);
+		return;
+	case UPLOAD_BUSY:
+		serve_call_refuse(call, MESH_CODE_BUSY, "as much as is allowed goes to others",
+				  wait_ns / NS_PER_MS + 1);
+		return;
+	}
+}
+
+void serve_limits_init(struct serve *serve)
+{
+	timer_init(&serve->upload_timer, uploads_due);
+	serve->uploads.credits = serve->content->credits[CONTENT_UPLOADS];
+	serve->uploads.zone_of = asker_zone;
+}
+
+/* Nothing begins any more. */
+void serve_limits_fini(struct serve *serve)
+{
+	struct serve_call *call = NULL;
+
+	while ((call = pool_next(&serve->calls, call)))
+		if (call->upload.peer && call->upload.is_waiting)
+			serve_call_refuse_busy(call, serve_call_slots(call));
+	timer_cancel(serve->content->params.timers, &serve->upload_timer);
+}
+
+void serve_set_limits(struct serve *serve, const struct upload_limits *limits, uint64_t now_ns)
+{
+	uploads_configure(&serve->uploads, limits, now_ns);
+	timer_follow(serve);
+}
+
+void serve_credits_changed(struct serve *serve)
+{
+	timer_follow(serve);
+}
+
+static void traffic_add(void *arg, const struct upload_view *view)
+{
+	struct content_traffic *traffic = arg;
+
+	if (view->per_s > traffic->peer_upload_per_s)
+		traffic->peer_upload_per_s = view->per_s;
+	traffic->upload_slot_cnt += view->per_s || view->waiting_cnt || view->going_cnt;
+}
+
+void serve_fill_traffic(const struct serve *serve, uint64_t now_ns, struct content_traffic *traffic)
+{
+	uploads_each(&serve->uploads, now_ns, traffic_add, traffic);
+	traffic->upload_per_s = byte_meter_per_s(&serve->uploads.meter, now_ns);
+	traffic->upload_waiting_cnt = serve->uploads.waiting_cnt;
+	traffic->upload_charged_cnt = serve->uploads.charged_len;
+	traffic->upload_refused_cnt = serve->uploads.refused_cnt;
+}
+
+uint64_t serve_now_ns(const struct serve *serve)
+{
+	return serve->now_ns;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the bytes of a content are: in a file that is whole and that a share
+ * or a get makes reachable, else in one that a get is fetching.
+ */
+#include <string.h>
+
+#include "blobs/manifest/manifest.h"
+#include "served_index.h"
+#include "serve_state.h"
+#include "store/store.h"
+
+/* Locations of one content that are tried, and looked at, before it counts as absent. */
+#define LOCATION_TRIES_MAX 16u
+#define LOCATIONS_MAX	   256u
+
+/* By the one that asks. */
+static bool file_is_reachable(const struct serve_call *call, const struct object_file *file)
+{
+	struct served_reader reader = serve_reader(call->serve, call->peer_key, &call->asked_by);
+
+	return served_index_gives_file(content_served_index(call->serve->content), file, &reader);
+}
+
+struct location_search {
+	struct serve_call *call;
+	bool is_found;
+};
+
+/*
+ * Goes on behind what the call has seen, to the first file worth trying. By
+ * key, not by number: what was forgotten meanwhile is in the list no more.
+ */
+static bool location_seen(void *arg, const struct object_file *file)
+{
+	struct location_search *search = arg;
+	struct serve_call *call = search->call;
+	uint8_t key[OBJECT_ID_LEN];
+
+	object_path_key(file->path, key);
+	if (call->seen_cnt && memcmp(key, call->seen_key, sizeof(key)) <= 0)
+		return true;
+	if (call->seen_cnt == LOCATIONS_MAX)
+		return false;
+	call->seen_cnt++;
+	memcpy(call->seen_key, key, sizeof(key));
+	if (!file_is_reachable(call, file))
+		return true;
+	search->is_found = !serve_files_has_changed(&call->serve->files, file);
+	call->was_changed |= !search->is_found;
+	return !search->is_found;
+}
+
+static bool changed_seen(void *arg, const struct object_file *file)
+{
+	return file_is_reachable(arg, file);
+}
+
+static int file_locate(struct serve_call *call)
+{
+	struct location_search search = {.call = call};
+	struct serve *serve = call->serve;
+	struct store_snapshot *snapshot;
+	struct object_file object;
+	int err = store_snapshot_open(call->store, &snapshot);
+
+	if (err)
+		return err;
+	if (call->try_cnt++ < LOCATION_TRIES_MAX)
+		err = object_locations_each(snapshot, call->request.id, &object, location_seen,
+					    &search);
+	store_snapshot_close(snapshot);
+	/* Its record is gone since it was found changed; the reason is told all the same. */
+	if (!err && !search.is_found)
+		call->was_changed |= serve_files_each_changed(&serve->files, call->request.id,
+							      changed_seen, call);
+	if (err || !search.is_found)
+		return err ? err : WEFT_EABSENT;
+	call->file = serve_files_add(&serve->files, &object);
+	call->fd = -1;
+	return call->file ? 0 : WEFT_EFULL;
+}
+
+static int whole_locate(struct serve_call *call)
+{
+	struct serve_file *file = serve_files_lookup(&call->serve->files, call->request.id);
+
+	if (file && file_is_reachable(call, &file->object)) {
+		call->file = file;
+		call->fd = file->fd;
+		return 0;
+	}
+	if (file) {
+		/* One that others may read stays open for them. */
+		if (!served_index_has_file(content_served_index(call->serve->content),
+					   &file->object))
+			serve_file_drop(file);
+		serve_file_release(file);
+	}
+	return file_locate(call);
+}
+
+static bool in_progress_file_serves(const struct serve_call *call,
+				    const struct in_progress_file *partial)
+{
+	return (call->type == MESH_GET_CHUNK &&
+		in_progress_file_has(partial, call->request.first)) ||
+	       (call->type == MESH_GET_CHUNK_HASHES && partial->hashes);
+}
+
+/* What is being fetched is not in the store's list of locations: it has no place yet. */
+int serve_locate(struct serve_call *call)
+{
+	struct served_reader reader = serve_reader(call->serve, call->peer_key, &call->asked_by);
+	struct in_progress_file *partial =
+		serve_in_progress_find(call->serve, call->request.id, &reader);
+
+	if (!partial || !in_progress_file_serves(call, partial))
+		return whole_locate(call);
+	in_progress_file_use(partial);
+	call->partial = partial;
+	return 0;
+}
+
+void serve_leave_place(struct serve_call *call)
+{
+	if (call->partial)
+		in_progress_file_release(call->partial);
+	if (call->file)
+		serve_file_release(call->file);
+	call->partial = NULL;
+	call->file = NULL;
+}

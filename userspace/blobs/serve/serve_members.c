@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who else serves an id (498). Only of what the asker may read here: this node
+ * is nobody's list of other people's collections.
+ */
+#include <string.h>
+
+#include "served_index.h"
+#include "serve_state.h"
+#include "store/store.h"
+
+struct location_look {
+	struct serve *serve;
+	const struct served_reader *reader;
+	bool is_here;
+};
+
+static bool location_seen(void *arg, const struct object_file *file)
+{
+	struct location_look *look = arg;
+
+	look->is_here = served_index_gives_file(content_served_index(look->serve->content), file,
+						look->reader);
+	return !look->is_here;
+}
+
+static bool id_is_here(struct serve *serve, const uint8_t *id, const struct served_reader *reader)
+{
+	struct location_look look = {.serve = serve, .reader = reader};
+	struct store_snapshot *snapshot;
+	struct object_file scratch;
+	int err;
+
+	if (served_index_gives_manifest(content_served_index(serve->content), id, reader) ||
+	    serve_in_progress_find(serve, id, reader))
+		return true;
+	if (store_snapshot_open(serve->content->params.store, &snapshot) < 0)
+		return false;
+	err = object_locations_each(snapshot, id, &scratch, location_seen, &look);
+	store_snapshot_close(snapshot);
+	return !err && look.is_here;
+}
+
+/* One who asks from the Internet can be reached from there alone, as far as others are concerned. */
+static bool addr_is_credible(const struct addr *addr, const struct addr *from)
+{
+	if (!addr_is_unicast(addr) || addr->port == 0 || addr_is_link_local(addr))
+		return false;
+	if (addr_is_loopback(addr))
+		return addr_is_loopback(from);
+	return addr_is_global(addr) || !addr_is_global(from);
+}
+
+static void addr_add(struct content_member *member, const struct addr *addr)
+{
+	if (member->addr_cnt == MESH_PEER_ADDRS_MAX || !addr_is_credible(addr, &member->from))
+		return;
+	for (unsigned i = 0; i < member->addr_cnt; i++)
+		if (addr_equal(&member->addrs[i], addr))
+			return;
+	member->addrs[member->addr_cnt++] = *addr;
+}
+
+static void asker_note(struct serve *serve, const struct mesh_call *asked,
+		       const struct message_holders_request *request, uint64_t now_ns)
+{
+	const struct content_params *params = &serve->content->params;
+	struct content_member member = {.addr_cnt = 0};
+
+	memcpy(member.id, request->id, sizeof(member.id));
+	memcpy(member.key, asked->peer_key, sizeof(member.key));
+	serve_mesh(serve)->asker_addr(asked->incoming, &member.from);
+	/*
+	 * Where it speaks from is where it is: all its datagrams come from one port. What it
+	 * announces beside that may be a victim, whom all who ask here would dial.
+	 */
+	addr_add(&member, &member.from);
+	members_note(&serve->members, &member, now_ns);
+	if (params->on_member)
+		params->on_member(params->ctx, &member);
+}
+
+void serve_members_start(struct serve_call *call)
+{
+	struct message_holder told[HOLDERS_MAX];
+	struct members *members = &call->serve->members;
+	struct writer w;
+
+	if (!serve_call_acquire_buffer(call))
+		return;
+	w = writer_of(call->buffer, HOLDERS_ANSWER_CAP);
+	message_holders_write(&w, told,
+			      members_list(members, call->request.id, call->peer_key, told));
+	serve_call_send(call, MESH_PROVIDERS, NULL, 0, writer_len(&w));
+}
+
+void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
+{
+	struct serve *serve = ctx;
+	struct message_holders_request request;
+	struct serve_name name = {.is_blind = false};
+	struct served_reader reader;
+	struct serve_call *call;
+
+	serve->now_ns = now_ns;
+	if (message_holders_request_parse(asked->payload, asked->payload_len, &request) < 0) {
+		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed",
+						0);
+		return;
+	}
+	if (request.is_blind)
+		serve_unblind(serve, request.id, request.veiled, &name);
+	reader = serve_reader(serve, asked->peer_key, &name);
+	if (!id_is_here(serve, request.id, &reader)) {
+		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
+						"no such content here", 0);
+		return;
+	}
+	if (request.is_serving)
+		asker_note(serve, asked, &request, now_ns);
+	members_expire(&serve->members, now_ns);
+	call = serve_call_new(serve, asked);
+	if (!call)
+		return;
+	memcpy(call->request.id, request.id, sizeof(call->request.id));
+	serve_members_start(call);
+}

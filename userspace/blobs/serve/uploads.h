@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_SERVE_UPLOADS_H
+#define WEFT_BLOBS_SERVE_UPLOADS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "blobs/rates/byte_bucket.h"
+
+/*
+ * Who is served, and when. A peer that asks for bytes takes an upload slot
+ * and keeps it while it goes on asking; what it asks goes at once as long as
+ * no limit of bytes holds it, else it waits, a few seconds at most, or is told
+ * when to come back. Of peers that wait the cheapest come first, and of
+ * these in turn. Peers of price 0 take nothing of the limit of all.
+ *
+ * When all slots are taken, one that nobody uses for UPLOAD_IDLE_NS is given
+ * away; so is one at rest of a peer that is dearer than who comes, or that
+ * has had its turn of UPLOAD_TURN_NS.
+ *
+ * No I/O, no timers: the owner asks uploads_next when uploads_due_ns has come.
+ */
+#define UPLOAD_PEERS_MAX 1024u /* CONTENT_SLOTS_MAX */
+#define UPLOAD_KEY_LEN	 32u
+#define UPLOAD_IDLE_NS	 (5ull * 1000000000ull)
+#define UPLOAD_TURN_NS	 (60ull * 1000000000ull)
+/* A getter takes an answer that does not begin for ten seconds as lost. */
+#define UPLOAD_FIRST_WAIT_NS (8ull * 1000000000ull)
+#define UPLOAD_WAIT_NS	     (2ull * 1000000000ull)
+#define UPLOAD_NEVER	     UINT64_MAX
+
+struct content_credit;
+struct upload_peer;
+
+/* What is asked, embedded in the owner's own object. */
+struct upload {
+	struct list_node node;	  /* of its peer's that wait */
+	struct upload_peer *peer; /* NULL: not admitted, or over */
+	size_t len;		  /* that were taken of the limits for it */
+	size_t credit_len;	  /* and of a month's credit, of zone */
+	unsigned zone;
+	bool is_waiting;
+};
+
+struct uploads {
+	struct pool peers;
+	struct map by_key;
+	struct list_node idle;	  /* peers of which nothing is under way, longest ago first */
+	struct list_node waiting; /* peers of which something waits, in turn */
+	struct byte_bucket rate;  /* of all that is not free; of this worker */
+	uint64_t whole_per_s;	  /* of all workers: what rate may grow to within a second */
+	struct byte_meter meter;
+	/* By zone, of the owner: what may go of a month's cap; NULL: there is none. */
+	struct content_credit *credits;
+	unsigned (*zone_of)(void *arg); /* of the one that asks, as price_of */
+	uint64_t peer_per_s;		/* limit of each; 0: none */
+	uint32_t slot_cnt;		/* at most UPLOAD_PEERS_MAX */
+	uint32_t waiting_peer_cnt, waiting_cnt;
+	uint64_t refused_cnt; /* told to come back */
+	uint64_t charged_len; /* bytes that went and were not free */
+};
+
+size_t uploads_footprint(void);
+WEFT_MUST_CHECK
+int uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t secret[2]);
+/*
+ * Bytes per second, 0: no limit. per_s is this worker's part of whole_per_s, which all together
+ * may send: it is divided anew several times a second, so it says when something goes, but not
+ * how long one who comes now would wait. slot_cnt 0: all.
+ */
+struct upload_limits {
+	uint64_t per_s, whole_per_s;
+	uint64_t peer_per_s;
+	uint32_t slot_cnt;
+};
+void uploads_configure(struct uploads *uploads, const struct upload_limits *limits,
+		       uint64_t now_ns);
+
+enum upload_verdict {
+	UPLOAD_GO,   /* now */
+	UPLOAD_WAIT, /* uploads_next will give it */
+	UPLOAD_BUSY, /* not; come back after *out_wait_ns */
+};
+/*
+ * uploads_admit: a peer asks for about len bytes. price_of tells what traffic
+ * with it costs, when that is not known yet.
+ */
+enum upload_verdict uploads_admit(struct uploads *uploads, struct upload *upload,
+				  const uint8_t key[static UPLOAD_KEY_LEN], size_t len,
+				  unsigned (*price_of)(void *arg), void *arg, uint64_t now_ns,
+				  uint64_t *out_wait_ns);
+/* uploads_next: one that waited and goes now, or NULL. uploads_due_ns: when to ask, or UPLOAD_NEVER. */
+struct upload *uploads_next(struct uploads *uploads, uint64_t now_ns);
+uint64_t uploads_due_ns(const struct uploads *uploads);
+/* uploads_sent: len bytes went, once at most for each that was admitted. */
+void uploads_sent(struct uploads *uploads, struct upload *upload, size_t len, uint64_t now_ns);
+/* uploads_end: it is over, answered or not; one that is not admitted is nothing. */
+void uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns);
+
+/* A peer with a slot, for people. */
+struct upload_view {
+	const uint8_t *key;
+	unsigned price;
+	uint64_t sent_len, per_s;
+	uint32_t waiting_cnt, going_cnt;
+};
+void uploads_each(const struct uploads *uploads, uint64_t now_ns,
+		  void (*fn)(void *arg, const struct upload_view *view), void *arg);
+
+#endif

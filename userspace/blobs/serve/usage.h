@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_SERVE_USAGE_H
+#define WEFT_BLOBS_SERVE_USAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "blobs/blobs.h"
+#include "blobs/rates/byte_bucket.h"
+
+/*
+ * How many bytes went by a key: to a peer, or of a content. A fixed number of
+ * keys is counted; when one more comes, that of which least went lately gives
+ * way, so those that matter stay. Of these the sums are exact since they were
+ * last taken in.
+ */
+#define USAGE_CAP     CONTENT_USAGE_MAX
+#define USAGE_KEY_LEN 32u
+
+struct usage_entry {
+	uint8_t key[USAGE_KEY_LEN];
+	uint64_t len, cnt; /* bytes and answers */
+	uint64_t told_len, told_cnt;
+	struct byte_meter meter;
+};
+
+struct usage {
+	struct pool entries;
+	struct map by_key;
+};
+
+size_t usage_footprint(void);
+WEFT_MUST_CHECK
+int usage_init(struct usage *usage, struct arena *arena, const uint64_t secret[2]);
+void usage_note(struct usage *usage, const uint8_t key[static USAGE_KEY_LEN], uint64_t len,
+		uint64_t cnt, uint64_t now_ns);
+/* usage_next walks them in no order; start with NULL, ends with NULL. */
+const struct usage_entry *usage_next(const struct usage *usage, const struct usage_entry *entry);
+/* usage_changes_each tells what was counted since it last did. */
+void usage_changes_each(struct usage *usage,
+			void (*fn)(void *arg, const uint8_t key[static USAGE_KEY_LEN], uint64_t len,
+				   uint64_t cnt),
+			void *arg);
+
+#endif

@@ -1,0 +1,747 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Members of a swarm and the timer that tends them. Whatever happens is
+ * noted and the timer set; swarm_tend decides once over all of it, and is
+ * the only one to call the watcher.
+ */
+#include "swarm.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/monotonic.h"
+#include "codec/zbase32.h"
+#include "swarm_state.h"
+#include "crypto/blake3.h"
+
+#define AWAY_NS	       (1800 * NS_PER_S) /* before one that nobody answered as is guessed again */
+#define STALL_NS       (4 * NS_PER_S)	 /* of a source that is not the only one */
+#define REPLACE_NS     (10 * NS_PER_S) /* an open member has, before a better may take its place */
+#define REPLACE_FACTOR 4u	       /* slower than the mean by this: it makes room */
+
+static void swarm_tend(struct timer *timer, uint64_t now_ns);
+
+/* --- what is said --- */
+
+const char *swarm_member_name(const struct swarm_member *member, char text[static SWARM_NAME_CAP])
+{
+	zbase32_write(member->source->key, MESH_KEY_LEN, text);
+	text[8] = '\0';
+	return text;
+}
+
+void swarm_fail(struct swarm *swarm, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(swarm->fail_detail, sizeof(swarm->fail_detail), fmt, args);
+	va_end(args);
+	swarm->fail_err = err;
+}
+
+int swarm_failure(const struct swarm *swarm, const char **out_detail)
+{
+	*out_detail = swarm->fail_err ? swarm->fail_detail : "nobody is known to have it";
+	return swarm->fail_err ? swarm->fail_err : WEFT_EABSENT;
+}
+
+const uint8_t *swarm_wrong_key(const struct swarm *swarm)
+{
+	return swarm->wrong_key;
+}
+
+/* --- members --- */
+
+unsigned swarm_member_idx(const struct swarm_member *member)
+{
+	return (unsigned)(member - member->swarm->members);
+}
+
+bool swarm_member_is_usable(const struct swarm_member *member)
+{
+	return member->state == MEMBER_OPEN && !member->is_going && !member->source->is_refused;
+}
+
+unsigned swarm_window_max(const struct swarm *swarm)
+{
+	return swarm->swarms->content->params.config.chunks_in_flight;
+}
+
+bool swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns)
+{
+	if (member->asked_cnt == 0)
+		return source_is_ready(member->source, now_ns);
+	return source_has_room(member->source, swarm_window_max(member->swarm), now_ns);
+}
+
+bool swarm_member_has_credit(const struct swarm_member *member)
+{
+	const struct content *content = member->swarm->swarms->content;
+
+	return credit_has(&content->credits[CONTENT_DOWNLOADS][member->source->zone],
+			  SWARM_CREDIT_LEN);
+}
+
+void swarm_tend_at(struct swarm *swarm, uint64_t at_ns)
+{
+	struct timer_wheel *timers = swarm->swarms->content->params.timers;
+
+	if (!timer_is_set(&swarm->timer) || swarm->timer.at_ns > at_ns)
+		timer_set(timers, &swarm->timer, at_ns);
+}
+
+void swarm_changed(struct swarm *swarm)
+{
+	swarm->is_changed = true;
+	swarm_tend_at(swarm, swarm->swarms->now_ns);
+}
+
+static struct swarm_member *member_find(struct swarm *swarm, const uint8_t *key)
+{
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		struct swarm_member *member = &swarm->members[i];
+
+		if (member->source && memcmp(member->source->key, key, MESH_KEY_LEN) == 0)
+			return member;
+	}
+	return NULL;
+}
+
+static struct swarm_member *member_unused(struct swarm *swarm)
+{
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
+		if (!swarm->members[i].source)
+			return &swarm->members[i];
+	return NULL;
+}
+
+void swarm_member_open(struct swarm_member *member, uint64_t now_ns)
+{
+	struct swarm *swarm = member->swarm;
+
+	if (member->state == MEMBER_OPEN)
+		return;
+	member->state = MEMBER_OPEN;
+	member->opened_ns = now_ns;
+	member->received_len = 0;
+	swarm->open_cnt++;
+	swarm_changed(swarm);
+}
+
+static void member_close(struct swarm_member *member)
+{
+	if (member->state != MEMBER_OPEN)
+		return;
+	member->state = MEMBER_FOUND;
+	member->swarm->open_cnt--;
+	swarm_changed(member->swarm);
+}
+
+static void member_free(struct swarm_member *member)
+{
+	struct swarm *swarm = member->swarm;
+
+	member_close(member);
+	swarm_contacts_end(member);
+	swarm_asks_forget(swarm, member);
+	have_fini(&member->have);
+	source_release(&swarm->swarms->sources, member->source, swarm->swarms->now_ns);
+	*member = (struct swarm_member){.swarm = swarm, .have.version = member->have.version};
+	swarm->member_cnt--;
+	swarm_changed(swarm);
+}
+
+void swarm_member_lose(struct swarm_member *member, uint64_t now_ns)
+{
+	if (!member->was_reached)
+		member->source->away_until_ns = now_ns + AWAY_NS;
+	member->is_going = true;
+	swarm_changed(member->swarm);
+}
+
+static bool is_own_key(const struct swarm *swarm, const uint8_t *key)
+{
+	return memcmp(key, swarm->swarms->content->params.own_key, MESH_KEY_LEN) == 0;
+}
+
+static struct swarm_member *member_new(struct swarm *swarm, const struct mesh_peer *peer,
+				       bool is_hint)
+{
+	uint64_t now_ns = swarm->swarms->now_ns;
+	struct swarm_member *member = member_unused(swarm);
+	struct source *source = sources_lookup(&swarm->swarms->sources, peer->key);
+
+	if (source && (source->is_refused || (!is_hint && now_ns < source->away_until_ns)))
+		return NULL;
+	source = member ? sources_acquire(&swarm->swarms->sources, peer->key, now_ns) : NULL;
+	if (!source) {
+		swarm->is_cut = true;
+		return NULL;
+	}
+	member->source = source;
+	member->state = MEMBER_FOUND;
+	member->is_hint = is_hint;
+	member->found_ns = now_ns;
+	swarm_contacts_init(member);
+	swarm->member_cnt++;
+	return member;
+}
+
+static enum content_zone zone_of(const struct content *content, const struct source *source)
+{
+	for (unsigned i = 0; i < source->addr_cnt; i++)
+		if (content_zone_of(content, &source->addrs[i]) == CONTENT_INTERNET)
+			return CONTENT_INTERNET;
+	return source->addr_cnt ? CONTENT_LAN : CONTENT_INTERNET;
+}
+
+/* Of the way it is most likely to be spoken to; not known yet: as of most. */
+static unsigned price_of(const struct content *content, const struct source *source)
+{
+	unsigned price = ZONE_PRICE_MAX + 1;
+
+	for (unsigned i = 0; i < source->addr_cnt; i++) {
+		unsigned of = content_price(content, &source->addrs[i]);
+
+		price = of < price ? of : price;
+	}
+	return source->addr_cnt ? price : ZONE_PRICE;
+}
+
+struct swarm_member *swarm_member_add(struct swarm *swarm, const struct mesh_peer *peer,
+				      bool is_hint)
+{
+	struct swarm_member *member = member_find(swarm, peer->key);
+	char name[SWARM_NAME_CAP];
+
+	if (is_own_key(swarm, peer->key)) {
+		if (is_hint)
+			swarm_fail(swarm, WEFT_EABSENT,
+				   "the link is of this node, which has it no longer");
+		return NULL;
+	}
+	if (!member)
+		member = member_new(swarm, peer, is_hint);
+	if (!member && is_hint) {
+		zbase32_write(peer->key, MESH_KEY_LEN, name);
+		swarm_fail(swarm, WEFT_EDAMAGED,
+			   "node %.8s served bytes that do not match and is not asked any more",
+			   name);
+	}
+	if (!member)
+		return NULL;
+	if (is_hint)
+		source_prefer(member->source, peer->addrs, peer->addr_cnt);
+	else
+		source_learn(member->source, peer->addrs, peer->addr_cnt);
+	member->source->price = price_of(swarm->swarms->content, member->source);
+	member->source->zone = zone_of(swarm->swarms->content, member->source);
+	if (is_hint)
+		swarm_member_open(member, swarm->swarms->now_ns);
+	swarm_changed(swarm);
+	return member;
+}
+
+/* --- sending --- */
+
+int swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t now_ns,
+	       struct mesh_request **out_request)
+{
+	struct swarm *swarm = member->swarm;
+	const struct content_params *params = &swarm->swarms->content->params;
+	const struct source *source = member->source;
+	char name[SWARM_NAME_CAP];
+	int err;
+
+	memcpy(ask->peer.key, source->key, MESH_KEY_LEN);
+	ask->peer.addrs = source->addrs;
+	ask->peer.addr_cnt = source->addr_cnt;
+	ask->peer.told_cnt = source->addr_cnt - source->hint_cnt;
+	/* A link or the person who asked for the get names it. */
+	ask->peer.is_wanted = source->hint_cnt > 0;
+	if (!ask->timeout_ns)
+		ask->timeout_ns = params->config.request_timeout_ns;
+	if (!ask->stall_ns || ask->stall_ns > params->config.stall_ns)
+		ask->stall_ns = params->config.stall_ns;
+	/* Where others can be asked, waiting for a silent one costs more than leaving it. */
+	if (swarm->open_cnt > 1 && ask->stall_ns > STALL_NS)
+		ask->stall_ns = STALL_NS;
+	/* A manifest is as long as a few chunks, and may take as long. */
+	ask->progress_len = BLAKE3_CHUNK_LEN;
+	err = params->mesh.ops->ask(params->mesh.mesh, ask, now_ns, out_request);
+	/* EREFUSED: this node drains; what was to be asked must be there when it starts again. */
+	if (err == WEFT_EFULL || err == WEFT_EREFUSED)
+		return WEFT_EFULL;
+	if (!err)
+		return 0;
+	swarm_fail(swarm, err, "node %s cannot be asked: %s", swarm_member_name(member, name),
+		   weft_err_text(err));
+	swarm_member_lose(member, now_ns);
+	return WEFT_EABSENT;
+}
+
+void swarm_way_failed(struct swarm_member *member, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct swarm *swarm = member->swarm;
+	char name[SWARM_NAME_CAP];
+
+	if (!source_way_failed(member->source, reply->err == WEFT_ETIMEOUT, now_ns))
+		return;
+	swarm_fail(swarm, reply->err, "node %s: %s; resume when it is back",
+		   swarm_member_name(member, name), weft_err_text(reply->err));
+	member->try_cnt += !member->was_reached;
+	if (member->try_cnt >= (member->is_hint ? SWARM_TRIES_MAX : 1))
+		swarm_member_lose(member, now_ns);
+	swarm_changed(swarm);
+}
+
+static void bad_tell(struct swarm *swarm, const uint8_t *key)
+{
+	const struct content_event event = {
+		.kind = CONTENT_PEER_BAD,
+		.manifest_id = swarm->id,
+		.peer_key = key,
+		.err = WEFT_EDAMAGED,
+		.text = "bytes that do not match",
+	};
+
+	if (swarm->watcher.on_bad)
+		swarm->watcher.on_bad(swarm->watcher.arg, key);
+	else
+		content_tell(swarm->swarms->content, &event);
+}
+
+void swarm_member_blame(struct swarm_member *member, uint64_t now_ns)
+{
+	struct swarm *swarm = member->swarm;
+	char name[SWARM_NAME_CAP];
+
+	bad_tell(swarm, member->source->key);
+	if (source_bad(member->source)) {
+		swarm_fail(swarm, WEFT_EDAMAGED, "node %s serves bytes that do not match",
+			   swarm_member_name(member, name));
+		swarm_member_lose(member, now_ns);
+	}
+	swarm_changed(swarm);
+}
+
+void swarm_blame(struct swarm *swarm, const struct swarm_fault *fault, uint64_t now_ns)
+{
+	struct swarm_member *member = member_find(swarm, fault->key);
+	struct source *source = sources_lookup(&swarm->swarms->sources, fault->key);
+
+	if (member && swarm_holder_cnt(swarm, fault->item, fault->chunk) > 1)
+		have_note_lack(&member->have, fault->item, fault->chunk);
+	if (member) {
+		swarm_member_blame(member, now_ns);
+		return;
+	}
+	bad_tell(swarm, fault->key);
+	if (source)
+		(void)source_bad(source);
+}
+
+/* --- choosing --- */
+
+void swarm_round(struct swarm *swarm)
+{
+	swarm->round++;
+}
+
+void swarm_skip(struct swarm *swarm, struct swarm_member *member)
+{
+	member->skipped_round = swarm->round;
+}
+
+struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns)
+{
+	struct swarm_member *best = NULL;
+	uint64_t best_cost = 0;
+
+	swarm->is_held = false;
+
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		struct swarm_member *member = &swarm->members[i];
+		uint64_t cost;
+
+		if (member->state != MEMBER_OPEN || member->skipped_round == swarm->round ||
+		    !swarm_member_is_usable(member) || !swarm_member_has_room(member, now_ns))
+			continue;
+		if (!swarm_member_has_credit(member)) {
+			swarm->is_held = true;
+			continue;
+		}
+		cost = source_rank(member->source);
+		if (best && cost >= best_cost)
+			continue;
+		best = member;
+		best_cost = cost;
+	}
+	return best;
+}
+
+bool swarm_is_held(const struct swarm *swarm)
+{
+	return swarm->is_held;
+}
+
+struct swarm_member *swarm_lookup(struct swarm *swarm, const uint8_t key[static MESH_KEY_LEN])
+{
+	struct swarm_member *member = member_find(swarm, key);
+
+	return member && swarm_member_is_usable(member) ? member : NULL;
+}
+
+const uint8_t *swarm_member_key(const struct swarm_member *member)
+{
+	return member->source->key;
+}
+
+bool swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t chunk)
+{
+	return have_has(&member->have, item, chunk);
+}
+
+uint64_t swarm_member_chunks(const struct swarm_member *member, uint32_t item, uint64_t first)
+{
+	return have_chunks(&member->have, item, first);
+}
+
+uint32_t swarm_member_version(const struct swarm_member *member)
+{
+	return member->have.version;
+}
+
+uint64_t swarm_member_cost(const struct swarm_member *member)
+{
+	return source_cost(member->source);
+}
+
+unsigned swarm_holder_cnt(const struct swarm *swarm, uint32_t item, uint64_t chunk)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		const struct swarm_member *member = &swarm->members[i];
+
+		cnt += member->state == MEMBER_OPEN && swarm_member_is_usable(member) &&
+		       have_has(&member->have, item, chunk);
+	}
+	return cnt;
+}
+
+uint32_t swarm_version(const struct swarm *swarm)
+{
+	return swarm->version;
+}
+
+bool swarm_is_even(const struct swarm *swarm)
+{
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
+		if (swarm->members[i].source && swarm->members[i].have.kind == HAVE_SOME)
+			return false;
+	return true;
+}
+
+/* Is there hope in what goes on apart from asks? */
+static bool members_are_pending(const struct swarm *swarm, uint64_t now_ns)
+{
+	bool is_growing = now_ns - swarm->progress_ns < SWARM_GIVE_UP_NS;
+
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		const struct swarm_member *member = &swarm->members[i];
+
+		if (!member->source || member->is_going)
+			continue;
+		/* One that says to come back later, or that no place gets free for, is no hope for ever. */
+		if (member->state == MEMBER_FOUND && now_ns - member->found_ns < SWARM_GIVE_UP_NS)
+			return true;
+		if (swarm_contacts_are_out(member))
+			return true;
+		if (is_growing && (have_may_grow(&member->have) || member->source->asked_cnt > 0 ||
+				   member->source->not_before_ns > now_ns))
+			return true;
+	}
+	return false;
+}
+
+enum swarm_outlook swarm_outlook(const struct swarm *swarm, uint64_t now_ns)
+{
+	struct swarm_member *usable = NULL;
+	bool has_hope = now_ns - swarm->progress_ns < SWARM_HOPE_NS;
+
+	if (has_hope && (swarm_finds_are_out(swarm) || members_are_pending(swarm, now_ns)))
+		return SWARM_WAITING;
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX && !usable; i++)
+		if (swarm->members[i].source && swarm_member_is_usable(&swarm->members[i]))
+			usable = (struct swarm_member *)&swarm->members[i];
+	if (!usable || now_ns - swarm->progress_ns >= SWARM_GIVE_UP_NS)
+		return SWARM_LOST;
+	return SWARM_LACKING;
+}
+
+/* --- tending --- */
+
+/* Of more members than may be asked at once, the slow make room for those not tried yet. */
+static void members_replace(struct swarm *swarm, uint64_t now_ns)
+{
+	struct swarm_member *slowest = NULL;
+	uint64_t rate_sum = 0;
+	unsigned measured_cnt = 0;
+
+	if (swarm->open_cnt < SWARM_OPEN_MAX || swarm->member_cnt == swarm->open_cnt)
+		return;
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		struct swarm_member *member = &swarm->members[i];
+
+		if (member->state != MEMBER_OPEN || now_ns - member->opened_ns < REPLACE_NS)
+			continue;
+		rate_sum += member->source->rate;
+		measured_cnt++;
+		if (!slowest || member->source->rate < slowest->source->rate)
+			slowest = member;
+	}
+	if (slowest && slowest->source->rate * REPLACE_FACTOR * measured_cnt <= rate_sum)
+		swarm_member_lose(slowest, now_ns);
+}
+
+static void members_reap(struct swarm *swarm, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		struct swarm_member *member = &swarm->members[i];
+
+		/* Of one that is refused nothing more is wanted; another may still answer. */
+		if (member->source && member->source->is_refused) {
+			member->is_going = true;
+			swarm_asks_take_back(member, now_ns);
+		}
+		if (member->source && member->is_going && member->asked_cnt == 0)
+			member_free(member);
+	}
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t swarm_next_ns(const struct swarm *swarm, uint64_t now_ns)
+{
+	uint64_t next_ns = now_ns + REPLACE_NS;
+
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		const struct swarm_member *member = &swarm->members[i];
+
+		if (member->state != MEMBER_OPEN)
+			continue;
+		if (member->have_contact.due_ns > now_ns)
+			next_ns = earlier(next_ns, member->have_contact.due_ns);
+		if (member->holders_contact.due_ns > now_ns)
+			next_ns = earlier(next_ns, member->holders_contact.due_ns);
+		if (member->source->not_before_ns > now_ns)
+			next_ns = earlier(next_ns, member->source->not_before_ns);
+	}
+	return next_ns;
+}
+
+static bool is_due(uint64_t at_ns, uint64_t before_ns, uint64_t now_ns)
+{
+	return at_ns > before_ns && at_ns <= now_ns;
+}
+
+/* A source that was to be left alone may be asked again. */
+static void members_notice_time(struct swarm *swarm, uint64_t before_ns, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		const struct swarm_member *member = &swarm->members[i];
+
+		if (member->state == MEMBER_OPEN)
+			swarm->is_changed |=
+				is_due(member->source->not_before_ns, before_ns, now_ns);
+	}
+}
+
+static void swarm_tend(struct timer *timer, uint64_t now_ns)
+{
+	struct swarm *swarm = (struct swarm *)timer;
+
+	members_notice_time(swarm, swarm->tended_ns, now_ns);
+	swarm->tended_ns = now_ns;
+	swarm->swarms->now_ns = now_ns;
+	members_reap(swarm, now_ns);
+	members_replace(swarm, now_ns);
+	swarm_finds_run(swarm, now_ns);
+	swarm_contacts_run(swarm, now_ns);
+	swarm_tend_at(swarm, swarm_next_ns(swarm, now_ns));
+	if (swarm->is_changed) {
+		swarm->is_changed = false;
+		swarm->version++;
+		if (swarm->watcher.on_change)
+			swarm->watcher.on_change(swarm->watcher.arg, now_ns);
+	}
+	/* Last: whoever is told may leave. */
+	swarm_asks_run(swarm, now_ns);
+}
+
+/* --- life --- */
+
+int content_add_finder(struct content *content, const struct swarm_finder *finder)
+{
+	struct swarms *swarms = content->swarms;
+
+	if (swarms->finder_cnt == SWARM_FINDERS_MAX)
+		return WEFT_EFULL;
+	swarms->finders[swarms->finder_cnt++] = *finder;
+	return 0;
+}
+
+int swarms_new(struct content *content, struct swarms **out_swarms)
+{
+	struct swarms *swarms = calloc(1, sizeof(*swarms));
+
+	if (!swarms)
+		return -ENOMEM;
+	swarms->content = content;
+	swarms->now_ns = content->params.now_ns;
+	*out_swarms = swarms;
+	return 0;
+}
+
+void swarms_free(struct swarms *swarms)
+{
+	if (!swarms)
+		return;
+	weft_assert(swarms->cnt == 0);
+	sources_fini(&swarms->sources);
+	free(swarms);
+}
+
+void swarms_pardon(struct swarms *swarms, const uint8_t key[static MESH_KEY_LEN])
+{
+	struct source *source = sources_lookup(&swarms->sources, key);
+
+	if (source)
+		source_pardon(source);
+}
+
+static struct swarm *join(struct swarms *swarms, enum finder_kind kind, const uint8_t id[static 32],
+			  const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
+{
+	struct swarm *swarm = swarms->cnt < SWARMS_MAX ? calloc(1, sizeof(*swarm)) : NULL;
+
+	if (!swarm)
+		return NULL;
+	swarms->now_ns = now_ns;
+	swarms->cnt++;
+	swarm->swarms = swarms;
+	swarm->kind = kind;
+	memcpy(swarm->id, id, sizeof(swarm->id));
+	memcpy(swarm->part_id, id, sizeof(swarm->part_id));
+	swarm->joined_ns = swarm->progress_ns = swarm->tended_ns = now_ns;
+	swarm->round = 1;
+	timer_init(&swarm->timer, swarm_tend);
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
+		swarm->members[i].swarm = swarm;
+	for (unsigned i = 0; i < hint_cnt; i++)
+		(void)swarm_member_add(swarm, &hints[i], true);
+	swarm_changed(swarm);
+	return swarm;
+}
+
+struct swarm *swarm_join(struct swarms *swarms, const uint8_t id[static 32],
+			 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
+{
+	return join(swarms, FINDER_MANIFEST, id, hints, hint_cnt, now_ns);
+}
+
+struct swarm *swarm_join_content(struct swarms *swarms, const uint8_t id[static 32],
+				 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
+{
+	return join(swarms, FINDER_CONTENT, id, hints, hint_cnt, now_ns);
+}
+
+void swarm_leave(struct swarm *swarm)
+{
+	if (!swarm)
+		return;
+	while (swarm->asks)
+		swarm_cancel(swarm->asks);
+	swarm_finds_end(swarm);
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
+		if (swarm->members[i].source)
+			member_free(&swarm->members[i]);
+	timer_cancel(swarm->swarms->content->params.timers, &swarm->timer);
+	swarm->swarms->cnt--;
+	free(swarm);
+}
+
+void swarm_hint(struct swarm *swarm, const struct mesh_peer *hint)
+{
+	(void)swarm_member_add(swarm, hint, true);
+}
+
+void swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher)
+{
+	swarm->watcher = *watcher;
+}
+
+void swarm_ways(struct swarm_member *member, uint64_t now_ns, struct content_ways *out_ways)
+{
+	struct swarm *swarm = member->swarm;
+	struct content *content = swarm->swarms->content;
+
+	/* It comes with the manifest, and is the same for ever. */
+	if (!swarm->has_scope && swarm->kind != FINDER_CONTENT)
+		swarm->has_scope = content_scope_of(content, swarm->id, &swarm->scope);
+	content_ways_to(content, swarm->has_scope ? &swarm->scope : NULL, member->source->key,
+			now_ns, out_ways);
+}
+
+void swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], bool is_serving)
+{
+	bool is_other = memcmp(swarm->part_id, id, sizeof(swarm->part_id)) != 0;
+	bool is_new_server = is_serving && !swarm->is_serving;
+
+	memcpy(swarm->part_id, id, sizeof(swarm->part_id));
+	swarm->is_serving = is_serving;
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		struct swarm_member *member = &swarm->members[i];
+
+		if (member->source && is_new_server)
+			swarm_contact_as_server(member, swarm->swarms->now_ns);
+		if (!member->source || !is_other)
+			continue;
+		have_set(&member->have, member->has_everything ? HAVE_ALL : HAVE_GUESSED);
+		if (!member->has_everything && swarm->member_cnt > 1)
+			swarm_contact_again(member, swarm->swarms->now_ns);
+	}
+	swarm_changed(swarm);
+}
+
+void swarm_each(const struct swarm *swarm,
+		bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg)
+{
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		const struct swarm_member *member = &swarm->members[i];
+		struct swarm_source_view view;
+
+		if (!member->source)
+			continue;
+		view = (struct swarm_source_view){
+			.key = member->source->key,
+			.is_open = member->state == MEMBER_OPEN,
+			.has_all = member->have.kind == HAVE_ALL,
+			.received_byte_cnt = member->received_len,
+			.rate = member->source->rate,
+			.asked_cnt = member->asked_cnt,
+			.bad_cnt = member->source->bad_cnt,
+		};
+		if (!fn(arg, &view))
+			return;
+	}
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BLOBS_SWARM_SWARM_HAVE_H
+#define WEFT_BLOBS_SWARM_SWARM_HAVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "blobs/content_message_have.h"
+
+/*
+ * What one source has of the manifest at hand, as it told by HAVE_CONTENT
+ * and as we found out: what it was asked for and had not is remembered
+ * until it tells something else, so many at most; with more it counts as
+ * having nothing till then.
+ */
+#define HAVE_LACKS_MAX 16u
+
+enum have_kind {
+	HAVE_GUESSED, /* it did not tell: whatever it did not deny */
+	HAVE_SOME,
+	HAVE_ALL,
+};
+
+struct have_lack {
+	uint32_t item;
+	uint64_t chunk;
+};
+
+struct have {
+	enum have_kind kind;
+	uint8_t *payload; /* of its answer, which told borrows */
+	size_t len;
+	struct message_have_answer told;
+	struct have_lack lacks[HAVE_LACKS_MAX];
+	unsigned lack_cnt; /* HAVE_LACKS_MAX + 1: too many */
+	uint32_t version;  /* another when there may be more of it */
+};
+
+void have_fini(struct have *have);
+/* have_set: nothing is known of it but that it has all, or nothing. */
+void have_set(struct have *have, enum have_kind kind);
+/*
+ * have_take reads an answer: 1 when it is another than the last, 0 when it
+ * is the same, WEFT_EMALFORMED or -ENOMEM. What it was found to lack may be
+ * there when it tells something else, and only then: nobody is asked for
+ * ever for what he claims to have.
+ */
+WEFT_MUST_CHECK
+int have_take(struct have *have, const uint8_t *payload, size_t len);
+void have_note_lack(struct have *have, uint32_t item, uint64_t chunk);
+/* have_has: chunk 0 of an item of one chunk is the item. */
+bool have_has(const struct have *have, uint32_t item, uint64_t chunk);
+/* have_chunks: the same of 64 at once, bit i of chunk first + i; first is a multiple of 64. */
+uint64_t have_chunks(const struct have *have, uint32_t item, uint64_t first);
+/* have_is_growing: it says that it has not all and is fetching the rest. */
+bool have_is_growing(const struct have *have);
+/* have_may_grow: so it says, or it has not told yet. */
+bool have_may_grow(const struct have *have);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ack.h"
+
+#include "builtin.h"
+#include "builtin_request.h"
+#include "store/store.h"
+
+struct ack_waiting {
+	struct acks *acks;
+	struct ack ack;
+};
+
+size_t acks_footprint(void)
+{
+	return pool_footprint(sizeof(struct ack_waiting), ACK_MAX);
+}
+
+int acks_init(struct acks *acks, struct arena *arena, struct store *store,
+	      const struct builtin_clock *clock)
+{
+	acks->store = store;
+	acks->clock = clock;
+	return pool_init(&acks->waiting, arena, sizeof(struct ack_waiting), ACK_MAX);
+}
+
+static void ack_end(const struct ack *ack, bool is_kept, uint64_t now_ns)
+{
+	if (ack->done)
+		ack->done(ack->arg, is_kept, now_ns);
+	if (ack->call && is_kept) {
+		reply_end(ack->call, ack->reply, now_ns);
+		return;
+	}
+	if (ack->call)
+		service_reply(ack->call, SERVICE_UNAVAILABLE, "this node cannot keep it now", NULL,
+			      0, now_ns);
+	json_decref(ack->reply);
+}
+
+static void batch_done(void *arg, int err)
+{
+	struct ack_waiting *waiting = arg;
+	struct acks *acks = waiting->acks;
+	const struct ack ack = waiting->ack;
+
+	pool_release(&acks->waiting, waiting);
+	ack_end(&ack, err == 0, acks->clock->now_ns(acks->clock->ctx));
+}
+
+void acks_submit(struct acks *acks, struct store_batch *batch, const struct ack *ack,
+		 uint64_t now_ns)
+{
+	struct ack_waiting *waiting = pool_acquire(&acks->waiting);
+
+	if (waiting) {
+		*waiting = (struct ack_waiting){acks, *ack};
+		if (store_submit(acks->store, batch, batch_done, waiting) == 0)
+			return;
+		pool_release(&acks->waiting, waiting);
+	}
+	store_batch_free(batch);
+	ack_end(ack, false, now_ns);
+}
+
+void acks_forget(struct acks *acks, const struct service_call *call)
+{
+	struct ack_waiting *waiting = NULL;
+
+	while ((waiting = pool_next(&acks->waiting, waiting)))
+		if (waiting->ack.call == call)
+			waiting->ack.call = NULL;
+}
+
+void acks_stop(struct acks *acks)
+{
+	struct ack_waiting *waiting = NULL;
+
+	while ((waiting = pool_next(&acks->waiting, waiting)))
+		waiting->ack.call = NULL;
+	if (acks->waiting.used_cnt)
+		store_flush(acks->store);
+}

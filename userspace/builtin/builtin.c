@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "builtin.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "base/monotonic.h"
+#include "ack.h"
+#include "content_service.h"
+#include "dht_service.h"
+#include "echo.h"
+#include "mesh_stats.h"
+#include "pod_chat.h"
+#include "shadow_index.h"
+#include "service/incoming/read_only.h"
+
+/* Of a call: the body of a pod's message may be six times as long in JSON. */
+#define JSON_LEN_MAX (32 * 1024)
+
+/* A service that answers by a table of methods. */
+struct table {
+	const struct request_method *methods;
+	void *ctx;
+	struct acks *acks;
+	/* What it does for a call beside its acks ends; NULL: nothing. */
+	void (*forget)(void *ctx, const struct service_call *call);
+	/* A stream of it is opened; NULL: it takes none. */
+	void (*stream)(void *ctx, struct service_channel *channel,
+		       const struct service_caller *caller, const char *method, const uint8_t *head,
+		       size_t len, uint64_t now_ns);
+	/* As struct service_handler's; NULL: all topics are for all. */
+	const char *(*topic_refusal)(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *topic);
+};
+
+struct builtin {
+	struct builtin_params params;
+	struct arena arena;
+	struct acks acks;
+	struct echo echo;
+	struct pod_chat pod_chat;
+	struct shadow_index shadow_index;
+	struct dht_service dht;
+	struct content_service content;
+	struct table tables[BUILTIN_CNT];
+	struct service_offer *offers[BUILTIN_CNT];
+	const char *read_only[BUILTIN_CNT][SERVICE_READ_ONLY_MAX];
+};
+
+static void table_call(void *ctx, struct service_call *call, const struct service_caller *caller,
+		       const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+{
+	struct table *table = ctx;
+
+	request_run(table->methods, table->ctx, call, caller, method, payload, len, now_ns);
+}
+
+static void table_cancelled(void *ctx, struct service_call *call)
+{
+	struct table *table = ctx;
+
+	acks_forget(table->acks, call);
+	if (table->forget)
+		table->forget(table->ctx, call);
+}
+
+static void table_stream(void *ctx, struct service_channel *channel,
+			 const struct service_caller *caller, const char *method,
+			 const uint8_t *head, size_t len, uint64_t now_ns)
+{
+	const struct table *table = ctx;
+
+	if (table->stream)
+		table->stream(table->ctx, channel, caller, method, head, len, now_ns);
+	else
+		service_channel_end(channel, SERVICE_METHOD_NOT_FOUND,
+				    "the service takes no streams");
+}
+
+static const char *table_topic_refusal(void *ctx, const uint8_t key[MESH_KEY_LEN],
+				       const char *topic)
+{
+	const struct table *table = ctx;
+
+	return table->topic_refusal ? table->topic_refusal(table->ctx, key, topic) : NULL;
+}
+
+static const struct service_handler table_handler = {.call = table_call,
+						     .cancelled = table_cancelled,
+						     .stream = table_stream,
+						     .topic_refusal = table_topic_refusal};
+
+/* What is told of each: the limits of a call are those of its kind. */
+static const struct row {
+	const char *name;
+	uint32_t payload_len_max; /* 0: the configured default */
+	uint64_t timeout_ns;
+	const struct request_method *methods;
+	const char *about;
+} rows[BUILTIN_CNT] = {
+	[BUILTIN_ECHO] = {"echo", 0, 0, echo_methods, "What is sent comes back"},
+	[BUILTIN_POD_CHAT] = {"pod-chat", JSON_LEN_MAX, 10 * NS_PER_S, pod_chat_methods,
+			      "Rooms with members, and the messages in them"},
+	[BUILTIN_SHADOW_INDEX] = {"shadow-index", JSON_LEN_MAX, 60 * NS_PER_S, shadow_index_methods,
+				  "Who has which recording, by its MusicBrainz id"},
+	[BUILTIN_MESH_STATS] = {"mesh-stats", JSON_LEN_MAX, 5 * NS_PER_S, mesh_stats_methods,
+				"How the node is doing, in numbers that name nobody"},
+	[BUILTIN_DHT] = {"dht", JSON_LEN_MAX, 20 * NS_PER_S, dht_service_methods,
+			 "The Mainline DHT, for peers that cannot speak to it themselves"},
+	[BUILTIN_CONTENT] = {"mesh-content", JSON_LEN_MAX, 30 * NS_PER_S, content_service_methods,
+			     "Bytes of what this node serves, by content id"},
+};
+
+const char *builtin_name(enum builtin_service which)
+{
+	return rows[which].name;
+}
+
+void builtin_config_defaults(struct builtin_config *config)
+{
+	*config = (struct builtin_config){
+		.offered = 1u << BUILTIN_POD_CHAT | 1u << BUILTIN_SHADOW_INDEX |
+			   1u << BUILTIN_MESH_STATS,
+		.pod_cnt = 64,
+		.pod_message_cnt = 1000,
+		.pod_days = 7,
+		.pod_memory_len = 32 * 1024 * 1024,
+		.track_cnt = 100000,
+	};
+}
+
+static bool is_offered(const struct builtin_config *config, enum builtin_service which)
+{
+	return config->offered >> which & 1;
+}
+
+size_t builtin_footprint(const struct builtin_config *config)
+{
+	size_t len = sizeof(struct builtin) + acks_footprint();
+
+	if (is_offered(config, BUILTIN_ECHO))
+		len += echo_footprint();
+	if (is_offered(config, BUILTIN_POD_CHAT))
+		len += pod_chat_footprint(config);
+	if (is_offered(config, BUILTIN_SHADOW_INDEX))
+		len += shadow_index_footprint();
+	if (is_offered(config, BUILTIN_DHT))
+		len += dht_service_footprint();
+	if (is_offered(config, BUILTIN_CONTENT))
+		len += content_service_footprint();
+	return len;
+}
+
+static int parts_init(struct builtin *builtin)
+{
+	const struct builtin_params *params = &builtin->params;
+	const struct builtin_config *config = &params->config;
+	int err = acks_init(&builtin->acks, &builtin->arena, params->store, &params->clock);
+
+	if (err == 0 && is_offered(config, BUILTIN_ECHO))
+		err = echo_init(&builtin->echo, &builtin->arena);
+	if (err == 0 && is_offered(config, BUILTIN_POD_CHAT))
+		err = pod_chat_init(&builtin->pod_chat, &builtin->arena, params, &builtin->acks);
+	if (err == 0 && is_offered(config, BUILTIN_SHADOW_INDEX))
+		err = shadow_index_init(&builtin->shadow_index, &builtin->arena, params,
+					&builtin->acks);
+	if (err == 0 && is_offered(config, BUILTIN_DHT))
+		err = dht_service_init(&builtin->dht, &builtin->arena, &params->dht,
+				       params->random);
+	if (err == 0 && is_offered(config, BUILTIN_CONTENT))
+		err = content_service_init(&builtin->content, &builtin->arena, params);
+	return err;
+}
+
+/* Lists the read-only methods of a service: of echo, which keeps nothing, all. */
+static unsigned read_only_list(struct builtin *builtin, enum builtin_service which)
+{
+	const char **names = builtin->read_only[which];
+	const struct request_method *method = builtin->tables[which].methods;
+	unsigned cnt = 0;
+
+	if (which == BUILTIN_ECHO)
+		names[cnt++] = SERVICE_READ_ONLY_ALL;
+	for (; method && method->name; method++) {
+		if (!method->is_read_only)
+			continue;
+		weft_assert(cnt < SERVICE_READ_ONLY_MAX);
+		names[cnt++] = method->name;
+	}
+	return cnt;
+}
+
+static int offer(struct builtin *builtin, enum builtin_service which)
+{
+	const struct builtin_params *params = &builtin->params;
+	struct service_offering offering = {
+		.name = rows[which].name,
+		.version = "1.0.0",
+		.payload_len_max = rows[which].payload_len_max,
+		.timeout_ns = rows[which].timeout_ns,
+		.read_only = builtin->read_only[which],
+		.read_only_cnt = read_only_list(builtin, which),
+		.is_published = true,
+		.handler = which == BUILTIN_ECHO ? &echo_handler : &table_handler,
+		.ctx = which == BUILTIN_ECHO ? (void *)&builtin->echo : &builtin->tables[which],
+	};
+	char *description = request_describe(rows[which].about, rows[which].methods);
+	const char *why;
+	int err;
+
+	if (!description)
+		return -ENOMEM;
+	offering.description = description;
+	err = service_offer(params->service, &offering, params->now_ns, &builtin->offers[which],
+			    &why);
+	free(description);
+	if (which == BUILTIN_POD_CHAT)
+		builtin->pod_chat.offer = builtin->offers[which];
+	return err;
+}
+
+static void tables_fill(struct builtin *builtin)
+{
+	struct table *tables = builtin->tables;
+
+	for (enum builtin_service i = 0; i < BUILTIN_CNT; i++)
+		tables[i] = (struct table){.methods = rows[i].methods, .acks = &builtin->acks};
+	tables[BUILTIN_POD_CHAT].ctx = &builtin->pod_chat;
+	tables[BUILTIN_POD_CHAT].stream = pod_chat_stream;
+	tables[BUILTIN_POD_CHAT].topic_refusal = pod_chat_topic_refusal;
+	tables[BUILTIN_SHADOW_INDEX].ctx = &builtin->shadow_index;
+	tables[BUILTIN_SHADOW_INDEX].forget = shadow_index_forget;
+	tables[BUILTIN_MESH_STATS].ctx = &builtin->params.figures;
+	tables[BUILTIN_DHT].ctx = &builtin->dht;
+	tables[BUILTIN_DHT].forget = dht_service_forget;
+	tables[BUILTIN_CONTENT].ctx = &builtin->content;
+	tables[BUILTIN_CONTENT].forget = content_service_forget;
+	tables[BUILTIN_CONTENT].stream = content_service_stream;
+}
+
+int builtin_new(const struct builtin_params *params, struct builtin **out_builtin)
+{
+	struct builtin *builtin = calloc(1, sizeof(*builtin));
+	int err;
+
+	if (!builtin)
+		return -ENOMEM;
+	builtin->params = *params;
+	tables_fill(builtin);
+	err = arena_open(&builtin->arena, builtin_footprint(&params->config));
+	if (err == 0)
+		err = parts_init(builtin);
+	for (enum builtin_service i = 0; err == 0 && i < BUILTIN_CNT; i++)
+		if (is_offered(&params->config, i))
+			err = offer(builtin, i);
+	if (err < 0) {
+		builtin_free(builtin, params->now_ns);
+		return err;
+	}
+	*out_builtin = builtin;
+	return 0;
+}
+
+void builtin_hurry(struct builtin *builtin, uint64_t now_ns)
+{
+	if (is_offered(&builtin->params.config, BUILTIN_SHADOW_INDEX))
+		shadow_mesh_hurry(&builtin->shadow_index.mesh, now_ns);
+}
+
+void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out)
+{
+	*out = (struct builtin_rooms){.kept_cap = ROOMS_KEPT_MAX,
+				      .answer_cap = ROOMS_ANSWERS_MAX,
+				      .segment_cap = ROOM_SEGMENTS_MAX,
+				      .event_cap = ROOM_EVENTS_MAX,
+				      .len_cap = ROOM_BYTES_MAX,
+				      .memory_cap = ROOMS_MEMORY_LEN};
+	if (is_offered(&builtin->params.config, BUILTIN_POD_CHAT))
+		rooms_fill(&builtin->pod_chat.rooms, out);
+}
+
+unsigned builtin_readings(const struct builtin *builtin, unsigned *out_cnt)
+{
+	*out_cnt = builtin->content.readings.used_cnt;
+	return is_offered(&builtin->params.config, BUILTIN_CONTENT) ? CONTENT_SERVICE_READING_MAX
+								    : 0;
+}
+
+void builtin_free(struct builtin *builtin, uint64_t now_ns)
+{
+	if (!builtin)
+		return;
+	for (enum builtin_service i = 0; i < BUILTIN_CNT; i++)
+		if (builtin->offers[i])
+			service_withdraw(builtin->offers[i], now_ns);
+	builtin->pod_chat.offer = NULL;
+	acks_stop(&builtin->acks);
+	content_service_fini(&builtin->content);
+	dht_service_fini(&builtin->dht);
+	shadow_index_fini(&builtin->shadow_index);
+	pod_chat_fini(&builtin->pod_chat);
+	echo_fini(&builtin->echo);
+	arena_close(&builtin->arena);
+	free(builtin);
+}
+
+bool builtin_content_places(const struct builtin *builtin, struct fair_view *out)
+{
+	if (!is_offered(&builtin->params.config, BUILTIN_CONTENT))
+		return false;
+	content_service_places(&builtin->content, out);
+	return true;
+}
+
+bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out)
+{
+	if (!is_offered(&builtin->params.config, BUILTIN_DHT))
+		return false;
+	dht_service_places(&builtin->dht, out);
+	return true;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BUILTIN_BUILTIN_H
+#define WEFT_BUILTIN_BUILTIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "mesh/seam.h"
+#include "mesh/seam_overlay.h"
+#include "weft/err.h"
+
+struct node_key;
+struct fair_view;
+struct random;
+struct service;
+struct service_topics;
+struct store;
+struct timer_wheel;
+
+/*
+ * The services that a node offers of itself, made of nothing but what
+ * service/service.h gives to every provider; docs/builtin.md tells their methods.
+ *
+ *	echo		what is sent comes back: tests, and measuring
+ *	pod-chat	rooms with members, and the messages in them
+ *	shadow-index	who has which recording, by its MusicBrainz id
+ *	mesh-stats	how the node is doing, in numbers that name nobody
+ *	dht		the Mainline DHT, for peers that cannot speak to it themselves
+ *	mesh-content	bytes of what this node serves, by content id
+ *
+ * Home worker.
+ */
+struct builtin;
+
+enum builtin_service {
+	BUILTIN_ECHO,
+	BUILTIN_POD_CHAT,
+	BUILTIN_SHADOW_INDEX,
+	BUILTIN_MESH_STATS,
+	BUILTIN_DHT,
+	BUILTIN_CONTENT,
+	BUILTIN_CNT,
+};
+const char *builtin_name(enum builtin_service which);
+
+struct builtin_config {
+	uint32_t offered;	  /* a bit for each enum builtin_service */
+	uint32_t pod_cnt;	  /* at most */
+	uint32_t pod_message_cnt; /* kept of each pod, at most */
+	uint32_t pod_days; /* a message is kept, unless its pod says otherwise; 0: in memory only */
+	size_t pod_memory_len; /* of messages, all together */
+	uint32_t track_cnt;    /* registrations in the shadow index, at most */
+};
+/* builtin_config_defaults: all but echo, dht and mesh-content. */
+void builtin_config_defaults(struct builtin_config *config);
+/* builtin_footprint: bytes at worst. */
+size_t builtin_footprint(const struct builtin_config *config);
+
+struct builtin_clock {
+	uint64_t (*now_ns)(void *ctx);	/* of the turn */
+	uint64_t (*wall_ms)(void *ctx); /* since 1970 */
+	void *ctx;
+};
+
+/* What mesh-stats tells: counts alone, so that nothing in it can name anybody. */
+struct builtin_mesh_status {
+	uint64_t uptime_s;
+	uint64_t session_cnt;
+	uint64_t call_cnt;    /* that services of this node were asked */
+	uint64_t refused_cnt; /* of those */
+	uint64_t offer_cnt;   /* services offered here */
+	uint64_t bytes_in, bytes_out;
+};
+struct builtin_peers_summary {
+	uint64_t known_cnt;
+	uint64_t connected_cnt;
+	uint64_t banned_cnt;
+	uint64_t rtt_median_us; /* of those connected; 0: none is */
+};
+struct builtin_figures {
+	void (*mesh_status)(void *ctx, struct builtin_mesh_status *out_status);
+	void (*peers_summary)(void *ctx, struct builtin_peers_summary *out_summary);
+	void *ctx;
+};
+
+/*
+ * The Mainline DHT as the service dht uses it. An id is of 20 bytes; an item's value is its
+ * bencoding. get: with a key in name, the item that the key signed under name's salt, else the
+ * one of target. found is called for each better item, then ended once, neither from within
+ * get or put; a search that was cancelled is told nothing more. get and put: 0, WEFT_EMALFORMED
+ * (no such item can be), or WEFT_EFULL (no node is known, or too many searches are under way).
+ */
+#define BUILTIN_DHT_ID_LEN    20u
+#define BUILTIN_DHT_VALUE_MAX 1000u
+#define BUILTIN_DHT_SALT_MAX  64u
+
+struct builtin_dht_node {
+	uint8_t id[BUILTIN_DHT_ID_LEN];
+	char address[ADDR_TEXT_CAP];
+};
+struct builtin_dht_item {
+	const uint8_t *value, *key, *sig, *salt; /* key NULL: immutable; sig of 64 bytes */
+	size_t value_len, salt_len;
+	int64_t seq;
+};
+struct builtin_dht_outcome {
+	uint8_t target[BUILTIN_DHT_ID_LEN];
+	unsigned stored_cnt, newer_cnt; /* of a put: nodes that took it; that have a newer one */
+	bool is_answered;		/* by some node */
+};
+struct builtin_dht_lookup {
+	void (*found)(struct builtin_dht_lookup *search, const struct builtin_dht_item *item);
+	void (*ended)(struct builtin_dht_lookup *search, const struct builtin_dht_outcome *outcome,
+		      uint64_t now_ns);
+	uint64_t handle; /* of the seam's */
+	void *seam;
+	uint8_t target[BUILTIN_DHT_ID_LEN];
+};
+struct builtin_dht {
+	bool (*own_id)(void *ctx, uint8_t out_id[BUILTIN_DHT_ID_LEN]); /* false: no DHT */
+	unsigned (*nearest)(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
+			    struct builtin_dht_node *out_nodes, unsigned cap);
+	int (*get)(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
+		   const struct builtin_dht_item *name, struct builtin_dht_lookup *search,
+		   uint64_t budget_ns);
+	int (*put)(void *ctx, const struct builtin_dht_item *item,
+		   struct builtin_dht_lookup *search);
+	void (*cancel)(void *ctx, struct builtin_dht_lookup *search);
+	void *ctx;
+};
+
+/*
+ * Contents that this node serves. read begins to read one for the peer of key (NULL: a program of
+ * this node, which may read all that is here): opened is told its size once and says which part
+ * is wanted, or false, and the reading is over; piece brings the next bytes of it, borrowed, false: not now, they come
+ * again after resume; ended comes once and last with 0 or why. None of them comes from within
+ * read, resume or cancel, which ends it untold. read: 0, WEFT_EABSENT (key may not read it, or it
+ * is not here), WEFT_EREFUSED (blocked), WEFT_EFULL.
+ */
+struct builtin_reading {
+	bool (*opened)(struct builtin_reading *reading, uint64_t size, uint64_t *out_off,
+		       uint64_t *out_len, uint64_t now_ns);
+	bool (*piece)(struct builtin_reading *reading, const uint8_t *data, size_t len,
+		      uint64_t now_ns);
+	void (*ended)(struct builtin_reading *reading, int err, uint64_t now_ns);
+	void *seam;
+};
+struct builtin_content {
+	int (*read)(void *ctx, const uint8_t *key, const uint8_t content_id[32],
+		    struct builtin_reading *reading, uint64_t now_ns);
+	void (*resume)(void *ctx, struct builtin_reading *reading, uint64_t now_ns);
+	void (*cancel)(void *ctx, struct builtin_reading *reading);
+	void *ctx;
+};
+
+struct builtin_params {
+	struct builtin_config config;
+	struct mesh_seam mesh; /* ops NULL: no history of rooms is asked for; outlives builtin */
+	struct service *service;
+	struct service_topics *topics; /* of service */
+	struct store *store;
+	struct timer_wheel *timers;
+	struct random *random;
+	struct builtin_clock clock;
+	struct builtin_figures figures;
+	struct builtin_dht dht;		/* outlives builtin */
+	struct builtin_content content; /* likewise */
+	const struct node_key *key;	/* the node's; outlives builtin */
+	struct overlay_seam
+		overlay; /* ops NULL: the shadow index is this node's alone; outlives it */
+	uint64_t now_ns;
+};
+/*
+ * builtin_new reads what was kept and offers. 0, -errno or WEFT_E..., as
+ * store_each and service_offer. builtin_free withdraws and waits until what was
+ * submitted is durable; service and store are still there.
+ */
+WEFT_MUST_CHECK
+int builtin_new(const struct builtin_params *params, struct builtin **out_builtin);
+void builtin_free(struct builtin *builtin, uint64_t now_ns);
+/* builtin_hurry: the overlay is there now, or more of it: what is published goes there soon. */
+void builtin_hurry(struct builtin *builtin, uint64_t now_ns);
+/* builtin_readings: of mesh-content, under way; returns at most how many. */
+unsigned builtin_readings(const struct builtin *builtin, unsigned *out_cnt);
+/* Histories of rooms: the fills of the bounds in rooms.h, of rooms the fullest one's. */
+struct builtin_rooms {
+	unsigned kept_cnt, kept_cap;
+	unsigned answer_cnt, answer_cap;
+	unsigned segment_cnt, segment_cap;
+	uint64_t event_cnt, event_cap;
+	uint64_t len, len_cap;
+	uint64_t memory_len, memory_cap;
+};
+void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out);
+
+/* builtin_content_places: who has the readings of mesh-content; false: it is not offered. */
+bool builtin_content_places(const struct builtin *builtin, struct fair_view *out);
+/* builtin_dht_places: who has the places of the service dht's searches; false: it is not offered. */
+bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out);
+
+#endif

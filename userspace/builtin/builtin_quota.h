@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BUILTIN_BUILTIN_QUOTA_H
+#define WEFT_BUILTIN_BUILTIN_QUOTA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "mesh/seam.h"
+
+struct random;
+
+/*
+ * How often each peer may do what costs more than a call: max times in any
+ * period, exactly, by the moments of its last max times. Of QUOTA_PEER_MAX
+ * peers; a new one takes the place of whoever did nothing for longest.
+ */
+#define QUOTA_PEER_MAX 1024
+
+struct quota {
+	struct pool peers; /* struct quota_peer and its moments */
+	struct map by_key;
+	struct list_node by_use; /* least recently first */
+	uint64_t period_ns;
+	unsigned max;
+};
+
+size_t quota_footprint(unsigned max);
+WEFT_MUST_CHECK
+int quota_init(struct quota *quota, struct arena *arena, unsigned max, uint64_t period_ns,
+	       struct random *random);
+/* quota_take counts one more of key. False: that would be too many, and is not counted. */
+WEFT_MUST_CHECK
+bool quota_take(struct quota *quota, const uint8_t key[MESH_KEY_LEN], uint64_t now_ns);
+
+#endif

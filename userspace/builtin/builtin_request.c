@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "builtin_request.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/json_heap.h"
+#include "codec/zbase32.h"
+
+#define FIELD_CNT_MAX	   8  /* of a method */
+#define FIELD_NAME_LEN_MAX 32 /* of a name that is repeated in an answer */
+#define FAULT_TEXT_CAP	   160
+
+void request_run(const struct request_method *methods, void *ctx, struct service_call *call,
+		 const struct service_caller *caller, const char *method, const uint8_t *payload,
+		 size_t len, uint64_t now_ns)
+{
+	struct request request = {.call = call, .caller = caller, .now_ns = now_ns};
+	int err;
+
+	while (methods->name && (!methods->run || strcmp(methods->name, method) != 0))
+		methods++;
+	if (!methods->name) {
+		request_refuse(&request, SERVICE_METHOD_NOT_FOUND,
+			       "the service has no such method");
+		return;
+	}
+	if (len)
+		err = json_heap_load((const char *)payload, len, JSON_REJECT_DUPLICATES,
+				     &request.fields);
+	else
+		err = (request.fields = json_object()) ? 0 : -ENOMEM;
+	if (err == -ENOMEM)
+		request_refuse(&request, SERVICE_UNAVAILABLE, "no memory to read it");
+	else if (json_is_object(request.fields))
+		methods->run(ctx, &request);
+	else
+		request_refuse(&request, SERVICE_INVALID_PAYLOAD, "the payload is no JSON object");
+	json_decref(request.fields);
+}
+
+/* fields_of: "pod:string limit:?int" as a list of fields. */
+static json_t *fields_of(const char *text)
+{
+	json_t *fields = json_array();
+
+	while (text && *text) {
+		size_t name_len = strcspn(text, ":"), type_len = strcspn(text + name_len + 1, " ");
+		const char *type = text + name_len + 1;
+
+		(void)json_array_append_new(fields, json_pack("{s:s%, s:s%}", "name", text,
+							      name_len, "type", type, type_len));
+		text = type + type_len;
+		text += strspn(text, " ");
+	}
+	return fields;
+}
+
+char *request_describe(const char *about, const struct request_method *methods)
+{
+	json_t *list = json_array(),
+	       *root = json_pack("{s:s, s:O}", "about", about, "methods", list);
+	char *text;
+
+	for (; methods->name; methods++) {
+		json_t *method = json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", methods->name,
+					   "about", methods->about ? methods->about : "", "stream",
+					   methods->is_stream, "takes", fields_of(methods->takes),
+					   "gives", fields_of(methods->gives));
+
+		if (methods->example)
+			(void)json_object_set_new(method, "example",
+						  json_loads(methods->example, 0, NULL));
+		(void)json_array_append_new(list, method);
+	}
+	text = json_dumps(root, JSON_COMPACT);
+	json_decref(list);
+	json_decref(root);
+	if (json_heap_swap_lost(false)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* number_of: the integer that text is, or NULL. */
+static json_t *number_of(const char *text)
+{
+	char *end;
+	long long value;
+
+	if (!text || !*text || strspn(text, "-0123456789") != strlen(text))
+		return NULL;
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	return errno || *end ? NULL : json_integer(value);
+}
+
+/*
+ * types_settle gives fields that came as texts, as those of a query in a URL do, the types that
+ * format wants: I a number, o a list, of one entry.
+ */
+static void types_settle(struct request *request, const char *format, va_list args)
+{
+	for (const char *at = format; *at; at++) {
+		const char *key, *text;
+		json_t *typed = NULL;
+
+		if (*at != 's')
+			continue;
+		key = va_arg(args, const char *);
+		at += 1 + strspn(at + 1, "?: ");
+		(void)va_arg(args, void *);
+		text = json_string_value(json_object_get(request->fields, key));
+		if (text && *at == 'I')
+			typed = number_of(text);
+		else if (text && *at == 'o')
+			typed = json_pack("[s]", text);
+		if (typed)
+			(void)json_object_set_new(request->fields, key, typed);
+	}
+}
+
+/* field_fault: why value is not what letter of a format wants, or NULL. */
+static const char *field_fault(const json_t *value, char letter, bool may_be_missing)
+{
+	if (!value)
+		return may_be_missing ? NULL : "is missing";
+	if (letter == 's')
+		return json_is_string(value) ? NULL : "is no text";
+	if (letter == 'o')
+		return NULL;
+	return json_is_integer(value) ? NULL : "is no whole number";
+}
+
+/* The name of a field as its sender wrote it, where that can be repeated. */
+static bool name_is_plain(const char *name)
+{
+	size_t len =
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+	return len > 0 && len <= FIELD_NAME_LEN_MAX && !name[len];
+}
+
+static bool name_is_known(const char *name, const char *const *known, unsigned known_cnt)
+{
+	for (unsigned i = 0; i < known_cnt; i++)
+		if (strcmp(known[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* foreign_fault_write: which field of request is none of the known ones. */
+static void foreign_fault_write(const struct request *request, const char *const *known,
+				unsigned known_cnt, char text[static FAULT_TEXT_CAP])
+{
+	size_t len = 0;
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(request->fields, name, value)
+	{
+		if (name_is_known(name, known, known_cnt))
+			continue;
+		len = (size_t)snprintf(text, FAULT_TEXT_CAP, "the method has no field %s",
+				       name_is_plain(name) ? name : "of a name that was sent");
+		break;
+	}
+	for (unsigned i = 0; i < known_cnt && len < FAULT_TEXT_CAP; i++)
+		len += (size_t)snprintf(text + len, FAULT_TEXT_CAP - len, "%s%s",
+					i ? ", " : "; its fields: ", known[i]);
+	if (!known_cnt && len < FAULT_TEXT_CAP)
+		snprintf(text + len, FAULT_TEXT_CAP - len, "; it takes none");
+}
+
+/* fault_write names the first field that format does not take, and why. */
+static void fault_write(const struct request *request, const char *format, va_list args,
+			char text[static FAULT_TEXT_CAP])
+{
+	const char *known[FIELD_CNT_MAX];
+	unsigned known_cnt = 0;
+
+	for (const char *at = format; *at; at++) {
+		const char *key, *fault;
+		bool may_be_missing;
+
+		if (*at != 's')
+			continue;
+		key = va_arg(args, const char *);
+		may_be_missing = at[1] == '?';
+		at += 1 + strspn(at + 1, "?: ");
+		(void)va_arg(args, void *);
+		fault = field_fault(json_object_get(request->fields, key), *at, may_be_missing);
+		if (fault) {
+			snprintf(text, FAULT_TEXT_CAP, "the field %s %s", key, fault);
+			return;
+		}
+		if (known_cnt < FIELD_CNT_MAX)
+			known[known_cnt++] = key;
+	}
+	foreign_fault_write(request, known, known_cnt, text);
+}
+
+bool request_unpack(struct request *request, const char *format, ...)
+{
+	char fault[FAULT_TEXT_CAP];
+	va_list args;
+	int err;
+
+	va_start(args, format);
+	types_settle(request, format, args);
+	va_end(args);
+	va_start(args, format);
+	err = json_vunpack_ex(request->fields, NULL, JSON_STRICT, format, args);
+	va_end(args);
+	if (!err)
+		return true;
+	va_start(args, format);
+	fault_write(request, format, args, fault);
+	va_end(args);
+	request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+	return false;
+}
+
+void reply_end(struct service_call *call, json_t *reply, uint64_t now_ns)
+{
+	char *text = json_dumps(reply, JSON_COMPACT);
+
+	if (text && !json_heap_swap_lost(false))
+		service_reply(call, SERVICE_OK, NULL, text, strlen(text), now_ns);
+	else
+		service_reply(call, SERVICE_UNAVAILABLE, "no memory for the answer", NULL, 0,
+			      now_ns);
+	free(text);
+	json_decref(reply);
+}
+
+void request_reply(const struct request *request, json_t *reply)
+{
+	reply_end(request->call, reply, request->now_ns);
+}
+
+void request_refuse(const struct request *request, enum service_status status, const char *text)
+{
+	service_reply(request->call, status, text, NULL, 0, request->now_ns);
+}
+
+bool request_key(const struct request *request, const char *text, uint8_t out_key[MESH_KEY_LEN])
+{
+	if (strlen(text) == ZBASE32_TEXT_LEN(MESH_KEY_LEN) &&
+	    zbase32_parse(text, strlen(text), out_key, MESH_KEY_LEN) == MESH_KEY_LEN)
+		return true;
+	request_refuse(request, SERVICE_INVALID_PAYLOAD,
+		       "a peer is named by the 52 letters of its key");
+	return false;
+}
+
+json_t *json_of_key(const uint8_t key[MESH_KEY_LEN])
+{
+	char text[ZBASE32_KEY_TEXT_CAP];
+
+	return json_string(zbase32_write(key, MESH_KEY_LEN, text));
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BUILTIN_BUILTIN_REQUEST_H
+#define WEFT_BUILTIN_BUILTIN_REQUEST_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "service/service.h"
+
+/*
+ * A call of a built-in service: its payload is a JSON object (or nothing,
+ * which is the empty one), and so is its answer.
+ */
+struct request {
+	struct service_call *call;
+	const struct service_caller *caller;
+	json_t *fields; /* of the payload; whole for the length of the call */
+	uint64_t now_ns;
+};
+
+struct request_method {
+	const char *name;
+	void (*run)(void *ctx, struct request *request);
+	bool is_read_only; /* a call changes nothing: it may be made twice */
+	/* What the service says of it: fields as "pod:string limit:?int", as description.h has them. */
+	const char *takes, *gives, *about;
+	const char *example; /* of what it takes; NULL: none */
+	bool is_stream;	     /* a stream, not a call: run is NULL */
+};
+
+/*
+ * request_run finds method in a table that ends with name NULL and runs it.
+ * Answers SERVICE_METHOD_NOT_FOUND or, for no JSON object, SERVICE_INVALID_PAYLOAD.
+ */
+void request_run(const struct request_method *methods, void *ctx, struct service_call *call,
+		 const struct service_caller *caller, const char *method, const uint8_t *payload,
+		 size_t len, uint64_t now_ns);
+
+/*
+ * request_describe is the description of a service that answers by that table, to be freed with free();
+ * NULL: no memory.
+ */
+WEFT_MUST_CHECK
+char *request_describe(const char *about, const struct request_method *methods);
+
+/*
+ * request_unpack reads the fields as json_unpack does, a number or a list also from a text, "{s:s, s?I}"; texts
+ * are borrowed, numbers are I, for i cuts off what an int has no room for. What is not named there may not be in it. False: the
+ * call was answered SERVICE_INVALID_PAYLOAD, with the field that is missing, wrong or unknown.
+ */
+WEFT_MUST_CHECK
+bool request_unpack(struct request *request, const char *format, ...);
+
+/* request_reply takes reply; request_refuse says why in one sentence. Both end the call. */
+void request_reply(const struct request *request, json_t *reply);
+void request_refuse(const struct request *request, enum service_status status, const char *text);
+
+/* request_key reads text as a peer's key, as z-base-32. False: the call was answered. */
+WEFT_MUST_CHECK
+bool request_key(const struct request *request, const char *text, uint8_t out_key[MESH_KEY_LEN]);
+
+/* reply_end ends call with reply, which it takes. */
+void reply_end(struct service_call *call, json_t *reply, uint64_t now_ns);
+/* json_of_key: z-base-32. */
+json_t *json_of_key(const uint8_t key[MESH_KEY_LEN]);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BUILTIN_CONTENT_SERVICE_H
+#define WEFT_BUILTIN_CONTENT_SERVICE_H
+
+#include "base/fair/fair.h"
+#include "base/list.h"
+#include "base/pool.h"
+#include "base/timer.h"
+#include "builtin.h"
+#include "builtin_request.h"
+
+/*
+ * The service mesh-content: bytes of a content that this node serves, by its id,
+ * for callers that speak calls and streams but no mesh content. A call answers a
+ * range of at most CONTENT_SERVICE_CALL_LEN bytes, a stream one of at most
+ * CONTENT_SERVICE_STREAM_LEN. What a caller may not read is not here for it.
+ *
+ * Who can fill it: all callers. Keys are free, so the readings are shared by network
+ * (base/fair/fair.h): when all are taken, the network that has most gives one up, whose caller is
+ * answered SERVICE_RATE_LIMITED. A reading ends with its last byte, or when no byte moved for
+ * CONTENT_SERVICE_STALL_NS, and is a unit of the work of the caller. Streams that sent all
+ * wait for their callers; the oldest of these ends when there is no room. Home worker.
+ */
+#define CONTENT_SERVICE_CALL_LEN    (512u * 1024u)
+#define CONTENT_SERVICE_STREAM_LEN  (32u * 1024u * 1024u)
+#define CONTENT_SERVICE_READING_MAX 8u
+#define CONTENT_SERVICE_STREAM_MAX  32u /* also those that sent all and wait for their callers */
+#define CONTENT_SERVICE_STALL_NS    30000000000ull
+
+struct content_service {
+	struct builtin_content content;
+	struct timer_wheel *timers;
+	struct pool readings, streams;
+	struct fair places;    /* of readings */
+	struct list_node sent; /* streams that sent all, oldest first */
+	uint64_t now_ns;       /* of the last call, or end of a reading */
+};
+
+size_t content_service_footprint(void);
+WEFT_MUST_CHECK
+int content_service_init(struct content_service *service, struct arena *arena,
+			 const struct builtin_params *params);
+/* content_service_places: which networks have the readings. */
+void content_service_places(const struct content_service *service, struct fair_view *out);
+/* content_service_fini ends all readings, untold. */
+void content_service_fini(struct content_service *service);
+/* content_service_forget: the call is gone; ctx is a struct content_service. */
+void content_service_forget(void *ctx, const struct service_call *call);
+/* content_service_stream: a stream is opened; the head has the fields of a call. */
+void content_service_stream(void *ctx, struct service_channel *channel,
+			    const struct service_caller *caller, const char *method,
+			    const uint8_t *head, size_t len, uint64_t now_ns);
+
+extern const struct request_method content_service_methods[]; /* ctx: struct content_service */
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BUILTIN_DHT_SERVICE_H
+#define WEFT_BUILTIN_DHT_SERVICE_H
+
+#include "base/fair/fair.h"
+#include "base/pool.h"
+#include "builtin.h"
+#include "builtin_request.h"
+
+/*
+ * The service dht: the Mainline DHT for peers that cannot speak to it
+ * themselves. FindNode tells of the nodes that this node knows; FindValue
+ * and Store search, which is a unit of the caller's work each.
+ *
+ * A search has a place of DHT_SERVICE_LOOKUP_MAX until it ends, DHT_SERVICE_LOOKUP_NS at most.
+ * Keys are free, so the places are shared by network (base/fair/fair.h): when all are taken, the
+ * oldest search of the network with most makes room for a caller of one with fewer, or the
+ * call is refused. Home worker.
+ */
+#define DHT_SERVICE_LOOKUP_MAX 32u
+#define DHT_SERVICE_LOOKUP_NS  10000000000ull
+#define DHT_SERVICE_NODES_MAX  8u
+
+struct dht_service {
+	struct builtin_dht dht;
+	struct pool searches;
+	struct fair places; /* of searches */
+	uint64_t now_ns;    /* of the last call, or end of a search */
+};
+
+size_t dht_service_footprint(void);
+WEFT_MUST_CHECK
+int dht_service_init(struct dht_service *service, struct arena *arena,
+		     const struct builtin_dht *dht, struct random *random);
+/* dht_service_places: which networks have the places of searches. */
+void dht_service_places(const struct dht_service *service, struct fair_view *out);
+/* dht_service_fini ends all searches, untold. */
+void dht_service_fini(struct dht_service *service);
+/* dht_service_forget: the call is gone; ctx is a struct dht_service. */
+void dht_service_forget(void *ctx, const struct service_call *call);
+
+extern const struct request_method dht_service_methods[]; /* ctx: struct dht_service */
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BUILTIN_ECHO_H
+#define WEFT_BUILTIN_ECHO_H
+
+#include "base/pool.h"
+#include "builtin_request.h"
+
+/*
+ * The service echo: the answer to a call of any method is its payload,
+ * and a stream brings back what it is sent, message by message. A sender who does not
+ * read is held back.
+ */
+#define ECHO_STREAM_MAX 64
+#define ECHO_MEMORY_LEN (16 * 1024 * 1024) /* of pieces that wait, all streams together */
+
+struct echo {
+	struct pool streams; /* struct echo_stream */
+	struct heap *memory;
+};
+
+extern const struct service_handler echo_handler;  /* ctx is a struct echo */
+extern const struct request_method echo_methods[]; /* for its description alone */
+
+size_t echo_footprint(void);
+WEFT_MUST_CHECK
+int echo_init(struct echo *echo, struct arena *arena);
+void echo_fini(struct echo *echo);
+
+#endif

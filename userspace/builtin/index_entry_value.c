@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "index_entry_value.h"
+
+#include <stdio.h>
+
+#include "codec/cbor.h"
+#include "crypto/node_key.h"
+#include "crypto/signed.h"
+
+#define SIGNED_TAG  "shard"
+#define NAME_PREFIX "mbid:"
+#define SKEW_S	    300
+
+enum field { FIELD_NAME, FIELD_CREATED, FIELD_EXPIRES, FIELD_VARIANTS };
+
+struct body {
+	const char *name; /* borrowed */
+	size_t name_len;
+	uint64_t created_s, expires_s;
+	struct shard shard;
+};
+
+size_t shard_name(enum shard_kind kind, const char *mbid, char out_name[SHARD_NAME_CAP])
+{
+	return (size_t)snprintf(out_name, SHARD_NAME_CAP, NAME_PREFIX "%s:%s", shard_kinds[kind],
+				mbid);
+}
+
+void shard_value_write(const struct shard *row, const struct node_key *key, uint64_t wall_s,
+		       struct writer *w)
+{
+	uint8_t body[SHARD_VALUE_LEN_MAX];
+	struct writer b = writer_of(body, sizeof(body));
+	char name[SHARD_NAME_CAP];
+	size_t name_len = shard_name(row->kind, row->mbid, name);
+
+	cbor_write_map(&b, 4);
+	cbor_field_text(&b, FIELD_NAME, name, name_len);
+	cbor_field_uint(&b, FIELD_CREATED, wall_s);
+	cbor_field_uint(&b, FIELD_EXPIRES, wall_s + SHARD_TTL_S);
+	cbor_write_uint(&b, FIELD_VARIANTS);
+	shard_variants_write(row, &b);
+	writer_u8(w, SHARD_VALUE_TAG);
+	signed_write(w, key, SIGNED_TAG, body, writer_len(&b));
+}
+
+/* 0 with what value says, whoever says it, or as signed_parse. */
+static int value_parse(const uint8_t *value, size_t len, struct signed_object *object,
+		       struct body *body)
+{
+	struct cbor_reader r;
+	uint64_t key;
+	int err;
+
+	*body = (struct body){.name = ""};
+	if (len < 1 || value[0] != SHARD_VALUE_TAG)
+		return WEFT_EMALFORMED;
+	if ((err = signed_parse(value + 1, len - 1, object)) < 0)
+		return err;
+	cbor_reader_init(&r, object->body, object->body_len);
+	if (cbor_enter_map(&r) != 4)
+		cbor_fail(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case FIELD_NAME:
+			body->name = cbor_read_text(&r, &body->name_len);
+			break;
+		case FIELD_CREATED:
+			body->created_s = cbor_read_uint(&r);
+			break;
+		case FIELD_EXPIRES:
+			body->expires_s = cbor_read_uint(&r);
+			break;
+		case FIELD_VARIANTS:
+			shard_variants_read(&body->shard, &r);
+			break;
+		default:
+			cbor_fail(&r);
+		}
+	}
+	return cbor_reader_finish(&r);
+}
+
+static int value_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
+		       size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+{
+	struct signed_object object;
+	struct body body;
+	int err = value_parse(value, len, &object, &body);
+
+	(void)ctx;
+	if (err < 0)
+		return err;
+	if (body.created_s >= body.expires_s || body.expires_s - body.created_s > SHARD_TTL_S)
+		return WEFT_EMALFORMED;
+	if (body.name_len != name_len || memcmp(body.name, name, name_len) != 0 ||
+	    body.created_s > wall_s + SKEW_S)
+		return WEFT_EREFUSED;
+	if (body.expires_s + SKEW_S < wall_s)
+		return WEFT_ESTALE;
+	if ((err = signed_verify(&object, SIGNED_TAG)) < 0)
+		return err;
+	*out_claim = (struct overlay_claim){
+		.seq = body.created_s, .created_s = body.created_s, .expires_s = body.expires_s};
+	memcpy(out_claim->writer, object.signer, OVERLAY_WRITER_LEN);
+	return 0;
+}
+
+struct overlay_rule shard_value_rule(void)
+{
+	return (struct overlay_rule){.tag = SHARD_VALUE_TAG,
+				     .prefix = NAME_PREFIX,
+				     .len_max = SHARD_VALUE_LEN_MAX,
+				     .key_max = SHARD_PEER_MAX,
+				     .check = value_check,
+				     .pool = "overlay.value_cap: shards of the search index"};
+}
+
+void shard_value_merge(struct shard *shard, const uint8_t *value, size_t len)
+{
+	struct signed_object object;
+	struct body body;
+
+	if (value_parse(value, len, &object, &body) < 0)
+		return;
+	body.shard.at_s = body.created_s;
+	shard_merge(shard, &body.shard);
+	shard_add_peer(shard, object.signer);
+}

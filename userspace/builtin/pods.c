@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pods.h"
+
+#include "base/heap.h"
+#include "base/random.h"
+#include "builtin.h"
+#include "store/store.h"
+
+#define DAY_MS		       (24 * 3600 * 1000ull)
+#define MESSAGE_KEY_LEN	       (POD_ID_LEN + 8)
+#define MESSAGE_RECORD_LEN_MAX (POD_BODY_LEN_MAX + 512)
+
+/* A change on its way to the disk; it takes effect when it is there. */
+struct pod_change {
+	struct pods *pods;
+	struct pod *pod;
+	bool is_removal;
+	struct pod draft; /* what the pod becomes */
+};
+
+size_t pods_footprint(const struct builtin_config *config)
+{
+	return pool_footprint(sizeof(struct pod), config->pod_cnt) +
+	       pool_footprint(sizeof(struct pod_change), PODS_CHANGES_MAX) +
+	       map_footprint(POD_ID_LEN, config->pod_cnt) + config->pod_memory_len;
+}
+
+struct pod *pods_find(const struct pods *pods, const char *id)
+{
+	struct pod *pod = strlen(id) == POD_ID_LEN ? map_lookup(&pods->by_id, id) : NULL;
+
+	return pod && !pod->is_forming ? pod : NULL;
+}
+
+struct pod *pods_next(const struct pods *pods, const struct pod *pod)
+{
+	struct pod *next = pool_next(&pods->pool, pod);
+
+	while (next && next->is_forming)
+		next = pool_next(&pods->pool, next);
+	return next;
+}
+
+static int pod_place(struct pods *pods, const struct pod *draft, struct pod **out_pod)
+{
+	struct pod *pod;
+	int err;
+
+	if (map_lookup(&pods->by_id, draft->id))
+		return WEFT_EEXISTS;
+	pod = pool_acquire(&pods->pool);
+	if (!pod)
+		return WEFT_EFULL;
+	*pod = *draft;
+	list_init(&pod->messages);
+	err = map_put(&pods->by_id, pod->id, pod);
+	if (err < 0) {
+		pool_release(&pods->pool, pod);
+		return err;
+	}
+	*out_pod = pod;
+	return 0;
+}
+
+static void pod_release(struct pods *pods, struct pod *pod)
+{
+	map_delete(&pods->by_id, pod->id);
+	pool_release(&pods->pool, pod);
+}
+
+static void message_key(const struct pod *pod, uint64_t sequence, uint8_t out[MESSAGE_KEY_LEN])
+{
+	struct writer w = writer_of(out, MESSAGE_KEY_LEN);
+
+	writer_bytes(&w, pod->id, POD_ID_LEN);
+	writer_be64(&w, sequence);
+}
+
+static void message_link(struct pod *pod, struct pod_message *message)
+{
+	message->pod = pod;
+	list_push_back(&pod->messages, &message->node);
+	pod->message_cnt++;
+	pod->last_sequence = message->sequence;
+}
+
+/* A message that comes meanwhile leaves a row, which the next load drops. */
+static void pod_delete_messages(const struct pod *pod, struct store_batch *batch)
+{
+	uint8_t key[MESSAGE_KEY_LEN];
+
+	for (struct list_node *at = pod->messages.next; pod->days && at != &pod->messages;
+	     at = at->next) {
+		message_key(pod, list_entry(at, struct pod_message, node)->sequence, key);
+		store_batch_delete(batch, STORE_POD_MESSAGES, key, sizeof(key));
+	}
+}
+
+/* One that is being written is freed when that is over. */
+static void message_drop(struct pods *pods, struct pod_message *message, struct store_batch *batch)
+{
+	struct pod *pod = message->pod;
+	uint8_t key[MESSAGE_KEY_LEN];
+
+	if (batch && pod->days) {
+		message_key(pod, message->sequence, key);
+		store_batch_delete(batch, STORE_POD_MESSAGES, key, sizeof(key));
+	}
+	list_unlink(&message->node);
+	pod->message_cnt--;
+	message->pod = NULL;
+	if (message->is_kept)
+		heap_release(pods->messages, message);
+}
+
+static struct pod_message *oldest(const struct pod *pod)
+{
+	return list_is_empty(&pod->messages)
+		       ? NULL
+		       : list_entry(pod->messages.next, struct pod_message, node);
+}
+
+static uint64_t wall_ms(const struct pods *pods)
+{
+	return pods->clock->wall_ms(pods->clock->ctx);
+}
+
+static bool is_over(const struct pods *pods, const struct pod *pod,
+		    const struct pod_message *message)
+{
+	return pod->days && message->sequence + pod->days * DAY_MS < wall_ms(pods);
+}
+
+static unsigned pod_sweep(struct pods *pods, struct pod *pod, unsigned message_max,
+			  struct store_batch *batch)
+{
+	struct pod_message *message;
+	unsigned dropped_cnt = 0;
+
+	while ((message = oldest(pod)) &&
+	       (pod->message_cnt > message_max || is_over(pods, pod, message))) {
+		message_drop(pods, message, batch);
+		dropped_cnt++;
+	}
+	return dropped_cnt;
+}
+
+/* What nobody waits for. */
+static const struct ack quiet;
+
+void pods_sweep(struct pods *pods, uint64_t now_ns)
+{
+	struct store_batch *batch = store_batch_new(pods->store);
+	struct pod *pod = NULL;
+	unsigned dropped_cnt = 0;
+
+	while ((pod = pods_next(pods, pod)))
+		dropped_cnt += pod_sweep(pods, pod, pods->message_max, batch);
+	if (dropped_cnt)
+		acks_submit(pods->acks, batch, &quiet, now_ns);
+	else
+		store_batch_free(batch);
+}
+
+/* pod_take: what is said of a pod is draft's; its messages stay. */
+static void pod_take(struct pod *pod, const struct pod *draft)
+{
+	memcpy(pod->name, draft->name, sizeof(pod->name));
+	pod->visibility = draft->visibility;
+	pod->days = draft->days;
+	pod->tag_cnt = draft->tag_cnt;
+	pod->channel_cnt = draft->channel_cnt;
+	pod->member_cnt = draft->member_cnt;
+	memcpy(pod->tags, draft->tags, sizeof(pod->tags));
+	memcpy(pod->channels, draft->channels, sizeof(pod->channels));
+	memcpy(pod->members, draft->members, sizeof(pod->members));
+	pod->is_forming = false;
+}
+
+static void change_done(void *arg, bool is_kept, uint64_t now_ns)
+{
+	struct pod_change *change = arg;
+	struct pods *pods = change->pods;
+	struct pod *pod = change->pod;
+
+	(void)now_ns;
+	pod->is_changing = false;
+	if (is_kept && pods->on_changed)
+		pods->on_changed(pods, pod, change->is_removal);
+	if (is_kept && change->is_removal) {
+		(void)pod_sweep(pods, pod, 0, NULL);
+		pod_release(pods, pod);
+	} else if (is_kept) {
+		pod_take(pod, &change->draft);
+	} else if (pod->is_forming) {
+		pod_release(pods, pod);
+	}
+	pool_release(&pods->changes, change);
+}
+
+static struct pod_change *change_make(struct pods *pods, struct pod *pod)
+{
+	struct pod_change *change = pod->is_changing ? NULL : pool_acquire(&pods->changes);
+
+	if (change) {
+		*change = (struct pod_change){.pods = pods, .pod = pod};
+		pod->is_changing = true;
+	}
+	return change;
+}
+
+static void change_submit(struct pod_change *change, struct store_batch *batch,
+			  const struct ack *ack, uint64_t now_ns)
+{
+	struct ack written = *ack;
+
+	written.done = change_done;
+	written.arg = change;
+	acks_submit(change->pods->acks, batch, &written, now_ns);
+}
+
+int pods_change(struct pods *pods, struct pod *pod, const struct pod *draft, const struct ack *ack,
+		uint64_t now_ns)
+{
+	struct pod_change *change = change_make(pods, pod);
+	uint8_t record[POD_RECORD_LEN_MAX];
+	struct writer w = writer_of(record, sizeof(record));
+	struct store_batch *batch;
+
+	if (!change)
+		return WEFT_EBUSY;
+	change->draft = *draft;
+	batch = store_batch_new(pods->store);
+	pod_write(draft, &w);
+	store_batch_put(batch, STORE_PODS, draft->id, POD_ID_LEN, record, writer_len(&w));
+	change_submit(change, batch, ack, now_ns);
+	return 0;
+}
+
+int pods_add(struct pods *pods, const struct pod *draft, const struct ack *ack, uint64_t now_ns)
+{
+	struct pod *pod;
+	int err = pod_place(pods, draft, &pod);
+
+	if (err < 0)
+		return err;
+	pod->is_forming = true;
+	err = pods_change(pods, pod, draft, ack, now_ns);
+	if (err < 0)
+		pod_release(pods, pod);
+	return err;
+}
+
+int pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint64_t now_ns)
+{
+	struct pod_change *change = change_make(pods, pod);
+	struct store_batch *batch;
+
+	if (!change)
+		return WEFT_EBUSY;
+	change->is_removal = true;
+	batch = store_batch_new(pods->store);
+	pod_delete_messages(pod, batch);
+	store_batch_delete(batch, STORE_PODS, pod->id, POD_ID_LEN);
+	change_submit(change, batch, ack, now_ns);
+	return 0;
+}
+
+uint64_t pods_next_sequence(const struct pods *pods, const struct pod *pod)
+{
+	uint64_t now_ms = wall_ms(pods);
+
+	return now_ms > pod->last_sequence ? now_ms : pod->last_sequence + 1;
+}
+
+static struct pod_message *message_copy(struct pods *pods, const struct pod_message *message)
+{
+	struct pod_message *copy = heap_alloc(pods->messages, sizeof(*copy) + message->body_len);
+
+	if (!copy)
+		return NULL;
+	*copy = *message;
+	copy->pods = pods;
+	memcpy(copy + 1, message->body, message->body_len);
+	copy->body = (const char *)(copy + 1);
+	list_init(&copy->node);
+	return copy;
+}
+
+/* A pod makes room by what is its own alone. */
+static struct pod_message *message_place(struct pods *pods, struct pod *pod,
+					 const struct pod_message *message,
+					 struct store_batch *batch)
+{
+	struct pod_message *copy = message_copy(pods, message);
+
+	while (!copy && pod->message_cnt) {
+		message_drop(pods, oldest(pod), batch);
+		copy = message_copy(pods, message);
+	}
+	return copy;
+}
+
+/* It was written, or cannot be; or its pod does not have it any more. */
+static void message_done(void *arg, bool is_kept, uint64_t now_ns)
+{
+	struct pod_message *message = arg;
+
+	(void)now_ns;
+	message->is_kept = true;
+	if (!message->pod)
+		heap_release(message->pods->messages, message);
+	else if (!is_kept)
+		message_drop(message->pods, message, NULL);
+	else if (message->pods->on_kept)
+		message->pods->on_kept(message->pods, message->pod);
+}
+
+int pods_post(struct pods *pods, struct pod *pod, const struct pod_message *message,
+	      const struct ack *ack, uint64_t now_ns)
+{
+	struct ack written = {.call = ack->call, .reply = ack->reply, .done = message_done};
+	struct store_batch *batch = store_batch_new(pods->store);
+	uint8_t record[MESSAGE_RECORD_LEN_MAX], key[MESSAGE_KEY_LEN];
+	struct writer w = writer_of(record, sizeof(record));
+	struct pod_message *copy = message_place(pods, pod, message, batch);
+
+	if (!copy) {
+		store_batch_free(batch);
+		return WEFT_EFULL;
+	}
+	message_link(pod, copy);
+	pod_sweep(pods, pod, pods->message_max, batch);
+	if (pod->days) {
+		message_key(pod, copy->sequence, key);
+		pod_message_write(copy, &w);
+		store_batch_put(batch, STORE_POD_MESSAGES, key, sizeof(key), record,
+				writer_len(&w));
+	}
+	written.arg = copy;
+	acks_submit(pods->acks, batch, &written, now_ns);
+	return 0;
+}
+
+struct pods_load {
+	struct pods *pods;
+	struct store_batch *dropped; /* messages for which there is no pod or no room */
+	unsigned dropped_cnt;
+	int err;
+};
+
+static bool load_pod(void *arg, const struct store_item *item)
+{
+	struct pods_load *load = arg;
+	struct pod pod = {.id = ""}, *placed;
+
+	memcpy(pod.id, item->key, POD_ID_LEN);
+	if (pod_parse(&pod, item->value, item->value_len) < 0)
+		load->err = WEFT_EDAMAGED;
+	else
+		load->err = pod_place(load->pods, &pod, &placed);
+	return load->err == 0;
+}
+
+static bool load_message(void *arg, const struct store_item *item)
+{
+	struct pods_load *load = arg;
+	struct pod_message message = {.is_kept = true, .is_told = true}, *copy;
+	struct cursor key = cursor_of(item->key, item->key_len);
+	struct pod *pod = map_lookup(&load->pods->by_id, cursor_bytes(&key, POD_ID_LEN));
+
+	message.sequence = cursor_be64(&key);
+	if (pod_message_parse(&message, item->value, item->value_len) < 0) {
+		load->err = WEFT_EDAMAGED;
+		return false;
+	}
+	copy = pod ? message_place(load->pods, pod, &message, load->dropped) : NULL;
+	if (copy) {
+		message_link(pod, copy);
+		return true;
+	}
+	store_batch_delete(load->dropped, STORE_POD_MESSAGES, item->key, item->key_len);
+	load->dropped_cnt++;
+	return true;
+}
+
+static int pods_load(struct pods *pods, uint64_t now_ns)
+{
+	struct pods_load load = {.pods = pods, .dropped = store_batch_new(pods->store)};
+	struct store_snapshot *snapshot;
+	int err = store_snapshot_open(pods->store, &snapshot);
+
+	if (err == 0) {
+		err = store_each(snapshot, STORE_PODS, NULL, 0, load_pod, &load);
+		if (err == 0 && load.err == 0)
+			err = store_each(snapshot, STORE_POD_MESSAGES, NULL, 0, load_message,
+					 &load);
+		store_snapshot_close(snapshot);
+	}
+	if (load.dropped_cnt)
+		acks_submit(pods->acks, load.dropped, &quiet, now_ns);
+	else
+		store_batch_free(load.dropped);
+	if (err < 0 || load.err < 0)
+		return err < 0 ? err : load.err;
+	pods_sweep(pods, now_ns);
+	return 0;
+}
+
+int pods_init(struct pods *pods, struct arena *arena, const struct builtin_params *params,
+	      struct acks *acks)
+{
+	const struct builtin_config *config = &params->config;
+	uint64_t secret[2];
+	int err;
+
+	random_fill(params->random, secret, sizeof(secret));
+	pods->acks = acks;
+	pods->store = params->store;
+	pods->clock = &params->clock;
+	pods->message_max = config->pod_message_cnt;
+	if ((err = heap_new(config->pod_memory_len, &pods->messages)) < 0 ||
+	    (err = pool_init(&pods->pool, arena, sizeof(struct pod), config->pod_cnt)) < 0 ||
+	    (err = pool_init(&pods->changes, arena, sizeof(struct pod_change), PODS_CHANGES_MAX)) <
+		    0 ||
+	    (err = map_init(&pods->by_id, arena, POD_ID_LEN, config->pod_cnt, secret)) < 0)
+		return err;
+	return pods_load(pods, params->now_ns);
+}
+
+void pods_fini(struct pods *pods)
+{
+	heap_free(pods->messages);
+}

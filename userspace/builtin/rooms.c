@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rooms.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/monotonic.h"
+#include "base/heap.h"
+#include "base/random.h"
+#include "codec/hex.h"
+#include "crypto/blake3.h"
+#include "crypto/node_key.h"
+#include "builtin.h"
+#include "store/store.h"
+
+#define MAP_KEY_LEN (POD_ID_LEN + MESH_KEY_LEN)
+
+static const struct ack quiet;
+
+static uint64_t wall_ms(const struct rooms *rooms)
+{
+	return rooms->clock->wall_ms(rooms->clock->ctx);
+}
+
+/* --- which room --- */
+
+static void map_key(const char *id, const uint8_t *host, uint8_t out[MAP_KEY_LEN])
+{
+	memcpy(out, id, POD_ID_LEN);
+	memcpy(out + POD_ID_LEN, host, MESH_KEY_LEN);
+}
+
+struct room *rooms_find(const struct rooms *rooms, const char *id, const uint8_t host[MESH_KEY_LEN])
+{
+	uint8_t key[MAP_KEY_LEN];
+
+	if (strlen(id) != POD_ID_LEN)
+		return NULL;
+	map_key(id, host, key);
+	return map_lookup(&rooms->by_key, key);
+}
+
+struct room *room_new(struct rooms *rooms, const char *id, const uint8_t *host, bool is_own)
+{
+	struct room *room;
+	uint8_t key[MAP_KEY_LEN];
+
+	if (!is_own && rooms->kept_cnt >= ROOMS_KEPT_MAX)
+		return NULL;
+	room = pool_acquire(&rooms->pool);
+	if (!room)
+		return NULL;
+	*room = (struct room){.rooms = rooms, .is_own = is_own, .is_dirty = is_own};
+	memcpy(room->id, id, POD_ID_LEN + 1);
+	memcpy(room->host, host, MESH_KEY_LEN);
+	map_key(id, host, key);
+	if (map_put(&rooms->by_key, key, room) < 0) {
+		pool_release(&rooms->pool, room);
+		return NULL;
+	}
+	rooms->kept_cnt += !is_own;
+	return room;
+}
+
+static void room_release(struct room *room)
+{
+	struct rooms *rooms = room->rooms;
+	uint8_t key[MAP_KEY_LEN];
+
+	rooms_sync_forget(rooms, room);
+	map_key(room->id, room->host, key);
+	map_delete(&rooms->by_key, key);
+	(void)room_set_bytes(room, &room->head, &room->head_len, NULL, 0);
+	(void)room_set_bytes(room, &room->tail, &room->tail_len, NULL, 0);
+	rooms->kept_cnt -= !room->is_own;
+	pool_release(&rooms->pool, room);
+}
+
+struct room *rooms_own(struct rooms *rooms, const struct pod *pod)
+{
+	const uint8_t *host = node_key_public(rooms->key);
+	struct room *room = rooms_find(rooms, pod->id, host);
+
+	if (pod->days == 0)
+		return NULL;
+	return room ? room : room_new(rooms, pod->id, host, true);
+}
+
+/* --- own rooms: sealing and signing --- */
+
+/* Writes the first cnt kept messages behind what is sealed as the next segment; its length, 0: none. */
+static size_t segment_make(struct room *room, const struct pod *pod, unsigned cnt,
+			   struct room_part *part)
+{
+	struct rooms *rooms = room->rooms;
+	struct room_segment segment = {.number = room->sealed_cnt, .event_cnt = cnt};
+	struct writer body = writer_of(rooms->scratch + ROOM_RECORD_LEN_MAX, ROOM_SEGMENT_LEN_MAX);
+	struct writer w = writer_of(rooms->scratch, ROOM_SEGMENT_LEN_MAX);
+
+	memcpy(segment.id, room->id, sizeof(segment.id));
+	memcpy(segment.previous, room->last, ROOM_HASH_LEN);
+	room_segment_begin(&body, &segment);
+	*part = (struct room_part){.number = room->sealed_cnt};
+	for (struct list_node *node = pod->messages.next;
+	     node != &pod->messages && part->event_cnt < cnt; node = node->next) {
+		const struct pod_message *message = list_entry(node, struct pod_message, node);
+		uint8_t id[ROOM_EVENT_ID_LEN];
+		struct room_event event = {
+			.sequence = message->sequence,
+			.at_ms = message->at_ms,
+			.sender = message->sender,
+			.id = id,
+			.signature = message->is_signed ? message->signature : NULL,
+			.channel = message->channel,
+			.channel_len = strlen(message->channel),
+			.body = message->body,
+			.body_len = message->body_len,
+		};
+
+		if (message->sequence <= room->sealed_sequence)
+			continue;
+		if (!hex_read(message->id, id, sizeof(id)))
+			memset(id, 0, sizeof(id));
+		room_event_write(&body, &event);
+		if (part->event_cnt++ == 0)
+			part->first_sequence = message->sequence;
+		part->last_sequence = message->sequence;
+	}
+	room_segment_sign(&w, rooms->key, &body);
+	if (w.bad || part->event_cnt != cnt)
+		return 0;
+	part->len = (uint32_t)writer_len(&w);
+	blake3_hash(rooms->scratch, part->len, part->hash);
+	return part->len;
+}
+
+/* Kept messages that no segment has; those behind one that is being written wait for it. */
+static unsigned unsealed_cnt(const struct room *room, const struct pod *pod)
+{
+	unsigned cnt = 0;
+
+	for (struct list_node *node = pod->messages.next; node != &pod->messages;
+	     node = node->next) {
+		const struct pod_message *message = list_entry(node, struct pod_message, node);
+
+		if (!message->is_kept)
+			break;
+		cnt += message->sequence > room->sealed_sequence;
+	}
+	return cnt;
+}
+
+/* Of 200 messages a segment; false: it cannot be made. */
+static bool room_seal(struct room *room, const struct pod *pod)
+{
+	struct rooms *rooms = room->rooms;
+	struct store_batch *batch;
+	struct room_part part;
+
+	if (segment_make(room, pod, ROOM_SEGMENT_EVENTS, &part) == 0)
+		return false;
+	batch = store_batch_new(rooms->store);
+	room_take_part(room, &part, rooms->scratch, batch);
+	room_trim(room, pod->days, wall_ms(rooms), batch);
+	room_record_put(room, batch);
+	acks_submit(rooms->acks, batch, &quiet, rooms->clock->now_ns(rooms->clock->ctx));
+	return true;
+}
+
+/* Messages that are in no segment afterwards. */
+static unsigned room_seal_all(struct room *room, const struct pod *pod)
+{
+	unsigned cnt = unsealed_cnt(room, pod);
+
+	while (cnt >= ROOM_SEGMENT_EVENTS && room_seal(room, pod))
+		cnt -= ROOM_SEGMENT_EVENTS;
+	return cnt;
+}
+
+void rooms_said(struct rooms *rooms, const struct pod *pod)
+{
+	struct room *room = rooms_own(rooms, pod);
+
+	if (!room)
+		return;
+	room->is_dirty = true;
+	(void)room_seal_all(room, pod);
+}
+
+static void head_fill(const struct room *room, const struct pod *pod, struct room_head *head)
+{
+	*head = (struct room_head){.visibility = pod->visibility,
+				   .days = pod->days,
+				   .member_cnt = pod->member_cnt,
+				   .sealed_cnt = room->sealed_cnt,
+				   .updated_ms = room->updated_ms};
+	memcpy(head->id, room->id, sizeof(head->id));
+	memcpy(head->name, pod->name, sizeof(head->name));
+	for (unsigned i = 0; i < pod->member_cnt; i++)
+		memcpy(head->members[i], pod->members[i].key, MESH_KEY_LEN);
+	memcpy(head->last, room->last, ROOM_HASH_LEN);
+	if (room->tail)
+		blake3_hash(room->tail, room->tail_len, head->tail);
+}
+
+void room_refresh(struct room *room)
+{
+	struct rooms *rooms = room->rooms;
+	const struct pod *pod = room->is_own ? pods_find(rooms->pods, room->id) : NULL;
+	uint8_t bytes[ROOM_HEAD_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct room_part part;
+	struct room_head head;
+	unsigned cnt;
+	size_t len;
+
+	if (!pod || !room->is_dirty)
+		return;
+	cnt = room_seal_all(room, pod);
+	len = cnt ? segment_make(room, pod, cnt, &part) : 0;
+	(void)room_set_bytes(room, &room->tail, &room->tail_len, rooms->scratch, len);
+	room->updated_ms =
+		wall_ms(rooms) > room->updated_ms ? wall_ms(rooms) : room->updated_ms + 1;
+	head_fill(room, pod, &head);
+	room_head_write(&w, rooms->key, &head);
+	if (!w.bad && room_set_bytes(room, &room->head, &room->head_len, bytes, writer_len(&w)))
+		room->is_dirty = false;
+}
+
+/* --- keeping and forgetting --- */
+
+static void room_delete(struct room *room, const struct ack *ack, uint64_t now_ns)
+{
+	struct rooms *rooms = room->rooms;
+	struct store_batch *batch = store_batch_new(rooms->store);
+
+	room_drop_parts(room, batch);
+	room_record_delete(room, batch);
+	room_release(room);
+	acks_submit(rooms->acks, batch, ack, now_ns);
+}
+
+void rooms_gone(struct rooms *rooms, const char *id, uint64_t now_ns)
+{
+	struct room *room = rooms_find(rooms, id, node_key_public(rooms->key));
+
+	if (room)
+		room_delete(room, &quiet, now_ns);
+}
+
+int rooms_forget(struct rooms *rooms, struct room *room, const struct ack *ack, uint64_t now_ns)
+{
+	(void)rooms;
+	if (room->is_own)
+		return WEFT_EABSENT;
+	room_delete(room, ack, now_ns);
+	return 0;
+}
+
+static bool has_via(const struct room *room, const uint8_t *via)
+{
+	for (unsigned i = 0; i < room->via_cnt; i++)
+		if (memcmp(room->via[i], via, MESH_KEY_LEN) == 0)
+			return true;
+	return false;
+}
+
+int rooms_keep(struct rooms *rooms, const char *id, const uint8_t *host, const uint8_t *via,
+	       const struct ack *ack, uint64_t now_ns)
+{
+	struct room *room = rooms_find(rooms, id, host);
+	struct store_batch *batch;
+
+	if (memcmp(host, node_key_public(rooms->key), MESH_KEY_LEN) == 0)
+		return WEFT_EEXISTS;
+	if (room && via && !has_via(room, via) && room->via_cnt == ROOM_VIA_MAX)
+		return WEFT_EFULL;
+	if (!room && !(room = room_new(rooms, id, host, false)))
+		return WEFT_EFULL;
+	if (via && !has_via(room, via))
+		memcpy(room->via[room->via_cnt++], via, MESH_KEY_LEN);
+	room->due_ns = now_ns;
+	room->turn = 0;
+	batch = store_batch_new(rooms->store);
+	room_record_put(room, batch);
+	acks_submit(rooms->acks, batch, ack, now_ns);
+	return 0;
+}
+
+/* --- reading --- */
+
+struct reading {
+	uint64_t since;
+	bool (*fn)(void *arg, const struct room_event *event);
+	void *arg;
+	bool is_over;
+};
+
+static bool event_pass(void *arg, const struct room_event *event)
+{
+	struct reading *reading = arg;
+
+	if (event->sequence > reading->since && !reading->is_over)
+		reading->is_over = !reading->fn(reading->arg, event);
+	return !reading->is_over;
+}
+
+void rooms_events_each(struct room *room, uint64_t since,
+		       bool (*fn)(void *arg, const struct room_event *event), void *arg)
+{
+	struct reading reading = {.since = since, .fn = fn, .arg = arg};
+	size_t len;
+
+	room_refresh(room);
+	for (unsigned i = 0; i < room->part_cnt && !reading.is_over; i++) {
+		if (room->parts[i].last_sequence <= since)
+			continue;
+		len = room_part_bytes(room, room->parts[i].number, room->rooms->scratch);
+		room_segment_each(room->rooms->scratch, len, event_pass, &reading);
+	}
+	if (!reading.is_over && room->tail)
+		room_segment_each(room->tail, room->tail_len, event_pass, &reading);
+}
+
+/* --- how full it is --- */
+
+void rooms_fill(const struct rooms *rooms, struct builtin_rooms *out)
+{
+	const struct room *room = NULL;
+	struct heap_usage usage;
+
+	heap_usage(rooms->memory, &usage);
+	out->memory_len = usage.used_len;
+	out->kept_cnt = rooms->kept_cnt;
+	out->answer_cnt = rooms_answer_cnt(rooms);
+	while ((room = pool_next(&rooms->pool, room))) {
+		uint64_t len = room->tail_len, event_cnt = 0;
+
+		for (unsigned i = 0; i < room->part_cnt; i++) {
+			len += room->parts[i].len;
+			event_cnt += room->parts[i].event_cnt;
+		}
+		out->segment_cnt =
+			out->segment_cnt > room->part_cnt ? out->segment_cnt : room->part_cnt;
+		out->event_cnt = out->event_cnt > event_cnt ? out->event_cnt : event_cnt;
+		out->len = out->len > len ? out->len : len;
+	}
+}
+
+/* --- life --- */
+
+static void on_tick(struct timer *timer, uint64_t now_ns)
+{
+	struct rooms *rooms = list_entry(timer, struct rooms, tick);
+
+	rooms_sync_tick(rooms, now_ns);
+	timer_set(rooms->timers, timer, now_ns + ROOMS_TICK_NS);
+}
+
+static uint32_t room_cap(const struct builtin_config *config)
+{
+	return config->pod_cnt + ROOMS_KEPT_MAX;
+}
+
+size_t rooms_footprint(const struct builtin_config *config)
+{
+	return pool_footprint(sizeof(struct room), room_cap(config)) +
+	       map_footprint(MAP_KEY_LEN, room_cap(config)) + 2 * ROOM_RECORD_LEN_MAX + 64 +
+	       rooms_sync_footprint() + ROOMS_MEMORY_LEN;
+}
+
+int rooms_init(struct rooms *rooms, struct arena *arena, const struct builtin_params *params,
+	       struct pods *pods, struct acks *acks)
+{
+	uint32_t cap = room_cap(&params->config);
+	uint64_t secret[2];
+	int err;
+
+	random_fill(params->random, secret, sizeof(secret));
+	rooms->acks = acks;
+	rooms->store = params->store;
+	rooms->pods = pods;
+	rooms->key = params->key;
+	rooms->clock = &params->clock;
+	rooms->timers = params->timers;
+	rooms->mesh = params->mesh;
+	timer_init(&rooms->tick, on_tick);
+	rooms->scratch = arena_alloc(arena, 2 * ROOM_RECORD_LEN_MAX);
+	if (!rooms->scratch)
+		return -ENOMEM;
+	if ((err = heap_new(ROOMS_MEMORY_LEN, &rooms->memory)) < 0 ||
+	    (err = pool_init(&rooms->pool, arena, sizeof(struct room), cap)) < 0 ||
+	    (err = map_init(&rooms->by_key, arena, MAP_KEY_LEN, cap, secret)) < 0 ||
+	    (err = rooms_sync_init(rooms, arena)) < 0 || (err = rooms_serve_init(rooms)) < 0 ||
+	    (err = rooms_load(rooms)) < 0)
+		return err;
+	timer_set(rooms->timers, &rooms->tick, params->now_ns + ROOMS_TICK_NS);
+	return 0;
+}
+
+void rooms_fini(struct rooms *rooms)
+{
+	if (!rooms->timers)
+		return;
+	if (timer_is_set(&rooms->tick))
+		timer_cancel(rooms->timers, &rooms->tick);
+	rooms_sync_fini(rooms);
+	rooms_serve_fini(rooms);
+	heap_free(rooms->memory);
+}

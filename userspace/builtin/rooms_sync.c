@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Histories of others' rooms that are kept here: now and then one of the nodes that may have one is
+ * asked for its head, and for the segments that it names and that are not here. Nothing is believed that
+ * the host did not sign, and no segment that does not follow from the one before. One question is under way
+ * at a time. Home worker.
+ */
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/monotonic.h"
+#include "crypto/blake3.h"
+#include "crypto/node_key.h"
+#include "builtin.h"
+#include "rooms.h"
+#include "store/store.h"
+
+#define REPLY_CAP   (ROOM_SEGMENT_LEN_MAX + 1024 + MESH_FRAME_OVERHEAD)
+#define TIMEOUT_NS  (20 * NS_PER_S)
+#define REQUEST_CAP 128
+
+struct room_sync {
+	struct mesh_request *request; /* NULL: none is under way */
+	struct room *room;
+	uint8_t peer[MESH_KEY_LEN];
+	uint8_t head_bytes[ROOM_HEAD_LEN_MAX];
+	size_t head_len;
+	struct room_head head; /* of them, verified */
+	uint64_t number;       /* of the segment that was asked for */
+	uint8_t reply[REPLY_CAP];
+};
+
+static const struct ack quiet;
+
+static void ask(struct rooms *rooms, unsigned type, uint64_t now_ns);
+
+static uint64_t wall_ms(const struct rooms *rooms)
+{
+	return rooms->clock->wall_ms(rooms->clock->ctx);
+}
+
+static void sync_end(struct rooms *rooms, const char *fault)
+{
+	struct room_sync *sync = rooms->sync;
+
+	sync->request = NULL;
+	if (sync->room)
+		sync->room->fault = fault;
+	sync->room = NULL;
+}
+
+/* --- what came --- */
+
+/* All that the head names is here: it is what the room is now. */
+static void head_take(struct rooms *rooms, const uint8_t *tail, size_t tail_len, uint64_t now_ns)
+{
+	struct room_sync *sync = rooms->sync;
+	struct room *room = sync->room;
+	struct store_batch *batch = store_batch_new(rooms->store);
+
+	if (!room_set_bytes(room, &room->tail, &room->tail_len, tail, tail_len) ||
+	    !room_set_bytes(room, &room->head, &room->head_len, sync->head_bytes, sync->head_len)) {
+		store_batch_free(batch);
+		sync_end(rooms, "there is no memory for its newest messages");
+		return;
+	}
+	room->updated_ms = sync->head.updated_ms;
+	room_trim(room, sync->head.days, wall_ms(rooms), batch);
+	room_record_put(room, batch);
+	acks_submit(rooms->acks, batch, &quiet, now_ns);
+	sync_end(rooms, NULL);
+}
+
+static bool has_tail(const struct room_head *head)
+{
+	static const uint8_t zeros[ROOM_HASH_LEN];
+
+	return memcmp(head->tail, zeros, ROOM_HASH_LEN) != 0;
+}
+
+/* Asks for the next of what is not here, or takes the head. */
+static void sync_next(struct rooms *rooms, uint64_t now_ns)
+{
+	struct room_sync *sync = rooms->sync;
+	const struct room *room = sync->room;
+
+	if (room->sealed_cnt > sync->head.sealed_cnt ||
+	    (room->sealed_cnt == sync->head.sealed_cnt && room->sealed_cnt &&
+	     memcmp(room->last, sync->head.last, ROOM_HASH_LEN) != 0)) {
+		sync_end(rooms, "its host signed two histories that differ");
+		return;
+	}
+	sync->number = room->sealed_cnt;
+	if (sync->number < sync->head.sealed_cnt || has_tail(&sync->head))
+		ask(rooms, MESH_GET_ROOM_SEGMENT, now_ns);
+	else
+		head_take(rooms, NULL, 0, now_ns);
+}
+
+static void segment_came(struct rooms *rooms, const struct room_answer *told, uint64_t now_ns)
+{
+	struct room_sync *sync = rooms->sync;
+	struct room *room = sync->room;
+	bool is_tail = sync->number == sync->head.sealed_cnt;
+	const struct room_place place = {
+		.id = room->id,
+		.host = room->host,
+		.number = sync->number,
+		.previous = room->part_cnt || room->sealed_cnt == 0 || is_tail ? room->last : NULL,
+		.after_sequence = room->sealed_sequence,
+	};
+	struct room_segment segment;
+	struct room_part part = {.number = sync->number, .len = (uint32_t)told->len};
+	struct store_batch *batch;
+
+	blake3_hash(told->bytes, told->len, part.hash);
+	if (room_segment_check(told->bytes, told->len, &place, &segment) < 0 ||
+	    (is_tail ? memcmp(part.hash, sync->head.tail, ROOM_HASH_LEN) != 0
+		     : segment.event_cnt < ROOM_SEGMENT_EVENTS)) {
+		sync_end(rooms, "a node gave a segment that its host did not sign, or not there");
+		return;
+	}
+	if (is_tail) {
+		head_take(rooms, told->bytes, told->len, now_ns);
+		return;
+	}
+	part.event_cnt = segment.event_cnt;
+	part.first_sequence = segment.first_sequence;
+	part.last_sequence = segment.last_sequence;
+	batch = store_batch_new(rooms->store);
+	room_take_part(room, &part, told->bytes, batch);
+	room_record_put(room, batch);
+	acks_submit(rooms->acks, batch, &quiet, now_ns);
+	sync_next(rooms, now_ns);
+}
+
+/* What is missing between here and there cannot be had any more: it begins anew with what can. */
+static void gap_skip(struct rooms *rooms, uint64_t first, uint64_t now_ns)
+{
+	struct room_sync *sync = rooms->sync;
+	struct room *room = sync->room;
+	uint64_t sealed_cnt = sync->head.sealed_cnt;
+	struct store_batch *batch;
+
+	if (sealed_cnt > ROOM_SEGMENTS_MAX && first < sealed_cnt - ROOM_SEGMENTS_MAX)
+		first = sealed_cnt - ROOM_SEGMENTS_MAX;
+	if (first <= room->sealed_cnt || first > sealed_cnt)
+		return;
+	batch = store_batch_new(rooms->store);
+	room_drop_parts(room, batch);
+	room->sealed_cnt = first;
+	memset(room->last, 0, sizeof(room->last));
+	if (first == sealed_cnt)
+		memcpy(room->last, sync->head.last, ROOM_HASH_LEN);
+	room_record_put(room, batch);
+	acks_submit(rooms->acks, batch, &quiet, now_ns);
+}
+
+static void head_came(struct rooms *rooms, const struct room_answer *told, uint64_t now_ns)
+{
+	struct room_sync *sync = rooms->sync;
+	struct room *room = sync->room;
+
+	if (told->len > sizeof(sync->head_bytes) ||
+	    room_head_check(told->bytes, told->len, room->id, room->host, &sync->head) < 0) {
+		sync_end(rooms, "a node gave a head that its host did not sign");
+		return;
+	}
+	memcpy(sync->head_bytes, told->bytes, told->len);
+	sync->head_len = told->len;
+	if (sync->head.updated_ms <= room->updated_ms) {
+		sync_end(rooms, NULL);
+		return;
+	}
+	gap_skip(rooms, told->first, now_ns);
+	sync_next(rooms, now_ns);
+}
+
+static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct rooms *rooms = arg;
+	struct room_answer told;
+	bool is_head = reply->type == MESH_ROOM_HEAD;
+
+	rooms->sync->request = NULL;
+	if (reply->err < 0)
+		sync_end(rooms, reply->err == WEFT_EABSENT
+					? "a node that was asked does not have it"
+					: "a node that was asked did not answer");
+	else if (room_answer_parse(reply->payload, reply->payload_len, is_head, &told) < 0)
+		sync_end(rooms, "a node gave an answer that cannot be read");
+	else if (is_head)
+		head_came(rooms, &told, now_ns);
+	else
+		segment_came(rooms, &told, now_ns);
+}
+
+/* --- asking --- */
+
+static void ask(struct rooms *rooms, unsigned type, uint64_t now_ns)
+{
+	struct room_sync *sync = rooms->sync;
+	const struct room_ask wanted = {.host = sync->room->host, .number = sync->number};
+	uint8_t payload[REQUEST_CAP];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct mesh_ask question = {
+		.type = type,
+		.payload = payload,
+		.reply_buf = sync->reply,
+		.reply_cap = sizeof(sync->reply),
+		.timeout_ns = TIMEOUT_NS,
+		.reply = on_reply,
+		.arg = rooms,
+	};
+	struct room_ask told = wanted;
+
+	memcpy(told.id, sync->room->id, sizeof(told.id));
+	room_ask_write(&w, &told, type == MESH_GET_ROOM_SEGMENT);
+	question.payload_len = writer_len(&w);
+	memcpy(question.peer.key, sync->peer, MESH_KEY_LEN);
+	if (rooms->mesh.ops->ask(rooms->mesh.mesh, &question, now_ns, &sync->request) < 0)
+		sync_end(rooms, "there is no session with a node that may have it");
+}
+
+/* Node number turn of those that may have it: the host, who was named, who is a member. */
+static const uint8_t *node_of(const struct room *room, const struct room_head *head, unsigned turn)
+{
+	if (turn == 0)
+		return room->host;
+	if (turn - 1 < room->via_cnt)
+		return room->via[turn - 1];
+	turn -= 1 + room->via_cnt;
+	return head && turn < head->member_cnt ? head->members[turn] : NULL;
+}
+
+static void room_ask_turn(struct room *room, uint64_t now_ns)
+{
+	struct rooms *rooms = room->rooms;
+	struct room_sync *sync = rooms->sync;
+	struct room_head head;
+	bool has_head = room->head && room_head_parse(room->head, room->head_len, &head) == 0;
+	const uint8_t *node = node_of(room, has_head ? &head : NULL, room->turn++);
+
+	if (!node) {
+		room->turn = 0;
+		room->due_ns = now_ns + ROOMS_SYNC_NS;
+		return;
+	}
+	if (memcmp(node, node_key_public(rooms->key), MESH_KEY_LEN) == 0)
+		return;
+	sync->room = room;
+	memcpy(sync->peer, node, MESH_KEY_LEN);
+	ask(rooms, MESH_ASK_ROOM, now_ns);
+}
+
+void rooms_sync_tick(struct rooms *rooms, uint64_t now_ns)
+{
+	struct room *room = NULL;
+
+	if (!rooms->mesh.ops)
+		return;
+	while (!rooms->sync->room && (room = pool_next(&rooms->pool, room)))
+		if (!room->is_own && room->due_ns <= now_ns)
+			room_ask_turn(room, now_ns);
+}
+
+/* --- life --- */
+
+size_t rooms_sync_footprint(void)
+{
+	return sizeof(struct room_sync) + 64;
+}
+
+int rooms_sync_init(struct rooms *rooms, struct arena *arena)
+{
+	rooms->sync = arena_alloc(arena, sizeof(*rooms->sync));
+	return rooms->sync ? 0 : WEFT_EFULL;
+}
+
+void rooms_sync_forget(struct rooms *rooms, const struct room *room)
+{
+	if (rooms->sync->room != room)
+		return;
+	if (rooms->sync->request)
+		rooms->mesh.ops->cancel(rooms->sync->request);
+	rooms->sync->request = NULL;
+	rooms->sync->room = NULL;
+}
+
+void rooms_sync_fini(struct rooms *rooms)
+{
+	if (rooms->sync && rooms->sync->room)
+		rooms_sync_forget(rooms, rooms->sync->room);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shadow_index.h"
+
+#include "base/monotonic.h"
+#include "codec/hex.h"
+#include "builtin.h"
+#include "store/store.h"
+
+#define SWEEP_NS      (60 * NS_PER_S)
+#define SWEEP_ROW_MAX 1024 /* looked at in one turn */
+
+uint64_t shadow_index_wall_s(const struct shadow_index *index)
+{
+	return index->clock->wall_ms(index->clock->ctx) / 1000;
+}
+
+bool shadow_index_is_over(const struct shadow_index *index, const struct shard *shard)
+{
+	return shard->at_s + SHADOW_INDEX_LIFE_S < shadow_index_wall_s(index);
+}
+
+bool shadow_index_place_read(const struct request *request, const char *mbid, const char *kind,
+			     struct shard_place *out_place)
+{
+	const char *fault = shard_place_read(mbid, kind, out_place);
+
+	if (fault)
+		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+	return !fault;
+}
+
+/* ---- looking up ---- */
+
+struct gathering {
+	const struct shadow_index *index;
+	const uint8_t *key; /* SHARD_KEY_LEN */
+	struct shard shard;
+};
+
+static bool gather(void *arg, const struct store_item *item)
+{
+	struct gathering *gathering = arg;
+	struct shard of_peer;
+
+	if (memcmp(item->key, gathering->key, SHARD_KEY_LEN) != 0)
+		return false;
+	if (shard_parse(&of_peer, item->value, item->value_len) == 0 &&
+	    !shadow_index_is_over(gathering->index, &of_peer)) {
+		shard_merge(&gathering->shard, &of_peer);
+		shard_add_peer(&gathering->shard, item->key + SHARD_KEY_LEN);
+	}
+	return true;
+}
+
+json_t *shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard)
+{
+	char key_text[HEX_TEXT_CAP(SHARD_KEY_LEN)], text[HEX_TEXT_CAP(SHARD_PREFIX_LEN)];
+	json_t *peers = json_array(), *variants = json_array();
+
+	for (unsigned i = 0; i < shard->peer_cnt; i++)
+		json_array_append_new(
+			peers, json_string(hex_write(shard->hints[i], SHARD_HINT_LEN, text)));
+	for (unsigned i = 0; i < shard->variant_cnt; i++) {
+		const struct shard_variant *variant = &shard->variants[i];
+
+		json_array_append_new(variants,
+				      json_pack("{s:s, s:I, s:I, s:s, s:i}", "codec",
+						variant->codec, "kbps", (json_int_t)variant->kbps,
+						"size", (json_int_t)variant->size, "sha256",
+						hex_write(variant->prefix, SHARD_PREFIX_LEN, text),
+						"quality", (int)variant->quality));
+	}
+	return json_pack("{s:s, s:s, s:I, s:i, s:o, s:i, s:o}", "version", "1.0", "key",
+			 hex_write(key, SHARD_KEY_LEN, key_text), "timestamp",
+			 (json_int_t)shard->at_s, "ttl", SHARD_TTL_S, "peers", peers, "peer_cnt",
+			 (int)shard->peer_cnt, "variants", variants);
+}
+
+/* What this node has of key. False: the store cannot be read, and the call was answered. */
+static bool shard_read(const struct shadow_index *index, const struct request *request,
+		       const uint8_t key[SHARD_KEY_LEN], struct shard *out_shard)
+{
+	struct gathering gathering = {.index = index, .key = key};
+	struct store_snapshot *snapshot;
+	int err = store_snapshot_open(index->store, &snapshot);
+
+	if (err == 0) {
+		err = store_each(snapshot, STORE_TRACKS, key, SHARD_KEY_LEN, gather, &gathering);
+		store_snapshot_close(snapshot);
+	}
+	*out_shard = gathering.shard;
+	if (err < 0)
+		request_refuse(request, SERVICE_UNAVAILABLE, "the index cannot be read now");
+	return err == 0;
+}
+
+static void lookup_by_mbid(void *ctx, struct request *request)
+{
+	const char *mbid, *kind = shard_kinds[SHARD_RECORDING];
+	struct shadow_index *index = ctx;
+	struct shard_place place;
+	struct shard shard;
+
+	if (request_unpack(request, "{s:s, s?s}", "mbid", &mbid, "kind", &kind) &&
+	    shadow_index_place_read(request, mbid, kind, &place) &&
+	    shard_read(index, request, place.key, &shard))
+		shadow_mesh_lookup(&index->mesh, request, &place, &shard);
+}
+
+static void query_shard(void *ctx, struct request *request)
+{
+	uint8_t key[SHARD_KEY_LEN];
+	struct shard shard;
+	const char *text;
+
+	if (!request_unpack(request, "{s:s}", "key", &text))
+		return;
+	if (!hex_read(text, key, sizeof(key)))
+		request_refuse(request, SERVICE_INVALID_PAYLOAD, "a key is 40 hexadecimal digits");
+	else if (shard_read(ctx, request, key, &shard))
+		request_reply(request, shadow_index_json(key, &shard));
+}
+
+static void query_batch(void *ctx, struct request *request)
+{
+	struct shard_place places[SHADOW_INDEX_BATCH_MAX];
+	const char *kind = shard_kinds[SHARD_RECORDING];
+	json_t *mbids, *mbid, *shards;
+	struct shard shard;
+	size_t i;
+
+	if (!request_unpack(request, "{s:o, s?s}", "mbids", &mbids, "kind", &kind))
+		return;
+	if (!json_is_array(mbids) || json_array_size(mbids) > SHADOW_INDEX_BATCH_MAX) {
+		request_refuse(request, SERVICE_INVALID_PAYLOAD, "mbids is a list of at most 20");
+		return;
+	}
+	json_array_foreach(mbids, i,
+			   mbid) if (!shadow_index_place_read(request,
+							      json_is_string(mbid)
+								      ? json_string_value(mbid)
+								      : "",
+							      kind, &places[i])) return;
+	shards = json_array();
+	for (i = 0; i < json_array_size(mbids); i++) {
+		if (!shard_read(ctx, request, places[i].key, &shard)) {
+			json_decref(shards);
+			return;
+		}
+		json_array_append_new(shards, shadow_index_json(places[i].key, &shard));
+	}
+	request_reply(request, json_pack("{s:o}", "shards", shards));
+}
+
+void shadow_index_forget(void *ctx, const struct service_call *call)
+{
+	struct shadow_index *index = ctx;
+
+	shadow_mesh_forget(&index->mesh, call);
+}
+
+const struct request_method shadow_index_methods[] = {
+	{"RegisterTrack", shadow_index_register, false,
+	 .takes = "mbid:string codec:string kbps:int size:int sha256:string quality:?int "
+		  "kind:?string",
+	 .gives = "key:string ttl:int",
+	 .about = "The caller has a file of the recording, for seven days",
+	 .example = "{\"mbid\": \"4d5a2c6a-3f0b-4c1d-9b6e-0a1b2c3d4e5f\", \"codec\": \"flac\", "
+		    "\"kbps\": 900, \"size\": 31457280, \"sha256\": "
+		    "\"0000000000000000000000000000000000000000000000000000000000000000\"}"},
+	{"LookupByMbId", lookup_by_mbid, true, .takes = "mbid:string kind:?string",
+	 .gives = "version:string key:string timestamp:int ttl:int peers:[]string peer_cnt:int "
+		  "variants:[]object",
+	 .about = "Who has it, here and as others told",
+	 .example = "{\"mbid\": \"4d5a2c6a-3f0b-4c1d-9b6e-0a1b2c3d4e5f\"}"},
+	{"QueryShard", query_shard, true, .takes = "key:string",
+	 .gives = "version:string key:string timestamp:int ttl:int peers:[]string peer_cnt:int "
+		  "variants:[]object",
+	 .about = "What this node has under a key",
+	 .example = "{\"key\": \"0000000000000000000000000000000000000000\"}"},
+	{"QueryBatch", query_batch, true, .takes = "mbids:[]string kind:?string",
+	 .gives = "shards:[]object", .about = "What this node has of at most 20",
+	 .example = "{\"mbids\": [\"4d5a2c6a-3f0b-4c1d-9b6e-0a1b2c3d4e5f\"]}"},
+	{"lookup", lookup_by_mbid, true, .takes = "mbid:string kind:?string",
+	 .gives = "version:string key:string timestamp:int ttl:int peers:[]string peer_cnt:int "
+		  "variants:[]object",
+	 .about = "LookupByMbId, as a path of the gateway",
+	 .example = "{\"mbid\": \"4d5a2c6a-3f0b-4c1d-9b6e-0a1b2c3d4e5f\"}"},
+	{.name = NULL},
+};
+
+/* ---- life ---- */
+
+struct sweep {
+	struct shadow_index *index;
+	struct store_batch *batch;
+	unsigned row_cnt, over_cnt;
+	uint8_t next[SHADOW_INDEX_KEY_LEN];
+};
+
+static bool sweep_row(void *arg, const struct store_item *item)
+{
+	struct sweep *sweep = arg;
+	struct shard shard;
+
+	if (sweep->row_cnt++ == SWEEP_ROW_MAX) {
+		memcpy(sweep->next, item->key, SHADOW_INDEX_KEY_LEN);
+		return false;
+	}
+	if ((shard_parse(&shard, item->value, item->value_len) < 0 ||
+	     shadow_index_is_over(sweep->index, &shard)) &&
+	    !shadow_index_is_writing(sweep->index, item->key)) {
+		store_batch_delete(sweep->batch, STORE_TRACKS, item->key, item->key_len);
+		sweep->over_cnt++;
+	}
+	return true;
+}
+
+static void sweep_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct shadow_index *index = list_entry(timer, struct shadow_index, sweep);
+	struct sweep sweep = {.index = index, .batch = store_batch_new(index->store)};
+	static const struct ack quiet;
+	struct store_snapshot *snapshot;
+
+	/* Without a snapshot, or at the end, the next one begins at the first row. */
+	if (store_snapshot_open(index->store, &snapshot) == 0) {
+		if (store_each(snapshot, STORE_TRACKS, index->sweep_from, SHADOW_INDEX_KEY_LEN,
+			       sweep_row, &sweep) < 0)
+			memset(sweep.next, 0, sizeof(sweep.next));
+		store_snapshot_close(snapshot);
+	}
+	memcpy(index->sweep_from, sweep.next, sizeof(sweep.next));
+	if (sweep.over_cnt)
+		acks_submit(index->acks, sweep.batch, &quiet, now_ns);
+	else
+		store_batch_free(sweep.batch);
+	timer_set(index->timers, timer, now_ns + SWEEP_NS);
+}
+
+size_t shadow_index_footprint(void)
+{
+	return quota_footprint(SHADOW_INDEX_REGISTER_PER_HOUR) +
+	       pool_footprint(sizeof(struct track_write), ACK_MAX) + shadow_mesh_footprint();
+}
+
+int shadow_index_init(struct shadow_index *index, struct arena *arena,
+		      const struct builtin_params *params, struct acks *acks)
+{
+	int err;
+
+	index->store = params->store;
+	index->acks = acks;
+	index->clock = &params->clock;
+	index->track_max = params->config.track_cnt;
+	index->timers = params->timers;
+	list_init(&index->writes_by_age);
+	timer_init(&index->sweep, sweep_fire);
+	if ((err = quota_init(&index->registrations, arena, SHADOW_INDEX_REGISTER_PER_HOUR,
+			      3600 * NS_PER_S, params->random)) < 0 ||
+	    (err = pool_init(&index->writes, arena, sizeof(struct track_write), ACK_MAX)) < 0)
+		return err;
+	timer_set(index->timers, &index->sweep, params->now_ns + SWEEP_NS);
+	return shadow_mesh_init(&index->mesh, index, arena, params);
+}
+
+void shadow_index_fini(struct shadow_index *index)
+{
+	if (timer_is_set(&index->sweep))
+		timer_cancel(index->timers, &index->sweep);
+	shadow_mesh_fini(&index->mesh);
+}

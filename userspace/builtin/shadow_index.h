@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BUILTIN_SHADOW_INDEX_H
+#define WEFT_BUILTIN_SHADOW_INDEX_H
+
+#include "base/list.h"
+#include "base/timer.h"
+#include "ack.h"
+#include "builtin_quota.h"
+#include "builtin_request.h"
+#include "shadow_index_mesh.h"
+#include "index_entry.h"
+
+struct builtin_params;
+
+#define SHADOW_INDEX_REGISTER_PER_HOUR 100 /* of one peer */
+#define SHADOW_INDEX_BATCH_MAX	       20
+#define SHADOW_INDEX_LIFE_S	       (7 * 24 * 3600) /* a registration, unless it is renewed */
+#define SHADOW_INDEX_KEY_LEN	       (SHARD_KEY_LEN + MESH_KEY_LEN)
+
+/* A registration on its way to the disk. */
+struct track_write {
+	struct list_node node;
+	struct shadow_index *index;
+	uint8_t key[SHADOW_INDEX_KEY_LEN];
+	struct shard shard;
+};
+
+/*
+ * The service shadow-index: what peers registered, by key and peer, in
+ * STORE_TRACKS. Nothing of it is in memory but what is being written; what others
+ * have is shadow_index_mesh.h.
+ */
+struct shadow_index {
+	struct store *store;
+	struct acks *acks;
+	const struct builtin_clock *clock;
+	struct quota registrations;
+	struct pool writes;		/* struct track_write */
+	struct list_node writes_by_age; /* the newest of a key is what that will hold */
+	uint64_t track_max;
+	struct timer_wheel *timers;
+	struct timer sweep;
+	uint8_t sweep_from[SHADOW_INDEX_KEY_LEN]; /* where the next one goes on */
+	struct shadow_mesh mesh;
+};
+
+/* shadow_index_forget: the call is gone; ctx is a struct shadow_index. */
+void shadow_index_forget(void *ctx, const struct service_call *call);
+extern const struct request_method shadow_index_methods[];
+
+size_t shadow_index_footprint(void);
+WEFT_MUST_CHECK
+int shadow_index_init(struct shadow_index *index, struct arena *arena,
+		      const struct builtin_params *params, struct acks *acks);
+void shadow_index_fini(struct shadow_index *index);
+
+uint64_t shadow_index_wall_s(const struct shadow_index *index);
+bool shadow_index_is_over(const struct shadow_index *index, const struct shard *shard);
+/* shadow_index_place_read: false: the call was answered. */
+WEFT_MUST_CHECK
+bool shadow_index_place_read(const struct request *request, const char *mbid, const char *kind,
+			     struct shard_place *out_place);
+json_t *shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard);
+
+/* shadow_index_register.c */
+void shadow_index_register(void *ctx, struct request *request);
+/* shadow_index_is_writing: the row of key is on its way to the disk. */
+bool shadow_index_is_writing(const struct shadow_index *index,
+			     const uint8_t key[SHADOW_INDEX_KEY_LEN]);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shadow_index_mesh.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/monotonic.h"
+#include "crypto/node_key.h"
+#include "builtin.h"
+#include "shadow_index.h"
+#include "index_entry_value.h"
+#include "store/store.h"
+
+#define STEP_NS	     NS_PER_S
+#define STEP_ROW_MAX 1024 /* looked at for one of this node */
+
+/* ---- lookups ---- */
+
+struct shadow_lookup {
+	struct shadow_mesh *mesh;
+	struct service_call *call;
+	struct overlay_run *run;
+	uint8_t key[SHARD_KEY_LEN];
+	struct shard here, found;
+};
+
+static void answer(struct service_call *call, const uint8_t key[SHARD_KEY_LEN],
+		   const struct shard *here, const struct shard *found, uint64_t now_ns)
+{
+	struct shard all = *here;
+
+	shard_merge(&all, found);
+	reply_end(call, shadow_index_json(key, &all), now_ns);
+}
+
+static void on_value(void *arg, const uint8_t *value, size_t len, const struct overlay_claim *claim)
+{
+	struct shadow_lookup *lookup = arg;
+
+	(void)claim;
+	shard_value_merge(&lookup->found, value, len);
+}
+
+/*
+ * Also after a get that failed half-way, there is what came until then; it is
+ * not kept, and neither is that there is nothing.
+ */
+static void on_found(void *arg, const struct overlay_result *result, uint64_t now_ns)
+{
+	struct shadow_lookup *lookup = arg;
+	struct shadow_mesh *mesh = lookup->mesh;
+	struct shadow_cached *cached = &mesh->cache[lookup->key[0]];
+
+	if (result->err == 0 && lookup->found.variant_cnt) {
+		memcpy(cached->key, lookup->key, SHARD_KEY_LEN);
+		cached->shard = lookup->found;
+		cached->until_ns = now_ns + SHADOW_INDEX_CACHE_NS;
+	}
+	answer(lookup->call, lookup->key, &lookup->here, &lookup->found, now_ns);
+	pool_release(&mesh->lookups, lookup);
+}
+
+static const struct shard *cache_find(const struct shadow_mesh *mesh,
+				      const uint8_t key[SHARD_KEY_LEN], uint64_t now_ns)
+{
+	const struct shadow_cached *cached = &mesh->cache[key[0]];
+	bool is_it = now_ns < cached->until_ns && memcmp(cached->key, key, SHARD_KEY_LEN) == 0;
+
+	return is_it ? &cached->shard : NULL;
+}
+
+static bool lookup_start(struct shadow_mesh *mesh, const struct request *request,
+			 const struct shard_place *place, const struct shard *here)
+{
+	struct shadow_lookup *lookup = mesh->overlay.ops ? pool_acquire(&mesh->lookups) : NULL;
+	char name[SHARD_NAME_CAP];
+	size_t name_len = shard_name(place->kind, place->mbid, name);
+
+	if (!lookup)
+		return false;
+	lookup->mesh = mesh;
+	lookup->call = request->call;
+	lookup->here = *here;
+	memcpy(lookup->key, place->key, SHARD_KEY_LEN);
+	if (mesh->overlay.ops->get(mesh->overlay.overlay, name, name_len, SHARD_VALUE_TAG, on_value,
+				   on_found, lookup, request->now_ns, &lookup->run) == 0)
+		return true;
+	pool_release(&mesh->lookups, lookup);
+	return false;
+}
+
+void shadow_mesh_lookup(struct shadow_mesh *mesh, const struct request *request,
+			const struct shard_place *place, const struct shard *shard)
+{
+	const struct shard *cached = cache_find(mesh, place->key, request->now_ns);
+	static const struct shard nothing;
+
+	if (!cached && mesh->overlay.ops && !service_spend(request->call, 1, request->now_ns))
+		request_refuse(request, SERVICE_RATE_LIMITED, "the caller's work is used up");
+	else if (cached || !lookup_start(mesh, request, place, shard))
+		answer(request->call, place->key, shard, cached ? cached : &nothing,
+		       request->now_ns);
+}
+
+void shadow_mesh_forget(struct shadow_mesh *mesh, const struct service_call *call)
+{
+	struct shadow_lookup *lookup = NULL;
+
+	while ((lookup = pool_next(&mesh->lookups, lookup)))
+		if (lookup->call == call) {
+			mesh->overlay.ops->cancel(lookup->run);
+			pool_release(&mesh->lookups, lookup);
+		}
+}
+
+/* ---- publishing ---- */
+
+struct search {
+	const struct shadow_index *index;
+	const uint8_t *own_key;
+	unsigned row_cnt;
+	struct shard row; /* of own_key, if has_row */
+	bool has_row, has_more;
+	uint8_t next[SHADOW_INDEX_KEY_LEN];
+};
+
+static bool search_row(void *arg, const struct store_item *item)
+{
+	struct search *search = arg;
+
+	if (search->has_row || search->row_cnt++ == STEP_ROW_MAX) {
+		search->has_more = true;
+		memcpy(search->next, item->key, SHADOW_INDEX_KEY_LEN);
+		return false;
+	}
+	search->has_row = memcmp(item->key + SHARD_KEY_LEN, search->own_key, MESH_KEY_LEN) == 0 &&
+			  shard_parse(&search->row, item->value, item->value_len) == 0 &&
+			  !shadow_index_is_over(search->index, &search->row);
+	return true;
+}
+
+static void on_put(void *arg, const struct overlay_result *result, uint64_t now_ns)
+{
+	struct shadow_mesh *mesh = arg;
+
+	(void)result, (void)now_ns;
+	mesh->put = NULL;
+}
+
+static void row_put(struct shadow_mesh *mesh, const struct shard *row, uint64_t now_ns)
+{
+	uint8_t value[SHARD_VALUE_LEN_MAX];
+	struct writer w = writer_of(value, sizeof(value));
+	char name[SHARD_NAME_CAP];
+	size_t name_len = shard_name(row->kind, row->mbid, name);
+
+	shard_value_write(row, mesh->key, shadow_index_wall_s(mesh->index), &w);
+	/* One that nobody takes now comes again in a later cycle. */
+	if (mesh->overlay.ops->put(mesh->overlay.overlay, name, name_len, value, writer_len(&w),
+				   on_put, mesh, now_ns, &mesh->put) < 0)
+		mesh->put = NULL;
+	mesh->cycle_cnt++;
+}
+
+/* Returns whether there are more rows to look at. */
+static bool search_step(struct shadow_mesh *mesh, struct search *search)
+{
+	struct store_snapshot *snapshot;
+
+	if (store_snapshot_open(mesh->index->store, &snapshot) < 0)
+		return false;
+	if (store_each(snapshot, STORE_TRACKS, mesh->publish_from, SHADOW_INDEX_KEY_LEN, search_row,
+		       search) < 0)
+		search->has_more = false;
+	store_snapshot_close(snapshot);
+	memcpy(mesh->publish_from, search->next, sizeof(mesh->publish_from));
+	return search->has_more;
+}
+
+static void publish_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct shadow_mesh *mesh = list_entry(timer, struct shadow_mesh, publish);
+	struct search search = {.index = mesh->index, .own_key = node_key_public(mesh->key)};
+	bool has_more;
+
+	if (now_ns >= mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS) {
+		mesh->cycle_ns = now_ns;
+		mesh->cycle_cnt = 0;
+	}
+	has_more = mesh->put || search_step(mesh, &search);
+	if (search.has_row)
+		row_put(mesh, &search.row, now_ns);
+	if (has_more && mesh->cycle_cnt < SHADOW_INDEX_CYCLE_MAX)
+		timer_set(mesh->index->timers, timer, now_ns + STEP_NS);
+	else
+		timer_set(mesh->index->timers, timer, mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS);
+}
+
+size_t shadow_mesh_footprint(void)
+{
+	return pool_footprint(sizeof(struct shadow_lookup), SHADOW_INDEX_LOOKUP_MAX) +
+	       SHADOW_INDEX_CACHE_CNT * sizeof(struct shadow_cached) + 64;
+}
+
+int shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index, struct arena *arena,
+		     const struct builtin_params *params)
+{
+	const struct overlay_rule rule = shard_value_rule();
+	int err;
+
+	mesh->index = index;
+	mesh->overlay = params->overlay;
+	mesh->key = params->key;
+	timer_init(&mesh->publish, publish_fire);
+	mesh->cache = arena_alloc(arena, SHADOW_INDEX_CACHE_CNT * sizeof(*mesh->cache));
+	if (!mesh->cache)
+		return WEFT_EFULL;
+	err = pool_init(&mesh->lookups, arena, sizeof(struct shadow_lookup),
+			SHADOW_INDEX_LOOKUP_MAX);
+	if (err < 0 || !mesh->overlay.ops)
+		return err;
+	if ((err = mesh->overlay.ops->add_rule(mesh->overlay.overlay, &rule)) < 0)
+		return err;
+	mesh->cycle_ns = params->now_ns;
+	timer_set(params->timers, &mesh->publish, mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS);
+	return 0;
+}
+
+void shadow_mesh_hurry(struct shadow_mesh *mesh, uint64_t now_ns)
+{
+	if (!timer_is_set(&mesh->publish))
+		return;
+	mesh->has_keepers = true;
+	if (mesh->cycle_cnt >= SHADOW_INDEX_CYCLE_MAX)
+		return;
+	memset(mesh->publish_from, 0, sizeof(mesh->publish_from));
+	timer_set(mesh->index->timers, &mesh->publish, now_ns);
+}
+
+void shadow_mesh_written(struct shadow_mesh *mesh, const uint8_t key[SHADOW_INDEX_KEY_LEN],
+			 const struct shard *row, uint64_t now_ns)
+{
+	bool is_own = memcmp(key + SHARD_KEY_LEN, node_key_public(mesh->key), MESH_KEY_LEN) == 0;
+
+	if (is_own && mesh->has_keepers && !mesh->put && mesh->cycle_cnt < SHADOW_INDEX_CYCLE_MAX)
+		row_put(mesh, row, now_ns);
+}
+
+void shadow_mesh_fini(struct shadow_mesh *mesh)
+{
+	struct shadow_lookup *lookup = NULL;
+
+	if (timer_is_set(&mesh->publish))
+		timer_cancel(mesh->index->timers, &mesh->publish);
+	if (mesh->put)
+		mesh->overlay.ops->cancel(mesh->put);
+	while ((lookup = pool_next(&mesh->lookups, lookup)))
+		mesh->overlay.ops->cancel(lookup->run);
+}

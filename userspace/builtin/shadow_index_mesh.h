@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BUILTIN_SHADOW_INDEX_MESH_H
+#define WEFT_BUILTIN_SHADOW_INDEX_MESH_H
+
+#include "base/pool.h"
+#include "base/timer.h"
+#include "mesh/seam_overlay.h"
+#include "builtin_request.h"
+#include "index_entry.h"
+
+struct builtin_params;
+struct shadow_index;
+
+/*
+ * The index beyond this node: what programs of this node registered goes to
+ * the overlay, a row each second and at most SHADOW_INDEX_CYCLE_MAX in a cycle, of which
+ * the first begins when somebody is there who keeps it (shadow_mesh_hurry); and a lookup
+ * asks there, unless it did within SHADOW_INDEX_CACHE_NS.
+ */
+#define SHADOW_INDEX_CYCLE_NS	(15 * 60 * NS_PER_S)
+#define SHADOW_INDEX_CYCLE_MAX	100
+#define SHADOW_INDEX_CACHE_NS	(10 * 60 * NS_PER_S)
+#define SHADOW_INDEX_CACHE_CNT	256 /* a place for each first byte of a key */
+#define SHADOW_INDEX_LOOKUP_MAX 64  /* under way; more are answered by what is here */
+
+struct shadow_cached {
+	uint8_t key[SHARD_KEY_LEN];
+	uint64_t until_ns; /* 0: none is here */
+	struct shard shard;
+};
+
+struct shadow_mesh {
+	struct shadow_index *index;
+	struct overlay_seam overlay; /* ops NULL: the index is this node's alone */
+	const struct node_key *key;
+	struct pool lookups; /* struct shadow_lookup */
+	struct shadow_cached *cache;
+	struct timer publish;
+	struct overlay_run *put; /* one at a time; NULL: none is under way */
+	uint8_t publish_from[SHARD_KEY_LEN + MESH_KEY_LEN]; /* the row to go on with */
+	uint64_t cycle_ns;				    /* when this cycle began */
+	unsigned cycle_cnt;				    /* rows that it put */
+	bool has_keepers; /* somebody was there who keeps what is put */
+};
+
+size_t shadow_mesh_footprint(void);
+WEFT_MUST_CHECK
+int shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index, struct arena *arena,
+		     const struct builtin_params *params);
+void shadow_mesh_fini(struct shadow_mesh *mesh);
+/* shadow_mesh_hurry: more keep what is put than before: all rows again, within what the cycle has left. */
+void shadow_mesh_hurry(struct shadow_mesh *mesh, uint64_t now_ns);
+/*
+ * shadow_mesh_written: row is durable at key. One of this node's own goes to the overlay now, if
+ * nothing else is on its way there, else with a cycle.
+ */
+void shadow_mesh_written(struct shadow_mesh *mesh,
+			 const uint8_t key[static SHARD_KEY_LEN + MESH_KEY_LEN],
+			 const struct shard *row, uint64_t now_ns);
+
+/*
+ * shadow_mesh_lookup ends the call of request with shard, what this node has
+ * at place, and what others have. Now or later; forget: the call is gone.
+ */
+void shadow_mesh_lookup(struct shadow_mesh *mesh, const struct request *request,
+			const struct shard_place *place, const struct shard *shard);
+void shadow_mesh_forget(struct shadow_mesh *mesh, const struct service_call *call);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registering: what a peer has of a key is one row, read, added to and written. */
+#include "codec/hex.h"
+#include "builtin.h"
+#include "shadow_index.h"
+#include "store/store.h"
+
+static const struct track_write *write_find(const struct shadow_index *index,
+					    const uint8_t key[SHADOW_INDEX_KEY_LEN])
+{
+	const struct list_node *end = &index->writes_by_age;
+
+	for (const struct list_node *node = end->prev; node != end; node = node->prev) {
+		const struct track_write *write = list_entry(node, struct track_write, node);
+
+		if (memcmp(write->key, key, SHADOW_INDEX_KEY_LEN) == 0)
+			return write;
+	}
+	return NULL;
+}
+
+bool shadow_index_is_writing(const struct shadow_index *index,
+			     const uint8_t key[SHADOW_INDEX_KEY_LEN])
+{
+	return write_find(index, key) != NULL;
+}
+
+static void write_done(void *arg, bool is_kept, uint64_t now_ns)
+{
+	struct track_write *write = arg;
+
+	if (is_kept)
+		shadow_mesh_written(&write->index->mesh, write->key, &write->shard, now_ns);
+	list_unlink(&write->node);
+	pool_release(&write->index->writes, write);
+}
+
+/* Who registered a key longest ago, and how many did. */
+struct crowd {
+	const uint8_t *key; /* SHARD_KEY_LEN */
+	unsigned cnt;
+	uint64_t oldest_s;
+	uint8_t oldest[SHADOW_INDEX_KEY_LEN];
+};
+
+static bool crowd_add(void *arg, const struct store_item *item)
+{
+	struct crowd *crowd = arg;
+	struct shard shard;
+
+	if (memcmp(item->key, crowd->key, SHARD_KEY_LEN) != 0)
+		return false;
+	if (shard_parse(&shard, item->value, item->value_len) < 0)
+		shard.at_s = 0;
+	if (!crowd->cnt++ || shard.at_s < crowd->oldest_s) {
+		crowd->oldest_s = shard.at_s;
+		memcpy(crowd->oldest, item->key, SHADOW_INDEX_KEY_LEN);
+	}
+	return true;
+}
+
+static bool is_full(const struct shadow_index *index)
+{
+	struct store_stats stats;
+
+	store_stats(index->store, &stats);
+	return stats.item_cnt[STORE_TRACKS] + index->writes.used_cnt >= index->track_max;
+}
+
+/*
+ * What the row of key holds by now, in *out_shard, or will hold; of a new
+ * one nothing, and whoever has to make room for it is deleted. 0, WEFT_EFULL, -errno.
+ */
+static int row_read(struct shadow_index *index, const uint8_t key[SHADOW_INDEX_KEY_LEN],
+		    struct store_batch *batch, struct shard *out_shard)
+{
+	const struct track_write *write = write_find(index, key);
+	struct crowd crowd = {.key = key};
+	struct store_snapshot *snapshot;
+	const void *record;
+	size_t len;
+	int err;
+
+	*out_shard = write ? write->shard : (struct shard){0};
+	if (write)
+		return 0;
+	if ((err = store_snapshot_open(index->store, &snapshot)) < 0)
+		return err;
+	err = store_get(snapshot, STORE_TRACKS, key, SHADOW_INDEX_KEY_LEN, &record, &len);
+	if (err == 0)
+		err = shard_parse(out_shard, record, len);
+	else if (err == WEFT_EABSENT && !is_full(index))
+		err = store_each(snapshot, STORE_TRACKS, key, SHARD_KEY_LEN, crowd_add, &crowd);
+	else if (err == WEFT_EABSENT)
+		err = WEFT_EFULL;
+	if (err == 0 && crowd.cnt >= SHARD_PEER_MAX)
+		store_batch_delete(batch, STORE_TRACKS, crowd.oldest, SHADOW_INDEX_KEY_LEN);
+	store_snapshot_close(snapshot);
+	return err;
+}
+
+static void row_write(struct shadow_index *index, const struct request *request,
+		      const struct shard_place *place, const uint8_t key[SHADOW_INDEX_KEY_LEN],
+		      const struct shard_variant *variant)
+{
+	struct store_batch *batch = store_batch_new(index->store);
+	struct ack ack = {.call = request->call, .done = write_done};
+	char key_text[HEX_TEXT_CAP(SHARD_KEY_LEN)];
+	uint8_t record[SHARD_RECORD_LEN_MAX];
+	struct writer w = writer_of(record, sizeof(record));
+	struct track_write *write;
+	struct shard shard;
+
+	if (row_read(index, key, batch, &shard) < 0 || !(write = pool_acquire(&index->writes))) {
+		store_batch_free(batch);
+		request_refuse(request, SERVICE_UNAVAILABLE, "the index takes no more tracks now");
+		return;
+	}
+	shard_add(&shard, variant);
+	shard.kind = place->kind;
+	memcpy(shard.mbid, place->mbid, sizeof(shard.mbid));
+	shard.at_s = shadow_index_wall_s(index);
+	shard_write(&shard, &w);
+	store_batch_put(batch, STORE_TRACKS, key, SHADOW_INDEX_KEY_LEN, record, writer_len(&w));
+	write->index = index;
+	write->shard = shard;
+	memcpy(write->key, key, SHADOW_INDEX_KEY_LEN);
+	list_init(&write->node);
+	list_push_back(&index->writes_by_age, &write->node);
+	ack.arg = write;
+	ack.reply = json_pack("{s:s, s:i}", "key", hex_write(key, SHARD_KEY_LEN, key_text), "ttl",
+			      SHADOW_INDEX_LIFE_S);
+	acks_submit(index->acks, batch, &ack, request->now_ns);
+}
+
+/* A variant as JSON has it. */
+struct track {
+	const char *codec, *sha256;
+	json_int_t kbps, quality, size;
+};
+
+/* Fills variant, or says what is wrong. */
+static const char *track_read(const struct track *track, struct shard_variant *variant)
+{
+	size_t codec_len = strspn(track->codec, "abcdefghijklmnopqrstuvwxyz0123456789");
+	uint8_t sha256[32];
+
+	if (codec_len == 0 || codec_len > SHARD_CODEC_LEN_MAX || track->codec[codec_len])
+		return "a codec is 1 to 8 of a-z and 0-9";
+	if (!hex_read(track->sha256, sha256, sizeof(sha256)) &&
+	    !hex_read(track->sha256, sha256, SHARD_PREFIX_LEN))
+		return "sha256 is the file's hash or its first 16 bytes, as hexadecimal digits";
+	if (track->kbps < 0 || track->kbps > UINT32_MAX || track->quality < 0 ||
+	    track->quality > 100 || track->size < 1)
+		return "kbps is 0 to 4294967295, quality 0 to 100, size 1 or more bytes";
+	*variant = (struct shard_variant){.quality = (uint8_t)track->quality,
+					  .kbps = (uint32_t)track->kbps,
+					  .size = (uint64_t)track->size};
+	memcpy(variant->codec, track->codec, codec_len);
+	memcpy(variant->prefix, sha256, SHARD_PREFIX_LEN);
+	return NULL;
+}
+
+void shadow_index_register(void *ctx, struct request *request)
+{
+	const char *mbid, *kind = shard_kinds[SHARD_RECORDING], *fault;
+	struct shadow_index *index = ctx;
+	struct track track = {.quality = 0};
+	uint8_t key[SHADOW_INDEX_KEY_LEN];
+	struct shard_variant variant;
+	struct shard_place place;
+
+	if (!request_unpack(request, "{s:s, s?s, s:s, s:s, s:I, s:I, s?I}", "mbid", &mbid, "kind",
+			    &kind, "codec", &track.codec, "sha256", &track.sha256, "kbps",
+			    &track.kbps, "size", &track.size, "quality", &track.quality) ||
+	    !shadow_index_place_read(request, mbid, kind, &place))
+		return;
+	memcpy(key, place.key, SHARD_KEY_LEN);
+	memcpy(key + SHARD_KEY_LEN, request->caller->key, MESH_KEY_LEN);
+	if ((fault = track_read(&track, &variant)))
+		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+	else if (!quota_take(&index->registrations, request->caller->key, request->now_ns))
+		request_refuse(request, SERVICE_RATE_LIMITED,
+			       "a peer registers at most 100 tracks an hour");
+	else
+		row_write(index, request, &place, key, &variant);
+}

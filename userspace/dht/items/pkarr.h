@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DHT_ITEMS_PKARR_H
+#define WEFT_DHT_ITEMS_PKARR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "crypto/node_key.h"
+#include "item.h"
+#include "weft/err.h"
+
+/*
+ * pkarr: what the owner of a key says of itself, as a DNS reply signed like
+ * a BEP-44 item without salt (docs/wire/pkarr.md). A *record* is the part
+ * of it that we understand, where a node is; a *packet* is the signed whole,
+ * of which a relay looks at nothing but the signature.
+ *
+ * No I/O, no state, no clock; thread-safe.
+ */
+#define PKARR_DNS_LEN_MAX 1000 /* accepted */
+/* Published: Mainline counts the bencoded value, "996:" and 996 bytes. */
+#define PKARR_DNS_LEN_PUBLISHED_MAX 996
+#define PKARR_BODY_HEAD_LEN	    (NODE_KEY_SIG_LEN + 8)
+#define PKARR_BODY_LEN_MAX	    (PKARR_BODY_HEAD_LEN + PKARR_DNS_LEN_MAX)
+/*
+ * How long others may keep what we publish. Short, for addresses change;
+ * relays and resolvers have a lower limit of their own, usually 300 s.
+ */
+#define PKARR_TTL_S 30
+
+/* All of these at their longest are a packet of less than PKARR_DNS_LEN_PUBLISHED_MAX. */
+#define PKARR_ADDRS_MAX	 8
+#define PKARR_RELAYS_MAX 2
+#define PKARR_URL_CAP	 129
+
+struct pkarr_record {
+	struct addr addrs[PKARR_ADDRS_MAX];
+	unsigned addr_cnt;
+	char relays[PKARR_RELAYS_MAX][PKARR_URL_CAP]; /* URLs */
+	unsigned relay_cnt;
+	uint32_t caps; /* bit map, 0: not said */
+};
+
+/* What of a node unvalidated sources may learn. */
+enum pkarr_publish {
+	PKARR_OFF,
+	PKARR_RELAY_ONLY, /* the relays through which it is reached */
+	PKARR_DIRECT,	  /* its own addresses too */
+};
+
+struct pkarr_policy {
+	enum pkarr_publish publish;
+	/* Addresses that mean another host elsewhere are said and believed too: for closed networks. */
+	bool allows_private;
+};
+
+/*
+ * pkarr_record_select leaves of what a node knows of itself what policy
+ * lets unvalidated sources know, the first that fit: addresses with a port that are
+ * global, URLs of http and https.
+ *
+ * Returns 0, WEFT_EREFUSED (the policy is PKARR_OFF), or WEFT_EABSENT:
+ * nothing is left by which the node could be reached, and a record that
+ * says so would only replace one that may still be right.
+ */
+WEFT_MUST_CHECK
+int pkarr_record_select(const struct pkarr_record *all, const struct pkarr_policy *policy,
+			struct pkarr_record *out_record);
+
+struct pkarr_packet {
+	uint8_t key[NODE_KEY_LEN];
+	uint8_t sig[NODE_KEY_SIG_LEN];
+	uint64_t seq; /* microseconds since 1970, in [0, INT64_MAX] */
+	uint16_t dns_off;
+	uint16_t value_len;
+	uint8_t value
+		[DHT_SIGNED_VALUE_LEN_MAX]; /* bencoded; the DNS message is [dns_off, value_len) */
+};
+
+/*
+ * pkarr_next_seq: the wall clock, but above whatever was published before,
+ * also when the clock was set back, or the key is used elsewhere too.
+ */
+uint64_t pkarr_next_seq(uint64_t wall_us, uint64_t newest_seq);
+
+/* pkarr_packet_sign makes record a packet of key's owner. */
+void pkarr_packet_sign(const struct pkarr_record *record, const struct node_key *key, uint64_t seq,
+		       struct pkarr_packet *out_packet);
+
+/*
+ * pkarr_packet_item is the packet as BEP-44 has it; spans are borrowed from
+ * packet. pkarr_packet_of_item takes an item that was verified.
+ * Returns 0, or WEFT_EMALFORMED: it is no pkarr packet (a salt, or a value
+ * that is no string, or one that is no DNS message).
+ */
+void pkarr_packet_item(const struct pkarr_packet *packet, struct dht_item *out_item);
+WEFT_MUST_CHECK
+int pkarr_packet_of_item(const struct dht_item *item, struct pkarr_packet *out_packet);
+
+/*
+ * pkarr_packet_{parse,write}_body: what goes between relays and their
+ * clients, signature, sequence number and DNS message. Parsing verifies.
+ *
+ * Parsing returns 0, or:
+ *   WEFT_ETOOLARGE  longer than PKARR_BODY_LEN_MAX
+ *   WEFT_EMALFORMED too short, no DNS message, or a sequence number above INT64_MAX
+ *   WEFT_EDAMAGED   not signed by key
+ * Writing returns the length.
+ */
+WEFT_MUST_CHECK
+int pkarr_packet_parse_body(const uint8_t key[static NODE_KEY_LEN], const void *body, size_t len,
+			    struct pkarr_packet *out_packet);
+size_t pkarr_packet_write_body(const struct pkarr_packet *packet,
+			       uint8_t dst[static PKARR_BODY_LEN_MAX]);
+
+/*
+ * pkarr_record_read: where the packet says its owner is; TXT strings at
+ * _mesh, or if those say nothing at _iroh. Strings that nobody knows, and addresses that
+ * policy would not let us publish, are stepped over.
+ * Returns 0, or WEFT_EABSENT: nothing of use to us.
+ */
+WEFT_MUST_CHECK
+int pkarr_record_read(const struct pkarr_packet *packet, bool allows_private,
+		      struct pkarr_record *out_record);
+
+/* pkarr_packet_ttl_s: the shortest of its records, or 0 when it has none. */
+uint32_t pkarr_packet_ttl_s(const struct pkarr_packet *packet);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bans as text, as names of tables and as records of the store. Any
+ * thread; no state.
+ */
+#include "ban_rule.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/cbor.h"
+#include "codec/peer_addr.h"
+#include "codec/zbase32.h"
+
+#define RECORD_LAYOUT 1
+/* ::ffff:0:0/96 (RFC 4291 2.5.5.2) */
+static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+bool ban_is_expired(const struct ban *ban, uint64_t wall_s)
+{
+	return ban->expires_s && ban->expires_s <= wall_s;
+}
+
+static unsigned bits_of(const struct addr *addr)
+{
+	return addr->family == ADDR_IPV4 ? 32 : 128;
+}
+
+/* The length behind the slash, or cap + 1 for what is none. */
+static unsigned length_parse(const char *text, unsigned cap)
+{
+	unsigned value = 0;
+
+	if (!*text)
+		return cap + 1;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9' || value > cap)
+			return cap + 1;
+		value = value * 10 + (unsigned)(*text - '0');
+	}
+	return value <= cap ? value : cap + 1;
+}
+
+static bool address_parse(const char *text, size_t len, struct addr *out_addr)
+{
+	struct addr addr = {.family = ADDR_IPV4};
+	char alone[INET6_ADDRSTRLEN];
+
+	if (len >= sizeof(alone))
+		return false;
+	memcpy(alone, text, len);
+	alone[len] = '\0';
+	if (inet_pton(AF_INET, alone, addr.ip) != 1) {
+		addr.family = ADDR_IPV6;
+		if (inet_pton(AF_INET6, alone, addr.ip) != 1)
+			return false;
+	}
+	*out_addr = addr;
+	return true;
+}
+
+/* ::ffff:192.0.2.0/120 is 192.0.2.0/24: datagrams from there are IPv4. */
+static void unmap(struct addr *addr, unsigned *prefix_len)
+{
+	struct addr ipv4 = {.family = ADDR_IPV4};
+
+	if (addr->family != ADDR_IPV6 || *prefix_len <= 96 ||
+	    memcmp(addr->ip, mapped_prefix, sizeof(mapped_prefix)) != 0)
+		return;
+	memcpy(ipv4.ip, addr->ip + sizeof(mapped_prefix), 4);
+	*addr = ipv4;
+	*prefix_len -= 96;
+}
+
+int ban_target_parse(const char *text, struct ban_target *out_target)
+{
+	const char *slash = strchr(text, '/');
+	struct ban_target target = {0};
+	struct addr addr;
+	unsigned prefix_len;
+
+	if (!address_parse(text, slash ? (size_t)(slash - text) : strlen(text), &addr))
+		return WEFT_EMALFORMED;
+	prefix_len = slash ? length_parse(slash + 1, bits_of(&addr)) : bits_of(&addr);
+	if (prefix_len == 0 || prefix_len > bits_of(&addr))
+		return WEFT_ETOOLARGE;
+	unmap(&addr, &prefix_len);
+	target.kind = addr.family == ADDR_IPV4 ? BAN_IPV4 : BAN_IPV6;
+	target.addr = addr_prefix_key(&addr, prefix_len);
+	target.prefix_len = prefix_len;
+	*out_target = target;
+	return addr_equal(&target.addr, &addr) ? 0 : WEFT_EUNSAFE;
+}
+
+struct ban_target ban_target_of(const struct addr *addr)
+{
+	struct ban_target target = {
+		.kind = addr->family == ADDR_IPV4 ? BAN_IPV4 : BAN_IPV6,
+		.prefix_len = bits_of(addr),
+	};
+
+	target.addr = addr_prefix_key(addr, target.prefix_len);
+	return target;
+}
+
+const char *ban_target_format(const struct ban_target *target, char buf[static BAN_TARGET_TEXT_CAP])
+{
+	char addr[INET6_ADDRSTRLEN] = "?", key[ZBASE32_KEY_TEXT_CAP];
+
+	if (target->kind == BAN_KEY) {
+		snprintf(buf, BAN_TARGET_TEXT_CAP, "%s",
+			 zbase32_write(target->key, BAN_KEY_LEN, key));
+		return buf;
+	}
+	inet_ntop(target->kind == BAN_IPV4 ? AF_INET : AF_INET6, target->addr.ip, addr,
+		  sizeof(addr));
+	if (target->prefix_len == bits_of(&target->addr))
+		snprintf(buf, BAN_TARGET_TEXT_CAP, "%s", addr);
+	else
+		snprintf(buf, BAN_TARGET_TEXT_CAP, "%s/%u", addr, target->prefix_len);
+	return buf;
+}
+
+bool ban_target_has(const struct ban_target *target, const struct addr *addr)
+{
+	struct addr prefix;
+
+	if (target->kind == BAN_KEY || addr->family != target->addr.family)
+		return false;
+	prefix = addr_prefix_key(addr, target->prefix_len);
+	return addr_equal(&prefix, &target->addr);
+}
+
+struct ban_target ban_target_cut(const struct ban_target *target, unsigned prefix_len)
+{
+	struct ban_target cut = *target;
+
+	cut.addr = addr_prefix_key(&target->addr, prefix_len);
+	cut.prefix_len = prefix_len;
+	return cut;
+}
+
+void ban_target_id(const struct ban_target *target, uint8_t out_id[static BAN_ID_LEN])
+{
+	memset(out_id, 0, BAN_ID_LEN);
+	out_id[0] = (uint8_t)target->kind;
+	if (target->kind == BAN_KEY) {
+		memcpy(out_id + 1, target->key, BAN_KEY_LEN);
+		return;
+	}
+	memcpy(out_id + 1, target->addr.ip, sizeof(target->addr.ip));
+	out_id[1 + sizeof(target->addr.ip)] = (uint8_t)target->prefix_len;
+}
+
+static int target_of_id(const uint8_t id[static BAN_ID_LEN], struct ban_target *out_target)
+{
+	struct ban_target target = {.kind = id[0]};
+	struct addr prefix;
+
+	if (id[0] > BAN_KEY)
+		return WEFT_EMALFORMED;
+	if (target.kind == BAN_KEY) {
+		memcpy(target.key, id + 1, BAN_KEY_LEN);
+		*out_target = target;
+		return 0;
+	}
+	target.addr.family = target.kind == BAN_IPV4 ? ADDR_IPV4 : ADDR_IPV6;
+	memcpy(target.addr.ip, id + 1, target.kind == BAN_IPV4 ? 4 : 16);
+	target.prefix_len = id[1 + sizeof(target.addr.ip)];
+	if (target.prefix_len == 0 || target.prefix_len > bits_of(&target.addr))
+		return WEFT_EMALFORMED;
+	prefix = addr_prefix_key(&target.addr, target.prefix_len);
+	if (!addr_equal(&prefix, &target.addr))
+		return WEFT_EMALFORMED;
+	*out_target = target;
+	return 0;
+}
+
+void ban_record_write(struct writer *w, const struct ban *ban)
+{
+	bool has_source = ban->source.family != ADDR_NONE;
+	struct peer_addr source = peer_addr_of(&ban->source);
+
+	source.peer.addr.port = 1; /* a PeerAddr has one */
+	cbor_write_map(w, 4u + (ban->is_automatic ? 2 : 0) + has_source);
+	cbor_field_uint(w, 0, RECORD_LAYOUT);
+	cbor_field_uint(w, 1, ban->added_s);
+	cbor_field_uint(w, 2, ban->expires_s);
+	cbor_field_text(w, 3, ban->reason, strlen(ban->reason));
+	if (ban->is_automatic) {
+		cbor_field_uint(w, 5, ban->cause);
+		cbor_field_uint(w, 6, ban->is_limit);
+	}
+	if (has_source) {
+		cbor_write_uint(w, 7);
+		peer_addr_write(w, &source);
+	}
+}
+
+static void record_read_field(struct cbor_reader *r, uint64_t key, struct ban *ban)
+{
+	struct peer_addr source;
+
+	switch (key) {
+	case 1:
+		ban->added_s = cbor_read_uint(r);
+		break;
+	case 2:
+		ban->expires_s = cbor_read_uint(r);
+		break;
+	case 3:
+		cbor_read_text_copy(r, ban->reason, sizeof(ban->reason));
+		break;
+	case 5:
+		ban->cause = cbor_read_uint(r);
+		ban->is_automatic = true;
+		break;
+	case 6:
+		ban->is_limit = cbor_read_uint_max(r, 1);
+		break;
+	case 7:
+		peer_addr_read(r, &source);
+		if (!cbor_is_bad(r))
+			ban->source = addr_prefix_key(&source.peer.addr, 128);
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
+int ban_record_parse(const uint8_t id[static BAN_ID_LEN], const void *data, size_t len,
+		     struct ban *out_ban)
+{
+	bool keeps_nothing_out = false;
+	struct ban ban = {0};
+	struct cbor_reader r;
+	uint64_t key;
+	int err = target_of_id(id, &ban.target);
+
+	if (err == 0)
+		err = cbor_enter_record(&r, data, len, RECORD_LAYOUT);
+	if (err < 0)
+		return err;
+	while (cbor_next_key(&r, &key)) {
+		/* Earlier versions had bans of connection ids alone, for minutes. */
+		if (key == 4)
+			keeps_nothing_out = cbor_read_uint_max(&r, 1);
+		else
+			record_read_field(&r, key, &ban);
+	}
+	if ((err = cbor_reader_finish(&r)) < 0)
+		return err;
+	if (keeps_nothing_out)
+		return WEFT_EABSENT;
+	*out_ban = ban;
+	return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_FIREWALL_DROP_COUNTERS_H
+#define WEFT_FIREWALL_DROP_COUNTERS_H
+
+#include <stdint.h>
+
+#include "base/timer.h"
+#include "offenders.h"
+
+struct node;
+
+/*
+ * What was dropped, by reason and by source, since the daemon started: the
+ * driver's counters and samples, and those of every worker's socket, which
+ * are fetched once a second. Counters of the driver begin at zero with each
+ * first device; here they go on. Home worker only; absent in the simulator.
+ */
+#define DROPS_RATE_S 10
+
+struct drops {
+	struct node *node;
+	struct timer timer;
+	uint64_t since_ns, since_s;
+	uint64_t tick_cnt;
+	uint64_t salt[2]; /* of the names that sources have for who may not see them */
+	struct weft_counter totals[WEFT_REASON_CNT];
+	struct weft_counter seen_driver[WEFT_REASON_CNT]; /* at the last tick */
+	struct weft_counter seen_sockets[WEFT_REASON_CNT];
+	uint32_t recent[DROPS_RATE_S][WEFT_REASON_CNT]; /* packets of each of the last seconds */
+	struct offenders offenders;
+};
+
+void drops_open(struct drops *drops, struct node *node);
+/* drops_close takes a zeroed one, too. */
+void drops_close(struct drops *drops);
+/* drops_sample takes one; ctx is the struct drops. */
+void drops_sample(void *ctx, const struct weft_sample *sample);
+/* drops_fetch takes what there is since the last second. */
+void drops_fetch(struct drops *drops);
+/* drops_rate: datagrams a second, over the last ten. */
+uint64_t drops_rate(const struct drops *drops, enum weft_reason reason);
+/* drops_pseudonym names source's prefix so that nobody learns it; the same until a restart. */
+#define DROPS_PSEUDONYM_CAP 17
+const char *drops_pseudonym(const struct drops *drops, const struct weft_endpoint *source,
+			    char text[static DROPS_PSEUDONYM_CAP]);
+
+#endif

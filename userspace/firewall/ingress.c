@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The policy at one worker: the tables of net/ingress/, which are those of the XDP
+ * program, and a map of banned keys beside them.
+ */
+#include "ingress.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "base/monotonic.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "net/ingress/ingress_verdict.h"
+#include "net/ingress/tables.h"
+#include "ban_list.h"
+#include "offences.h"
+
+struct ingress {
+	struct arena arena;
+	struct weft_tables tables;
+	struct demux_judge judge;
+	struct map keys;   /* -> struct key_ban */
+	struct map limits; /* -> struct key_ban, by offences_place */
+	struct pool key_bans;
+	struct ban_set *set; /* in force */
+	uint64_t now_ns;
+};
+
+struct key_ban {
+	uint64_t expires_ns;
+};
+
+static struct demux_tables_params tables_params(uint32_t session_cap, const uint64_t secret[2])
+{
+	return (struct demux_tables_params){.ban_cap = BAN_LIST_CAP,
+					    .session_cap = session_cap,
+					    .secret = {secret[0], secret[1]}};
+}
+
+size_t ingress_footprint(uint32_t session_cap)
+{
+	const uint64_t any[2] = {0};
+	const struct demux_tables_params params = tables_params(session_cap, any);
+
+	return demux_tables_footprint(&params) + map_footprint(BAN_KEY_LEN, BAN_LIST_CAP) +
+	       map_footprint(sizeof(struct addr), BAN_LIST_AUTO_CAP) +
+	       pool_footprint(sizeof(struct key_ban), BAN_LIST_CAP);
+}
+
+int ingress_new(const struct ingress_params *params, struct ingress **out_ingress)
+{
+	const struct demux_tables_params tables =
+		tables_params(params->session_cap, params->secret);
+	struct ingress *ingress = calloc(1, sizeof(*ingress));
+	int err;
+
+	if (!ingress)
+		return -ENOMEM;
+	ingress->judge = (struct demux_judge){&ingress->tables, params->on_sample, params->ctx};
+	if ((err = arena_open(&ingress->arena, ingress_footprint(params->session_cap))) < 0 ||
+	    (err = demux_tables_init(&ingress->tables, &ingress->arena, &tables)) < 0 ||
+	    (err = map_init(&ingress->keys, &ingress->arena, BAN_KEY_LEN, BAN_LIST_CAP,
+			    params->secret)) < 0 ||
+	    (err = map_init(&ingress->limits, &ingress->arena, sizeof(struct addr),
+			    BAN_LIST_AUTO_CAP, params->secret)) < 0 ||
+	    (err = pool_init(&ingress->key_bans, &ingress->arena, sizeof(struct key_ban),
+			     BAN_LIST_CAP)) < 0) {
+		ingress_free(ingress);
+		return err;
+	}
+	*out_ingress = ingress;
+	return 0;
+}
+
+void ingress_free(struct ingress *ingress)
+{
+	if (!ingress)
+		return;
+	free(ingress->set);
+	arena_close(&ingress->arena);
+	free(ingress);
+}
+
+/* What a rule without a prefix is kept in, and its key there; NULL: it is of the tables. */
+static struct map *rule_map(struct ingress *ingress, const struct ban_rule *rule,
+			    const void **out_key)
+{
+	*out_key =
+		rule->target.kind == BAN_KEY ? (const void *)rule->target.key : &rule->target.addr;
+	if (rule->target.kind == BAN_KEY)
+		return &ingress->keys;
+	return rule->is_limit ? &ingress->limits : NULL;
+}
+
+static int key_enforce(struct ingress *ingress, const struct ban_rule *rule, struct map *map,
+		       const void *key)
+{
+	struct key_ban *key_ban = pool_acquire(&ingress->key_bans);
+	int err = WEFT_EFULL;
+
+	if (!key_ban)
+		return err;
+	key_ban->expires_ns = rule->expires_ns;
+	err = map_put(map, key, key_ban);
+	if (err < 0)
+		pool_release(&ingress->key_bans, key_ban);
+	return err;
+}
+
+static void rule_enforce(struct ingress *ingress, const struct ban_rule *rule)
+{
+	const struct weft_ban ban = {.expires_ns = rule->expires_ns};
+	struct weft_endpoint endpoint = addr_endpoint(&rule->target.addr);
+	const void *key;
+	struct map *map = rule_map(ingress, rule, &key);
+	int err;
+
+	if (map)
+		err = key_enforce(ingress, rule, map, key);
+	else
+		err = demux_ban_put(&ingress->tables, &endpoint, rule->target.prefix_len, &ban);
+	weft_assert(err == 0); /* both have room for a whole list */
+}
+
+static void rule_lift(struct ingress *ingress, const struct ban_rule *rule)
+{
+	struct weft_endpoint endpoint;
+	struct key_ban *key_ban;
+	const void *key;
+	struct map *map = rule_map(ingress, rule, &key);
+
+	if (!map) {
+		endpoint = addr_endpoint(&rule->target.addr);
+		demux_ban_delete(&ingress->tables, &endpoint, rule->target.prefix_len);
+		return;
+	}
+	key_ban = map_delete(map, key);
+	if (key_ban)
+		pool_release(&ingress->key_bans, key_ban);
+}
+
+void ingress_take(struct ingress *ingress, struct ban_set *set)
+{
+	if (!set)
+		return;
+	for (unsigned i = 0; ingress->set && i < ingress->set->cnt; i++)
+		rule_lift(ingress, &ingress->set->rules[i]);
+	for (unsigned i = 0; i < set->cnt; i++)
+		rule_enforce(ingress, &set->rules[i]);
+	free(ingress->set);
+	ingress->set = set;
+}
+
+static void rate_share(struct weft_bucket_rate *rate, unsigned worker_cnt, uint32_t flood_shift)
+{
+	rate->cost_ns *= worker_cnt;
+	if (rate->credit_max_ns < rate->cost_ns << flood_shift)
+		rate->credit_max_ns = rate->cost_ns << flood_shift;
+}
+
+void ingress_share(struct weft_config *policy, unsigned worker_cnt)
+{
+	static const enum weft_class spread[] = {WEFT_CLASS_INITIAL, WEFT_CLASS_KNOWN};
+
+	for (unsigned i = 0; i < sizeof(spread) / sizeof(spread[0]); i++)
+		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+			rate_share(&policy->rates[spread[i]][level], worker_cnt,
+				   policy->flood_shift);
+	for (unsigned i = 0; i < WEFT_ANSWERS_CNT; i++)
+		rate_share(&policy->answers[i], worker_cnt, 0);
+	rate_share(&policy->validated, worker_cnt, 0);
+	rate_share(&policy->samples, worker_cnt, 0);
+}
+
+void ingress_configure(struct ingress *ingress, const struct weft_config *part)
+{
+	demux_tables_set_config(&ingress->tables, part);
+}
+
+void ingress_set_cid_keys(struct ingress *ingress, const struct weft_cid_keys *keys)
+{
+	ingress->tables.cid_keys = *keys;
+}
+
+void ingress_set_token_keys(struct ingress *ingress, const struct weft_token_keys *keys)
+{
+	ingress->tables.token_keys = *keys;
+}
+
+void ingress_set_reply_keys(struct ingress *ingress, const struct weft_krpc_reply_keys *keys)
+{
+	ingress->tables.reply_keys = *keys;
+}
+
+void ingress_prove(struct ingress *ingress, const struct addr *remote, uint64_t now_ns)
+{
+	const struct weft_session entry = {.expires_ns = now_ns + INGRESS_PATH_LIFE_NS};
+	struct weft_endpoint endpoint = addr_endpoint(remote);
+
+	(void)!demux_session_put(&ingress->tables, &endpoint, &entry);
+}
+
+void ingress_each_session(const struct ingress *ingress, demux_session_fn fn, void *ctx)
+{
+	demux_session_each(&ingress->tables, fn, ctx);
+}
+
+void ingress_sweep(struct ingress *ingress)
+{
+	(void)demux_session_sweep(&ingress->tables, ingress->now_ns);
+}
+
+void ingress_turn(struct ingress *ingress, uint64_t now_ns)
+{
+	ingress->now_ns = now_ns;
+}
+
+enum weft_verdict ingress_judge(struct ingress *ingress, const struct dgram *dgram)
+{
+	return weft_verdict(demux_judge_dgram(&ingress->judge, dgram, ingress->now_ns));
+}
+
+static bool is_in_force(const struct ingress *ingress, uint64_t expires_ns)
+{
+	return expires_ns == 0 || expires_ns > ingress->now_ns;
+}
+
+bool ingress_refuses(void *ctx, const uint8_t *key, const struct addr *remote)
+{
+	struct ingress *ingress = ctx;
+	const struct key_ban *key_ban = map_lookup(&ingress->keys, key);
+
+	return (key_ban && is_in_force(ingress, key_ban->expires_ns)) ||
+	       ingress_refuses_addr(ingress, remote);
+}
+
+bool ingress_refuses_addr(void *ctx, const struct addr *remote)
+{
+	struct ingress *ingress = ctx;
+	const struct weft_ban *ban;
+	struct weft_endpoint endpoint;
+
+	if (remote->family == ADDR_NONE)
+		return false;
+	endpoint = addr_endpoint(remote);
+	ban = demux_ban_lookup(&ingress->tables, &endpoint);
+	return ban && is_in_force(ingress, ban->expires_ns);
+}
+
+bool ingress_limits(void *ctx, const struct addr *remote)
+{
+	struct ingress *ingress = ctx;
+	struct addr place;
+	const struct key_ban *limit;
+
+	if (remote->family == ADDR_NONE)
+		return false;
+	place = offences_place(remote);
+	limit = map_lookup(&ingress->limits, &place);
+	return limit && is_in_force(ingress, limit->expires_ns);
+}
+
+const struct weft_counter *ingress_counters(const struct ingress *ingress)
+{
+	return ingress->tables.counters;
+}
+
+const struct weft_place *ingress_places(const struct ingress *ingress, enum weft_class class,
+					unsigned level)
+{
+	return ingress->tables.places + (class * WEFT_LEVEL_CNT + level) * (size_t)WEFT_PLACE_CNT;
+}

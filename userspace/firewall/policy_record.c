@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy_record.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "base/monotonic.h"
+#include "ingress.h"
+#include "node/node_state.h"
+
+#define TICK_NS NS_PER_S
+
+/* The first tables are those of the workers' sockets, by index, the others the driver's, by CPU. */
+static unsigned table_of_cpu(unsigned worker_cnt, unsigned cpu)
+{
+	return worker_cnt + cpu < ARRIVALS_TABLE_MAX ? worker_cnt + cpu : ARRIVALS_TABLE_MAX - 1;
+}
+
+size_t record_footprint(unsigned worker_cnt, unsigned cpu_cnt)
+{
+	return sizeof(struct sketch) +
+	       arrivals_footprint(table_of_cpu(worker_cnt, cpu_cnt - 1) + 1);
+}
+
+static struct weft_bucket_rate rate_in_force(const struct weft_config *config,
+					     enum weft_class class, unsigned level)
+{
+	struct weft_bucket_rate rate = config->rates[class][level];
+
+	if (config->mode == WEFT_MODE_FLOOD)
+		rate.cost_ns <<= config->flood_shift;
+	return rate;
+}
+
+struct reading {
+	struct record *record;
+	enum weft_class class;
+	uint64_t now_ns;
+};
+
+static void driver_read(void *ctx, const struct xdp_places *places)
+{
+	struct reading *reading = ctx;
+	const struct node *node = reading->record->node;
+	const struct weft_config *policy = &node->fastpath.policy;
+	const struct arrivals_block block = {
+		.table = table_of_cpu(node->config->worker_cnt, places->cpu),
+		.limits_table = table_of_cpu(node->config->worker_cnt, 0),
+		.level = places->level,
+		.class = reading->class,
+		.first = places->first,
+		.cnt = WEFT_PLACE_BLOCK_CNT,
+		.places = places->places,
+		.rate = rate_in_force(policy, reading->class, places->level),
+	};
+
+	arrivals_read(&reading->record->arrivals, &block, reading->now_ns);
+}
+
+static void home_read(struct reading *reading)
+{
+	struct node *node = reading->record->node;
+
+	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++) {
+		const struct arrivals_block block = {
+			.table = node->home.idx,
+			.limits_table = node->home.idx,
+			.level = level,
+			.class = reading->class,
+			.cnt = WEFT_PLACE_CNT,
+			.places = ingress_places(node->home.ingress, reading->class, level),
+			.rate = rate_in_force(&node->fastpath.part, reading->class, level),
+		};
+
+		arrivals_read(&reading->record->arrivals, &block, reading->now_ns);
+	}
+}
+
+/* The driver's counts began anew. */
+static void generation_check(struct record *record)
+{
+	struct node *node = record->node;
+	uint64_t generation = xdp_tables_generation(node->fastpath.xdp);
+
+	if (generation == record->generation)
+		return;
+	record->generation = generation;
+	for (unsigned table = node->config->worker_cnt; table < record->arrivals.table_cnt; table++)
+		arrivals_forget(&record->arrivals, table);
+}
+
+static void classes_read(struct record *record, uint64_t now_ns)
+{
+	struct node *node = record->node;
+	struct weft_counter counters[WEFT_REASON_CNT];
+
+	fastpath_counters(&node->fastpath, counters);
+	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++) {
+		struct reading reading = {record, i, now_ns};
+		uint64_t cnt = arrivals_class_cnt(counters, i);
+
+		if (cnt == record->class_cnts[i])
+			continue;
+		record->class_cnts[i] = cnt;
+		home_read(&reading);
+		xdp_places_each(node->fastpath.xdp, i, driver_read, &reading);
+	}
+}
+
+static void second_tell(struct record *record, uint64_t now_ns)
+{
+	const struct fastpath *fastpath = &record->node->fastpath;
+	uint64_t unvalidated_cnt = fastpath->pressure.unvalidated_cnt;
+	uint64_t grown = unvalidated_cnt - record->unvalidated_cnt;
+	uint64_t half_open_cnt = fastpath->pressure.half_open_cnt;
+	const struct sketch_second second = {
+		.unvalidated_cnt = unvalidated_cnt < record->unvalidated_cnt || grown > UINT32_MAX
+					   ? 0
+					   : (uint32_t)grown,
+		.half_open_cnt = half_open_cnt > UINT32_MAX ? UINT32_MAX : (uint32_t)half_open_cnt,
+		.mode = (uint8_t)fastpath->policy.mode,
+	};
+
+	record->unvalidated_cnt = unvalidated_cnt;
+	sketch_tell_second(record->sketch, &second, now_ns);
+}
+
+void record_refresh(struct record *record)
+{
+	generation_check(record);
+	classes_read(record, record->node->home.now_ns);
+}
+
+void record_take(struct record *record, unsigned worker_idx, const struct arrivals_changes *changes)
+{
+	struct node *node = record->node;
+
+	for (unsigned i = 0; i < changes->cnt; i++) {
+		const struct arrivals_block block = {
+			.table = worker_idx,
+			.limits_table = worker_idx,
+			.level = changes->level,
+			.class = changes->class,
+			.first = changes->changes[i].idx,
+			.cnt = 1,
+			.places = &changes->changes[i].place,
+			.rate = rate_in_force(&node->fastpath.part, changes->class, changes->level),
+		};
+
+		arrivals_read(&record->arrivals, &block, node->home.now_ns);
+	}
+}
+
+/* The workers reports in the middle of a second, so that what is a second apart is in two. */
+static uint64_t next_tick_ns(uint64_t now_ns)
+{
+	return now_ns - now_ns % TICK_NS + TICK_NS;
+}
+
+/* What is read now was sent in the second that ends. */
+static void timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct record *record = (struct record *)((char *)timer - offsetof(struct record, timer));
+
+	generation_check(record);
+	second_tell(record, now_ns);
+	arrivals_begin(&record->arrivals);
+	classes_read(record, now_ns);
+	timer_set(&record->node->home.timers, timer, next_tick_ns(now_ns));
+}
+
+int record_open(struct record *record, struct node *node)
+{
+	unsigned table_cnt = table_of_cpu(node->config->worker_cnt, xdp_cpu_cnt() - 1) + 1;
+	int err;
+
+	record->sketch = calloc(1, sizeof(*record->sketch));
+	if (!record->sketch)
+		return -ENOMEM;
+	err = arrivals_open(&record->arrivals, table_cnt, record->sketch);
+	if (err < 0) {
+		free(record->sketch);
+		record->sketch = NULL;
+		return err;
+	}
+	record->node = node;
+	record->generation = xdp_tables_generation(node->fastpath.xdp);
+	timer_init(&record->timer, timer_fire);
+	timer_set(&node->home.timers, &record->timer, next_tick_ns(node->home.now_ns));
+	return 0;
+}
+
+void record_close(struct record *record)
+{
+	if (!record->node)
+		return;
+	timer_cancel(&record->node->home.timers, &record->timer);
+	arrivals_close(&record->arrivals);
+	free(record->sketch);
+	record->node = NULL;
+}

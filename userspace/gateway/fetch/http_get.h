@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_GATEWAY_FETCH_HTTP_GET_H
+#define WEFT_GATEWAY_FETCH_HTTP_GET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * One HTTP request to another machine, over TLS or not, waited for: name
+ * look-up, connection, request and answer within one time limit, on a
+ * connection of its own. Redirects are not followed: who asks here asks one
+ * host that somebody configured. Certificates are verified by host name
+ * against the machine's authorities, or those in ca_file.
+ */
+struct http_get {
+	/* What is asked; borrowed while it runs. */
+	const char *url;
+	const char *method; /* "GET", "PUT" */
+	const void *body;
+	size_t body_len;
+	const char *body_type; /* NULL: no body */
+	const char *ca_file;   /* PEM; NULL: the machine's own */
+	uint64_t timeout_ns;
+	int stop_fd;	 /* readable: give up (jobs_stop_fd); -1: never */
+	uint8_t *answer; /* room for answer_cap bytes; NULL: nobody wants to know its body */
+	size_t answer_cap;
+
+	/* What came of it. */
+	unsigned status; /* of HTTP, 200 to 599; 0: no answer */
+	size_t answer_len;
+};
+
+/*
+ * http_get_run returns 0 when an answer came, whatever its status, or:
+ *   WEFT_EMALFORMED   url is none, or the answer is no HTTP
+ *   WEFT_EABSENT      the host's name has no address
+ *   WEFT_EUNREACHABLE none of its addresses takes a connection, or it broke off
+ *   WEFT_EWRONGKEY    the certificate is not the host's, or nobody we trust vouches for it
+ *   WEFT_ETIMEOUT     timeout_ns is over
+ *   WEFT_ECANCELLED   stop_fd is readable
+ *   WEFT_ETOOLARGE    the answer is longer than answer_cap
+ *   -errno
+ * Context: a job thread; it reads the clock itself.
+ */
+WEFT_MUST_CHECK
+int http_get_run(struct http_get *fetch);
+
+#endif

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/arena.h"
+#include "base/monotonic.h"
+#include "base/pool.h"
+#include "base/random.h"
+#include "codec/hex.h"
+#include "beacon.h"
+#include "dnssd.h"
+
+/* SCP2P's; who missed five in a row is gone. */
+#define BEACON_NS      (3 * NS_PER_S)
+#define BEACON_LIFE_NS (15 * NS_PER_S)
+/* RFC 6762, 5.2: questions at growing intervals; 8.3: two announcements a second apart. */
+#define QUERY_FIRST_NS (1 * NS_PER_S)
+#define QUERY_MAX_NS   (60 * NS_PER_S)
+#define ANNOUNCE_CNT   2
+#define ANNOUNCE_NS    (1 * NS_PER_S)
+/* RFC 6762, 6: an answer waits 20 to 120 ms, and comes at most once a second. */
+#define ANSWER_MIN_NS	 (20 * NS_PER_MS)
+#define ANSWER_SPREAD_NS (100 * NS_PER_MS)
+#define ANSWER_GAP_NS	 (1 * NS_PER_S)
+/* However long somebody says: addresses on a LAN move. */
+#define LIFE_MAX_S 4500u
+
+struct entry {
+	struct lan_node node;
+	uint32_t interface;
+	uint64_t until_ns;
+};
+
+/* An interface that is on, and what is due there. */
+struct link {
+	struct lan_interface interface;
+	uint64_t beacon_ns, query_ns, query_gap_ns, answer_ns, answered_ns;
+	unsigned announce_left;
+};
+
+struct lan {
+	struct lan_params params;
+	struct arena arena;
+	struct pool entries;
+	struct link links[LAN_INTERFACE_CAP];
+	unsigned link_cnt;
+	uint8_t instance[BEACON_INSTANCE_LEN];
+	struct dnssd_self self;
+	uint64_t renamed_ns;
+	uint64_t counts[LAN_COUNT_CNT];
+	struct dnssd_message message; /* scratch */
+};
+
+/* --- telling --- */
+
+static void lan_send(struct lan *lan, enum lan_way way, uint8_t family, const struct link *link,
+		     const uint8_t *bytes, size_t len)
+{
+	if (!len)
+		return;
+	lan->counts[LAN_SENT]++;
+	lan->params.send(lan->params.ctx, way, family, &link->interface, bytes, len);
+}
+
+static void beacon_send(struct lan *lan, const struct link *link)
+{
+	uint8_t bytes[LAN_PACKET_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct beacon beacon = {
+		.version = BEACON_VERSION,
+		.quic_port = lan->params.port,
+		.caps = lan->params.caps,
+		.has_key = true,
+	};
+
+	memcpy(beacon.instance, lan->instance, sizeof(beacon.instance));
+	memcpy(beacon.key, lan->params.own_key, sizeof(beacon.key));
+	beacon_write(&w, &beacon);
+	lan_send(lan, LAN_BEACON, ADDR_IPV4, link, bytes, w.bad ? 0 : writer_len(&w));
+}
+
+static void query_send(struct lan *lan, const struct link *link)
+{
+	uint8_t bytes[LAN_PACKET_LEN_MAX];
+	size_t len = dnssd_write_query(bytes, sizeof(bytes));
+
+	lan_send(lan, LAN_DNSSD, ADDR_IPV4, link, bytes, len);
+	lan_send(lan, LAN_DNSSD, ADDR_IPV6, link, bytes, len);
+}
+
+static void answer_send(struct lan *lan, const struct link *link, uint32_t ttl_s)
+{
+	uint8_t bytes[LAN_PACKET_LEN_MAX];
+	size_t len = dnssd_write_answer(&lan->self, &link->interface, ttl_s, bytes, sizeof(bytes));
+
+	lan_send(lan, LAN_DNSSD, ADDR_IPV4, link, bytes, len);
+	lan_send(lan, LAN_DNSSD, ADDR_IPV6, link, bytes, len);
+}
+
+static void link_begin(struct lan *lan, struct link *link, uint64_t now_ns)
+{
+	link->beacon_ns = now_ns;
+	link->query_ns = now_ns + random_below(lan->params.random, ANSWER_SPREAD_NS);
+	link->query_gap_ns = QUERY_FIRST_NS;
+	link->answer_ns = now_ns;
+	link->announce_left = ANNOUNCE_CNT;
+}
+
+static void links_tell_again(struct lan *lan, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < lan->link_cnt; i++) {
+		lan->links[i].announce_left = ANNOUNCE_CNT;
+		lan->links[i].answer_ns = now_ns;
+		lan->links[i].beacon_ns = now_ns;
+	}
+}
+
+static void link_expire(struct lan *lan, struct link *link, uint64_t now_ns)
+{
+	if (now_ns >= link->beacon_ns) {
+		beacon_send(lan, link);
+		link->beacon_ns = now_ns + BEACON_NS;
+	}
+	if (now_ns >= link->query_ns) {
+		query_send(lan, link);
+		link->query_ns = now_ns + link->query_gap_ns;
+		if (link->query_gap_ns < QUERY_MAX_NS)
+			link->query_gap_ns *= 2;
+	}
+	if (now_ns >= link->answer_ns) {
+		answer_send(lan, link, DNSSD_TTL_S);
+		link->answered_ns = now_ns;
+		if (link->announce_left)
+			link->announce_left--;
+		link->answer_ns = link->announce_left ? now_ns + ANNOUNCE_NS : UINT64_MAX;
+	}
+}
+
+static uint64_t link_next_ns(const struct link *link)
+{
+	uint64_t next_ns = link->beacon_ns < link->query_ns ? link->beacon_ns : link->query_ns;
+
+	return link->answer_ns < next_ns ? link->answer_ns : next_ns;
+}
+
+/* --- nodes --- */
+
+static void entry_drop(struct lan *lan, struct entry *entry)
+{
+	pool_release(&lan->entries, entry);
+}
+
+static bool ips_equal(const struct addr *a, const struct addr *b)
+{
+	return a->family == b->family && a->scope_id == b->scope_id &&
+	       memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+static struct entry *entry_find(const struct lan *lan, const struct lan_node *node,
+				uint32_t interface)
+{
+	struct entry *entry = NULL;
+
+	while ((entry = pool_next(&lan->entries, entry)))
+		if (entry->node.way == node->way && entry->interface == interface &&
+		    entry->node.addr.family == node->addr.family &&
+		    strcmp(entry->node.instance, node->instance) == 0)
+			return entry;
+	return NULL;
+}
+
+static bool source_is_full(const struct lan *lan, const struct addr *source)
+{
+	const struct entry *entry = NULL;
+	uint32_t cnt = 0;
+
+	while ((entry = pool_next(&lan->entries, entry)))
+		cnt += ips_equal(&entry->node.addr, source);
+	return cnt >= lan->params.source_max;
+}
+
+static bool nodes_differ(const struct lan_node *a, const struct lan_node *b)
+{
+	return !addr_equal(&a->addr, &b->addr) || a->has_key != b->has_key ||
+	       memcmp(a->key, b->key, sizeof(a->key)) != 0;
+}
+
+/* Who has its share, or comes when all is full, is not remembered, nor told of. */
+static void node_note(struct lan *lan, const struct link *link, struct lan_node *node,
+		      uint64_t life_ns, uint64_t now_ns)
+{
+	struct entry *entry = entry_find(lan, node, link->interface.index);
+	bool is_news = !entry || nodes_differ(&entry->node, node);
+
+	lan->counts[LAN_HEARD]++;
+	if (!entry && !source_is_full(lan, &node->addr))
+		entry = pool_acquire(&lan->entries);
+	if (!entry) {
+		lan->counts[LAN_FULL]++;
+		return;
+	}
+	node->interface = link->interface.name;
+	node->heard_ns = now_ns;
+	entry->node = *node;
+	entry->interface = link->interface.index;
+	entry->until_ns = now_ns + life_ns;
+	if (is_news)
+		lan->params.found(lan->params.ctx, &entry->node, now_ns);
+}
+
+/* --- hearing --- */
+
+static struct link *link_find(struct lan *lan, uint32_t index)
+{
+	for (unsigned i = 0; i < lan->link_cnt; i++)
+		if (lan->links[i].interface.index == index)
+			return &lan->links[i];
+	return NULL;
+}
+
+static enum lan_count beacon_input(struct lan *lan, const struct link *link,
+				   const struct addr *source, const void *bytes, size_t len,
+				   uint64_t now_ns)
+{
+	struct lan_node node = {.way = LAN_BEACON, .addr = *source};
+	struct beacon beacon;
+
+	if (beacon_parse(bytes, len, &beacon) < 0)
+		return LAN_MALFORMED;
+	if (memcmp(beacon.instance, lan->instance, sizeof(beacon.instance)) == 0 ||
+	    (beacon.has_key && memcmp(beacon.key, lan->params.own_key, MESH_KEY_LEN) == 0))
+		return LAN_OWN;
+	hex_write(beacon.instance, sizeof(beacon.instance), node.instance);
+	node.has_key = beacon.has_key;
+	memcpy(node.key, beacon.key, sizeof(node.key));
+	node.addr.port = beacon.quic_port;
+	node.caps = beacon.caps;
+	node_note(lan, link, &node, BEACON_LIFE_NS, now_ns);
+	return LAN_HEARD;
+}
+
+static void label_draw(struct lan *lan)
+{
+	uint8_t bytes[DNSSD_LABEL_LEN / 2];
+
+	random_fill(lan->params.random, bytes, sizeof(bytes));
+	hex_write(bytes, sizeof(bytes), lan->self.label);
+}
+
+/* Somebody else has our name: we take another one, at most once a second. */
+static void conflict_resolve(struct lan *lan, uint64_t now_ns)
+{
+	if (lan->renamed_ns && now_ns < lan->renamed_ns + NS_PER_S)
+		return;
+	lan->renamed_ns = now_ns;
+	label_draw(lan);
+	links_tell_again(lan, now_ns);
+}
+
+static enum lan_count instance_note(struct lan *lan, const struct link *link,
+				    const struct addr *source,
+				    const struct dnssd_instance *instance, uint64_t now_ns)
+{
+	struct lan_node node = {.way = LAN_DNSSD, .has_key = instance->has_key, .addr = *source};
+	uint32_t life_s = instance->ttl_s < LIFE_MAX_S ? instance->ttl_s : LIFE_MAX_S;
+	struct entry *entry;
+
+	if (instance->has_key && memcmp(instance->key, lan->params.own_key, MESH_KEY_LEN) == 0)
+		return LAN_OWN;
+	if (strcasecmp(instance->label, lan->self.label) == 0) {
+		conflict_resolve(lan, now_ns);
+		return LAN_FOREIGN;
+	}
+	memcpy(node.instance, instance->label, sizeof(node.instance));
+	memcpy(node.key, instance->key, sizeof(node.key));
+	node.addr.port = instance->port;
+	node.caps = instance->caps;
+	if (life_s) {
+		/* An answer that says less than all of it is asked for again. */
+		if (!instance->has_srv || !instance->has_txt)
+			return LAN_FOREIGN;
+		node_note(lan, link, &node, life_s * NS_PER_S, now_ns);
+		return LAN_HEARD;
+	}
+	entry = entry_find(lan, &node, link->interface.index);
+	if (entry && ips_equal(&entry->node.addr, source))
+		entry_drop(lan, entry);
+	return LAN_HEARD;
+}
+
+static enum lan_count dnssd_input(struct lan *lan, struct link *link, const struct addr *source,
+				  const void *bytes, size_t len, uint64_t now_ns)
+{
+	struct dnssd_message *message = &lan->message;
+	enum lan_count count = LAN_FOREIGN;
+
+	if (dnssd_parse(bytes, len, lan->self.label, message) < 0)
+		return LAN_MALFORMED;
+	if (message->is_query && link->answer_ns == UINT64_MAX) {
+		link->answer_ns =
+			now_ns + ANSWER_MIN_NS + random_below(lan->params.random, ANSWER_SPREAD_NS);
+		if (link->answer_ns < link->answered_ns + ANSWER_GAP_NS)
+			link->answer_ns = link->answered_ns + ANSWER_GAP_NS;
+	}
+	for (unsigned i = 0; i < message->instance_cnt; i++) {
+		enum lan_count one =
+			instance_note(lan, link, source, &message->instances[i], now_ns);
+
+		count = one == LAN_FOREIGN ? count : one;
+	}
+	return count;
+}
+
+void lan_input(struct lan *lan, enum lan_way way, uint32_t interface, const struct addr *source,
+	       const void *bytes, size_t len, uint64_t now_ns)
+{
+	struct link *link = link_find(lan, interface);
+	enum lan_count count = LAN_FOREIGN;
+
+	if (link && addr_is_unicast(source))
+		count = way == LAN_BEACON ? beacon_input(lan, link, source, bytes, len, now_ns)
+					  : dnssd_input(lan, link, source, bytes, len, now_ns);
+	/* node_note has counted what was heard. */
+	if (count != LAN_HEARD)
+		lan->counts[count]++;
+}
+
+/* --- time --- */
+
+void lan_expire(struct lan *lan, uint64_t now_ns)
+{
+	struct entry *entry = NULL;
+
+	while ((entry = pool_next(&lan->entries, entry)))
+		if (now_ns >= entry->until_ns)
+			entry_drop(lan, entry);
+	for (unsigned i = 0; i < lan->link_cnt; i++)
+		link_expire(lan, &lan->links[i], now_ns);
+}
+
+uint64_t lan_next_ns(const struct lan *lan)
+{
+	uint64_t next_ns = UINT64_MAX;
+
+	for (unsigned i = 0; i < lan->link_cnt; i++)
+		if (link_next_ns(&lan->links[i]) < next_ns)
+			next_ns = link_next_ns(&lan->links[i]);
+	return next_ns;
+}
+
+/* --- interfaces --- */
+
+static void link_end(struct lan *lan, const struct link *link)
+{
+	struct entry *entry = NULL;
+
+	answer_send(lan, link, 0);
+	while ((entry = pool_next(&lan->entries, entry)))
+		if (entry->interface == link->interface.index)
+			entry_drop(lan, entry);
+}
+
+static const struct lan_interface *interface_find(const struct lan_interface *interfaces,
+						  unsigned cnt, uint32_t index)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (interfaces[i].index == index)
+			return &interfaces[i];
+	return NULL;
+}
+
+static bool interfaces_equal(const struct lan_interface *a, const struct lan_interface *b)
+{
+	if (strcmp(a->name, b->name) != 0 || a->addr_cnt != b->addr_cnt)
+		return false;
+	for (unsigned i = 0; i < a->addr_cnt; i++)
+		if (!ips_equal(&a->addrs[i], &b->addrs[i]))
+			return false;
+	return true;
+}
+
+/* Entries show names that lie in the links, which move: they are looked up anew. */
+static void entries_rename(struct lan *lan)
+{
+	struct entry *entry = NULL;
+
+	while ((entry = pool_next(&lan->entries, entry)))
+		entry->node.interface = link_find(lan, entry->interface)->interface.name;
+}
+
+void lan_set_interfaces(struct lan *lan, const struct lan_interface *interfaces, unsigned cnt,
+			uint64_t now_ns)
+{
+	struct link links[LAN_INTERFACE_CAP];
+
+	if (cnt > LAN_INTERFACE_CAP)
+		cnt = LAN_INTERFACE_CAP;
+	for (unsigned i = 0; i < lan->link_cnt; i++)
+		if (!interface_find(interfaces, cnt, lan->links[i].interface.index))
+			link_end(lan, &lan->links[i]);
+	for (unsigned i = 0; i < cnt; i++) {
+		const struct link *known = link_find(lan, interfaces[i].index);
+
+		links[i] = known ? *known : (struct link){0};
+		if (!known || !interfaces_equal(&known->interface, &interfaces[i]))
+			link_begin(lan, &links[i], now_ns);
+		links[i].interface = interfaces[i];
+	}
+	if (cnt)
+		memcpy(lan->links, links, cnt * sizeof(links[0]));
+	lan->link_cnt = cnt;
+	entries_rename(lan);
+}
+
+void lan_set_self(struct lan *lan, uint16_t port, uint32_t caps, uint64_t now_ns)
+{
+	if (port == lan->params.port && caps == lan->params.caps)
+		return;
+	lan->params.port = lan->self.port = port;
+	lan->params.caps = lan->self.caps = caps;
+	links_tell_again(lan, now_ns);
+}
+
+/* --- for people --- */
+
+void lan_each(const struct lan *lan, bool (*fn)(void *arg, const struct lan_node *node), void *arg)
+{
+	const struct entry *entry = NULL;
+
+	while ((entry = pool_next(&lan->entries, entry)))
+		if (!fn(arg, &entry->node))
+			return;
+}
+
+const uint64_t *lan_counts(const struct lan *lan)
+{
+	return lan->counts;
+}
+
+/* --- life --- */
+
+size_t lan_footprint(uint32_t node_cap)
+{
+	return sizeof(struct lan) + pool_footprint(sizeof(struct entry), node_cap);
+}
+
+int lan_new(const struct lan_params *params, struct lan **out_lan)
+{
+	struct lan *lan = calloc(1, sizeof(*lan));
+	int err;
+
+	if (!lan)
+		return -ENOMEM;
+	lan->params = *params;
+	lan->self = (struct dnssd_self){
+		.key = params->own_key,
+		.port = params->port,
+		.caps = params->caps,
+	};
+	random_fill(params->random, lan->instance, sizeof(lan->instance));
+	label_draw(lan);
+	if ((err = arena_open(&lan->arena,
+			      pool_footprint(sizeof(struct entry), params->node_cap))) < 0 ||
+	    (err = pool_init(&lan->entries, &lan->arena, sizeof(struct entry), params->node_cap)) <
+		    0) {
+		lan_free(lan);
+		return err;
+	}
+	*out_lan = lan;
+	return 0;
+}
+
+void lan_free(struct lan *lan)
+{
+	if (!lan)
+		return;
+	for (unsigned i = 0; i < lan->link_cnt; i++)
+		answer_send(lan, &lan->links[i], 0);
+	arena_close(&lan->arena);
+	free(lan);
+}

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dht/ at home: its tables, its way in, what it remembers, and the address
+ * records that it finds, for mesh/. Home worker.
+ *
+ * What is saved is one value in the store, written a while after it
+ * changed (dht_events.save) and at the end: a crash costs contacts that
+ * were met since.
+ */
+#include "mainline.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/monotonic.h"
+#include "base/jobs.h"
+#include "base/log.h"
+#include "net/ingress/krpc_table_writer.h"
+#include "dht/items/item.h"
+#include "dht/items/pkarr.h"
+#include "net/packet_io.h"
+#include "net/resolver.h"
+#include "bootstrap.h"
+#include "node/fastpath/driver_answers.h"
+#include "firewall/ingress.h"
+#include "node/node_state.h"
+#include "store/store.h"
+
+/* Keys that are looked for at once: as many as there are dials without an address, or so. */
+#define LOOKS_MAX 64
+/* The DHT's share of the time that a dial has (docs/dht.md); then relays of records have theirs. */
+#define LOOK_BUDGET_NS (5 * NS_PER_S)
+
+/* Names of the bootstrap list are looked up, one after the other; again while nobody is known. */
+#define NAME_TIMEOUT_NS (5 * NS_PER_S)
+#define NAMES_AGAIN_NS	(60 * NS_PER_S)
+#define NAME_ADDRS_MAX	4
+#define BOOTSTRAP_PUBLIC                                                                           \
+	"dht.libtorrent.org:25401, router.bittorrent.com:6881, dht.transmissionbt.com:6881, "      \
+	"relay.pkarr.org:6881"
+
+/* Where the state lies in the database of facts. */
+#define STATE_KEY "mainline"
+
+struct mainline_look {
+	struct mainline *mainline;
+	struct mesh_look *look; /* NULL: free */
+	dht_handle handle;
+	uint8_t key[MESH_KEY_LEN];
+};
+
+/* The bootstrap list on a job thread, which may wait for name servers. */
+struct bootstrap_lookup {
+	struct job job;
+	struct mainline *mainline;
+	int stop_fd; /* readable when the daemon ends */
+	char list[MAINLINE_BOOTSTRAP_CAP];
+	struct addr addrs[DHT_BOOTSTRAP_MAX];
+	unsigned addr_cnt;
+};
+
+#define STATE_LOOK_NS (5 * NS_PER_S)
+/* Until a node answers: its table is small then, and what follows waits for it. */
+#define LOST_LOOK_NS NS_PER_MS
+
+struct mainline {
+	struct node *node;
+	struct dht *dht;
+	struct driver_answers *answers;
+	uint8_t *state; /* state_cap bytes, for dht_save */
+	size_t state_cap;
+	bool is_save_due;
+	bool is_saving;
+	bool is_looking_up;
+	bool is_draining;
+	bool is_joined; /* as it was last told */
+	uint64_t looked_ns;
+	uint64_t lost_ns; /* since when no node is known */
+	struct timer names_timer;
+	struct bootstrap_lookup names;
+	struct mainline_look looks[LOOKS_MAX];
+};
+
+void mainline_config_defaults(struct mainline_config *config)
+{
+	config->is_on = true;
+	snprintf(config->bootstrap, sizeof(config->bootstrap), "%s", BOOTSTRAP_PUBLIC);
+	dht_config_defaults(&config->dht);
+}
+
+static size_t state_cap(const struct mainline_config *config)
+{
+	return DHT_SAVE_CAP + (size_t)config->dht.own_cap * DHT_SAVE_OWN_LEN;
+}
+
+size_t mainline_footprint(const struct mainline_config *config)
+{
+	if (!config->is_on)
+		return 0;
+	return dht_footprint(&config->dht) + state_cap(config) + driver_answers_footprint() +
+	       sizeof(struct mainline);
+}
+
+static void saved(void *arg, int err)
+{
+	struct mainline *mainline = arg;
+
+	mainline->is_saving = false;
+	/* A disk that is full now may have room by the next time. */
+	if (err < 0)
+		log_warn("contacts of the DHT were not saved: %s; a restart would begin with "
+			 "older ones",
+			 weft_err_text(err));
+}
+
+static void mainline_save(struct mainline *mainline)
+{
+	struct node *node = mainline->node;
+	struct store_batch *batch;
+	int len = dht_save(mainline->dht, mainline->state, mainline->state_cap, node->home.now_ns);
+
+	mainline->is_save_due = false;
+	if (len < 0 || !(batch = store_batch_new(node->store)))
+		return;
+	store_batch_put(batch, STORE_META, STATE_KEY, strlen(STATE_KEY), mainline->state,
+			(size_t)len);
+	mainline->is_saving = true;
+	if (store_submit(node->store, batch, saved, mainline) < 0) {
+		mainline->is_saving = false;
+		mainline->is_save_due = true;
+		store_batch_free(batch);
+	}
+}
+
+/* Of the program in front of the node; NULL: there is none. */
+static const struct weft_krpc_tables *driver_tables(const struct mainline *mainline)
+{
+	struct xdp *xdp = mainline->node->fastpath.xdp;
+
+	return xdp ? xdp_krpc_tables(xdp) : NULL;
+}
+
+static bool knows_somebody(struct mainline *mainline, uint64_t now_ns)
+{
+	struct dht_stats stats;
+
+	dht_stats(mainline->dht, now_ns, &stats);
+	return stats.nodes[DHT_NET_IPV4].good || stats.nodes[DHT_NET_IPV6].good;
+}
+
+/* state_look tells when nodes of the DHT answer, and when none does any more. */
+static void state_look(struct mainline *mainline, uint64_t now_ns)
+{
+	bool is_joined;
+
+	if (now_ns - mainline->looked_ns < (mainline->is_joined ? STATE_LOOK_NS : LOST_LOOK_NS))
+		return;
+	mainline->looked_ns = now_ns;
+	is_joined = knows_somebody(mainline, now_ns);
+	if (is_joined && !mainline->is_joined)
+		node_tell(mainline->node, "dht.joined",
+			  json_pack("{s:I}", "took_us",
+				    (json_int_t)((now_ns - mainline->lost_ns) / NS_PER_US)));
+	else if (!is_joined && mainline->is_joined) {
+		node_tell(mainline->node, "dht.lost", json_object());
+		mainline->lost_ns = now_ns;
+	}
+	mainline->is_joined = is_joined;
+}
+
+void mainline_turn(struct mainline *mainline)
+{
+	driver_answers_turn(mainline->answers, mainline->dht, driver_tables(mainline),
+			    mainline->node->home.now_ns);
+	if (mainline->is_save_due && !mainline->is_saving)
+		mainline_save(mainline);
+	state_look(mainline, mainline->node->home.now_ns);
+}
+
+static void mainline_load(struct mainline *mainline)
+{
+	struct node *node = mainline->node;
+	struct store_snapshot *snapshot;
+	const void *data;
+	size_t len;
+
+	if (store_snapshot_open(node->store, &snapshot) < 0)
+		return;
+	if (store_get(snapshot, STORE_META, STATE_KEY, strlen(STATE_KEY), &data, &len) == 0 &&
+	    dht_load(mainline->dht, data, len, node->home.now_ns) < 0)
+		log_warn("what was stored of the DHT is not readable; it begins anew");
+	store_snapshot_close(snapshot);
+}
+
+static void on_save(void *ctx)
+{
+	((struct mainline *)ctx)->is_save_due = true;
+}
+
+static void on_external(void *ctx, const struct addr *addr)
+{
+	struct node *node = ((struct mainline *)ctx)->node;
+
+	node_tell(node, "dht.address",
+		  json_pack("{s:s}", "network", addr->family == ADDR_IPV6 ? "ipv6" : "ipv4"));
+	publish_changed(node->publish, node->home.now_ns);
+}
+
+static void on_held(void *ctx, const struct kad_id *key)
+{
+	struct mainline *mainline = ctx;
+
+	driver_answers_held(mainline->answers, key, driver_tables(mainline),
+			    mainline->node->home.now_ns);
+}
+
+/* To every way by which a reply comes: home's own sockets, and the program. */
+static void on_reply_keys(void *ctx, const struct weft_krpc_reply_keys *keys)
+{
+	struct mainline *mainline = ctx;
+	const struct weft_krpc_tables *tables = driver_tables(mainline);
+
+	if (mainline->node->home.ingress) /* the simulator's nodes have none */
+		ingress_set_reply_keys(mainline->node->home.ingress, keys);
+	if (tables)
+		krpc_tables_set_reply_keys(tables, keys);
+}
+
+static const struct dht_events dht_events = {
+	.reply_keys = on_reply_keys,
+	.external = on_external,
+	.save = on_save,
+	.held = on_held,
+};
+
+/* Which networks there are follows from what home listens on. */
+static struct dht_config dht_config_of(const struct node *node)
+{
+	struct dht_config config = node->config->mainline.dht;
+
+	config.site = node->config->mesh.site;
+	memset(config.is_on, 0, sizeof(config.is_on));
+	for (unsigned i = 0; i < node->home.bound_cnt; i++)
+		config.is_on[node->home.bound[i].family == ADDR_IPV6 ? DHT_NET_IPV6
+								     : DHT_NET_IPV4] = true;
+	return config;
+}
+
+static void names_add(struct bootstrap_lookup *names, const struct addr *addrs, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt && names->addr_cnt < DHT_BOOTSTRAP_MAX; i++)
+		names->addrs[names->addr_cnt++] = addrs[i];
+}
+
+/* Job thread. What cannot be found is left out: one of several is enough. */
+static void names_run(struct job *job)
+{
+	struct bootstrap_lookup *names = (struct bootstrap_lookup *)job;
+	char *at = names->list, *word;
+	struct resolver_target target;
+	struct addr addrs[NAME_ADDRS_MAX];
+
+	names->addr_cnt = 0;
+	while ((word = strsep(&at, ", "))) {
+		uint64_t deadline_ns = clock_monotonic_ns() + NAME_TIMEOUT_NS;
+		int cnt;
+
+		if (addr_parse(word, &addrs[0]) == 0)
+			cnt = 1;
+		else if (resolver_target_parse(word, &target) == 0)
+			cnt = resolver_lookup(&target, deadline_ns, names->stop_fd, addrs,
+					      NAME_ADDRS_MAX);
+		else
+			continue;
+		if (cnt > 0)
+			names_add(names, addrs, (unsigned)cnt);
+	}
+}
+
+static void names_done(struct job *job)
+{
+	struct mainline *mainline = ((struct bootstrap_lookup *)job)->mainline;
+	struct node *node = mainline->node;
+
+	mainline->is_looking_up = false;
+	if (!mainline->dht || mainline->is_draining)
+		return;
+	mainline->names.addr_cnt +=
+		bootstrap_addrs(node->bootstrap, mainline->names.addrs + mainline->names.addr_cnt,
+				DHT_BOOTSTRAP_MAX - mainline->names.addr_cnt);
+	dht_bootstrap(mainline->dht, mainline->names.addrs, mainline->names.addr_cnt,
+		      node->home.now_ns);
+	if (!mainline->names.addr_cnt && mainline->names.list[0])
+		log_warn("none of the names in dht.bootstrap has an address; nodes of earlier "
+			 "runs are asked alone");
+	timer_set(&node->home.timers, &mainline->names_timer, node->home.now_ns + NAMES_AGAIN_NS);
+}
+
+static void names_look_up(struct mainline *mainline)
+{
+	struct node *node = mainline->node;
+
+	snprintf(mainline->names.list, sizeof(mainline->names.list), "%s",
+		 node->config->mainline.bootstrap);
+	mainline->is_looking_up = jobs_submit(node->home.jobs, &mainline->names.job) == 0;
+	if (!mainline->is_looking_up)
+		timer_set(&node->home.timers, &mainline->names_timer,
+			  node->home.now_ns + NAMES_AGAIN_NS);
+}
+
+/* Name servers may have been out of reach, or names may have moved. */
+static void names_again(struct timer *timer, uint64_t now_ns)
+{
+	struct mainline *mainline =
+		(void *)((char *)timer - offsetof(struct mainline, names_timer));
+
+	if (knows_somebody(mainline, now_ns))
+		timer_set(&mainline->node->home.timers, timer, now_ns + NAMES_AGAIN_NS);
+	else if (!mainline->is_looking_up)
+		names_look_up(mainline);
+}
+
+static void mainline_bootstrap(struct mainline *mainline)
+{
+	timer_init(&mainline->names_timer, names_again);
+	mainline->names.mainline = mainline;
+	mainline->names.job = (struct job){.run = names_run, .done = names_done};
+	if (mainline->node->config->mainline.bootstrap[0] ||
+	    bootstrap_list_at(mainline->node->bootstrap, 0))
+		names_look_up(mainline);
+}
+
+void mainline_ways_changed(struct mainline *mainline)
+{
+	if (mainline && !mainline->is_looking_up && !mainline->is_draining)
+		names_look_up(mainline);
+}
+
+int mainline_open(struct node *node, char *what)
+{
+	const struct mainline_config *config = &node->config->mainline;
+	struct dht_params params = {
+		.load = &node->home.load,
+		.config = dht_config_of(node),
+		.events = &dht_events,
+		.random = node->random,
+		.sink = &node->home.tx->sink,
+		.now_ns = node->home.now_ns,
+		.wall_us = node_wall_us(node),
+	};
+	struct mainline *mainline;
+	int err;
+
+	if (!config->is_on)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "tables of the DHT");
+	mainline = calloc(1, sizeof(*mainline));
+	if (!mainline)
+		return -ENOMEM;
+	node->mainline = mainline;
+	mainline->node = node;
+	mainline->names.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (mainline->names.stop_fd < 0)
+		return -errno;
+	mainline->state_cap = state_cap(config);
+	mainline->state = malloc(mainline->state_cap);
+	if (!mainline->state)
+		return -ENOMEM;
+	params.ctx = mainline;
+	if ((err = driver_answers_new(&params.config, params.now_ns, &mainline->answers)) < 0)
+		return err;
+	if ((err = dht_new(&params, &mainline->dht)) < 0)
+		return err;
+	node->home.dht = mainline->dht;
+	mainline->lost_ns = node->home.now_ns;
+	on_reply_keys(mainline, dht_reply_keys(mainline->dht));
+	mainline_load(mainline);
+	mainline_bootstrap(mainline);
+	return 0;
+}
+
+void mainline_drain(struct mainline *mainline)
+{
+	if (!mainline)
+		return;
+	mainline->is_draining = true;
+	(void)eventfd_write(mainline->names.stop_fd, 1);
+}
+
+void mainline_stop(struct node *node)
+{
+	struct mainline *mainline = node->mainline;
+
+	if (!mainline || !mainline->dht)
+		return;
+	mainline_save(mainline);
+	timer_cancel(&node->home.timers, &mainline->names_timer);
+	driver_answers_stop(driver_tables(mainline));
+	mainline_drain(mainline);
+	node->home.dht = NULL;
+	dht_free(mainline->dht);
+	mainline->dht = NULL;
+}
+
+void mainline_free(struct mainline *mainline)
+{
+	if (!mainline)
+		return;
+	mainline->node->mainline = NULL;
+	driver_answers_free(mainline->answers);
+	if (mainline->names.stop_fd >= 0)
+		close(mainline->names.stop_fd);
+	free(mainline->state);
+	free(mainline);
+}
+
+static void look_item(void *ctx, const struct dht_item *item)
+{
+	struct mainline_look *slot = ctx;
+	const struct node *node = slot->mainline->node;
+	struct pkarr_packet packet;
+	struct pkarr_record record;
+	struct mesh_found found;
+
+	if (pkarr_packet_of_item(item, &packet) < 0 ||
+	    pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) < 0)
+		return;
+	found = (struct mesh_found){.addrs = record.addrs,
+				    .addr_cnt = record.addr_cnt,
+				    .seq = packet.seq,
+				    .is_over = publish_record_is_over(node, packet.seq)};
+	(void)slot->look->found(slot->look, &found, node->home.now_ns);
+}
+
+static void look_ended(void *ctx, const struct dht_outcome *outcome)
+{
+	struct mainline_look *slot = ctx;
+	struct mesh_look *look = slot->look;
+
+	slot->look = NULL;
+	look->ended(look, outcome->err == WEFT_EABSENT ? 0 : outcome->err,
+		    slot->mainline->node->home.now_ns);
+}
+
+static int mainline_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mesh_look *look,
+			 uint64_t now_ns, void **out_run)
+{
+	struct mainline *mainline = ctx;
+	struct dht_get_params params = {.budget_ns = LOOK_BUDGET_NS};
+	struct dht_asker asker = {.item = look_item, .ended = look_ended};
+	unsigned i = 0;
+
+	while (i < LOOKS_MAX && mainline->looks[i].look)
+		i++;
+	if (i == LOOKS_MAX)
+		return WEFT_EFULL;
+	memcpy(mainline->looks[i].key, key, MESH_KEY_LEN);
+	params.key = mainline->looks[i].key;
+	dht_item_target_of_key(key, NULL, 0, &params.target);
+	asker.ctx = &mainline->looks[i];
+	mainline->looks[i].mainline = mainline;
+	mainline->looks[i].handle = dht_get(mainline->dht, &params, &asker, now_ns);
+	if (!mainline->looks[i].handle)
+		return WEFT_EUNREACHABLE;
+	mainline->looks[i].look = look;
+	*out_run = &mainline->looks[i];
+	return 0;
+}
+
+static void mainline_cancel(void *ctx, void *run)
+{
+	struct mainline *mainline = ctx;
+	struct mainline_look *slot = run;
+
+	dht_cancel(mainline->dht, slot->handle);
+	slot->look = NULL;
+}
+
+struct mesh_locator mainline_locator(struct mainline *mainline)
+{
+	return (struct mesh_locator){
+		.name = "mainline",
+		.budget_ns = LOOK_BUDGET_NS,
+		.look = mainline_look,
+		.cancel = mainline_cancel,
+		.ctx = mainline,
+	};
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LOCATE_MAINLINE_H
+#define WEFT_LOCATE_MAINLINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dht/dht.h"
+#include "mesh/session/discovery.h"
+#include "weft/err.h"
+
+struct node;
+
+/*
+ * The Mainline DHT on home: made after home's sockets are bound, warm from
+ * what the last run stored, saved as it changes. What it says of a key is
+ * mesh's first provider of addresses. Home worker only.
+ */
+#define MAINLINE_BOOTSTRAP_CAP 1024
+
+struct mainline_config {
+	bool is_on;
+	bool is_only;	       /* whom else mesh could ask is not asked */
+	struct dht_config dht; /* is_on per family follows from what is listened on */
+	char bootstrap[MAINLINE_BOOTSTRAP_CAP]; /* "host:port", apart by commas or spaces */
+};
+void mainline_config_defaults(struct mainline_config *config);
+/* mainline_footprint: bytes laid out, touched as they are used; 0 when it is off. */
+size_t mainline_footprint(const struct mainline_config *config);
+
+struct mainline;
+
+/* mainline_open: 0 with home's dht set, or a negative code with what naming the object at fault. */
+WEFT_MUST_CHECK
+int mainline_open(struct node *node, char *what);
+/* mainline_ways_changed: bootstrap lists were added or taken away. Takes NULL. */
+void mainline_ways_changed(struct mainline *mainline);
+/* mainline_drain: no name is waited for any more. Takes NULL. */
+void mainline_drain(struct mainline *mainline);
+/*
+ * mainline_stop saves and ends the DHT, before its worker goes; mainline_free
+ * frees the rest when home's disk threads are gone. Both take half of one.
+ */
+void mainline_stop(struct node *node);
+void mainline_free(struct mainline *mainline);
+/* mainline_turn saves when that is due. */
+void mainline_turn(struct mainline *mainline);
+
+/* mainline_locator: whom mesh asks; for the life of mainline. */
+struct mesh_locator mainline_locator(struct mainline *mainline);
+
+#endif

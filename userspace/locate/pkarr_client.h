@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_LOCATE_PKARR_CLIENT_H
+#define WEFT_LOCATE_PKARR_CLIENT_H
+
+#include <stddef.h>
+
+#include "dht/items/pkarr.h"
+#include "mesh/session/discovery.h"
+#include "weft/err.h"
+
+struct node;
+
+/*
+ * Other people's pkarr relays, for where the DHT cannot be spoken to: a key
+ * is looked for at all of them at once, and our own record is put to each.
+ * Requests wait on two threads of their own, so that a silent relay holds up no disk.
+ * Home worker only.
+ */
+#define PKARR_CLIENT_RELAYS_MAX 4
+#define PKARR_CLIENT_LIST_CAP	512
+#define PKARR_CLIENT_PATH_CAP	256
+
+struct pkarr_client_config {
+	char relays
+		[PKARR_CLIENT_LIST_CAP]; /* URLs, apart by commas or spaces; the first four count */
+	char ca_file[PKARR_CLIENT_PATH_CAP]; /* "": the machine's authorities */
+};
+/* pkarr_client_footprint: bytes laid out; 0 when there are no relays. */
+size_t pkarr_client_footprint(const struct pkarr_client_config *config);
+
+struct pkarr_client;
+
+/* pkarr_client_open: 0 with node's relays set unless there are none, or a negative code with what. */
+WEFT_MUST_CHECK
+int pkarr_client_open(struct node *node, char *what);
+/* pkarr_client_close waits for what runs, at most one time limit. Takes NULL. */
+void pkarr_client_close(struct pkarr_client *client);
+/* pkarr_client_turn takes in what was fetched; true when there was something. */
+bool pkarr_client_turn(struct pkarr_client *client);
+
+/* pkarr_client_locator: whom mesh asks; for the life of client. */
+struct mesh_locator pkarr_client_locator(struct pkarr_client *client);
+
+/*
+ * pkarr_client_publish puts packet, which is copied, to every relay, now and
+ * each hour, and again sooner where that failed; a packet of another number is
+ * forgotten. NULL: nothing is to be public any more, and nothing is put.
+ */
+void pkarr_client_publish(struct pkarr_client *client, const struct pkarr_packet *packet,
+			  uint64_t now_ns);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_PEERS_IDENTIFY_H
+#define WEFT_MESH_PEERS_IDENTIFY_H
+
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "mesh/seam.h"
+
+/*
+ * Who is at an address, where only that is known? A dial for a key that is none
+ * fails, and tells the key that was shown instead. That makes no session and proves
+ * nothing yet: a dial for that key does.
+ */
+#define MESH_IDENTIFY_CAP 8
+
+/* err 0: key was shown at addr. Else WEFT_ETIMEOUT, EREFUSED, EUNREACHABLE, ECLOSED; key is NULL. */
+typedef void (*mesh_identified_fn)(void *arg, const struct addr *addr, int err, const uint8_t *key,
+				   uint64_t now_ns);
+
+/*
+ * mesh_identify_addr: met is told once, never inside the call. 0; WEFT_EFULL (later); WEFT_EREFUSED: we are
+ * leaving, the policy has no way there (ways.h), or that address had its dial of the hour or its network those of the minute (unverified.h).
+ */
+WEFT_MUST_CHECK
+int mesh_identify_addr(struct mesh *mesh, const struct addr *addr, mesh_identified_fn met,
+		       void *arg, uint64_t now_ns);
+/* mesh_identify_forget: whoever waits with arg is told nothing any more. */
+void mesh_identify_forget(struct mesh *mesh, const void *arg);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "neighbours.h"
+
+#include "kad/kad_contact.h"
+#include "mesh/mesh_state.h"
+
+/* One right answer makes a peer useful for an hour: that proves nothing of who is at an address. */
+static bool entry_is_known(const struct mesh_peer_entry *entry)
+{
+	enum fair_class class = mesh_peers_class(entry);
+
+	return class == FAIR_KNOWN || class == FAIR_CHOSEN;
+}
+
+static struct mesh_neighbour entry_describe(const struct mesh_peer_entry *entry)
+{
+	const struct mesh_peer_record *record = &entry->record;
+	struct mesh_neighbour neighbour = {
+		.caps = record->caps,
+		.remote = record->last_addr,
+		.is_proved = record->good_addr.family != ADDR_NONE,
+		.addr_cnt = record->addr_cnt,
+		.last_seen_s = record->last_seen_s,
+		.is_known = entry_is_known(entry),
+	};
+
+	memcpy(neighbour.key, entry->key, sizeof(neighbour.key));
+	memcpy(neighbour.addrs, record->addrs, sizeof(neighbour.addrs));
+	if (neighbour.is_proved)
+		neighbour.remote = record->good_addr;
+	return neighbour;
+}
+
+/* Other workers dial nobody: the peer has dialled them. */
+static struct mesh_neighbour foreign_describe(const struct mesh_peer_entry *entry)
+{
+	struct mesh_neighbour neighbour = entry_describe(entry);
+
+	neighbour.is_proved =
+		neighbour.is_proved && addr_equal(&neighbour.remote, &entry->foreign_at);
+	neighbour.remote = entry->foreign_at;
+	neighbour.is_connected = true;
+	return neighbour;
+}
+
+static struct mesh_neighbour session_describe(const struct mesh_session *session)
+{
+	struct mesh_neighbour neighbour = {0};
+
+	if (session->peer)
+		neighbour = entry_describe(session->peer);
+	memcpy(neighbour.key, session->key, sizeof(neighbour.key));
+	neighbour.is_proved =
+		session->is_dialler ||
+		(neighbour.is_proved && addr_equal(&neighbour.remote, &session->remote));
+	neighbour.remote = session->remote;
+	neighbour.last_seen_s = mesh_wall_now_s(session->mesh);
+	neighbour.is_connected = true;
+	neighbour.is_dialled = session->is_dialler;
+	return neighbour;
+}
+
+static bool neighbour_find(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+			   struct mesh_neighbour *out_neighbour)
+{
+	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+
+	if (session)
+		*out_neighbour = session_describe(session);
+	else if (entry && entry->foreign_at.family != ADDR_NONE)
+		*out_neighbour = foreign_describe(entry);
+	else if (entry)
+		*out_neighbour = entry_describe(entry);
+	return session || entry;
+}
+
+static void neighbours_each(struct mesh *mesh,
+			    bool (*fn)(void *arg, const struct mesh_neighbour *neighbour),
+			    void *arg)
+{
+	struct mesh_session *session = NULL;
+	struct mesh_peer_entry *entry = NULL;
+	struct mesh_neighbour neighbour;
+
+	while ((session = pool_next(&mesh->sessions, session))) {
+		if (map_lookup(&mesh->sessions_by_key, session->key) != session)
+			continue;
+		neighbour = session_describe(session);
+		if (!fn(arg, &neighbour))
+			return;
+	}
+	while ((entry = pool_next(&mesh->peers.pool, entry))) {
+		if (map_lookup(&mesh->sessions_by_key, entry->key))
+			continue;
+		neighbour = entry_describe(entry);
+		if (!fn(arg, &neighbour))
+			return;
+	}
+}
+
+static void neighbours_announce(struct mesh *mesh, uint32_t caps, bool is_on)
+{
+	if (is_on)
+		mesh->config.caps |= caps;
+	else
+		mesh->config.caps &= ~caps;
+}
+
+static unsigned addr_add(struct addr *out, unsigned cnt, unsigned cap, const struct addr *addr,
+			 const struct addr *teller)
+{
+	if (cnt == cap || !kad_addr_scope_is_credible(addr, teller))
+		return cnt;
+	for (unsigned i = 0; i < cnt; i++)
+		if (addr_equal(&out[i], addr))
+			return cnt;
+	out[cnt] = *addr;
+	return cnt + 1;
+}
+
+unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct addr *out,
+			      unsigned cap)
+{
+	const struct addr *remote = &neighbour->remote;
+	unsigned cnt = 0;
+
+	/* A peer that dialled this node sends from where it listens, unless a NAT translates that. */
+	cnt = addr_add(out, cnt, cap, remote, remote);
+	for (unsigned i = 0; i < neighbour->addr_cnt; i++)
+		cnt = addr_add(out, cnt, cap, &neighbour->addrs[i], remote);
+	return cnt;
+}
+
+const struct mesh_neighbour_ops mesh_neighbour_ops = {
+	.find = neighbour_find,
+	.each = neighbours_each,
+	.announce = neighbours_announce,
+};

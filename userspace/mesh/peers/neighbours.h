@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_PEERS_NEIGHBOURS_H
+#define WEFT_MESH_PEERS_NEIGHBOURS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mesh/seam.h"
+
+/*
+ * Who is around, for what looks for nodes by itself: overlay/ and pex.c.
+ * They see sessions and the peer table through this table of functions
+ * alone, so that the simulator can give them others. Home worker.
+ */
+struct mesh_neighbour {
+	uint8_t key[MESH_KEY_LEN];
+	uint32_t caps; /* of its last HELLO, 0: none yet */
+	/* Where its session leads; without one, the last good path, else where it was last. */
+	struct addr remote;
+	bool is_proved;				/* remote is where a dial of ours found it */
+	struct addr addrs[MESH_PEER_ADDRS_MAX]; /* it announced these */
+	unsigned addr_cnt;
+	uint64_t last_seen_s; /* wall clock */
+	bool is_known;	      /* for hours, or chosen: peers.h */
+	bool is_connected;
+	bool is_dialled; /* connected, and it was us who dialled */
+};
+
+/*
+ * mesh_neighbour_addrs: where others could reach a neighbour that they cannot see, as far as is
+ * known. First where it has or had a session, which is proved. What it announces counts if it may be there at all
+ * (kad_addr_scope_is_credible). Returns how many of out[0, cap) were set.
+ */
+unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct addr *out,
+			      unsigned cap);
+
+/*
+ * find: false: neither met nor connected. Who has a session with another worker of this
+ *     node alone is connected, and has dialled us.
+ * each calls fn for everybody, connected ones first, until it returns false; fn may
+ *     not ask, nor change anything here. Who has a session with another worker alone is told as
+ *     one without: to ask it takes a dial, by which it would leave that worker.
+ * announce adds caps to what HELLO says from now on, or takes them away.
+ */
+struct mesh_neighbour_ops {
+	bool (*find)(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		     struct mesh_neighbour *out_neighbour);
+	void (*each)(struct mesh *mesh,
+		     bool (*fn)(void *arg, const struct mesh_neighbour *neighbour), void *arg);
+	void (*announce)(struct mesh *mesh, uint32_t caps, bool is_on);
+};
+extern const struct mesh_neighbour_ops mesh_neighbour_ops;
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_PEERS_RENDEZVOUS_H
+#define WEFT_MESH_PEERS_RENDEZVOUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kad/kad_contact.h"
+#include "neighbours.h"
+
+/*
+ * A public place where nodes of the mesh find each other without knowing
+ * anybody: whoever can be dialled says there every 15 minutes that it is
+ * there, and who has fewer than three neighbours asks every 10 minutes who
+ * is. It gives addresses without keys, written by anybody: each is asked for its key
+ * (identify.h), once. The place is a table of functions, so that mesh knows no DHT.
+ *
+ * Everybody can read there who takes part, so it is off unless somebody wants it. Home worker.
+ */
+struct mesh_rendezvous;
+
+#define MESH_RENDEZVOUS_NAME	    "mesh-node-v1"
+#define MESH_RENDEZVOUS_ANNOUNCE_NS (900 * 1000000000ull)
+#define MESH_RENDEZVOUS_FIND_NS	    (600 * 1000000000ull)
+#define MESH_RENDEZVOUS_RETRY_NS    (10 * 1000000000ull) /* after a place that could not be asked */
+#define MESH_RENDEZVOUS_ENOUGH_CNT  3			 /* neighbours */
+#define MESH_RENDEZVOUS_ADDRS_MAX   10			 /* of one find */
+#define MESH_RENDEZVOUS_KNOWN_MAX   256			 /* addresses not asked again, the latest */
+
+/* announce, find: false: not now. What find finds is told by mesh_rendezvous_hear, later. */
+struct mesh_rendezvous_place {
+	bool (*announce)(void *ctx, uint64_t now_ns);
+	bool (*find)(void *ctx, uint64_t now_ns);
+	void *ctx;
+};
+
+/* All borrowed. found: somebody showed a key at an address of peer; never inside a call of ours. */
+struct mesh_rendezvous_params {
+	struct mesh *mesh;
+	struct mesh_rendezvous_place place;
+	void (*found)(void *ctx, const struct mesh_peer *peer, uint64_t now_ns);
+	void *ctx;
+	uint64_t now_ns;
+};
+/* mesh_rendezvous_new: 0 or -ENOMEM. */
+WEFT_MUST_CHECK
+int mesh_rendezvous_new(const struct mesh_rendezvous_params *params,
+			struct mesh_rendezvous **out_rendezvous);
+/* mesh_rendezvous_free while the mesh is there. Takes NULL. */
+void mesh_rendezvous_free(struct mesh_rendezvous *rendezvous);
+/*
+ * mesh_rendezvous_hear: addresses nearer than scope_min are refused. It is the reach of the place
+ * itself: what is told on the Internet of machines on our site is no node of theirs.
+ */
+void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr *addrs,
+			  unsigned cnt, enum kad_addr_scope scope_min);
+/* mesh_rendezvous_expire: is_reachable: this node can be dialled by others. */
+void mesh_rendezvous_expire(struct mesh_rendezvous *rendezvous, bool is_reachable, uint64_t now_ns);
+uint64_t mesh_rendezvous_next_ns(const struct mesh_rendezvous *rendezvous);
+
+struct mesh_rendezvous_stats {
+	uint64_t announced_cnt, find_cnt;
+	uint64_t heard_cnt;   /* addresses, */
+	uint64_t refused_cnt; /* of them those that nobody can have, or not for all to see */
+	uint64_t met_cnt;     /* that showed a key */
+};
+void mesh_rendezvous_stats(const struct mesh_rendezvous *rendezvous,
+			   struct mesh_rendezvous_stats *out_stats);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unverified.h"
+
+/* The n-th newest dial, from 0. */
+static const struct mesh_unverified_dial *
+unverified_newest(const struct mesh_unverified *unverified, uint32_t n)
+{
+	return &unverified->dials[(unverified->next_idx + MESH_UNVERIFIED_CAP - 1 - n) %
+				  MESH_UNVERIFIED_CAP];
+}
+
+static uint64_t age_ns(const struct mesh_unverified_dial *dial, uint64_t now_ns)
+{
+	return now_ns > dial->at_ns ? now_ns - dial->at_ns : 0;
+}
+
+static struct addr host_of(const struct addr *addr)
+{
+	return addr_is_global(addr) ? addr_prefix_key(addr, 128) : *addr;
+}
+
+static bool is_of_network(const struct addr *a, const struct addr *b)
+{
+	unsigned len = a->family == ADDR_IPV4 ? 24 : 56;
+	const struct addr network_a = addr_prefix_key(a, len);
+	const struct addr network_b = addr_prefix_key(b, len);
+
+	return addr_equal(&network_a, &network_b);
+}
+
+uint32_t mesh_unverified_recent(const struct mesh_unverified *unverified, uint64_t now_ns)
+{
+	uint32_t cnt = 0;
+
+	while (cnt < unverified->cnt &&
+	       age_ns(unverified_newest(unverified, cnt), now_ns) < MESH_UNVERIFIED_MIN_NS)
+		cnt++;
+	return cnt;
+}
+
+static bool unverified_may(const struct mesh_unverified *unverified, const struct addr *addr,
+			   uint64_t now_ns)
+{
+	const struct addr host = host_of(addr);
+	uint32_t recent_cnt = mesh_unverified_recent(unverified, now_ns), network_cnt = 0;
+
+	if (recent_cnt >= MESH_UNVERIFIED_PER_MIN)
+		return false;
+	for (uint32_t i = 0; i < recent_cnt; i++)
+		network_cnt += is_of_network(&unverified_newest(unverified, i)->addr, addr);
+	if (network_cnt >= MESH_UNVERIFIED_NETWORK_PER_MIN && addr_is_global(addr))
+		return false;
+	for (uint32_t i = 0; i < unverified->cnt; i++) {
+		const struct mesh_unverified_dial *dial = unverified_newest(unverified, i);
+		const struct addr other = host_of(&dial->addr);
+
+		if (age_ns(dial, now_ns) >= MESH_UNVERIFIED_HOUR_NS)
+			break;
+		if (addr_equal(&other, &host) && !dial->is_answered)
+			return false;
+	}
+	return true;
+}
+
+bool mesh_unverified_take(struct mesh_unverified *unverified, const struct addr *addr,
+			  uint64_t now_ns)
+{
+	if (!unverified_may(unverified, addr, now_ns)) {
+		unverified->refused_cnt++;
+		return false;
+	}
+	unverified->dials[unverified->next_idx] =
+		(struct mesh_unverified_dial){.addr = *addr, .at_ns = now_ns};
+	unverified->next_idx = (unverified->next_idx + 1) % MESH_UNVERIFIED_CAP;
+	unverified->cnt += unverified->cnt < MESH_UNVERIFIED_CAP;
+	return true;
+}
+
+void mesh_unverified_answered(struct mesh_unverified *unverified, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < unverified->cnt; i++)
+		if (addr_equal(&unverified->dials[i].addr, addr))
+			unverified->dials[i].is_answered = true;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_PEERS_UNVERIFIED_H
+#define WEFT_MESH_PEERS_UNVERIFIED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+/*
+ * Dials at addresses that unknown peers told and this node has not proved. A unknown peer may name
+ * anybody, so that we send to a victim: such a dial is of MESH_UNVERIFIED_DGRAM_MAX datagrams at
+ * most, one an hour at an address, a few a minute in a network, and a few more in all. An
+ * address without a meaning beyond its site (addr_is_global) is one with its port, and its
+ * network has no share of its own: whoever tells it must be of that site.
+ *
+ * Strangers can use up what there is for a minute. An honest peer then waits that long
+ * for a dial at an address that is new, and no longer once it was reached there. Pure; home worker.
+ */
+#define MESH_UNVERIFIED_DGRAM_MAX	3
+#define MESH_UNVERIFIED_PER_MIN		32
+#define MESH_UNVERIFIED_NETWORK_PER_MIN 4 /* IPv4 /24, IPv6 /56 */
+#define MESH_UNVERIFIED_HOUR_NS		(3600ull * 1000 * 1000 * 1000)
+#define MESH_UNVERIFIED_MIN_NS		(60ull * 1000 * 1000 * 1000)
+#define MESH_UNVERIFIED_CAP                                                                        \
+	(60 * MESH_UNVERIFIED_PER_MIN) /* those of an hour, so none is forgotten early */
+
+struct mesh_unverified {
+	struct mesh_unverified_dial {
+		struct addr addr;
+		uint64_t at_ns;
+		bool is_answered;
+	} dials[MESH_UNVERIFIED_CAP];
+	uint32_t next_idx, cnt;
+	uint64_t refused_cnt;
+};
+
+/* mesh_unverified_take: a dial at addr begins now. False: it may not; nothing was noted but the refusal. */
+bool mesh_unverified_take(struct mesh_unverified *unverified, const struct addr *addr,
+			  uint64_t now_ns);
+/*
+ * mesh_unverified_answered: who is at addr showed a key, and so is no victim: the dial there
+ * keeps nobody from the next one, that for this key. It still counts in its minute.
+ */
+void mesh_unverified_answered(struct mesh_unverified *unverified, const struct addr *addr);
+/* mesh_unverified_recent: dials of the last minute. */
+uint32_t mesh_unverified_recent(const struct mesh_unverified *unverified, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looking for addresses on behalf of a dial: which provider is asked when,
+ * and what becomes of what it says. dial.c begins it: at once if it knows
+ * no address, else when those it knows have had their chance. Home worker.
+ */
+#include "discovery.h"
+
+#include "mesh/mesh_state.h"
+
+int mesh_add_provider(struct mesh *mesh, const struct mesh_locator *provider)
+{
+	if (mesh->provider_cnt == MESH_LOCATORS_MAX)
+		return WEFT_EFULL;
+	mesh->providers[mesh->provider_cnt++] = *provider;
+	return 0;
+}
+
+void mesh_forget_locators(struct mesh *mesh)
+{
+	struct mesh_dial *dial = NULL;
+
+	if (!mesh)
+		return;
+	mesh->on_step = NULL;
+	while ((dial = pool_next(&mesh->dials, dial)))
+		mesh_discovery_stop(dial);
+	mesh->provider_cnt = 0;
+}
+
+static void step_tell(const struct mesh_dial *dial, struct mesh_step *step)
+{
+	const struct mesh *mesh = dial->mesh;
+
+	if (!mesh->on_step)
+		return;
+	memcpy(step->key, dial->key, sizeof(step->key));
+	step->ended_ns = mesh->now_ns;
+	mesh->on_step(mesh->ctx, step);
+}
+
+static void look_end(struct mesh_dial_look *look, int err)
+{
+	struct mesh_dial *dial = look->dial;
+	struct mesh_step step = {
+		.name = dial->mesh->providers[look - dial->discovery.looks].name,
+		.err = err,
+		.addr_cnt = look->addr_cnt,
+		.started_ns = look->started_ns,
+	};
+
+	if (!err && look->is_stale && !look->addr_cnt)
+		step.err = WEFT_ESTALE;
+	look->is_running = false;
+	dial->discovery.running_cnt--;
+	step_tell(dial, &step);
+}
+
+static void look_cancel(struct mesh_dial_look *look, int err)
+{
+	const struct mesh_dial *dial = look->dial;
+	const struct mesh_locator *provider = &dial->mesh->providers[look - dial->discovery.looks];
+
+	provider->cancel(provider->ctx, look->run);
+	look_end(look, err);
+}
+
+/* When the next provider is asked, or the next that is running has had its time. */
+static void discovery_arm(struct mesh_dial *dial)
+{
+	struct mesh_discovery *discovery = &dial->discovery;
+	const struct mesh *mesh = dial->mesh;
+	uint64_t next_ns = TIMER_NEVER;
+
+	if (discovery->is_begun && discovery->next_idx < mesh->provider_cnt)
+		next_ns = discovery->next_ns;
+	for (unsigned i = 0; i < discovery->next_idx; i++) {
+		const struct mesh_dial_look *look = &discovery->looks[i];
+		uint64_t due_ns = look->started_ns + mesh->providers[i].budget_ns;
+
+		if (look->is_running && due_ns < next_ns)
+			next_ns = due_ns;
+	}
+	timer_set(mesh->timers, &discovery->timer, next_ns);
+}
+
+/* Who replays an old record could send us to where the peer was. */
+static bool found_is_stale(struct mesh_dial *dial, const struct mesh_found *found)
+{
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
+
+	return found->is_over || (found->seq && ((entry && found->seq < entry->record.addr_seq) ||
+						 found->seq < dial->discovery.seq));
+}
+
+static int look_found(struct mesh_look *lookup, const struct mesh_found *found, uint64_t now_ns)
+{
+	struct mesh_dial_look *look = list_entry(lookup, struct mesh_dial_look, look);
+	struct mesh_dial *dial = look->dial;
+	unsigned had_cnt = dial->addr_cnt;
+
+	dial->mesh->now_ns = now_ns;
+	if (found_is_stale(dial, found)) {
+		look->is_stale = true;
+		dial->mesh->stats.stale_record_cnt++;
+		return WEFT_ESTALE;
+	}
+	if (found->seq)
+		dial->discovery.seq = found->seq;
+	for (unsigned i = 0; i < found->addr_cnt; i++)
+		mesh_dial_add_addr(dial, &found->addrs[i], true);
+	look->addr_cnt += dial->addr_cnt - had_cnt;
+	mesh_dial_go_on(dial);
+	return 0;
+}
+
+static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
+{
+	struct mesh_dial_look *look = list_entry(lookup, struct mesh_dial_look, look);
+	struct mesh_dial *dial = look->dial;
+
+	dial->mesh->now_ns = now_ns;
+	look_end(look, err);
+	/* Nobody waits for the next one's turn when this one knew nothing. */
+	if (!look->addr_cnt)
+		dial->discovery.next_ns = now_ns;
+	discovery_arm(dial);
+	mesh_dial_end_if_hopeless(dial);
+}
+
+/* Asks one provider; whether it is running now. */
+static bool discovery_ask(struct mesh_dial *dial)
+{
+	struct mesh_discovery *discovery = &dial->discovery;
+	struct mesh *mesh = dial->mesh;
+	const struct mesh_locator *provider = &mesh->providers[discovery->next_idx];
+	struct mesh_dial_look *look = &discovery->looks[discovery->next_idx++];
+	int err;
+
+	*look = (struct mesh_dial_look){
+		.look = {look_found, look_ended},
+		.dial = dial,
+		.started_ns = mesh->now_ns,
+		.is_running = true,
+	};
+	discovery->running_cnt++;
+	if (discovery->next_idx < mesh->provider_cnt)
+		discovery->next_ns = mesh->now_ns + mesh->providers[discovery->next_idx].stagger_ns;
+	err = provider->look(provider->ctx, dial->key, &look->look, mesh->now_ns, &look->run);
+	if (err < 0)
+		look_end(look, err);
+	return err == 0;
+}
+
+static void discovery_ask_next(struct mesh_dial *dial)
+{
+	while (dial->discovery.next_idx < dial->mesh->provider_cnt && !discovery_ask(dial))
+		;
+	discovery_arm(dial);
+}
+
+/* Those of earlier sessions, unless they are what the dial began with. */
+static void discovery_recall(struct mesh_dial *dial)
+{
+	struct mesh *mesh = dial->mesh;
+	struct mesh_step step = {.name = "cache", .started_ns = mesh->now_ns};
+	unsigned had_cnt = dial->addr_cnt;
+
+	mesh_dial_add_known(dial);
+	step.addr_cnt = dial->addr_cnt - had_cnt;
+	if (!step.addr_cnt)
+		return;
+	step_tell(dial, &step);
+	mesh_dial_go_on(dial);
+}
+
+static void discovery_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct mesh_dial *dial = list_entry(timer, struct mesh_dial, discovery.timer);
+	struct mesh_discovery *discovery = &dial->discovery;
+	struct mesh *mesh = dial->mesh;
+
+	mesh->now_ns = now_ns;
+	for (unsigned i = 0; i < discovery->next_idx; i++) {
+		struct mesh_dial_look *look = &discovery->looks[i];
+
+		if (look->is_running && now_ns >= look->started_ns + mesh->providers[i].budget_ns)
+			look_cancel(look, WEFT_ETIMEOUT);
+	}
+	if (!discovery->next_idx)
+		discovery_recall(dial);
+	if (discovery->next_idx < mesh->provider_cnt &&
+	    (now_ns >= discovery->next_ns || !discovery->running_cnt))
+		discovery_ask_next(dial);
+	else
+		discovery_arm(dial);
+	mesh_dial_end_if_hopeless(dial);
+}
+
+void mesh_discovery_init(struct mesh_dial *dial)
+{
+	timer_init(&dial->discovery.timer, discovery_expire);
+}
+
+void mesh_discovery_begin(struct mesh_dial *dial, uint64_t at_ns)
+{
+	struct mesh_discovery *discovery = &dial->discovery;
+
+	if (!dial->mesh->provider_cnt ||
+	    (discovery->is_begun && (discovery->next_idx || discovery->next_ns <= at_ns)))
+		return;
+	discovery->is_begun = true;
+	discovery->next_ns = at_ns;
+	discovery_arm(dial);
+}
+
+bool mesh_discovery_is_over(const struct mesh_dial *dial)
+{
+	const struct mesh_discovery *discovery = &dial->discovery;
+
+	return !dial->mesh->provider_cnt ||
+	       (discovery->next_idx == dial->mesh->provider_cnt && !discovery->running_cnt);
+}
+
+void mesh_discovery_stop(struct mesh_dial *dial)
+{
+	struct mesh_discovery *discovery = &dial->discovery;
+
+	timer_cancel(dial->mesh->timers, &discovery->timer);
+	for (unsigned i = 0; i < discovery->next_idx; i++)
+		if (discovery->looks[i].is_running)
+			look_cancel(&discovery->looks[i], WEFT_ECANCELLED);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_SESSION_DISCOVERY_H
+#define WEFT_MESH_SESSION_DISCOVERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "mesh/seam.h"
+#include "weft/err.h"
+
+/*
+ * Where a key may be, when nobody at the addresses at hand answers: others
+ * know, the DHT, a relay of records, a rendezvous. Each is a provider, and
+ * mesh knows no more of it than this. A dial asks the providers in the
+ * order in which they were added, each stagger_ns after the one before or
+ * at once when that has ended without an address; what they find is dialled as it
+ * comes, and the first address whose key is proved wins.
+ *
+ * Home worker; nothing blocks.
+ */
+#define MESH_LOCATORS_MAX 4
+
+struct mesh;
+
+/* What a provider knows of a key; borrowed. */
+struct mesh_found {
+	const struct addr *addrs;
+	unsigned addr_cnt;
+	uint64_t seq; /* of the signed record it is from; 0: of none */
+	bool is_over; /* the record is older than records are believed */
+};
+
+/*
+ * One provider looking for one key, embedded by who wants to know: found is
+ * called any number of times, ended once and last. found returns
+ * WEFT_ESTALE, else 0: the record is over, or older than one that this key's
+ * owner published before, so somebody replays it, and it was refused.
+ */
+struct mesh_look {
+	int (*found)(struct mesh_look *look, const struct mesh_found *found, uint64_t now_ns);
+	void (*ended)(struct mesh_look *look, int err, uint64_t now_ns);
+};
+
+/*
+ * look starts looking for key. 0 with what names the search in *out_run, or
+ *     WEFT_EFULL, WEFT_EUNREACHABLE (nobody to ask): it has ended then.
+ *     Neither found nor ended is called inside the call.
+ * cancel takes a search back: neither is called any more.
+ */
+struct mesh_locator {
+	const char *name; /* a word; lives as long as the mesh */
+	uint64_t stagger_ns;
+	uint64_t budget_ns; /* it is taken back after this: WEFT_ETIMEOUT */
+	int (*look)(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mesh_look *look,
+		    uint64_t now_ns, void **out_run);
+	void (*cancel)(void *ctx, void *run);
+	void *ctx;
+};
+
+/*
+ * A step of looking for a key, told when it ends. err: 0, also when nothing
+ * was found; WEFT_ESTALE: only records that were refused; WEFT_ETIMEOUT;
+ * WEFT_ECANCELLED: another step was faster.
+ */
+struct mesh_step {
+	uint8_t key[MESH_KEY_LEN];
+	const char *name; /* a provider's, or "cache": the addresses of earlier sessions */
+	int err;
+	unsigned addr_cnt;
+	uint64_t started_ns, ended_ns;
+};
+typedef void (*mesh_step_fn)(void *ctx, const struct mesh_step *step);
+
+/* mesh_add_provider copies provider; at start. 0 or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int mesh_add_provider(struct mesh *mesh, const struct mesh_locator *provider);
+/* mesh_forget_locators cancels every search and asks nobody any more; before they go. Takes NULL. */
+void mesh_forget_locators(struct mesh *mesh);
+
+#endif

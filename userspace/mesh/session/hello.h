@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_SESSION_HELLO_H
+#define WEFT_MESH_SESSION_HELLO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/byte_cursor.h"
+#include "mesh/seam.h"
+
+/*
+ * The payloads of session messages.
+ *
+ * HELLO: {0: version, 1: caps, 2: unix seconds, 3: [PeerAddr], 4: [[service
+ * id, roles, version]], 5: agent}. Fields 0 to 2 must be there; fields
+ * beyond 5 are skipped, so that a later version may add some.
+ */
+#define MESH_VERSION	     1
+#define MESH_AGENT_CAP	     65
+#define MESH_HELLO_ADDRS_MAX MESH_PEER_ADDRS_MAX
+#define MESH_HELLO_ROLES_MAX 32
+
+/* What a node does for others, as bits of caps. */
+enum mesh_cap {
+	MESH_CAP_RELAY = 0x1, /* carries what others send: known, and announced by no node yet */
+	MESH_CAP_STORE = 0x2, /* takes values of others into the overlay */
+	MESH_CAP_DHT = 0x8,   /* answers for the overlay: overlay/ */
+	MESH_CAP_CONTENT_SEED = 0x10,
+	MESH_CAP_MOBILE_LIGHT = 0x20,	/* on a battery, or pays by byte: leave it alone */
+	MESH_CAP_PAGED_BROWSE = 0x1000, /* members and shares of communities, by pages (408, 410) */
+	MESH_CAP_SEARCH = 0x2000,	/* of communities (412) */
+	MESH_CAP_DELTA = 0x4000,	/* what is new in communities (414) */
+	MESH_CAP_TRACE = 0x8000,	/* reads field 10 of calls (300, 302), a trace */
+};
+
+/* mesh_caps_text writes the names of those in caps that have one, apart by blanks; returns text. */
+#define MESH_CAPS_TEXT_CAP 128
+char *mesh_caps_text(uint32_t caps, char text[static MESH_CAPS_TEXT_CAP]);
+
+struct mesh_hello {
+	uint32_t caps;
+	uint64_t unix_s;
+	struct addr addrs[MESH_HELLO_ADDRS_MAX]; /* those that can be dialled directly */
+	unsigned addr_cnt;
+	char agent[MESH_AGENT_CAP];
+};
+
+void mesh_hello_write(struct writer *w, const struct mesh_hello *hello);
+/* mesh_hello_parse: 0, WEFT_EUNKNOWN for another version, WEFT_EMALFORMED. */
+WEFT_MUST_CHECK
+int mesh_hello_parse(const uint8_t *data, size_t len, struct mesh_hello *out_hello);
+
+/*
+ * Why a session ends: field 0 of GOODBYE and the code with which its
+ * connection is closed.
+ */
+enum mesh_goodbye_reason {
+	MESH_BYE_DONE = 0,
+	MESH_BYE_SHUTDOWN = 1,
+	MESH_BYE_PROTOCOL = 2,	/* the peer broke the rules of the control stream */
+	MESH_BYE_VERSION = 3,	/* HELLO of another version */
+	MESH_BYE_NO_KEY = 4,	/* the peer proved no key, or ours */
+	MESH_BYE_NO_HELLO = 5,	/* none in time */
+	MESH_BYE_DUPLICATE = 6, /* another session of the two keys lives on */
+	MESH_BYE_FULL = 7,
+	MESH_BYE_REFUSED = 8, /* the key or the address is banned */
+	MESH_BYE_SILENT = 9,  /* the peer did not answer any more */
+};
+
+/* GOODBYE: {0: reason, 1: not before, in milliseconds from now; 0 says nothing}. */
+struct mesh_bye {
+	uint64_t reason;
+	uint64_t not_before_ms;
+};
+void mesh_bye_write(struct writer *w, const struct mesh_bye *bye);
+WEFT_MUST_CHECK
+int mesh_bye_parse(const uint8_t *data, size_t len, struct mesh_bye *out_bye);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A dial beside a session that has gone silent: its peer was killed and
+ * is back at another address, or came back and knows nothing of us, and
+ * QUIC's own idle timeout is a minute away. Home worker.
+ *
+ * The rule: a request that went out owes a packet (an acknowledgement at
+ * least). If the connection has received none SILENCE_NS and three round
+ * trips later, the peer is dialled at the addresses of that request and
+ * at the session's own. If none of the addresses asked for is where the
+ * session is, its word is worth less and dial_stagger is waited instead,
+ * as between two addresses of one peer. Nothing is dialled beside a
+ * session that owes nothing, however long it is silent: that is idleness.
+ * What was acknowledged and is still waited for is liveness.c's.
+ *
+ * Where the session itself is, its peer need not be dialled: it is sent a PING each
+ * dial_stagger. One that is back there and knows nothing of us answers with a
+ * stateless reset (RFC 9000 10.3), which ends the session. For those that do
+ * not that address is dialled as well, PUT_OFF_NS later; or at once when
+ * somebody is there and the session is silent all the same. That a port probe
+ * tells: a packet of no connection that any QUIC server answers, from another
+ * port. Where a host says instead that nobody listens, its process has died, and
+ * nothing is waited for but its return. That answer may be forged by
+ * who guesses the port, and what is in front of a host gives it for hosts that are only cut
+ * off: it ends nothing by itself, only a session that answers nothing, and only where we dialled.
+ *
+ * The first to answer wins. A packet on the session ends the dial, and
+ * what was asked meanwhile goes over the session; a connection that is
+ * proved after it is closed. One that is proved while the old session has
+ * still not stirred is the newer session and preferred: of the old one
+ * no request lives, and it is closed so that their askers may ask again. If
+ * nobody answers anywhere, the peer is gone: the session is closed as well,
+ * and its askers go to somebody else, a minute before QUIC would tell them.
+ *
+ * A dial here is held (nothing started, nobody waits, its timer is the
+ * patience), then on (attempts under way, new requests wait in it).
+ */
+#include "mesh/stream/mesh_stream.h"
+
+/* Several probe timeouts (RFC 9002 6.2) of a path of up to 300 ms. */
+#define SILENCE_NS (1000ull * 1000 * 1000)
+/*
+ * A link that is down for five seconds, and seen a second later, ends no session: until then its own address is not
+ * dialled, but asked by PINGs. With ten seconds for all of it, as a handshake has.
+ */
+#define PUT_OFF_NS    (6600ull * 1000 * 1000)
+#define REDIAL_MAX_NS (10000ull * 1000 * 1000)
+/* With each PING, for so long; then seldom. */
+#define PORT_PROBE_OFTEN_NS (3000ull * 1000 * 1000)
+#define PORT_PROBE_NS	    (1000ull * 1000 * 1000)
+/* Asked after the port probe was answered, the session has this and three round trips. */
+#define THERE_NS (150ull * 1000 * 1000)
+/*
+ * Asked twice more meanwhile; a process that is started again at once is back by then. Linux says
+ * that nobody listens six times, and then once a second: there may be no second word.
+ */
+#define NOBODY_NS (700ull * 1000 * 1000)
+
+bool mesh_redial_is_held(const struct mesh_dial *dial)
+{
+	return dial->beside && !dial->next_idx;
+}
+
+static uint64_t received_len(const struct mesh_session *session)
+{
+	struct transport_conn_info info;
+
+	session->mesh->transport->ops->info(session->conn, &info);
+	return info.received_len;
+}
+
+static bool addr_suits(const struct addr *addr, const struct mesh_peer *peer)
+{
+	for (unsigned i = 0; i < peer->addr_cnt; i++)
+		if (addr_equal(&peer->addrs[i], addr))
+			return true;
+	return !peer->addr_cnt;
+}
+
+bool mesh_redial_session_suits(const struct mesh_session *session, const struct mesh_peer *peer)
+{
+	struct transport_conn_info info;
+
+	session->mesh->transport->ops->info(session->conn, &info);
+	return addr_suits(&info.remote, peer);
+}
+
+void mesh_redial_asked(struct mesh_session *session, const struct mesh_peer *peer)
+{
+	struct mesh *mesh = session->mesh;
+	struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, session->key);
+	struct transport_conn_info info;
+	uint64_t due_ns = mesh->now_ns;
+
+	mesh->transport->ops->info(session->conn, &info);
+	due_ns += 3 * info.rtt_ns;
+	due_ns += addr_suits(&info.remote, peer) ? SILENCE_NS : mesh->config.dial_stagger_ns;
+	if (!dial && !(dial = mesh_dial_beside(session, peer)))
+		return; /* no room for one more: the request has its timeout */
+	if (dial->beside != session || !mesh_redial_is_held(dial))
+		return;
+	if (dial->seen_len != info.received_len)
+		dial->addr_cnt = 0; /* what was asked before is no longer in doubt */
+	mesh_dial_add_peer(dial, peer);
+	mesh_dial_add_addr(dial, &info.remote, false);
+	if (timer_is_set(&dial->timer) && dial->seen_len == info.received_len &&
+	    dial->due_ns <= due_ns)
+		return;
+	dial->seen_len = info.received_len;
+	dial->due_ns = due_ns;
+	timer_set(mesh->timers, &dial->timer, due_ns);
+}
+
+bool mesh_redial_is_on(const struct mesh_session *session)
+{
+	const struct mesh_dial *dial = map_lookup(&session->mesh->dials_by_key, session->key);
+
+	return dial && dial->beside == session && dial->next_idx;
+}
+
+bool mesh_redial_puts_off(const struct mesh_dial *dial, unsigned idx)
+{
+	struct transport_conn_info info;
+
+	if (!dial->beside || dial->mesh->now_ns >= dial->due_ns + PUT_OFF_NS)
+		return false;
+	dial->mesh->transport->ops->info(dial->beside->conn, &info);
+	if (dial->there_ns && dial->mesh->now_ns >= dial->there_ns + THERE_NS + 3 * info.rtt_ns)
+		return false;
+	return addr_equal(&dial->addrs[idx], &info.remote);
+}
+
+/* The port probe first: what the host says of one packet to that port it does not say of the next. */
+static void redial_ask(struct mesh_dial *dial)
+{
+	struct mesh *mesh = dial->mesh;
+	struct transport_conn_info info;
+
+	if (mesh->port_probe && mesh->now_ns >= dial->port_probe_ns) {
+		mesh->transport->ops->info(dial->beside->conn, &info);
+		dial->port_probe_ns = mesh->now_ns;
+		if (mesh->now_ns >= dial->due_ns + PORT_PROBE_OFTEN_NS)
+			dial->port_probe_ns += PORT_PROBE_NS;
+		mesh->port_probe(mesh->ctx, &info.remote);
+	}
+	if (mesh->transport->ops->probe)
+		mesh->transport->ops->probe(dial->beside->conn);
+}
+
+static bool redial_is_lost(const struct mesh_dial *dial)
+{
+	return dial->beside->is_dialler && dial->nobody_ns && !dial->there_ns &&
+	       dial->mesh->now_ns >= dial->nobody_ns + NOBODY_NS;
+}
+
+static void redial_probed(struct mesh_dial *dial, enum mesh_port_probe answer)
+{
+	struct mesh *mesh = dial->mesh;
+	struct transport_conn_info info;
+
+	if (answer == MESH_PORT_PROBE_NOBODY && !dial->nobody_ns)
+		dial->nobody_ns = mesh->now_ns;
+	if (answer == MESH_PORT_PROBE_NOBODY || dial->there_ns)
+		return;
+	dial->there_ns = mesh->now_ns;
+	if (mesh->transport->ops->probe)
+		mesh->transport->ops->probe(dial->beside->conn);
+	mesh->transport->ops->info(dial->beside->conn, &info);
+	timer_set(mesh->timers, &dial->timer, mesh->now_ns + THERE_NS + 3 * info.rtt_ns);
+}
+
+void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_port_probe answer,
+		  uint64_t now_ns)
+{
+	struct mesh_dial *dial = NULL;
+	struct transport_conn_info info;
+
+	mesh->now_ns = now_ns;
+	while ((dial = pool_next(&mesh->dials, dial))) {
+		if (!dial->beside || !dial->port_probe_ns)
+			continue;
+		mesh->transport->ops->info(dial->beside->conn, &info);
+		if (addr_equal(&info.remote, remote))
+			redial_probed(dial, answer);
+	}
+}
+
+/* Nobody waits, and no port probe has said more than silence: who asks next begins anew. */
+static bool redial_is_idle(const struct mesh_dial *dial)
+{
+	const struct mesh_session *session = dial->beside;
+
+	return !session->request_cnt && !session->stream_cnts[MESH_SIDE_OPENER] &&
+	       !dial->waiter_cnt && !dial->nobody_ns && !dial->there_ns;
+}
+
+bool mesh_redial_goes_on(struct mesh_dial *dial)
+{
+	struct mesh_session *session = dial->beside;
+	struct mesh *mesh = dial->mesh;
+
+	if (received_len(session) != dial->seen_len || redial_is_idle(dial)) {
+		mesh_dial_won(dial, session);
+		return false;
+	}
+	/* Its peer dialled us in the meantime. */
+	if (map_lookup(&mesh->sessions_by_key, session->key) != session) {
+		mesh_dial_won(dial, map_lookup(&mesh->sessions_by_key, session->key));
+		return false;
+	}
+	if (mesh->now_ns >= dial->due_ns + REDIAL_MAX_NS || redial_is_lost(dial)) {
+		mesh_dial_fail(dial, mesh_dial_verdict(dial));
+		return false;
+	}
+	redial_ask(dial);
+	return true;
+}
+
+bool mesh_redial_is_over(const struct mesh_dial *dial)
+{
+	return dial->beside && dial->next_idx && !dial->beside->is_leaving &&
+	       received_len(dial->beside) != dial->seen_len &&
+	       map_lookup(&dial->mesh->sessions_by_key, dial->key) == dial->beside;
+}
+
+struct mesh_session *mesh_redial_loser(const struct mesh_dial *dial,
+				       const struct mesh_session *winner)
+{
+	struct mesh_session *other = dial->beside;
+
+	if (!other || other == winner || received_len(other) != dial->seen_len)
+		return NULL;
+	return other;
+}
+
+void mesh_redial_lost(struct mesh_session *session)
+{
+	session->mesh->stats.timeout_cnt++;
+	session->end = (struct transport_close){.err = WEFT_ETIMEOUT};
+	mesh_session_close(session, MESH_BYE_SILENT, "no answer");
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session's life: from a connection whose key is proved to its end, and
+ * which of two sessions between the same keys is used. Home worker.
+ *
+ * Two nodes that dial each other at the same moment get two connections.
+ * Both sides prefer the one dialled by the smaller key, so they agree
+ * without a word. If the second one comes later than SIMULTANEOUS_NS, its
+ * dialler had lost the first (a crash, a new address), and the newest is
+ * preferred. The other is retired: it carries what it has begun, nothing
+ * new is put on it, and its dialler closes it when it is quiet. A dialler
+ * that is one of several workers may not know of the other session: what it
+ * leaves alone for long is closed by the side that does. A session
+ * that owes an answer and is silent is doubted by liveness.c and redial.c.
+ */
+#include "mesh/stream/mesh_stream.h"
+
+#include "base/monotonic.h"
+
+#define SIMULTANEOUS_NS	 (2 * NS_PER_S)
+#define RETIRED_QUIET_NS (2 * NS_PER_S)
+#define RETIRED_LEFT_NS	 (10 * NS_PER_S)
+#define HELLO_TIMEOUT_NS (10 * NS_PER_S)
+/* Time for GOODBYE to be acknowledged; a polite peer closes before. */
+#define LEAVE_LINGER_NS (200 * NS_PER_MS)
+
+#define SESSIONS_PER_KEY_MAX 3
+
+#define SESSION_ID_LABEL "EXPORTER-mesh-session-v1"
+
+static bool session_is_quiet(const struct mesh_session *session)
+{
+	return !session->request_cnt && !session->incoming_cnt && !session->ping.done &&
+	       list_is_empty(&session->streams) && list_is_empty(&session->stream_queue);
+}
+
+/*
+ * Whether the session in use is one for its dialler too. A dialler that gave it up before it was
+ * ready says no HELLO on it, and its word of that can be lost.
+ */
+static bool successor_is_heard(const struct mesh_session *session)
+{
+	const struct mesh_session *used = map_lookup(&session->mesh->sessions_by_key, session->key);
+
+	return used && used->has_hello;
+}
+
+static bool session_is_over(const struct mesh_session *session, uint64_t now_ns)
+{
+	if (!session->is_retired || !session_is_quiet(session))
+		return false;
+	return session->is_dialler ||
+	       (now_ns >= session->retired_ns + RETIRED_LEFT_NS && successor_is_heard(session));
+}
+
+static void session_arm(struct mesh_session *session)
+{
+	struct mesh *mesh = session->mesh;
+	uint64_t next_ns = TIMER_NEVER;
+
+	if (!session->has_hello)
+		next_ns = session->ready_ns + HELLO_TIMEOUT_NS;
+	if (session->is_retired && next_ns > mesh->now_ns + RETIRED_QUIET_NS)
+		next_ns = mesh->now_ns + RETIRED_QUIET_NS;
+	if (next_ns != TIMER_NEVER)
+		timer_set(mesh->timers, &session->timer, next_ns);
+}
+
+static void session_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct mesh_session *session = list_entry(timer, struct mesh_session, timer);
+	struct mesh *mesh = session->mesh;
+
+	mesh->now_ns = now_ns;
+	if (session->is_leaving) {
+		mesh_session_close(session, MESH_BYE_SHUTDOWN, "goodbye");
+	} else if (!session->has_hello && now_ns >= session->ready_ns + HELLO_TIMEOUT_NS) {
+		mesh->stats.timeout_cnt++;
+		mesh_session_close(session, MESH_BYE_NO_HELLO, "no hello in time");
+	} else if (session_is_over(session, now_ns)) {
+		mesh_session_close(session, MESH_BYE_DUPLICATE, "another session is used");
+	} else {
+		session_arm(session);
+	}
+}
+
+static void session_retire(struct mesh_session *session)
+{
+	session->is_retired = true;
+	session->retired_ns = session->mesh->now_ns;
+	session_arm(session);
+}
+
+/* Is the newcomer the one to use from now on? */
+static bool session_beats(const struct mesh_session *newcomer, const struct mesh_session *other)
+{
+	bool is_own_smaller;
+
+	if (newcomer->is_dialler == other->is_dialler ||
+	    newcomer->ready_ns - other->ready_ns > SIMULTANEOUS_NS)
+		return true;
+	is_own_smaller = memcmp(newcomer->mesh->own_key, newcomer->key, MESH_KEY_LEN) < 0;
+	return newcomer->is_dialler == is_own_smaller;
+}
+
+/* The map names the preferred session of a key; retired ones hang behind it. */
+static int session_place(struct mesh_session *session)
+{
+	struct mesh *mesh = session->mesh;
+	struct mesh_session *other = map_lookup(&mesh->sessions_by_key, session->key);
+
+	if (other && !session_beats(session, other)) {
+		session->twin = other->twin;
+		other->twin = session;
+		session_retire(session);
+		return 0;
+	}
+	if (map_put(&mesh->sessions_by_key, session->key, session) < 0)
+		return WEFT_EFULL;
+	session->twin = other;
+	if (other)
+		session_retire(other);
+	return 0;
+}
+
+static void session_displace(struct mesh_session *session)
+{
+	struct mesh *mesh = session->mesh;
+	struct mesh_session *at = map_lookup(&mesh->sessions_by_key, session->key);
+	struct mesh_session *twin = session->twin;
+
+	session->twin = NULL;
+	if (at != session) {
+		while (at && at->twin != session)
+			at = at->twin;
+		if (at)
+			at->twin = twin;
+		return;
+	}
+	map_delete(&mesh->sessions_by_key, session->key);
+	/* There is room: the key's place was just freed. */
+	if (twin && map_put(&mesh->sessions_by_key, twin->key, twin) == 0)
+		twin->is_retired = false;
+}
+
+/* A peer that connects over and over cannot pile up sessions. */
+static void session_limit_twins(struct mesh_session *session)
+{
+	struct mesh_session *at = map_lookup(&session->mesh->sessions_by_key, session->key);
+
+	for (unsigned i = 0; at && i < SESSIONS_PER_KEY_MAX; i++)
+		at = at->twin;
+	if (at)
+		mesh_session_close(at, MESH_BYE_DUPLICATE, "too many sessions");
+}
+
+struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn *conn,
+				       const struct transport_conn_info *info)
+{
+	struct mesh_session *session = pool_acquire(&mesh->sessions);
+
+	if (!session) {
+		mesh->stats.refused_cnt++;
+		return NULL;
+	}
+	session->kind = MESH_CONN_SESSION;
+	session->mesh = mesh;
+	session->conn = conn;
+	memcpy(session->key, info->peer_key, sizeof(session->key));
+	session->remote = info->remote;
+	session->is_dialler = info->is_dialler;
+	session->ready_ns = mesh->now_ns;
+	session->ready_wall_s = mesh_wall_now_s(mesh);
+	session->next_req_id = 1;
+	list_init(&session->requests);
+	list_init(&session->queue);
+	list_init(&session->deferred);
+	list_init(&session->incoming);
+	list_init(&session->streams);
+	list_init(&session->stream_queue);
+	session->control.kind = MESH_STREAM_CONTROL;
+	session->control.session = session;
+	timer_init(&session->timer, session_expire);
+	timer_init(&session->liveness, mesh_liveness_expire);
+	if (mesh->transport->ops->exporter(conn, SESSION_ID_LABEL, session->id,
+					   sizeof(session->id)) < 0 ||
+	    session_place(session) < 0) {
+		pool_release(&mesh->sessions, session);
+		mesh->stats.refused_cnt++;
+		return NULL;
+	}
+	conn->user = session;
+	session_arm(session);
+	session_limit_twins(session);
+	if (session->is_dialler)
+		mesh_control_open(session);
+	return session;
+}
+
+static void session_note_end(struct mesh_session *session)
+{
+	struct mesh *mesh = session->mesh;
+	struct mesh_peer_entry *entry = session->peer;
+	struct mesh_peer_info info;
+
+	if (!entry)
+		return;
+	mesh_session_fill_info(session, &info);
+	info.is_connected = false;
+	info.end = session->end;
+	entry->session_cnt--;
+	entry->record.last_addr = info.last_addr;
+	entry->record.last_seen_s = mesh_wall_now_s(mesh);
+	mesh_peers_changed(&mesh->peers, entry, mesh->now_ns);
+	session->peer = NULL;
+	if (entry->session_cnt)
+		return;
+	mesh_peers_settle(&mesh->peers, entry);
+	if (mesh->on_session)
+		mesh->on_session(mesh->ctx, &info, false);
+}
+
+/* What was not sent yet has lost nothing: a twin may carry it, or a session after the time told. */
+static void session_end_waiting(struct mesh_session *session, struct list_node *waiting)
+{
+	while (!list_is_empty(waiting)) {
+		struct mesh_request *request = list_entry(waiting->next, struct mesh_request, node);
+		struct mesh_session *twin =
+			map_lookup(&session->mesh->sessions_by_key, session->key);
+
+		if (twin && twin->request_cnt < twin->mesh->config.request_per_session_cap) {
+			list_unlink(&request->node);
+			session->request_cnt--;
+			mesh_request_start(request, twin);
+		} else if (session->end.not_before_ms) {
+			mesh_request_move(request);
+		} else {
+			mesh_request_fail(request, WEFT_ECLOSED, NULL);
+		}
+	}
+}
+
+void mesh_session_end(struct mesh_session *session)
+{
+	struct mesh *mesh = session->mesh;
+
+	session->conn->user = NULL;
+	mesh_lost_note(session);
+	session_displace(session);
+	mesh_dial_session_ended(session);
+	timer_cancel(mesh->timers, &session->timer);
+	timer_cancel(mesh->timers, &session->liveness);
+	mesh_control_fini(session);
+	while (!list_is_empty(&session->incoming))
+		mesh_incoming_gone(list_entry(session->incoming.next, struct mesh_incoming, node));
+	mesh_stream_end_all(session);
+	session_note_end(session);
+	session_end_waiting(session, &session->queue);
+	session_end_waiting(session, &session->deferred);
+	while (!list_is_empty(&session->requests))
+		mesh_request_fail(list_entry(session->requests.next, struct mesh_request, node),
+				  session->end.not_before_ms ? WEFT_EBUSY : WEFT_ECLOSED, NULL);
+	pool_release(&mesh->sessions, session);
+}
+
+void mesh_session_close(struct mesh_session *session, enum mesh_goodbye_reason reason,
+			const char *text)
+{
+	session->mesh->transport->ops->close(session->conn, reason, text);
+	/* A close that answers GOODBYE is for the peer's reason. */
+	if (!session->end.err)
+		session->end = (struct transport_close){.err = WEFT_ECLOSED, .code = reason};
+	mesh_session_end(session);
+}
+
+void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t not_before_ms)
+{
+	struct mesh_bye bye = {.reason = reason, .not_before_ms = not_before_ms};
+	uint8_t payload[32];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct mesh_frame frame = {.type = MESH_GOODBYE};
+
+	mesh_bye_write(&w, &bye);
+	frame.payload_len = writer_len(&w);
+	/* Without a control stream the close alone must do. */
+	(void)mesh_control_send(session, &frame, payload);
+	session->is_leaving = true;
+	timer_set(session->mesh->timers, &session->timer, session->mesh->now_ns + LEAVE_LINGER_NS);
+}
+
+void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info)
+{
+	const struct mesh_peer_entry *entry = session->peer;
+	struct mesh_peer_info info = {
+		.is_connected = true, .last_addr = session->remote, .share_cnt = 1};
+
+	memcpy(info.key, session->key, sizeof(info.key));
+	if (entry) {
+		info.caps = entry->record.caps;
+		info.first_seen_s = entry->record.first_seen_s;
+		info.last_seen_s = mesh_wall_now_s(session->mesh);
+		info.skew_s = entry->record.skew_s;
+		if (entry->record.share_cnt > 1)
+			info.share_cnt = entry->record.share_cnt;
+		memcpy(info.agent, entry->record.agent, sizeof(info.agent));
+	}
+	info.connected_since_s = session->ready_wall_s;
+	session->mesh->transport->ops->info(session->conn, &info.conn);
+	if (info.conn.remote.family != ADDR_NONE)
+		info.last_addr = info.conn.remote; /* it may have moved */
+	info.requests_in_flight = session->request_cnt;
+	info.incoming_in_flight = session->incoming_cnt;
+	*out_info = info;
+}

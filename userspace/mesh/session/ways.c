@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ways.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SPACE	", \t"
+#define NOTHING "none"
+
+/* The words of a policy. A transport that is built later gets its ways here. */
+static const struct {
+	const char *word;
+	unsigned ways; /* bits of enum mesh_way; 0: not built yet */
+} words[] = {
+	{"quic", 1u << MESH_WAY_QUIC4 | 1u << MESH_WAY_QUIC6},
+	{"quic4", 1u << MESH_WAY_QUIC4},
+	{"quic6", 1u << MESH_WAY_QUIC6},
+	{"tcp", 0},
+	{"tcp4", 0},
+	{"tcp6", 0},
+	{"relay", 0},
+	{"websocket", 0},
+};
+#define WORD_CNT (sizeof(words) / sizeof(words[0]))
+
+enum mesh_network mesh_network_of(const struct addr *addr)
+{
+	return addr_is_global(addr) ? MESH_NETWORK_INTERNET : MESH_NETWORK_LAN;
+}
+
+const char *mesh_network_name(enum mesh_network network)
+{
+	return network == MESH_NETWORK_LAN ? "lan" : "internet";
+}
+
+enum mesh_way mesh_way_of(const struct addr *addr)
+{
+	return addr->family == ADDR_IPV6 ? MESH_WAY_QUIC6 : MESH_WAY_QUIC4;
+}
+
+const char *mesh_way_name(enum mesh_way way)
+{
+	return way == MESH_WAY_QUIC6 ? "quic6" : "quic4";
+}
+
+unsigned mesh_ways_rank(const struct mesh_ways ways[static MESH_NETWORK_CNT],
+			const struct addr *addr)
+{
+	return ways[mesh_network_of(addr)].ranks[mesh_way_of(addr)];
+}
+
+/* The row of a word; -1: it is none. */
+static int word_lookup(const char *text, size_t len)
+{
+	for (size_t i = 0; i < WORD_CNT; i++)
+		if (strlen(words[i].word) == len && memcmp(words[i].word, text, len) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* 0, or what is wrong with the word. */
+static int word_take(struct mesh_ways *ways, unsigned rank, const char *text, size_t len)
+{
+	int row = word_lookup(text, len);
+
+	if (row < 0)
+		return WEFT_EMALFORMED;
+	if (!words[row].ways)
+		return WEFT_EREFUSED;
+	for (unsigned way = 0; way < MESH_WAY_CNT; way++) {
+		if (!(words[row].ways & 1u << way))
+			continue;
+		if (ways->ranks[way])
+			return WEFT_EMALFORMED;
+		ways->ranks[way] = (uint8_t)rank;
+	}
+	return 0;
+}
+
+int mesh_ways_parse(const char *text, struct mesh_ways *out_ways, const char **out_word,
+		    size_t *out_len)
+{
+	struct mesh_ways ways = {{0}};
+	bool is_none = false;
+	unsigned rank = 0;
+	int err = 0;
+
+	*out_word = text;
+	*out_len = strlen(text);
+	for (text += strspn(text, SPACE); *text; text += strspn(text, SPACE)) {
+		size_t len = strcspn(text, SPACE);
+
+		*out_word = text;
+		*out_len = len;
+		is_none = len == strlen(NOTHING) && memcmp(text, NOTHING, len) == 0;
+		if (is_none ? rank > 0 : (err = word_take(&ways, rank + 1, text, len)) < 0)
+			return err ? err : WEFT_EMALFORMED;
+		rank++;
+		text += len;
+		if (is_none && text[strspn(text, SPACE)])
+			return WEFT_EMALFORMED;
+	}
+	if (!rank)
+		return WEFT_EMALFORMED;
+	*out_ways = ways;
+	return 0;
+}
+
+char *mesh_ways_format(const struct mesh_ways *ways, char text[static MESH_WAYS_TEXT_CAP])
+{
+	unsigned four = ways->ranks[MESH_WAY_QUIC4], six = ways->ranks[MESH_WAY_QUIC6];
+	const char *said = NOTHING;
+
+	if (four && four == six)
+		said = "quic";
+	else if (four && six)
+		said = six < four ? "quic6, quic4" : "quic4, quic6";
+	else if (four || six)
+		said = four ? "quic4" : "quic6";
+	snprintf(text, MESH_WAYS_TEXT_CAP, "%s", said);
+	return text;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_STREAM_REQUEST_QUOTA_H
+#define WEFT_MESH_STREAM_REQUEST_QUOTA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "base/pool.h"
+#include "mesh/seam.h"
+
+/*
+ * How many requests each peer may make in a minute: a window that slides in two halves
+ * of a minute each, the one that runs and what of the one before still lies in the last
+ * minute. So a fresh peer has exactly its number, and nobody has it twice around
+ * the turn of a minute. When the table is full, who was counted longest ago is forgotten.
+ */
+struct mesh_quota {
+	struct pool pool;
+	struct map by_key;
+	uint32_t per_min;
+};
+
+size_t mesh_quota_footprint(uint32_t peer_cap);
+WEFT_MUST_CHECK
+int mesh_quota_init(struct mesh_quota *quota, struct arena *arena, uint32_t peer_cap,
+		    uint32_t per_min, const uint64_t secret[2]);
+/*
+ * mesh_quota_take: 0 when key may ask, which counts, else in how many ms (at least 1)
+ * it may again, which does not count.
+ */
+uint64_t mesh_quota_take(struct mesh_quota *quota, const uint8_t key[static MESH_KEY_LEN],
+			 uint64_t now_ns);
+
+#endif

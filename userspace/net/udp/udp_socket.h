@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NET_UDP_UDP_SOCKET_H
+#define WEFT_NET_UDP_UDP_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/packet_io.h"
+
+/*
+ * Private to net/: the UDP sockets that a receive side and a send side
+ * share, what control messages say, and how a coalesced receive comes
+ * apart.
+ */
+#define UDP_SOCKET_CNT_MAX  8
+#define UDP_SEGMENT_CNT_MAX 64	  /* kernel: UDP_MAX_SEGMENTS before 6.9 */
+#define UDP_RUN_LEN_MAX	    65487 /* 65,535 less an IPv6 and a UDP header */
+#define UDP_TRAIN_LEN_MAX   65536 /* the most that one receive returns */
+#define UDP_CONTROL_LEN_MAX 128	  /* packet info, traffic class, segment length */
+
+struct udp_socket {
+	struct addr bound;
+	int fd;
+	bool is_wildcard;
+	uint32_t overflow_cnt; /* the kernel's running count when last asked */
+	bool is_gso_refused;   /* a device could not cut runs: we cut them from then on */
+};
+
+/*
+ * Both sides hold a reference; the last one closes the sockets. A send
+ * side that finds a socket full calls await_writable, and the receive
+ * side's fd becomes readable when there is room. NULL: nobody receives.
+ */
+struct udp_sockets {
+	struct udp_socket sockets[UDP_SOCKET_CNT_MAX];
+	unsigned cnt;
+	unsigned ref_cnt;
+	unsigned burst_cnt; /* since the kernel was last asked for overflows */
+	void (*await_writable)(struct packet_rx *rx, unsigned socket_idx);
+	struct packet_rx *rx;
+};
+
+/* udp_sockets_new opens and binds; the caller holds the first reference. As udp_open. */
+WEFT_MUST_CHECK
+int udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
+		    unsigned *out_failed_idx);
+void udp_sockets_release(struct udp_sockets *sockets);
+/*
+ * Sockets of several workers on one port: udp_steer_join makes fd one of
+ * them, the first after it is bound, so that a port in use is noticed, the
+ * others before; udp_steer_start, on the last to join, starts the steering.
+ * 0 or -errno.
+ */
+WEFT_MUST_CHECK
+int udp_steer_join(int fd);
+WEFT_MUST_CHECK
+int udp_steer_start(int fd, unsigned worker_cnt);
+/*
+ * udp_sockets_count_burst adds what a burst brought, and to dropped_cnt what
+ * the kernel had no room for. That it asks only now and then: told with
+ * every datagram (SO_RXQ_OVFL) the count took 2 % of a receiver's time.
+ */
+void udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_counters *counters,
+			     const struct dgram *dgrams, unsigned cnt);
+/* udp_sockets_choose: which socket sends from local to remote, or -1: none of that family. */
+int udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,
+		       const struct addr *remote);
+
+/* What one receive returned: datagrams of segment_len bytes, the last one maybe shorter. */
+struct udp_train {
+	uint8_t *data;
+	size_t len;
+	size_t segment_len;
+	struct addr local;
+	struct addr remote;
+	uint8_t ecn;
+};
+
+/*
+ * udp_train_parse reads what the kernel said about a receive on socket.
+ * name is a sockaddr of the sender, control the control messages.
+ *
+ * Returns true, or false when the train is empty or its sender has no
+ * address we understand.
+ */
+bool udp_train_parse(const struct udp_socket *socket, const void *name, void *control,
+		     size_t control_len, struct udp_train *train);
+
+/* udp_train_take moves up to cap datagrams out of train; len 0 says it is used up. */
+unsigned udp_train_take(struct udp_train *train, struct dgram *out_dgrams, unsigned cap);
+
+/*
+ * udp_control_write writes what the kernel must know to send along route
+ * from socket, and returns its length; segment_len 0: one datagram.
+ */
+size_t udp_control_write(const struct udp_socket *socket, const struct dgram_route *route,
+			 size_t segment_len, uint8_t control[static UDP_CONTROL_LEN_MAX]);
+
+/*
+ * udp_{uring,mmsg}_rx_new and udp_mmsg_tx_new make one side each over
+ * sockets and take a reference on success. 0 or -errno.
+ */
+WEFT_MUST_CHECK
+int udp_uring_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx);
+WEFT_MUST_CHECK
+int udp_mmsg_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx);
+WEFT_MUST_CHECK
+int udp_mmsg_tx_new(struct udp_sockets *sockets, struct packet_tx **out_tx);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Several workers on one port. Their sockets form a reuseport group in the
+ * order in which they were bound, and a classic BPF program, which needs no
+ * privilege, names the socket for each datagram from the connection id at
+ * its fixed place (weft/cid.h): so a connection keeps its worker when the
+ * peer's address changes, where the kernel's hash of addresses would not.
+ *
+ * A client invents the id of its first flight: byte 0 of it, which is
+ * random, chooses the worker, and does so again for every retransmission.
+ * What has no id goes to the first worker.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <sys/socket.h>
+
+#include "udp_socket.h"
+#include "weft/cid.h"
+
+/* Offsets in a QUIC datagram, RFC 9000 17.2 and 17.3. */
+#define SHORT_CID_OFF 1
+#define LONG_CID_OFF  6
+
+int udp_steer_join(int fd)
+{
+	const int one = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0 ? -errno : 0;
+}
+
+/* A load beyond the datagram's end yields 0, the first worker. */
+int udp_steer_start(int fd, unsigned worker_cnt)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x40, 0, 8), /* no QUIC: to the end */
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x80, 0, 2),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, LONG_CID_OFF), BPF_STMT(BPF_JMP | BPF_JA, 2),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, SHORT_CID_OFF),
+		/* KRPC begins like a short header but for our id's top bit. */
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x80, 0, 3),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, WEFT_CID_WORKER_MAX),
+		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, worker_cnt), BPF_STMT(BPF_RET | BPF_A, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0), /* the first worker */
+	};
+	const struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0)
+		return -errno;
+	return 0;
+}

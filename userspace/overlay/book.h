@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_OVERLAY_BOOK_H
+#define WEFT_OVERLAY_BOOK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "base/pool.h"
+#include "kad/kad_contact.h"
+#include "overlay_message.h"
+
+/*
+ * Keys and further addresses of the contacts that kad/ knows by place and address alone: a
+ * contact's tag names an entry here. An entry never changes, so that who tells of a
+ * node at a false address makes another entry.
+ *
+ * Nobody says when kad/ has dropped a contact. When the book is full, each entry that the table
+ * a lookup or a request still names is marked by its owner, and the others go.
+ */
+struct overlay_book {
+	struct pool pool;
+	struct map by_place; /* id and first address */
+	void (*mark_all)(void *ctx);
+	void *ctx;
+};
+
+size_t overlay_book_footprint(uint32_t cap_cnt);
+/* overlay_book_init: mark_all calls overlay_book_mark for each contact that is in use. */
+WEFT_MUST_CHECK
+int overlay_book_init(struct overlay_book *book, struct arena *arena, uint32_t cap_cnt,
+		      const uint64_t secret[2], void (*mark_all)(void *ctx), void *ctx);
+/*
+ * overlay_book_contacts gives nodes, each with an address, as contacts. All of them are
+ * proven: an id follows from a key, and who answers has proved that. cnt is at most
+ * OVERLAY_NODES_MAX. They live on only if they are in use when it is called next.
+ */
+void overlay_book_contacts(struct overlay_book *book, const struct overlay_node *nodes,
+			   unsigned cnt, struct kad_contact *out_contacts);
+/* overlay_book_node: what contact's tag names; borrowed until another contact is made. */
+const struct overlay_node *overlay_book_node(const struct overlay_book *book,
+					     const struct kad_contact *contact);
+void overlay_book_mark(struct overlay_book *book, const struct kad_contact *contact);
+
+/* overlay_id_of: the place of a node, OverlayId. */
+struct kad_id overlay_id_of(const uint8_t key[static MESH_KEY_LEN]);
+
+#endif

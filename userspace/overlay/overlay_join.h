@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_OVERLAY_OVERLAY_JOIN_H
+#define WEFT_OVERLAY_OVERLAY_JOIN_H
+
+#include "overlay_state.h"
+
+/*
+ * How a node comes into the overlay and stays in it: a lookup of its own place, one in each
+ * bucket between it and the farthest, then the table's upkeep: who has been silent is
+ * pinged, who does not answer three times gives way.
+ */
+void overlay_join_init(struct overlay *overlay);
+/*
+ * overlay_join_entries calls fn for some who may serve, for when the table knows too few:
+ * neighbours who say so, and those whom overlay_know was told of.
+ */
+void overlay_join_entries(struct overlay *overlay,
+			  void (*fn)(void *arg, const struct kad_contact *contact), void *arg);
+/* overlay_join_hurry: somebody new may answer, so a join that waits for its next try waits no longer. */
+void overlay_join_hurry(struct overlay *overlay, uint64_t now_ns);
+void overlay_join_know(struct overlay *overlay, const struct overlay_node *node, uint64_t now_ns);
+void overlay_join_expire(struct overlay *overlay, uint64_t now_ns);
+uint64_t overlay_join_next_ns(const struct overlay *overlay);
+
+/* reachable.c: overlay_reachable_look decides anew whether this node serves; at most every few seconds. */
+#define OVERLAY_REACHABLE_EVERY_NS (5 * 1000000000ull)
+void overlay_reachable_look(struct overlay *overlay, uint64_t now_ns);
+/* overlay_reachable_note: asker's request came. If its dial is news, that is not left to the next look. */
+void overlay_reachable_note(struct overlay *overlay, const struct mesh_neighbour *asker,
+			    uint64_t now_ns);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_EXEC_CGROUP_H
+#define WEFT_PROVIDER_EXEC_CGROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Private to provider/: a control group for each started program, where the
+ * service manager delegated one to us (systemd marks it by the attribute
+ * user.delegate or trusted.delegate). Nowhere else are groups made: the tree is its manager's.
+ */
+#define CGROUP_PATH_CAP 512
+
+struct cgroup {
+	char base[CGROUP_PATH_CAP]; /* "": none is delegated */
+	bool has_memory, has_pids;  /* controllers of the groups in it */
+};
+
+/* cgroup_find looks for the delegated group and ends what an earlier launcher left in it. */
+void cgroup_find(struct cgroup *cgroup);
+/* cgroup_make makes the group of program id with its limits, and its path. False: without one. */
+bool cgroup_make(const struct cgroup *cgroup, uint64_t id, uint64_t memory_len_max,
+		 char path[static CGROUP_PATH_CAP]);
+/* cgroup_enter moves the calling process there. */
+bool cgroup_enter(const char *path);
+void cgroup_kill(const char *path);
+/* cgroup_remove: false while a process is left in it. */
+bool cgroup_remove(const char *path);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_EXEC_CONFINE_H
+#define WEFT_PROVIDER_EXEC_CONFINE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "weft/err.h"
+
+struct launch_setup;
+
+/*
+ * Private to provider/: a private view of files and processes. A mount
+ * namespace in which the daemon's folders are empty, and a process namespace that
+ * is killed as a whole with its first process; for an ordinary user
+ * inside a user namespace that knows this one user.
+ */
+struct confine {
+	const struct launch_setup *setup; /* what is hidden */
+	uid_t uid;			  /* of the launcher, seen from outside */
+	gid_t gid;
+	bool is_privileged; /* CAP_SYS_ADMIN: without a user namespace */
+};
+
+/* confine_init asks what the calling process may do. */
+void confine_init(struct confine *confine, const struct launch_setup *setup);
+/* confine_fork forks into new namespaces. As fork, -1 with errno. */
+pid_t confine_fork(const struct confine *confine);
+/* confine_enter arranges the namespaces from inside. 0 or -errno; then nothing may be started. */
+WEFT_MUST_CHECK
+int confine_enter(const struct confine *confine);
+
+#endif

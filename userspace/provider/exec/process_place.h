@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_EXEC_PROCESS_PLACE_H
+#define WEFT_PROVIDER_EXEC_PROCESS_PLACE_H
+
+#include "provider/program_offer.h"
+
+/*
+ * Private to provider/: the places of processes, which all offers of exec share. A process is never
+ * taken back from the call that it answers, and keys are free. So the callers of one network hold at
+ * most three times what they leave free (base/fair/fair.h, dynamic threshold): 24 of 32 when alone. Programs
+ * of this node may have the last place.
+ */
+size_t process_places_footprint(const struct provider_config *config);
+WEFT_MUST_CHECK
+int process_places_init(struct provider *provider);
+
+/* process_place_take: false: caller's network has its share, or all are taken; counted. */
+WEFT_MUST_CHECK
+bool process_place_take(struct provider *provider, const struct service_caller *caller,
+			struct fair_item *place, uint64_t now_ns);
+void process_place_release(struct provider *provider, struct fair_item *place);
+
+#endif

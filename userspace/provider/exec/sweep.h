@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_EXEC_SWEEP_H
+#define WEFT_PROVIDER_EXEC_SWEEP_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * Private to provider/: ending what programs started. A subreaper's children
+ * are all that they left behind, so killing children until there are none
+ * ends a whole tree, sessions and double forks included.
+ */
+
+/*
+ * sweep_children kills the calling process's children, except those that
+ * spares names (NULL: none). Returns how many it killed; they are still to be
+ * reaped, and their children are then ours.
+ */
+unsigned sweep_children(bool (*spares)(void *arg, pid_t pid), void *arg);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_HTTP_HTTP_STREAM_H
+#define WEFT_PROVIDER_HTTP_HTTP_STREAM_H
+
+#include "base/timer.h"
+#include "http_answer.h"
+#include "http_body.h"
+#include "http_conn.h"
+#include "provider/buffer_refs.h"
+#include "provider/program_offer.h"
+
+/*
+ * Private to provider/: one stream of HttpInvoke. http.c begins it and hears the
+ * caller, http_exchange.c moves its bytes, http_stream.c lets it wait, go on and end.
+ *
+ * An entry from outside (the caller, the server, a timer) sets is_busy, does what
+ * it has to, and leaves by http_stream_settle or http_stream_turn: a stream that
+ * ended meanwhile is freed there and nowhere else.
+ */
+struct http_stream {
+	struct active active;
+	struct service_channel *channel; /* NULL: it ended */
+	struct http_conn *conn;
+	struct timer timer; /* what comes too late */
+	struct timer turn;
+	struct http_answer answer;
+	struct buffer_refs
+		buffer_refs; /* its head is the request's until a byte of the answer came */
+	size_t head_len, head_sent_len;
+	struct http_body body;	/* of the request */
+	struct fair_item place; /* of an upgrade; http_upgrade.h */
+	bool is_upgrade;	/* it asks for a WebSocket */
+	bool is_shut;		/* of one, the server was told that the caller ended */
+	bool is_safe;
+	bool is_request_whole; /* the caller finished */
+	bool is_deaf;	       /* the server takes no more of it */
+	bool is_answered;      /* a byte of the answer came */
+	bool is_head_out;      /* the answer's head is on its way to the caller */
+	bool is_finished;      /* so is all of it */
+	bool is_within_line;   /* the answer's body so far does not end a line */
+	bool is_busy;	       /* an entry from outside runs; what it ends is freed as it leaves */
+	uint64_t progress_ns;  /* when a byte last moved, or a side finished */
+};
+
+static inline struct offer *http_stream_offer(const struct http_stream *stream)
+{
+	return stream->active.offer;
+}
+
+/* http_stream_new: NULL: there is no room, which was counted. */
+struct http_stream *http_stream_new(struct offer *offer, const struct service_caller *caller,
+				    uint64_t now_ns);
+/* http_stream_cancel undoes http_stream_new, before it has anything else. */
+void http_stream_cancel(struct http_stream *stream);
+/* http_stream_use_conn: conn is the stream's now, and carries its request from the start. */
+void http_stream_use_conn(struct http_stream *stream, struct http_conn *conn);
+void http_stream_drop_conn(struct http_stream *stream);
+
+/* http_stream_turn does all that can be done now, and settles. */
+void http_stream_turn(struct http_stream *stream, uint64_t now_ns);
+/* http_stream_settle is where an entry from outside leaves; the stream may be gone then. */
+void http_stream_settle(struct http_stream *stream, uint64_t now_ns);
+
+/*
+ * http_stream_deafen: the server takes no more of the request. It may answer
+ * without reading all of it: its answer is still worth reading.
+ */
+void http_stream_deafen(struct http_stream *stream);
+/* http_stream_fail: the server did what it must not. A caller who has no head yet gets a 502. */
+void http_stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns);
+/* http_stream_refuse_body: the request's body is longer than the offer takes: a 413, if no head went out yet. */
+void http_stream_refuse_body(struct http_stream *stream, uint64_t now_ns);
+/* http_stream_unreachable: no connection, so nothing was asked of the server. */
+void http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns);
+void http_stream_end(struct http_stream *stream, enum service_status status, const char *text);
+/* http_stream_judge: the stream is about to end; a server that used up its time is counted (program_health.h). */
+void http_stream_judge(struct http_stream *stream, uint64_t now_ns);
+/* http_stream_close: the channel is gone; what is lent comes back, and then it is freed. */
+void http_stream_close(struct http_stream *stream);
+
+/* http_exchange_write sends what the server takes of the request. */
+void http_exchange_write(struct http_stream *stream, uint64_t now_ns);
+/* http_exchange_read reads of the answer once; true while more can be read at once. */
+bool http_exchange_read(struct http_stream *stream, uint64_t now_ns);
+/* http_exchange_pass_on gives the channel what was read; true: nothing waits for it any more. */
+bool http_exchange_pass_on(struct http_stream *stream, uint64_t now_ns);
+/*
+ * http_exchange_{may_beat,beat}: whether it may send, and it sends, a comment on a silent stream of events, so that nobody between server
+ * and reader takes it for dead. False: it is no such stream, or what was sent is not taken.
+ */
+bool http_exchange_may_beat(const struct http_stream *stream);
+bool http_exchange_beat(struct http_stream *stream, uint64_t now_ns);
+bool http_exchange_wants_to_write(const struct http_stream *stream);
+/* http_exchange_waits_for_caller: what the server said is not taken. */
+bool http_exchange_waits_for_caller(const struct http_stream *stream);
+
+#endif

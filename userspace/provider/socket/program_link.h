@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_SOCKET_PROGRAM_LINK_H
+#define WEFT_PROVIDER_SOCKET_PROGRAM_LINK_H
+
+#include "provider/program_offer.h"
+#include "program_message.h"
+#include "provider/queue.h"
+
+/*
+ * Private to provider/: the connection to a program on a unix socket that one
+ * call or one stream uses. Each is its own, so the program sees by its end that
+ * nobody waits any more.
+ */
+struct program_link {
+	struct active active;
+	struct poller_watch watch; /* fd -1: not open */
+	unsigned interest;
+	bool is_connecting;
+	bool is_reading; /* the owner wants what comes */
+	struct queue out;
+	/* What came and was not taken: [0, in_len) of in, a block of the heap. */
+	char *in;
+	size_t in_len, in_cap;
+	void (*ready)(struct program_link *link, uint64_t now_ns);
+};
+
+/* program_link_open connects. 0 or -errno. link is zeroed but for active, and out empty. */
+WEFT_MUST_CHECK
+int program_link_open(struct program_link *link);
+/* program_link_close also takes one that was never open; it gives all memory back. */
+void program_link_close(struct program_link *link);
+
+/*
+ * program_link_turn finishes connecting, and sends what waits, *out_sent_len bytes. 0, or
+ * -errno: nobody is there any more.
+ */
+WEFT_MUST_CHECK
+int program_link_turn(struct program_link *link, size_t *out_sent_len);
+/*
+ * program_link_read takes in what is there, at most so much that in holds len_max. 1: some
+ * came; 0: none for now; WEFT_ETOOLARGE: in is full; WEFT_EFULL: no memory; WEFT_ECLOSED: the
+ * program closed, or -errno.
+ */
+WEFT_MUST_CHECK
+int program_link_read(struct program_link *link, size_t len_max);
+/* program_link_watch waits for what is_reading and out say. 0, WEFT_EFULL or -errno. */
+WEFT_MUST_CHECK
+int program_link_watch(struct program_link *link);
+/*
+ * program_link_reply looks for a whole reply in in: 1 with *out_reply, whose *out_len bytes with the
+ * NUL are then to be dropped from in; 0: it is not whole; WEFT_EMALFORMED.
+ */
+WEFT_MUST_CHECK
+int program_link_reply(struct program_link *link, struct program_reply *out_reply, size_t *out_len);
+
+#endif

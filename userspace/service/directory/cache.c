@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "base/monotonic.h"
+#include "base/heap.h"
+#include "base/siphash_bytes.h"
+#include "codec/cbor.h"
+#include "store/store.h"
+
+#define RECORD_LAYOUT  1
+#define RECORD_LEN_MAX (SERVICE_DESCRIPTOR_LEN_MAX + 32)
+#define RECORD_KEY_LEN (SERVICE_ID_LEN + 4)
+
+/* Late enough that a lookup's descriptors are one commit. */
+#define FLUSH_DELAY_NS (5 * NS_PER_S)
+#define BATCH_CNT_MAX  256u
+/* That a descriptor is still there is written as often as an age has to be true. */
+#define HEARD_STEP_S 600u
+
+/* --- the store --- */
+
+static void record_key(const struct service_descriptor *descriptor,
+		       uint8_t key[static RECORD_KEY_LEN])
+{
+	struct writer w = writer_of(key, RECORD_KEY_LEN);
+
+	writer_bytes(&w, descriptor->id, SERVICE_ID_LEN);
+	writer_be32(&w, descriptor->major);
+}
+
+static void cache_flush(struct service_cache *cache)
+{
+	if (!cache->batch)
+		return;
+	/* What the store has no room for is found again after the next start. */
+	if (store_submit(cache->store, cache->batch, NULL, NULL) < 0)
+		store_batch_free(cache->batch);
+	cache->batch = NULL;
+	cache->batch_cnt = 0;
+}
+
+static void flush_expire(struct timer *timer, uint64_t now_ns)
+{
+	(void)now_ns;
+	cache_flush(list_entry(timer, struct service_cache, flush_timer));
+}
+
+/* The batch to add one change to; NULL: nothing is kept. */
+static struct store_batch *batch_next(struct service_cache *cache, uint64_t now_ns)
+{
+	if (!cache->store)
+		return NULL;
+	if (cache->batch_cnt == BATCH_CNT_MAX)
+		cache_flush(cache);
+	if (!cache->batch) {
+		cache->batch = store_batch_new(cache->store);
+		timer_set(cache->timers, &cache->flush_timer, now_ns + FLUSH_DELAY_NS);
+	}
+	cache->batch_cnt += cache->batch != NULL;
+	return cache->batch;
+}
+
+static void entry_save(struct service_cache *cache, struct service_cache_entry *entry,
+		       uint64_t now_ns)
+{
+	struct store_batch *batch = batch_next(cache, now_ns);
+	uint8_t key[RECORD_KEY_LEN], record[RECORD_LEN_MAX];
+	struct writer w = writer_of(record, sizeof(record));
+
+	if (!batch)
+		return;
+	record_key(&entry->descriptor, key);
+	cbor_write_map(&w, 3);
+	cbor_field_uint(&w, 0, RECORD_LAYOUT);
+	cbor_field_uint(&w, 1, entry->heard_s);
+	cbor_field_bytes(&w, 2, entry->bytes, entry->len);
+	store_batch_put(batch, STORE_DIRECTORY, key, sizeof(key), record, writer_len(&w));
+	entry->stored_s = entry->heard_s;
+}
+
+static void entry_unsave(struct service_cache *cache, const struct service_cache_entry *entry,
+			 uint64_t now_ns)
+{
+	struct store_batch *batch = entry->stored_s ? batch_next(cache, now_ns) : NULL;
+	uint8_t key[RECORD_KEY_LEN];
+
+	if (!batch)
+		return;
+	record_key(&entry->descriptor, key);
+	store_batch_delete(batch, STORE_DIRECTORY, key, sizeof(key));
+}
+
+/* --- the tables --- */
+
+size_t service_cache_footprint(uint32_t entry_cap)
+{
+	return pool_footprint(sizeof(struct service_cache_entry), entry_cap) +
+	       pool_footprint(sizeof(struct service_cache_name), entry_cap) +
+	       map_footprint(SERVICE_NAME_LEN_MAX, entry_cap) +
+	       map_footprint(SERVICE_ID_LEN, entry_cap);
+}
+
+int service_cache_init(struct service_cache *cache, struct arena *arena, uint32_t entry_cap,
+		       size_t memory_len, const uint64_t secret[2])
+{
+	int err;
+
+	list_init(&cache->by_age);
+	cache->secret[0] = secret[0];
+	cache->secret[1] = secret[1];
+	timer_init(&cache->flush_timer, flush_expire);
+	if ((err = pool_init(&cache->entries, arena, sizeof(struct service_cache_entry),
+			     entry_cap)) < 0 ||
+	    (err = pool_init(&cache->names, arena, sizeof(struct service_cache_name), entry_cap)) <
+		    0 ||
+	    (err = map_init(&cache->by_name, arena, SERVICE_NAME_LEN_MAX, entry_cap, secret)) < 0 ||
+	    (err = map_init(&cache->by_id, arena, SERVICE_ID_LEN, entry_cap, secret)) < 0)
+		return err;
+	return heap_new(memory_len, &cache->heap);
+}
+
+void service_cache_fini(struct service_cache *cache)
+{
+	cache_flush(cache);
+	if (cache->timers)
+		timer_cancel(cache->timers, &cache->flush_timer);
+	heap_free(cache->heap);
+	cache->heap = NULL;
+}
+
+/* What a name is found by; name has at most SERVICE_NAME_LEN_MAX bytes. */
+static void name_key(const char *name, char key[static SERVICE_NAME_LEN_MAX])
+{
+	size_t len = strlen(name);
+
+	memcpy(key, name, len);
+	memset(key + len, 0, SERVICE_NAME_LEN_MAX - len);
+}
+
+struct service_cache_name *service_cache_lookup_name(const struct service_cache *cache,
+						     const char *name)
+{
+	char key[SERVICE_NAME_LEN_MAX];
+
+	name_key(name, key);
+	return map_lookup(&cache->by_name, key);
+}
+
+struct service_cache_entry *service_cache_lookup_id(const struct service_cache *cache,
+						    const uint8_t *id)
+{
+	return map_lookup(&cache->by_id, id);
+}
+
+static struct service_cache_entry *cache_find(const struct service_cache *cache,
+					      const struct service_descriptor *descriptor)
+{
+	struct service_cache_entry *entry = service_cache_lookup_id(cache, descriptor->id);
+
+	while (entry && entry->descriptor.major != descriptor->major)
+		entry = entry->next_of_id;
+	return entry;
+}
+
+static void entry_unlink_id(struct service_cache *cache, struct service_cache_entry *entry)
+{
+	struct service_cache_entry *at = service_cache_lookup_id(cache, entry->descriptor.id);
+
+	if (at != entry) {
+		while (at->next_of_id != entry)
+			at = at->next_of_id;
+		at->next_of_id = entry->next_of_id;
+	} else if (entry->next_of_id) {
+		weft_assert(map_put(&cache->by_id, entry->descriptor.id, entry->next_of_id) == 0);
+	} else {
+		map_delete(&cache->by_id, entry->descriptor.id);
+	}
+}
+
+static void entry_release(struct service_cache *cache, struct service_cache_entry *entry)
+{
+	struct service_cache_name *name = entry->name;
+
+	entry_unlink_id(cache, entry);
+	list_unlink(&entry->of_name);
+	list_unlink(&entry->by_age);
+	heap_release(cache->heap, entry->bytes);
+	pool_release(&cache->entries, entry);
+	if (--name->entry_cnt == 0) {
+		map_delete(&cache->by_name, name->text);
+		pool_release(&cache->names, name);
+	}
+}
+
+static void entry_forget(struct service_cache *cache, struct service_cache_entry *entry,
+			 uint64_t now_ns)
+{
+	entry_unsave(cache, entry, now_ns);
+	entry_release(cache, entry);
+}
+
+/* --- making room --- */
+
+static struct service_cache_entry *name_worst(const struct service_cache *cache,
+					      const struct service_cache_name *name,
+					      unsigned *out_rank)
+{
+	struct service_cache_entry *worst = NULL;
+	unsigned worst_rank = UINT32_MAX;
+
+	for (struct list_node *at = name->entries.next; at != &name->entries; at = at->next) {
+		struct service_cache_entry *entry =
+			list_entry(at, struct service_cache_entry, of_name);
+		unsigned rank = cache->rank(cache->ctx, &entry->descriptor);
+
+		if (!worst || rank < worst_rank) {
+			worst = entry;
+			worst_rank = rank;
+		}
+	}
+	*out_rank = worst_rank;
+	return worst;
+}
+
+static unsigned id_cnt(const struct service_cache *cache, const uint8_t *id)
+{
+	unsigned cnt = 0;
+
+	for (const struct service_cache_entry *entry = service_cache_lookup_id(cache, id); entry;
+	     entry = entry->next_of_id)
+		cnt++;
+	return cnt;
+}
+
+/* Of a name with too many, one makes room for a better one only. */
+static bool name_make_room(struct service_cache *cache, const struct service_descriptor *descriptor,
+			   uint64_t now_ns)
+{
+	struct service_cache_name *name = service_cache_lookup_name(cache, descriptor->name);
+	struct service_cache_entry *worst;
+	unsigned worst_rank;
+
+	if (id_cnt(cache, descriptor->id) >= SERVICE_CACHE_PER_ID_MAX)
+		return false;
+	if (!name || name->entry_cnt < SERVICE_CACHE_PER_NAME_MAX)
+		return true;
+	worst = name_worst(cache, name, &worst_rank);
+	if (cache->rank(cache->ctx, descriptor) <= worst_rank)
+		return false;
+	entry_forget(cache, worst, now_ns);
+	return true;
+}
+
+static bool cache_forget_oldest(struct service_cache *cache, uint64_t now_ns)
+{
+	if (list_is_empty(&cache->by_age))
+		return false;
+	entry_forget(cache, list_entry(cache->by_age.next, struct service_cache_entry, by_age),
+		     now_ns);
+	return true;
+}
+
+static uint8_t *bytes_copy(struct service_cache *cache, const uint8_t *bytes, size_t len,
+			   uint64_t now_ns)
+{
+	uint8_t *copy;
+
+	while (!(copy = heap_alloc(cache->heap, len)))
+		if (!cache_forget_oldest(cache, now_ns))
+			return NULL;
+	memcpy(copy, bytes, len);
+	return copy;
+}
+
+/* --- putting --- */
+
+static struct service_cache_name *name_acquire(struct service_cache *cache, const char *text)
+{
+	struct service_cache_name *name = service_cache_lookup_name(cache, text);
+
+	if (name)
+		return name;
+	/* There are as many names as entries, and each has one at least. */
+	name = pool_acquire(&cache->names);
+	weft_assert(name);
+	name_key(text, name->text);
+	list_init(&name->entries);
+	weft_assert(map_put(&cache->by_name, name->text, name) == 0);
+	return name;
+}
+
+static struct service_cache_entry *entry_add(struct service_cache *cache,
+					     const struct service_descriptor *descriptor)
+{
+	struct service_cache_entry *entry = pool_acquire(&cache->entries);
+
+	weft_assert(entry);
+	entry->name = name_acquire(cache, descriptor->name);
+	entry->name->entry_cnt++;
+	list_push_back(&entry->name->entries, &entry->of_name);
+	list_init(&entry->by_age);
+	entry->next_of_id = service_cache_lookup_id(cache, descriptor->id);
+	entry->lot = siphash(cache->secret, descriptor->id, sizeof(descriptor->id));
+	weft_assert(map_put(&cache->by_id, descriptor->id, entry) == 0);
+	return entry;
+}
+
+static void entry_hear(struct service_cache *cache, struct service_cache_entry *entry,
+		       uint64_t wall_s, uint64_t now_ns)
+{
+	entry->heard_s = wall_s;
+	list_unlink(&entry->by_age);
+	list_push_back(&cache->by_age, &entry->by_age);
+	if (wall_s - entry->stored_s >= HEARD_STEP_S)
+		entry_save(cache, entry, now_ns);
+}
+
+static bool entry_is(const struct service_cache_entry *entry, const uint8_t *bytes, size_t len)
+{
+	return entry->len == len && memcmp(entry->bytes, bytes, len) == 0;
+}
+
+/* bytes were parsed before, elsewhere: they are fine. */
+static void entry_parse(struct service_cache_entry *entry)
+{
+	const char *version = entry->descriptor.version;
+
+	weft_assert(service_descriptor_parse(entry->bytes, entry->len, &entry->descriptor) ==
+		    SERVICE_FINE);
+	weft_assert(service_version_parse(version, strlen(version), &entry->version) == 0);
+}
+
+static bool entry_make(struct service_cache *cache, const struct service_descriptor *descriptor,
+		       const uint8_t *bytes, size_t len, uint64_t now_ns,
+		       struct service_cache_entry **out_entry)
+{
+	struct service_cache_entry *entry;
+	uint8_t *copy;
+
+	if (!cache_find(cache, descriptor)) {
+		if (!name_make_room(cache, descriptor, now_ns))
+			return false;
+		if (cache->entries.used_cnt == cache->entries.cap_cnt)
+			(void)cache_forget_oldest(cache, now_ns);
+	}
+	if (!(copy = bytes_copy(cache, bytes, len, now_ns)))
+		return false;
+	/* Making room for the bytes may have taken the entry itself. */
+	entry = cache_find(cache, descriptor);
+	if (!entry)
+		entry = entry_add(cache, descriptor);
+	heap_release(cache->heap, entry->bytes);
+	entry->bytes = copy;
+	entry->len = len;
+	entry_parse(entry);
+	*out_entry = entry;
+	return true;
+}
+
+enum service_fault service_cache_put(struct service_cache *cache, const uint8_t *bytes, size_t len,
+				     uint64_t wall_s, uint64_t now_ns)
+{
+	struct service_descriptor descriptor;
+	struct service_cache_entry *entry;
+	enum service_fault fault = service_descriptor_parse(bytes, len, &descriptor);
+
+	if (fault)
+		return fault;
+	entry = cache_find(cache, &descriptor);
+	if (entry && entry_is(entry, bytes, len)) {
+		entry_hear(cache, entry, wall_s, now_ns);
+		return SERVICE_FINE;
+	}
+	if (entry && entry->descriptor.seq >= descriptor.seq)
+		return SERVICE_REPLAYED;
+	if (!entry_make(cache, &descriptor, bytes, len, now_ns, &entry))
+		return SERVICE_CROWDED_OUT;
+	entry->stored_s = 0;
+	entry_hear(cache, entry, wall_s, now_ns);
+	return SERVICE_FINE;
+}
+
+void service_cache_expire(struct service_cache *cache, uint64_t wall_s, uint64_t now_ns)
+{
+	struct service_cache_entry *entry = NULL;
+
+	while ((entry = pool_next(&cache->entries, entry)))
+		if (service_descriptor_check_times(&entry->descriptor, wall_s) == SERVICE_EXPIRED)
+			entry_forget(cache, entry, now_ns);
+}
+
+/* --- loading --- */
+
+struct loading {
+	struct service_cache *cache;
+	uint64_t wall_s, now_ns;
+};
+
+static bool record_parse(const struct store_item *item, uint64_t *out_heard_s,
+			 const uint8_t **out_bytes, size_t *out_len)
+{
+	struct cbor_reader r;
+	uint64_t key;
+
+	*out_bytes = NULL;
+	if (cbor_enter_record(&r, item->value, item->value_len, RECORD_LAYOUT) < 0)
+		return false;
+	while (cbor_next_key(&r, &key)) {
+		if (key == 1)
+			*out_heard_s = cbor_read_uint(&r);
+		else if (key == 2)
+			*out_bytes = cbor_read_bytes(&r, out_len);
+		else
+			cbor_skip(&r);
+	}
+	return cbor_reader_finish(&r) == 0 && *out_bytes;
+}
+
+/* Records come in the order of their ids. */
+static void cache_order(struct service_cache *cache, struct service_cache_entry *entry)
+{
+	struct list_node *at;
+
+	list_unlink(&entry->by_age);
+	for (at = cache->by_age.next; at != &cache->by_age; at = at->next)
+		if (list_entry(at, struct service_cache_entry, by_age)->heard_s > entry->heard_s)
+			break;
+	list_push_back(at, &entry->by_age);
+}
+
+/* What cannot be read, does not verify or is over is deleted. */
+static bool record_load(void *arg, const struct store_item *item)
+{
+	const struct loading *loading = arg;
+	struct service_cache *cache = loading->cache;
+	struct service_descriptor descriptor;
+	struct service_cache_entry *entry;
+	struct store_batch *batch;
+	const uint8_t *bytes;
+	uint64_t heard_s = 0;
+	size_t len;
+
+	if (record_parse(item, &heard_s, &bytes, &len) &&
+	    service_descriptor_verify(bytes, len, loading->wall_s, &descriptor) == SERVICE_FINE &&
+	    entry_make(cache, &descriptor, bytes, len, loading->now_ns, &entry)) {
+		entry->heard_s = entry->stored_s = heard_s;
+		cache_order(cache, entry);
+	} else if ((batch = batch_next(cache, loading->now_ns))) {
+		store_batch_delete(batch, STORE_DIRECTORY, item->key, item->key_len);
+	}
+	return true;
+}
+
+int service_cache_load(struct service_cache *cache, uint64_t wall_s, uint64_t now_ns)
+{
+	struct loading loading = {cache, wall_s, now_ns};
+	struct store_snapshot *snapshot;
+	int err;
+
+	if (!cache->store)
+		return 0;
+	if ((err = store_snapshot_open(cache->store, &snapshot)) < 0)
+		return err;
+	err = store_each(snapshot, STORE_DIRECTORY, NULL, 0, record_load, &loading);
+	store_snapshot_close(snapshot);
+	return err;
+}

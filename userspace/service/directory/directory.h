@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_DIRECTORY_DIRECTORY_H
+#define WEFT_SERVICE_DIRECTORY_DIRECTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mesh/seam_overlay.h"
+#include "service/limits/abuse.h"
+#include "descriptor.h"
+#include "service/fault.h"
+
+struct random;
+struct store;
+struct timer_wheel;
+
+/*
+ * Who provides a service: asked of the overlay, kept in a cache.
+ *
+ *	find	directory.c -> overlay get -> descriptor_rules.c (checks) -> cache.c -> ranked -> found
+ *	peek	cache.c -> ranked, for who calls a service that is known
+ *
+ * All finds of one name share one get, and an answer is given without asking
+ * again for SERVICE_FRESH_NS. When nobody can be asked, or may be any more this minute, the
+ * answer is what the cache has, with its age. What is banned is gone at once: bans are
+ * looked at when an answer is made.
+ *
+ * Home worker; nothing blocks; found is never called inside the call.
+ */
+struct service_directory;
+struct service_find; /* one under way */
+
+#define SERVICE_FOUND_MAX 20 /* providers in an answer */
+#define SERVICE_FRESH_NS  30000000000ull
+#define SERVICE_PEEK_NS	  600000000000ull
+
+struct service_directory_config {
+	uint32_t entry_cap;	  /* descriptors in the cache */
+	size_t entry_memory_len;  /* bytes of them */
+	uint32_t find_cap;	  /* under way */
+	uint32_t lookups_per_min; /* finds, together */
+	uint32_t fetches_per_min; /* of them that ask the overlay */
+};
+void service_directory_config_defaults(struct service_directory_config *config);
+
+/* Borrowed until service_directory_free; config and seam are copied. Functions may be NULL. */
+struct service_directory_params {
+	struct service_directory_config config;
+	struct overlay_seam overlay; /* ops NULL: nobody is asked */
+	struct store *store;	     /* NULL: the cache is not kept */
+	struct timer_wheel *timers;
+	struct random *random;
+	const uint8_t *own_key; /* MESH_KEY_LEN */
+	uint64_t now_ns;
+	uint64_t (*wall_s)(void *ctx); /* not NULL */
+	/* Who is banned; how a peer behaves, 0 to 100, and how well it answers, 0 to 100; NULL: 50. */
+	bool (*is_banned)(void *ctx, const uint8_t *key);
+	unsigned (*reputation)(void *ctx, const uint8_t *key);
+	unsigned (*health)(void *ctx, const struct service_descriptor *descriptor, uint64_t now_ns);
+	void (*on_abuse)(void *ctx, const struct service_abuse_event *event, uint64_t now_ns);
+	void *ctx;
+};
+
+size_t service_directory_footprint(const struct service_directory_config *config);
+/* service_directory_new adds the rules of both tags. 0, WEFT_EEXISTS, WEFT_EFULL or -errno. */
+WEFT_MUST_CHECK
+int service_directory_new(const struct service_directory_params *params,
+			  struct service_directory **out_directory);
+/* service_directory_free: nobody is called any more. Takes NULL. */
+void service_directory_free(struct service_directory *directory);
+/* service_directory_configure takes the rates; sizes stay. */
+void service_directory_configure(struct service_directory *directory,
+				 const struct service_directory_config *config);
+
+/* What is looked for, by name or by id. Borrowed for the call. */
+struct service_query {
+	const char *name;      /* NULL: by id */
+	const uint8_t *id;     /* SERVICE_ID_LEN, or NULL; with a name both have to fit */
+	const uint8_t *owner;  /* MESH_KEY_LEN: of this provider only; NULL: of any */
+	const char *version;   /* a range (service_version.h); NULL: any */
+	const uint8_t *caller; /* MESH_KEY_LEN, on whose behalf; NULL: this node */
+	bool is_anew;	       /* ask the overlay, even when the last answer is fresh */
+};
+
+/* A provider. Everything is borrowed for the call that shows it. */
+struct service_found {
+	const struct service_descriptor *descriptor;
+	const uint8_t *bytes; /* the signed object, for who wants to verify it */
+	size_t len;
+	uint64_t age_s; /* since it was last heard */
+	unsigned reputation, health;
+};
+
+struct service_finding {
+	int err; /* 0, though nothing may be found; WEFT_EUNREACHABLE, WEFT_ETIMEOUT */
+	const struct service_found *found; /* best first: reputation and health added up */
+	unsigned found_cnt;
+	bool is_cached;	    /* the overlay was not asked, or did not answer */
+	unsigned asked_cnt; /* nodes */
+	uint64_t took_ns;
+	uint32_t hidden[SERVICE_FAULT_CNT]; /* service_faults_write makes text of it */
+};
+typedef void (*service_found_fn)(void *arg, const struct service_finding *finding, uint64_t now_ns);
+
+/*
+ * service_find_start: 0; WEFT_EMALFORMED (name or version, or neither name nor id), WEFT_EFULL,
+ * WEFT_EREFUSED: lookups_per_min, again after *out_wait_ns.
+ * service_find_cancel: found is not called.
+ */
+WEFT_MUST_CHECK
+int service_find_start(struct service_directory *directory, const struct service_query *query,
+		       service_found_fn found, void *arg, uint64_t now_ns,
+		       struct service_find **out_find, uint64_t *out_wait_ns);
+void service_find_cancel(struct service_find *find);
+
+/*
+ * service_directory_peek answers from the cache at once, the best cap of at most
+ * SERVICE_FOUND_MAX; it is not counted as a lookup. *out_is_fresh: the overlay answered for it
+ * less than SERVICE_FRESH_NS ago, or less than SERVICE_PEEK_NS and is being asked again by now:
+ * whoever calls a service all the time never waits for a lookup.
+ */
+unsigned service_directory_peek(struct service_directory *directory,
+				const struct service_query *query, uint64_t now_ns,
+				struct service_found *found, unsigned cap, bool *out_is_fresh);
+
+/*
+ * service_directory_doubt: who provides id did not answer a call. Who looks for its service
+ * next has the overlay asked, however young the last answer is.
+ */
+void service_directory_doubt(struct service_directory *directory,
+			     const uint8_t id[static SERVICE_ID_LEN]);
+
+/*
+ * service_directory_each calls fn for what the cache has of all names and may be shown, heard
+ * of last first, until it returns false.
+ */
+void service_directory_each(const struct service_directory *directory, uint64_t now_ns,
+			    bool (*fn)(void *arg, const struct service_found *found), void *arg);
+
+struct service_directory_stats {
+	uint64_t find_cnt, peek_cnt;
+	uint64_t fetch_cnt, joined_cnt,
+		cached_cnt;	/* finds that asked; that shared a get; neither */
+	uint64_t refused_cnt;	/* over lookups_per_min */
+	uint64_t held_back_cnt; /* gets that fetches_per_min did not let begin */
+	uint64_t hidden[SERVICE_FAULT_CNT];
+	uint64_t abuse_cnt;
+	uint32_t entry_cnt, entry_cap;
+	size_t memory_len, memory_cap;
+};
+void service_directory_stats(const struct service_directory *directory,
+			     struct service_directory_stats *out_stats);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_DIRECTORY_PUBLISHER_H
+#define WEFT_SERVICE_DIRECTORY_PUBLISHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mesh/seam_overlay.h"
+#include "descriptor.h"
+
+struct node_key;
+struct store;
+struct timer_wheel;
+
+/*
+ * Tells the overlay what this node provides. Each offer has a descriptor, which is signed
+ * and put under its name and its id: as soon as somebody is there who may take it, when the
+ * offer or the node's addresses change, and at half its life. An offer that ends leaves one last
+ * descriptor, which says that it is gone and lives no longer than the one before
+ * would have. Descriptors have ascending sequence numbers, one row for the whole node;
+ * a number is durable before anything signed with it leaves, so no crash repeats one.
+ * At most publishes_per_min a minute; what is over that waits, and says so.
+ *
+ * Home worker; nothing blocks.
+ */
+#define SERVICE_PUBLISH_FIRST_NS 10000000000ull /* after the start, though nobody came */
+#define SERVICE_PUBLISH_RETRY_NS 60000000000ull /* after a failure */
+
+struct service_publisher_config {
+	uint32_t publication_cap;
+	uint32_t publishes_per_min;
+	uint32_t ttl_s; /* in [SERVICE_DESCRIPTOR_TTL_S_MIN, _MAX], else the nearer of them */
+};
+void service_publisher_config_defaults(struct service_publisher_config *config);
+
+/* Borrowed until service_publisher_free; config and seam are copied. */
+struct service_publisher_params {
+	struct service_publisher_config config;
+	struct overlay_seam overlay; /* ops NULL: nothing is ever put */
+	const struct node_key *key;
+	struct store *store; /* NULL: numbers begin with the wall clock's seconds each time */
+	struct timer_wheel *timers;
+	uint64_t now_ns;
+	uint64_t (*wall_s)(void *ctx);
+	void *ctx;
+};
+
+struct service_publisher;
+struct service_publication;
+
+size_t service_publisher_footprint(const struct service_publisher_config *config);
+/* service_publisher_new: 0, WEFT_EFULL or -errno. */
+WEFT_MUST_CHECK
+int service_publisher_new(const struct service_publisher_params *params,
+			  struct service_publisher **out_publisher);
+/*
+ * service_publisher_free: nothing more is put; what was lives on for its hour. May wait
+ * for the store. Takes NULL.
+ */
+void service_publisher_free(struct service_publisher *publisher);
+void service_publisher_configure(struct service_publisher *publisher,
+				 const struct service_publisher_config *config);
+
+/*
+ * service_publisher_offer publishes name, version and metadata of offering, which are copied;
+ * what was published of its name and major version is replaced. 0 also when that has to
+ * wait; WEFT_EFULL; WEFT_EMALFORMED or WEFT_ETOOLARGE with *out_fault.
+ * service_publisher_withdraw ends what was published, if anything was.
+ */
+WEFT_MUST_CHECK
+int service_publisher_offer(struct service_publisher *publisher,
+			    const struct service_offering *offering, uint64_t now_ns,
+			    enum service_fault *out_fault);
+void service_publisher_withdraw(struct service_publisher *publisher, const char *name,
+				uint32_t major, uint64_t now_ns);
+/*
+ * service_publisher_leave: this node stops. All that was published is withdrawn, and nothing is offered
+ * any more. service_publisher_has_left: that is told, or nobody took it, or the limit a minute holds it back.
+ */
+void service_publisher_leave(struct service_publisher *publisher, uint64_t now_ns);
+bool service_publisher_has_left(const struct service_publisher *publisher);
+/* service_publisher_set_endpoints: where this node is dialled; at most PEER_ADDRS_MAX are told. */
+void service_publisher_set_endpoints(struct service_publisher *publisher, const struct addr *addrs,
+				     unsigned cnt, uint64_t now_ns);
+
+/*
+ * service_publisher_hurry: there is somebody who may take what is put. Nothing waits for the
+ * start any more, and what nobody took, or one node alone, who may be this one, is put again.
+ */
+void service_publisher_hurry(struct service_publisher *publisher, uint64_t now_ns);
+/*
+ * service_publisher_set_wall: the wall clock may have been set. What by it was signed in the
+ * future, or is over, others hide: it is signed anew and put now.
+ */
+void service_publisher_set_wall(struct service_publisher *publisher, uint64_t now_ns);
+
+/* What is published, for people. Borrowed for the call of fn. */
+struct service_publication_state {
+	const char *name, *version;
+	bool is_gone;	     /* its last descriptor is under way */
+	bool is_held_back;   /* for publishes_per_min, until next_ns */
+	int err;	     /* how the last put went: 0, or WEFT_EUNREACHABLE, ... */
+	unsigned stored_cnt; /* nodes that hold it, by the last put */
+	uint64_t seq, created_s, expires_s; /* of the last descriptor put; 0: none yet */
+	uint64_t next_ns;		    /* when it is put again; TIMER_NEVER: it is being put */
+};
+void service_publisher_each(const struct service_publisher *publisher,
+			    bool (*fn)(void *arg, const struct service_publication_state *state),
+			    void *arg);
+
+struct service_publisher_stats {
+	uint64_t publish_cnt; /* descriptors put */
+	uint64_t refused_cnt; /* over publishes_per_min: nothing left */
+	uint64_t failed_cnt;  /* nobody took it */
+	uint64_t withdrawn_cnt;
+	uint32_t publication_cnt, publication_cap;
+};
+void service_publisher_stats(const struct service_publisher *publisher,
+			     struct service_publisher_stats *out_stats);
+
+#endif

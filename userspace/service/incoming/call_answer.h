@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_INCOMING_CALL_ANSWER_H
+#define WEFT_SERVICE_INCOMING_CALL_ANSWER_H
+
+#include "router.h"
+
+struct service_idempotent;
+
+/* How a call ended, at its provider. Borrowed. */
+struct service_outcome {
+	enum service_status status;
+	const char *text;
+	uint64_t wait_ns; /* until it may be made again; 0: no hint */
+	bool is_refused;  /* no handler saw it */
+	const uint8_t *payload;
+	size_t len;
+};
+
+/*
+ * service_call_answer ends call and whoever waits for it: it is settled, counted and told, and
+ * may be gone. answer_alike: as one that was kept. send_unsent: there is room again.
+ */
+void service_call_answer(struct service_call *call, const struct service_outcome *outcome,
+			 uint64_t now_ns);
+void service_call_answer_alike(struct service_call *call,
+			       const struct service_idempotent *idempotent, uint64_t now_ns);
+void service_call_send_unsent(struct service_call *call);
+/* service_call_send_taken: the stream that call opens is taken. */
+void service_call_send_taken(struct service_call *call);
+
+/*
+ * For router.c. settle gives back, once, what call was admitted with: from then on it is on no
+ * list and has no offer, and its handler may be told that it is gone. count counts how it ended.
+ */
+void service_call_settle(struct service_call *call, bool ran, enum service_status status,
+			 uint64_t now_ns);
+void service_call_count(struct service_call *call, enum service_status status, uint64_t now_ns);
+void service_call_release(struct service_call *call);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_INCOMING_DESCRIPTOR_PROOF_H
+#define WEFT_SERVICE_INCOMING_DESCRIPTOR_PROOF_H
+
+#include "service/call_head.h"
+
+struct node_key;
+
+/*
+ * The signature of a call, of kind "calls": over its service, method,
+ * correlation id, time, BLAKE3 of its payload, and the id of the session it
+ * travels on, so that it says nothing on another session.
+ */
+#define SERVICE_PROOF_SKEW_MS 300000u /* of the two clocks */
+
+/* service_proof_make fills signature and signed_ms of a head that is otherwise filled. */
+void service_proof_make(struct service_call_head *head, const struct node_key *key,
+			const uint8_t session_id[16], const uint8_t *payload, size_t len,
+			uint64_t wall_ms);
+/* service_proof_check: 0, WEFT_ESTALE (its time) or WEFT_EDAMAGED. */
+WEFT_MUST_CHECK
+int service_proof_check(const struct service_call_head *head, const uint8_t signer[MESH_KEY_LEN],
+			const uint8_t session_id[16], const uint8_t *payload, size_t len,
+			uint64_t wall_ms);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_LIMITS_REPUTATION_H
+#define WEFT_SERVICE_LIMITS_REPUTATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mesh/seam.h"
+
+struct random;
+struct store;
+struct timer_wheel;
+
+/*
+ * How peers behave, as this node has seen it: a score of 0 to 100, by which
+ * providers are ordered, and the violations, by which a peer is banned: five within an
+ * hour are a ban of a minute, the next five of two, up to an hour. Such a ban
+ * always ends; only an operator bans for ever. It concerns the key alone: what follows for
+ * its address is firewall/offences.h. What was 90 days ago counts a tenth for the score,
+ * and no longer for the length of a ban. Nothing of this is ever told to another node.
+ *
+ * A violation is durable soon after note returns, and so is the ban it leads to;
+ * what else changes a score is written within seconds. Anybody with a key takes a place
+ * here. A full table forgets strangers first, then the peer of least note; when all are
+ * banned, the ban that ends first. So a flood of keys pushes out its own, and an honest
+ * peer notices nothing.
+ *
+ * Home worker.
+ */
+#define SERVICE_REPUTATION_BASE		 50u
+#define SERVICE_REPUTATION_MAX		 100u
+#define SERVICE_REPUTATION_UNTRUSTED_MAX 20u
+#define SERVICE_REPUTATION_TRUSTED_MIN	 70u
+#define SERVICE_OBSERVATIONS_PER_HOUR	 100u /* of a peer; more do not count */
+#define SERVICE_VIOLATIONS_TO_BAN	 5u
+#define SERVICE_VIOLATION_WINDOW_S	 3600u
+#define SERVICE_BAN_S			 60u /* the first one */
+#define SERVICE_BAN_S_MAX		 3600u
+#define SERVICE_REPUTATION_FORGIVEN_S	 (90u * 86400u)
+#define SERVICE_VIOLATION_WHY_CAP	 64u
+
+enum service_observation {
+#define SERVICE_OBSERVATION(name, points, is_violation, word) SERVICE_OBSERVATION_##name,
+#include "observations.def"
+#undef SERVICE_OBSERVATION
+	SERVICE_OBSERVATION_CNT,
+};
+const char *service_observation_word(enum service_observation observation);
+
+struct service_reputation;
+
+struct service_reputation_params {
+	uint32_t peer_cap;
+	struct store *store; /* NULL: nothing is kept */
+	struct timer_wheel *timers;
+	struct random *random;
+	uint64_t (*wall_s)(void *ctx);
+	/* How dear key is to this node, 0: a stranger; more is forgotten later. NULL: all are. */
+	unsigned (*worth)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
+	/*
+	 * key is banned until until_s, for reason (borrowed); called inside note, so the
+	 * session it ends, which may be who notes, is to end with the next turn. May be NULL.
+	 */
+	void (*on_ban)(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s,
+		       const char *reason, uint64_t now_ns);
+	void *ctx;
+};
+
+size_t service_reputation_footprint(uint32_t peer_cap);
+/* service_reputation_new reads what the store has. 0, WEFT_EFULL or -errno. */
+WEFT_MUST_CHECK
+int service_reputation_new(const struct service_reputation_params *params,
+			   struct service_reputation **out_reputation);
+/* service_reputation_free submits what changed. Takes NULL. */
+void service_reputation_free(struct service_reputation *reputation);
+
+/* service_reputation_note: why, of a violation, is for people; cut to its CAP - 1 bytes. NULL: none. */
+void service_reputation_note(struct service_reputation *reputation, const uint8_t key[MESH_KEY_LEN],
+			     enum service_observation observation, const char *why,
+			     uint64_t now_ns);
+/*
+ * service_reputation_pardon, when an operator lifts a ban: key's violations and bans, and what
+ * they took from its score, are as if they had never been; a key with no other observations is forgotten.
+ */
+void service_reputation_pardon(struct service_reputation *reputation,
+			       const uint8_t key[MESH_KEY_LEN], uint64_t now_ns);
+
+/*
+ * service_reputation_set: an operator says what key's score is, at most SERVICE_REPUTATION_MAX, from which
+ * its observations go on. Its violations and bans stay; a later pardon gives back only what violations took
+ * since. It is given to the store before it returns. 0 or WEFT_EFULL: all places are bans'.
+ */
+WEFT_MUST_CHECK
+int service_reputation_set(struct service_reputation *reputation, const uint8_t key[MESH_KEY_LEN],
+			   unsigned score, uint64_t now_ns);
+
+/* service_reputation_score: of a peer nobody knows, SERVICE_REPUTATION_BASE. */
+unsigned service_reputation_score(const struct service_reputation *reputation,
+				  const uint8_t key[MESH_KEY_LEN]);
+bool service_reputation_is_banned(const struct service_reputation *reputation,
+				  const uint8_t key[MESH_KEY_LEN]);
+
+struct service_violation_record {
+	uint64_t at_s;
+	enum service_observation observation;
+	char why[SERVICE_VIOLATION_WHY_CAP];
+};
+struct service_reputation_state {
+	uint8_t key[MESH_KEY_LEN];
+	unsigned score;
+	uint64_t heard_s;	 /* of its last observation */
+	unsigned ban_cnt;	 /* automatic ones, not forgiven yet */
+	uint64_t banned_until_s; /* maybe in the past; 0: never */
+	unsigned violation_cnt;	 /* last ones, newest first */
+	struct service_violation_record violations[SERVICE_VIOLATIONS_TO_BAN];
+};
+/* service_reputation_look: false when nothing is known of key. */
+bool service_reputation_look(const struct service_reputation *reputation,
+			     const uint8_t key[MESH_KEY_LEN],
+			     struct service_reputation_state *out_state);
+/* service_reputation_level: "untrusted", "normal" or "trusted". */
+const char *service_reputation_level(unsigned score);
+/*
+ * service_reputation_explain writes what there is to say of key, for people, with times from
+ * now; "" when nothing is known. Returns text.
+ */
+#define SERVICE_REPUTATION_TEXT_CAP 512
+const char *service_reputation_explain(const struct service_reputation *reputation,
+				       const uint8_t key[MESH_KEY_LEN],
+				       char text[static SERVICE_REPUTATION_TEXT_CAP]);
+
+struct service_reputation_stats {
+	uint64_t observations[SERVICE_OBSERVATION_CNT];
+	uint64_t ignored_cnt; /* over SERVICE_OBSERVATIONS_PER_HOUR */
+	uint64_t ban_cnt;
+	uint64_t evicted_cnt,
+		refused_cnt; /* peers forgotten; not remembered, for all others are banned */
+	uint32_t peer_cnt, peer_cap;
+};
+void service_reputation_stats(const struct service_reputation *reputation,
+			      struct service_reputation_stats *out_stats);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_OUTGOING_CALL_CLIENT_H
+#define WEFT_SERVICE_OUTGOING_CALL_CLIENT_H
+
+#include "service/service.h"
+
+struct service_body;
+struct service_outcome;
+
+size_t service_client_footprint(const struct service_limits *limits);
+WEFT_MUST_CHECK
+int service_client_init(struct service *service);
+void service_client_fini(struct service *service);
+
+/* An opening of a stream for service_channel.c: as service_call_start. */
+WEFT_MUST_CHECK
+int service_client_open(struct service *service, const struct service_target *target,
+			const void *head, size_t len, uint64_t timeout_ns,
+			struct service_channel *channel, uint64_t now_ns);
+/* service_client_opened: the local stream that ask opens was taken; ask is gone. */
+void service_client_opened(struct service_ask *ask, uint64_t now_ns);
+/* service_client_gone: the mesh's stream of an ask that is open is gone, and ask with it. */
+void service_client_gone(struct service_ask *ask);
+/* service_client_is_started: bytes may follow the opening. */
+bool service_client_is_started(const struct service_ask *ask);
+
+/* For router.c: what a local ask asks (a reference), and how it ended. */
+struct service_body *service_client_payload(struct service_ask *ask);
+void service_client_answered(struct service_ask *ask, const struct service_outcome *outcome,
+			     uint64_t now_ns);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages of subscriptions, to bytes and back. Pure. */
+#include "topic_event.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/cbor.h"
+#include "codec/hex.h"
+
+/* Keys of a wish. */
+enum { WISH_TOPIC = 0, WISH_SINCE = 1, WISH_EPOCH = 2 };
+/* Keys of a message: an event has a time, a notice has none. */
+enum { EVENT_EPOCH = 0, EVENT_SEQUENCE = 1, EVENT_AT_MS = 2, EVENT_LOST = 3 };
+
+bool service_topic_is_valid(const char *topic, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!(topic[i] >= 'a' && topic[i] <= 'z') &&
+		    !(topic[i] >= 'A' && topic[i] <= 'Z') &&
+		    !(topic[i] >= '0' && topic[i] <= '9') &&
+		    (topic[i] == '\0' || !strchr("._:/-", topic[i])))
+			return false;
+	return len > 0 && len <= SERVICE_TOPIC_LEN_MAX;
+}
+
+void service_wish_write(struct writer *w, const struct service_wish *wish)
+{
+	cbor_write_map(w, 1u + wish->has_since + (wish->has_since && wish->has_epoch));
+	cbor_field_text(w, WISH_TOPIC, wish->topic, strlen(wish->topic));
+	if (wish->has_since)
+		cbor_field_uint(w, WISH_SINCE, wish->since);
+	if (wish->has_since && wish->has_epoch)
+		cbor_field_bytes(w, WISH_EPOCH, wish->epoch, sizeof(wish->epoch));
+}
+
+int service_wish_parse(const uint8_t *data, size_t len, struct service_wish *out_wish)
+{
+	struct service_wish wish = {.has_since = false};
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, data, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case WISH_TOPIC:
+			cbor_read_text_copy(&r, wish.topic, sizeof(wish.topic));
+			break;
+		case WISH_SINCE:
+			wish.since = cbor_read_uint_max(&r, SERVICE_SEQUENCE_MAX);
+			break;
+		case WISH_EPOCH:
+			cbor_read_fixed(&r, wish.epoch, sizeof(wish.epoch));
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	if (cbor_reader_finish_with(&r, CBOR_KEY(WISH_TOPIC)) < 0 ||
+	    !service_topic_is_valid(wish.topic, strlen(wish.topic)) ||
+	    (cbor_has_key(&r, WISH_EPOCH) && !cbor_has_key(&r, WISH_SINCE)))
+		return WEFT_EMALFORMED;
+	wish.has_since = cbor_has_key(&r, WISH_SINCE);
+	wish.has_epoch = cbor_has_key(&r, WISH_EPOCH);
+	*out_wish = wish;
+	return 0;
+}
+
+void service_event_head_write(struct writer *w, const struct service_event_message *message)
+{
+	cbor_write_map(w, 3);
+	cbor_field_bytes(w, EVENT_EPOCH, message->epoch, sizeof(message->epoch));
+	cbor_field_uint(w, EVENT_SEQUENCE, message->sequence);
+	if (message->is_notice)
+		cbor_field_uint(w, EVENT_LOST, message->lost_cnt);
+	else
+		cbor_field_uint(w, EVENT_AT_MS, message->at_ms);
+}
+
+static void event_field_read(struct cbor_reader *r, uint64_t key,
+			     struct service_event_message *message)
+{
+	switch (key) {
+	case EVENT_EPOCH:
+		cbor_read_fixed(r, message->epoch, sizeof(message->epoch));
+		break;
+	case EVENT_SEQUENCE:
+		message->sequence = cbor_read_uint_max(r, SERVICE_SEQUENCE_MAX);
+		break;
+	case EVENT_AT_MS:
+		message->at_ms = cbor_read_uint(r);
+		break;
+	case EVENT_LOST:
+		message->lost_cnt = cbor_read_uint_max(r, SERVICE_SEQUENCE_MAX);
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
+int service_event_parse(const uint8_t *data, size_t len, struct service_event_message *out_message)
+{
+	const uint64_t needed = CBOR_KEY(EVENT_EPOCH) | CBOR_KEY(EVENT_SEQUENCE);
+	struct service_event_message message = {.sequence = 0};
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, data, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key))
+		event_field_read(&r, key, &message);
+	if (cbor_is_bad(&r) || (r.seen & needed) != needed ||
+	    cbor_has_key(&r, EVENT_AT_MS) == cbor_has_key(&r, EVENT_LOST))
+		return WEFT_EMALFORMED;
+	message.is_notice = cbor_has_key(&r, EVENT_LOST);
+	message.data = r.c.pos;
+	message.len = cursor_left(&r.c);
+	if (message.is_notice ? message.len > 0 : message.len > SERVICE_EVENT_LEN_MAX)
+		return WEFT_EMALFORMED;
+	*out_message = message;
+	return 0;
+}
+
+char *service_position_write(const uint8_t epoch[SERVICE_EPOCH_LEN], uint64_t sequence,
+			     char text[static SERVICE_POSITION_CAP])
+{
+	hex_write(epoch, SERVICE_EPOCH_LEN, text);
+	snprintf(text + 2 * SERVICE_EPOCH_LEN, SERVICE_POSITION_CAP - 2 * SERVICE_EPOCH_LEN,
+		 "-%" PRIu64, sequence);
+	return text;
+}
+
+int service_position_parse(const char *text, struct service_wish *wish)
+{
+	const char *dash = strchr(text, '-'), *digits = dash ? dash + 1 : text;
+	char epoch_text[2 * SERVICE_EPOCH_LEN + 1] = "";
+	uint8_t epoch[SERVICE_EPOCH_LEN];
+	unsigned long long sequence;
+
+	if (dash && dash - text != 2 * SERVICE_EPOCH_LEN)
+		return WEFT_EMALFORMED;
+	if (dash)
+		memcpy(epoch_text, text, sizeof(epoch_text) - 1);
+	if (dash && !hex_read(epoch_text, epoch, sizeof(epoch)))
+		return WEFT_EMALFORMED;
+	if (!*digits || strlen(digits) > 20 || digits[strspn(digits, "0123456789")])
+		return WEFT_EMALFORMED;
+	errno = 0;
+	sequence = strtoull(digits, NULL, 10);
+	if (errno || sequence > SERVICE_SEQUENCE_MAX)
+		return WEFT_EMALFORMED;
+	wish->has_since = true;
+	wish->since = sequence;
+	wish->has_epoch = dash != NULL;
+	if (dash)
+		memcpy(wish->epoch, epoch, sizeof(epoch));
+	return 0;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_TOPICS_TOPICS_H
+#define WEFT_SERVICE_TOPICS_TOPICS_H
+
+#include "base/fair/fair.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "topic_event.h"
+#include "service/service.h"
+
+struct arena;
+struct heap;
+struct random;
+
+/*
+ * Topics of services: one publishes, many hear. Provider's side.
+ *
+ *	publish   an offer's owner -> the topic's history -> each subscriber's stream
+ *	subscribe topic_stream.c (SERVICE_SUBSCRIBE), pod_chat_stream.c -> a place, a notice, then
+ *		  events from the history as the stream takes them
+ *
+ * A subscriber has no queue: it has a place in its topic's history. While its stream takes nothing
+ * the history goes on without it, and what has left the history is told as lost. So a
+ * subscriber that does not read costs one event of memory and no other subscriber's time.
+ *
+ * Who can fill what: subscribers, by network, places of fair shares (subscriber_cnt); local
+ * programs, the topics with a history (topic_cnt, SERVICE_TOPICS_PER_OFFER of one offer: the one that was
+ * published to longest ago loses its history) and bytes of histories (topic_len of each, a
+ * quarter of the fabric's memory in all: the largest loses its oldest event). Home worker.
+ */
+#define SERVICE_TOPICS_PER_OFFER 64
+#define SERVICE_HISTORY_PART	 4 /* of the fabric's memory */
+
+struct service_topic_key {
+	const void *owner;
+	char name[SERVICE_TOPIC_LEN_MAX + 1 + 7]; /* zeros behind it */
+};
+
+struct service_topic {
+	struct service_topic_key key;
+	uint8_t epoch[SERVICE_EPOCH_LEN];
+	struct list_node by_use; /* of those with a history */
+	struct list_node subscribers;
+	struct list_node events; /* struct service_event, oldest first, numbers without a gap */
+	uint64_t last_sequence;
+	uint32_t event_cnt, subscriber_cnt;
+	size_t len; /* bytes of the heap that the history takes */
+};
+
+/* Who listens on a stream. */
+struct service_subscriber;
+struct service_hearer {
+	/*
+	 * Asked before anything is sent: NULL, or a static text why key may hear topic no longer.
+	 */
+	const char *(*refusal)(void *arg, const uint8_t key[MESH_KEY_LEN], const char *topic);
+	/* What comes on the stream; NULL: nothing may. */
+	void (*piece)(void *arg, const struct service_piece *piece, uint64_t now_ns);
+	/* The subscription is over; nothing follows. May be NULL. */
+	void (*ended)(void *arg);
+	bool is_plain; /* the bytes of events alone are sent, as text, and {"lost": N} as another */
+};
+
+struct service_topics {
+	struct heap *heap;
+	struct random *random;
+	struct pool topics;	 /* some have subscribers only */
+	struct pool subscribers; /* one more than places: who makes room is there still */
+	struct fair places;
+	struct map by_key;
+	struct list_node by_use;
+	uint32_t kept_cnt, kept_cap; /* topics with a history */
+	uint32_t event_max;	     /* of one topic */
+	size_t topic_len_max;
+	size_t len, len_max; /* of all */
+	uint64_t published_cnt, lost_cnt;
+};
+
+struct service_topics_params {
+	const struct service_limits *limits;
+	struct heap *heap;     /* borrowed */
+	struct random *random; /* borrowed */
+};
+size_t service_topics_footprint(const struct service_limits *limits);
+/* service_topics_init: 0 or as fair_init. fini ends nothing: streams are gone; safe after zeros. */
+WEFT_MUST_CHECK
+int service_topics_init(struct service_topics *topics, struct arena *arena,
+			const struct service_topics_params *params);
+void service_topics_fini(struct service_topics *topics);
+/* service_topics_configure: what can change at run time. */
+void service_topics_configure(struct service_topics *topics, const struct service_limits *limits);
+
+struct service_publication {
+	const void *owner; /* an offer */
+	const char *topic;
+	const void *data; /* copied */
+	size_t len;
+	uint64_t at_ms; /* since 1970 */
+};
+struct service_published {
+	uint8_t epoch[SERVICE_EPOCH_LEN];
+	uint64_t sequence;
+	uint32_t subscriber_cnt;
+};
+/*
+ * service_topics_publish: 0; WEFT_EMALFORMED (topic), WEFT_ETOOLARGE (data), WEFT_EFULL (no memory, or
+ * as many topics as may be). Subscribers may end meanwhile, and their hearers hear of it.
+ */
+WEFT_MUST_CHECK
+int service_topics_publish(struct service_topics *topics, const struct service_publication *event,
+			   uint64_t now_ns, struct service_published *out_published);
+
+/*
+ * service_topics_subscribe takes channel, which is offered, for a subscriber of wish->topic of owner, and
+ * sends nothing yet: service_subscriber_say begins. NULL: it was ended, SERVICE_UNAVAILABLE, for all
+ * places are taken. Else ended of hearer follows once.
+ */
+struct service_subscribing {
+	const void *owner;
+	const struct service_wish *wish;
+	const struct service_caller *caller;
+	const struct service_hearer *hearer;
+	void *arg;
+};
+WEFT_MUST_CHECK
+struct service_subscriber *service_topics_subscribe(struct service_topics *topics,
+						    struct service_channel *channel,
+						    const struct service_subscribing *request,
+						    uint64_t now_ns);
+/*
+ * service_subscriber_say sends a text between two events, for a plain hearer, and what else there is; NULL: that
+ * alone. A text that waits is replaced. subscriber may be gone then.
+ */
+#define SERVICE_SAID_CAP 256
+void service_subscriber_say(struct service_subscriber *subscriber, const char *text);
+/* service_topics_drop: owner is going: its subscribers' streams end, its histories are gone. */
+void service_topics_drop(struct service_topics *topics, const void *owner, uint64_t now_ns);
+void service_topics_places(const struct service_topics *topics, struct fair_view *out);
+
+#endif

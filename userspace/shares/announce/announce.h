@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SHARES_ANNOUNCE_ANNOUNCE_H
+#define WEFT_SHARES_ANNOUNCE_ANNOUNCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "blobs/swarm/finder.h"
+#include "mesh/seam_overlay.h"
+
+struct jobs;
+struct node_key;
+struct store;
+struct timer_wheel;
+struct announce;
+struct announce_held;
+
+/*
+ * Tells the overlay what this node has, and looks there for who has what (docs/wire/holder.md).
+ *
+ *	held.c -> announce_job.c (jobs) -> announce.c -> announce_put.c -> overlay
+ *	overlay -> holder_finder.c <- region_sets.c (sets of a region, kept for a while)
+ *
+ * Each manifest has a record under its id: who knows the id of a collection or share finds its
+ * holders. Files of public shares are told of by content id as well: up to ANNOUNCE_SINGLES_MAX by a
+ * record each, more by one set for each region of ids. What is told is told again
+ * at half its life, at most puts_per_min a minute, evenly: first what is new, then what
+ * is due. What is no longer there is left to expire. Nothing is kept in memory
+ * for a file: a region's ids are listed from the store when its turn comes.
+ *
+ * STORE_ANNOUNCED holds when each was told, so that a restart tells nothing twice.
+ *
+ * Home worker; nothing blocks.
+ */
+#define ANNOUNCE_SINGLES_MAX 2000u
+/* A set of one of 256 regions is full at some 60,000: beyond this there are 4,096. */
+#define ANNOUNCE_COARSE_MAX 12000000u
+
+enum announce_scope {
+	ANNOUNCE_OFF,	 /* nothing */
+	ANNOUNCE_PUBLIC, /* manifests by id; files of public shares by content id */
+	ANNOUNCE_ALL,	 /* the files of collections as well, which have no visibility */
+};
+
+struct announce_config {
+	enum announce_scope scope;
+	uint32_t puts_per_min; /* >= 1 */
+	uint32_t manifest_cap;
+	uint32_t lookup_cap;   /* searches at once */
+	uint32_t region_cap;   /* regions whose sets are kept */
+	size_t set_memory_len; /* bytes of the sets kept */
+};
+void announce_config_defaults(struct announce_config *config);
+/* announce_footprint: bytes that announce_new lays out, touched as they are used. */
+size_t announce_footprint(const struct announce_config *config);
+
+/* Borrowed until announce_free; config and seam are copied. */
+struct announce_params {
+	struct announce_config config;
+	struct announce_held *held; /* what there is to tell of */
+	struct overlay_seam overlay;
+	const struct node_key *key;
+	struct store *store;
+	struct jobs *jobs;
+	struct timer_wheel *timers;
+	uint64_t now_ns;
+	uint64_t (*wall_s)(void *ctx);
+	void *ctx;
+};
+
+/*
+ * announce_new adds the rules of its values to the overlay, and reads what was told
+ * before. 0, -errno or WEFT_E....
+ */
+WEFT_MUST_CHECK
+int announce_new(const struct announce_params *params, struct announce **out_announce);
+/*
+ * announce_stop, while the overlay is there, ends what is under way, and waits for a job: searches
+ * are told of nothing any more, but may still be taken back until announce_free. Both take NULL.
+ */
+void announce_stop(struct announce *announce);
+void announce_free(struct announce *announce);
+/* announce_configure takes scope and puts_per_min. */
+void announce_configure(struct announce *announce, const struct announce_config *config,
+			uint64_t now_ns);
+
+/* announce_set_addresses: where this node is dialled; all that was told is told again when they change. */
+void announce_set_addresses(struct announce *announce, const struct addr *addrs, unsigned cnt,
+			    uint64_t now_ns);
+/* announce_held_changed: other manifests are held; or more of the files of this one, if not NULL. */
+void announce_held_changed(struct announce *announce, const uint8_t *manifest_id, uint64_t now_ns);
+/*
+ * announce_hurry: there is somebody who may keep what is put. What nobody took is put again now, and
+ * all of it if one node alone took some, who may be this one.
+ */
+void announce_hurry(struct announce *announce);
+
+/* announce_finder: for content_add_finder. */
+struct swarm_finder announce_finder(struct announce *announce);
+
+enum announce_shape { ANNOUNCE_NOTHING, ANNOUNCE_SINGLES, ANNOUNCE_SETS };
+
+struct announce_stats {
+	enum announce_scope scope;
+	enum announce_shape shape;	  /* of contents */
+	unsigned depth;			  /* of the sets */
+	uint32_t manifest_cnt;		  /* held */
+	uint32_t manifest_announced_cnt;  /* and told within the life of a record */
+	uint32_t manifest_left_out_cnt;	  /* beyond manifest_cap */
+	uint64_t item_cnt;		  /* files of public shares, by their manifests */
+	uint32_t region_cnt;		  /* 0, or 2^depth */
+	uint32_t region_due_cnt;	  /* to be listed now */
+	uint64_t item_left_out_cnt;	  /* did not fit their sets, since start */
+	uint64_t put_cnt, put_len;	  /* begun, bytes of their values */
+	uint64_t request_cnt, stored_cnt; /* nodes asked, nodes that took one */
+	uint64_t failed_cnt;		  /* puts that nobody took */
+	int err;			  /* of the last put; 0: taken */
+	uint64_t paused_until_ns;	  /* after a failure; 0: not */
+	uint64_t next_ns;		  /* the next put that is due, or UINT64_MAX */
+	uint64_t lookup_cnt, found_cnt;	  /* begun, nodes told of */
+	uint32_t lookup_out_cnt;	  /* under way */
+	uint32_t region_kept_cnt;	  /* regions of others' sets kept now */
+	size_t set_len;			  /* bytes of them */
+};
+void announce_stats(const struct announce *announce, uint64_t now_ns,
+		    struct announce_stats *out_stats);
+
+#endif

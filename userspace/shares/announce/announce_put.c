@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Signs what is to be told and brings it to the overlay: so many a minute, evenly. */
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "announce_state.h"
+#include "store/store.h"
+
+#define NS_PER_MIN (60 * NS_PER_S)
+
+bool announce_can_put(const struct announce *announce)
+{
+	for (unsigned i = 0; i < ANNOUNCE_PUTS_OUT_MAX; i++)
+		if (!announce->puts[i].run)
+			return true;
+	return false;
+}
+
+/* Later than the one before, and than the last change. */
+static uint64_t time_after(const struct announce *announce, uint64_t announced_s)
+{
+	uint64_t wall_s = announce_wall_s(announce), time_s = wall_s;
+
+	if (announced_s >= wall_s && announced_s < wall_s + HOLDER_RECORD_SKEW_S)
+		time_s = announced_s + 1;
+	return announce->changed_s > time_s ? announce->changed_s : time_s;
+}
+
+static void put_done(void *arg, const struct overlay_result *result, uint64_t now_ns)
+{
+	struct announce_put *put = arg;
+	struct announce *announce = put->announce;
+	int err = result->err;
+
+	put->run = NULL;
+	announce->stats.request_cnt += result->asked_cnt;
+	announce->stats.stored_cnt += result->stored_cnt;
+	if (err == 0 && result->stored_cnt == 0)
+		err = WEFT_EREFUSED;
+	announce->is_lonely |= result->stored_cnt == 1;
+	announce_put_done(announce, &put->row, err, now_ns);
+}
+
+static int put_begin(struct announce *announce, const struct announce_log_row *row,
+		     const uint8_t *name, size_t name_len, const struct writer *value,
+		     uint64_t now_ns)
+{
+	const struct overlay_seam *overlay = &announce->params.overlay;
+	struct announce_put *put = announce->puts;
+	int err;
+
+	while (put->run)
+		put++;
+	put->announce = announce;
+	put->row = *row;
+	err = overlay->ops->put(overlay->overlay, name, name_len, value->start, writer_len(value),
+				put_done, put, now_ns, &put->run);
+	if (err < 0) {
+		put->run = NULL;
+		return err;
+	}
+	announce->put_at_ns = now_ns + NS_PER_MIN / announce->params.config.puts_per_min;
+	announce->stats.put_cnt++;
+	announce->stats.put_len += writer_len(value);
+	return 0;
+}
+
+int announce_put_record(struct announce *announce, enum announce_tag tag,
+			const uint8_t id[static 32], uint64_t announced_s, uint64_t now_ns)
+{
+	uint8_t bytes[1 + HOLDER_RECORD_LEN_MAX], name[ANNOUNCE_NAME_CAP];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct provider provider = {
+		.addr_cnt = announce->addr_cnt,
+		.time_s = time_after(announce, announced_s),
+	};
+	struct announce_log_row row = {
+		.kind = tag == ANNOUNCE_MANIFEST ? ANNOUNCE_LOG_MANIFEST : ANNOUNCE_LOG_CONTENT,
+		.time_s = provider.time_s,
+	};
+
+	memcpy(provider.id, id, sizeof(provider.id));
+	memcpy(row.id, id, sizeof(row.id));
+	memcpy(provider.addrs, announce->addrs, sizeof(provider.addrs));
+	writer_u8(&w, (uint8_t)tag);
+	holder_record_write(&w, announce->params.key, &provider);
+	return put_begin(announce, &row, name, announce_name_of_id(tag, id, name), &w, now_ns);
+}
+
+int announce_put_set(struct announce *announce, const struct announce_job *listed,
+		     uint64_t announced_s, uint64_t now_ns)
+{
+	uint8_t bytes[1 + GOLOMB_SET_LEN_MAX], name[ANNOUNCE_NAME_CAP];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct golomb_set set = {
+		.addr_cnt = announce->addr_cnt,
+		.time_s = time_after(announce, announced_s),
+		.depth = listed->depth,
+		.region = listed->region,
+		.item_cnt = listed->id_cnt,
+		.parameter = GOLOMB_SET_PARAMETER,
+		.code = listed->code,
+		.code_len = listed->code_len,
+	};
+	struct announce_log_row row = {
+		.kind = ANNOUNCE_LOG_REGION,
+		.depth = listed->depth,
+		.region = listed->region,
+		.time_s = set.time_s,
+		.print = listed->print,
+	};
+
+	memcpy(set.addrs, announce->addrs, sizeof(set.addrs));
+	writer_u8(&w, ANNOUNCE_SET);
+	golomb_set_write(&w, announce->params.key, &set);
+	return put_begin(announce, &row, name, announce_name_of_region(set.depth, set.region, name),
+			 &w, now_ns);
+}
+
+void announce_puts_stop(struct announce *announce)
+{
+	for (unsigned i = 0; i < ANNOUNCE_PUTS_OUT_MAX; i++) {
+		if (announce->puts[i].run)
+			announce->params.overlay.ops->cancel(announce->puts[i].run);
+		announce->puts[i].run = NULL;
+	}
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "announce_rules.h"
+
+#include <string.h>
+
+#include "base/byte_cursor.h"
+#include "holder_record.h"
+#include "golomb_set.h"
+
+#define PREFIX_MANIFEST "manifest:loc:"
+#define PREFIX_CONTENT	"content:prov:"
+#define PREFIX_SET	"content:set:"
+
+size_t announce_name_of_id(enum announce_tag tag, const uint8_t id[static 32],
+			   uint8_t out_name[static ANNOUNCE_NAME_CAP])
+{
+	const char *prefix = tag == ANNOUNCE_MANIFEST ? PREFIX_MANIFEST : PREFIX_CONTENT;
+	struct writer w = writer_of(out_name, ANNOUNCE_NAME_CAP);
+
+	writer_bytes(&w, prefix, strlen(prefix));
+	writer_bytes(&w, id, HOLDER_RECORD_ID_LEN);
+	return writer_len(&w);
+}
+
+size_t announce_name_of_region(unsigned depth, uint32_t region,
+			       uint8_t out_name[static ANNOUNCE_NAME_CAP])
+{
+	struct writer w = writer_of(out_name, ANNOUNCE_NAME_CAP);
+
+	writer_bytes(&w, PREFIX_SET, strlen(PREFIX_SET));
+	writer_u8(&w, (uint8_t)depth);
+	writer_be32(&w, region);
+	return writer_len(&w);
+}
+
+static bool names_equal(const uint8_t *own, size_t own_len, const void *name, size_t len)
+{
+	return own_len == len && memcmp(own, name, len) == 0;
+}
+
+static void claim_make(const uint8_t *key, uint64_t time_s, struct overlay_claim *out_claim)
+{
+	*out_claim = (struct overlay_claim){
+		.seq = time_s,
+		.created_s = time_s,
+		.expires_s = time_s + HOLDER_RECORD_LIFE_S,
+	};
+	memcpy(out_claim->writer, key, sizeof(out_claim->writer));
+}
+
+/* The signature costs most: it is looked at last. */
+static int record_check(enum announce_tag tag, const void *name, size_t name_len,
+			const uint8_t *value, size_t len, uint64_t wall_s,
+			struct overlay_claim *out_claim)
+{
+	uint8_t own[ANNOUNCE_NAME_CAP];
+	struct provider provider;
+	int err;
+
+	if (len == 0 || value[0] != tag)
+		return WEFT_EMALFORMED;
+	if ((err = holder_record_parse(value + 1, len - 1, &provider)) < 0 ||
+	    (err = holder_record_check_time(provider.time_s, wall_s)) < 0)
+		return err;
+	if (!names_equal(own, announce_name_of_id(tag, provider.id, own), name, name_len))
+		return WEFT_EREFUSED;
+	if ((err = holder_record_verify_signature(value + 1, len - 1)) < 0)
+		return err;
+	claim_make(provider.key, provider.time_s, out_claim);
+	return 0;
+}
+
+static int manifest_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
+			  size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+{
+	(void)ctx;
+	return record_check(ANNOUNCE_MANIFEST, name, name_len, value, len, wall_s, out_claim);
+}
+
+static int content_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
+			 size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+{
+	(void)ctx;
+	return record_check(ANNOUNCE_CONTENT, name, name_len, value, len, wall_s, out_claim);
+}
+
+static int set_check(void *ctx, const void *name, size_t name_len, const uint8_t *value, size_t len,
+		     uint64_t wall_s, struct overlay_claim *out_claim)
+{
+	uint8_t own[ANNOUNCE_NAME_CAP];
+	struct golomb_set set;
+	int err;
+
+	(void)ctx;
+	if (len == 0 || value[0] != ANNOUNCE_SET)
+		return WEFT_EMALFORMED;
+	if ((err = golomb_set_parse(value + 1, len - 1, &set)) < 0 ||
+	    (err = holder_record_check_time(set.time_s, wall_s)) < 0)
+		return err;
+	if (!names_equal(own, announce_name_of_region(set.depth, set.region, own), name, name_len))
+		return WEFT_EREFUSED;
+	if ((err = golomb_set_verify_signature(value + 1, len - 1)) < 0)
+		return err;
+	claim_make(set.key, set.time_s, out_claim);
+	return 0;
+}
+
+int announce_rules_add(const struct overlay_seam *overlay)
+{
+	static const struct overlay_rule rules[] = {
+		{ANNOUNCE_MANIFEST, PREFIX_MANIFEST, 1 + HOLDER_RECORD_LEN_MAX,
+		 ANNOUNCE_HOLDERS_MAX, ANNOUNCE_PER_PREFIX_MAX, manifest_check, NULL,
+		 "overlay.value_cap: provider hints"},
+		{ANNOUNCE_CONTENT, PREFIX_CONTENT, 1 + HOLDER_RECORD_LEN_MAX, ANNOUNCE_HOLDERS_MAX,
+		 ANNOUNCE_PER_PREFIX_MAX, content_check, NULL, "overlay.value_cap: provider hints"},
+		{ANNOUNCE_SET, PREFIX_SET, 1 + GOLOMB_SET_LEN_MAX, ANNOUNCE_HOLDERS_MAX,
+		 ANNOUNCE_PER_PREFIX_MAX, set_check, NULL, "overlay.value_cap: provider hints"},
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && err == 0; i++)
+		err = overlay->ops->add_rule(overlay->overlay, &rules[i]);
+	return err;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SHARES_ANNOUNCE_ANNOUNCE_RULES_H
+#define WEFT_SHARES_ANNOUNCE_ANNOUNCE_RULES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mesh/seam_overlay.h"
+
+/*
+ * How nodes of the overlay judge what providers say (docs/wire/overlay.md). A value is its tag
+ * and a provider record or a provider set; the writer is the holder's key, the sequence
+ * number the time of writing.
+ */
+enum announce_tag {
+	ANNOUNCE_MANIFEST = 0x02, /* provider record under "manifest:loc:" and manifest id */
+	ANNOUNCE_CONTENT = 0x03,  /* provider record under "content:prov:" and content id */
+	ANNOUNCE_SET = 0x04,	  /* provider set under "content:set:", u8 depth, u32be region */
+};
+
+/* Holders told of under a key: the freshest, and so many of one prefix. */
+#define ANNOUNCE_HOLDERS_MAX	20u
+#define ANNOUNCE_PER_PREFIX_MAX 2u
+
+#define ANNOUNCE_NAME_CAP 48
+
+/* announce_name_of_{id,region} write a name and give its length. */
+size_t announce_name_of_id(enum announce_tag tag, const uint8_t id[static 32],
+			   uint8_t out_name[static ANNOUNCE_NAME_CAP]);
+size_t announce_name_of_region(unsigned depth, uint32_t region,
+			       uint8_t out_name[static ANNOUNCE_NAME_CAP]);
+
+/* announce_rules_add: at start. What overlay_ops.add_rule says. */
+WEFT_MUST_CHECK
+int announce_rules_add(const struct overlay_seam *overlay);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "golomb_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/siphash_bytes.h"
+#include "codec/cbor.h"
+#include "rice.h"
+#include "crypto/node_key.h"
+#include "crypto/signed.h"
+
+#define TAG "provset"
+
+enum {
+	FIELD_KEY,
+	FIELD_ADDRS,
+	FIELD_TIME,
+	FIELD_DEPTH,
+	FIELD_REGION,
+	FIELD_COUNT,
+	FIELD_PARAMETER,
+	FIELD_CODE,
+	FIELD_CNT
+};
+#define FIELDS_ALL ((1u << FIELD_CNT) - 1)
+
+uint32_t golomb_set_region_of(const uint8_t id[static 32], unsigned depth)
+{
+	struct cursor c = cursor_of(id, 4);
+
+	return cursor_be32(&c) >> (32 - depth);
+}
+
+static uint64_t number_of(const uint8_t *key, const uint8_t *id, uint64_t range)
+{
+	uint64_t secret[2];
+
+	/* As SipHash reads its key: little-endian. */
+	for (int i = 0; i < 2; i++) {
+		secret[i] = 0;
+		for (int j = 7; j >= 0; j--)
+			secret[i] = secret[i] << 8 | key[8 * i + j];
+	}
+	return (uint64_t)((unsigned __int128)siphash(secret, id, 32) * range >> 64);
+}
+
+/* --- writing --- */
+
+static int number_compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+size_t golomb_set_encode(const uint8_t key[static MESH_KEY_LEN], const uint8_t (*ids)[32],
+			 uint32_t cnt, uint64_t *numbers, uint8_t *code, size_t cap)
+{
+	struct rice_writer w;
+
+	for (uint32_t i = 0; i < cnt; i++)
+		numbers[i] = number_of(key, ids[i], (uint64_t)cnt << GOLOMB_SET_PARAMETER);
+	if (cnt)
+		qsort(numbers, cnt, sizeof(*numbers), number_compare);
+	rice_writer_init(&w, GOLOMB_SET_PARAMETER, code, cap);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (!rice_write(&w, numbers[i]))
+			return 0;
+	return rice_writer_len(&w);
+}
+
+void golomb_set_write(struct writer *w, const struct node_key *key, struct golomb_set *set)
+{
+	uint8_t body[GOLOMB_SET_LEN_MAX - SIGNED_OVERHEAD_MAX];
+	struct writer body_w = writer_of(body, sizeof(body));
+
+	memcpy(set->key, node_key_public(key), sizeof(set->key));
+	cbor_write_map(&body_w, FIELD_CNT);
+	cbor_field_bytes(&body_w, FIELD_KEY, set->key, sizeof(set->key));
+	cbor_write_uint(&body_w, FIELD_ADDRS);
+	peer_addrs_write(&body_w, set->addrs, set->addr_cnt);
+	cbor_field_uint(&body_w, FIELD_TIME, set->time_s);
+	cbor_field_uint(&body_w, FIELD_DEPTH, set->depth);
+	cbor_field_uint(&body_w, FIELD_REGION, set->region);
+	cbor_field_uint(&body_w, FIELD_COUNT, set->item_cnt);
+	cbor_field_uint(&body_w, FIELD_PARAMETER, set->parameter);
+	cbor_field_bytes(&body_w, FIELD_CODE, set->code, set->code_len);
+	w->bad |= body_w.bad;
+	signed_write(w, key, TAG, body, writer_len(&body_w));
+}
+
+/* --- reading --- */
+
+static void field_read(struct cbor_reader *r, uint64_t key, struct golomb_set *set)
+{
+	switch (key) {
+	case FIELD_KEY:
+		cbor_read_fixed(r, set->key, sizeof(set->key));
+		break;
+	case FIELD_ADDRS:
+		set->addr_cnt = peer_addrs_read(r, set->addrs);
+		break;
+	case FIELD_TIME:
+		set->time_s = cbor_read_uint_max(r, INT64_MAX);
+		break;
+	case FIELD_DEPTH:
+		set->depth = (unsigned)cbor_read_uint_max(r, GOLOMB_SET_DEPTH_FINE);
+		break;
+	case FIELD_REGION:
+		set->region = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case FIELD_COUNT:
+		set->item_cnt = (uint32_t)cbor_read_uint_max(r, GOLOMB_SET_ITEMS_MAX);
+		break;
+	case FIELD_PARAMETER:
+		set->parameter = (unsigned)cbor_read_uint_max(r, GOLOMB_SET_PARAMETER_MAX);
+		break;
+	case FIELD_CODE:
+		set->code = cbor_read_bytes(r, &set->code_len);
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
+static bool code_is_whole(const struct golomb_set *set)
+{
+	uint64_t range = (uint64_t)set->item_cnt << set->parameter, number = 0;
+	struct rice_reader r;
+
+	rice_reader_init(&r, set->parameter, set->code, set->code_len);
+	for (uint32_t i = 0; i < set->item_cnt && !r.bad && (i == 0 || number < range); i++)
+		number = rice_read(&r);
+	return rice_reader_is_over(&r) && (set->item_cnt == 0 || number < range);
+}
+
+/* A coarser code than ours would be found to have more than there is. */
+static bool is_sound(const struct golomb_set *set)
+{
+	return (set->depth == GOLOMB_SET_DEPTH_COARSE || set->depth == GOLOMB_SET_DEPTH_FINE) &&
+	       set->region >> set->depth == 0 && set->parameter >= GOLOMB_SET_PARAMETER &&
+	       code_is_whole(set);
+}
+
+int golomb_set_parse(const void *bytes, size_t len, struct golomb_set *out_set)
+{
+	struct signed_object object;
+	struct golomb_set set = {0};
+	struct cbor_reader r;
+	uint64_t key;
+	int err;
+
+	if (len > GOLOMB_SET_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	if ((err = signed_parse(bytes, len, &object)) < 0)
+		return err;
+	cbor_reader_init(&r, object.body, object.body_len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key))
+		field_read(&r, key, &set);
+	if (cbor_reader_finish_with(&r, FIELDS_ALL) < 0 ||
+	    memcmp(set.key, object.signer, sizeof(set.key)) != 0 || !is_sound(&set))
+		return WEFT_EMALFORMED;
+	*out_set = set;
+	return 0;
+}
+
+int golomb_set_verify_signature(const void *bytes, size_t len)
+{
+	struct signed_object object;
+	int err = signed_parse(bytes, len, &object);
+
+	return err < 0 ? err : signed_verify(&object, TAG);
+}
+
+bool golomb_set_may_have(const struct golomb_set *set, const uint8_t id[static 32])
+{
+	uint64_t wanted = number_of(set->key, id, (uint64_t)set->item_cnt << set->parameter);
+	struct rice_reader r;
+
+	if (golomb_set_region_of(id, set->depth) != set->region)
+		return false;
+	rice_reader_init(&r, set->parameter, set->code, set->code_len);
+	for (uint32_t i = 0; i < set->item_cnt && !r.bad; i++) {
+		uint64_t number = rice_read(&r);
+
+		if (number >= wanted)
+			return number == wanted;
+	}
+	return false;
+}

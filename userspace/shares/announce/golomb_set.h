@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SHARES_ANNOUNCE_GOLOMB_SET_H
+#define WEFT_SHARES_ANNOUNCE_GOLOMB_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/byte_cursor.h"
+#include "codec/peer_addr.h"
+#include "mesh/seam.h"
+
+struct node_key;
+
+/*
+ * A provider set: one node says which of a region's contents it has, in place of a
+ * provider record of each. A region is all content ids that begin with the same depth bits. A
+ * signed object (crypto/signed.h) with the tag "provset" and the body
+ *	0 key 32 | 1 addresses [PeerAddr] | 2 time s | 3 depth | 4 region | 5 count |
+ *	6 rice parameter | 7 code
+ * A content stands for the number SipHash-2-4(id, first 16 bytes of the key) * count *
+ * 2^parameter / 2^64; code has these numbers, ascending (rice.h). So a content that is not
+ * there looks as if it were once in 2^parameter times, and of another holder not the same
+ * ones. It is a hint: who has it asks the node itself. Unknown fields are stepped over. Pure.
+ */
+#define GOLOMB_SET_PARAMETER	 6u /* 7.6 bits a content; a hit is false once in 64 */
+#define GOLOMB_SET_PARAMETER_MAX 20u
+#define GOLOMB_SET_LEN_MAX	 61440u	 /* a value of the overlay has 65,536 */
+#define GOLOMB_SET_ITEMS_MAX	 0xffffu /* no more fit */
+
+/* How finely content ids are divided: the first for most, the second for who has very many. */
+#define GOLOMB_SET_DEPTH_COARSE 8u
+#define GOLOMB_SET_DEPTH_FINE	12u
+
+struct golomb_set {
+	uint8_t key[MESH_KEY_LEN];
+	struct addr addrs[PEER_ADDRS_MAX]; /* that can be dialled directly */
+	unsigned addr_cnt;
+	uint64_t time_s;
+	unsigned depth;
+	uint32_t region;
+	uint32_t item_cnt;
+	unsigned parameter;
+	const uint8_t *code; /* borrows the bytes that were parsed */
+	size_t code_len;
+};
+
+/* golomb_set_region_of: the first depth bits of a content id; depth in [1, 32]. */
+uint32_t golomb_set_region_of(const uint8_t id[static 32], unsigned depth);
+
+/*
+ * golomb_set_encode codes cnt contents, at most GOLOMB_SET_ITEMS_MAX, into code; key is the holder's.
+ * numbers has room for cnt. Returns the length, or 0 when it does not fit cap.
+ */
+size_t golomb_set_encode(const uint8_t key[static MESH_KEY_LEN], const uint8_t (*ids)[32],
+			 uint32_t cnt, uint64_t *numbers, uint8_t *code, size_t cap);
+/* golomb_set_write signs set, whose key is set to key's; w is bad when it is longer than GOLOMB_SET_LEN_MAX. */
+void golomb_set_write(struct writer *w, const struct node_key *key, struct golomb_set *set);
+
+/*
+ * golomb_set_parse checks form, limits, that the signer is the holder, and that the code
+ * has as many numbers as it says: 0, WEFT_EMALFORMED, WEFT_ETOOLARGE.
+ * golomb_set_verify_signature then: 0 or WEFT_EDAMAGED.
+ */
+WEFT_MUST_CHECK
+int golomb_set_parse(const void *bytes, size_t len, struct golomb_set *out_set);
+WEFT_MUST_CHECK
+int golomb_set_verify_signature(const void *bytes, size_t len);
+/* golomb_set_may_have: false is certain as far as the holder tells the truth. */
+bool golomb_set_may_have(const struct golomb_set *set, const uint8_t id[static 32]);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SHARES_ANNOUNCE_REGION_SETS_H
+#define WEFT_SHARES_ANNOUNCE_REGION_SETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/monotonic.h"
+#include "base/list.h"
+#include "golomb_set.h"
+#include "mesh/seam_overlay.h"
+
+struct arena;
+
+/*
+ * The provider sets of others, by region: asked of the overlay once for all that
+ * want something there, and kept for ten minutes, for who looks for the files of one share
+ * comes to each region again and again. Least recently used regions give way.
+ *
+ * Home worker.
+ */
+struct announce_sets;
+
+#define ANNOUNCE_SETS_KEEP_NS (600 * NS_PER_S)
+
+/* Who wants to know who has id; embedded in the owner's object. */
+struct announce_want {
+	struct list_node node; /* of the region's, while it is asked for */
+	uint8_t id[32];
+	/* A set that may have it, as it comes; borrowed for the call. */
+	void (*found)(struct announce_want *want, const struct golomb_set *set);
+	/* Once, when all that there are have come; not from within announce_sets_want. */
+	void (*done)(struct announce_want *want, uint64_t now_ns);
+};
+
+size_t announce_sets_footprint(uint32_t region_cap);
+/* announce_sets_new: memory_len bounds the sets that are kept. 0, WEFT_EFULL (arena) or -errno. */
+WEFT_MUST_CHECK
+int announce_sets_new(struct arena *arena, uint32_t region_cap, size_t memory_len,
+		      const struct overlay_seam *overlay, struct announce_sets **out_sets);
+void announce_sets_stop(struct announce_sets *sets);
+void announce_sets_free(struct announce_sets *sets);
+
+/*
+ * announce_sets_want: want->found is called for what is known, now, and for what comes; 1: it
+ * waits for more, and done follows; 0: that was all, and done does not follow; WEFT_EFULL.
+ * announce_sets_leave: nothing is called any more.
+ */
+WEFT_MUST_CHECK
+int announce_sets_want(struct announce_sets *sets, unsigned depth, struct announce_want *want,
+		       uint64_t now_ns);
+void announce_sets_leave(struct announce_want *want);
+void announce_sets_count(const struct announce_sets *sets, uint32_t *out_region_cnt,
+			 size_t *out_len);
+
+#endif

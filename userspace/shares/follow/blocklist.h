@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SHARES_FOLLOW_BLOCKLIST_H
+#define WEFT_SHARES_FOLLOW_BLOCKLIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * What a share's file named `blocklist` says: shares and contents that its
+ * publisher warns of. It is text, so that people keep it with an editor:
+ *
+ *	# why not
+ *	share 21mr6zx8...     a share id
+ *	content 543ffc51...   a content id
+ *
+ * an id as z-base-32 (52 letters) or hexadecimal (64); "#" and what follows
+ * it in a line is nothing, nor is an empty line. A line that is anything else
+ * is left out and told of, and the others hold; a file of which no line is an
+ * entry, and some are not, is no blocklist.
+ */
+#define BLOCKLIST_NAME	  "blocklist"
+#define BLOCKLIST_LEN_MAX (1u << 18) /* one chunk, some 4,400 ids */
+#define BLOCKLIST_ID_LEN  32u
+
+enum blocklist_kind { BLOCKLIST_SHARE, BLOCKLIST_CONTENT, BLOCKLIST_KIND_CNT };
+
+struct blocklist {
+	struct {
+		uint8_t (*ids)[BLOCKLIST_ID_LEN]; /* ascending */
+		uint32_t cnt;
+	} kinds[BLOCKLIST_KIND_CNT];
+	struct blocklist_fault {
+		unsigned line_cnt;   /* lines that were left out */
+		unsigned first_line; /* the first of them, from 1 */
+		const char *why;     /* what is wrong with that one; static */
+	} fault;
+};
+
+/*
+ * blocklist_parse: 0, WEFT_ETOOLARGE (BLOCKLIST_LEN_MAX), -ENOMEM, or
+ * WEFT_EMALFORMED (no entry, and lines that are none) with an empty list that has the
+ * fault. text has no NUL at its end and may hold anything.
+ */
+WEFT_MUST_CHECK
+int blocklist_parse(const void *text, size_t len, struct blocklist *out_list);
+/* blocklist_fini leaves an empty list, which a zeroed one is too. */
+void blocklist_fini(struct blocklist *list);
+bool blocklist_has(const struct blocklist *list, enum blocklist_kind kind,
+		   const uint8_t id[static BLOCKLIST_ID_LEN]);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of followed shares (follow.h) and its changes, each told when it is durable. */
+#include "follow.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "base/jobs.h"
+#include "base/random.h"
+#include "codec/zbase32.h"
+#include "follow_state.h"
+#include "blobs/object.h"
+#include "list_serve.h"
+#include "store/store.h"
+
+/* So many letters of a share's id name it. */
+#define ID_PREFIX_LEN_MIN 8
+/* After a start, syncs begin over so long: not all at once. */
+#define START_SPREAD_NS (20 * NS_PER_S)
+
+void follows_config_defaults(struct follows_config *config)
+{
+	*config = (struct follows_config){
+		.follow_cap = 200,
+		.sync_cap = 20,
+		.interval_ns = 600 * NS_PER_S,
+		.timeout_ns = 10 * NS_PER_S,
+	};
+}
+
+size_t follows_footprint(const struct follows_config *config)
+{
+	return config->follow_cap * (sizeof(struct followed) + OBJECT_PATH_LEN_MAX +
+				     MANIFEST_DESCRIPTION_LEN_MAX) +
+	       config->sync_cap * sync_footprint();
+}
+
+const char *follow_tier_name(enum follow_tier tier)
+{
+	static const char *const names[FOLLOW_TIER_CNT] = {"trusted", "normal", "untrusted"};
+
+	return names[tier];
+}
+
+const char *follow_state_name(enum follow_state state)
+{
+	static const char *const names[FOLLOW_STATE_CNT] = {
+		[FOLLOW_NEW] = "new",	      [FOLLOW_CURRENT] = "current",
+		[FOLLOW_BEHIND] = "behind",   [FOLLOW_EXPIRED] = "expired",
+		[FOLLOW_REVOKED] = "revoked", [FOLLOW_BLOCKED] = "blocked",
+	};
+
+	return names[state];
+}
+
+/* --- one share --- */
+
+struct followed *followed_new(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN])
+{
+	struct followed *followed = calloc(1, sizeof(*followed));
+
+	if (!followed)
+		return NULL;
+	followed->follows = follows;
+	memcpy(followed->view.share_id, share_id, SHARE_ID_LEN);
+	followed->view.name = followed->name;
+	followed->view.title = followed->title;
+	followed->view.description = followed->view.folder = "";
+	followed->view.detail = followed->detail;
+	followed->view.recommended = (const uint8_t(*)[SHARE_ID_LEN])followed->recommended;
+	followed->view.hints = followed->hints;
+	list_init(&followed->node);
+	list_init(&followed->turn);
+	list_init(&followed->callers);
+	timer_init(&followed->timer, followed_timer_fire);
+	return followed;
+}
+
+void followed_free(struct followed *followed)
+{
+	if (!followed)
+		return;
+	timer_cancel(followed->follows->params.timers, &followed->timer);
+	list_unlink(&followed->node);
+	list_unlink(&followed->turn);
+	for (unsigned i = 0; i < FOLLOW_REVISIONS_MAX; i++)
+		free(followed->parts[i].ids);
+	blocklist_fini(&followed->blocklist);
+	free(followed->description);
+	free(followed->folder);
+	free(followed);
+}
+
+struct followed *follow_list_lookup(const struct list_node *list,
+				    const uint8_t share_id[static SHARE_ID_LEN])
+{
+	for (struct list_node *at = list->next; at != list; at = at->next) {
+		struct followed *followed = followed_of(at, node);
+
+		if (memcmp(followed->view.share_id, share_id, SHARE_ID_LEN) == 0)
+			return followed;
+	}
+	return NULL;
+}
+
+struct followed *follows_lookup(const struct follows *follows,
+				const uint8_t share_id[static SHARE_ID_LEN])
+{
+	return follow_list_lookup(&follows->all, share_id);
+}
+
+const struct follow *follow_lookup(const struct follows *follows,
+				   const uint8_t share_id[static SHARE_ID_LEN])
+{
+	const struct followed *followed = follows_lookup(follows, share_id);
+
+	return followed ? &followed->view : NULL;
+}
+
+void follows_each(const struct follows *follows, bool (*fn)(void *arg, const struct follow *follow),
+		  void *arg)
+{
+	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next)
+		if (!fn(arg, &followed_of(at, node)->view))
+			return;
+}
+
+/* --- by what people call it --- */
+
+enum spelling { BY_NAME, BY_TITLE, BY_ID, SPELLING_CNT };
+
+static bool is_called(const struct followed *followed, enum spelling spelling, const char *text,
+		      size_t len)
+{
+	char id[ZBASE32_KEY_TEXT_CAP];
+
+	switch (spelling) {
+	case BY_NAME:
+		return strcmp(followed->name, text) == 0;
+	case BY_TITLE:
+		return strcmp(followed->title, text) == 0;
+	default:
+		return len >= ID_PREFIX_LEN_MIN &&
+		       strncasecmp(zbase32_write(followed->view.share_id, SHARE_ID_LEN, id), text,
+				   len) == 0;
+	}
+}
+
+int follow_find(const struct follows *follows, const char *text, const struct follow **out_follow)
+{
+	size_t len = strlen(text);
+
+	for (enum spelling spelling = BY_NAME; len && spelling < SPELLING_CNT; spelling++) {
+		unsigned found_cnt = 0;
+
+		for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
+			const struct followed *followed = followed_of(at, node);
+
+			if (!is_called(followed, spelling, text, len))
+				continue;
+			*out_follow = &followed->view;
+			found_cnt++;
+		}
+		if (found_cnt)
+			return found_cnt == 1 ? 0 : WEFT_EEXISTS;
+	}
+	return WEFT_EABSENT;
+}
+
+/* --- what is kept --- */
+
+static bool kept_each(void *ctx, content_holder_fn fn, void *arg)
+{
+	const struct follows *follows = ctx;
+
+	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
+		const struct followed *followed = followed_of(at, node);
+		const struct follow *view = &followed->view;
+
+		if (!sync_kept_each(followed, fn, arg))
+			return false;
+		if (view->state == FOLLOW_REVOKED)
+			continue;
+		if (view->has_blocklist && !fn(arg, followed->blocklist_id, NULL, 0))
+			return false;
+		for (unsigned i = 0; i < view->revision_cnt; i++)
+			if (!fn(arg, view->revisions[i].manifest_id, followed->parts[i].ids,
+				followed->parts[i].cnt))
+				return false;
+	}
+	return true;
+}
+
+/* --- life --- */
+
+struct load {
+	struct follows *follows;
+	struct store_snapshot *snapshot;
+	int err;
+};
+
+static bool row_load(void *arg, const struct store_item *item)
+{
+	struct load *load = arg;
+	struct followed *followed = followed_new(load->follows, item->key);
+
+	if (!followed) {
+		load->err = -ENOMEM;
+		return false;
+	}
+	list_push_back(&load->follows->all, &followed->node);
+	load->follows->cnt++;
+	load->err = follow_row_parse(item->value, item->value_len, followed);
+	if (load->err == 0)
+		load->err = follow_load(followed, load->snapshot);
+	return load->err == 0;
+}
+
+static int rows_load(struct follows *follows)
+{
+	struct load load = {.follows = follows};
+	int err = store_snapshot_open(follows->params.store, &load.snapshot);
+
+	if (err < 0)
+		return err;
+	err = store_each(load.snapshot, STORE_FOLLOWS, NULL, 0, row_load, &load);
+	store_snapshot_close(load.snapshot);
+	return err < 0 ? err : load.err;
+}
+
+int follows_new(const struct follows_params *params, struct follows **out_follows)
+{
+	struct follows *follows = calloc(1, sizeof(*follows));
+	struct content_retainer holder = {.manifests_each = kept_each, .ctx = follows};
+	int err;
+
+	if (!follows)
+		return -ENOMEM;
+	follows->params = *params;
+	follows->now_ns = params->now_ns;
+	list_init(&follows->all);
+	list_init(&follows->adding);
+	list_init(&follows->passing);
+	list_init(&follows->waiting);
+	list_init(&follows->listings);
+	if ((err = rows_load(follows)) < 0 || (err = list_serve_begin(follows)) < 0 ||
+	    (err = content_add_holder(params->content, &holder)) < 0) {
+		follows_free(follows);
+		return err;
+	}
+	*out_follows = follows;
+	return 0;
+}
+
+void follows_start(struct follows *follows, uint64_t now_ns)
+{
+	follows->is_started = follows->are_folders_due = true;
+	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
+		struct followed *followed = followed_of(at, node);
+
+		followed_recall(followed);
+		followed_refresh(followed, false);
+		followed_schedule(followed,
+				  now_ns + random_below(follows->params.random, START_SPREAD_NS));
+	}
+}
+
+void follows_turn(struct follows *follows, uint64_t now_ns)
+{
+	follows->now_ns = now_ns;
+	if (follows->are_folders_due && follows->is_started)
+		follows_run_folders(follows);
+}
+
+void follows_gets_moved(struct follows *follows)
+{
+	follows->are_folders_due = true;
+}
+
+void follows_stop(struct follows *follows)
+{
+	if (!follows)
+		return;
+	follows->is_stopped = true;
+	follows->is_started = false;
+	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next)
+		followed_stop(followed_of(at, node));
+	while (!list_is_empty(&follows->passing)) {
+		struct followed *followed = followed_of(follows->passing.next, node);
+
+		followed_stop(followed);
+		followed_free(followed);
+	}
+	follow_listings_stop(follows);
+	/* A job reads into memory of this object. */
+	while (follows->job_cnt)
+		jobs_reap_wait(follows->params.jobs);
+}
+
+void follows_free(struct follows *follows)
+{
+	if (!follows)
+		return;
+	while (!list_is_empty(&follows->all))
+		followed_free(followed_of(follows->all.next, node));
+	free(follows);
+}
+
+void follows_configure(struct follows *follows, const struct follows_config *config)
+{
+	follows->params.config = *config;
+}
+
+void follows_stats(const struct follows *follows, struct follows_stats *out_stats)
+{
+	*out_stats = follows->stats;
+	out_stats->follow_cnt = follows->cnt;
+	out_stats->sync_cnt = follows->sync_cnt;
+	out_stats->waiting_cnt = 0;
+	for (struct list_node *at = follows->waiting.next; at != &follows->waiting; at = at->next)
+		out_stats->waiting_cnt++;
+}

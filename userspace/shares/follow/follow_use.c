@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What of a followed share counts at the moment. A blocklist counts whatever other
+ * blocklists say of its share, so that two lists that name each other are no riddle.
+ */
+#include <string.h>
+
+#include "follow_state.h"
+
+static bool has_expired(const struct followed *followed)
+{
+	return followed->view.expires_s &&
+	       followed->view.expires_s <= follows_wall_s(followed->follows);
+}
+
+static bool blocks(const struct followed *followed)
+{
+	const struct follow *view = &followed->view;
+
+	return view->has_blocklist && view->tier != FOLLOW_UNTRUSTED && !followed->is_leaving &&
+	       !head_is_revoked(&view->head) && !has_expired(followed);
+}
+
+const struct follow *follow_blocker(const struct follows *follows, enum blocklist_kind kind,
+				    const uint8_t id[static BLOCKLIST_ID_LEN])
+{
+	const struct followed *named = kind == BLOCKLIST_SHARE ? follows_lookup(follows, id) : NULL;
+
+	if (named && named->view.tier == FOLLOW_TRUSTED)
+		return NULL;
+	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
+		const struct followed *followed = followed_of(at, node);
+
+		if (blocks(followed) && blocklist_has(&followed->blocklist, kind, id))
+			return &followed->view;
+	}
+	return NULL;
+}
+
+void follows_blocked_each(const struct follows *follows, enum blocklist_kind kind,
+			  void (*fn)(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN]),
+			  void *arg)
+{
+	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
+		const struct followed *followed = followed_of(at, node);
+
+		for (uint32_t i = 0; blocks(followed) && i < followed->blocklist.kinds[kind].cnt;
+		     i++)
+			fn(arg, followed->blocklist.kinds[kind].ids[i]);
+	}
+}
+
+uint64_t follows_blocked_stamp(const struct follows *follows)
+{
+	return follows->blocked_stamp;
+}
+
+/* Whoever copied what is blocked copies it again when other lists count, and not before. */
+static void blocking_note(struct followed *followed)
+{
+	bool is_blocking = blocks(followed);
+
+	if (is_blocking == followed->is_blocking &&
+	    (!is_blocking || memcmp(followed->blocking_id, followed->blocklist_id, 32) == 0))
+		return;
+	followed->is_blocking = is_blocking;
+	memcpy(followed->blocking_id, followed->blocklist_id, 32);
+	followed->follows->blocked_stamp++;
+}
+
+static enum follow_state state_of(const struct followed *followed)
+{
+	const struct follow *view = &followed->view;
+
+	if (head_is_revoked(&view->head))
+		return FOLLOW_REVOKED;
+	if (follow_blocker(followed->follows, BLOCKLIST_SHARE, view->share_id))
+		return FOLLOW_BLOCKED;
+	if (!view->revision_cnt)
+		return FOLLOW_NEW;
+	if (has_expired(followed))
+		return FOLLOW_EXPIRED;
+	return memcmp(view->head.manifest_id, view->revisions[0].manifest_id, 32) == 0
+		       ? FOLLOW_CURRENT
+		       : FOLLOW_BEHIND;
+}
+
+void followed_tell(struct followed *followed, enum follow_event_kind kind, uint64_t seq,
+		   const uint8_t *peer_key, int err)
+{
+	const struct follows_params *params = &followed->follows->params;
+	const struct follow_event event = {
+		.kind = kind,
+		.follow = &followed->view,
+		.seq = seq,
+		.peer_key = peer_key,
+		.err = err,
+	};
+
+	if (params->on_event && !followed->is_passing && !followed->follows->is_stopped)
+		params->on_event(params->ctx, &event);
+}
+
+void followed_recall(struct followed *followed)
+{
+	if (state_of(followed) == FOLLOW_REVOKED)
+		followed->view.state = FOLLOW_REVOKED;
+}
+
+void followed_refresh(struct followed *followed, bool is_told)
+{
+	const struct follows_params *params = &followed->follows->params;
+	struct follow *view = &followed->view;
+	enum follow_state was = view->state;
+	bool was_used = view->is_used;
+
+	blocking_note(followed);
+	if (followed->follows->is_stopped)
+		return;
+	view->state = followed->is_leaving ? was : state_of(followed);
+	view->is_used =
+		!followed->is_leaving && (view->state == FOLLOW_CURRENT ||
+					  (view->state == FOLLOW_BEHIND && view->revision_cnt));
+	if (view->state != was && view->state == FOLLOW_EXPIRED)
+		followed_tell(followed, FOLLOW_HAS_EXPIRED, view->revisions[0].seq, NULL, 0);
+	if (view->state != was && view->state == FOLLOW_REVOKED && !view->head.has_successor)
+		followed_tell(followed, FOLLOW_WAS_REVOKED, view->head.seq, NULL, 0);
+	if (params->on_changed && (view->is_used != was_used || (view->is_used && is_told)))
+		params->on_changed(params->ctx, view);
+}
+
+void follows_refresh(struct follows *follows)
+{
+	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next)
+		followed_refresh(followed_of(at, node), false);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "head.h"
+
+#include <string.h>
+
+#include "codec/cbor.h"
+#include "crypto/node_key.h"
+#include "crypto/sha256.h"
+#include "crypto/signed.h"
+#include "mesh/seam_overlay.h"
+
+#define OVERLAY_PREFIX	   "share:head:"
+#define OVERLAY_PREFIX_LEN (sizeof(OVERLAY_PREFIX) - 1)
+#define BODY_LEN_MAX	   (HEAD_LEN_MAX - SIGNED_OVERHEAD_MAX)
+
+_Static_assert(HEAD_OVERLAY_NAME_LEN == OVERLAY_PREFIX_LEN + SHARE_ID_LEN, "the name of a head");
+
+enum {
+	KEY_SHARE = 0,
+	KEY_SEQ = 1,
+	KEY_MANIFEST = 2,
+	KEY_UPDATED = 3,
+	KEYS_ALL = 0xf,
+	KEY_SUCCESSOR = 4
+};
+
+void share_id_of(const uint8_t key[static 32], uint8_t out_id[static SHARE_ID_LEN])
+{
+	sha256(key, 32, out_id);
+}
+
+void head_write(struct writer *w, const struct node_key *key, struct share_head *head)
+{
+	uint8_t body[BODY_LEN_MAX];
+	struct writer b = writer_of(body, sizeof(body));
+
+	memcpy(head->share_key, node_key_public(key), sizeof(head->share_key));
+	share_id_of(head->share_key, head->share_id);
+	cbor_write_map(&b, 4u + head->has_successor);
+	cbor_field_bytes(&b, KEY_SHARE, head->share_id, sizeof(head->share_id));
+	cbor_field_uint(&b, KEY_SEQ, head->seq);
+	cbor_field_bytes(&b, KEY_MANIFEST, head->manifest_id, sizeof(head->manifest_id));
+	cbor_field_uint(&b, KEY_UPDATED, head->updated_s);
+	if (head->has_successor)
+		cbor_field_bytes(&b, KEY_SUCCESSOR, head->successor, sizeof(head->successor));
+	signed_write(w, key, HEAD_TAG, body, writer_len(&b));
+}
+
+static int body_parse(const struct signed_object *object, struct share_head *head)
+{
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, object->body, object->body_len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case KEY_SHARE:
+			cbor_read_fixed(&r, head->share_id, sizeof(head->share_id));
+			break;
+		case KEY_SEQ:
+			head->seq = cbor_read_uint(&r);
+			break;
+		case KEY_MANIFEST:
+			cbor_read_fixed(&r, head->manifest_id, sizeof(head->manifest_id));
+			break;
+		case KEY_UPDATED:
+			head->updated_s = cbor_read_uint(&r);
+			break;
+		case KEY_SUCCESSOR:
+			cbor_read_fixed(&r, head->successor, sizeof(head->successor));
+			head->has_successor = true;
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	return cbor_reader_finish_with(&r, KEYS_ALL);
+}
+
+/* Number 0 is none, and the last one says that nothing is left to fetch. */
+static bool seq_fits(const struct share_head *head)
+{
+	static const uint8_t nothing[sizeof(head->manifest_id)];
+	bool is_nothing = memcmp(head->manifest_id, nothing, sizeof(nothing)) == 0;
+
+	return head->seq > 0 && is_nothing == head_is_revoked(head);
+}
+
+/* It ends its share, and is another. */
+static bool successor_fits(const struct share_head *head)
+{
+	return !head->has_successor ||
+	       (head_is_revoked(head) &&
+		memcmp(head->successor, head->share_key, sizeof(head->successor)) != 0);
+}
+
+int head_parse(const void *bytes, size_t len, struct share_head *out_head)
+{
+	struct signed_object object;
+	struct share_head head = {.has_successor = false};
+	uint8_t id[SHARE_ID_LEN];
+	int err;
+
+	if (len > HEAD_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	err = signed_parse(bytes, len, &object);
+	if (err == 0)
+		err = body_parse(&object, &head);
+	if (err < 0)
+		return err;
+	if (!seq_fits(&head))
+		return WEFT_EMALFORMED;
+	memcpy(head.share_key, object.signer, sizeof(head.share_key));
+	if (!successor_fits(&head))
+		return WEFT_EMALFORMED;
+	share_id_of(head.share_key, id);
+	if (memcmp(id, head.share_id, sizeof(id)) != 0)
+		return WEFT_EDAMAGED;
+	err = signed_verify(&object, HEAD_TAG);
+	if (err == 0)
+		*out_head = head;
+	return err;
+}
+
+bool head_is_newer(const struct share_head *a, const struct share_head *b)
+{
+	if (a->seq != b->seq)
+		return a->seq > b->seq;
+	if (head_is_revoked(a))
+		return b->has_successor && !a->has_successor;
+	if (a->updated_s != b->updated_s)
+		return a->updated_s > b->updated_s;
+	return memcmp(a->manifest_id, b->manifest_id, sizeof(a->manifest_id)) > 0;
+}
+
+bool head_is_fork(const struct share_head *a, const struct share_head *b)
+{
+	return a->seq == b->seq && memcmp(a->manifest_id, b->manifest_id, 32) != 0;
+}
+
+bool head_is_revoked(const struct share_head *head)
+{
+	return head->seq == HEAD_SEQ_REVOKED;
+}
+
+/* --- in the overlay --- */
+
+void head_overlay_name(const uint8_t share_id[static SHARE_ID_LEN],
+		       uint8_t name[static HEAD_OVERLAY_NAME_LEN])
+{
+	memcpy(name, OVERLAY_PREFIX, OVERLAY_PREFIX_LEN);
+	memcpy(name + OVERLAY_PREFIX_LEN, share_id, SHARE_ID_LEN);
+}
+
+static int rule_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
+		      size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+{
+	uint8_t own_name[HEAD_OVERLAY_NAME_LEN];
+	struct share_head head;
+	int err;
+
+	(void)ctx;
+	if (len == 0 || value[0] != HEAD_OVERLAY_TAG)
+		return WEFT_EMALFORMED;
+	err = head_parse(value + 1, len - 1, &head);
+	if (err < 0)
+		return err;
+	head_overlay_name(head.share_id, own_name);
+	if (name_len != sizeof(own_name) || memcmp(name, own_name, sizeof(own_name)) != 0 ||
+	    head.updated_s > wall_s + HEAD_SKEW_S)
+		return WEFT_EREFUSED;
+	memcpy(out_claim->writer, head.share_id, sizeof(out_claim->writer));
+	out_claim->seq = head.seq;
+	out_claim->created_s = head.updated_s;
+	out_claim->expires_s = wall_s + HEAD_OVERLAY_TTL_S;
+	return 0;
+}
+
+void head_rule(struct overlay_rule *out_rule)
+{
+	*out_rule = (struct overlay_rule){
+		.tag = HEAD_OVERLAY_TAG,
+		.prefix = OVERLAY_PREFIX,
+		.len_max = 1 + HEAD_LEN_MAX,
+		.key_max = 1,
+		.check = rule_check,
+		.pool = "overlay.value_cap: share heads",
+	};
+}

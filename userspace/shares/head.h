@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SHARES_HEAD_H
+#define WEFT_SHARES_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/byte_cursor.h"
+#include "weft/err.h"
+
+struct node_key;
+struct overlay_rule;
+
+/*
+ * The head of a share: which revision is its newest, as its publisher says. A signed
+ * object (crypto/signed.h) with the tag "sharehead" and this body (docs/wire/share.md):
+ *
+ *	0 share id 32 | 1 sequence number | 2 manifest id 32 | 3 updated, seconds since 1970
+ *	4 key of the share that takes its place 32?, of the last revision alone
+ *
+ * The share's key signs, and the share id is SHA-256 of it. Unknown fields are stepped
+ * over. Pure.
+ */
+#define HEAD_TAG     "sharehead"
+#define HEAD_LEN_MAX 256u
+/* The revision that says that there will be none any more; its manifest id is all zero. */
+#define HEAD_SEQ_REVOKED UINT64_MAX
+/* By which clocks may differ. */
+#define HEAD_SKEW_S 300u
+
+/* Keys of one share one after the other that are gone through, for whoever names the first. */
+#define HEAD_SUCCESSORS_MAX 8u
+
+#define SHARE_ID_LEN 32
+
+struct share_head {
+	uint8_t share_id[SHARE_ID_LEN];
+	uint8_t share_key[32];
+	uint64_t seq; /* from 1 */
+	uint8_t manifest_id[32];
+	uint64_t updated_s;
+	bool has_successor; /* it goes on under that key */
+	uint8_t successor[32];
+};
+
+/* share_id_of: the id of the share whose public key is key. */
+void share_id_of(const uint8_t key[static 32], uint8_t out_id[static SHARE_ID_LEN]);
+
+/* head_write signs head with the share's key, which sets share_id and share_key. */
+void head_write(struct writer *w, const struct node_key *key, struct share_head *head);
+/*
+ * head_parse checks form, ids and signature. 0, WEFT_EMALFORMED, WEFT_ETOOLARGE or
+ * WEFT_EDAMAGED (the signature, or a key that is not the share's).
+ */
+WEFT_MUST_CHECK
+int head_parse(const void *bytes, size_t len, struct share_head *out_head);
+
+/*
+ * head_is_newer: a comes after b. The higher sequence number does, then the later time,
+ * then the greater manifest id: two publishers who used one number end at the same
+ * revision, whatever order they are heard in. Nothing comes after what is revoked, and that
+ * comes after what is revoked for a successor: who has stolen a key cannot keep what he named.
+ */
+bool head_is_newer(const struct share_head *a, const struct share_head *b);
+/* head_is_fork: both are revision seq, and differ. */
+bool head_is_fork(const struct share_head *a, const struct share_head *b);
+bool head_is_revoked(const struct share_head *head);
+
+/*
+ * In the overlay a head is HEAD_OVERLAY_TAG followed by its bytes, under the name
+ * "share:head:" and the share id, its only writer. It has no end of its own: whoever
+ * stores it keeps it for 24 hours, and whoever follows the share may put the same bytes again.
+ */
+#define HEAD_OVERLAY_TAG      0x01
+#define HEAD_OVERLAY_TTL_S    86400u
+#define HEAD_OVERLAY_NAME_LEN (11u + SHARE_ID_LEN)
+void head_overlay_name(const uint8_t share_id[static SHARE_ID_LEN],
+		       uint8_t name[static HEAD_OVERLAY_NAME_LEN]);
+/* head_rule makes the overlay's rule for heads. */
+void head_rule(struct overlay_rule *out_rule);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SHARES_PUBLISH_DIFF_H
+#define WEFT_SHARES_PUBLISH_DIFF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+struct jobs;
+struct store;
+
+/*
+ * What two revisions differ in: by path, which files came, went, or have other content.
+ * Parts that both have are not read. Manifests are read by a job, one part of each side
+ * at a time. Home worker; done is never called inside the call.
+ */
+#define DIFF_LINES_MAX 10000u /* told; all are counted */
+
+enum diff_kind { DIFF_ADDED, DIFF_REMOVED, DIFF_CHANGED, DIFF_KIND_CNT };
+
+struct diff_line {
+	enum diff_kind kind;
+	char *path;
+	uint64_t before_len, after_len; /* 0: it is not there */
+};
+struct diff {
+	uint64_t cnts[DIFF_KIND_CNT];
+	struct diff_line *lines; /* ascending by path */
+	uint32_t line_cnt;
+	bool is_cut; /* there are more than DIFF_LINES_MAX */
+};
+
+/*
+ * diff_start compares the manifests before and after, which may be of any share. done
+ * with what is lent for the call, or an error: WEFT_EABSENT (a manifest is not here),
+ * WEFT_EDAMAGED, -ENOMEM, -errno. 0, WEFT_EFULL or -ENOMEM. What is under way when jobs
+ * are freed is told to nobody.
+ */
+typedef void (*diff_done_fn)(void *arg, int err, const struct diff *diff);
+WEFT_MUST_CHECK
+int diff_start(struct store *store, struct jobs *jobs, const uint8_t before[static 32],
+	       const uint8_t after[static 32], diff_done_fn done, void *arg);
+
+#endif

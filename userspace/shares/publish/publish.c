@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of what is published: made, found, shown and forgotten (publish.h). */
+#include "publish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/monotonic.h"
+#include "codec/utf8.h"
+#include "codec/zbase32.h"
+#include "blobs/blobs_state.h"
+#include "publish_state.h"
+#include "shares/share_table.h"
+#include "crypto/node_key.h"
+#include "store/store.h"
+
+/* Letters of an id that are enough to mean it. */
+#define ID_LETTERS_MIN 8
+
+void publisher_config_defaults(struct publisher_config *config)
+{
+	*config = (struct publisher_config){
+		.share_cap = 256,
+		.revision_cap = 16,
+		.life_ns = PUBLISH_LIFE_S * NS_PER_S,
+	};
+}
+
+const char *publisher_state_name(enum publisher_state state)
+{
+	static const char *const names[] = {"empty", "current", "behind", "revoked"};
+
+	return names[state];
+}
+
+/* --- one publication --- */
+
+struct publication *publication_new(struct publisher *publisher, struct node_key *key,
+				    const struct publish_settings *settings)
+{
+	struct publication *publication = calloc(1, sizeof(*publication));
+	uint32_t cap = publisher->params.config.revision_cap;
+
+	if (!publication)
+		return NULL;
+	publication->revision_cap = cap ? cap : 1;
+	publication->revisions = calloc(publication->revision_cap, sizeof(*publication->revisions));
+	publication->parts = calloc(publication->revision_cap, sizeof(*publication->parts));
+	if (!publication->revisions || !publication->parts) {
+		publication_free(publication);
+		return NULL;
+	}
+	publication->publisher = publisher;
+	publication->key = key;
+	publication->settings = *settings;
+	publication->view.settings = &publication->settings;
+	memcpy(publication->view.share_key, node_key_public(key), 32);
+	share_id_of(publication->view.share_key, publication->view.share_id);
+	timer_init(&publication->timer, keep_fire);
+	return publication;
+}
+
+void publication_free(struct publication *publication)
+{
+	if (!publication)
+		return;
+	for (uint32_t i = 0; i < publication->view.revision_cnt; i++)
+		free(publication->parts[i].ids);
+	free(publication->parts);
+	free(publication->revisions);
+	if (publication->revise) {
+		free(publication->revise->parts.ids);
+		free(publication->revise->bytes);
+	}
+	free(publication->revise);
+	node_key_free(publication->key);
+	free(publication);
+}
+
+void publication_push(struct publication *publication, const struct publish_revision *revision,
+		      struct revision_parts *parts)
+{
+	uint32_t cnt = publication->view.revision_cnt;
+
+	if (cnt == publication->revision_cap) {
+		free(publication->parts[0].ids);
+		cnt--;
+		memmove(publication->parts, publication->parts + 1,
+			cnt * sizeof(*publication->parts));
+		memmove(publication->revisions, publication->revisions + 1,
+			cnt * sizeof(*publication->revisions));
+	}
+	publication->revisions[cnt] = *revision;
+	publication->parts[cnt] = *parts;
+	parts->ids = NULL;
+	publication->view.revision_cnt = cnt + 1;
+}
+
+const struct publish_revision *publication_own(const struct publication *publication)
+{
+	uint32_t cnt = publication->view.revision_cnt;
+
+	return cnt ? &publication->revisions[cnt - 1] : NULL;
+}
+
+uint64_t publisher_ahead_s(const struct publisher *publisher, uint64_t dated_s)
+{
+	uint64_t wall_s = publisher_wall_s(publisher);
+
+	return dated_s > wall_s + HEAD_SKEW_S ? dated_s - wall_s : 0;
+}
+
+static enum publisher_state state_of(const struct publication *publication)
+{
+	const struct publish_revision *own = publication_own(publication);
+	const struct share_head *newest = &publication->newest.head;
+
+	if (newest->seq && head_is_revoked(newest))
+		return PUBLISH_REVOKED;
+	if (newest->seq && (!own || memcmp(own->manifest_id, newest->manifest_id, 32) != 0))
+		return PUBLISH_BEHIND;
+	return own ? PUBLISH_CURRENT : PUBLISH_EMPTY;
+}
+
+void publication_refresh(struct publication *publication)
+{
+	struct published *view = &publication->view;
+
+	view->state = state_of(publication);
+	view->newest = publication->newest.head;
+	view->revisions = publication->revisions;
+	view->is_busy = publication->revise != NULL;
+	view->ahead_s = publisher_ahead_s(publication->publisher, view->newest.updated_s);
+}
+
+void publication_tell(struct publication *publication, enum publish_event_kind kind, uint64_t seq,
+		      int err)
+{
+	const struct publisher_params *params = &publication->publisher->params;
+	struct publish_event event = {kind, &publication->view, seq, err};
+
+	publication_refresh(publication);
+	if (params->event)
+		params->event(params->ctx, &event);
+}
+
+void publication_put_removal(const struct publication *publication, struct store_batch *batch)
+{
+	const struct publish_revision *own = publication_own(publication);
+
+	if (own)
+		shares_put_removal(batch, own->manifest_id);
+}
+
+void publication_unlist(const struct publication *publication)
+{
+	const struct publish_revision *own = publication_own(publication);
+
+	if (own)
+		shares_forget(publication->publisher->params.content->shares, own->manifest_id);
+}
+
+/* --- the table --- */
+
+static bool manifests_each(void *ctx, content_holder_fn fn, void *arg)
+{
+	struct publisher *publisher = ctx;
+
+	for (struct publication *at = publisher->first; at; at = at->next)
+		for (uint32_t i = 0; i < at->view.revision_cnt; i++)
+			if (!fn(arg, at->revisions[i].manifest_id, at->parts[i].ids,
+				at->parts[i].cnt))
+				return false;
+	return true;
+}
+
+int publisher_new(const struct publisher_params *params, struct publisher **out_publisher)
+{
+	struct publisher *publisher = calloc(1, sizeof(*publisher));
+	const struct content_retainer holder = {manifests_each, publisher};
+	int err;
+
+	if (!publisher)
+		return -ENOMEM;
+	publisher->params = *params;
+	err = record_load(publisher);
+	if (err == 0)
+		err = content_add_holder(params->content, &holder);
+	if (err < 0) {
+		publisher_free(publisher);
+		return err;
+	}
+	for (struct publication *at = publisher->first; at; at = at->next) {
+		publication_refresh(at);
+		if (at->view.state == PUBLISH_REVOKED)
+			keep_end(at);
+		keep_soon(at, params->now_ns);
+	}
+	record_seal(publisher);
+	*out_publisher = publisher;
+	return 0;
+}
+
+void publisher_stop(struct publisher *publisher)
+{
+	if (!publisher)
+		return;
+	publisher->is_stopped = true;
+	for (struct publication *at = publisher->first; at; at = at->next) {
+		keep_stop(at);
+		revise_stop(at);
+	}
+}
+
+static void publications_free(struct publication *first)
+{
+	while (first) {
+		struct publication *next = first->next;
+
+		publication_free(first);
+		first = next;
+	}
+}
+
+void publisher_free(struct publisher *publisher)
+{
+	if (!publisher)
+		return;
+	publications_free(publisher->first);
+	publications_free(publisher->adding);
+	free(publisher);
+}
+
+void publisher_configure(struct publisher *publisher, const struct publisher_config *config)
+{
+	/* How many revisions are kept was laid out with each share. */
+	publisher->params.config.share_cap = config->share_cap;
+	publisher->params.config.life_ns = config->life_ns;
+}
+
+void publisher_hurry(struct publisher *publisher, uint64_t now_ns)
+{
+	for (struct publication *at = publisher->first; at; at = at->next)
+		if (at->view.holder_cnt == 0)
+			keep_soon(at, now_ns);
+}
+
+/* --- asking --- */
+
+struct publication *publication_find(const struct publisher *publisher,
+				     const uint8_t share_id[static SHARE_ID_LEN])
+{
+	struct publication *at = publisher->first;
+
+	while (at && memcmp(at->view.share_id, share_id, SHARE_ID_LEN) != 0)
+		at = at->next;
+	return at && !at->is_leaving ? at : NULL;
+}
+
+const struct published *publisher_lookup(const struct publisher *publisher,
+					 const uint8_t share_id[static SHARE_ID_LEN])
+{
+	struct publication *publication = publication_find(publisher, share_id);
+
+	if (!publication)
+		return NULL;
+	publication_refresh(publication);
+	return &publication->view;
+}
+
+static bool id_begins_with(const struct publication *publication, const char *text, size_t len)
+{
+	char id[ZBASE32_KEY_TEXT_CAP];
+
+	zbase32_write(publication->view.share_id, SHARE_ID_LEN, id);
+	return len >= ID_LETTERS_MIN && len < sizeof(id) && strncasecmp(id, text, len) == 0;
+}
+
+const struct published *publisher_find(const struct publisher *publisher, const char *text)
+{
+	const struct publication *found = NULL;
+
+	for (const struct publication *at = publisher->first; at; at = at->next)
+		if (strcmp(at->settings.name, text) == 0)
+			return publisher_lookup(publisher, at->view.share_id);
+	for (const struct publication *at = publisher->first; at; at = at->next) {
+		if (!id_begins_with(at, text, strlen(text)))
+			continue;
+		if (found)
+			return NULL;
+		found = at;
+	}
+	return found ? publisher_lookup(publisher, found->view.share_id) : NULL;
+}
+
+void publisher_each(const struct publisher *publisher,
+		    bool (*fn)(void *arg, const struct published *share), void *arg)
+{
+	for (struct publication *at = publisher->first; at; at = at->next) {
+		publication_refresh(at);
+		if (!at->is_leaving && !fn(arg, &at->view))
+			return;
+	}
+}
+
+/* The least id behind after, of what is listed to all: of no community. NULL: there is none. */
+static const uint8_t *public_next(const struct publisher *publisher, const uint8_t *after)
+{
+	const uint8_t *least = NULL;
+
+	for (const struct publication *at = publisher->first; at; at = at->next) {
+		const uint8_t *id = at->view.share_id;
+
+		if (at->settings.is_public && !at->settings.community_cnt && at->newest.head.seq &&
+		    !at->is_leaving && (!after || memcmp(id, after, SHARE_ID_LEN) > 0) &&
+		    (!least || memcmp(id, least, SHARE_ID_LEN) < 0))
+			least = id;
+	}
+	return least;
+}
+
+void publisher_public_each(const struct publisher *publisher, const uint8_t *after,
+			   bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
+			   void *arg)
+{
+	const uint8_t *id = after;
+
+	while ((id = public_next(publisher, id)) && fn(arg, id))
+		;
+}
+
+uint32_t publisher_cnt(const struct publisher *publisher)
+{
+	return publisher->cnt;
+}
+
+/* --- making and forgetting --- */
+
+/* A name is typed on a command line, and no link. */
+static bool name_is_sound(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && name[0] != '-' && strncasecmp(name, "mesh:", 5) != 0 &&
+	       !strchr(name, '/') && utf8_is_plain(name, len);
+}
+
+static bool name_is_taken(const struct publication *first, const char *name,
+			  const struct publication *own)
+{
+	for (const struct publication *at = first; at; at = at->next)
+		if (at != own && strcmp(at->settings.name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool ids_ascend(const uint8_t (*ids)[32], uint32_t cnt, uint32_t max)
+{
+	for (uint32_t i = 1; i < cnt && cnt <= max; i++)
+		if (memcmp(ids[i - 1], ids[i], 32) >= 0)
+			return false;
+	return cnt <= max;
+}
+
+int settings_check(const struct publisher *publisher, const struct publish_settings *settings,
+		   const struct publication *own)
+{
+	if (!name_is_sound(settings->name) || !manifest_title_is_safe(settings->title) ||
+	    !manifest_description_is_safe(settings->description, strlen(settings->description)) ||
+	    label_rules_check(settings->rules) < 0 || !only_is_sound(settings->only) ||
+	    !ids_ascend(settings->communities, settings->community_cnt, MANIFEST_COMMUNITIES_MAX) ||
+	    !ids_ascend(settings->recommended, settings->recommended_cnt, MANIFEST_RECOMMENDED_MAX))
+		return WEFT_EMALFORMED;
+	return name_is_taken(publisher->first, settings->name, own) ||
+			       name_is_taken(publisher->adding, settings->name, own)
+		       ? WEFT_EEXISTS
+		       : 0;
+}
+
+static void list_drop(struct publication **link, const struct publication *publication)
+{
+	while (*link != publication)
+		link = &(*link)->next;
+	*link = publication->next;
+}
+
+static void publication_created(void *arg, int err)
+{
+	struct publication *publication = arg;
+	struct publisher *publisher = publication->publisher;
+	publisher_done_fn done = publication->done;
+	void *done_arg = publication->arg;
+
+	if (publisher->is_stopped)
+		return;
+	list_drop(&publisher->adding, publication);
+	if (err < 0) {
+		publisher->cnt--;
+		publication_free(publication);
+	} else {
+		publication->next = publisher->first;
+		publisher->first = publication;
+		publication_refresh(publication);
+		/* A key that was used elsewhere has a head already. */
+		keep_soon(publication, 0);
+	}
+	if (done)
+		done(done_arg, err);
+}
+
+/* A new one, with what is known of its key from before. NULL: no memory, or no randomness. */
+static struct publication *publication_make(struct publisher *publisher,
+					    const struct publish_settings *settings,
+					    const uint8_t *seed)
+{
+	struct publication *publication;
+	struct store_snapshot *snapshot;
+	struct node_key *key;
+
+	if ((seed ? node_key_from_seed(seed, &key) : node_key_generate(&key)) < 0)
+		return NULL;
+	publication = publication_new(publisher, key, settings);
+	if (!publication) {
+		node_key_free(key);
+		return NULL;
+	}
+	if (store_snapshot_open(publisher->params.store, &snapshot) == 0) {
+		if (head_seen_get(snapshot, publication->view.share_id, &publication->newest) < 0)
+			publication->newest.head.seq = 0;
+		store_snapshot_close(snapshot);
+	}
+	return publication;
+}
+
+static bool key_is_known(const struct publication *first, const struct publication *publication)
+{
+	for (; first; first = first->next)
+		if (memcmp(first->view.share_id, publication->view.share_id, SHARE_ID_LEN) == 0)
+			return true;
+	return false;
+}
+
+int publisher_create(struct publisher *publisher, const struct publish_settings *settings,
+		     const uint8_t *seed, publisher_done_fn done, void *arg,
+		     uint8_t out_share_id[static SHARE_ID_LEN])
+{
+	struct publication *publication;
+	struct store_batch *batch;
+	int err = settings_check(publisher, settings, NULL);
+
+	if (err < 0)
+		return err;
+	if (publisher->cnt >= publisher->params.config.share_cap)
+		return WEFT_EFULL;
+	publication = publication_make(publisher, settings, seed);
+	if (!publication)
+		return -ENOMEM;
+	if (key_is_known(publisher->first, publication) ||
+	    key_is_known(publisher->adding, publication)) {
+		publication_free(publication);
+		return WEFT_EEXISTS;
+	}
+	publication->done = done;
+	publication->arg = arg;
+	memcpy(out_share_id, publication->view.share_id, SHARE_ID_LEN);
+	batch = store_batch_new(publisher->params.store);
+	record_put_settings(batch, publication, settings);
+	err = store_submit(publisher->params.store, batch, publication_created, publication);
+	if (err < 0) {
+		store_batch_free(batch);
+		publication_free(publication);
+		return err;
+	}
+	publication->next = publisher->adding;
+	publisher->adding = publication;
+	publisher->cnt++;
+	return 0;
+}
+
+/* --- another key --- */
+
+/* "maps" is "maps.old" from now on, or "maps.old2" where that is taken. */
+static void name_write_old(const struct publisher *publisher, const char *name,
+			   char out[static PUBLISH_NAME_LEN_MAX + 1])
+{
+	char end[16] = ".old";
+
+	for (unsigned i = 2;; i++) {
+		int room = (int)(PUBLISH_NAME_LEN_MAX - strlen(end));
+
+		/* What is cut is cut between two characters. */
+		while (room > 0 && (name[room] & 0xc0) == 0x80 && strlen(name) > (size_t)room)
+			room--;
+		snprintf(out, PUBLISH_NAME_LEN_MAX + 1, "%.*s%s", room, name, end);
+		if (!name_is_taken(publisher->first, out, NULL) &&
+		    !name_is_taken(publisher->adding, out, NULL))
+			return;
+		snprintf(end, sizeof(end), ".old%u", i);
+	}
+}
+
+int publication_succeed(const struct publication *own, struct store_batch *batch,
+			struct publish_settings *out_was, struct publication **out_successor)
+{
+	struct publisher *publisher = own->publisher;
+	struct publication *successor;
+
+	if (publisher->cnt >= publisher->params.config.share_cap)
+		return WEFT_EFULL;
+	successor = publication_make(publisher, &own->settings, NULL);
+	if (!successor)
+		return -ENOMEM;
+	*out_was = own->settings;
+	name_write_old(publisher, own->settings.name, out_was->name);
+	record_put_settings(batch, successor, &successor->settings);
+	successor->next = publisher->adding;
+	publisher->adding = successor;
+	publisher->cnt++;
+	*out_successor = successor;
+	return 0;
+}
+
+void publication_succeeded(struct publication *successor, int err)
+{
+	publication_created(successor, err);
+}
+
+static void publication_removed(void *arg, int err)
+{
+	struct publication *publication = arg;
+	struct publisher *publisher = publication->publisher;
+	publisher_done_fn done = publication->done;
+	void *done_arg = publication->arg;
+
+	if (publisher->is_stopped)
+		return;
+	publication->is_leaving = false;
+	if (err == 0) {
+		publication_unlist(publication);
+		keep_stop(publication);
+		list_drop(&publisher->first, publication);
+		publisher->cnt--;
+		publication_free(publication);
+		content_holder_changed(publisher->params.content);
+	}
+	if (done)
+		done(done_arg, err);
+}
+
+int publisher_remove(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     publisher_done_fn done, void *arg)
+{
+	struct publication *publication = publication_find(publisher, share_id);
+	struct store_batch *batch;
+	int err;
+
+	if (!publication)
+		return WEFT_EABSENT;
+	if (publication->revise)
+		return WEFT_EBUSY;
+	batch = store_batch_new(publisher->params.store);
+	publication_put_removal(publication, batch);
+	store_batch_delete(batch, STORE_PUBLISHED, share_id, SHARE_ID_LEN);
+	for (uint32_t i = 0; i < publication->view.revision_cnt; i++)
+		record_delete_revision(batch, publication, publication->revisions[i].seq);
+	publication->done = done;
+	publication->arg = arg;
+	err = store_submit(publisher->params.store, batch, publication_removed, publication);
+	if (err < 0)
+		store_batch_free(batch);
+	publication->is_leaving = err == 0;
+	return err;
+}
+
+const struct node_key *publisher_key(const struct publisher *publisher,
+				     const uint8_t share_id[static SHARE_ID_LEN])
+{
+	const struct publication *publication = publication_find(publisher, share_id);
+
+	return publication ? publication->key : NULL;
+}
+
+int publisher_export_key(const struct publisher *publisher,
+			 const uint8_t share_id[static SHARE_ID_LEN], const char *path)
+{
+	const struct publication *publication = publication_find(publisher, share_id);
+
+	if (!publication)
+		return WEFT_EABSENT;
+	if (access(path, F_OK) == 0)
+		return WEFT_EEXISTS;
+	return node_key_save(publication->key, path, NULL);
+}

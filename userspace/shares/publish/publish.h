@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SHARES_PUBLISH_PUBLISH_H
+#define WEFT_SHARES_PUBLISH_PUBLISH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "blobs/blobs.h"
+#include "shares/head.h"
+#include "blobs/import/only.h"
+#include "blobs/manifest/manifest.h"
+#include "label.h"
+#include "mesh/seam.h"
+#include "mesh/seam_overlay.h"
+#include "weft/err.h"
+
+struct jobs;
+struct key_seal;
+struct link_node;
+struct store;
+struct timer_wheel;
+
+/*
+ * The shares that this node publishes: names that go on, each with a key of its own and
+ * revisions 1, 2, 3... (docs/wire/share.md).
+ *
+ *	revise	revise.c -> newest head of overlay and holders -> import of the tree (or the
+ *		revision that is there, read back) -> signed -> one batch: manifest,
+ *		revision, settings, head -> head.c -> overlay
+ *	keep	head.c: the head is put again at half its life; a revision is signed
+ *		again before it expires
+ *
+ * Whatever instant the program dies at, a share has its old revision or its new one: what
+ * makes a revision is one commit, and what is stored before it is found by nobody.
+ * The same key may publish elsewhere: each revision is numbered after the highest number
+ * that was ever seen.
+ *
+ * Home worker; nothing blocks; done and event are never called inside the call that leads
+ * to them.
+ */
+struct publisher;
+
+#define PUBLISH_NAME_LEN_MAX 64u
+#define PUBLISH_HOLDERS_MAX  8u		    /* nodes that are asked for a newer head */
+#define PUBLISH_LIFE_S	     (30u * 86400u) /* of a revision, unless it is set */
+/* A revision is signed again when a quarter of its life is left. */
+#define PUBLISH_RENEW_PART 4u
+
+struct publisher_config {
+	uint32_t share_cap;    /* shares published */
+	uint32_t revision_cap; /* of each, kept to be fetched and compared; at least 1 */
+	uint64_t life_ns;      /* of a revision */
+};
+void publisher_config_defaults(struct publisher_config *config);
+
+enum publisher_state {
+	PUBLISH_EMPTY,	 /* it has no revision yet */
+	PUBLISH_CURRENT, /* its newest revision was made here */
+	PUBLISH_BEHIND,	 /* another holder of its key published a newer one */
+	PUBLISH_REVOKED, /* its key was given up, for ever */
+	PUBLISH_STATE_CNT,
+};
+const char *publisher_state_name(enum publisher_state state);
+
+/* What a publisher says of a share; kept, and signed with each revision. */
+struct publish_settings {
+	char name[PUBLISH_NAME_LEN_MAX + 1]; /* here, on this node */
+	char title[MANIFEST_TITLE_CAP];	     /* to those who follow; "": the name */
+	char description[MANIFEST_DESCRIPTION_LEN_MAX + 1];
+	char path[4096];     /* absolute; "": nothing was published yet */
+	char only[ONLY_CAP]; /* what of it, each on a line (import/only.h); "": all of it */
+	char rules[LABEL_RULES_CAP];
+	bool is_public;
+	uint32_t community_cnt, recommended_cnt;
+	uint8_t communities[MANIFEST_COMMUNITIES_MAX][32]; /* ascending */
+	uint8_t recommended[MANIFEST_RECOMMENDED_MAX][32];
+};
+
+struct publish_revision {
+	uint64_t seq;
+	uint8_t manifest_id[32];
+	uint64_t created_s, expires_s;
+	uint64_t item_cnt, byte_cnt;
+};
+
+/* A share as it is told; borrowed until the next turn. */
+struct published {
+	uint8_t share_id[SHARE_ID_LEN];
+	uint8_t share_key[32];
+	const struct publish_settings *settings;
+	enum publisher_state state;
+	struct share_head newest;		  /* that was ever seen; seq 0: none */
+	const struct publish_revision *revisions; /* made here and kept, oldest first */
+	uint32_t revision_cnt;
+	bool is_busy;	     /* a revision is being made */
+	uint32_t holder_cnt; /* nodes of the overlay that took the head when it was last put */
+	int put_err;	     /* of that; 0 when it was not put yet */
+	/* The newest revision is dated so far ahead that nobody takes it yet; 0: it is not. */
+	uint64_t ahead_s;
+};
+
+enum publish_event_kind {
+	PUBLISH_REVISED,     /* a revision of ours is stored */
+	PUBLISH_RENEW_ERROR, /* it could not be signed again before it expires */
+	PUBLISH_SUPERSEDED,  /* another holder of the key published a newer revision */
+	PUBLISH_FORKED,	     /* another holder used a number of ours; the later one holds */
+	PUBLISH_WAS_REVOKED,
+};
+struct publish_event {
+	enum publish_event_kind kind;
+	const struct published *share;
+	uint64_t seq;
+	int err;
+};
+
+struct publisher_params {
+	struct publisher_config config;
+	struct content *content;
+	struct store *store;
+	const struct key_seal *seal; /* of share keys in the store; NULL: none */
+	struct jobs *jobs;
+	struct timer_wheel *timers;
+	struct overlay_seam overlay; /* ops NULL: it is neither asked nor told */
+	struct mesh_seam mesh;	     /* ops NULL: no node is asked */
+	/* hints: nodes that may know the newest head of a share; borrowed for the call. NULL: none. */
+	unsigned (*hints)(void *ctx, const uint8_t share_id[static SHARE_ID_LEN],
+			  const struct link_node **out_hints);
+	uint64_t now_ns;
+	uint64_t (*wall_s)(void *ctx);
+	void (*event)(void *ctx, const struct publish_event *event); /* may be NULL */
+	void *ctx;
+};
+
+/*
+ * publisher_new reads what is published and becomes a holder of content. The overlay has the
+ * rule of heads (head.h) already. Keys that lie unsealed and are not to are sealed, in one
+ * commit. 0, WEFT_EDAMAGED (a row), WEFT_ESEALED (a share's key), WEFT_EFULL or -errno.
+ */
+WEFT_MUST_CHECK
+int publisher_new(const struct publisher_params *params, struct publisher **out_publisher);
+/*
+ * publisher_stop, while overlay and store are there: nobody is told anything any more.
+ * publisher_free after content is gone. Both take NULL.
+ */
+void publisher_stop(struct publisher *publisher);
+void publisher_free(struct publisher *publisher);
+void publisher_configure(struct publisher *publisher, const struct publisher_config *config);
+/* publisher_hurry: somebody may be there now who takes heads. */
+void publisher_hurry(struct publisher *publisher, uint64_t now_ns);
+
+/*
+ * publisher_find: the share that is called text, or whose id begins with it (8 letters of
+ * z-base-32 and more); NULL: none, or several.
+ */
+const struct published *publisher_find(const struct publisher *publisher, const char *text);
+const struct published *publisher_lookup(const struct publisher *publisher,
+					 const uint8_t share_id[static SHARE_ID_LEN]);
+void publisher_each(const struct publisher *publisher,
+		    bool (*fn)(void *arg, const struct published *share), void *arg);
+/*
+ * publisher_public_each calls fn with the ids of shares that are listed to all, ascending,
+ * behind after (NULL: from the first), until it returns false. Revoked ones are told, too.
+ */
+void publisher_public_each(const struct publisher *publisher, const uint8_t *after,
+			   bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
+			   void *arg);
+uint32_t publisher_cnt(const struct publisher *publisher);
+
+/*
+ * publisher_create makes a share, with a new key, or that of seed (32 bytes, NODE_KEY_SEED_LEN).
+ * done when it is durable. 0, WEFT_EFULL (share_cap), WEFT_EEXISTS (its name, or its key),
+ * WEFT_EMALFORMED (name or another setting), or what store_submit says.
+ */
+typedef void (*publisher_done_fn)(void *arg, int err);
+WEFT_MUST_CHECK
+int publisher_create(struct publisher *publisher, const struct publish_settings *settings,
+		     const uint8_t *seed, publisher_done_fn done, void *arg,
+		     uint8_t out_share_id[static SHARE_ID_LEN]);
+
+/* How a revision ended. */
+struct publish_outcome {
+	int err;
+	const char *detail; /* a whole sentence when err is not 0 */
+	bool is_unchanged;  /* there is nothing new to say: no revision was made */
+	bool was_asked;	    /* overlay or a holder said which revision is the newest */
+	const struct publish_revision *revision; /* that holds now; NULL: none */
+	const struct content_import *import;	 /* NULL: nothing was imported */
+	uint32_t part_cnt, part_new_cnt;	 /* manifests of it, and those that are new */
+};
+struct publish_ask {
+	/* What is to be said; copied. The path is imported again, if imports says so. */
+	const struct publish_settings *settings;
+	bool imports;
+	void (*progress)(void *arg, const struct content_import *import); /* may be NULL */
+	void (*done)(void *arg, const struct publish_outcome *outcome);	  /* may be NULL */
+	void *arg;
+};
+/*
+ * publisher_revise makes a revision of what settings say and the files below their path.
+ * A share without a revision only keeps the settings unless imports is set. 0, or
+ *   WEFT_EABSENT    no such share
+ *   WEFT_EBUSY      a revision is being made
+ *   WEFT_EREFUSED   it was revoked
+ *   WEFT_EMALFORMED a setting
+ *   WEFT_EEXISTS    the name is another's
+ */
+WEFT_MUST_CHECK
+int publisher_revise(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     const struct publish_ask *ask, uint64_t now_ns);
+/*
+ * publisher_cancel ends a revision; done follows with WEFT_ECANCELLED. 0, or WEFT_EABSENT:
+ * none is being made, or it is being stored already.
+ */
+WEFT_MUST_CHECK
+int publisher_cancel(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN]);
+
+/*
+ * publisher_revoke publishes that there will be no revision any more; the files are no
+ * longer shared under that name. publisher_remove forgets a share and its key, and
+ * leaves it as it is for those who follow. As publisher_revise.
+ */
+WEFT_MUST_CHECK
+int publisher_revoke(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     const struct publish_ask *ask, uint64_t now_ns);
+/*
+ * publisher_rotate goes on under a new key: the last head of the old one, which it signs, names
+ * that; the new share has the name and all settings, and is published at once. The old one stays
+ * listed as NAME.old, to tell where it went. done when the new one is published; as publisher_revoke.
+ */
+WEFT_MUST_CHECK
+int publisher_rotate(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     const struct publish_ask *ask, uint64_t now_ns);
+WEFT_MUST_CHECK
+int publisher_remove(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     publisher_done_fn done, void *arg);
+/* publisher_key: of a share, to sign by; borrowed until it is removed; NULL: no such share. */
+struct node_key;
+const struct node_key *publisher_key(const struct publisher *publisher,
+				     const uint8_t share_id[static SHARE_ID_LEN]);
+/*
+ * publisher_export_key writes the share's key into a new file of mode 0600 (crypto/node_key.h).
+ * 0, WEFT_EABSENT, WEFT_EEXISTS (the file) or -errno. Waits on the disk.
+ */
+WEFT_MUST_CHECK
+int publisher_export_key(const struct publisher *publisher,
+			 const uint8_t share_id[static SHARE_ID_LEN], const char *path);
+
+#endif

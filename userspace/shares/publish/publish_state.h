@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SHARES_PUBLISH_PUBLISH_STATE_H
+#define WEFT_SHARES_PUBLISH_PUBLISH_STATE_H
+
+#include "base/jobs.h"
+#include "base/timer.h"
+#include "blobs/import/import.h"
+#include "shares/head_ask.h"
+#include "publish.h"
+
+struct holder_ask;
+struct node_key;
+struct store_batch;
+struct store_item;
+
+/*
+ * Private to publish/. publish.c has the table, publish_record.c its rows, revise.c makes
+ * revisions, republish.c asks the overlay for heads and gives it ours, head_holders.c asks nodes.
+ */
+
+/* What is kept of a revision beside what is told. */
+struct revision_parts {
+	uint8_t digest[32]; /* manifest_builder_digest */
+	uint8_t *ids;	    /* 32 bytes each; NULL: it has no parts */
+	size_t cnt;
+};
+
+enum revise_kind { REVISE_IMPORT, REVISE_SIGN, REVISE_REVOKE, REVISE_ROTATE };
+
+/* A revision on its way. */
+struct revise {
+	struct publication *publication;
+	enum revise_kind kind;
+	struct publish_ask ask; /* settings points to settings */
+	struct publish_settings settings;
+	struct timer step; /* goes on in a turn of its own */
+	uint64_t import_id;
+	bool is_importing, is_held;
+	bool was_asked, is_unchanged;
+	struct publication *successor; /* of REVISE_ROTATE, once it is on its way into the store */
+
+	struct job job; /* reads the manifest that is signed again */
+	uint8_t read_id[32];
+	uint8_t *bytes;
+	size_t len;
+	int read_err;
+
+	/* Signed and on its way into the store. */
+	struct publish_revision revision;
+	struct revision_parts parts;
+	struct head_seen head;
+	int err;
+	char detail[256];
+};
+
+struct publication {
+	struct published view; /* first; its pointers point below */
+	struct publisher *publisher;
+	struct publication *next;
+	struct node_key *key;
+	struct publish_settings settings;
+	struct publish_revision *revisions; /* oldest first, at most revision_cap */
+	struct revision_parts *parts;	    /* of each */
+	uint32_t revision_cap;
+	struct head_seen newest;
+	struct manifest_tag tags[MANIFEST_TAGS_MAX]; /* of the item that is labelled */
+	struct revise *revise;			     /* NULL: none is being made */
+	struct publish_ask first; /* who waits for the first revision, that republish.c begins */
+
+	struct timer timer; /* the head is to be put, or the revision to be renewed */
+	struct overlay_run *get, *put;
+	struct holder_ask *holders; /* under way; NULL: no node is asked */
+	unsigned holder_cnt;
+	unsigned wait_cnt;	/* answers that are missing before it is known who is newest */
+	bool was_answered;	/* somebody did */
+	struct head_seen heard; /* the newest of the answers; seq 0: none */
+	bool is_asked;		/* a revision waits for them */
+	bool is_put_due;	/* there is a head of ours that nobody was given */
+	unsigned fail_cnt;	/* puts in a row that nobody took */
+
+	bool is_seal_due;	/* its key lies unsealed in the store */
+	publisher_done_fn done; /* of a creation or removal under way */
+	void *arg;
+	bool is_leaving;
+};
+
+struct publisher {
+	struct publisher_params params;
+	struct publication *first; /* listed */
+	struct publication *adding;
+	uint32_t cnt; /* of both */
+	bool is_stopped;
+};
+
+static inline uint64_t publisher_wall_s(const struct publisher *publisher)
+{
+	return publisher->params.wall_s(publisher->params.ctx);
+}
+/* publisher_ahead_s: by how much dated_s is ahead of this node's clock; 0: at most HEAD_SKEW_S. */
+uint64_t publisher_ahead_s(const struct publisher *publisher, uint64_t dated_s);
+
+/* publish.c */
+struct publication *publication_find(const struct publisher *publisher,
+				     const uint8_t share_id[static SHARE_ID_LEN]);
+void publication_tell(struct publication *publication, enum publish_event_kind kind, uint64_t seq,
+		      int err);
+/* publication_refresh brings the view up to date. */
+void publication_refresh(struct publication *publication);
+/* settings_check: 0, WEFT_EMALFORMED, or WEFT_EEXISTS: the name is another's than own's. */
+WEFT_MUST_CHECK
+int settings_check(const struct publisher *publisher, const struct publish_settings *settings,
+		   const struct publication *own);
+/* publication_own: the newest revision made here, or NULL. */
+const struct publish_revision *publication_own(const struct publication *publication);
+
+/*
+ * publication_put_removal puts into batch that the newest revision made here is not shared any
+ * more; publication_unlist, when that is committed or will be, takes it off the list.
+ */
+void publication_put_removal(const struct publication *publication, struct store_batch *batch);
+void publication_unlist(const struct publication *publication);
+
+/*
+ * publish_record.c, rows in deterministic CBOR:
+ *	STORE_PUBLISHED	{0 name, 1 seed (crypto/key_seal.h), 2 path?, 3 title?, 4 description?, 5 public,
+ *			 6 communities[], 7 recommended[], 8 rules?, 9 only?}
+ *	STORE_REVISIONS	{0 manifest id, 1 created s, 2 expires s, 3 items, 4 bytes, 5 digest}
+ */
+void record_put_settings(struct store_batch *batch, const struct publication *publication,
+			 const struct publish_settings *settings);
+void record_put_revision(struct store_batch *batch, const struct publication *publication,
+			 const struct publish_revision *revision,
+			 const struct revision_parts *parts);
+void record_delete_revision(struct store_batch *batch, const struct publication *publication,
+			    uint64_t seq);
+/* A share's key as it lies in its row; borrowed of it. */
+struct record_seed {
+	const uint8_t *bytes;
+	size_t len;
+};
+/* record_parse_* fill what a row holds of what the caller zeroed. 0 or WEFT_EDAMAGED. */
+WEFT_MUST_CHECK
+int record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
+			  struct record_seed *out_seed);
+WEFT_MUST_CHECK
+int record_parse_revision(const struct store_item *item, struct publish_revision *revision,
+			  uint8_t digest[static 32]);
+/* record_load reads all publications: 0, WEFT_EDAMAGED, WEFT_ESEALED or -errno. */
+WEFT_MUST_CHECK
+int record_load(struct publisher *publisher);
+/* record_seal writes rows again whose keys are to be sealed; if it cannot, at the next start. */
+void record_seal(struct publisher *publisher);
+
+/* publish.c: publication_new makes one that is not listed; takes key on success. NULL: no memory. */
+struct publication *publication_new(struct publisher *publisher, struct node_key *key,
+				    const struct publish_settings *settings);
+void publication_free(struct publication *publication);
+/*
+ * publication_succeed makes the publication that takes the name of own and all its settings but the key,
+ * and puts its row into batch; *out_was are those that own has from then on. It is
+ * added until publication_succeeded, with the batch's outcome, lists it or frees it. 0,
+ * WEFT_EFULL (share_cap) or -ENOMEM.
+ */
+WEFT_MUST_CHECK
+int publication_succeed(const struct publication *own, struct store_batch *batch,
+			struct publish_settings *out_was, struct publication **out_successor);
+void publication_succeeded(struct publication *successor, int err);
+/* publication_push adds the newest revision and takes parts' ids; the oldest beyond the cap goes. */
+void publication_push(struct publication *publication, const struct publish_revision *revision,
+		      struct revision_parts *parts);
+
+/*
+ * republish.c: keep_soon lets overlay and holders be asked for the newest head in a moment, keep_now
+ * lets ours be put in the next turn. keep_ask asks; revise_go_on follows if a revision
+ * waits for it, else the newest there is, is put. keep_hear takes a head that somebody told,
+ * keep_answered that one answer less is missing.
+ */
+void keep_fire(struct timer *timer, uint64_t now_ns);
+void keep_soon(struct publication *publication, uint64_t now_ns);
+void keep_now(struct publication *publication);
+void keep_ask(struct publication *publication, uint64_t now_ns);
+void keep_hear(struct publication *publication, const struct head_seen *seen);
+void keep_answered(struct publication *publication, bool was_answered, uint64_t now_ns);
+void keep_stop(struct publication *publication);
+/* keep_end: it was revoked, so its newest revision is not shared any more; the files stay. */
+void keep_end(struct publication *publication);
+
+/* head_holders.c: holders_ask adds those it asks to wait_cnt; holders_end asks them no more. */
+void holders_ask(struct publication *publication, uint64_t now_ns);
+void holders_end(struct publication *publication);
+
+/*
+ * revise.c: revise_begin begins a revision: 0, WEFT_EBUSY or -ENOMEM. revise_go_on: the
+ * newest head was asked for. revise_stop ends it, untold.
+ */
+WEFT_MUST_CHECK
+int revise_begin(struct publication *publication, enum revise_kind kind,
+		 const struct publish_ask *ask, uint64_t now_ns);
+void revise_go_on(struct publication *publication, bool was_asked);
+void revise_stop(struct publication *publication);
+/* revise_seq_next: one more than any number that was seen; 0: used up, or revoked. */
+uint64_t revise_seq_next(const struct publication *publication);
+/* revise_fail notes the first error; revise_end tells the outcome and frees the revision. */
+__attribute__((format(printf, 3, 4))) void revise_fail(struct revise *revise, int err,
+						       const char *fmt, ...);
+void revise_end(struct publication *publication, const struct content_import *import);
+/* revise_stored: arg is the publication whose revision's batch was committed, or not. */
+void revise_stored(void *arg, int err);
+
+/*
+ * sign.c: sign_seal, of the publication ctx, is what import_seal.seal is. sign_begin signs
+ * the revision that is there once more, or only keeps the settings when there is none.
+ */
+WEFT_MUST_CHECK
+int sign_seal(void *ctx, struct import_sealed *io_sealed);
+void sign_begin(struct publication *publication);
+
+#endif

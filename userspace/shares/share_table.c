@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of shares. A row of STORE_SHARES, deterministic CBOR:
+ *	{0 path, 1 title, 2 added s, 3 items, 4 bytes, 5 true: it is published,
+ *	 6 paths below it, if not all (import/only.h)}
+ * The manifests themselves are blobs; the ids of a root's parts are read
+ * from it at start.
+ */
+#include "share_table.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/byte_cursor.h"
+#include "codec/cbor.h"
+#include "blobs/blobs_state.h"
+#include "blobs/import/only.h"
+#include "blobs/manifest/manifest.h"
+#include "blobs/object.h"
+#include "blobs/serve/served_index.h"
+#include "blobs/serve/serve.h"
+#include "blobs/stored_manifest.h"
+#include "store/store.h"
+
+#define SHARE_ROW_CAP (OBJECT_PATH_LEN_MAX + MANIFEST_TITLE_CAP + ONLY_CAP + 64)
+
+struct share {
+	struct shares *shares;
+	struct share *next; /* of those listed */
+	uint8_t manifest_id[32];
+	char *path;
+	char *title;
+	char *only; /* "": all of path */
+	uint8_t *part_ids;
+	size_t part_cnt;
+	uint64_t added_s;
+	uint64_t item_cnt;
+	uint64_t byte_cnt;
+	uint64_t served_byte_cnt;
+	uint64_t changed_cnt;
+	uint64_t bad_cnt; /* of the last time they were told */
+	bool is_published;
+	bool is_leaving;   /* a removal was submitted */
+	bool has_replaced; /* it is being added in the place of replaced_id */
+	uint8_t replaced_id[32];
+	void (*done)(void *arg, int err); /* of the add or removal under way */
+	void *arg;
+};
+
+struct shares {
+	struct content *content;
+	struct share *first;
+	uint32_t cnt; /* listed and being added */
+};
+
+static void share_free(struct share *share)
+{
+	if (!share)
+		return;
+	free(share->path);
+	free(share->title);
+	free(share->only);
+	free(share->part_ids);
+	free(share);
+}
+
+static struct share *share_find(const struct shares *shares, const uint8_t *manifest_id)
+{
+	struct share *share = shares->first;
+
+	while (share && memcmp(share->manifest_id, manifest_id, 32) != 0)
+		share = share->next;
+	return share;
+}
+
+static struct share *share_make(struct shares *shares, const struct share_ask *ask)
+{
+	struct share *share = calloc(1, sizeof(*share));
+
+	if (!share)
+		return NULL;
+	share->shares = shares;
+	memcpy(share->manifest_id, ask->manifest_id, 32);
+	share->path = strdup(ask->path);
+	share->title = strdup(ask->title);
+	share->only = strdup(ask->only ? ask->only : "");
+	share->added_s = ask->added_s;
+	share->item_cnt = ask->item_cnt;
+	share->byte_cnt = ask->byte_cnt;
+	share->part_cnt = ask->part_cnt;
+	share->is_published = ask->is_published;
+	share->has_replaced =
+		ask->replaced_id && memcmp(ask->replaced_id, ask->manifest_id, 32) != 0;
+	if (share->has_replaced)
+		memcpy(share->replaced_id, ask->replaced_id, 32);
+	if (ask->part_cnt) {
+		share->part_ids = malloc(ask->part_cnt * 32);
+		if (share->part_ids)
+			memcpy(share->part_ids, ask->part_ids, ask->part_cnt * 32);
+	}
+	if (!share->path || !share->title || !share->only || (ask->part_cnt && !share->part_ids)) {
+		share_free(share);
+		return NULL;
+	}
+	return share;
+}
+
+/* --- reading at start --- */
+
+static int row_parse(const struct store_item *item, char *path, char *title, char *only,
+		     struct share_ask *out_ask)
+{
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, item->value, item->value_len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case 0:
+			cbor_read_text_copy(&r, path, OBJECT_PATH_LEN_MAX);
+			break;
+		case 1:
+			cbor_read_text_copy(&r, title, MANIFEST_TITLE_CAP);
+			break;
+		case 2:
+			out_ask->added_s = cbor_read_uint(&r);
+			break;
+		case 3:
+			out_ask->item_cnt = cbor_read_uint(&r);
+			break;
+		case 4:
+			out_ask->byte_cnt = cbor_read_uint(&r);
+			break;
+		case 5:
+			out_ask->is_published = cbor_read_bool(&r);
+			break;
+		case 6:
+			cbor_read_text_copy(&r, only, ONLY_CAP);
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	out_ask->manifest_id = item->key;
+	out_ask->path = path;
+	out_ask->title = title;
+	out_ask->only = only;
+	return item->key_len == 32 && cbor_reader_finish(&r) == 0 && path[0] == '/' ? 0
+										    : WEFT_EDAMAGED;
+}
+
+/* parts_load reads a share's manifest for the ids of its parts; a lost one has none. */
+static int parts_load(struct store *store, struct share *share)
+{
+	struct stored_manifest root;
+	int err = stored_manifest_load(store, share->manifest_id, &root);
+
+	if (err < 0)
+		return err == -ENOMEM ? err : 0;
+	err = manifest_part_ids(root.manifest, &share->part_ids);
+	if (err == 0)
+		share->part_cnt = root.manifest->part_cnt;
+	stored_manifest_fini(&root);
+	return err;
+}
+
+struct share_load {
+	struct shares *shares;
+	struct store_snapshot *snapshot;
+	int err;
+};
+
+static bool share_load_one(void *arg, const struct store_item *item)
+{
+	struct share_load *load = arg;
+	struct shares *shares = load->shares;
+	char path[OBJECT_PATH_LEN_MAX] = "", title[MANIFEST_TITLE_CAP] = "", only[ONLY_CAP] = "";
+	struct share_ask ask = {0};
+	struct share *share;
+
+	load->err = row_parse(item, path, title, only, &ask);
+	if (load->err < 0)
+		return false;
+	share = share_make(shares, &ask);
+	if (!share) {
+		load->err = -ENOMEM;
+		return false;
+	}
+	share->next = shares->first;
+	shares->first = share;
+	shares->cnt++;
+	load->err = parts_load(shares->content->params.store, share);
+	return load->err == 0;
+}
+
+static bool bad_loaded(void *arg, const struct object_file *file);
+static int shares_each_bad(struct shares *shares, struct store_snapshot *snapshot,
+			   bool (*fn)(void *arg, const struct object_file *file));
+
+int shares_new(struct content *content, struct shares **out_shares)
+{
+	struct share_load load = {.shares = calloc(1, sizeof(struct shares))};
+	int err;
+
+	if (!load.shares)
+		return -ENOMEM;
+	load.shares->content = content;
+	err = store_snapshot_open(content->params.store, &load.snapshot);
+	if (err == 0) {
+		err = store_each(load.snapshot, STORE_SHARES, NULL, 0, share_load_one, &load);
+		if (err == 0)
+			err = load.err;
+		if (err == 0)
+			err = shares_each_bad(load.shares, load.snapshot, bad_loaded);
+		store_snapshot_close(load.snapshot);
+	}
+	if (err < 0) {
+		shares_free(load.shares);
+		return err;
+	}
+	*out_shares = load.shares;
+	return 0;
+}
+
+void shares_stop(struct shares *shares)
+{
+	for (struct share *share = shares ? shares->first : NULL; share; share = share->next)
+		share->done = NULL;
+}
+
+void shares_free(struct shares *shares)
+{
+	if (!shares)
+		return;
+	while (shares->first) {
+		struct share *share = shares->first;
+
+		shares->first = share->next;
+		share_free(share);
+	}
+	free(shares);
+}
+
+/* --- asking --- */
+
+uint32_t shares_cnt(const struct shares *shares)
+{
+	return shares->cnt;
+}
+
+bool shares_has_manifest(const struct shares *shares, const uint8_t id[static 32])
+{
+	for (const struct share *share = shares->first; share; share = share->next) {
+		if (memcmp(share->manifest_id, id, 32) == 0)
+			return true;
+		for (size_t i = 0; i < share->part_cnt; i++)
+			if (memcmp(share->part_ids + 32 * i, id, 32) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool share_covers(const struct share *share, const char *path)
+{
+	size_t len = strlen(share->path);
+
+	if (strncmp(share->path, path, len) != 0)
+		return false;
+	return path[len] == '\0' || path[len] == '/' || (len == 1 && path[0] == '/');
+}
+
+/* The whole path, or what of it was chosen. */
+static int share_fill_places(const struct share *share, struct served_index *served_index)
+{
+	const char *at = share->only, *line;
+	char path[OBJECT_PATH_LEN_MAX + ONLY_CAP];
+	size_t len;
+	int err = 0;
+
+	if (!*at)
+		return served_index_add_share(served_index, share->path, share->manifest_id);
+	while (err == 0 && (line = only_next(&at, &len))) {
+		snprintf(path, sizeof(path), "%s/%.*s", share->path[1] ? share->path : "", (int)len,
+			 line);
+		err = served_index_add_share(served_index, path, share->manifest_id);
+	}
+	return err;
+}
+
+int shares_fill_served(const struct shares *shares, struct served_filling *filling)
+{
+	struct served_index *served_index = filling->served_index;
+	int err = 0;
+
+	for (const struct share *share = shares->first; share && !err; share = share->next) {
+		int (*add)(struct served_index *served_index, const uint8_t id[static 32]) =
+			share->changed_cnt ? served_index_add_manifest : served_index_add_whole;
+
+		err = content_scope_set(filling, share->manifest_id);
+		if (!err)
+			err = share_fill_places(share, served_index);
+		if (!err)
+			err = add(served_index, share->manifest_id);
+		for (size_t i = 0; i < share->part_cnt && !err; i++)
+			err = add(served_index, share->part_ids + 32 * i);
+	}
+	return err;
+}
+
+void shares_note_served(struct shares *shares, const uint8_t manifest_id[static 32], uint64_t len)
+{
+	struct share *share = share_find(shares, manifest_id);
+
+	if (share)
+		share->served_byte_cnt += len;
+}
+
+void shares_note_changed(struct shares *shares, const char *path)
+{
+	for (struct share *share = shares->first; share; share = share->next) {
+		if (!share_covers(share, path))
+			continue;
+		if (share->changed_cnt++ == 0)
+			content_served_changed(shares->content); /* it is whole no more */
+		content_tell(shares->content,
+			     &(struct content_event){.kind = CONTENT_FILE_CHANGED,
+						     .manifest_id = share->manifest_id,
+						     .err = WEFT_ECHANGED,
+						     .text = path});
+	}
+}
+
+void shares_note_mended(struct shares *shares, const char *path)
+{
+	for (struct share *share = shares->first; share; share = share->next)
+		if (share_covers(share, path) && share->changed_cnt && --share->changed_cnt == 0)
+			content_served_changed(shares->content);
+}
+
+/* A file that was bad when this node ended still is: its share is not whole. */
+static bool bad_loaded(void *arg, const struct object_file *file)
+{
+	struct shares *shares = arg;
+
+	for (struct share *share = shares->first; share; share = share->next)
+		share->changed_cnt += share_covers(share, file->path);
+	return true;
+}
+
+static bool bad_counted(void *arg, const struct object_file *file)
+{
+	struct shares *shares = arg;
+
+	for (struct share *share = shares->first; share; share = share->next)
+		share->bad_cnt += share_covers(share, file->path);
+	return true;
+}
+
+static int shares_each_bad(struct shares *shares, struct store_snapshot *snapshot,
+			   bool (*fn)(void *arg, const struct object_file *file))
+{
+	static const uint8_t first[OBJECT_ID_LEN];
+	struct object_file *file = malloc(sizeof(*file));
+	int err = file ? object_bad_each(snapshot, first, file, fn, shares) : -ENOMEM;
+
+	free(file);
+	return err;
+}
+
+static void bad_count(struct shares *shares)
+{
+	struct store_snapshot *snapshot;
+
+	for (struct share *share = shares->first; share; share = share->next)
+		share->bad_cnt = 0;
+	if (!shares->first || store_snapshot_open(shares->content->params.store, &snapshot) < 0)
+		return;
+	/* What cannot be read is told by whoever checks the store. */
+	(void)!shares_each_bad(shares, snapshot, bad_counted);
+	store_snapshot_close(snapshot);
+}
+
+bool shares_added_s(const struct shares *shares, const char *path, uint64_t *out_added_s)
+{
+	for (const struct share *share = shares->first; share; share = share->next) {
+		if (!share->is_published && strcmp(share->path, path) == 0) {
+			*out_added_s = share->added_s;
+			return true;
+		}
+	}
+	return false;
+}
+
+void content_shares_each(struct content *content,
+			 bool (*fn)(void *arg, const struct content_share *share), void *arg)
+{
+	content_collect_served(content);
+	bad_count(content->shares);
+	for (const struct share *share = content->shares->first; share; share = share->next) {
+		struct content_share told = {
+			.path = share->path,
+			.title = share->title,
+			.added_s = share->added_s,
+			.item_cnt = share->item_cnt,
+			.byte_cnt = share->byte_cnt,
+			.served_byte_cnt = share->served_byte_cnt,
+			.changed_cnt = share->changed_cnt,
+			.bad_cnt = share->bad_cnt,
+			.is_published = share->is_published,
+		};
+
+		memcpy(told.manifest_id, share->manifest_id, 32);
+		if (!fn(arg, &told))
+			return;
+	}
+}
+
+/* --- adding and removing --- */
+
+static size_t row_write(const struct share *share, uint8_t row[static SHARE_ROW_CAP])
+{
+	struct writer w = writer_of(row, SHARE_ROW_CAP);
+
+	cbor_write_map(&w, 5u + share->is_published + (share->only[0] != 0));
+	cbor_field_text(&w, 0, share->path, strlen(share->path));
+	cbor_field_text(&w, 1, share->title, strlen(share->title));
+	cbor_field_uint(&w, 2, share->added_s);
+	cbor_field_uint(&w, 3, share->item_cnt);
+	cbor_field_uint(&w, 4, share->byte_cnt);
+	if (share->is_published)
+		cbor_field_bool(&w, 5, true);
+	if (share->only[0])
+		cbor_field_text(&w, 6, share->only, strlen(share->only));
+	return writer_len(&w);
+}
+
+static void share_unlist(struct share *share)
+{
+	struct share **link = &share->shares->first;
+
+	while (*link != share)
+		link = &(*link)->next;
+	*link = share->next;
+	share->shares->cnt--;
+}
+
+/* The revision before goes, and what was counted for it goes on. */
+static void share_replace(struct share *share)
+{
+	struct share *former = share_find(share->shares, share->replaced_id);
+
+	if (!share->has_replaced || !former || former->is_leaving)
+		return;
+	share->served_byte_cnt = former->served_byte_cnt;
+	share_unlist(former);
+	share_free(former);
+}
+
+/* An add of what is listed already keeps its counters and takes the newer row. */
+static void share_added(void *arg, int err)
+{
+	struct share *share = arg;
+	struct shares *shares = share->shares;
+	struct share *known = share_find(shares, share->manifest_id);
+	void (*done)(void *arg, int err) = share->done;
+	void *done_arg = share->arg;
+
+	if (err == 0)
+		content_collect_served(shares->content);
+	if (err == 0 && !known) {
+		share_replace(share);
+		share->next = shares->first;
+		shares->first = share;
+		content_served_changed(shares->content);
+		content_tell(shares->content,
+			     &(struct content_event){.kind = CONTENT_SHARE_ADDED,
+						     .manifest_id = share->manifest_id,
+						     .text = share->path});
+	} else {
+		if (err == 0) {
+			char *path = known->path, *only = known->only;
+
+			known->path = share->path;
+			share->path = path;
+			known->only = share->only;
+			share->only = only;
+			known->changed_cnt = 0; /* all of it was looked at */
+			content_served_changed(shares->content);
+		}
+		shares->cnt--;
+		share_free(share);
+	}
+	done(done_arg, err);
+}
+
+struct bad_dropping {
+	const struct share *share;
+	struct store_batch *batch;
+};
+
+static bool bad_dropped(void *arg, const struct object_file *file)
+{
+	struct bad_dropping *dropping = arg;
+
+	if (share_covers(dropping->share, file->path))
+		object_bad_delete(dropping->batch, file);
+	return true;
+}
+
+/* Every file that a new revision has was hashed for it; one that it has not is missed no more. */
+static void bad_drop(const struct share *share, struct store_batch *batch)
+{
+	static const uint8_t first[OBJECT_ID_LEN];
+	struct bad_dropping dropping = {share, batch};
+	struct object_file *file = malloc(sizeof(*file));
+	struct store_snapshot *snapshot;
+
+	if (file && store_snapshot_open(share->shares->content->params.store, &snapshot) == 0) {
+		(void)!object_bad_each(snapshot, first, file, bad_dropped, &dropping);
+		store_snapshot_close(snapshot);
+	}
+	free(file);
+}
+
+int shares_add(struct shares *shares, struct store_batch *batch, const struct share_ask *ask,
+	       void (*done)(void *arg, int err), void *arg)
+{
+	uint8_t row[SHARE_ROW_CAP];
+	struct share *share;
+	int err;
+
+	if (!ask->replaced_id && shares->cnt >= shares->content->params.config.share_cap)
+		return WEFT_EFULL;
+	share = share_make(shares, ask);
+	if (!share)
+		return -ENOMEM;
+	share->done = done;
+	share->arg = arg;
+	if (share->has_replaced)
+		store_batch_delete(batch, STORE_SHARES, share->replaced_id, 32);
+	store_batch_put(batch, STORE_SHARES, share->manifest_id, 32, row, row_write(share, row));
+	bad_drop(share, batch);
+	err = store_submit(shares->content->params.store, batch, share_added, share);
+	if (err < 0) {
+		share_free(share);
+		return err;
+	}
+	shares->cnt++;
+	return 0;
+}
+
+/* share_drop ends it: peers may not read it any more. */
+static void share_drop(struct share *share)
+{
+	struct content *content = share->shares->content;
+
+	share_unlist(share);
+	content_served_changed(content);
+	serve_forget_files(content->serve);
+	content_tell(content, &(struct content_event){.kind = CONTENT_SHARE_REMOVED,
+						      .manifest_id = share->manifest_id,
+						      .text = share->path});
+	share_free(share);
+}
+
+void shares_put_removal(struct store_batch *batch, const uint8_t manifest_id[static 32])
+{
+	store_batch_delete(batch, STORE_SHARES, manifest_id, 32);
+}
+
+void shares_forget(struct shares *shares, const uint8_t manifest_id[static 32])
+{
+	struct share *share = share_find(shares, manifest_id);
+
+	/* One that is being removed is dropped by that. */
+	if (share && !share->is_leaving)
+		share_drop(share);
+}
+
+static void share_removed(void *arg, int err)
+{
+	struct share *share = arg;
+	void (*done)(void *arg, int err) = share->done;
+	void *done_arg = share->arg;
+
+	share->is_leaving = false;
+	if (err == 0)
+		share_drop(share);
+	if (done)
+		done(done_arg, err);
+}
+
+int content_share_remove(struct content *content, const uint8_t manifest_id[static 32],
+			 void (*done)(void *arg, int err), void *arg)
+{
+	struct share *share = share_find(content->shares, manifest_id);
+	struct store_batch *batch;
+	int err;
+
+	if (!share || share->is_leaving)
+		return WEFT_EABSENT;
+	batch = store_batch_new(content->params.store);
+	shares_put_removal(batch, manifest_id);
+	share->done = done;
+	share->arg = arg;
+	err = store_submit(content->params.store, batch, share_removed, share);
+	if (err < 0)
+		store_batch_free(batch);
+	share->is_leaving = err == 0;
+	return err;
+}

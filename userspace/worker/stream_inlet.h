@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_WORKER_STREAM_INLET_H
+#define WEFT_WORKER_STREAM_INLET_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "stream_queue.h"
+
+/*
+ * Home's end of the streams that peers open on one other worker's sessions
+ * (stream_relay.h): home's mesh has them as foreign ones (mesh/stream/foreign.h),
+ * so who uses streams sees no difference. Home's thread.
+ */
+struct stream_inlet {
+	struct mesh *mesh;
+	struct stream_queue *to, *from;
+	struct arena arena;
+	struct pool streams;
+	struct map by_name;    /* the worker's names */
+	struct list_node news; /* streams whose user did what the worker is to hear */
+	size_t taken_len;      /* of messages that were read, and the worker is to hear of it */
+};
+
+size_t stream_inlet_footprint(uint32_t stream_cap);
+/* stream_inlet_open: 0 or -errno. stream_cap: the worker's. */
+WEFT_MUST_CHECK
+int stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
+		      struct stream_queue *to, struct stream_queue *from);
+/*
+ * stream_inlet_close, when the worker's thread is over and its relay closed: streams end
+ * with WEFT_ECLOSED, and nothing that was lent stays away. Takes a zeroed one.
+ */
+void stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns);
+/* stream_inlet_read takes what the worker told; true: there was something. */
+bool stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns);
+/* stream_inlet_flush passes on what users did; true: try again soon. At the end of a turn. */
+bool stream_inlet_flush(struct stream_inlet *inlet);
+
+#endif

@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One worker: how it is put together and its loop, receive a batch,
+ * dispatch, drain mailboxes, run timers, flush. Everything between is
+ * sans-I/O and takes now_ns. The only switch on flow class stands here.
+ *
+ * Every module gets its own section of the configuration, and its
+ * neighbours only as seams:
+ *
+ *	packet_tx's dgram_sink   -> quic     (struct dgram_sink_ops)
+ *	mesh_transport_events    -> quic     (struct transport_events)
+ *	quic's transport         -> mesh     (struct transport_ops)
+ *	mesh_seam_of(mesh)       -> content  (struct mesh_ops)
+ */
+#include "worker.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "base/jobs.h"
+#include "base/random.h"
+#include "community/blinding.h"
+#include "community/community_access.h"
+#include "blobs/blobs.h"
+#include "crypto/key_seal.h"
+#include "crypto/node_key.h"
+#include "net/ingress/demux.h"
+#include "dht/dht.h"
+#include "mesh/mesh.h"
+#include "net/udp/handover.h"
+#include "net/packet_io.h"
+#include "net/xdp/xdp.h"
+#include "node/config/config.h"
+#include "firewall/ingress.h"
+#include "node/port_probe.h"
+#include "node/node.h"
+#include "quic/quic.h"
+#include "weft/token.h"
+
+/* GOODBYE reason: the daemon is shutting down (docs/wire/frames.md). */
+#define GOODBYE_SHUTDOWN 1
+/* Peers may redial a restarted daemon after this: one that is back at once is missed no longer. */
+#define GOODBYE_NOT_BEFORE_MS 700
+_Static_assert(WORKER_QUEUE_MAX == XDP_DEVICE_MAX * XDP_QUEUE_MAX, "one worker may serve all");
+
+/* Twice before a path is forgotten. */
+#define PATHS_TELL_NS (INGRESS_PATH_LIFE_NS / 3)
+/* Bursts of the socket before a ring's, at most: about as much as its buffer holds. */
+#define SOCKET_BURSTS_MAX 64
+/* Descriptors besides control clients: sockets, mailboxes, signals, netlink, port probes. */
+#define WATCHES_BESIDE_CLIENTS (16 + PORT_PROBE_CNT + WORKER_QUEUE_MAX)
+
+int worker_listen(struct worker *worker, const struct worker_params *params, char *what)
+{
+	struct udp_config udp = params->config->udp;
+	char text[ADDR_TEXT_CAP];
+	unsigned failed_idx = 0;
+	int err = 0;
+
+	worker->idx = params->idx;
+	worker->is_simulated = params->is_simulated;
+	worker->handover = params->handover;
+	udp.worker_idx = params->idx;
+	udp.worker_cnt = params->config->worker_cnt;
+	if (params->listen)
+		memcpy(udp.listen, params->listen, udp.listen_cnt * sizeof(udp.listen[0]));
+	if (params->rx) {
+		worker->rx = params->rx;
+		worker->tx = params->tx;
+	} else {
+		err = udp_open(&udp, &worker->rx, &worker->tx, &failed_idx);
+	}
+	if (err < 0) {
+		snprintf(what, NODE_WHAT_CAP, "UDP address %s",
+			 addr_format(&udp.listen[failed_idx], text));
+		return err;
+	}
+	worker->bound_cnt = udp.listen_cnt;
+	memcpy(worker->bound, udp.listen, udp.listen_cnt * sizeof(udp.listen[0]));
+	return 0;
+}
+
+static int worker_open_jobs(struct worker *worker, const struct worker_params *params, char *what)
+{
+	unsigned thread_cnt = params->is_simulated ? 0 : params->config->job_threads;
+
+	snprintf(what, NODE_WHAT_CAP, "disk threads");
+	return jobs_new(thread_cnt, params->config->job_cap, &worker->jobs);
+}
+
+static int worker_open_ingress(struct worker *worker, const struct worker_params *params,
+			       char *what)
+{
+	struct ingress_params ingress = {
+		.session_cap = params->config->fastpath.xdp.session_cap,
+		.on_sample = params->on_sample,
+		.ctx = params->ctx,
+	};
+
+	if (params->is_simulated)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "tables of limits and bans");
+	random_fill(params->random, ingress.secret, sizeof(ingress.secret));
+	return ingress_new(&ingress, &worker->ingress);
+}
+
+static int worker_open_xdp(struct worker *worker, const struct worker_params *params, char *what)
+{
+	uint64_t secret[2];
+
+	if (params->is_simulated)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "table of links");
+	random_fill(params->random, secret, sizeof(secret));
+	return xdp_worker_new(worker->tx, secret, &worker->xdp_worker);
+}
+
+/* Who has it from us is no stranger at our sockets, nor wherever the owner tells it. */
+static void worker_on_path(void *ctx, const struct addr *remote)
+{
+	struct worker *worker = ctx;
+
+	if (worker->ingress)
+		ingress_prove(worker->ingress, remote, worker->now_ns);
+	if (worker->on_path)
+		worker->on_path(worker->ctx, remote);
+}
+
+/* Home knows whom it follows and who was useful; a worker knows those whom it met itself. */
+static enum fair_class worker_key_class(void *ctx, const uint8_t *key)
+{
+	struct worker *worker = ctx;
+
+	return mesh_peer_class(worker->mesh, key);
+}
+
+static void paths_tell(struct timer *timer, uint64_t now_ns)
+{
+	struct worker *worker =
+		(struct worker *)((char *)timer - offsetof(struct worker, paths_timer));
+
+	ingress_sweep(worker->ingress);
+	quic_engine_each_path(worker->quic, worker_on_path, worker);
+	quic_engine_review(worker->quic);
+	timer_set(&worker->timers, timer, now_ns + PATHS_TELL_NS);
+}
+
+/* All workers have the same keys, so each takes its own engine's. */
+static void worker_push_keys(struct worker *worker)
+{
+	struct weft_token_keys keys;
+
+	if (!worker->ingress)
+		return;
+	ingress_set_cid_keys(worker->ingress, quic_engine_cid_keys(worker->quic));
+	if (quic_engine_token_keys(worker->quic, &keys) == 0)
+		ingress_set_token_keys(worker->ingress, &keys);
+}
+
+static int worker_open_load(struct worker *worker, const struct worker_params *params, char *what)
+{
+	uint64_t secret[2];
+	int err;
+
+	snprintf(what, NODE_WHAT_CAP, "table of who costs most");
+	err = arena_open(&worker->arena, load_footprint(LOAD_LINE_CNT));
+	if (err < 0)
+		return err;
+	random_fill(params->random, secret, sizeof(secret));
+	err = load_init(&worker->load, &worker->arena, LOAD_LINE_CNT, secret);
+	worker->load.paths.site = params->config->mesh.site;
+	return err;
+}
+
+static int worker_open_protocols(struct worker *worker, const struct worker_params *params,
+				 char *what)
+{
+	struct quic_engine_params quic = {
+		.config = params->config->quic,
+		.key = params->key,
+		.events = &mesh_transport_events,
+		.random = params->random,
+		.sink = &worker->tx->sink,
+		.cid_epoch = params->cid_epoch,
+		.on_path = worker_on_path,
+		.path_ctx = worker,
+		.key_class = worker_key_class,
+		.class_ctx = worker,
+		.load = &worker->load,
+		.is_limited = worker->ingress ? ingress_limits : NULL,
+		.limited_ctx = worker->ingress,
+		.now_ns = params->now_ns,
+		.wall_s = params->wall_s,
+	};
+	struct mesh_params mesh = {
+		.config = params->config->mesh,
+		.own_key = node_key_public(params->key),
+		.store = worker->idx == 0 ? params->store : NULL,
+		.timers = &worker->timers,
+		.random = params->random,
+		.now_ns = params->now_ns,
+		.wall_s = params->wall_s,
+		.on_session = params->on_session,
+		.on_step = params->on_step,
+		.on_failure = params->on_failure,
+		.choices = worker->idx == 0 ? params->choices : NULL,
+		.port_probe = worker->idx == 0 ? params->port_probe : NULL,
+		.ctx = params->ctx,
+		.load = &worker->load,
+		.refuses = worker->ingress ? ingress_refuses : NULL,
+		.is_limited = worker->ingress ? ingress_limits : NULL,
+		.refuses_ctx = worker->ingress,
+	};
+	int err;
+
+	snprintf(what, NODE_WHAT_CAP, "session tables");
+	for (unsigned i = 0; i < params->advertised_cnt; i++)
+		mesh.config.addrs[i] = params->advertised[i];
+	mesh.config.addr_cnt = params->advertised_cnt;
+	if ((err = mesh_new(&mesh, &worker->mesh)) < 0)
+		return err;
+	snprintf(what, NODE_WHAT_CAP, "QUIC engine");
+	quic.ctx = worker->mesh;
+	quic.config.worker = (uint16_t)worker->idx;
+	quic.config.site = params->config->mesh.site;
+	if ((err = quic_engine_new(&quic, &worker->quic)) < 0)
+		return err;
+	mesh_set_transport(worker->mesh, quic_engine_transport(worker->quic));
+	worker_push_keys(worker);
+	return 0;
+}
+
+static int worker_open_content(struct worker *worker, const struct worker_params *params,
+			       char *what)
+{
+	struct content_params content = {
+		.config = params->config->content,
+		.own_key = node_key_public(params->key),
+		.store = params->store,
+		.jobs = worker->jobs,
+		.timers = &worker->timers,
+		.random = params->random,
+		.mesh = mesh_seam_of(worker->mesh),
+		.now_ns = params->now_ns,
+		.wall_s = params->content_wall_s,
+		.utc_offset_s = params->content_utc_offset_s,
+		.admits = community_admits,
+		.hides = community_hides,
+		.blind_keys = community_blind_keys,
+		.seal = worker->seal,
+		.own_addrs = params->content_own_addrs,
+		.on_event = params->on_content,
+		.on_verified = params->on_verified,
+		.on_served_changed = params->on_served_changed,
+		.on_finding = params->on_finding,
+		.on_limits_changed = params->on_limits_changed,
+		.on_member = params->on_member,
+		.ctx = params->ctx,
+	};
+
+	snprintf(what, NODE_WHAT_CAP, "content tables in %s", params->config->store.dir);
+	if (params->is_simulated)
+		content.config.import_threads = 0;
+	return worker->idx == 0 ? content_new(&content, &worker->content)
+				: content_server_new(&content, &worker->content);
+}
+
+static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	/* The next turn looks everywhere; waking was all that was wanted. */
+	(void)watch, (void)events, (void)now_ns;
+}
+
+int worker_watch(struct worker *worker, struct poller_watch *watch, int fd)
+{
+	if (fd < 0)
+		return 0;
+	watch->fd = fd;
+	watch->ready = watch_ready;
+	return poller_add(worker->poller, watch, POLLER_IN);
+}
+
+static int worker_open_poller(struct worker *worker, const struct worker_params *params, char *what)
+{
+	int err;
+
+	snprintf(what, NODE_WHAT_CAP, "event loop");
+	if ((err = poller_new(
+		     params->config->control.client_cap + params->config->web.gateway.conn_cap +
+			     fabric_watch_cap(&params->config->fabric) + WATCHES_BESIDE_CLIENTS,
+		     &worker->poller)) < 0 ||
+	    (err = worker_watch(worker, &worker->rx_watch, worker->rx->fd)) < 0 ||
+	    (err = worker_watch(worker, &worker->jobs_watch, jobs_fd(worker->jobs))) < 0)
+		return err;
+	if (worker->handover &&
+	    (err = worker_watch(worker, &worker->handover_watch,
+				handover_rx(worker->handover, worker->idx)->fd)) < 0)
+		return err;
+	return worker_watch(worker, &worker->content_watch, content_fd(worker->content));
+}
+
+int worker_open(struct worker *worker, const struct worker_params *params, char *what)
+{
+	int err;
+
+	worker->now_ns = params->now_ns;
+	worker->on_path = params->on_path;
+	worker->ctx = params->ctx;
+	timer_wheel_init(&worker->timers, params->now_ns);
+	if ((err = worker_open_jobs(worker, params, what)) < 0 ||
+	    (err = worker_open_ingress(worker, params, what)) < 0 ||
+	    (err = worker_open_xdp(worker, params, what)) < 0 ||
+	    (err = worker_open_load(worker, params, what)) < 0 ||
+	    (err = worker_open_protocols(worker, params, what)) < 0 ||
+	    (err = key_seal_new(params->key, &worker->seal)) < 0 ||
+	    (err = worker_open_content(worker, params, what)) < 0)
+		return err;
+	if (params->is_simulated)
+		return params->has_locals ? worker_open_poller(worker, params, what) : 0;
+	timer_init(&worker->paths_timer, paths_tell);
+	timer_set(&worker->timers, &worker->paths_timer, params->now_ns + PATHS_TELL_NS);
+	return worker_open_poller(worker, params, what);
+}
+
+void worker_close(struct worker *worker)
+{
+	content_free(worker->content);
+	key_seal_free(worker->seal);
+	mesh_free(worker->mesh);
+	quic_engine_free(worker->quic);
+	ingress_free(worker->ingress);
+	xdp_worker_free(worker->xdp_worker);
+	packet_tx_close(worker->tx);
+	packet_rx_close(worker->rx);
+	jobs_free(worker->jobs);
+	arena_close(&worker->arena);
+	poller_free(worker->poller);
+}
+
+/*
+ * A datagram of another worker's connection goes there: the queue it came
+ * by, or an id that the kernel's steering cannot read, led it here.
+ */
+static void worker_input_quic(struct worker *worker, struct dgram *dgram, bool is_handed)
+{
+	int owner = worker->handover && !is_handed ? quic_engine_owner(worker->quic, dgram) : -1;
+
+	if (owner >= 0 && (unsigned)owner != worker->idx &&
+	    (unsigned)owner < handover_worker_cnt(worker->handover))
+		(void)handover_give(worker->handover, worker->idx, (unsigned)owner, dgram);
+	else
+		quic_engine_input(worker->quic, dgram, worker->now_ns);
+}
+
+/* Home has the DHT; what others receive of it goes there. */
+static void worker_input_krpc(struct worker *worker, struct dgram *dgram, bool is_handed)
+{
+	if (worker->dht)
+		dht_input(worker->dht, dgram, worker->now_ns);
+	else if (worker->idx != 0 && !is_handed)
+		(void)handover_give(worker->handover, worker->idx, 0, dgram);
+	else
+		worker->unknown_flow_cnt++;
+}
+
+/*
+ * What comes by another way than the kernel's sockets was judged there. Of
+ * what the program would answer QUIC knows other versions by itself, and is
+ * told who is to prove its address.
+ */
+static bool worker_admits(struct worker *worker, const struct packet_rx *rx,
+			  const struct dgram *dgram)
+{
+	enum weft_verdict verdict;
+
+	if (rx != worker->rx || !worker->ingress)
+		return true;
+	verdict = ingress_judge(worker->ingress, dgram);
+	if (verdict == WEFT_ANSWER_RETRY)
+		quic_engine_retry(worker->quic, dgram, worker->now_ns);
+	return verdict != WEFT_DROP && verdict != WEFT_ANSWER_RETRY;
+}
+
+static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, struct dgram *dgrams,
+			    unsigned cnt)
+{
+	bool is_handed = worker->handover && rx == handover_rx(worker->handover, worker->idx);
+
+	for (unsigned i = 0; i < cnt; i++) {
+		if (!worker_admits(worker, rx, &dgrams[i]))
+			continue;
+		switch (demux_classify(&dgrams[i])) {
+		case WEFT_FLOW_QUIC_LONG:
+		case WEFT_FLOW_QUIC_SHORT:
+			worker_input_quic(worker, &dgrams[i], is_handed);
+			break;
+		case WEFT_FLOW_KRPC:
+			worker_input_krpc(worker, &dgrams[i], is_handed);
+			break;
+		default:
+			worker->unknown_flow_cnt++;
+			break;
+		}
+	}
+}
+
+/* Returns how many there were: of a whole batch, more are probably waiting. */
+static unsigned worker_receive_from(struct worker *worker, struct packet_rx *rx)
+{
+	struct dgram dgrams[PACKET_BURST_MAX];
+	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
+
+	worker_dispatch(worker, rx, dgrams, cnt);
+	return cnt;
+}
+
+/*
+ * Frames that fit no AF_XDP socket come by the kernel's (generic mode sees
+ * what a sender's offloads have not cut yet), and the small ones between
+ * them by the ring, where nothing waits. A peer whose packets overtake a
+ * hundred others takes those for lost and sends them again, so what the
+ * socket had when the ring was looked at goes first. Within a turn the
+ * order is nothing: acknowledgements leave after it.
+ */
+static bool worker_receive_queue(struct worker *worker, struct packet_rx *rx)
+{
+	struct dgram dgrams[PACKET_BURST_MAX];
+	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
+	unsigned before_cnt = cnt;
+
+	for (unsigned i = 0; before_cnt && i < SOCKET_BURSTS_MAX; i++)
+		before_cnt = worker_receive_from(worker, worker->rx);
+	worker_dispatch(worker, rx, dgrams, cnt);
+	return cnt == PACKET_BURST_MAX;
+}
+
+static bool worker_receive(struct worker *worker)
+{
+	bool is_full = false;
+
+	for (unsigned i = 0; i < worker->queue_cap; i++)
+		if (worker->queues[i].queue)
+			is_full |= worker_receive_queue(worker, worker->queues[i].queue->rx);
+	is_full |= worker_receive_from(worker, worker->rx) == PACKET_BURST_MAX;
+	if (!worker->handover)
+		return is_full;
+	handover_flush(worker->handover, worker->idx);
+	return worker_receive_from(worker, handover_rx(worker->handover, worker->idx)) ==
+		       PACKET_BURST_MAX ||
+	       is_full;
+}
+
+/* Sends by tx, or by the kernel's sockets again (NULL). */
+static void worker_set_tx(struct worker *worker, struct packet_tx *tx)
+{
+	struct packet_tx *before = worker->fast_tx ? worker->fast_tx : worker->tx;
+	struct packet_tx *after = tx ? tx : worker->tx;
+
+	if (before == after)
+		return;
+	(void)packet_tx_flush(before);
+	worker->fast_tx = tx;
+	quic_engine_set_sink(worker->quic, &after->sink);
+	if (worker->dht)
+		dht_set_sink(worker->dht, &after->sink);
+}
+
+int worker_add_queue(struct worker *worker, struct xdp_queue *queue)
+{
+	unsigned i = 0;
+	int err;
+
+	while (i < WORKER_QUEUE_MAX && worker->queues[i].queue)
+		i++;
+	if (i == WORKER_QUEUE_MAX)
+		return WEFT_EFULL;
+	err = worker_watch(worker, &worker->queues[i].watch, queue->rx->fd);
+	if (err < 0)
+		return err;
+	worker->queues[i].queue = queue;
+	if (worker->queue_cap <= i)
+		worker->queue_cap = i + 1;
+	worker_set_tx(worker, NULL);
+	xdp_worker_add(worker->xdp_worker, queue);
+	worker_set_tx(worker, xdp_worker_tx(worker->xdp_worker));
+	return 0;
+}
+
+void worker_remove_queue(struct worker *worker, struct xdp_queue *queue)
+{
+	for (unsigned i = 0; i < worker->queue_cap; i++) {
+		if (worker->queues[i].queue != queue)
+			continue;
+		while (worker_receive_queue(worker, queue->rx))
+			;
+		poller_remove(worker->poller, &worker->queues[i].watch);
+		worker->queues[i].queue = NULL;
+		/* Its frames may be in the send side's hands: that is changed first. */
+		worker_set_tx(worker, NULL);
+		xdp_worker_remove(worker->xdp_worker, queue);
+		worker_set_tx(worker, xdp_worker_tx(worker->xdp_worker));
+	}
+}
+
+void worker_set_mtu(struct worker *worker, unsigned device, uint32_t mtu)
+{
+	xdp_worker_set_mtu(worker->xdp_worker, device, mtu);
+}
+
+static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
+{
+	unsigned cnt = jobs_reap(worker->jobs);
+
+	content_reap(worker->content, now_ns);
+	return cnt > 0;
+}
+
+static void worker_flush(struct worker *worker, uint64_t now_ns)
+{
+	quic_engine_flush(worker->quic, now_ns);
+	if (worker->dht)
+		dht_flush(worker->dht, now_ns);
+	worker->is_tx_waiting =
+		packet_tx_flush(worker->fast_tx ? worker->fast_tx : worker->tx) == WEFT_EBUSY;
+}
+
+bool worker_turn(struct worker *worker, uint64_t now_ns)
+{
+	bool is_busy;
+
+	worker->now_ns = now_ns;
+	worker->turn_cnt++;
+	if (worker->ingress)
+		ingress_turn(worker->ingress, now_ns);
+	if (worker->xdp_worker)
+		xdp_worker_turn(worker->xdp_worker, now_ns);
+	is_busy = worker_receive(worker);
+	is_busy |= worker_drain_mailboxes(worker, now_ns);
+	timer_wheel_expire(&worker->timers, now_ns);
+	quic_engine_expire(worker->quic, now_ns);
+	if (worker->dht)
+		dht_expire(worker->dht, now_ns);
+	worker_flush(worker, now_ns);
+	return is_busy;
+}
+
+void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_ns)
+{
+	ingress_take(worker->ingress, set);
+	ingress_turn(worker->ingress, now_ns);
+	(void)mesh_expel(worker->mesh, now_ns);
+	(void)quic_engine_expel(worker->quic, ingress_refuses_addr, worker->ingress, now_ns);
+}
+
+void worker_rotate_cids(struct worker *worker)
+{
+	quic_engine_rotate_cids(worker->quic);
+	worker_push_keys(worker);
+}
+
+void worker_set_wall(struct worker *worker, uint64_t wall_s, uint64_t now_ns)
+{
+	mesh_set_wall(worker->mesh, wall_s, now_ns);
+	quic_engine_set_wall(worker->quic, wall_s, now_ns);
+	worker_push_keys(worker);
+}
+
+void worker_wake(struct worker *worker, uint64_t now_ns)
+{
+	if (quic_engine_wake(worker->quic, now_ns))
+		mesh_wake(worker->mesh, now_ns);
+}
+
+void worker_hold(struct worker *worker, const struct udp_hold *hold)
+{
+	udp_tx_hold(worker->tx, hold);
+}
+
+uint64_t worker_next_ns(const struct worker *worker)
+{
+	uint64_t timers_ns = timer_wheel_next_ns(&worker->timers);
+	uint64_t quic_ns = quic_engine_next_ns(worker->quic);
+	uint64_t dht_ns = worker->dht ? dht_next_ns(worker->dht) : UINT64_MAX;
+	uint64_t next_ns = timers_ns < quic_ns ? timers_ns : quic_ns;
+
+	if (dht_ns < next_ns)
+		next_ns = dht_ns;
+	/* Without threads, jobs run in the next turn. */
+	if (worker->is_simulated &&
+	    (jobs_in_flight(worker->jobs) || content_is_hashing(worker->content)))
+		return worker->now_ns;
+	/* A full socket has no descriptor event here: look again soon. */
+	if (worker->is_tx_waiting && next_ns > worker->now_ns + NS_PER_MS)
+		return worker->now_ns + NS_PER_MS;
+	return next_ns;
+}
+
+void worker_goodbye(struct worker *worker, uint64_t now_ns)
+{
+	quic_engine_drain(worker->quic);
+	mesh_goodbye(worker->mesh, GOODBYE_SHUTDOWN, GOODBYE_NOT_BEFORE_MS, now_ns);
+}
+
+bool worker_is_draining(const struct worker *worker)
+{
+	return jobs_in_flight(worker->jobs) || worker->is_tx_waiting;
+}

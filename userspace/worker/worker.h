@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_WORKER_WORKER_H
+#define WEFT_WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/fair/load.h"
+#include "base/poller.h"
+#include "base/timer.h"
+#include "mesh/seam.h"
+#include "weft/err.h"
+
+struct content;
+struct dht;
+struct dgram;
+struct content_event;
+struct ban_set;
+struct content_finding;
+struct content_member;
+struct ingress;
+struct handover;
+struct jobs;
+struct mesh;
+struct mesh_failure;
+struct mesh_peer_info;
+struct mesh_step;
+struct node_config;
+struct node_key;
+struct packet_rx;
+struct packet_tx;
+struct quic_engine;
+struct random;
+struct store;
+struct weft_sample;
+struct xdp_worker;
+struct xdp_queue;
+
+/* Queues of attached devices that one worker serves: all there can be. */
+#define WORKER_QUEUE_MAX 64
+
+/*
+ * A worker: everything between the wire and the files that one thread runs
+ * and nobody else touches. Home, worker 0, is the node's; what only home
+ * has, the store thread's answers and the control socket, is in struct node.
+ */
+struct worker {
+	unsigned idx;		   /* 0: home */
+	struct handover *handover; /* NULL: the only worker */
+	struct packet_rx *rx;	   /* the kernel's sockets, open all the time */
+	struct packet_tx *tx;
+	struct packet_tx *fast_tx;     /* sends in tx's place; NULL: tx does */
+	struct xdp_worker *xdp_worker; /* its share of attached devices; NULL: simulated */
+	struct {
+		struct xdp_queue *queue; /* NULL: free */
+		struct poller_watch watch;
+	} queues[WORKER_QUEUE_MAX]; /* whose datagrams the XDP program has judged */
+	unsigned queue_cap;	    /* the last one used and one */
+	struct addr bound[8];	    /* what its sockets listen on, ports filled in */
+	unsigned bound_cnt;
+	struct load load; /* of all its modules */
+	struct arena arena;
+	struct ingress *ingress; /* of its kernel sockets; NULL: simulated */
+	struct timer paths_timer;
+	void (*on_path)(void *ctx, const struct addr *remote);
+	void *ctx;
+	struct jobs *jobs;
+	struct quic_engine *quic;
+	struct mesh *mesh;
+	struct key_seal *seal; /* of keys in the store */
+	struct content *content;
+	struct dht *dht; /* home's; NULL: off. Node's mainline.c makes and frees it */
+	struct timer_wheel timers;
+	bool is_simulated;     /* by who turns it: no threads, no sockets, no clock but now_ns */
+	struct poller *poller; /* NULL: simulated without local programs */
+	struct poller_watch rx_watch, handover_watch, jobs_watch, content_watch;
+	uint64_t now_ns; /* of the turn */
+	uint64_t turn_cnt, unknown_flow_cnt;
+	bool is_tx_waiting; /* the kernel had no room at the last flush */
+};
+
+/* Everything is borrowed for the worker's life but rx and tx, which are taken. */
+struct worker_params {
+	unsigned idx;		   /* 0: home; others only serve content and keep no peers */
+	struct handover *handover; /* NULL: the only worker */
+	const struct addr *listen; /* NULL: what config says; else what the first one bound */
+	uint32_t cid_epoch;	   /* of connection ids, the same for all */
+	const struct node_config *config;
+	const struct node_key *key;
+	struct random *random;
+	struct store *store;
+	struct packet_rx *rx; /* NULL: UDP by config */
+	struct packet_tx *tx;
+	bool is_simulated; /* no threads, no sockets but those of local programs */
+	bool has_locals;   /* simulated, and there are such */
+	uint64_t now_ns;
+	uint64_t wall_s;	       /* wall clock at now_ns */
+	const struct addr *advertised; /* what HELLO announces; read by worker_open */
+	unsigned advertised_cnt;
+	uint64_t (*content_wall_s)(void *ctx);
+	int64_t (*content_utc_offset_s)(void *ctx, uint64_t wall_s); /* home */
+	unsigned (*content_own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
+	void (*on_content)(void *ctx, const struct content_event *event);
+	void (*on_verified)(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
+	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */
+	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
+	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);      /* home */
+	void (*port_probe)(void *ctx, const struct addr *remote);	      /* home */
+	void (*on_served_changed)(void *ctx);				      /* home */
+	void (*on_finding)(void *ctx, const struct content_finding *finding); /* others */
+	void (*on_limits_changed)(void *ctx);				      /* home */
+	void (*on_member)(void *ctx, const struct content_member *member);
+	/*
+	 * Datagrams of a connection are expected from remote: told when that
+	 * begins, and again within INGRESS_PATH_LIFE_NS while it lasts. May be NULL.
+	 */
+	void (*on_path)(void *ctx, const struct addr *remote);
+	/* Some of the datagrams that the ingress dropped; may be NULL. */
+	void (*on_sample)(void *ctx, const struct weft_sample *sample);
+	void *ctx;
+};
+
+/*
+ * A zeroed worker is started in two steps: worker_listen binds its sockets,
+ * so that bound is known; worker_open makes the rest, resumes what was
+ * running, and puts its descriptors under watch. Both return 0, or a
+ * negative code with what naming the object at fault (NODE_WHAT_CAP).
+ * worker_close takes what either left behind.
+ */
+WEFT_MUST_CHECK
+int worker_listen(struct worker *worker, const struct worker_params *params, char *what);
+WEFT_MUST_CHECK
+int worker_open(struct worker *worker, const struct worker_params *params, char *what);
+void worker_close(struct worker *worker);
+
+/*
+ * worker_turn receives a batch, drains mailboxes, runs timers and flushes.
+ * Returns true when there is more to do at once. worker_next_ns: when to
+ * turn again if nothing arrives before, or UINT64_MAX.
+ */
+bool worker_turn(struct worker *worker, uint64_t now_ns);
+uint64_t worker_next_ns(const struct worker *worker);
+/* worker_goodbye refuses new connections and tells every peer that we leave. */
+void worker_goodbye(struct worker *worker, uint64_t now_ns);
+/* worker_is_draining: jobs or datagrams are still on their way out. */
+bool worker_is_draining(const struct worker *worker);
+
+/*
+ * worker_add_queue also receives from queue, which is judged by the XDP
+ * program, and sends by its device if that does; 0, WEFT_EFULL or -errno.
+ * worker_remove_queue takes what has arrived there and then lets it go; one
+ * that the worker has not got is nothing. worker_set_mtu: a device's is mtu
+ * now. All at any time between turns; sessions do not notice.
+ */
+WEFT_MUST_CHECK
+int worker_add_queue(struct worker *worker, struct xdp_queue *queue);
+void worker_remove_queue(struct worker *worker, struct xdp_queue *queue);
+void worker_set_mtu(struct worker *worker, unsigned device, uint32_t mtu);
+
+/*
+ * worker_take_bans enforces exactly set, which is freed, from now on: sessions
+ * that it keeps out are closed, and handshakes with banned addresses end. NULL (no memory for it) changes nothing.
+ */
+void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_ns);
+
+/*
+ * worker_rotate_cids starts the next generation of connection ids, and
+ * worker_set_wall says that the wall clock shows wall_s at now_ns; the ingress
+ * follows both.
+ */
+void worker_rotate_cids(struct worker *worker);
+void worker_set_wall(struct worker *worker, uint64_t wall_s, uint64_t now_ns);
+
+/* worker_wake: the machine has a link, an address or a route more; see quic_engine_wake, mesh_wake. */
+void worker_wake(struct worker *worker, uint64_t now_ns);
+/* worker_hold: nothing leaves from these addresses (udp_tx_hold); not for simulated workers. */
+struct udp_hold;
+void worker_hold(struct worker *worker, const struct udp_hold *hold);
+
+/* worker_watch wakes the worker when fd is readable; fd -1 is nothing. 0, WEFT_EFULL or -errno. */
+WEFT_MUST_CHECK
+int worker_watch(struct worker *worker, struct poller_watch *watch, int fd);
+
+#endif
