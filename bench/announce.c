@@ -89,7 +89,7 @@ static size_t record_write(const struct node_key *key, const uint8_t *id, uint8_
 
 	memcpy(provider.id, id, sizeof(provider.id));
 	writer_u8(&w, ANNOUNCE_CONTENT);
-	holder_record_write(&w, key, &provider);
+	shares_holder_record_write(&w, key, &provider);
 	return writer_len(&w);
 }
 
@@ -99,7 +99,7 @@ static void lab_ask(const struct node_key *key, const uint8_t *id, struct cost *
 	struct overlay_lab_node *node = &lab.nodes[random_below(&lab.mesh.dice, NODES)];
 	uint64_t requests = node->mesh->asked_cnt, bytes = traffic_of(node);
 	uint8_t name[ANNOUNCE_NAME_CAP], value[1 + HOLDER_RECORD_LEN_MAX];
-	size_t name_len = announce_name_of_id(ANNOUNCE_CONTENT, id, name), len = 0;
+	size_t name_len = shares_announce_name_of_id(ANNOUNCE_CONTENT, id, name), len = 0;
 	struct overlay_run *run;
 	struct ask ask = {0};
 	int err;
@@ -134,7 +134,7 @@ static void costs_measure(void)
 		struct overlay_lab_node *node = overlay_lab_add(&lab);
 
 		overlay_lab_start(node, i ? &lab.nodes[random_below(&lab.mesh.dice, i)] : NULL);
-		if (announce_rules_add(&node->seam) < 0)
+		if (shares_announce_rules_add(&node->seam) < 0)
 			die("the rules are not taken");
 		(void)overlay_lab_run(&lab, NS_PER_S, NULL, NULL);
 	}
@@ -275,7 +275,7 @@ static void finds_run(unsigned cnt)
 		die("no key");
 	announce_rig_open(&other);
 	for (unsigned i = 0; i < cnt; i++) {
-		struct swarm_finder finder = announce_finder(other.announce);
+		struct swarm_finder finder = shares_announce_finder(other.announce);
 		static const unsigned depths[] = {8, 12};
 		uint8_t id[32], name[ANNOUNCE_NAME_CAP];
 		struct search search = {0};
@@ -294,14 +294,14 @@ static void finds_run(unsigned cnt)
 		requests += get_cnt * get_cost.requests;
 		bytes += get_cnt * get_cost.bytes;
 		bytes += get_cost.nodes *
-			 told_len(name, announce_name_of_id(ANNOUNCE_CONTENT, id, name));
+			 told_len(name, shares_announce_name_of_id(ANNOUNCE_CONTENT, id, name));
 		for (unsigned at = 0; at < 2; at++) {
 			uint32_t region = (uint32_t)(id[0] << 4 | id[1] >> 4) >> (12 - depths[at]);
 
 			if (!seen[at][region])
 				bytes += get_cost.nodes *
-					 told_len(name, announce_name_of_region(depths[at], region,
-										name));
+					 told_len(name, shares_announce_name_of_region(
+								depths[at], region, name));
 			seen[at][region] = true;
 		}
 	}

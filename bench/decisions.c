@@ -95,10 +95,11 @@ static void nodes_publish(void)
 	static const uint64_t token_key[2] = {7, 8};
 
 	for (unsigned bucket = 0; bucket < WEFT_KRPC_BUCKET_CNT; bucket++)
-		krpc_tables_set_nodes(&program.krpc, WEFT_KRPC_IPV4, bucket, compact,
-				      WEFT_KRPC_NODE_CNT_MAX);
-	krpc_tables_set_token_key(&program.krpc, token_key);
-	krpc_tables_set_id(&program.krpc, WEFT_KRPC_IPV4, (const uint8_t *)"an IPv4 id of 20 by.");
+		net_krpc_tables_set_nodes(&program.krpc, WEFT_KRPC_IPV4, bucket, compact,
+					  WEFT_KRPC_NODE_CNT_MAX);
+	net_krpc_tables_set_token_key(&program.krpc, token_key);
+	net_krpc_tables_set_id(&program.krpc, WEFT_KRPC_IPV4,
+			       (const uint8_t *)"an IPv4 id of 20 by.");
 }
 
 static void state_set(const struct row *row, const struct packet *packet)
@@ -130,7 +131,7 @@ static void state_set(const struct row *row, const struct packet *packet)
 	program_put(&program, "weft_config", &only, &config);
 	program_put(&program, "weft_locals", &only, &locals);
 	program_put(&program, "weft_device", &only, &device);
-	krpc_tables_set_reply_keys(&program.krpc, &reply_keys);
+	net_krpc_tables_set_reply_keys(&program.krpc, &reply_keys);
 	nodes_publish();
 	program_put(&program, "weft_cid_keys", &only, &keys.cid);
 	program_put(&program, "weft_token_keys", &only, &keys.token);

@@ -81,7 +81,7 @@ static void serve(struct fast_path *path, struct dht *dht, struct demux_judge *j
 		uint64_t now_ns = clock_monotonic_ns();
 
 		for (unsigned i = 0; i < cnt; i++)
-			if (demux_judge_dgram(judge, &dgrams[i], now_ns) == WEFT_REASON_KRPC)
+			if (net_ingress_judge_dgram(judge, &dgrams[i], now_ns) == WEFT_REASON_KRPC)
 				dht_input(dht, &dgrams[i], now_ns);
 		if (now_ns >= dht_next_ns(dht))
 			dht_expire(dht, now_ns);
@@ -109,20 +109,20 @@ int main(int argc, char **argv)
 		fast_path_fail("dht-answers_node", "DEVICE|- ADDRESS:PORT");
 	sigaction(SIGTERM, &action, NULL);
 	fast_path_open(&path, strcmp(argv[1], "-") == 0 ? NULL : argv[1], argv[2], XDP_SEND_UDP);
-	if (arena_open(&arena, demux_tables_footprint(&tables_params)) < 0 ||
-	    demux_tables_init(&tables, &arena, &tables_params) < 0)
+	if (arena_open(&arena, net_ingress_tables_footprint(&tables_params)) < 0 ||
+	    net_ingress_tables_init(&tables, &arena, &tables_params) < 0)
 		fast_path_fail("tables", "no memory");
-	demux_tables_set_config(&tables, &path.policy);
+	net_ingress_tables_set_config(&tables, &path.policy);
 	random_init_seeded(&random, 1);
 	dht = dht_of(&path, &random, &config, now_ns);
-	if (driver_answers_new(&config, now_ns, &answers) < 0)
+	if (node_driver_answers_new(&config, now_ns, &answers) < 0)
 		fast_path_fail("answers", "no memory");
 	if (path.xdp)
-		driver_answers_turn(answers, dht, xdp_krpc_tables(path.xdp), now_ns);
+		node_driver_answers_turn(answers, dht, net_xdp_krpc_tables(path.xdp), now_ns);
 	printf("ready\n");
 	fflush(stdout);
 	serve(&path, dht, &judge);
-	driver_answers_free(answers);
+	node_driver_answers_free(answers);
 	dht_free(dht);
 	arena_close(&arena);
 	fast_path_close(&path);

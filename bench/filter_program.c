@@ -38,7 +38,8 @@ static void ban(struct fast_path *path, const char *text, unsigned prefix_len)
 	const struct weft_ban forever = {.expires_ns = 0};
 	struct addr addr;
 
-	if (addr_parse(text, &addr) < 0 || xdp_ban_put(path->xdp, &addr, prefix_len, &forever) < 0)
+	if (addr_parse(text, &addr) < 0 ||
+	    net_xdp_ban_put(path->xdp, &addr, prefix_len, &forever) < 0)
 		fast_path_fail(text, "cannot be banned");
 	path->policy.ban_ipv4_cnt++;
 }
@@ -65,7 +66,7 @@ static void answer_retries(struct fast_path *path)
 		weft_token_keys_set(&keys, day, key);
 	path->policy.mode = WEFT_MODE_PRESSURED;
 	path->policy.wall_offset_ns = clock_wall_s() * NS_PER_S - clock_monotonic_ns();
-	if (xdp_set_token_keys(path->xdp, &keys) < 0)
+	if (net_xdp_set_token_keys(path->xdp, &keys) < 0)
 		fast_path_fail("token keys", "the program takes none");
 }
 
@@ -74,7 +75,7 @@ static void print_counters(struct fast_path *path)
 	struct weft_counter counters[WEFT_REASON_CNT];
 	const char *separator = "";
 
-	xdp_counters(path->xdp, counters);
+	net_xdp_counters(path->xdp, counters);
 	printf("{");
 	for (int i = 0; i < WEFT_REASON_CNT; i++) {
 		if (!counters[i].packet_cnt)

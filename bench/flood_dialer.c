@@ -127,7 +127,7 @@ static void peer_dial(struct peer *peer, uint64_t now_ns)
 
 	udp.listen[0].ip[1] = (uint8_t)(first_addr.ip[1] + number / 256);
 	udp.listen[0].ip[2] = (uint8_t)(first_addr.ip[2] + number);
-	err = udp_open(&udp, &peer->rx, &peer->tx, &failed_idx);
+	err = net_udp_open(&udp, &peer->rx, &peer->tx, &failed_idx);
 	if (err < 0)
 		die("a source", err);
 	if (!peer->engine)
@@ -162,7 +162,7 @@ static void peer_turn(struct peer *peer, uint64_t now_ns)
 	unsigned cnt = packet_rx_burst(peer->rx, dgrams, PACKET_BURST_MAX);
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (demux_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
+		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
 			quic_engine_input(peer->engine, &dgrams[i], now_ns);
 	quic_engine_expire(peer->engine, now_ns);
 	quic_engine_flush(peer->engine, now_ns);

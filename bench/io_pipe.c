@@ -34,7 +34,7 @@ static uint64_t cpu_ns(void)
 
 static struct packet_rx *rx_of(const struct fast_path *path)
 {
-	return path->xdp ? xdp_queue_of(path->xdp, path->device, 0)->rx : path->udp_rx;
+	return path->xdp ? net_xdp_queue_of(path->xdp, path->device, 0)->rx : path->udp_rx;
 }
 
 /* Takes what has come; false when nothing came for timeout_ms. */
@@ -98,7 +98,7 @@ static void send_all(struct fast_path *path, char **args)
 {
 	static const uint8_t noise[WEFT_CID_RANDOM_LEN] = {1, 2, 3, 4, 5, 6};
 	struct dgram_route route = {.segment_len = (size_t)atoi(args[5])};
-	struct packet_tx *tx = path->xdp ? xdp_worker_tx(path->lane) : path->udp_tx;
+	struct packet_tx *tx = path->xdp ? net_xdp_worker_tx(path->lane) : path->udp_tx;
 	uint8_t dgram[1500] = {0x40};
 	struct packet_counters sum = {0};
 	uint64_t begin_ns, begin_cpu_ns;

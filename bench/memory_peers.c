@@ -69,7 +69,7 @@ static void peer_open(struct peer *peer, const struct addr *daemon, uint64_t now
 	udp.listen[0].port = 0;
 	timer_wheel_init(&peer->timers, now_ns);
 	if ((err = node_key_generate(&peer->key)) < 0 ||
-	    (err = udp_open(&udp, &peer->rx, &peer->tx, &failed_idx)) < 0)
+	    (err = net_udp_open(&udp, &peer->rx, &peer->tx, &failed_idx)) < 0)
 		die("peer", err);
 	mesh_config_defaults(&mesh.config);
 	mesh.config.session_cap = mesh.config.peer_cap = 4;
@@ -105,7 +105,7 @@ static uint64_t peer_turn(struct peer *peer, uint64_t now_ns)
 	uint64_t timers_ns, quic_ns;
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (demux_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
+		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
 			quic_engine_input(peer->engine, &dgrams[i], now_ns);
 	timer_wheel_expire(&peer->timers, now_ns);
 	quic_engine_expire(peer->engine, now_ns);

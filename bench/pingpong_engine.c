@@ -165,7 +165,7 @@ static void bench_open(struct bench *bench, const char *device, const char *list
 	bench->transport = quic_engine_transport(bench->engine);
 	bench->rxs[0] = bench->path.udp_rx;
 	if (bench->path.xdp) {
-		bench->rxs[1] = xdp_queue_of(bench->path.xdp, bench->path.device, 0)->rx;
+		bench->rxs[1] = net_xdp_queue_of(bench->path.xdp, bench->path.device, 0)->rx;
 		bench->path.keys = *quic_engine_cid_keys(bench->engine);
 		fast_path_apply(&bench->path);
 	}
@@ -177,7 +177,7 @@ static unsigned take(struct bench *bench, struct packet_rx *rx, uint64_t now_ns)
 	unsigned cnt = rx ? packet_rx_burst(rx, dgrams, PACKET_BURST_MAX) : 0;
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (demux_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
+		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
 			quic_engine_input(bench->engine, &dgrams[i], now_ns);
 	return cnt;
 }

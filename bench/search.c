@@ -117,18 +117,18 @@ static struct search_rig rig;
 
 static void part_keep(struct manifest_builder *builder, struct manifest_builder *root)
 {
-	struct manifest_part part = {.item_cnt = manifest_builder_item_cnt(builder),
-				     .byte_cnt = manifest_builder_byte_cnt(builder)};
+	struct manifest_part part = {.item_cnt = blobs_manifest_builder_item_cnt(builder),
+				     .byte_cnt = blobs_manifest_builder_byte_cnt(builder)};
 	uint8_t id[32];
 	size_t len;
-	const uint8_t *bytes = manifest_builder_encode(builder, MANIFEST_PART, 0, "", &len);
+	const uint8_t *bytes = blobs_manifest_builder_encode(builder, MANIFEST_PART, 0, "", &len);
 
 	part.len = len;
 	part.manifest_id = id;
 	search_rig_keep(&rig, bytes, len, id);
-	if (manifest_builder_add_part(root, &part) < 0)
+	if (blobs_manifest_builder_add_part(root, &part) < 0)
 		die("a manifest is not kept");
-	manifest_builder_reset(builder);
+	blobs_manifest_builder_reset(builder);
 }
 
 static void share_keep(uint8_t manifest_id[static 32])
@@ -137,7 +137,7 @@ static void share_keep(uint8_t manifest_id[static 32])
 	const uint8_t *bytes;
 	size_t len;
 
-	if (manifest_builder_new(&builder) < 0 || manifest_builder_new(&root) < 0)
+	if (blobs_manifest_builder_new(&builder) < 0 || blobs_manifest_builder_new(&root) < 0)
 		die("no memory");
 	for (size_t i = 0; i < made.cnt; i++) {
 		const struct made_item *item = &made.items[i];
@@ -153,17 +153,17 @@ static void share_keep(uint8_t manifest_id[static 32])
 			tags[added.tag_cnt++] = (struct manifest_tag){tag, strlen(tag)};
 		}
 		added.tags = added.tag_cnt ? tags : NULL;
-		if (manifest_builder_add_item(builder, &added) < 0)
+		if (blobs_manifest_builder_add_item(builder, &added) < 0)
 			die("an item is refused");
-		if (manifest_builder_item_cnt(builder) == PART_ITEMS || i + 1 == made.cnt)
+		if (blobs_manifest_builder_item_cnt(builder) == PART_ITEMS || i + 1 == made.cnt)
 			part_keep(builder, root);
 	}
-	bytes = manifest_builder_encode(root, MANIFEST_ROOT, 5, "Made up", &len);
+	bytes = blobs_manifest_builder_encode(root, MANIFEST_ROOT, 5, "Made up", &len);
 	search_rig_keep(&rig, bytes, len, manifest_id);
 	if (search_rig_commit(&rig) < 0)
 		die("a manifest is not kept");
-	manifest_builder_free(builder);
-	manifest_builder_free(root);
+	blobs_manifest_builder_free(builder);
+	blobs_manifest_builder_free(root);
 }
 
 static void hits_count(void *arg, const struct search_result *result)

@@ -160,7 +160,7 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (addr_parse("0.0.0.0:0", &config.listen[0]) < 0 ||
-	    udp_open(&config, &rx, &tx, &failed_idx) < 0)
+	    net_udp_open(&config, &rx, &tx, &failed_idx) < 0)
 		die("udp_open");
 	send_all(tx, &source, strtoull(argv[2], NULL, 10), routes, route_cnt);
 	packet_tx_close(tx);

@@ -42,7 +42,7 @@ static void side_open(const char *listen, bool refuse_io_uring, struct packet_rx
 	unsigned failed_idx;
 
 	if (addr_parse(listen, &config.listen[0]) < 0 ||
-	    udp_open(&config, out_rx, out_tx, &failed_idx) < 0)
+	    net_udp_open(&config, out_rx, out_tx, &failed_idx) < 0)
 		die("udp_open");
 }
 

@@ -41,7 +41,7 @@ static void listen_on(struct fast_path *path, const char *listen)
 	int err = addr_parse(listen, &config.listen[0]);
 
 	if (err == 0)
-		err = udp_open(&config, &path->udp_rx, &path->udp_tx, &failed_idx);
+		err = net_udp_open(&config, &path->udp_rx, &path->udp_tx, &failed_idx);
 	if (err < 0)
 		fast_path_fail(listen, weft_err_text(err));
 }
@@ -54,25 +54,25 @@ static void attach(struct fast_path *path, const char *name, enum xdp_send send)
 	struct xdp_queue *queue;
 	int number;
 
-	xdp_config_defaults(&config);
+	net_xdp_config_defaults(&config);
 	config.mode = XDP_NATIVE;
 	config.send = send;
-	if (xdp_device_open(path->xdp, &config, name, &device, why) < 0)
+	if (net_xdp_device_open(path->xdp, &config, name, &device, why) < 0)
 		fast_path_fail(name, why);
-	number = xdp_take(path->xdp, device);
+	number = net_xdp_take(path->xdp, device);
 	if (number < 0)
 		fast_path_fail(name, weft_err_text(number));
 	path->device = (unsigned)number;
-	for (unsigned i = 0; (queue = xdp_queue_of(path->xdp, path->device, i)); i++)
-		xdp_worker_add(path->lane, queue);
+	for (unsigned i = 0; (queue = net_xdp_queue_of(path->xdp, path->device, i)); i++)
+		net_xdp_worker_add(path->lane, queue);
 }
 
 void fast_path_apply(struct fast_path *path)
 {
-	int err = xdp_set_config(path->xdp, &path->policy);
+	int err = net_xdp_set_config(path->xdp, &path->policy);
 
 	if (err == 0)
-		err = xdp_set_cid_keys(path->xdp, &path->keys);
+		err = net_xdp_set_cid_keys(path->xdp, &path->keys);
 	if (err < 0)
 		fast_path_fail("tables of the program", weft_err_text(err));
 }
@@ -92,21 +92,21 @@ void fast_path_open(struct fast_path *path, const char *device, const char *list
 	listen_on(path, listen);
 	if (!device)
 		return;
-	err = xdp_new(&params, &path->xdp);
+	err = net_xdp_new(&params, &path->xdp);
 	if (err == 0)
-		err = xdp_worker_new(path->udp_tx, secret, &path->lane);
+		err = net_xdp_worker_new(path->udp_tx, secret, &path->lane);
 	if (err < 0)
 		fast_path_fail("XDP", weft_err_text(err));
 	attach(path, device, send);
 	fast_path_apply(path);
-	if (addr_parse(listen, &local) < 0 || xdp_set_locals(path->xdp, &local, 1) < 0)
+	if (addr_parse(listen, &local) < 0 || net_xdp_set_locals(path->xdp, &local, 1) < 0)
 		fast_path_fail(listen, "cannot be told to the program");
 }
 
 void fast_path_close(struct fast_path *path)
 {
-	xdp_worker_free(path->lane);
-	xdp_free(path->xdp);
+	net_xdp_worker_free(path->lane);
+	net_xdp_free(path->xdp);
 	packet_tx_close(path->udp_tx);
 	packet_rx_close(path->udp_rx);
 }

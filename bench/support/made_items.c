@@ -116,7 +116,7 @@ static int by_path(const void *a_arg, const void *b_arg)
 {
 	const struct made_item *a = a_arg, *b = b_arg;
 
-	return manifest_path_compare(a->path, strlen(a->path), b->path, strlen(b->path));
+	return blobs_manifest_path_compare(a->path, strlen(a->path), b->path, strlen(b->path));
 }
 
 void made_items_new(struct made_items *made, size_t cnt, uint64_t seed)

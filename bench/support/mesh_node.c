@@ -44,7 +44,7 @@ static void open_quic(struct mesh_node *node)
 	node->rxs[0] = node->path.udp_rx;
 	if (!node->path.xdp)
 		return;
-	node->rxs[1] = xdp_queue_of(node->path.xdp, node->path.device, 0)->rx;
+	node->rxs[1] = net_xdp_queue_of(node->path.xdp, node->path.device, 0)->rx;
 	node->path.keys = *quic_engine_cid_keys(node->quic);
 	fast_path_apply(&node->path);
 }
@@ -85,7 +85,7 @@ static unsigned take(struct mesh_node *node, struct packet_rx *rx, uint64_t now_
 	unsigned cnt = rx ? packet_rx_burst(rx, dgrams, PACKET_BURST_MAX) : 0;
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (demux_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
+		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
 			quic_engine_input(node->quic, &dgrams[i], now_ns);
 	return cnt;
 }

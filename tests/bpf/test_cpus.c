@@ -54,9 +54,10 @@ static void publish(void)
 	const uint8_t none[1] = {0};
 
 	for (unsigned bucket = 0; bucket < WEFT_KRPC_BUCKET_CNT; bucket++)
-		krpc_tables_set_nodes(&program.krpc, WEFT_KRPC_IPV4, bucket, none, 0);
-	krpc_tables_set_token_key(&program.krpc, key);
-	krpc_tables_set_id(&program.krpc, WEFT_KRPC_IPV4, (const uint8_t *)"an IPv4 id of 20 by.");
+		net_krpc_tables_set_nodes(&program.krpc, WEFT_KRPC_IPV4, bucket, none, 0);
+	net_krpc_tables_set_token_key(&program.krpc, key);
+	net_krpc_tables_set_id(&program.krpc, WEFT_KRPC_IPV4,
+			       (const uint8_t *)"an IPv4 id of 20 by.");
 }
 
 static struct weft_config config_of(void)

@@ -49,7 +49,7 @@ static void set_state(void)
 	rig.config.unvalidated_bytes_per_s = 1u << 30;
 	dht_rig_start(&rig);
 	for (unsigned i = 0; i < 2; i++)
-		if (driver_answers_new(&rig.config, rig.now_ns, &answers[i]) < 0)
+		if (node_driver_answers_new(&rig.config, rig.now_ns, &answers[i]) < 0)
 			abort();
 	dht_rig_fill(&rig, 300);
 }
@@ -58,15 +58,15 @@ static void publish(void)
 {
 	rig.now_ns += 2 * SECOND_NS;
 	dht_expire(rig.dht, rig.now_ns);
-	driver_answers_turn(answers[0], rig.dht, &twins.native.krpc, rig.now_ns);
-	driver_answers_turn(answers[1], rig.dht, twins.has_program ? &twins.program.krpc : NULL,
-			    rig.now_ns);
+	node_driver_answers_turn(answers[0], rig.dht, &twins.native.krpc, rig.now_ns);
+	node_driver_answers_turn(answers[1], rig.dht,
+				 twins.has_program ? &twins.program.krpc : NULL, rig.now_ns);
 }
 
 static void clear_state(void)
 {
-	driver_answers_free(answers[0]);
-	driver_answers_free(answers[1]);
+	node_driver_answers_free(answers[0]);
+	node_driver_answers_free(answers[1]);
 	dht_rig_fini(&rig);
 }
 

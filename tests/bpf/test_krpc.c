@@ -253,7 +253,7 @@ static void test_now_and_then_userspace_sees_who_asks(void)
 	struct weft_config config = set_state();
 	struct payload_krpc ping = {.kind = WEFT_KRPC_PING};
 
-	fastpath_policy_defaults(&config);
+	node_fastpath_policy_defaults(&config);
 	config.salt[0] = 1;
 	twins_set_config(&twins, &config);
 	for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
@@ -274,7 +274,7 @@ static void test_now_and_then_userspace_sees_who_asks(void)
 		twins_set_config(&twins, &config);
 		twins_set_now(&twins, begin_ns + 120 * SECOND_NS);
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENT);
-		fastpath_policy_defaults(&config);
+		node_fastpath_policy_defaults(&config);
 		config.salt[0] = 1;
 		twins_set_config(&twins, &config);
 	}
@@ -377,7 +377,7 @@ static struct flood flood(enum weft_krpc_kind kind, bool is_ipv6, unsigned per_s
 	struct packet packet = packet_of(is_ipv6);
 
 	(void)set_state();
-	fastpath_policy_defaults(&config);
+	node_fastpath_policy_defaults(&config);
 	config.salt[0] = 1;
 	twins_set_config(&twins, &config);
 	target_of(is_ipv6, 8, target); /* of eight nodes */
@@ -429,8 +429,8 @@ static void *refresh(void *ctx)
 	(void)ctx;
 	for (unsigned i = 0; !is_over; i++) {
 		memset(compact, (int)(i % 251), sizeof(compact));
-		krpc_tables_set_nodes(&twins.program.krpc, WEFT_KRPC_IPV4, 0, compact,
-				      1 + i % WEFT_KRPC_NODE_CNT_MAX);
+		net_krpc_tables_set_nodes(&twins.program.krpc, WEFT_KRPC_IPV4, 0, compact,
+					  1 + i % WEFT_KRPC_NODE_CNT_MAX);
 		nanosleep(&rest, NULL);
 	}
 	return NULL;

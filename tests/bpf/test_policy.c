@@ -472,9 +472,9 @@ static void test_ban_holds_for_its_prefix_and_time(void)
 	CHECK_EQ(krpc_from("203.0.113.8"), WEFT_REASON_KRPC);
 	CHECK_EQ(krpc_from("198.51.100.7"), WEFT_REASON_BANNED);
 	CHECK_EQ(twins.native.config.ban_ipv4_cnt, 3);
-	demux_ban_delete(&twins.native, &host, 32);
+	net_ingress_ban_delete(&twins.native, &host, 32);
 	CHECK_EQ(twins_judge_native(&twins, (const uint8_t *)"", 0), WEFT_REASON_CUT_SHORT);
-	CHECK(!demux_ban_lookup(&twins.native, &host));
+	CHECK(!net_ingress_ban_lookup(&twins.native, &host));
 	CHECK_EQ(twins.native.config.ban_ipv4_cnt, 2);
 }
 
@@ -502,13 +502,14 @@ static void test_bans_are_refused_one_above_their_number(void)
 		uint8_t bytes[4] = {100, 0, 0, (uint8_t)cnt};
 
 		weft_endpoint_set_ipv4(&addr, bytes);
-	} while (demux_ban_put(&twins.native, &addr, 32, &forever) == 0 && ++cnt < 1000);
+	} while (net_ingress_ban_put(&twins.native, &addr, 32, &forever) == 0 && ++cnt < 1000);
 	CHECK_EQ(cnt, TWINS_BAN_CAP);
 	CHECK_EQ(twins.native.config.ban_ipv4_cnt, TWINS_BAN_CAP);
 	/* One that is there can still be changed. */
 	addr = packet_endpoint("100.0.0.1", 0);
-	CHECK_EQ(demux_ban_put(&twins.native, &addr, 32, &(struct weft_ban){.expires_ns = 7}), 0);
-	CHECK_EQ(demux_ban_lookup(&twins.native, &addr)->expires_ns, 7);
+	CHECK_EQ(net_ingress_ban_put(&twins.native, &addr, 32, &(struct weft_ban){.expires_ns = 7}),
+		 0);
+	CHECK_EQ(net_ingress_ban_lookup(&twins.native, &addr)->expires_ns, 7);
 }
 
 /* Five at once for one address, eight for its /24 or /56, ten for a /48. */

@@ -19,14 +19,14 @@ static void check_target(const uint8_t *data, size_t len)
 		return;
 	memcpy(text, data, len);
 	text[len] = '\0';
-	if (ban_target_parse(text, &target) < 0)
+	if (firewall_ban_target_parse(text, &target) < 0)
 		return;
-	ban_target_format(&target, again_text);
-	weft_assert(ban_target_parse(again_text, &again) == 0);
-	ban_target_id(&target, id);
-	ban_target_id(&again, again_id);
+	firewall_ban_target_format(&target, again_text);
+	weft_assert(firewall_ban_target_parse(again_text, &again) == 0);
+	firewall_ban_target_id(&target, id);
+	firewall_ban_target_id(&again, again_id);
 	weft_assert(memcmp(id, again_id, sizeof(id)) == 0);
-	weft_assert(ban_target_has(&target, &target.addr));
+	weft_assert(firewall_ban_target_has(&target, &target.addr));
 }
 
 static void check_record(const uint8_t *data, size_t len)
@@ -36,12 +36,12 @@ static void check_record(const uint8_t *data, size_t len)
 	struct ban ban, again;
 
 	if (len < BAN_ID_LEN ||
-	    ban_record_parse(data, data + BAN_ID_LEN, len - BAN_ID_LEN, &ban) < 0)
+	    firewall_ban_record_parse(data, data + BAN_ID_LEN, len - BAN_ID_LEN, &ban) < 0)
 		return;
-	ban_target_id(&ban.target, id);
-	ban_record_write(&w, &ban);
+	firewall_ban_target_id(&ban.target, id);
+	firewall_ban_record_write(&w, &ban);
 	weft_assert(!w.bad);
-	weft_assert(ban_record_parse(id, record, writer_len(&w), &again) == 0);
+	weft_assert(firewall_ban_record_parse(id, record, writer_len(&w), &again) == 0);
 	weft_assert(ban.added_s == again.added_s && ban.expires_s == again.expires_s);
 	weft_assert(strcmp(ban.reason, again.reason) == 0);
 }

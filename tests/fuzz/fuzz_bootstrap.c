@@ -19,10 +19,10 @@ static void check_text(const uint8_t *data, size_t len)
 		return;
 	memcpy(text, data, len);
 	text[len] = '\0';
-	if (bootstrap_text_read(text, bytes, &read_len) < 0)
+	if (locate_bootstrap_text_read(text, bytes, &read_len) < 0)
 		return;
-	bootstrap_text_write(bytes, read_len, again);
-	weft_assert(bootstrap_text_read(again, back, &back_len) == 0);
+	locate_bootstrap_text_write(bytes, read_len, again);
+	weft_assert(locate_bootstrap_text_read(again, back, &back_len) == 0);
 	weft_assert(back_len == read_len && memcmp(bytes, back, read_len) == 0);
 }
 
@@ -38,20 +38,20 @@ static void check_body(const uint8_t *data, size_t len)
 	if (!key)
 		weft_assert(node_key_from_seed(seed, &key) == 0);
 	signed_write(&w, key, BOOTSTRAP_TAG, data, len);
-	if (w.bad || bootstrap_list_parse(bytes, writer_len(&w), &list) < 0)
+	if (w.bad || locate_bootstrap_list_parse(bytes, writer_len(&w), &list) < 0)
 		return;
 	w = writer_of(bytes, sizeof(bytes));
-	bootstrap_list_write(&w, key, &list);
+	locate_bootstrap_list_write(&w, key, &list);
 	weft_assert(!w.bad);
-	weft_assert(bootstrap_list_parse(bytes, writer_len(&w), &again) == 0);
-	weft_assert(bootstrap_list_equal(&list, &again));
+	weft_assert(locate_bootstrap_list_parse(bytes, writer_len(&w), &again) == 0);
+	weft_assert(locate_bootstrap_list_equal(&list, &again));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct bootstrap_list list;
 
-	if (bootstrap_list_parse(data, len, &list) == 0)
+	if (locate_bootstrap_list_parse(data, len, &list) == 0)
 		weft_assert(list.entry_cnt <= BOOTSTRAP_ENTRIES_MAX && list.serial > 0);
 	check_text(data, len);
 	check_body(data, len);

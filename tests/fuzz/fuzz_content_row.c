@@ -26,7 +26,7 @@ static void check_file(const uint8_t *data, size_t len)
 {
 	static struct object_file file;
 
-	if (object_file_parse(data, len, &file) == 0)
+	if (blobs_object_file_parse(data, len, &file) == 0)
 		weft_assert(strlen(file.path) < sizeof(file.path));
 }
 
@@ -46,17 +46,17 @@ static void check_get(const uint8_t *data, size_t len)
 	weft_assert(record);
 	memset(&get, 0, sizeof(get));
 	memset(&again, 0, sizeof(again));
-	if (get_record_parse(data, len, &get) == 0) {
-		weft_assert(get.target[0] == '/' && get.range_cnt <= CONTENT_GET_RANGES_MAX);
-		weft_assert(get.view.node_cnt <= CONTENT_GET_NODES_MAX);
-		record_len = get_record_write(&get, record, cap);
+	if (blobs_get_record_parse(data, len, &get) == 0) {
+		weft_assert(get.target[0] == '/' && get.range_cnt <= BLOBS_GET_RANGES_MAX);
+		weft_assert(get.view.node_cnt <= BLOBS_GET_NODES_MAX);
+		record_len = blobs_get_record_write(&get, record, cap);
 		weft_assert(record_len > 0);
-		weft_assert(get_record_parse(record, (size_t)record_len, &again) == 0);
+		weft_assert(blobs_get_record_parse(record, (size_t)record_len, &again) == 0);
 		weft_assert(strcmp(get.target, again.target) == 0);
 		weft_assert(get.part_cnt == again.part_cnt && get.range_cnt == again.range_cnt);
 		weft_assert(get.view.node_cnt == again.view.node_cnt);
 		weft_assert(get.view.only_len == again.view.only_len);
-		(void)get_wants(&get, "a/b.txt", 7);
+		(void)blobs_get_wants(&get, "a/b.txt", 7);
 	}
 	get_fini(&get);
 	get_fini(&again);
@@ -68,7 +68,7 @@ static void check_followed(const uint8_t *data, size_t len)
 	static struct followed followed;
 
 	memset(&followed, 0, sizeof(followed));
-	if (follow_row_parse(data, len, &followed) < 0)
+	if (shares_follow_row_parse(data, len, &followed) < 0)
 		return;
 	weft_assert(followed.view.hint_cnt <= FOLLOW_HINTS_MAX);
 	weft_assert(followed.view.revision_cnt <= FOLLOW_REVISIONS_MAX);
@@ -88,10 +88,10 @@ static void check_community(const uint8_t *data, size_t len)
 	memset(&community, 0, sizeof(community));
 	memset(&again, 0, sizeof(again));
 	community.all = again.all = &all;
-	if (joined_record_parse(data, len, &community) == 0) {
-		joined_record_write(&w, &community);
+	if (community_joined_record_parse(data, len, &community) == 0) {
+		community_joined_record_write(&w, &community);
 		weft_assert(!w.bad);
-		weft_assert(joined_record_parse(record, writer_len(&w), &again) == 0);
+		weft_assert(community_joined_record_parse(record, writer_len(&w), &again) == 0);
 		weft_assert(strcmp(community.name, again.name) == 0);
 		weft_assert(community.seed_cnt == again.seed_cnt);
 		weft_assert(community.partner_cnt == again.partner_cnt);
@@ -109,7 +109,7 @@ static void check_publication(const uint8_t *data, size_t len)
 	struct record_seed stored = {0};
 
 	memset(&settings, 0, sizeof(settings));
-	if (record_parse_settings(data, len, &settings, &stored) < 0)
+	if (shares_record_parse_settings(data, len, &settings, &stored) < 0)
 		return;
 	weft_assert(settings.name[0]);
 	if (stored.len != NODE_KEY_SEED_LEN)
@@ -138,10 +138,10 @@ static void check_keyed(const uint8_t *data, size_t len)
 	struct announce_log_row told;
 	uint8_t digest[32], key[ANNOUNCE_LOG_KEY_CAP];
 
-	(void)!record_parse_revision(&item, &revision, digest);
-	if (announce_log_parse(&item, &told) < 0)
+	(void)!shares_record_parse_revision(&item, &revision, digest);
+	if (shares_announce_log_parse(&item, &told) < 0)
 		return;
-	weft_assert(announce_log_key(&told, key) == item.key_len);
+	weft_assert(shares_announce_log_key(&told, key) == item.key_len);
 	weft_assert(memcmp(key, item.key, item.key_len) == 0);
 }
 

@@ -17,8 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	memcpy(text, data, len);
 	text[len] = '\0';
-	if (idl_parse(text, &idl, &line) == 0)
-		idl_free(idl);
+	if (control_idl_parse(text, &idl, &line) == 0)
+		control_idl_free(idl);
 	free(text);
 	return 0;
 }

@@ -16,13 +16,13 @@ static void take_all(struct request_splitter *splitter)
 	const char *text;
 	size_t len;
 
-	while (request_take(splitter, &text, &len) == 1) {
+	while (control_request_take(splitter, &text, &len) == 1) {
 		struct request request;
 
 		weft_assert(text[len] == '\0');
-		if (request_parse(text, len, &request) == 0) {
+		if (control_request_parse(text, len, &request) == 0) {
 			weft_assert(json_is_object(request.parameters));
-			request_drop(&request);
+			control_request_drop(&request);
 		}
 	}
 }
@@ -36,15 +36,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		char *room;
 		size_t cap, n = len - off;
 
-		if (request_reserve(&splitter, &room, &cap) < 0)
+		if (control_request_reserve(&splitter, &room, &cap) < 0)
 			break;
 		n = n < step ? n : step;
 		n = n < cap ? n : cap;
 		memcpy(room, data + off, n);
-		request_commit(&splitter, n);
+		control_request_commit(&splitter, n);
 		off += n;
 		take_all(&splitter);
 	}
-	request_fini(&splitter);
+	control_request_fini(&splitter);
 	return 0;
 }

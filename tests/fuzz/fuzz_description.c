@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		weft_assert(json_is_array(json_object_get(json, "methods")));
 		json_decref(json);
 	}
-	if (service_idl_description(text, &json, why_idl) == 0)
+	if (api_service_idl_description(text, &json, why_idl) == 0)
 		json_decref(json);
 	free(text);
 	return 0;

@@ -47,7 +47,7 @@ static void sink_commit(struct dgram_sink *sink, const struct dgram_slot *slot, 
 	struct sent *sent = &asked->sent[asked->sent_cnt++ % SENT_MAX];
 	struct krpc_message message;
 
-	if (krpc_parse(slot->data, len, &message) != DHT_ANSWERED || message.fault ||
+	if (dht_krpc_parse(slot->data, len, &message) != DHT_ANSWERED || message.fault ||
 	    message.kind != KRPC_QUERY || message.transaction.len != sizeof(sent->transaction))
 		abort();
 	memcpy(sent->transaction, message.transaction.data, sizeof(sent->transaction));

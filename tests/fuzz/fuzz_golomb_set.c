@@ -17,17 +17,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len == 0)
 		return 0;
 	if (data[0] == 0) {
-		if (holder_record_parse(data + 1, len - 1, &provider) == 0)
+		if (shares_holder_record_parse(data + 1, len - 1, &provider) == 0)
 			weft_assert(provider.addr_cnt <= PEER_ADDRS_MAX);
 		return 0;
 	}
-	if (golomb_set_parse(data + 1, len - 1, &set) < 0)
+	if (shares_golomb_set_parse(data + 1, len - 1, &set) < 0)
 		return 0;
 	for (unsigned i = 0; i < 256; i++) {
 		id[0] = (uint8_t)i;
 		id[1] = data[len - 1];
-		if (golomb_set_may_have(&set, id))
-			weft_assert(golomb_set_region_of(id, set.depth) == set.region);
+		if (shares_golomb_set_may_have(&set, id))
+			weft_assert(shares_golomb_set_region_of(id, set.depth) == set.region);
 	}
 	return 0;
 }

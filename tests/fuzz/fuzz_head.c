@@ -26,15 +26,15 @@ static void check_head(const uint8_t *data, size_t len)
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct share_head head, again;
 
-	if (head_parse(data, len, &head) < 0)
+	if (shares_head_parse(data, len, &head) < 0)
 		return;
 	again = head;
-	head_write(&w, fuzz_key(), &again);
+	shares_head_write(&w, fuzz_key(), &again);
 	weft_assert(!w.bad);
-	weft_assert(head_parse(bytes, writer_len(&w), &again) == 0);
+	weft_assert(shares_head_parse(bytes, writer_len(&w), &again) == 0);
 	weft_assert(again.seq == head.seq && again.updated_s == head.updated_s);
 	weft_assert(memcmp(again.manifest_id, head.manifest_id, sizeof(head.manifest_id)) == 0);
-	weft_assert(!head_is_newer(&again, &head) && !head_is_newer(&head, &again));
+	weft_assert(!shares_head_is_newer(&again, &head) && !shares_head_is_newer(&head, &again));
 }
 
 static void check_rule(const uint8_t *data, size_t len)
@@ -43,8 +43,8 @@ static void check_rule(const uint8_t *data, size_t len)
 	struct overlay_claim claim;
 	struct overlay_rule rule;
 
-	head_rule(&rule);
-	head_overlay_name(node_key_public(fuzz_key()), name);
+	shares_head_rule(&rule);
+	shares_head_overlay_name(node_key_public(fuzz_key()), name);
 	(void)rule.check(rule.ctx, name, sizeof(name), data, len, 1700000000, &claim);
 }
 

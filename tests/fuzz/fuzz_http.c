@@ -111,15 +111,15 @@ static void take_output(struct gateway_conn *conn)
 	const char *out;
 	size_t len;
 
-	while ((len = conn_output(conn, &out)) != 0)
-		conn_sent(conn, len, run.now_ns);
+	while ((len = gateway_conn_output(conn, &out)) != 0)
+		gateway_conn_sent(conn, len, run.now_ns);
 }
 
 static void feed(struct gateway_conn *conn, const uint8_t *data, size_t len)
 {
-	while (len && !conn_is_over(conn)) {
+	while (len && !gateway_conn_is_over(conn)) {
 		char *room;
-		size_t cap = conn_reserve(conn, &room), part = run.how % 16 * 5 + 1u;
+		size_t cap = gateway_conn_reserve(conn, &room), part = run.how % 16 * 5 + 1u;
 
 		part = part < len ? part : len;
 		part = part < cap ? part : cap;
@@ -127,15 +127,15 @@ static void feed(struct gateway_conn *conn, const uint8_t *data, size_t len)
 		data += part;
 		len -= part;
 		run.now_ns += 1000;
-		conn_commit(conn, part, run.now_ns);
+		gateway_conn_commit(conn, part, run.now_ns);
 		take_output(conn);
 		if (run.is_held && run.exchange)
 			gateway_resume(run.exchange);
 		else if (!part || run.how & 128)
 			answer();
-		conn_turn(conn, run.now_ns);
+		gateway_conn_turn(conn, run.now_ns);
 		take_output(conn);
-		if (conn_deadline_ns(conn) < run.now_ns)
+		if (gateway_conn_deadline_ns(conn) < run.now_ns)
 			abort();
 	}
 }
@@ -181,12 +181,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	run.now_ns = 1000000000;
 	if (heap_new(65536, &shared.heap) < 0)
 		abort();
-	conn_init(&conn, &shared, &remote, run.now_ns);
+	gateway_conn_init(&conn, &shared, &remote, run.now_ns);
 	if (len)
 		feed(&conn, data + 1, len - 1);
-	conn_eof(&conn);
-	conn_expire(&conn, UINT64_MAX / 2);
-	conn_fini(&conn);
+	gateway_conn_eof(&conn);
+	gateway_conn_expire(&conn, UINT64_MAX / 2);
+	gateway_conn_fini(&conn);
 	heap_usage(shared.heap, &usage);
 	if (run.exchange || usage.used_len || shared.stats.socket_cnt)
 		abort();

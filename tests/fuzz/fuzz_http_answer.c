@@ -30,7 +30,7 @@ static void check_head(const struct http_answer *answer)
 	struct service_http_answer head;
 	int err;
 
-	http_answer_head(answer, "127.0.0.1:80", &head);
+	provider_http_answer_head(answer, "127.0.0.1:80", &head);
 	err = service_http_answer_write(&w, &head);
 	weft_assert(err == 0 || err == WEFT_ETOOLARGE || err == WEFT_EMALFORMED);
 	if (err == 0)
@@ -45,18 +45,18 @@ static struct outcome answer_run(const uint8_t *data, size_t len, size_t step, b
 	struct outcome outcome = {.err = 0};
 
 	weft_assert(answer && copy);
-	http_answer_init(answer, is_to_head);
+	provider_http_answer_init(answer, is_to_head);
 	for (size_t at = 0; at < len && outcome.err == 0 && !answer->is_whole; at += step) {
 		size_t piece = len - at < step ? len - at : step, body_len = 0;
 
 		memcpy(copy, data + at, piece);
-		outcome.err = http_answer_input(answer, copy, piece, &body_len);
+		outcome.err = provider_http_answer_input(answer, copy, piece, &body_len);
 		weft_assert(body_len <= piece);
 		if (outcome.err == 0)
 			body_add(&outcome, copy, body_len);
 	}
 	if (outcome.err == 0)
-		outcome.err = http_answer_eof(answer);
+		outcome.err = provider_http_answer_eof(answer);
 	weft_assert(outcome.err == 0 || answer->fault);
 	weft_assert(outcome.err < 0 || (answer->is_whole && answer->has_head));
 	if (answer->has_head)

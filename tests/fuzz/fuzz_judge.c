@@ -31,11 +31,11 @@ static void publish(struct weft_krpc_tables *krpc)
 
 	*krpc = (struct weft_krpc_tables){selves, buckets, held, &reply_keys};
 	for (unsigned i = 0; i < WEFT_KRPC_BUCKETS_CNT; i++)
-		krpc_tables_set_nodes(krpc, i / WEFT_KRPC_BUCKET_CNT, i % WEFT_KRPC_BUCKET_CNT,
-				      compact, WEFT_KRPC_NODE_CNT_MAX);
-	krpc_tables_set_token_key(krpc, key);
-	krpc_tables_set_id(krpc, WEFT_KRPC_IPV4, id);
-	krpc_tables_set_id(krpc, WEFT_KRPC_IPV6, id);
+		net_krpc_tables_set_nodes(krpc, i / WEFT_KRPC_BUCKET_CNT, i % WEFT_KRPC_BUCKET_CNT,
+					  compact, WEFT_KRPC_NODE_CNT_MAX);
+	net_krpc_tables_set_token_key(krpc, key);
+	net_krpc_tables_set_id(krpc, WEFT_KRPC_IPV4, id);
+	net_krpc_tables_set_id(krpc, WEFT_KRPC_IPV6, id);
 }
 
 static size_t answer_len(const struct weft_tables *tables, const struct weft_endpoint *asker)
@@ -66,8 +66,8 @@ static struct weft_tables *tables_new(void)
 
 	if (arena.start)
 		return &tables;
-	if (arena_open(&arena, demux_tables_footprint(&params)) < 0 ||
-	    demux_tables_init(&tables, &arena, &params) < 0)
+	if (arena_open(&arena, net_ingress_tables_footprint(&params)) < 0 ||
+	    net_ingress_tables_init(&tables, &arena, &params) < 0)
 		abort();
 	weft_endpoint_set_ipv4(&local, ipv4);
 	if (!weft_locals_put(&tables.locals, &local))

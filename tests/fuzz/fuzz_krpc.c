@@ -41,7 +41,7 @@ static void sink_commit(struct dgram_sink *sink, const struct dgram_slot *slot, 
 	struct krpc_message message;
 
 	(void)slot;
-	if (krpc_parse(answered->slot, len, &message) != DHT_ANSWERED || message.fault)
+	if (dht_krpc_parse(answered->slot, len, &message) != DHT_ANSWERED || message.fault)
 		abort();
 	if (message.kind != KRPC_QUERY) {
 		answered->len = len;
@@ -77,7 +77,7 @@ static void readers_compare(const uint8_t *data, size_t len)
 	memcpy(text.bytes, data, len < sizeof(text.bytes) ? len : sizeof(text.bytes));
 	if (!weft_krpc_query_read(&text, (uint32_t)len, WEFT_KRPC_IPV4, &query))
 		return;
-	if (krpc_parse(data, len, &message) != DHT_ANSWERED || message.fault ||
+	if (dht_krpc_parse(data, len, &message) != DHT_ANSWERED || message.fault ||
 	    message.kind != KRPC_QUERY || message.method != methods[query.kind] ||
 	    message.is_read_only != query.is_read_only ||
 	    message.transaction.len != query.transaction_len ||
@@ -96,16 +96,16 @@ static void spans_walk(const uint8_t *data, size_t len)
 	struct addr addr;
 	struct cursor c;
 
-	if (krpc_parse(data, len, &message) != DHT_ANSWERED)
+	if (dht_krpc_parse(data, len, &message) != DHT_ANSWERED)
 		return;
-	krpc_peers_begin(&message, &iter);
-	while (krpc_peers_next(&iter, &addr))
+	dht_krpc_peers_begin(&message, &iter);
+	while (dht_krpc_peers_next(&iter, &addr))
 		;
 	c = cursor_of(message.nodes.data, message.nodes.len);
-	while (krpc_node_read(&c, ADDR_IPV4, &id, &addr))
+	while (dht_krpc_node_read(&c, ADDR_IPV4, &id, &addr))
 		;
 	c = cursor_of(message.nodes6.data, message.nodes6.len);
-	while (krpc_node_read(&c, ADDR_IPV6, &id, &addr))
+	while (dht_krpc_node_read(&c, ADDR_IPV6, &id, &addr))
 		;
 }
 

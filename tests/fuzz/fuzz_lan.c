@@ -18,14 +18,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len == 0)
 		return 0;
 	if (data[0]) {
-		if (dnssd_parse(data + 1, len - 1, "01234567", &message) == 0)
+		if (lan_dnssd_parse(data + 1, len - 1, "01234567", &message) == 0)
 			weft_assert(message.instance_cnt <= DNSSD_INSTANCES_MAX);
 		return 0;
 	}
-	if (beacon_parse(data + 1, len - 1, &beacon) < 0)
+	if (lan_beacon_parse(data + 1, len - 1, &beacon) < 0)
 		return 0;
-	beacon_write(&w, &beacon);
-	weft_assert(!w.bad && beacon_parse(again, writer_len(&w), &got) == 0);
+	lan_beacon_write(&w, &beacon);
+	weft_assert(!w.bad && lan_beacon_parse(again, writer_len(&w), &got) == 0);
 	weft_assert(got.quic_port == beacon.quic_port && got.caps == beacon.caps &&
 		    memcmp(got.instance, beacon.instance, sizeof(got.instance)) == 0);
 	return 0;

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct launch_message message, second;
 	int again_len;
 
-	if (launch_parse(data, len, &message) < 0)
+	if (provider_launch_parse(data, len, &message) < 0)
 		return 0;
 	if (message.kind == LAUNCH_SETUP) {
 		weft_assert(message.setup.hidden_cnt <= LAUNCH_HIDDEN_MAX);
@@ -35,14 +35,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		check_texts(data, len, message.start.argv, message.start.argv_cnt);
 		check_texts(data, len, message.start.envp, message.start.envp_cnt);
 	}
-	again_len = launch_write(&message, again);
+	again_len = provider_launch_write(&message, again);
 	if (again_len < 0) {
 		weft_assert(len > sizeof(again));
 		return 0;
 	}
 	weft_assert((size_t)again_len == len);
-	weft_assert(launch_parse(again, (size_t)again_len, &second) == 0);
-	weft_assert(launch_write(&second, more) == again_len);
+	weft_assert(provider_launch_parse(again, (size_t)again_len, &second) == 0);
+	weft_assert(provider_launch_write(&second, more) == again_len);
 	weft_assert(memcmp(again, more, (size_t)again_len) == 0);
 	return 0;
 }

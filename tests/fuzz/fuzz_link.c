@@ -17,8 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	memcpy(text, data, len);
 	text[len] = '\0';
-	if (link_parse(text, &link) == 0) {
-		weft_assert(link_parse(link_write(&link, again), &got) == 0);
+	if (blobs_link_parse(text, &link) == 0) {
+		weft_assert(blobs_link_parse(blobs_link_write(&link, again), &got) == 0);
 		weft_assert(memcmp(&link, &got, sizeof(link)) == 0);
 	}
 	free(text);

@@ -57,14 +57,14 @@ static void sign_again(struct manifest_builder *builder, const struct manifest *
 	if (m->description_len)
 		memcpy(description, m->description, m->description_len);
 	description[m->description_len] = '\0';
-	if (manifest_builder_sign(builder, m->shape, &revision, &bytes, &len) < 0 ||
-	    manifest_parse(bytes, len, &again) < 0)
+	if (blobs_manifest_builder_sign(builder, m->shape, &revision, &bytes, &len) < 0 ||
+	    blobs_manifest_parse(bytes, len, &again) < 0)
 		abort();
 	if (!again->is_signed || again->seq != m->seq || again->is_public != m->is_public ||
 	    again->tag_cnt != m->tag_cnt || again->community_cnt != m->community_cnt ||
 	    again->all_byte_cnt != m->all_byte_cnt)
 		abort();
-	manifest_free(again);
+	blobs_manifest_free(again);
 }
 
 static void check_manifest(const uint8_t *data, size_t len)
@@ -75,39 +75,41 @@ static void check_manifest(const uint8_t *data, size_t len)
 	size_t bytes_len;
 
 	struct scope scope, same;
-	bool has_scope = scope_parse(data, len, &scope) == 0;
+	bool has_scope = blobs_scope_parse(data, len, &scope) == 0;
 
-	if (manifest_parse(data, len, &m) < 0)
+	if (blobs_manifest_parse(data, len, &m) < 0)
 		return;
-	scope_of_manifest(m, &same);
-	if (!has_scope || !scope_is_equal(&scope, &same))
+	blobs_scope_of_manifest(m, &same);
+	if (!has_scope || !blobs_scope_is_equal(&scope, &same))
 		abort();
-	if (manifest_builder_new(&builder) < 0)
+	if (blobs_manifest_builder_new(&builder) < 0)
 		abort();
 	/* The builder keeps some bytes for heads, so a very long one does not fit again. */
 	if (len > MANIFEST_LEN_MAX / 2)
 		goto done;
 	for (uint32_t i = 0; i < m->item_cnt; i++)
-		if (manifest_builder_add_item(builder, &m->items[i]) < 0)
+		if (blobs_manifest_builder_add_item(builder, &m->items[i]) < 0)
 			abort();
 	for (uint32_t i = 0; i < m->dir_cnt; i++)
-		if (manifest_builder_add_dir(builder, m->dirs[i].path, m->dirs[i].path_len) < 0)
+		if (blobs_manifest_builder_add_dir(builder, m->dirs[i].path, m->dirs[i].path_len) <
+		    0)
 			abort();
 	for (uint32_t i = 0; i < m->part_cnt; i++)
-		if (manifest_builder_add_part(builder, &m->parts[i]) < 0)
+		if (blobs_manifest_builder_add_part(builder, &m->parts[i]) < 0)
 			abort();
 	if (m->is_signed) {
 		sign_again(builder, m);
 		goto done;
 	}
-	bytes = manifest_builder_encode(builder, m->shape, m->created_s, m->title, &bytes_len);
-	if (manifest_parse(bytes, bytes_len, &again) < 0 || again->shape != m->shape ||
+	bytes = blobs_manifest_builder_encode(builder, m->shape, m->created_s, m->title,
+					      &bytes_len);
+	if (blobs_manifest_parse(bytes, bytes_len, &again) < 0 || again->shape != m->shape ||
 	    again->all_byte_cnt != m->all_byte_cnt || again->item_cnt != m->item_cnt)
 		abort();
-	manifest_free(again);
+	blobs_manifest_free(again);
 done:
-	manifest_free(m);
-	manifest_builder_free(builder);
+	blobs_manifest_free(m);
+	blobs_manifest_builder_free(builder);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

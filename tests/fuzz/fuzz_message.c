@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len == 0)
 		return 0;
-	(void)!message_request_parse(requests[data[0] % 4], data + 1, len - 1, &request);
-	if (message_answer_parse(answers[data[0] % 4], data + 1, len - 1, &answer) == 0)
+	(void)!blobs_message_request_parse(requests[data[0] % 4], data + 1, len - 1, &request);
+	if (blobs_message_answer_parse(answers[data[0] % 4], data + 1, len - 1, &answer) == 0)
 		weft_assert(answer.len <= len);
 	return 0;
 }

@@ -8,12 +8,12 @@ static void request_check(const uint8_t *data, size_t len)
 {
 	struct message_have_request request;
 
-	if (message_have_request_parse(data, len, &request) < 0)
+	if (blobs_message_have_request_parse(data, len, &request) < 0)
 		return;
 	weft_assert(request.id_cnt <= HAVE_IDS_MAX);
 	weft_assert(request.has_manifest == (request.id_cnt == 0));
 	for (uint32_t i = 0; i < request.id_cnt; i++)
-		weft_assert(message_have_id(&request, i) + 32 <= data + len);
+		weft_assert(blobs_message_have_id(&request, i) + 32 <= data + len);
 }
 
 /* What is read can be written into what answers are given, and says the same again. */
@@ -23,14 +23,14 @@ static void answer_check(const uint8_t *data, size_t len)
 	static struct message_have_answer answer, again;
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	if (message_have_answer_parse(data, len, &answer) < 0)
+	if (blobs_message_have_answer_parse(data, len, &answer) < 0)
 		return;
-	message_have_answer_write(&w, &answer);
+	blobs_message_have_answer_write(&w, &answer);
 	weft_assert(!w.bad);
-	weft_assert(message_have_answer_parse(bytes, writer_len(&w), &again) == 0);
+	weft_assert(blobs_message_have_answer_parse(bytes, writer_len(&w), &again) == 0);
 	for (uint32_t item = 0; item < HAVE_ITEMS_MAX; item += 7)
-		weft_assert(message_have_has_chunk(&answer, item, item * 3ull) ==
-			    message_have_has_chunk(&again, item, item * 3ull));
+		weft_assert(blobs_message_have_has_chunk(&answer, item, item * 3ull) ==
+			    blobs_message_have_has_chunk(&again, item, item * 3ull));
 }
 
 /* The first byte picks the direction. */

@@ -16,16 +16,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len == 0)
 		return 0;
 	if (data[0] % 2 == 0) {
-		if (message_holders_request_parse(data + 1, len - 1, &request) < 0)
+		if (blobs_message_holders_request_parse(data + 1, len - 1, &request) < 0)
 			return 0;
-		message_holders_request_write(&w, &request);
+		blobs_message_holders_request_write(&w, &request);
 		weft_assert(!w.bad && writer_len(&w) <= HOLDERS_REQUEST_CAP);
 		return 0;
 	}
-	cnt = message_holders_parse(data + 1, len - 1, providers);
+	cnt = blobs_message_holders_parse(data + 1, len - 1, providers);
 	if (cnt < 0)
 		return 0;
-	message_holders_write(&w, providers, (unsigned)cnt);
+	blobs_message_holders_write(&w, providers, (unsigned)cnt);
 	weft_assert(!w.bad);
 	return 0;
 }

@@ -33,15 +33,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	item.value_len = (size_t)snprintf((char *)value, sizeof(value), "%zu:", len);
 	memcpy(value + item.value_len, data, len);
 	item.value_len += len;
-	if (pkarr_packet_of_item(&item, &packet) < 0)
+	if (dht_pkarr_packet_of_item(&item, &packet) < 0)
 		return 0;
-	(void)pkarr_packet_ttl_s(&packet);
-	if (pkarr_record_read(&packet, policy.allows_private, &record) < 0)
+	(void)dht_pkarr_packet_ttl_s(&packet);
+	if (dht_pkarr_record_read(&packet, policy.allows_private, &record) < 0)
 		return 0;
-	if (pkarr_record_select(&record, &policy, &selected) < 0)
+	if (dht_pkarr_record_select(&record, &policy, &selected) < 0)
 		abort();
-	pkarr_packet_sign(&selected, own, 1, &packet);
-	if (pkarr_record_read(&packet, policy.allows_private, &again) < 0 ||
+	dht_pkarr_packet_sign(&selected, own, 1, &packet);
+	if (dht_pkarr_record_read(&packet, policy.allows_private, &again) < 0 ||
 	    memcmp(&again, &record, sizeof(again)) != 0)
 		abort();
 	return 0;

@@ -47,7 +47,7 @@ static void *put(void *ctx, const struct pkarr_packet *packet, struct pkarr_rela
 {
 	struct dht_item item;
 
-	pkarr_packet_item(packet, &item);
+	dht_pkarr_packet_item(packet, &item);
 	if (dht_item_verify(&item) < 0 || item.value_len > DHT_VALUE_LEN_MAX)
 		abort();
 	return get(ctx, packet->key, call, at_ns);
@@ -69,7 +69,7 @@ static void answer(uint8_t how)
 
 	waiting = NULL;
 	if (call)
-		pkarr_relay_ended(call, &outcome, now_ns);
+		api_pkarr_relay_ended(call, &outcome, now_ns);
 }
 
 /* Every reply begins with a status line of ours. */
@@ -78,10 +78,10 @@ static void take_output(struct gateway_conn *conn)
 	const char *out;
 	size_t len;
 
-	while ((len = conn_output(conn, &out)) != 0) {
+	while ((len = gateway_conn_output(conn, &out)) != 0) {
 		if (len < 12 || memcmp(out, "HTTP/1.1 ", 9) != 0)
 			abort();
-		conn_sent(conn, len, now_ns);
+		gateway_conn_sent(conn, len, now_ns);
 	}
 }
 
@@ -104,16 +104,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct pkarr_relay *relay;
 	uint8_t how = len ? *data++ : 0;
 
-	if (pkarr_relay_new(&params, &relay) < 0 || (!heap && heap_new(1 << 20, &heap) < 0))
+	if (api_pkarr_relay_new(&params, &relay) < 0 || (!heap && heap_new(1 << 20, &heap) < 0))
 		abort();
 	shared.heap = heap;
-	routes[0] = pkarr_relay_route(relay);
+	routes[0] = api_pkarr_relay_route(relay);
 	waiting = NULL;
 	memset(&conn, 0, sizeof(conn));
-	conn_init(&conn, &shared, &remote, ++now_ns);
+	gateway_conn_init(&conn, &shared, &remote, ++now_ns);
 	for (size_t left = len ? len - 1 : 0; left;) {
 		char *room;
-		size_t cap = conn_reserve(&conn, &room), piece = how % 64 + 1u;
+		size_t cap = gateway_conn_reserve(&conn, &room), piece = how % 64 + 1u;
 
 		if (!cap)
 			abort(); /* everything was answered and taken */
@@ -122,13 +122,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		memcpy(room, data, piece);
 		data += piece;
 		left -= piece;
-		conn_commit(&conn, piece, ++now_ns);
+		gateway_conn_commit(&conn, piece, ++now_ns);
 		do {
 			take_output(&conn);
 			answer(how / 8);
-		} while (waiting || conn_output(&conn, &(const char *){NULL}));
+		} while (waiting || gateway_conn_output(&conn, &(const char *){NULL}));
 	}
-	conn_fini(&conn);
-	pkarr_relay_free(relay);
+	gateway_conn_fini(&conn);
+	api_pkarr_relay_free(relay);
 	return 0;
 }

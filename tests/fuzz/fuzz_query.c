@@ -37,18 +37,19 @@ static void name_find(const char *name, size_t len, const struct query *query)
 	uint8_t *bytes;
 	size_t bytes_len;
 
-	must(matcher || matcher_new(&matcher) == 0);
-	must(shard_builder_new(secret, &builder) == 0);
-	must(shard_builder_add_part(builder, id, 100) == 0);
-	must(shard_builder_add_item(builder, &item, 0) == 0);
-	must(shard_builder_finish(builder, &bytes, &bytes_len) == 0);
-	must(shard_verify(bytes, bytes_len) == 0 && shard_open(bytes, bytes_len, &shard) == 0);
-	must(rank_init(&rank, 4) == 0);
-	must(match_shard(matcher, &shard, &ask, &rank) == 1);
-	rank_finish(&rank);
+	must(matcher || search_matcher_new(&matcher) == 0);
+	must(search_shard_builder_new(secret, &builder) == 0);
+	must(search_shard_builder_add_part(builder, id, 100) == 0);
+	must(search_shard_builder_add_item(builder, &item, 0) == 0);
+	must(search_shard_builder_finish(builder, &bytes, &bytes_len) == 0);
+	must(search_shard_verify(bytes, bytes_len) == 0 &&
+	     search_shard_open(bytes, bytes_len, &shard) == 0);
+	must(search_rank_init(&rank, 4) == 0);
+	must(search_match_shard(matcher, &shard, &ask, &rank) == 1);
+	search_rank_finish(&rank);
 	must(rank.cnt == 1 && rank_score(&rank.documents[0]) == MATCH_NAME_EXACT * query->term_cnt);
-	rank_fini(&rank);
-	shard_builder_free(builder);
+	search_rank_fini(&rank);
+	search_shard_builder_free(builder);
 	free(bytes);
 }
 
@@ -57,7 +58,7 @@ static void text_show(const char *text, size_t len, const struct query *query)
 	struct snippet snippet;
 	size_t at = 0, shown_len;
 
-	snippet_make(text, len, query, &snippet);
+	search_snippet_make(text, len, query, &snippet);
 	shown_len = strlen(snippet.text);
 	must(shown_len <= SNIPPET_LEN_MAX && utf8_is_valid(snippet.text, shown_len));
 	for (unsigned i = 0; i < snippet.mark_cnt; i++) {
@@ -72,12 +73,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static struct query query;
 	const char *text = (const char *)data;
 
-	if (query_parse(text, len, &query) < 0)
+	if (search_query_parse(text, len, &query) < 0)
 		return 0;
 	must(query.term_cnt > 0 && query.term_cnt <= QUERY_TERMS_MAX);
 	if (!memchr(text, '\0', len))
 		text_show(text, len, &query);
-	if (manifest_path_is_safe(text, len) && !memchr(text, '/', len))
+	if (blobs_manifest_path_is_safe(text, len) && !memchr(text, '/', len))
 		name_find(text, len, &query);
 	return 0;
 }

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	memcpy(text, data + sizeof(size), len - sizeof(size));
 	text[len - sizeof(size)] = '\0';
-	if (range_parse(text, size, &off, &part_len) == RANGE_PART)
+	if (gateway_range_parse(text, size, &off, &part_len) == RANGE_PART)
 		weft_assert(part_len >= 1 && off < size && part_len <= size - off);
 	free(text);
 	return 0;

@@ -34,12 +34,12 @@ static void check_records(const uint8_t *data, size_t len)
 	struct seen seen = {0};
 	struct room_head head;
 
-	if (room_segment_parse(data, len, &segment) == 0) {
+	if (builtin_room_segment_parse(data, len, &segment) == 0) {
 		weft_assert(segment.event_cnt <= ROOM_SEGMENT_EVENT_MAX);
-		room_segment_each(data, len, event_check, &seen);
+		builtin_room_segment_each(data, len, event_check, &seen);
 		weft_assert(seen.cnt == segment.event_cnt && seen.last == segment.last_sequence);
 	}
-	if (room_head_parse(data, len, &head) == 0) {
+	if (builtin_room_head_parse(data, len, &head) == 0) {
 		weft_assert(head.member_cnt <= POD_MEMBER_MAX);
 		weft_assert(strlen(head.id) == POD_ID_LEN);
 	}
@@ -54,15 +54,16 @@ static void check_messages(const uint8_t *data, size_t len, bool has_more)
 
 	if (len > sizeof(bytes) / 2)
 		return;
-	if (room_ask_parse(data, len, has_more, &ask) == 0) {
-		room_ask_write(&w, &ask, has_more);
-		weft_assert(room_ask_parse(bytes, writer_len(&w), has_more, &again) == 0);
+	if (builtin_room_ask_parse(data, len, has_more, &ask) == 0) {
+		builtin_room_ask_write(&w, &ask, has_more);
+		weft_assert(builtin_room_ask_parse(bytes, writer_len(&w), has_more, &again) == 0);
 		weft_assert(strcmp(again.id, ask.id) == 0 && again.number == ask.number * has_more);
 	}
 	w = writer_of(bytes, sizeof(bytes));
-	if (room_answer_parse(data, len, has_more, &answer) == 0) {
-		room_answer_write(&w, &answer, has_more);
-		weft_assert(room_answer_parse(bytes, writer_len(&w), has_more, &answer_again) == 0);
+	if (builtin_room_answer_parse(data, len, has_more, &answer) == 0) {
+		builtin_room_answer_write(&w, &answer, has_more);
+		weft_assert(builtin_room_answer_parse(bytes, writer_len(&w), has_more,
+						      &answer_again) == 0);
 		weft_assert(answer_again.len == answer.len);
 	}
 }

@@ -27,16 +27,16 @@ static bool finds(const struct shard *shard, const char *text, size_t len, uint3
 	struct rank rank;
 	bool is_found = false;
 
-	if (query_parse(text, len, &query) < 0)
+	if (search_query_parse(text, len, &query) < 0)
 		return false;
-	weft_assert(matcher || matcher_new(&matcher) == 0);
-	weft_assert(rank_init(&rank, FOUND_MAX) == 0);
-	match_shard(matcher, shard, &ask, &rank);
-	rank_finish(&rank);
+	weft_assert(matcher || search_matcher_new(&matcher) == 0);
+	weft_assert(search_rank_init(&rank, FOUND_MAX) == 0);
+	search_match_shard(matcher, shard, &ask, &rank);
+	search_rank_finish(&rank);
 	for (unsigned i = 0; i < rank.cnt; i++)
 		is_found |= rank.documents[i].document == document;
 	weft_assert(is_found || rank.cnt == FOUND_MAX);
-	rank_fini(&rank);
+	search_rank_fini(&rank);
 	return true;
 }
 
@@ -60,20 +60,20 @@ static void check_manifest(const uint8_t *data, size_t len)
 	uint8_t *bytes;
 	size_t bytes_len;
 
-	if (manifest_parse(data, len, &manifest) < 0)
+	if (blobs_manifest_parse(data, len, &manifest) < 0)
 		return;
-	weft_assert(shard_builder_new(secret, &builder) == 0);
-	weft_assert(shard_builder_add_part(builder, id, (uint32_t)len) == 0);
+	weft_assert(search_shard_builder_new(secret, &builder) == 0);
+	weft_assert(search_shard_builder_add_part(builder, id, (uint32_t)len) == 0);
 	for (uint32_t i = 0; i < manifest->item_cnt; i++)
-		weft_assert(shard_builder_add_item(builder, &manifest->items[i], i) == 0);
-	weft_assert(shard_builder_finish(builder, &bytes, &bytes_len) == 0);
-	weft_assert(shard_verify(bytes, bytes_len) == 0);
-	weft_assert(shard_open(bytes, bytes_len, &shard) == 0);
+		weft_assert(search_shard_builder_add_item(builder, &manifest->items[i], i) == 0);
+	weft_assert(search_shard_builder_finish(builder, &bytes, &bytes_len) == 0);
+	weft_assert(search_shard_verify(bytes, bytes_len) == 0);
+	weft_assert(search_shard_open(bytes, bytes_len, &shard) == 0);
 	weft_assert(shard.head.document_cnt == manifest->item_cnt);
 	for (uint32_t i = 0; i < manifest->item_cnt && i < FOUND_MAX; i++)
 		check_item(&shard, &manifest->items[i], i);
-	shard_builder_free(builder);
-	manifest_free(manifest);
+	search_shard_builder_free(builder);
+	blobs_manifest_free(manifest);
 	free(bytes);
 }
 
@@ -81,8 +81,8 @@ static void check_damaged(const uint8_t *data, size_t len)
 {
 	struct shard shard;
 
-	(void)!shard_verify(data, len);
-	if (shard_open(data, len, &shard) == 0)
+	(void)!search_shard_verify(data, len);
+	if (search_shard_open(data, len, &shard) == 0)
 		weft_assert(shard.postings + shard.head.postings_len + BLAKE3_HASH_LEN ==
 			    data + len);
 }

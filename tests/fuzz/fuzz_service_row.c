@@ -39,11 +39,11 @@ static void check_pod(const uint8_t *data, size_t len)
 
 	memset(&pod, 0, sizeof(pod));
 	memset(&again, 0, sizeof(again));
-	if (pod_parse(&pod, data, len) < 0)
+	if (builtin_pod_parse(&pod, data, len) < 0)
 		return;
-	pod_write(&pod, &w);
+	builtin_pod_write(&pod, &w);
 	weft_assert(!w.bad);
-	weft_assert(pod_parse(&again, bytes, writer_len(&w)) == 0);
+	weft_assert(builtin_pod_parse(&again, bytes, writer_len(&w)) == 0);
 	weft_assert(memcmp(&pod, &again, sizeof(pod)) == 0);
 }
 
@@ -53,12 +53,12 @@ static void check_message(const uint8_t *data, size_t len)
 	uint8_t bytes[POD_BODY_LEN_MAX + 512];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	if (pod_message_parse(&message, data, len) < 0)
+	if (builtin_pod_message_parse(&message, data, len) < 0)
 		return;
 	weft_assert(message.body && message.body_len <= POD_BODY_LEN_MAX);
-	pod_message_write(&message, &w);
+	builtin_pod_message_write(&message, &w);
 	weft_assert(!w.bad);
-	weft_assert(pod_message_parse(&again, bytes, writer_len(&w)) == 0);
+	weft_assert(builtin_pod_message_parse(&again, bytes, writer_len(&w)) == 0);
 	weft_assert(strcmp(message.id, again.id) == 0 && message.at_ms == again.at_ms);
 	weft_assert(message.body_len == again.body_len);
 	weft_assert(memcmp(message.body, again.body, again.body_len) == 0);
@@ -70,12 +70,12 @@ static void check_shard(const uint8_t *data, size_t len)
 	uint8_t bytes[SHARD_RECORD_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	if (shard_parse(&shard, data, len) < 0)
+	if (builtin_shard_parse(&shard, data, len) < 0)
 		return;
 	weft_assert(shard.variant_cnt <= SHARD_VARIANT_MAX);
-	shard_write(&shard, &w);
+	builtin_shard_write(&shard, &w);
 	weft_assert(!w.bad);
-	weft_assert(shard_parse(&again, bytes, writer_len(&w)) == 0);
+	weft_assert(builtin_shard_parse(&again, bytes, writer_len(&w)) == 0);
 	weft_assert(shard.at_s == again.at_s && shard.variant_cnt == again.variant_cnt);
 }
 

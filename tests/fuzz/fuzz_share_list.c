@@ -14,12 +14,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct list_request request;
 	struct list_answer answer;
 
-	if (list_request_parse(data, len, &request) == 0) {
-		weft_assert(list_request_write(&request, again) == len);
+	if (shares_list_request_parse(data, len, &request) == 0) {
+		weft_assert(shares_list_request_write(&request, again) == len);
 		weft_assert(memcmp(again, data, len) == 0);
 	}
-	if (list_answer_parse(data, len, &answer) == 0) {
-		list_answer_write(&w, &answer);
+	if (shares_list_answer_parse(data, len, &answer) == 0) {
+		shares_list_answer_write(&w, &answer);
 		weft_assert(!w.bad && writer_len(&w) == len);
 		weft_assert(memcmp(again, data, len) == 0);
 	}

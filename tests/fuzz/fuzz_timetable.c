@@ -28,14 +28,14 @@ static void check_table(const struct timetable *table)
 /* At the next change another entry is in force, and a minute before it is still the same. */
 static void check_next(const struct timetable *table, uint64_t wall_s)
 {
-	uint64_t next_s = timetable_next(table, wall_s, utc_of, NULL);
-	int now = timetable_at(table, utc_of(NULL, wall_s));
+	uint64_t next_s = blobs_timetable_next(table, wall_s, utc_of, NULL);
+	int now = blobs_timetable_at(table, utc_of(NULL, wall_s));
 
 	if (!next_s)
 		return;
 	weft_assert(next_s > wall_s);
-	weft_assert(timetable_at(table, utc_of(NULL, next_s)) != now);
-	weft_assert(timetable_at(table, utc_of(NULL, next_s - 1)) == now);
+	weft_assert(blobs_timetable_at(table, utc_of(NULL, next_s)) != now);
+	weft_assert(blobs_timetable_at(table, utc_of(NULL, next_s - 1)) == now);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	memcpy(text, data, len);
 	text[len] = '\0';
-	if (timetable_parse(text, &table, &fault) < 0) {
+	if (blobs_timetable_parse(text, &table, &fault) < 0) {
 		weft_assert(fault.at >= text && fault.at + fault.len <= text + strlen(text));
 		weft_assert(fault.why[0]);
 		return 0;

@@ -22,11 +22,11 @@ static void check_answer(const uint8_t *link, size_t link_len, const struct dgra
 	struct dgram heard;
 	size_t len, heard_link_len;
 
-	link_header_reverse(link, link_len, &header);
+	net_link_header_reverse(link, link_len, &header);
 	weft_assert(header.len == link_len);
-	len = udp_frame_write(answer, sizeof(answer), &header, &route, dgram->data, dgram->len);
+	len = net_udp_frame_write(answer, sizeof(answer), &header, &route, dgram->data, dgram->len);
 	weft_assert(len);
-	weft_assert(udp_frame_parse(answer, len, 1, &heard, &heard_link_len));
+	weft_assert(net_udp_frame_parse(answer, len, 1, &heard, &heard_link_len));
 	weft_assert(heard_link_len == link_len && heard.len == dgram->len);
 	weft_assert(memcmp(heard.data, dgram->data, dgram->len) == 0);
 	weft_assert(addr_equal(&heard.remote, &dgram->local));
@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	frame = malloc(len + 1);
 	weft_assert(frame);
 	memcpy(frame, data, len);
-	if (udp_frame_parse(frame, len, 1, &dgram, &link_len)) {
+	if (net_udp_frame_parse(frame, len, 1, &dgram, &link_len)) {
 		weft_assert(dgram.data > frame && dgram.data + dgram.len <= frame + len);
 		weft_assert(link_len >= LINK_HEADER_LEN && link_len <= LINK_HEADER_LEN_MAX);
 		check_answer(frame, link_len, &dgram);

@@ -14,12 +14,12 @@ static void check_url(const char *text)
 	char again_text[sizeof("https://") + URL_HOST_CAP + URL_PATH_CAP];
 	struct url url, again;
 
-	if (url_parse(text, &url) < 0)
+	if (gateway_url_parse(text, &url) < 0)
 		return;
 	weft_assert(url.path[0] == '/' && url.target.port && url.target.host[0]);
 	snprintf(again_text, sizeof(again_text), "%s://%s%s", url.is_tls ? "https" : "http",
 		 url.host, url.path);
-	weft_assert(url_parse(again_text, &again) == 0);
+	weft_assert(gateway_url_parse(again_text, &again) == 0);
 	weft_assert(strcmp(url.host, again.host) == 0 && strcmp(url.path, again.path) == 0);
 	weft_assert(strcmp(url.target.host, again.target.host) == 0);
 	weft_assert(url.target.port == again.target.port);
@@ -30,8 +30,8 @@ static void check_date(const char *text)
 	char again[HTTP_DATE_CAP];
 	uint64_t wall_s;
 
-	if (http_date_parse(text, &wall_s) == 0)
-		weft_assert(strcmp(http_date_write(wall_s, again), text) == 0);
+	if (gateway_http_date_parse(text, &wall_s) == 0)
+		weft_assert(strcmp(gateway_http_date_write(wall_s, again), text) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	text[len] = '\0';
 	check_url(text);
 	check_date(text);
-	if (resolver_target_parse(text, &target) == 0)
+	if (net_resolver_target_parse(text, &target) == 0)
 		weft_assert(target.host[0] && target.port);
 	return 0;
 }

@@ -21,7 +21,7 @@ static unsigned messages_take(struct varlink *varlink)
 	json_t *message;
 	int err;
 
-	while ((err = varlink_take(varlink, &message))) {
+	while ((err = client_varlink_take(varlink, &message))) {
 		weft_assert(err == 1 || err == WEFT_EMALFORMED);
 		if (err == 1) {
 			weft_assert(json_is_object(message));
@@ -43,7 +43,7 @@ static void check_pieces(struct varlink *varlink, int fd, const uint8_t *data, s
 		size_t part = len - at < piece_len ? len - at : piece_len;
 
 		weft_assert(send(fd, data + at, part, 0) == (ssize_t)part);
-		weft_assert(varlink_fill(varlink) == (int)part);
+		weft_assert(client_varlink_fill(varlink) == (int)part);
 		cnt += messages_take(varlink);
 	}
 	for (size_t i = 0; i < len; i++) {
@@ -51,7 +51,7 @@ static void check_pieces(struct varlink *varlink, int fd, const uint8_t *data, s
 		since_nul = data[i] == '\0' ? 0 : since_nul + 1;
 	}
 	weft_assert(cnt == want_cnt);
-	weft_assert(varlink_peek(varlink, &rest) == since_nul);
+	weft_assert(client_varlink_peek(varlink, &rest) == since_nul);
 	weft_assert(!since_nul || memcmp(rest, data + len - since_nul, since_nul) == 0);
 }
 
@@ -63,9 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len < 1 || len > INPUT_LEN_MAX)
 		return 0;
 	weft_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
-	varlink_adopt(&varlink, fds[0]);
+	client_varlink_adopt(&varlink, fds[0]);
 	check_pieces(&varlink, fds[1], data + 1, len - 1, data[0] * 8u + 1);
-	varlink_close(&varlink);
+	client_varlink_close(&varlink);
 	close(fds[1]);
 	return 0;
 }

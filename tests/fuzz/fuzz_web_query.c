@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	memcpy(query, data, len);
 	query[len] = '\0';
-	object = web_mesh_query_json(query);
+	object = api_http_mesh_query_json(query);
 	json_object_foreach(object, name, value)
 	{
 		weft_assert(json_is_string(value) || json_array_size(value) > 1);

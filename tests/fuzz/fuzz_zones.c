@@ -14,10 +14,10 @@ static void check_rate(const char *text)
 	char printed[CONFIG_VALUE_CAP];
 	uint64_t rate, again;
 
-	if (!config_rate_parse(text, &rate))
+	if (!node_config_rate_parse(text, &rate))
 		return;
-	config_rate_format(rate, printed, sizeof(printed));
-	weft_assert(config_rate_parse(printed, &again) && rate == again);
+	node_config_rate_format(rate, printed, sizeof(printed));
+	weft_assert(node_config_rate_parse(printed, &again) && rate == again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -31,10 +31,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	memcpy(text, data, len);
 	text[len] = '\0';
 	check_rate(text);
-	if (zones_parse(text, &zones, &at) < 0)
+	if (blobs_zones_parse(text, &zones, &at) < 0)
 		return 0;
 	weft_assert(zones.cnt <= ZONES_MAX);
 	for (unsigned i = 0; i < zones.cnt; i++)
-		weft_assert(zones_price(&zones, &zones.zones[i].prefix) <= ZONE_PRICE_MAX);
+		weft_assert(blobs_zones_price(&zones, &zones.zones[i].prefix) <= ZONE_PRICE_MAX);
 	return 0;
 }

@@ -134,7 +134,7 @@ static bool sim_passes(void *world, uint64_t for_ns, bool (*done)(void *arg), vo
 /* What a user does about a get that stopped because nobody was there. */
 static bool has_all(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP])
 {
-	const struct content_get *get = part ? sim_get(&sim.nodes[part], gets[part]) : NULL;
+	const struct blobs_get *get = part ? sim_get(&sim.nodes[part], gets[part]) : NULL;
 
 	(void)arg;
 	if (!part || !faults_is_core(&faults, part))
@@ -145,10 +145,10 @@ static bool has_all(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP])
 	}
 	snprintf(why, CONVERGE_WHY_CAP, "state %d, %llu of %llu bytes", (int)get->state,
 		 (unsigned long long)get->byte_done_cnt, (unsigned long long)get->byte_cnt);
-	if (get->state == CONTENT_GET_STOPPED &&
-	    content_get_resume(node_content(sim.nodes[part].node), gets[part], sim.now_ns) == 0)
+	if (get->state == BLOBS_GET_STOPPED &&
+	    blobs_get_resume(node_content(sim.nodes[part].node), gets[part], sim.now_ns) == 0)
 		sim_wake(&sim.nodes[part]);
-	return get->state == CONTENT_GET_FINISHED;
+	return get->state == BLOBS_GET_FINISHED;
 }
 
 static const char *target_of(unsigned idx)

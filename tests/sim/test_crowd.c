@@ -173,7 +173,7 @@ static void party_open(struct party *party, const struct addr *addr,
 	mesh.config.session_cap = mesh.config.peer_cap = config->conn_cap;
 	mesh.config.incoming_cap = INCOMING_CAP;
 	if (node_key_from_seed(seed, &party->key) < 0 ||
-	    mem_net_attach(net, addr, &party->rx, &party->tx) < 0)
+	    net_mem_net_attach(net, addr, &party->rx, &party->tx) < 0)
 		die("no place on the network");
 	mesh.own_key = node_key_public(party->key);
 	if (mesh_new(&mesh, &party->mesh) < 0)
@@ -295,7 +295,8 @@ static void question_write(struct honest *peer, struct mesh_ask *ask,
 	peer->is_finding = keeper && peer->asked_cnt % KEY_ASKED_CNT > 0;
 	if (!keeper) {
 		ask->type = MESH_GET_MANIFEST;
-		ask->payload_len = message_request_write(MESH_GET_MANIFEST, &request, payload);
+		ask->payload_len =
+			blobs_message_request_write(MESH_GET_MANIFEST, &request, payload);
 		return;
 	}
 	if (!peer->is_finding && !is_again)
@@ -405,7 +406,7 @@ static void hostile_begin(const struct row *row)
 	for (unsigned i = 0; i < row->key_cnt; i++) {
 		struct addr addr = place_addr(row->place, 200 + i);
 
-		if (mem_net_attach(net, &addr, &rx, &tx) < 0 ||
+		if (net_mem_net_attach(net, &addr, &rx, &tx) < 0 ||
 		    hostile_peer_open(&hostiles[hostile_cnt++], &plan, rx, tx, now_ns) < 0)
 			die("no place for an attacker");
 	}
@@ -473,7 +474,7 @@ static uint64_t party_next_ns(const struct party *party)
 	uint64_t timers_ns = timer_wheel_next_ns(&party->timers);
 	uint64_t quic_ns = quic_engine_next_ns(party->engine);
 
-	if (mem_rx_is_waiting(party->rx))
+	if (net_mem_rx_is_waiting(party->rx))
 		return now_ns;
 	return timers_ns < quic_ns ? timers_ns : quic_ns;
 }
@@ -485,7 +486,7 @@ static void run(const struct row *row, uint64_t for_ns)
 
 	while (now_ns < end_ns) {
 		now_ns += NS_PER_MS;
-		mem_net_advance(net, now_ns);
+		net_mem_net_advance(net, now_ns);
 		if (row && row->forged_per_s)
 			forge_due(row);
 		for (unsigned i = 0; i < hostile_cnt; i++)
@@ -529,9 +530,9 @@ static void world_begin(uint64_t seed)
 	stored_cnt = put_cnt = 0;
 	is_counting = false;
 	memset(works, 0, sizeof(works));
-	if (mem_net_new(1 + HONEST_CNT + HOSTILE_CAP, 1u << 16, &wire, &net) < 0)
+	if (net_mem_net_new(1 + HONEST_CNT + HOSTILE_CAP, 1u << 16, &wire, &net) < 0)
 		die("no network");
-	mem_net_set_default_link(net, &link);
+	net_mem_net_set_default_link(net, &link);
 	quic_config_defaults(&config);
 	config.conn_cap = CONN_CAP;
 	config.stream_cap = CONN_CAP * config.stream_per_conn_cap;
@@ -549,7 +550,7 @@ static void world_end(void)
 	party_close(&node);
 	overlay_free(keeper);
 	keeper = NULL;
-	mem_net_free(net);
+	net_mem_net_free(net);
 }
 
 static int by_took(const void *a, const void *b)

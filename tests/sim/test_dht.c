@@ -74,7 +74,7 @@ static void tell_of_liars(struct dht_lab_node *node, const struct krpc_message *
 					   ? kad_id_random_in(&query->target, 20 + i, &node->random)
 					   : lab.nodes[other].id;
 
-		krpc_node_write(&w, &id, &lab.nodes[other].addr);
+		dht_krpc_node_write(&w, &id, &lab.nodes[other].addr);
 	}
 	dht_lab_reply(node, query, asker, &reply);
 }
@@ -140,7 +140,7 @@ static void liars_advertise(void)
 						   .id = liar->id,
 						   .target = key_id};
 
-			krpc_write_query(&w, &query);
+			dht_krpc_write_query(&w, &query);
 			dht_lab_send(liar, &honest->addr, bytes, writer_len(&w));
 		}
 		(void)dht_lab_run(&lab, SECOND / 10, NULL, NULL);

@@ -25,7 +25,7 @@ static struct sim_node *node_add(enum pkarr_publish publish)
 	node->addr.ip[2] = (uint8_t)idx;
 	node->addr.ip[3] = 1;
 	node->config.udp.listen[0] = node->addr;
-	mainline_config_defaults(&node->config.mainline);
+	locate_mainline_config_defaults(&node->config.mainline);
 	node->config.publish.policy.allows_private = true;
 	node->config.publish.policy.publish = publish;
 	snprintf(node->config.mainline.bootstrap, sizeof(node->config.mainline.bootstrap),
@@ -136,14 +136,14 @@ static int node_publish(struct sim_node *node, uint64_t wait_ns)
 
 	err = 1;
 	sim_wake(node);
-	if (publish_now(node->node->publish, publish_ended, &err, sim.now_ns) < 0)
+	if (locate_publish_now(node->node->publish, publish_ended, &err, sim.now_ns) < 0)
 		return err;
 	sim_run(&sim, wait_ns, NULL, NULL);
 	if (err != 1)
 		return err;
 	/* While it is on its way, the address is gone. */
 	node->node->advertised_cnt = 0;
-	publish_changed(node->node->publish, sim.now_ns);
+	locate_publish_changed(node->node->publish, sim.now_ns);
 	sim_run(&sim, NS_PER_S, NULL, NULL);
 	return err;
 }
@@ -162,7 +162,7 @@ static void test_who_publishes_is_told_how_it_ended(void)
 	sim_run(&sim, 1500 * NS_PER_S, NULL, NULL);
 	sim_start(node_add(PKARR_DIRECT));
 	sim_run(&sim, 90 * NS_PER_S, NULL, NULL);
-	publish_state(node->node->publish, &state);
+	locate_publish_state(node->node->publish, &state);
 	CHECK_EQ(state.stored_cnt, 1);
 	CHECK_EQ(node_publish(node, 10 * NS_PER_S), 0);
 	CHECK_EQ(node_publish(node, 10 * NS_PER_MS), WEFT_EABSENT);
@@ -185,7 +185,7 @@ static void small_network_init(void)
 /* Of the record that is out; what else is known of it in *out_state. */
 static uint64_t record_seq(struct publish_state *out_state)
 {
-	publish_state(sim.nodes[OWNER].node->publish, out_state);
+	locate_publish_state(sim.nodes[OWNER].node->publish, out_state);
 	return out_state->packet ? out_state->packet->seq : 0;
 }
 
@@ -246,7 +246,7 @@ static void test_what_an_owner_left_behind_is_believed_for_a_day(void)
 	seq = record_seq(&state);
 	CHECK(seq);
 	packet = *state.packet;
-	pkarr_packet_item(&packet, &item);
+	dht_pkarr_packet_item(&packet, &item);
 	put.item = &item;
 	sim_crash(&sim.nodes[OWNER]);
 	sim_wake(&sim.nodes[3]);

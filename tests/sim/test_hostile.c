@@ -90,7 +90,7 @@ static void item_write(struct writer *w, const uint8_t *id, const char *name, co
 		cbor_write_text(w, path, strlen(path));
 	}
 	cbor_write_uint(w, 6);
-	cbor_write_uint(w, manifest_chunk_cnt(len));
+	cbor_write_uint(w, blobs_manifest_chunk_cnt(len));
 }
 
 static void manifest_make(uint64_t len)
@@ -138,17 +138,17 @@ static void answer(const struct mesh_call *call, unsigned type, const struct mes
 	uint8_t head[MESSAGE_HEAD_CAP];
 	struct writer w = writer_of(head, sizeof(head));
 
-	message_answer_write_head(&w, type, reply);
+	blobs_message_answer_write_head(&w, type, reply);
 	(void)!hostile.seam.ops->answer(call->incoming, type, head, writer_len(&w), &tail);
 }
 
-static bool request_take(const struct mesh_call *call, struct message_answer *out_reply)
+static bool control_request_take(const struct mesh_call *call, struct message_answer *out_reply)
 {
 	struct message_request request;
 
 	hostile.asked_cnt++;
 	if (hostile.evil == EVIL_SILENCE ||
-	    message_request_parse(call->type, call->payload, call->payload_len, &request) < 0)
+	    blobs_message_request_parse(call->type, call->payload, call->payload_len, &request) < 0)
 		return false;
 	*out_reply = (struct message_answer){.first = request.first};
 	memcpy(out_reply->id, request.id, sizeof(request.id));
@@ -160,7 +160,7 @@ static void serve_manifest(void *ctx, const struct mesh_call *call, uint64_t now
 	struct message_answer reply;
 
 	(void)ctx, (void)now_ns;
-	if (!request_take(call, &reply))
+	if (!control_request_take(call, &reply))
 		return;
 	reply.bytes = hostile.manifest;
 	reply.len = hostile.manifest_len;
@@ -173,12 +173,13 @@ static void serve_list(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	size_t end_len;
 
 	(void)ctx, (void)now_ns;
-	if (!request_take(call, &reply))
+	if (!control_request_take(call, &reply))
 		return;
 	reply.total = CHUNK_CNT;
 	reply.bytes = hostile.list;
 	reply.len = CHUNK_CNT * BLAKE3_HASH_LEN;
-	end_len = message_answer_write_end(MESH_CHUNK_HASH_LIST, &reply, hostile.list + reply.len);
+	end_len = blobs_message_answer_write_end(MESH_CHUNK_HASH_LIST, &reply,
+						 hostile.list + reply.len);
 	answer(call, MESH_CHUNK_HASH_LIST, &reply, end_len);
 }
 
@@ -202,7 +203,7 @@ static void serve_chunk(void *ctx, const struct mesh_call *call, uint64_t now_ns
 	struct message_answer reply;
 
 	(void)ctx, (void)now_ns;
-	if (!request_take(call, &reply))
+	if (!control_request_take(call, &reply))
 		return;
 	reply.bytes = hostile.file;
 	reply.len = FILE_LEN;
@@ -403,7 +404,7 @@ static bool scene_begin(enum evil evil)
 	hostile.guest.turn = hostile_turn;
 	hostile.guest.next_ns = sim.now_ns;
 	if (node_key_from_seed(seed, &hostile.key) < 0 ||
-	    mem_net_attach(sim.net, &hostile.addr, &hostile.guest.rx, &hostile.tx) < 0 ||
+	    net_mem_net_attach(sim.net, &hostile.addr, &hostile.guest.rx, &hostile.tx) < 0 ||
 	    !hostile_mesh_start() || !hostile_quic_start())
 		return false;
 	sim.guest = &hostile.guest;
@@ -427,7 +428,7 @@ static void scene_end(void)
 /* The get of a scene ends as said; its file is nowhere. */
 static void check_scene(enum evil evil, int err, const char *detail)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct mesh_stats stats;
 
 	CHECK(scene_begin(evil));
@@ -436,7 +437,7 @@ static void check_scene(enum evil evil, int err, const char *detail)
 			  sim_get_start(&sim.nodes[0], &bait, sim_path(&sim, "in/out")),
 			  PATIENCE_S * NS_PER_S);
 	printf("# after %.1f s: %s\n", (double)(sim.now_ns - sim.begin_ns) / NS_PER_S, get->detail);
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, err);
 	CHECK(strstr(get->detail, detail));
 	CHECK(hostile.asked_cnt > 0);
@@ -451,13 +452,13 @@ static void check_scene(enum evil evil, int err, const char *detail)
 
 static void test_scene_works_without_evil(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct stat st;
 
 	CHECK(scene_begin(EVIL_NOT));
 	get = sim_get_run(&sim.nodes[0], sim_get_start(&sim.nodes[0], &bait, sim_path(&sim, "out")),
 			  60 * NS_PER_S);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(stat(sim_path(&sim, "out/file0000"), &st) == 0);
 	CHECK_EQ(st.st_size, FILE_LEN);
 	scene_end();
@@ -471,14 +472,14 @@ static void test_wrong_bytes_end_the_get(void)
 /* Three times in three thousand; nearly all of it was right, and it is asked no more. */
 static void test_one_wrong_chunk_in_a_thousand_ends_it_after_three(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	unsigned asked_cnt;
 
 	CHECK(scene_begin(EVIL_SELDOM));
 	get = sim_get_run(&sim.nodes[0], sim_get_start(&sim.nodes[0], &bait, sim_path(&sim, "out")),
 			  PATIENCE_S * NS_PER_S);
 	printf("# after %.1f s: %s\n", (double)(sim.now_ns - sim.begin_ns) / NS_PER_S, get->detail);
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EDAMAGED);
 	CHECK(strstr(get->detail, "bytes that do not match"));
 	CHECK_EQ(get->bad_chunk_cnt, 3);

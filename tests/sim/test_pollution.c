@@ -173,7 +173,7 @@ static void flood_put(uint32_t i)
 		query.has_seq = true;
 		query.seq = 1;
 	}
-	krpc_write_query(&w, &query);
+	dht_krpc_write_query(&w, &query);
 	CHECK(!w.bad);
 	dgram.len = writer_len(&w);
 	dht_input(victim, &dgram, lab.now_ns);

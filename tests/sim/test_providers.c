@@ -27,7 +27,7 @@ static void lab_open(void)
 
 		node->config.requests_per_min = 1000000; /* what is bounded here is not how often */
 		overlay_lab_start(node, i ? &lab.nodes[0] : NULL);
-		if (announce_rules_add(&node->seam) < 0)
+		if (shares_announce_rules_add(&node->seam) < 0)
 			abort();
 		(void)overlay_lab_run(&lab, NS_PER_S, NULL, NULL);
 	}
@@ -87,11 +87,11 @@ static unsigned put(struct overlay_lab_node *node, unsigned number)
 
 	memcpy(provider.id, wanted, sizeof(provider.id));
 	writer_u8(&w, ANNOUNCE_CONTENT);
-	holder_record_write(&w, key, &provider);
+	shares_holder_record_write(&w, key, &provider);
 	node_key_free(key);
 	node->mesh->due_ns = 0;
 	if (node->seam.ops->put(node->overlay, name,
-				announce_name_of_id(ANNOUNCE_CONTENT, wanted, name), bytes,
+				shares_announce_name_of_id(ANNOUNCE_CONTENT, wanted, name), bytes,
 				writer_len(&w), note_done, &ask, lab.mesh.now_ns, &run) < 0)
 		return 0;
 	(void)overlay_lab_run(&lab, 120 * NS_PER_S, is_done, &ask);
@@ -106,7 +106,7 @@ static struct ask get(struct overlay_lab_node *node, const struct node_key *real
 
 	node->mesh->due_ns = 0;
 	if (node->seam.ops->get(
-		    node->overlay, name, announce_name_of_id(ANNOUNCE_CONTENT, wanted, name),
+		    node->overlay, name, shares_announce_name_of_id(ANNOUNCE_CONTENT, wanted, name),
 		    ANNOUNCE_CONTENT, note_value, note_done, &ask, lab.mesh.now_ns, &run) < 0)
 		return ask;
 	(void)overlay_lab_run(&lab, 120 * NS_PER_S, is_done, &ask);

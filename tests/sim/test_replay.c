@@ -40,14 +40,14 @@ static struct outcome run(uint64_t seed)
 	sim_run(&sim, NS_PER_S, NULL, NULL);
 	sim_start(&sim.nodes[1]);
 	for (unsigned i = 0; i < GETTERS; i++) {
-		const struct content_get *get =
+		const struct blobs_get *get =
 			sim_get_run(&sim.nodes[1 + i], ids[i], 600 * NS_PER_S);
 
 		outcome.is_whole &=
-			get && get->state == CONTENT_GET_FINISHED &&
+			get && get->state == BLOBS_GET_FINISHED &&
 			sim_tree_equal(sim_path(&sim, "in"), sim_path(&sim, i ? "out1" : "out0"));
 	}
-	outcome.trace = mem_net_trace_hash(sim.net);
+	outcome.trace = net_mem_net_trace_hash(sim.net);
 	outcome.turns = sim.turn_cnt;
 	outcome.end_ns = sim.now_ns;
 	sim_report(&sim, "three nodes");

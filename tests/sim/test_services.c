@@ -154,7 +154,7 @@ static void connect_done(void *arg, int err, const uint8_t *actual_key)
 
 static struct service *service_of(unsigned i)
 {
-	return fabric_service(node_fabric(sim.nodes[i].node));
+	return node_fabric_service(node_fabric(sim.nodes[i].node));
 }
 
 static struct sim_node *node_add(void)
@@ -167,7 +167,7 @@ static struct sim_node *node_add(void)
 	node->addr.ip[2] = (uint8_t)idx;
 	node->addr.ip[3] = 1;
 	node->config.udp.listen[0] = node->addr;
-	fabric_config_defaults(&node->config.fabric);
+	node_fabric_config_defaults(&node->config.fabric);
 	snprintf(node->config.fabric.builtin_names, sizeof(node->config.fabric.builtin_names),
 		 "mesh-stats");
 	node->config.fabric.overlay.serve = OVERLAY_SERVE_ON;
@@ -521,9 +521,9 @@ static bool is_empty(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP]
 	(void)arg;
 	if (!node)
 		return true;
-	service_stats(fabric_service(node_fabric(node)), &service);
-	provider_stats(fabric_provider(node_fabric(node)), &provider);
-	web_stats(node->web, &gateway);
+	service_stats(node_fabric_service(node_fabric(node)), &service);
+	provider_stats(node_fabric_provider(node_fabric(node)), &provider);
+	api_http_stats(node->web, &gateway);
 	snprintf(why, CONVERGE_WHY_CAP,
 		 "calls %u in hand, %u pending, %u streams, %zu bytes; programs %u calls, %u "
 		 "waiting, %zu "

@@ -106,7 +106,7 @@ struct half {
 static bool is_half_done(void *arg)
 {
 	const struct half *half = arg;
-	const struct content_get *get = sim_get(half->node, half->id);
+	const struct blobs_get *get = sim_get(half->node, half->id);
 
 	return get->byte_cnt && get->byte_done_cnt * 2 >= get->byte_cnt;
 }
@@ -117,7 +117,7 @@ static void test_partition_in_a_transfer_heals(void)
 	static const uint64_t cut_s[] = {10, 70, 100};
 
 	for (size_t i = 0; i < 3 && !check_failed; i++) {
-		const struct content_get *get;
+		const struct blobs_get *get;
 		struct sim_node *getter;
 		struct half half;
 		struct link link;
@@ -133,10 +133,10 @@ static void test_partition_in_a_transfer_heals(void)
 		CHECK(sim_run(&sim, 60 * NS_PER_S, is_half_done, &half));
 		sim_set_group(getter, 1);
 		sim_run(&sim, cut_s[i] * NS_PER_S, NULL, NULL);
-		CHECK(sim_get(getter, half.id)->state == CONTENT_GET_FETCHING);
+		CHECK(sim_get(getter, half.id)->state == BLOBS_GET_FETCHING);
 		sim_set_group(getter, 0);
 		get = sim_get_run(getter, half.id, 120 * NS_PER_S);
-		CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+		CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 		/* What was there was not fetched twice: only what was under way. */
 		CHECK(get->received_byte_cnt < get->byte_cnt + get->byte_cnt / 2);
 		CHECK(sim_tree_equal(sim_path(&sim, "in"), sim_path(&sim, "out")));
@@ -154,7 +154,7 @@ static bool is_near(int64_t got, int64_t want)
 
 static void test_clock_a_year_off_is_reported_and_harmless(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct mesh_stats stats;
 	struct sim_node *late;
 	struct link link;
@@ -179,7 +179,7 @@ static void test_clock_a_year_off_is_reported_and_harmless(void)
 		CHECK_EQ(stats.skew_cnt, 1);
 	}
 	get = sim_get_run(late, sim_get_start(late, &link, sim_path(&sim, "out")), 60 * NS_PER_S);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(sim_tree_equal(sim_path(&sim, "in"), sim_path(&sim, "out")));
 	sim_fini(&sim);
 }

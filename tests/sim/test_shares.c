@@ -58,7 +58,7 @@ static struct sharing *sharing_of(unsigned i)
 
 static const struct follow *follow_of(unsigned i)
 {
-	return sim.nodes[i].node ? follow_lookup(sharing_of(i)->follows, share_id) : NULL;
+	return sim.nodes[i].node ? shares_follow_lookup(sharing_of(i)->follows, share_id) : NULL;
 }
 
 /* --- the network --- */
@@ -75,11 +75,11 @@ static struct sim_node *node_add(void)
 	node->config.udp.listen[0] = node->addr;
 	node->config.quic.conn_cap = 128;
 	node->config.mesh.session_cap = 128;
-	fabric_config_defaults(&node->config.fabric);
+	node_fabric_config_defaults(&node->config.fabric);
 	snprintf(node->config.fabric.builtin_names, sizeof(node->config.fabric.builtin_names),
 		 "mesh-stats");
 	node->config.fabric.overlay.serve = OVERLAY_SERVE_ON;
-	sharing_config_defaults(&node->config.sharing);
+	node_sharing_config_defaults(&node->config.sharing);
 	return node;
 }
 
@@ -161,7 +161,7 @@ static void folder_write(unsigned i, const char *what, unsigned number)
 	scratch_write(sim_path(&sim, name), text, strlen(text));
 }
 
-static int revise_begin(unsigned i)
+static int shares_revise_begin(unsigned i)
 {
 	char name[32];
 	struct publish_ask ask = {.settings = &settings, .imports = true, .done = revised};
@@ -169,14 +169,14 @@ static int revise_begin(unsigned i)
 	snprintf(name, sizeof(name), "share%u", i);
 	snprintf(settings.path, sizeof(settings.path), "%s", sim_path(&sim, name));
 	sim_wake(&sim.nodes[i]);
-	return publisher_revise(sharing_of(i)->publisher, share_id, &ask, sim.now_ns);
+	return shares_publisher_revise(sharing_of(i)->publisher, share_id, &ask, sim.now_ns);
 }
 
 static bool publish(unsigned i, unsigned number)
 {
 	outcome.told_cnt = 0;
 	folder_write(i, "revision", number);
-	return revise_begin(i) == 0 && told_wait(1);
+	return shares_revise_begin(i) == 0 && told_wait(1);
 }
 
 static bool share_create(unsigned i)
@@ -184,8 +184,8 @@ static bool share_create(unsigned i)
 	outcome.told_cnt = 0;
 	settings = (struct publish_settings){.name = "songs", .is_public = true};
 	sim_wake(&sim.nodes[i]);
-	return publisher_create(sharing_of(i)->publisher, &settings, key_seed, created, NULL,
-				share_id) == 0 &&
+	return shares_publisher_create(sharing_of(i)->publisher, &settings, key_seed, created, NULL,
+				       share_id) == 0 &&
 	       told_wait(1);
 }
 
@@ -221,7 +221,7 @@ static bool follow_begin(unsigned i)
 		.link = &link, .name = "", .tier = FOLLOW_NORMAL, .weight = FOLLOW_WEIGHT};
 
 	sim_wake(&sim.nodes[i]);
-	return follow_add(sharing_of(i)->follows, &ask, NULL, NULL) == 0;
+	return shares_follow_add(sharing_of(i)->follows, &ask, NULL, NULL) == 0;
 }
 
 /* One after the other in an interval: so are their syncs from then on. */
@@ -247,14 +247,14 @@ static void lie(unsigned i)
 {
 	struct node *node = sim.nodes[i].node;
 	struct store_batch *batch = store_batch_new(node->store);
-	struct overlay_seam overlay = sharing_overlay(node->sharing);
+	struct overlay_seam overlay = node_sharing_overlay(node->sharing);
 	uint8_t name[HEAD_OVERLAY_NAME_LEN], value[1 + HEAD_LEN_MAX] = {HEAD_OVERLAY_TAG};
 	struct overlay_run *run;
 
-	head_seen_put(batch, &first);
+	shares_head_seen_put(batch, &first);
 	if (store_submit(node->store, batch, NULL, NULL) < 0)
 		abort();
-	head_overlay_name(share_id, name);
+	shares_head_overlay_name(share_id, name);
 	memcpy(value + 1, first.bytes, first.len);
 	sim_wake(&sim.nodes[i]);
 	(void)!overlay.ops->put(overlay.overlay, name, sizeof(name), value, 1 + first.len, lie_put,
@@ -268,7 +268,7 @@ static bool lies_begin(void)
 
 	if (store_snapshot_open(sim.nodes[0].node->store, &snapshot) < 0)
 		return false;
-	err = head_seen_get(snapshot, share_id, &first);
+	err = shares_head_seen_get(snapshot, share_id, &first);
 	store_snapshot_close(snapshot);
 	for (unsigned i = 0; i < node_cnt && err == 0; i++)
 		if (is_liar(i))
@@ -417,7 +417,7 @@ static bool flap(unsigned round)
 	outcome.told_cnt = 0;
 	folder_write(0, "mine", round);
 	folder_write(1, "no, mine", round);
-	return revise_begin(0) == 0 && revise_begin(1) == 0 && told_wait(2);
+	return shares_revise_begin(0) == 0 && shares_revise_begin(1) == 0 && told_wait(2);
 }
 
 static void test_two_publishers_of_one_key_end_at_one_revision(void)
@@ -434,8 +434,8 @@ static void test_two_publishers_of_one_key_end_at_one_revision(void)
 	}
 	sim_run(&sim, 2 * INTERVAL_NS, NULL, NULL);
 	for (unsigned i = 0; i < PUBLISHERS; i++)
-		newest[i] = &publisher_lookup(sharing_of(i)->publisher, share_id)->newest;
-	head = newest[head_is_newer(newest[1], newest[0])];
+		newest[i] = &shares_publisher_lookup(sharing_of(i)->publisher, share_id)->newest;
+	head = newest[shares_head_is_newer(newest[1], newest[0])];
 	for (unsigned i = 0; i < node_cnt; i++) {
 		const struct follow *follow = is_follower(i) ? follow_of(i) : NULL;
 
@@ -458,7 +458,7 @@ static void revoke_begin(unsigned i)
 
 	outcome.told_cnt = 0;
 	sim_wake(&sim.nodes[i]);
-	if (publisher_revoke(sharing_of(i)->publisher, share_id, &ask, sim.now_ns) < 0)
+	if (shares_publisher_revoke(sharing_of(i)->publisher, share_id, &ask, sim.now_ns) < 0)
 		abort();
 }
 

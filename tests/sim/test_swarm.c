@@ -37,7 +37,7 @@ static const char *target_of(unsigned idx)
 	return sim_path(&sim, name);
 }
 
-static bool count_share(void *arg, const struct content_share *share)
+static bool count_share(void *arg, const struct blobs_share *share)
 {
 	(void)share;
 	++*(unsigned *)arg;
@@ -48,14 +48,14 @@ static unsigned share_cnt(const struct sim_node *node)
 {
 	unsigned cnt = 0;
 
-	content_shares_each(node_content(node->node), count_share, &cnt);
+	shares_shares_each(node_content(node->node), count_share, &cnt);
 	return cnt;
 }
 
 /* What a node acknowledged before it crashed is there when it is back. */
 static void node_comes_back(unsigned idx)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	sim_start(&sim.nodes[idx]);
 	gets[idx].up_ns = 0;
@@ -64,7 +64,7 @@ static void node_comes_back(unsigned idx)
 		return;
 	}
 	get = sim_get(&sim.nodes[idx], gets[idx].id);
-	if (!get || (gets[idx].was_finished && get->state != CONTENT_GET_FINISHED)) {
+	if (!get || (gets[idx].was_finished && get->state != BLOBS_GET_FINISHED)) {
 		printf("# node %u lost its get\n", idx);
 		lost_cnt++;
 	}
@@ -88,7 +88,7 @@ static void crash_one(void)
 /* What a user does about a get that stopped because the sharer was away. */
 static void get_resume(unsigned idx)
 {
-	if (content_get_resume(node_content(sim.nodes[idx].node), gets[idx].id, sim.now_ns) < 0)
+	if (blobs_get_resume(node_content(sim.nodes[idx].node), gets[idx].id, sim.now_ns) < 0)
 		return;
 	resume_cnt++;
 	sim_wake(&sim.nodes[idx]);
@@ -97,7 +97,7 @@ static void get_resume(unsigned idx)
 /* Its get has what was asked for; a node that is due to come back does, and a get that stopped goes on. */
 static bool node_has_it(void *arg, unsigned idx, char why[static CONVERGE_WHY_CAP])
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	(void)arg;
 	if (gets[idx].up_ns && sim.now_ns >= gets[idx].up_ns)
@@ -113,11 +113,11 @@ static bool node_has_it(void *arg, unsigned idx, char why[static CONVERGE_WHY_CA
 		snprintf(why, CONVERGE_WHY_CAP, "it has no get");
 		return false;
 	}
-	gets[idx].was_finished |= get->state == CONTENT_GET_FINISHED;
+	gets[idx].was_finished |= get->state == BLOBS_GET_FINISHED;
 	snprintf(why, CONVERGE_WHY_CAP, "its get is in state %d", (int)get->state);
-	if (get->state == CONTENT_GET_STOPPED)
+	if (get->state == BLOBS_GET_STOPPED)
 		get_resume(idx);
-	return get->state == CONTENT_GET_FINISHED;
+	return get->state == BLOBS_GET_FINISHED;
 }
 
 /* One look at everybody, and a crash if it is time for one. */

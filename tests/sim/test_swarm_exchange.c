@@ -49,9 +49,9 @@ static bool all_are_over(void *arg)
 
 	(void)arg;
 	for (unsigned i = 1; i <= GETTERS; i++) {
-		const struct content_get *get = sim_get(&sim.nodes[i], gets[i]);
+		const struct blobs_get *get = sim_get(&sim.nodes[i], gets[i]);
 
-		is_over &= get && get->state >= CONTENT_GET_FINISHED;
+		is_over &= get && get->state >= BLOBS_GET_FINISHED;
 	}
 	return is_over;
 }
@@ -72,7 +72,7 @@ static void nodes_start(void)
 static void check_copies(const char *what, size_t len, double copies_max)
 {
 	double copy_s = (double)len / (double)line.rate_bytes_per_s, copies;
-	struct content_stats stats;
+	struct blobs_stats stats;
 	uint64_t began_ns;
 	struct link link;
 
@@ -83,7 +83,7 @@ static void check_copies(const char *what, size_t len, double copies_max)
 	CHECK(sim_run(&sim, END_NS, all_are_over, NULL));
 	for (unsigned i = 1; i <= GETTERS; i++)
 		CHECK(sim_tree_equal(sim_path(&sim, "in"), target_of(i)));
-	content_stats(node_content(sim.nodes[0].node), &stats);
+	blobs_stats(node_content(sim.nodes[0].node), &stats);
 	copies = (double)stats.served_byte_cnt / (double)len;
 	printf("# %s: %.2f copies sent, in %.2f times what one takes the line\n", what, copies,
 	       (double)(sim.now_ns - began_ns) / NS_PER_S / copy_s);

@@ -57,9 +57,9 @@ static bool seeds_make(unsigned cnt, unsigned getter_cnt)
 		node_name(i, &seeds[i]);
 	for (unsigned i = 1; i < cnt; i++) {
 		uint64_t id = sim_get_start(&sim.nodes[i], &shared, target_of(i));
-		const struct content_get *get = sim_get_run(&sim.nodes[i], id, END_NS);
+		const struct blobs_get *get = sim_get_run(&sim.nodes[i], id, END_NS);
 
-		if (!get || get->state != CONTENT_GET_FINISHED)
+		if (!get || get->state != BLOBS_GET_FINISHED)
 			return false;
 	}
 	return true;
@@ -67,7 +67,7 @@ static bool seeds_make(unsigned cnt, unsigned getter_cnt)
 
 static uint64_t get_start(unsigned idx, unsigned seed_cnt)
 {
-	struct content_get_ask ask = {
+	struct blobs_get_ask ask = {
 		.manifest_id = shared.manifest_id,
 		.nodes = seeds,
 		.node_cnt = seed_cnt,
@@ -75,7 +75,7 @@ static uint64_t get_start(unsigned idx, unsigned seed_cnt)
 	};
 	uint64_t id = 0;
 
-	(void)!content_get_start(node_content(sim.nodes[idx].node), &ask, sim.now_ns, &id);
+	(void)!blobs_get_start(node_content(sim.nodes[idx].node), &ask, sim.now_ns, &id);
 	sim_wake(&sim.nodes[idx]);
 	return id;
 }
@@ -89,21 +89,20 @@ struct watched {
 static bool has_bytes(void *arg)
 {
 	const struct watched *watched = arg;
-	const struct content_get *get = sim_get(&sim.nodes[watched->idx], watched->id);
+	const struct blobs_get *get = sim_get(&sim.nodes[watched->idx], watched->id);
 
-	return get &&
-	       (get->byte_done_cnt >= watched->byte_cnt || get->state >= CONTENT_GET_FINISHED);
+	return get && (get->byte_done_cnt >= watched->byte_cnt || get->state >= BLOBS_GET_FINISHED);
 }
 
 /* Nothing that was verified is fetched a second time. */
 static void check_arrived(unsigned idx, uint64_t id)
 {
-	const struct content_get *get = sim_get_run(&sim.nodes[idx], id, END_NS);
+	const struct blobs_get *get = sim_get_run(&sim.nodes[idx], id, END_NS);
 
 	CHECK(get);
 	if (get->err)
 		printf("# %s\n", get->detail);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->byte_done_cnt, FILE_LEN);
 	CHECK(get->received_byte_cnt >= FILE_LEN);
 	CHECK(get->received_byte_cnt < FILE_LEN + LISTS_LEN);
@@ -119,7 +118,7 @@ static void test_two_of_five_sources_die_and_nothing_is_fetched_twice(void)
 	CHECK(seeds_make(SEEDS, 1));
 	watched.id = get_start(SEEDS, SEEDS);
 	CHECK(sim_run(&sim, END_NS, has_bytes, &watched));
-	CHECK_EQ(sim_get(&sim.nodes[SEEDS], watched.id)->state, CONTENT_GET_FETCHING);
+	CHECK_EQ(sim_get(&sim.nodes[SEEDS], watched.id)->state, BLOBS_GET_FETCHING);
 	sim_crash(&sim.nodes[1]);
 	sim_crash(&sim.nodes[3]);
 	check_arrived(SEEDS, watched.id);

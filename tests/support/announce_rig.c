@@ -44,7 +44,8 @@ static int held_look(void *ctx, const uint8_t id[static 32], struct held_manifes
 			.has_regions = true,
 		};
 		for (uint32_t at = 0; at < manifest->cnt; at++) {
-			uint32_t region = golomb_set_region_of(rig->ids[manifest->first + at], 12);
+			uint32_t region =
+				shares_golomb_set_region_of(rig->ids[manifest->first + at], 12);
 
 			out_manifest->regions[region / 8] |= (uint8_t)(1u << region % 8);
 		}
@@ -154,7 +155,7 @@ void announce_rig_init(struct announce_rig *rig)
 
 	memset(rig, 0, sizeof(*rig));
 	scratch_make(rig->dir);
-	announce_config_defaults(&rig->config);
+	shares_announce_config_defaults(&rig->config);
 	rig->addr = (struct addr){.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000};
 	rig->held = (struct announce_held){&held_ops, rig};
 	if (node_key_from_seed(seed, &rig->key) < 0)
@@ -182,15 +183,15 @@ void announce_rig_open(struct announce_rig *rig)
 	if (jobs_new(0, 8, &rig->jobs) < 0)
 		die("no jobs");
 	params.jobs = rig->jobs;
-	if (announce_new(&params, &rig->announce) < 0)
+	if (shares_announce_new(&params, &rig->announce) < 0)
 		die("it does not start");
-	announce_set_addresses(rig->announce, &rig->addr, 1, rig->now_ns);
+	shares_announce_set_addresses(rig->announce, &rig->addr, 1, rig->now_ns);
 }
 
 void announce_rig_close(struct announce_rig *rig)
 {
-	announce_stop(rig->announce);
-	announce_free(rig->announce);
+	shares_announce_stop(rig->announce);
+	shares_announce_free(rig->announce);
 	rig->announce = NULL;
 	store_flush(rig->store);
 	jobs_free(rig->jobs);
@@ -256,7 +257,7 @@ const struct fake_value *announce_rig_record(const struct announce_rig *rig, enu
 {
 	uint8_t name[ANNOUNCE_NAME_CAP];
 
-	return value_find(rig, name, announce_name_of_id(tag, id, name));
+	return value_find(rig, name, shares_announce_name_of_id(tag, id, name));
 }
 
 const struct fake_value *announce_rig_set(const struct announce_rig *rig, unsigned depth,
@@ -265,13 +266,14 @@ const struct fake_value *announce_rig_set(const struct announce_rig *rig, unsign
 	uint8_t name[ANNOUNCE_NAME_CAP];
 
 	return value_find(rig, name,
-			  announce_name_of_region(depth, golomb_set_region_of(id, depth), name));
+			  shares_announce_name_of_region(
+				  depth, shares_golomb_set_region_of(id, depth), name));
 }
 
 struct announce_stats announce_rig_stats(const struct announce_rig *rig)
 {
 	struct announce_stats stats;
 
-	announce_stats(rig->announce, rig->now_ns, &stats);
+	shares_announce_stats(rig->announce, rig->now_ns, &stats);
 	return stats;
 }

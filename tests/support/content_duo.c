@@ -264,7 +264,7 @@ static void request_hand(struct mesh_request *request)
 		mesh->handlers[idx](mesh->handler_ctx[idx], &call, duo->now_ns);
 }
 
-static void request_reply(struct mesh_request *request, int err)
+static void builtin_request_reply(struct mesh_request *request, int err)
 {
 	struct duo_answer *answer = &request->answer;
 	struct mesh_reply reply = {
@@ -297,14 +297,14 @@ static bool requests_run(struct duo *duo)
 		struct mesh_request *next = request->next;
 
 		if (duo->now_ns >= request->deadline_ns) {
-			request_reply(request, WEFT_ETIMEOUT);
+			builtin_request_reply(request, WEFT_ETIMEOUT);
 			return true; /* the list may be another now */
 		}
 		if (request->state == REQUEST_ASKED && duo->now_ns >= request->due_ns) {
 			request_hand(request);
 			is_busy = true;
 		} else if (request->state == REQUEST_ANSWERED && duo->now_ns >= request->due_ns) {
-			request_reply(request, 0);
+			builtin_request_reply(request, 0);
 			return true;
 		}
 		request = next;
@@ -320,7 +320,7 @@ static bool node_turn(struct duo_node *node)
 		return false;
 	is_busy = jobs_reap(node->jobs) > 0;
 	is_busy |= store_reap(node->store) > 0;
-	content_reap(node->content, node->duo->now_ns);
+	blobs_reap(node->content, node->duo->now_ns);
 	timer_wheel_expire(&node->timers, node->duo->now_ns);
 	return is_busy || jobs_in_flight(node->jobs) > 0 || store_is_pending(node->store);
 }
@@ -375,7 +375,7 @@ void duo_pass(struct duo *duo, uint64_t for_ns)
 		;
 }
 
-static void on_event(void *ctx, const struct content_event *event)
+static void on_event(void *ctx, const struct blobs_event *event)
 {
 	struct duo_node *node = ctx;
 
@@ -399,7 +399,7 @@ void duo_node_open(struct duo *duo, unsigned idx)
 {
 	struct duo_node *node = &duo->nodes[idx];
 	struct store_config store_config;
-	struct content_params params = {.own_key = node->key};
+	struct blobs_params params = {.own_key = node->key};
 
 	store_config_defaults(&store_config);
 	store_config.dir = node->state;
@@ -418,7 +418,7 @@ void duo_node_open(struct duo *duo, unsigned idx)
 	params.on_event = on_event;
 	params.on_verified = on_verified;
 	params.ctx = node;
-	if (content_new(&params, &node->content) < 0)
+	if (blobs_new(&params, &node->content) < 0)
 		abort();
 }
 
@@ -449,7 +449,7 @@ void duo_node_close(struct duo *duo, unsigned idx)
 
 	if (!node->content)
 		return;
-	content_free(node->content);
+	blobs_free(node->content);
 	node->content = NULL;
 	node_requests_drop(duo, idx);
 	jobs_free(node->jobs);
@@ -470,7 +470,7 @@ void duo_open(struct duo *duo, const char *dir)
 		memset(node->key, 'a' + (int)i, sizeof(node->key));
 		snprintf(node->state, sizeof(node->state), "%.150s/state-%c", duo->dir,
 			 'a' + (char)i);
-		content_config_defaults(&node->config);
+		blobs_config_defaults(&node->config);
 		node->config.import_threads = 0;
 		duo_node_open(duo, i);
 	}
@@ -500,8 +500,7 @@ void duo_fini(struct duo *duo)
 	scratch_remove(duo->dir);
 }
 
-static void on_share_done(void *arg, int err, const struct content_import *import,
-			  const char *detail)
+static void on_share_done(void *arg, int err, const struct blobs_import *import, const char *detail)
 {
 	struct duo *duo = arg;
 
@@ -514,9 +513,9 @@ static void on_share_done(void *arg, int err, const struct content_import *impor
 
 bool duo_share_at(struct duo *duo, unsigned idx, const char *path, struct link *link)
 {
-	struct content_share_ask ask = {.path = path, .done = on_share_done, .arg = duo};
+	struct blobs_share_ask ask = {.path = path, .done = on_share_done, .arg = duo};
 	uint64_t id;
-	int err = content_share_add(duo->nodes[idx].content, &ask, duo->now_ns, &id);
+	int err = blobs_share_add(duo->nodes[idx].content, &ask, duo->now_ns, &id);
 
 	duo->share_is_done = false;
 	for (unsigned i = 0; i < 100000 && !err && !duo->share_is_done; i++)
@@ -540,15 +539,15 @@ bool duo_share(struct duo *duo, const char *path, struct link *link)
 	return duo_share_at(duo, DUO_A, path, link);
 }
 
-const struct content_get *duo_run(struct duo *duo, uint64_t id, unsigned turn_max)
+const struct blobs_get *duo_run(struct duo *duo, uint64_t id, unsigned turn_max)
 {
-	const struct content_get *get = NULL;
+	const struct blobs_get *get = NULL;
 
 	for (unsigned i = 0; i < turn_max; i++) {
 		bool is_busy = duo_turn(duo);
 
-		get = content_get_lookup(duo->nodes[DUO_B].content, id);
-		if (!get || get->state >= CONTENT_GET_FINISHED || !is_busy)
+		get = blobs_get_lookup(duo->nodes[DUO_B].content, id);
+		if (!get || get->state >= BLOBS_GET_FINISHED || !is_busy)
 			break;
 	}
 	/* The end is told after its commit. */
@@ -571,9 +570,9 @@ const char *duo_path(const struct duo *duo, const char *name)
 
 uint64_t duo_get_start(struct duo *duo, const struct link *link, const char *target)
 {
-	struct content_get_ask ask = {.link = link, .target = duo_path(duo, target)};
+	struct blobs_get_ask ask = {.link = link, .target = duo_path(duo, target)};
 	uint64_t id = 0;
-	int err = content_get_start(duo->nodes[DUO_B].content, &ask, duo->now_ns, &id);
+	int err = blobs_get_start(duo->nodes[DUO_B].content, &ask, duo->now_ns, &id);
 
 	if (err)
 		printf("# get_start: %d\n", err);

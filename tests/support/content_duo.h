@@ -53,10 +53,10 @@ struct duo_node {
 	struct store *store;
 	struct jobs *jobs;
 	struct timer_wheel timers;
-	struct content *content;
-	struct content_config config;
+	struct blobs *content;
+	struct blobs_config config;
 	uint64_t wall_s; /* its clock: 0, long before any file was written */
-	unsigned event_cnt[CONTENT_EVENT_CNT];
+	unsigned event_cnt[BLOBS_EVENT_CNT];
 	uint8_t verified_key[MESH_KEY_LEN]; /* of whom it verified bytes last */
 	uint64_t verified_len;
 };
@@ -74,10 +74,10 @@ struct duo {
 	/* What an operator chose of the asker of key; NULL: nothing, all are strangers. */
 	void (*on_path)(const uint8_t *key, struct fair_path *path);
 	unsigned hook_cnt; /* for the hook's own use */
-	/* content_share_add's outcome */
+	/* blobs_share_add's outcome */
 	bool share_is_done;
 	int share_err;
-	struct content_import import;
+	struct blobs_import import;
 };
 
 /* duo_init makes a scratch directory for both; duo_open takes one that is there, with its state. */
@@ -100,7 +100,7 @@ bool duo_share(struct duo *duo, const char *path, struct link *link);
 /* duo_get_start has B get link's content into dir/target; its number, or 0 with a printed reason. */
 uint64_t duo_get_start(struct duo *duo, const struct link *link, const char *target);
 /* duo_run turns until the get of B has ended or max turns passed. */
-const struct content_get *duo_run(struct duo *duo, uint64_t id, unsigned turn_max);
+const struct blobs_get *duo_run(struct duo *duo, uint64_t id, unsigned turn_max);
 /* duo_trees_equal: dir/a and dir/b hold the same files, as diff sees it. */
 bool duo_trees_equal(const struct duo *duo, const char *a, const char *b);
 /* duo_path: dir/name, in one of a few static buffers. */

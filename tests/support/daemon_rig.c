@@ -310,8 +310,8 @@ static json_t *replies_of(struct daemon_rig *rig, const char *method, const char
 	free(text);
 	if (!rig->client)
 		json_decref(params.parameters);
-	else if (ask_start(rig->client, &params, &ask, NULL) == 0)
-		(void)ask_run(rig->client, ask, &asked.is_done);
+	else if (client_ask_start(rig->client, &params, &ask, NULL) == 0)
+		(void)client_ask_run(rig->client, ask, &asked.is_done);
 	return asked.replies;
 }
 

@@ -29,10 +29,10 @@ void dht_lab_init(struct dht_lab *lab, uint64_t seed, unsigned node_cap)
 	random_init_seeded(&lab->wire, seed + 1);
 	lab->nodes = calloc(node_cap, sizeof(*lab->nodes));
 	lab->node_cap = node_cap;
-	if (!lab->nodes || mem_net_new(node_cap, DGRAM_CAP, &lab->wire, &lab->mem) < 0)
+	if (!lab->nodes || net_mem_net_new(node_cap, DGRAM_CAP, &lab->wire, &lab->mem) < 0)
 		die("no memory");
-	mem_net_set_default_link(lab->mem, &link);
-	mem_net_advance(lab->mem, lab->now_ns);
+	net_mem_net_set_default_link(lab->mem, &link);
+	net_mem_net_advance(lab->mem, lab->now_ns);
 }
 
 static void node_detach(struct dht_lab_node *node)
@@ -54,7 +54,7 @@ void dht_lab_fini(struct dht_lab *lab)
 {
 	for (unsigned i = 0; i < lab->node_cnt; i++)
 		dht_lab_stop(&lab->nodes[i]);
-	mem_net_free(lab->mem);
+	net_mem_net_free(lab->mem);
 	free(lab->nodes);
 	lab->nodes = NULL;
 }
@@ -86,7 +86,7 @@ static struct dht_lab_node *node_new(struct dht_lab *lab)
 
 static void node_attach(struct dht_lab_node *node)
 {
-	if (mem_net_attach(node->lab->mem, &node->addr, &node->rx, &node->tx) < 0)
+	if (net_mem_net_attach(node->lab->mem, &node->addr, &node->rx, &node->tx) < 0)
 		die("no room on the network");
 }
 
@@ -160,7 +160,7 @@ static void stranger_turn(struct dht_lab_node *node, const struct dgram *dgram)
 {
 	struct krpc_message message;
 
-	if (krpc_parse(dgram->data, dgram->len, &message) == DHT_ANSWERED &&
+	if (dht_krpc_parse(dgram->data, dgram->len, &message) == DHT_ANSWERED &&
 	    message.kind == KRPC_QUERY)
 		node->stranger(node, &message, &dgram->remote);
 }
@@ -173,7 +173,7 @@ static void node_input(struct dht_lab_node *node, const struct dgram *dgram)
 		stranger_turn(node, dgram);
 		return;
 	}
-	if (krpc_parse(dgram->data, dgram->len, &message) == DHT_ANSWERED &&
+	if (dht_krpc_parse(dgram->data, dgram->len, &message) == DHT_ANSWERED &&
 	    message.kind == KRPC_QUERY)
 		node->lab->query_cnt[message.method]++;
 	dht_input(node->dht, dgram, node->lab->now_ns);
@@ -208,7 +208,7 @@ bool dht_lab_run(struct dht_lab *lab, uint64_t for_ns, bool (*done)(void *arg), 
 
 			if (!node->rx)
 				continue;
-			if (mem_rx_is_waiting(node->rx) ||
+			if (net_mem_rx_is_waiting(node->rx) ||
 			    (node->dht && node->next_ns <= lab->now_ns))
 				node_turn(node);
 			if (node->dht && node->next_ns < next_ns)
@@ -218,12 +218,12 @@ bool dht_lab_run(struct dht_lab *lab, uint64_t for_ns, bool (*done)(void *arg), 
 			return true;
 		if (lab->now_ns >= end_ns)
 			return false;
-		if (mem_net_next_ns(lab->mem) < next_ns)
-			next_ns = mem_net_next_ns(lab->mem);
+		if (net_mem_net_next_ns(lab->mem) < next_ns)
+			next_ns = net_mem_net_next_ns(lab->mem);
 		if (next_ns < lab->now_ns + STEP_NS)
 			next_ns = lab->now_ns + STEP_NS;
 		lab->now_ns = next_ns < end_ns ? next_ns : end_ns;
-		mem_net_advance(lab->mem, lab->now_ns);
+		net_mem_net_advance(lab->mem, lab->now_ns);
 	}
 }
 
@@ -261,7 +261,7 @@ void dht_lab_reply(struct dht_lab_node *stranger, const struct krpc_message *que
 	reply->transaction = query->transaction;
 	reply->asker = *asker;
 	reply->id = stranger->id;
-	krpc_write_reply(&w, reply);
+	dht_krpc_write_reply(&w, reply);
 	if (w.bad)
 		die("a stranger says too much");
 	dht_lab_send(stranger, asker, bytes, writer_len(&w));

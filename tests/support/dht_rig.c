@@ -144,7 +144,7 @@ bool dht_rig_ask(struct dht_rig *rig, const struct addr *remote, const struct kr
 	uint8_t buf[1500];
 	struct writer w = writer_of(buf, sizeof(buf));
 
-	krpc_write_query(&w, query);
+	dht_krpc_write_query(&w, query);
 	if (w.bad)
 		abort();
 	dht_rig_forget(rig);
@@ -152,7 +152,7 @@ bool dht_rig_ask(struct dht_rig *rig, const struct addr *remote, const struct kr
 	for (unsigned i = 0; i < rig->sent_cnt && i < DHT_RIG_SENT_MAX; i++) {
 		const struct dht_rig_sent *sent = &rig->sent[i];
 
-		if (krpc_parse(sent->data, sent->len, out_answer) != DHT_ANSWERED)
+		if (dht_krpc_parse(sent->data, sent->len, out_answer) != DHT_ANSWERED)
 			abort();
 		/* The node may have asked something of its own as well. */
 		if (out_answer->kind != KRPC_QUERY)

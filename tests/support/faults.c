@@ -340,8 +340,8 @@ void faults_begin(struct faults *faults, const struct fault_params *params)
 		.duplicate_per_1000 = drawn->duplicate_per_1000,
 		.reorder_per_1000 = drawn->reorder_per_1000,
 	};
-	mem_net_set_default_link(params->net, &faults->link);
-	mem_net_set_fate(params->net, fate, faults);
+	net_mem_net_set_default_link(params->net, &faults->link);
+	net_mem_net_set_fate(params->net, fate, faults);
 	for (unsigned kind = 0; kind < FAULT_KIND_CNT; kind++)
 		due_draw(faults, (enum fault_kind)kind, params->now_ns);
 	faults->drifted_ns =
@@ -367,7 +367,7 @@ void faults_add(struct faults *faults, const struct addr *addr, bool is_spared)
 
 void faults_fini(struct faults *faults)
 {
-	mem_net_set_fate(faults->net, NULL, NULL);
+	net_mem_net_set_fate(faults->net, NULL, NULL);
 	arena_close(&faults->arena);
 }
 
@@ -415,7 +415,7 @@ unsigned faults_stop(struct faults *faults, unsigned core_min, uint64_t now_ns)
 		core_cnt--;
 	}
 	/* Its losses are fate's from now on, for the outsiders alone. */
-	mem_net_set_default_link(faults->net, &well);
+	net_mem_net_set_default_link(faults->net, &well);
 	for (unsigned i = 0; i < faults->node_cnt; i++)
 		if (faults->nodes[i].is_outside)
 			outsider_leave(faults, i);

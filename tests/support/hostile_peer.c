@@ -56,7 +56,7 @@ static unsigned payload_write(const struct hostile_plan *plan, struct writer *w)
 		return MESH_CALL;
 	}
 	memcpy(request.id, plan->content_id, sizeof(request.id));
-	writer_bytes(w, bytes, message_request_write(type, &request, bytes));
+	writer_bytes(w, bytes, blobs_message_request_write(type, &request, bytes));
 	return type;
 }
 
@@ -277,7 +277,7 @@ int hostile_peer_begin(struct hostile_peer *peer, const struct hostile_plan *pla
 	struct packet_rx *rx;
 	struct packet_tx *tx;
 	unsigned failed_idx;
-	int err = udp_open(&udp, &rx, &tx, &failed_idx);
+	int err = net_udp_open(&udp, &rx, &tx, &failed_idx);
 
 	return err < 0 ? err : hostile_peer_open(peer, plan, rx, tx, now_ns);
 }
@@ -311,7 +311,7 @@ uint64_t hostile_peer_turn(struct hostile_peer *peer, uint64_t now_ns)
 	uint64_t next_ns;
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (demux_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
+		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
 			quic_engine_input(peer->engine, &dgrams[i], now_ns);
 	quic_engine_expire(peer->engine, now_ns);
 	if (!peer->conn && now_ns >= peer->dial_at_ns &&

@@ -658,7 +658,7 @@ bool mesh_lab_run(struct mesh_lab *lab, uint64_t for_ns, bool (*done)(void *arg)
 
 			if (!node->is_up)
 				continue;
-			if (mem_rx_is_waiting(node->rx) || node->due_ns <= lab->now_ns)
+			if (net_mem_rx_is_waiting(node->rx) || node->due_ns <= lab->now_ns)
 				node_turn(node);
 			if (node->due_ns < next_ns)
 				next_ns = node->due_ns;
@@ -667,12 +667,12 @@ bool mesh_lab_run(struct mesh_lab *lab, uint64_t for_ns, bool (*done)(void *arg)
 			return true;
 		if (lab->now_ns >= end_ns)
 			return false;
-		if (mem_net_next_ns(lab->mem) < next_ns)
-			next_ns = mem_net_next_ns(lab->mem);
+		if (net_mem_net_next_ns(lab->mem) < next_ns)
+			next_ns = net_mem_net_next_ns(lab->mem);
 		if (next_ns < lab->now_ns + STEP_NS)
 			next_ns = lab->now_ns + STEP_NS;
 		lab->now_ns = next_ns < end_ns ? next_ns : end_ns;
-		mem_net_advance(lab->mem, lab->now_ns);
+		net_mem_net_advance(lab->mem, lab->now_ns);
 	}
 }
 
@@ -695,17 +695,17 @@ void mesh_lab_init(struct mesh_lab *lab, uint64_t seed, unsigned node_cap,
 	random_init_seeded(&lab->wire, seed + 1);
 	lab->nodes = take(node_cap, sizeof(*lab->nodes));
 	lab->node_cap = node_cap;
-	if (mem_net_new(node_cap, DGRAM_CAP, &lab->wire, &lab->mem) < 0)
+	if (net_mem_net_new(node_cap, DGRAM_CAP, &lab->wire, &lab->mem) < 0)
 		die("no memory");
-	mem_net_set_default_link(lab->mem, link ? link : &usual);
-	mem_net_advance(lab->mem, lab->now_ns);
+	net_mem_net_set_default_link(lab->mem, link ? link : &usual);
+	net_mem_net_advance(lab->mem, lab->now_ns);
 }
 
 void mesh_lab_fini(struct mesh_lab *lab)
 {
 	for (unsigned i = 0; i < lab->node_cnt; i++)
 		mesh_lab_down(&lab->nodes[i]);
-	mem_net_free(lab->mem);
+	net_mem_net_free(lab->mem);
 	free(lab->nodes);
 	lab->nodes = NULL;
 }
@@ -729,7 +729,7 @@ struct mesh *mesh_lab_add(struct mesh_lab *lab)
 
 void mesh_lab_up(struct mesh *node)
 {
-	if (mem_net_attach(node->lab->mem, &node->addr, &node->rx, &node->tx) < 0)
+	if (net_mem_net_attach(node->lab->mem, &node->addr, &node->rx, &node->tx) < 0)
 		die("no room on the network");
 	memset(node->handlers, 0, sizeof(node->handlers));
 	node->caps = 0;

@@ -34,7 +34,7 @@ static void configure(struct method_rig *rig)
 	char message[CONFIG_MESSAGE_CAP];
 
 	scratch_write(ask.file, "", 0);
-	if (config_load(&ask, &rig->config, message) < 0)
+	if (node_config_load(&ask, &rig->config, message) < 0)
 		bail(message);
 	config->worker_cnt = 1;
 	config->fastpath = rig->config->fastpath;
@@ -60,12 +60,13 @@ static void parts_open(struct node *node)
 {
 	const struct ingress_params ingress = {.secret = {1, 2}, .session_cap = 64};
 
-	if (ingress_new(&ingress, &node->home.ingress) < 0)
+	if (firewall_ingress_new(&ingress, &node->home.ingress) < 0)
 		bail("no gate");
-	ingress_set_cid_keys(node->home.ingress, quic_engine_cid_keys(node->home.quic));
-	drops_open(&node->drops, node);
-	if (bans_open(&node->bans, node) < 0 || fastpath_open(&node->fastpath, node) < 0 ||
-	    record_open(&node->record, node) < 0)
+	firewall_ingress_set_cid_keys(node->home.ingress, quic_engine_cid_keys(node->home.quic));
+	firewall_drops_open(&node->drops, node);
+	if (firewall_bans_open(&node->bans, node) < 0 ||
+	    node_fastpath_open(&node->fastpath, node) < 0 ||
+	    firewall_record_open(&node->record, node) < 0)
 		bail("no bans, no fast path, or no record of the last day");
 }
 
@@ -81,7 +82,7 @@ void method_rig_fini(struct method_rig *rig)
 {
 	json_decref(rig->answer);
 	sim_fini(&rig->sim);
-	config_free(rig->config);
+	node_config_free(rig->config);
 }
 
 static void on_answer(void *arg, const char *error, const json_t *parameters)

@@ -94,10 +94,10 @@ void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link)
 	if (access("/dev/shm", W_OK) == 0)
 		(void)setenv("TMPDIR", "/dev/shm", 0);
 	scratch_make(sim->dir);
-	if (mem_net_new(SIM_NODE_CAP, DGRAM_CAP, &sim->wire, &sim->net) < 0)
+	if (net_mem_net_new(SIM_NODE_CAP, DGRAM_CAP, &sim->wire, &sim->net) < 0)
 		bail(sim, "no network");
-	mem_net_set_default_link(sim->net, link);
-	mem_net_advance(sim->net, sim->now_ns);
+	net_mem_net_set_default_link(sim->net, link);
+	net_mem_net_advance(sim->net, sim->now_ns);
 	timer_wheel_init(&sim->timers, sim->now_ns);
 }
 
@@ -112,7 +112,7 @@ void sim_fini(struct sim *sim)
 		node_key_free(sim->nodes[i].key);
 	}
 	poller_free(sim->poller);
-	mem_net_free(sim->net);
+	net_mem_net_free(sim->net);
 	sim_random_release();
 	scratch_remove(sim->dir);
 }
@@ -138,7 +138,7 @@ static void config_init(struct node_config *config)
 	quic_config_defaults(&config->quic);
 	mesh_config_defaults(&config->mesh);
 	store_config_defaults(&config->store);
-	content_config_defaults(&config->content);
+	blobs_config_defaults(&config->content);
 	config->quic.conn_cap = 32;
 	config->quic.stream_cap = 512;
 	config->quic.heap_cap = 32 << 20;
@@ -206,12 +206,12 @@ void sim_start(struct sim_node *node)
 	int err;
 
 	random_init_seeded(&node->random, random_u64(&sim->dice));
-	err = mem_net_attach(sim->net, &node->addr, &params.rx, &params.tx);
+	err = net_mem_net_attach(sim->net, &node->addr, &params.rx, &params.tx);
 	if (err < 0)
 		bail(sim, "no address: %s", weft_err_text(err));
-	mem_net_set_group(sim->net, &node->addr, node->group);
+	net_mem_net_set_group(sim->net, &node->addr, node->group);
 	if (node->link)
-		mem_net_set_link(sim->net, &node->addr, node->link);
+		net_mem_net_set_link(sim->net, &node->addr, node->link);
 	err = node_new(&params, &node->node, what);
 	if (err < 0)
 		bail(sim, "%s: %s", what, weft_err_text(err));
@@ -232,7 +232,7 @@ void sim_set_group(struct sim_node *node, unsigned group)
 {
 	node->group = group;
 	if (node->node)
-		mem_net_set_group(node->sim->net, &node->addr, group);
+		net_mem_net_set_group(node->sim->net, &node->addr, group);
 }
 
 void sim_set_clock(struct sim_node *node, int64_t skew_s)
@@ -263,7 +263,7 @@ static uint64_t node_due_ns(const struct sim_node *node)
 
 static uint64_t sim_next_ns(const struct sim *sim)
 {
-	uint64_t next_ns = mem_net_next_ns(sim->net);
+	uint64_t next_ns = net_mem_net_next_ns(sim->net);
 
 	if (sim->guest && sim->guest->next_ns < next_ns)
 		next_ns = sim->guest->next_ns;
@@ -291,17 +291,17 @@ static void sim_step(struct sim *sim)
 {
 	struct sim_guest *guest = sim->guest;
 
-	mem_net_advance(sim->net, sim->now_ns);
+	net_mem_net_advance(sim->net, sim->now_ns);
 	if (sim->faults)
 		faults_turn(sim->faults, sim->now_ns);
 	locals_turn(sim);
-	if (guest && (guest->next_ns <= sim->now_ns || mem_rx_is_waiting(guest->rx)))
+	if (guest && (guest->next_ns <= sim->now_ns || net_mem_rx_is_waiting(guest->rx)))
 		guest->next_ns = guest->turn(guest, sim->now_ns);
 	for (unsigned i = 0; i < sim->node_cnt; i++) {
 		struct sim_node *node = &sim->nodes[i];
 
 		if (!node->node || node->paused_until_ns > sim->now_ns ||
-		    (node_due_ns(node) > sim->now_ns && !mem_rx_is_waiting(node->rx)))
+		    (node_due_ns(node) > sim->now_ns && !net_mem_rx_is_waiting(node->rx)))
 			continue;
 		node->next_ns =
 			node_turn(node->node, sim->now_ns) ? sim->now_ns : node_next_ns(node->node);
@@ -318,7 +318,7 @@ bool sim_run(struct sim *sim, uint64_t for_ns, bool (*done)(void *arg), void *ar
 
 		if (next_ns >= end_ns) {
 			sim->now_ns = end_ns;
-			mem_net_advance(sim->net, end_ns);
+			net_mem_net_advance(sim->net, end_ns);
 			return done && done(arg);
 		}
 		/* At least one step on, for turns take time too. */
@@ -408,7 +408,7 @@ struct share_outcome {
 	uint8_t manifest_id[32];
 };
 
-static void share_done(void *arg, int err, const struct content_import *import, const char *detail)
+static void share_done(void *arg, int err, const struct blobs_import *import, const char *detail)
 {
 	struct share_outcome *outcome = arg;
 
@@ -426,9 +426,9 @@ static bool share_is_done(void *arg)
 void sim_share(struct sim_node *node, const char *path, struct link *out_link)
 {
 	struct share_outcome outcome = {0};
-	struct content_share_ask ask = {.path = path, .done = share_done, .arg = &outcome};
+	struct blobs_share_ask ask = {.path = path, .done = share_done, .arg = &outcome};
 	uint64_t id;
-	int err = content_share_add(node_content(node->node), &ask, node->sim->now_ns, &id);
+	int err = blobs_share_add(node_content(node->node), &ask, node->sim->now_ns, &id);
 
 	sim_wake(node);
 	if (err < 0)
@@ -444,9 +444,9 @@ void sim_share(struct sim_node *node, const char *path, struct link *out_link)
 
 uint64_t sim_get_start(struct sim_node *node, const struct link *link, const char *target)
 {
-	const struct content_get_ask ask = {.link = link, .target = target};
+	const struct blobs_get_ask ask = {.link = link, .target = target};
 	uint64_t id;
-	int err = content_get_start(node_content(node->node), &ask, node->sim->now_ns, &id);
+	int err = blobs_get_start(node_content(node->node), &ask, node->sim->now_ns, &id);
 
 	if (err < 0)
 		bail(node->sim, "get: %s", weft_err_text(err));
@@ -454,9 +454,9 @@ uint64_t sim_get_start(struct sim_node *node, const struct link *link, const cha
 	return id;
 }
 
-const struct content_get *sim_get(const struct sim_node *node, uint64_t id)
+const struct blobs_get *sim_get(const struct sim_node *node, uint64_t id)
 {
-	return node->node ? content_get_lookup(node_content(node->node), id) : NULL;
+	return node->node ? blobs_get_lookup(node_content(node->node), id) : NULL;
 }
 
 struct get_wait {
@@ -467,12 +467,12 @@ struct get_wait {
 static bool get_has_ended(void *arg)
 {
 	const struct get_wait *wait = arg;
-	const struct content_get *get = sim_get(wait->node, wait->id);
+	const struct blobs_get *get = sim_get(wait->node, wait->id);
 
-	return get && get->state >= CONTENT_GET_FINISHED;
+	return get && get->state >= BLOBS_GET_FINISHED;
 }
 
-const struct content_get *sim_get_run(struct sim_node *node, uint64_t id, uint64_t for_ns)
+const struct blobs_get *sim_get_run(struct sim_node *node, uint64_t id, uint64_t for_ns)
 {
 	struct get_wait wait = {node, id};
 

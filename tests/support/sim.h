@@ -115,9 +115,9 @@ void sim_share(struct sim_node *node, const char *path, struct link *out_link);
 /* sim_get_start begins a get into target; its id. */
 uint64_t sim_get_start(struct sim_node *node, const struct link *link, const char *target);
 /* sim_get: borrowed until the next step; NULL while the node is down or does not know id. */
-const struct content_get *sim_get(const struct sim_node *node, uint64_t id);
+const struct blobs_get *sim_get(const struct sim_node *node, uint64_t id);
 /* sim_get_run runs until the get has ended or for_ns are over; as sim_get. */
-const struct content_get *sim_get_run(struct sim_node *node, uint64_t id, uint64_t for_ns);
+const struct blobs_get *sim_get_run(struct sim_node *node, uint64_t id, uint64_t for_ns);
 /* sim_path: dir/name in one of a few static buffers. */
 const char *sim_path(const struct sim *sim, const char *name);
 

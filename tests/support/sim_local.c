@@ -53,7 +53,7 @@ void sim_has_locals(struct sim_node *node, const char *services)
 		 node->state_dir);
 	config->control.path = config->control_path;
 	config->control.client_cap = 8;
-	web_config_defaults(&config->web);
+	api_http_config_defaults(&config->web);
 	config->web.gateway.is_on = true;
 	config->web.gateway.request_rate_per_s = 1000;
 	config->web.gateway.request_burst = 1000;
@@ -204,8 +204,8 @@ void sim_program_offer(const struct sim_program *program, struct sim_node *node,
 	struct offering offering = {0};
 	const char *why = "";
 
-	if (provider_publish(fabric_provider(node_fabric(node->node)), &spec, offered, &offering,
-			     node->sim->now_ns, &why) < 0) {
+	if (provider_publish(node_fabric_provider(node_fabric(node->node)), &spec, offered,
+			     &offering, node->sim->now_ns, &why) < 0) {
 		errno = EINVAL;
 		die(why);
 	}

@@ -38,7 +38,7 @@ static size_t chunk_answer(struct mesh_request *request, const struct message_re
 	size_t head;
 
 	memcpy(answer.id, asked->id, sizeof(answer.id));
-	message_answer_write_head(&w, MESH_CHUNK_DATA, &answer);
+	blobs_message_answer_write_head(&w, MESH_CHUNK_DATA, &answer);
 	head = writer_len(&w);
 	memset(request->ask.reply_buf + head,
 	       (uint8_t)(asked->first + (request->source->is_liar ? 1 : 0)), net->chunk_len);
@@ -53,7 +53,7 @@ static size_t manifest_answer(struct mesh_request *request, const struct message
 	size_t head;
 
 	memcpy(answer.id, asked->id, sizeof(answer.id));
-	message_answer_write_head(&w, MESH_MANIFEST_DATA, &answer);
+	blobs_message_answer_write_head(&w, MESH_MANIFEST_DATA, &answer);
 	head = writer_len(&w);
 	memcpy(request->ask.reply_buf + head, source_net_manifest, answer.len);
 	if (request->source->is_liar)
@@ -80,7 +80,7 @@ static size_t have_answer(struct mesh_request *request)
 		.bits = bits,
 		.bits_len = (size_t)(source->chunks_end + 7) / 8,
 	};
-	message_have_answer_write(&w, &answer);
+	blobs_message_have_answer_write(&w, &answer);
 	return writer_len(&w);
 }
 
@@ -97,7 +97,7 @@ static size_t providers_answer(struct mesh_request *request)
 		providers[i].addr_cnt = peer.addr_cnt;
 		memcpy(providers[i].addrs, peer.addrs, peer.addr_cnt * sizeof(struct addr));
 	}
-	message_holders_write(&w, providers, source->provider_cnt);
+	blobs_message_holders_write(&w, providers, source->provider_cnt);
 	return writer_len(&w);
 }
 
@@ -152,7 +152,8 @@ static void request_end(struct mesh_request *request, bool is_late)
 	unsigned type = request->ask.type;
 
 	if (type != MESH_HAVE_CONTENT && type != MESH_PROVIDERS &&
-	    message_request_parse(type, request->payload, request->ask.payload_len, &asked) < 0)
+	    blobs_message_request_parse(type, request->payload, request->ask.payload_len, &asked) <
+		    0)
 		abort();
 	request_unlink(request);
 	if (!is_late)
@@ -215,9 +216,9 @@ static void seam_cancel(struct mesh_request *request)
 
 static const struct mesh_ops seam_ops = {.ask = seam_ask, .cancel = seam_cancel};
 
-static void on_event(void *ctx, const struct content_event *event)
+static void on_event(void *ctx, const struct blobs_event *event)
 {
-	((struct source_net *)ctx)->bad_cnt += event->kind == CONTENT_PEER_BAD;
+	((struct source_net *)ctx)->bad_cnt += event->kind == BLOBS_PEER_BAD;
 }
 
 void source_net_init(struct source_net *net)
@@ -236,7 +237,7 @@ void source_net_init(struct source_net *net)
 		net->sources[i].delay_ns = 10 * NS_PER_MS;
 		net->sources[i].knows_have = true;
 	}
-	content_config_defaults(&net->content.params.config);
+	blobs_config_defaults(&net->content.params.config);
 	net->content.params.own_key = own_key;
 	net->content.params.timers = &net->timers;
 	net->content.params.mesh = (struct mesh_seam){&seam_ops, (struct mesh *)net};
@@ -244,18 +245,18 @@ void source_net_init(struct source_net *net)
 	net->content.params.on_event = on_event;
 	net->content.params.ctx = net;
 	/* A collection that everybody may read. */
-	net->content.served_index = served_index_new();
+	net->content.served_index = blobs_served_index_new();
 	if (!net->content.served_index ||
-	    served_index_add_manifest(net->content.served_index, net->manifest_id) < 0 ||
-	    swarms_new(&net->content, &net->content.swarms) < 0)
+	    blobs_served_index_add_manifest(net->content.served_index, net->manifest_id) < 0 ||
+	    blobs_swarms_new(&net->content, &net->content.swarms) < 0)
 		abort();
-	served_index_seal(net->content.served_index);
+	blobs_served_index_seal(net->content.served_index);
 }
 
 void source_net_fini(struct source_net *net)
 {
-	swarms_free(net->content.swarms);
-	served_index_free(net->content.served_index);
+	blobs_swarms_free(net->content.swarms);
+	blobs_served_index_free(net->content.served_index);
 }
 
 struct mesh_peer source_net_peer(const struct source_net *net, unsigned idx)
@@ -273,7 +274,7 @@ struct swarm *source_net_join(struct source_net *net, unsigned first, unsigned c
 
 	for (unsigned i = 0; i < cnt; i++)
 		hints[i] = source_net_peer(net, first + i);
-	return swarm_join(net->content.swarms, net->manifest_id, hints, cnt, net->now_ns);
+	return blobs_swarm_join(net->content.swarms, net->manifest_id, hints, cnt, net->now_ns);
 }
 
 /* The next request that is due, by its time and then the order of asking. */

@@ -42,7 +42,7 @@ struct net_source {
 struct source_net {
 	uint64_t now_ns;
 	struct timer_wheel timers;
-	struct content content;
+	struct blobs content;
 	struct net_source sources[NET_SOURCES_MAX];
 	uint64_t chunk_cnt;
 	uint32_t chunk_len;
@@ -50,7 +50,7 @@ struct source_net {
 	struct mesh_request *requests;
 	unsigned asked_cnt;
 	unsigned cancelled_cnt;
-	unsigned bad_cnt;  /* CONTENT_PEER_BAD events */
+	unsigned bad_cnt;  /* BLOBS_PEER_BAD events */
 	unsigned full_cnt; /* so many asks more are refused: full */
 };
 

@@ -38,7 +38,7 @@ static bool lab_open(struct lab *lab)
 	store_config_defaults(&store);
 	store.dir = lab->dir;
 	lab->reports_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (config_load(&ask, &lab->config, message) < 0 || node_key_generate(&lab->key) < 0 ||
+	if (node_config_load(&ask, &lab->config, message) < 0 || node_key_generate(&lab->key) < 0 ||
 	    store_open(&store, &lab->store) < 0)
 		return false;
 	params.config = lab->config;
@@ -53,7 +53,7 @@ static void lab_close(struct lab *lab)
 	worker_handle_fini(&lab->member);
 	store_close(lab->store);
 	node_key_free(lab->key);
-	config_free(lab->config);
+	node_config_free(lab->config);
 	close(lab->reports_fd);
 	scratch_remove(lab->dir);
 }
@@ -70,13 +70,13 @@ static bool figures_are_told(struct lab *lab)
 		return false;
 	order->wall.wall_s = clock_wall_s();
 	order->wall.now_ns = clock_monotonic_ns();
-	if (!mailbox_post(&lab->member.orders, order))
+	if (!worker_mailbox_post(&lab->member.orders, order))
 		return false;
 	while (!is_told && clock_monotonic_ns() < deadline_ns && poll(&fd, 1, 1000) >= 0) {
-		struct worker_message *worker_message = mailbox_take(&lab->member.reports);
+		struct worker_message *worker_message = worker_mailbox_take(&lab->member.reports);
 
 		if (!worker_message)
-			mailbox_rest(lab->reports_fd);
+			worker_mailbox_rest(lab->reports_fd);
 		is_told = worker_message && worker_message->kind == WORKER_MESSAGE_FIGURES;
 		worker_message_free(worker_message);
 	}

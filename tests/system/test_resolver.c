@@ -116,11 +116,11 @@ static bool network_make(void)
 static int look_up(const char *text, uint64_t time_ns, struct addr addrs[static ADDRS_CAP])
 {
 	struct resolver_target target;
-	int err = resolver_target_parse(text, &target);
+	int err = net_resolver_target_parse(text, &target);
 
 	return err < 0 ? err
-		       : resolver_lookup(&target, clock_monotonic_ns() + time_ns, -1, addrs,
-					 ADDRS_CAP);
+		       : net_resolver_lookup(&target, clock_monotonic_ns() + time_ns, -1, addrs,
+					     ADDRS_CAP);
 }
 
 static void test_names_have_the_addresses_that_the_server_says(void)

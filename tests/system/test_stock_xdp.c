@@ -66,7 +66,7 @@ static struct addr addr_of(const char *text)
 static void on_fault(void *ctx, unsigned device, enum xdp_fault fault, const char *detail)
 {
 	(void)ctx, (void)device;
-	printf("# %s: %s\n", xdp_fault_name(fault), detail);
+	printf("# %s: %s\n", net_xdp_fault_name(fault), detail);
 }
 
 static void veths_make(void)
@@ -112,10 +112,10 @@ static void set_policy(struct server *server, enum weft_mode mode)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			policy.rates[class][level] = rate;
 	if (quic_engine_token_keys(server->engine, &token_keys) < 0 ||
-	    xdp_set_config(server->xdp, &policy) < 0 ||
-	    xdp_set_cid_keys(server->xdp, quic_engine_cid_keys(server->engine)) < 0 ||
-	    xdp_set_token_keys(server->xdp, &token_keys) < 0 ||
-	    xdp_set_locals(server->xdp, &local, 1) < 0)
+	    net_xdp_set_config(server->xdp, &policy) < 0 ||
+	    net_xdp_set_cid_keys(server->xdp, quic_engine_cid_keys(server->engine)) < 0 ||
+	    net_xdp_set_token_keys(server->xdp, &token_keys) < 0 ||
+	    net_xdp_set_locals(server->xdp, &local, 1) < 0)
 		abort();
 }
 
@@ -150,15 +150,15 @@ static void server_open(struct server *server, enum weft_mode mode)
 	memset(server, 0, sizeof(*server));
 	veths_make();
 	server->udp = (struct udp_config){.listen = {addr_of("0.0.0.0:" PORT)}, .listen_cnt = 1};
-	if (udp_open(&server->udp, &server->rx, &server->tx, &failed_idx) < 0)
+	if (net_udp_open(&server->udp, &server->rx, &server->tx, &failed_idx) < 0)
 		abort();
 	server_open_engine(server);
-	xdp_config_defaults(&config);
+	net_xdp_config_defaults(&config);
 	/* Generic: there the far end needs nothing to take what is sent back. */
 	config.mode = XDP_GENERIC;
-	if (xdp_new(&params, &server->xdp) < 0 ||
-	    xdp_device_open(server->xdp, &config, "veth0", &device, why) < 0 ||
-	    xdp_take(server->xdp, device) < 0) {
+	if (net_xdp_new(&params, &server->xdp) < 0 ||
+	    net_xdp_device_open(server->xdp, &config, "veth0", &device, why) < 0 ||
+	    net_xdp_take(server->xdp, device) < 0) {
 		printf("Bail out! attach: %s\n", why);
 		exit(1);
 	}
@@ -167,7 +167,7 @@ static void server_open(struct server *server, enum weft_mode mode)
 
 static void server_close(struct server *server)
 {
-	xdp_free(server->xdp);
+	net_xdp_free(server->xdp);
 	quic_engine_free(server->engine);
 	node_key_free(server->key);
 	packet_tx_close(server->tx);
@@ -200,7 +200,7 @@ static ssize_t output_read(struct server *server, int fd)
 static bool serve(struct server *server, FILE *client)
 {
 	struct pollfd fds[] = {
-		{.fd = xdp_queue_of(server->xdp, 0, 0)->rx->fd, .events = POLLIN},
+		{.fd = net_xdp_queue_of(server->xdp, 0, 0)->rx->fd, .events = POLLIN},
 		{.fd = server->rx->fd, .events = POLLIN},
 		{.fd = fileno(client), .events = POLLIN},
 	};
@@ -208,7 +208,7 @@ static bool serve(struct server *server, FILE *client)
 	ssize_t len = 1;
 
 	while ((now_ns = clock_monotonic_ns()) < stop_ns && len > 0) {
-		serve_from(server, xdp_queue_of(server->xdp, 0, 0)->rx, now_ns);
+		serve_from(server, net_xdp_queue_of(server->xdp, 0, 0)->rx, now_ns);
 		serve_from(server, server->rx, now_ns);
 		quic_engine_expire(server->engine, now_ns);
 		quic_engine_flush(server->engine, now_ns);
@@ -254,7 +254,7 @@ static struct outcome meet(enum weft_mode mode, const char *command, const char 
 	server_open(&server, mode);
 	outcome.is_over = run_client(&server, command);
 	outcome.is_shaken = strstr(server.output, wanted) != NULL;
-	xdp_counters(server.xdp, outcome.counters);
+	net_xdp_counters(server.xdp, outcome.counters);
 	quic_engine_stats(server.engine, &outcome.stats);
 	server_close(&server);
 	if (outcome.is_over && outcome.is_shaken)

@@ -52,7 +52,7 @@ static void end_open(struct end *end, bool refuse_io_uring, const char *listen)
 	end->config.rx_buffer_len = 4u << 20;
 	end->config.tx_buffer_len = 4u << 20;
 	end->config.refuse_io_uring = refuse_io_uring;
-	if (udp_open(&end->config, &end->rx, &end->tx, &failed_idx) < 0)
+	if (net_udp_open(&end->config, &end->rx, &end->tx, &failed_idx) < 0)
 		abort();
 	(void)packet_rx_burst(end->rx, &dgram, 1);
 }
@@ -184,7 +184,7 @@ static void test_what_the_kernel_had_no_room_for_is_counted(void)
 		end_open(&a, pairs[i].refuse_io_uring, pairs[i].a);
 		b.config.listen[0] = addr_of(pairs[i].b);
 		b.config.refuse_io_uring = pairs[i].refuse_io_uring;
-		CHECK_EQ(udp_open(&b.config, &b.rx, &b.tx, &failed_idx), 0);
+		CHECK_EQ(net_udp_open(&b.config, &b.rx, &b.tx, &failed_idx), 0);
 		for (int j = 0; j < 100; j++)
 			CHECK_EQ(end_send(&a, NULL, &b.config.listen[0], 500, 0, 0), 0);
 		received = packet_rx_burst(b.rx, dgrams, PACKET_BURST_MAX);
@@ -254,7 +254,7 @@ static void test_several_addresses_share_one_side(void)
 		server.config.refuse_io_uring = refuse;
 		for (int i = 0; i < 3; i++)
 			server.config.listen[i] = addr_of(texts[i]);
-		CHECK_EQ(udp_open(&server.config, &server.rx, &server.tx, &failed_idx), 0);
+		CHECK_EQ(net_udp_open(&server.config, &server.rx, &server.tx, &failed_idx), 0);
 		(void)packet_rx_burst(server.rx, &dgram, 1);
 		end_open(&client4, refuse, "127.0.0.1:0");
 		end_open(&client6, refuse, "[::1]:0");
@@ -285,10 +285,10 @@ static void test_taken_port_names_the_address_at_fault(void)
 	end_open(&a, false, "127.0.0.1:0");
 	config.listen[0] = addr_of("127.0.0.2:0");
 	config.listen[1] = a.config.listen[0];
-	CHECK_EQ(udp_open(&config, &rx, &tx, &failed_idx), -EADDRINUSE);
+	CHECK_EQ(net_udp_open(&config, &rx, &tx, &failed_idx), -EADDRINUSE);
 	CHECK_EQ(failed_idx, 1);
 	config.listen_cnt = 9;
-	CHECK_EQ(udp_open(&config, &rx, &tx, &failed_idx), -EINVAL);
+	CHECK_EQ(net_udp_open(&config, &rx, &tx, &failed_idx), -EINVAL);
 	end_close(&a);
 }
 
@@ -342,7 +342,7 @@ static void test_port_of_a_killed_process_can_be_opened(void)
 		close(pipe_fds[1]);
 		CHECK_EQ(kill(child, SIGKILL), 0);
 		CHECK_EQ(waitpid(child, &status, 0), child);
-		CHECK_EQ(udp_open(&config, &rx, &tx, &failed_idx), 0);
+		CHECK_EQ(net_udp_open(&config, &rx, &tx, &failed_idx), 0);
 		packet_rx_close(rx);
 		packet_tx_close(tx);
 	}
@@ -406,7 +406,7 @@ static void test_packet_info_is_asked_for_only_where_it_is_a_question(void)
 	struct udp_sockets *sockets;
 	unsigned failed_idx;
 
-	CHECK_EQ(udp_sockets_new(&config, &sockets, &failed_idx), 0);
+	CHECK_EQ(net_udp_sockets_new(&config, &sockets, &failed_idx), 0);
 	for (unsigned i = 0; i < 4; i++) {
 		int fd = sockets->sockets[i].fd;
 		bool is_ipv6 = i >= 2;
@@ -416,7 +416,7 @@ static void test_packet_info_is_asked_for_only_where_it_is_a_question(void)
 			 i % 2);
 		CHECK_EQ(option_of(fd, SOL_SOCKET, SO_RXQ_OVFL), 0);
 	}
-	udp_sockets_release(sockets);
+	net_udp_sockets_release(sockets);
 }
 
 /* A sender that stays full asks at every turn; one wait and one wake are enough. */
@@ -429,10 +429,10 @@ static void test_room_is_waited_for_once_however_often_it_is_asked_for(void)
 	unsigned failed_idx;
 	uint64_t wake_cnt = 0;
 
-	CHECK_EQ(udp_sockets_new(&config, &sockets, &failed_idx), 0);
-	if (udp_uring_rx_new(sockets, &rx) < 0) {
+	CHECK_EQ(net_udp_sockets_new(&config, &sockets, &failed_idx), 0);
+	if (net_udp_uring_rx_new(sockets, &rx) < 0) {
 		printf("# no io_uring here\n");
-		udp_sockets_release(sockets);
+		net_udp_sockets_release(sockets);
 		return;
 	}
 	CHECK_EQ(packet_rx_burst(rx, &dgram, 1), 0);
@@ -444,7 +444,7 @@ static void test_room_is_waited_for_once_however_often_it_is_asked_for(void)
 		CHECK_EQ(packet_rx_burst(rx, &dgram, 1), 0);
 	}
 	packet_rx_close(rx);
-	udp_sockets_release(sockets);
+	net_udp_sockets_release(sockets);
 }
 
 static void test_the_ring_does_nothing_but_receive(void)

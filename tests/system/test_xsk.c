@@ -38,7 +38,7 @@ struct lab {
 	struct packet_tx *tx;
 	struct xdp *xdp;
 	struct xdp_worker *xdp_worker;
-	int device; /* its number, or what xdp_device_open said */
+	int device; /* its number, or what net_xdp_device_open said */
 	int far;    /* AF_PACKET on veth1 */
 	unsigned fault_cnt[XDP_FAULT_CNT];
 	char why[XDP_WHY_CAP];
@@ -100,8 +100,8 @@ static void policy_set(struct xdp *xdp)
 	for (int i = 0; i < WEFT_ANSWERS_CNT; i++)
 		policy.answers[i] = free_rate;
 	policy.validated = policy.samples = free_rate;
-	if (xdp_set_config(xdp, &policy) < 0 || xdp_set_cid_keys(xdp, &keys) < 0 ||
-	    xdp_set_locals(xdp, locals, 2) < 0)
+	if (net_xdp_set_config(xdp, &policy) < 0 || net_xdp_set_cid_keys(xdp, &keys) < 0 ||
+	    net_xdp_set_locals(xdp, locals, 2) < 0)
 		abort();
 }
 
@@ -109,27 +109,27 @@ static void queues_each(struct lab *lab, void (*fn)(struct xdp_worker *, struct 
 {
 	struct xdp_queue *queue;
 
-	for (unsigned i = 0; (queue = xdp_queue_of(lab->xdp, (unsigned)lab->device, i)); i++)
+	for (unsigned i = 0; (queue = net_xdp_queue_of(lab->xdp, (unsigned)lab->device, i)); i++)
 		fn(lab->xdp_worker, queue);
 }
 
 static void device_detach(struct lab *lab)
 {
-	queues_each(lab, xdp_worker_remove);
-	xdp_detach(lab->xdp, (unsigned)lab->device);
+	queues_each(lab, net_xdp_worker_remove);
+	net_xdp_detach(lab->xdp, (unsigned)lab->device);
 }
 
 static void device_attach(struct lab *lab)
 {
 	struct xdp_device *device;
 
-	lab->device = xdp_device_open(lab->xdp, &config, "veth0", &device, lab->why);
+	lab->device = net_xdp_device_open(lab->xdp, &config, "veth0", &device, lab->why);
 	if (lab->device < 0)
 		return;
-	lab->device = xdp_take(lab->xdp, device);
+	lab->device = net_xdp_take(lab->xdp, device);
 	if (lab->device < 0)
 		abort();
-	queues_each(lab, xdp_worker_add);
+	queues_each(lab, net_xdp_worker_add);
 	policy_set(lab->xdp);
 }
 
@@ -158,11 +158,11 @@ static void lab_open(struct lab *lab)
 	lab->udp.listen[1] = addr_of("[::]:7000");
 	lab->udp.listen_cnt = 2;
 	lab->udp.refuse_io_uring = true;
-	if (udp_open(&lab->udp, &lab->rx, &lab->tx, &failed_idx) < 0)
+	if (net_udp_open(&lab->udp, &lab->rx, &lab->tx, &failed_idx) < 0)
 		abort();
 	(void)packet_rx_burst(lab->rx, &dgram, 1);
-	if (xdp_new(&params, &lab->xdp) < 0 ||
-	    xdp_worker_new(lab->tx, secret, &lab->xdp_worker) < 0)
+	if (net_xdp_new(&params, &lab->xdp) < 0 ||
+	    net_xdp_worker_new(lab->tx, secret, &lab->xdp_worker) < 0)
 		abort();
 	lab->far = far_open();
 	device_attach(lab);
@@ -170,8 +170,8 @@ static void lab_open(struct lab *lab)
 
 static void lab_close(struct lab *lab)
 {
-	xdp_worker_free(lab->xdp_worker);
-	xdp_free(lab->xdp);
+	net_xdp_worker_free(lab->xdp_worker);
+	net_xdp_free(lab->xdp);
 	packet_tx_close(lab->tx);
 	packet_rx_close(lab->rx);
 	close(lab->far);
@@ -205,7 +205,7 @@ static size_t frame_of(uint8_t *frame, size_t cap, bool is_ipv4, unsigned tag_cn
 	}
 	memcpy(link.bytes + link.len, is_ipv4 ? "\x08\x00" : "\x86\xdd", 2);
 	link.len = (uint8_t)(link.len + 2);
-	return udp_frame_write(frame, cap, &link, &route, data, len);
+	return net_udp_frame_write(frame, cap, &link, &route, data, len);
 }
 
 static void far_send(struct lab *lab, bool is_ipv4, unsigned tag_cnt, size_t len)
@@ -233,7 +233,7 @@ static void check_until(struct lab *lab, enum xdp_fault fault)
 	uint64_t end_ns = clock_monotonic_ns() + 5 * NS_PER_S;
 
 	while (!lab->fault_cnt[fault] && clock_monotonic_ns() < end_ns)
-		xdp_check(lab->xdp);
+		net_xdp_check(lab->xdp);
 }
 
 static uint32_t frame_sum(const struct lab *lab)
@@ -241,8 +241,8 @@ static uint32_t frame_sum(const struct lab *lab)
 	const struct xdp_queue *queue;
 	uint32_t cnt[UMEM_OWNER_CNT], sum = 0;
 
-	for (unsigned i = 0; (queue = xdp_queue_of(lab->xdp, (unsigned)lab->device, i)); i++) {
-		xdp_queue_frames(queue, cnt);
+	for (unsigned i = 0; (queue = net_xdp_queue_of(lab->xdp, (unsigned)lab->device, i)); i++) {
+		net_xdp_queue_frames(queue, cnt);
 		for (int owner = 0; owner < UMEM_OWNER_CNT; owner++)
 			sum += cnt[owner];
 	}
@@ -255,21 +255,21 @@ static void test_datagrams_come_by_the_ring_with_their_addresses(void)
 
 	lab_open(&lab);
 	CHECK_EQ(lab.device, 0);
-	CHECK_EQ(xdp_device_info(lab.xdp, 0)->mode, XDP_NATIVE);
+	CHECK_EQ(net_xdp_device_info(lab.xdp, 0)->mode, XDP_NATIVE);
 	for (unsigned row = 0; row < 6; row++) {
 		struct addr us = addr_of(row % 2 ? "10.77.0.1:7000" : "[fd77::1]:7000");
 		struct addr peer = addr_of(row % 2 ? "10.77.0.2:4000" : "[fd77::2]:4000");
 		struct dgram dgram;
 
 		far_send(&lab, row % 2, row / 2, 100 + row);
-		CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+		CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 		CHECK_EQ(dgram.len, 100 + row);
 		CHECK_EQ(dgram.ecn, 2);
 		CHECK(addr_equal(&dgram.local, &us));
 		CHECK(addr_equal(&dgram.remote, &peer));
 		CHECK(weft_cid_is_ours(&keys, dgram.data + 1));
 	}
-	CHECK(xdp_queue_of(lab.xdp, 0, xdp_device_info(lab.xdp, 0)->queue_cnt) == NULL);
+	CHECK(net_xdp_queue_of(lab.xdp, 0, net_xdp_device_info(lab.xdp, 0)->queue_cnt) == NULL);
 	lab_close(&lab);
 }
 
@@ -281,12 +281,12 @@ static void test_unhooked_and_detached_devices_leave_datagrams_to_the_socket(voi
 	lab_open(&lab);
 	CHECK_EQ(lab.device, 0);
 	far_send(&lab, true, 0, 100);
-	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+	CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	far_send(&lab, true, 0, 101);
-	xdp_unhook(lab.xdp, 0);
+	net_xdp_unhook(lab.xdp, 0);
 	far_send(&lab, true, 0, 102);
 	/* What stood in the ring can still be taken. */
-	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+	CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 101);
 	CHECK_EQ(receive(lab.rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 102);
@@ -297,14 +297,14 @@ static void test_unhooked_and_detached_devices_leave_datagrams_to_the_socket(voi
 	device_attach(&lab);
 	CHECK_EQ(lab.device, 0);
 	far_send(&lab, true, 0, 104);
-	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+	CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 104);
 	lab_close(&lab);
 }
 
 static void send_run(struct lab *lab, size_t len, size_t segment_len)
 {
-	struct dgram_sink *sink = &xdp_worker_tx(lab->xdp_worker)->sink;
+	struct dgram_sink *sink = &net_xdp_worker_tx(lab->xdp_worker)->sink;
 	struct dgram_route route = {.local = addr_of("10.77.0.1:7000"),
 				    .remote = addr_of("10.77.0.2:4000"),
 				    .segment_len = segment_len,
@@ -315,7 +315,7 @@ static void send_run(struct lab *lab, size_t len, size_t segment_len)
 		abort();
 	memset(slot.data, 0x33, len);
 	sink->ops->commit(sink, &slot, len, &route);
-	if (packet_tx_flush(xdp_worker_tx(lab->xdp_worker)) < 0)
+	if (packet_tx_flush(net_xdp_worker_tx(lab->xdp_worker)) < 0)
 		abort();
 }
 
@@ -332,7 +332,7 @@ static unsigned far_receive(struct lab *lab, unsigned cnt, size_t *out_len)
 		size_t link_len;
 		ssize_t len = recv(lab->far, frame, sizeof(frame), 0);
 
-		if (len <= 0 || !udp_frame_parse(frame, (size_t)len, 1, &dgram, &link_len) ||
+		if (len <= 0 || !net_udp_frame_parse(frame, (size_t)len, 1, &dgram, &link_len) ||
 		    dgram.local.port != 4000)
 			continue;
 		got++;
@@ -352,14 +352,14 @@ static void test_sending_goes_by_the_ring_once_the_path_is_heard(void)
 	lab_open(&lab);
 	config.send = XDP_SEND_AUTO;
 	CHECK_EQ(lab.device, 0);
-	tx = xdp_worker_tx(lab.xdp_worker);
+	tx = net_xdp_worker_tx(lab.xdp_worker);
 	CHECK(tx != NULL);
 	send_run(&lab, 100, 0);
 	CHECK_EQ(far_receive(&lab, 1, &len), 1);
 	CHECK_EQ(tx->counters.dgram_cnt, 0);
 	CHECK_EQ(lab.tx->counters.dgram_cnt, 1);
 	far_send(&lab, true, 0, 100);
-	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+	CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	send_run(&lab, 10 * 1200 + 7, 1200);
 	CHECK_EQ(far_receive(&lab, 11, &len), 11);
 	CHECK_EQ(len, 10 * 1200 + 7);
@@ -376,13 +376,13 @@ static void test_sending_goes_by_the_ring_once_the_path_is_heard(void)
 	CHECK_EQ(frame_sum(&lab) % FRAME_CNT, 0);
 	/* Beyond an MTU that has shrunk it is the kernel's, too. */
 	len = tx->counters.dgram_cnt;
-	xdp_worker_set_mtu(lab.xdp_worker, 0, 1000);
+	net_xdp_worker_set_mtu(lab.xdp_worker, 0, 1000);
 	send_run(&lab, 1000, 0);
 	CHECK_EQ(tx->counters.dgram_cnt, len);
-	xdp_worker_set_mtu(lab.xdp_worker, 0, 1500);
+	net_xdp_worker_set_mtu(lab.xdp_worker, 0, 1500);
 	send_run(&lab, 1000, 0);
 	CHECK_EQ(tx->counters.dgram_cnt, len + 1);
-	xdp_worker_turn(lab.xdp_worker, 31 * NS_PER_S);
+	net_xdp_worker_turn(lab.xdp_worker, 31 * NS_PER_S);
 	len = tx->counters.dgram_cnt;
 	send_run(&lab, 100, 0);
 	CHECK_EQ(tx->counters.dgram_cnt, len);
@@ -401,18 +401,18 @@ static void test_starved_of_frames_it_loses_counts_and_recovers(void)
 		far_send(&lab, true, 0, 100);
 	check_until(&lab, XDP_FILL_EMPTY);
 	CHECK(lab.fault_cnt[XDP_FILL_EMPTY] > 0);
-	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, FRAME_CNT), FRAME_CNT);
-	CHECK(xdp_device_info(lab.xdp, 0)->rx_lost_cnt >= FRAME_CNT);
+	CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, FRAME_CNT), FRAME_CNT);
+	CHECK(net_xdp_device_info(lab.xdp, 0)->rx_lost_cnt >= FRAME_CNT);
 	for (unsigned round = 0; round < 100; round++) {
 		/* What a burst lent is given back by the next. */
-		CHECK_EQ(packet_rx_burst(xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, 1), 0);
+		CHECK_EQ(packet_rx_burst(net_xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, 1), 0);
 		for (unsigned i = 0; i < FRAME_CNT / 2; i++)
 			far_send(&lab, true, 0, 200);
-		CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, FRAME_CNT / 2),
+		CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, FRAME_CNT / 2),
 			 FRAME_CNT / 2);
 	}
-	CHECK_EQ(packet_rx_burst(xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, 1), 0);
-	xdp_queue_frames(xdp_queue_of(lab.xdp, 0, 0), owned);
+	CHECK_EQ(packet_rx_burst(net_xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, 1), 0);
+	net_xdp_queue_frames(net_xdp_queue_of(lab.xdp, 0, 0), owned);
 	CHECK_EQ(owned[UMEM_FILLING] % FRAME_CNT, 0);
 	CHECK_EQ(owned[UMEM_LENT], 0);
 	lab_close(&lab);
@@ -432,7 +432,7 @@ static void test_link_down_and_up_is_told_and_survived(void)
 	check_until(&lab, XDP_LINK_UP);
 	CHECK_EQ(lab.fault_cnt[XDP_LINK_UP], 1);
 	far_send(&lab, true, 0, 100);
-	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+	CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	lab_close(&lab);
 }
 
@@ -445,7 +445,7 @@ static void test_another_mtu_is_told(void)
 	shell("ip link set veth0 mtu 1400");
 	check_until(&lab, XDP_MTU_CHANGED);
 	CHECK_EQ(lab.fault_cnt[XDP_MTU_CHANGED], 1);
-	CHECK_EQ(xdp_device_info(lab.xdp, 0)->mtu, 1400);
+	CHECK_EQ(net_xdp_device_info(lab.xdp, 0)->mtu, 1400);
 	lab_close(&lab);
 }
 
@@ -457,9 +457,9 @@ static void test_a_device_that_is_gone_is_told_once_and_another_can_come(void)
 	CHECK_EQ(lab.device, 0);
 	shell("ip link del veth0");
 	check_until(&lab, XDP_DEVICE_GONE);
-	xdp_check(lab.xdp);
+	net_xdp_check(lab.xdp);
 	CHECK_EQ(lab.fault_cnt[XDP_DEVICE_GONE], 1);
-	CHECK(xdp_device_info(lab.xdp, 0)->is_lost);
+	CHECK(net_xdp_device_info(lab.xdp, 0)->is_lost);
 	CHECK_EQ(lab.fault_cnt[XDP_PROGRAM_GONE], 0);
 	device_detach(&lab);
 	close(lab.far);
@@ -514,12 +514,12 @@ static void test_a_second_program_is_refused_by_name(void)
 
 	lab_open(&lab);
 	CHECK_EQ(lab.device, 0);
-	CHECK_EQ(xdp_plan(&config, "veth0", &plan), 0);
+	CHECK_EQ(net_xdp_plan(&config, "veth0", &plan), 0);
 	CHECK(!plan.is_possible);
-	CHECK_EQ(plan.foreign_id, xdp_device_info(lab.xdp, 0)->prog_id);
+	CHECK_EQ(plan.foreign_id, net_xdp_device_info(lab.xdp, 0)->prog_id);
 	CHECK_STR(plan.foreign_name, "weft_xdp");
 	CHECK(strstr(plan.why, "weft_xdp") != NULL);
-	CHECK_EQ(xdp_device_open(lab.xdp, &config, "veth0", &device, lab.why), WEFT_EBUSY);
+	CHECK_EQ(net_xdp_device_open(lab.xdp, &config, "veth0", &device, lab.why), WEFT_EBUSY);
 	lab_close(&lab);
 }
 
@@ -532,17 +532,17 @@ static void test_two_devices_share_their_tables(void)
 
 	lab_open(&lab);
 	CHECK_EQ(lab.device, 0);
-	CHECK_EQ(xdp_device_open(lab.xdp, &config, "veth1", &device, lab.why), 0);
-	CHECK_EQ(xdp_take(lab.xdp, device), 1);
+	CHECK_EQ(net_xdp_device_open(lab.xdp, &config, "veth1", &device, lab.why), 0);
+	CHECK_EQ(net_xdp_take(lab.xdp, device), 1);
 	far_send(&lab, true, 0, 100);
-	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+	CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	/* The first one gone, the tables are still there for the second. */
 	device_detach(&lab);
-	xdp_counters(lab.xdp, counters);
+	net_xdp_counters(lab.xdp, counters);
 	CHECK_EQ(counters[WEFT_REASON_NEW_PATH].packet_cnt, 1);
 	policy_set(lab.xdp);
-	xdp_detach(lab.xdp, 1);
-	xdp_counters(lab.xdp, counters);
+	net_xdp_detach(lab.xdp, 1);
+	net_xdp_counters(lab.xdp, counters);
 	CHECK_EQ(counters[WEFT_REASON_NEW_PATH].packet_cnt, 0);
 	lab_close(&lab);
 }
@@ -572,23 +572,23 @@ static void test_bans_are_put_counted_told_and_taken_back(void)
 
 	lab_open(&lab);
 	CHECK_EQ(lab.device, 0);
-	CHECK_EQ(xdp_ban_put(lab.xdp, &prefix, 24, &ban), 0);
+	CHECK_EQ(net_xdp_ban_put(lab.xdp, &prefix, 24, &ban), 0);
 	policy.samples = (struct weft_bucket_rate){1, NS_PER_S};
-	CHECK_EQ(xdp_set_config(lab.xdp, &policy), 0);
+	CHECK_EQ(net_xdp_set_config(lab.xdp, &policy), 0);
 	far_send(&lab, true, 0, 100);
 	for (int i = 0; i < 1000 && !sampled.cnt; i++) {
 		sched_yield();
-		(void)xdp_samples(lab.xdp, sampled_take, &sampled);
+		(void)net_xdp_samples(lab.xdp, sampled_take, &sampled);
 	}
 	CHECK_EQ(sampled.cnt, 1);
 	CHECK_EQ(sampled.last.reason, WEFT_REASON_BANNED);
 	CHECK_EQ(sampled.last.weight, 1);
-	xdp_counters(lab.xdp, counters);
+	net_xdp_counters(lab.xdp, counters);
 	CHECK_EQ(counters[WEFT_REASON_BANNED].packet_cnt, 1);
-	xdp_ban_delete(lab.xdp, &prefix, 24);
+	net_xdp_ban_delete(lab.xdp, &prefix, 24);
 	policy_set(lab.xdp);
 	far_send(&lab, true, 0, 100);
-	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+	CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	lab_close(&lab);
 }
 
@@ -599,7 +599,7 @@ static int prove(struct lab *lab, uint16_t port, uint64_t expires_ns)
 	struct weft_endpoint source = {.port_be = htons(port)};
 
 	weft_endpoint_set_ipv4(&source, peer.ip);
-	return xdp_session_put(lab->xdp, &source, &entry);
+	return net_xdp_session_put(lab->xdp, &source, &entry);
 }
 
 static void test_paths_of_sessions_are_swept_when_they_expire_and_a_full_table_says_so(void)
@@ -610,7 +610,7 @@ static void test_paths_of_sessions_are_swept_when_they_expire_and_a_full_table_s
 
 	config.session_cap = 1000;
 	lab_open(&lab);
-	xdp_config_defaults(&config);
+	net_xdp_config_defaults(&config);
 	config.frame_cnt = FRAME_CNT;
 	CHECK_EQ(lab.device, 0);
 	for (unsigned i = 0; i < 1000; i++) {
@@ -621,7 +621,7 @@ static void test_paths_of_sessions_are_swept_when_they_expire_and_a_full_table_s
 		err = prove(&lab, (uint16_t)(1 + i), 1000);
 	CHECK_EQ(err, WEFT_EFULL);
 	for (int i = 0; i < 10; i++)
-		swept += xdp_session_sweep(lab.xdp, 500);
+		swept += net_xdp_session_sweep(lab.xdp, 500);
 	CHECK_EQ(swept, 500);
 	CHECK_EQ(prove(&lab, 1, 1000), 0);
 	lab_close(&lab);
@@ -654,7 +654,7 @@ static void test_plans_say_what_they_will_do(void)
 			printf("# not here: %s\n", rows[i].make);
 			continue;
 		}
-		CHECK_EQ(xdp_plan(&config, rows[i].name, &plan), 0);
+		CHECK_EQ(net_xdp_plan(&config, rows[i].name, &plan), 0);
 		snprintf(all, sizeof(all), "%s", plan.why);
 		for (unsigned j = 0; j < plan.warning_cnt; j++)
 			strncat(all, plan.warnings[j], sizeof(all) - strlen(all) - 1);
@@ -668,7 +668,7 @@ static void test_plans_say_what_they_will_do(void)
 	}
 	struct xdp_plan none;
 
-	CHECK_EQ(xdp_plan(&config, "w0", &none), -ENODEV);
+	CHECK_EQ(net_xdp_plan(&config, "w0", &none), -ENODEV);
 }
 
 static void test_frames_larger_than_ours_come_by_the_socket(void)
@@ -678,22 +678,22 @@ static void test_frames_larger_than_ours_come_by_the_socket(void)
 
 	lab_open(&lab);
 	CHECK_EQ(lab.device, 0);
-	CHECK_EQ(xdp_device_info(lab.xdp, 0)->deliver_len_max, 1792);
+	CHECK_EQ(net_xdp_device_info(lab.xdp, 0)->deliver_len_max, 1792);
 	shell("ip link set veth0 mtu 3000 && ip link set veth1 mtu 3000");
 	/* 14 bytes of Ethernet, 28 of IPv4 and UDP. */
 	far_send(&lab, true, 0, 1792 - 42);
-	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+	CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 1792 - 42);
 	far_send(&lab, true, 0, 1792 - 41);
 	CHECK_EQ(receive(lab.rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 1792 - 41);
-	xdp_check(lab.xdp);
-	CHECK_EQ(xdp_device_info(lab.xdp, 0)->rx_lost_cnt, 0);
+	net_xdp_check(lab.xdp);
+	CHECK_EQ(net_xdp_device_info(lab.xdp, 0)->rx_lost_cnt, 0);
 	device_detach(&lab);
 	device_attach(&lab);
-	CHECK_EQ(xdp_device_info(lab.xdp, 0)->deliver_len_max, 3840);
+	CHECK_EQ(net_xdp_device_info(lab.xdp, 0)->deliver_len_max, 3840);
 	far_send(&lab, true, 0, 2900);
-	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+	CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	lab_close(&lab);
 }
 
@@ -706,11 +706,11 @@ static void test_generic_mode_delivers_too(void)
 	lab_open(&lab);
 	config.mode = XDP_AUTO;
 	CHECK_EQ(lab.device, 0);
-	CHECK_EQ(xdp_device_info(lab.xdp, 0)->mode, XDP_GENERIC);
-	CHECK_STR(xdp_queue_of(lab.xdp, 0, 0)->rx->backend, "af_xdp/copy");
+	CHECK_EQ(net_xdp_device_info(lab.xdp, 0)->mode, XDP_GENERIC);
+	CHECK_STR(net_xdp_queue_of(lab.xdp, 0, 0)->rx->backend, "af_xdp/copy");
 	for (unsigned is_ipv4 = 0; is_ipv4 < 2; is_ipv4++) {
 		far_send(&lab, is_ipv4, 0, 1200);
-		CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
+		CHECK_EQ(receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 		CHECK_EQ(dgram.len, 1200);
 	}
 	lab_close(&lab);
@@ -748,15 +748,15 @@ static int privilege_child(void)
 	if (privilege_drop() < 0 || privilege_is_held())
 		return 4;
 	far_send(&lab, true, 0, 100);
-	if (receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1) != 1)
+	if (receive(net_xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1) != 1)
 		return 5;
-	if (xdp_set_locals(lab.xdp, &local, 1) < 0)
+	if (net_xdp_set_locals(lab.xdp, &local, 1) < 0)
 		return 6;
-	xdp_counters(lab.xdp, counters);
+	net_xdp_counters(lab.xdp, counters);
 	if (counters[WEFT_REASON_NEW_PATH].packet_cnt != 1)
 		return 7;
 	device_detach(&lab);
-	if (xdp_device_open(lab.xdp, &config, "veth0", &device, lab.why) != -EPERM)
+	if (net_xdp_device_open(lab.xdp, &config, "veth0", &device, lab.why) != -EPERM)
 		return 8;
 	return strstr(lab.why, "CAP_BPF") ? 0 : 9;
 }
@@ -801,25 +801,25 @@ static void test_each_lane_has_its_queues_frames_and_way_to_send(void)
 	config.worker_cnt = 2;
 	lab_open(&lab);
 	CHECK_EQ(lab.device, 0);
-	CHECK_EQ(xdp_device_info(lab.xdp, 0)->queue_cnt, 2);
+	CHECK_EQ(net_xdp_device_info(lab.xdp, 0)->queue_cnt, 2);
 	CHECK_EQ(frame_sum(&lab), 2 * 2 * FRAME_CNT);
-	CHECK_EQ(xdp_worker_new(lab.tx, secret, &other), 0);
-	CHECK(xdp_worker_tx(other) == NULL);
-	queue = xdp_queue_of(lab.xdp, 0, 1);
-	xdp_worker_remove(lab.xdp_worker, queue);
-	CHECK(xdp_worker_tx(lab.xdp_worker) != NULL);
-	xdp_worker_add(other, queue);
-	CHECK(xdp_worker_tx(other) != NULL);
-	CHECK(xdp_worker_tx(other) != xdp_worker_tx(lab.xdp_worker));
-	xdp_worker_remove(other, queue);
-	CHECK(xdp_worker_tx(other) == NULL);
-	xdp_worker_free(other);
+	CHECK_EQ(net_xdp_worker_new(lab.tx, secret, &other), 0);
+	CHECK(net_xdp_worker_tx(other) == NULL);
+	queue = net_xdp_queue_of(lab.xdp, 0, 1);
+	net_xdp_worker_remove(lab.xdp_worker, queue);
+	CHECK(net_xdp_worker_tx(lab.xdp_worker) != NULL);
+	net_xdp_worker_add(other, queue);
+	CHECK(net_xdp_worker_tx(other) != NULL);
+	CHECK(net_xdp_worker_tx(other) != net_xdp_worker_tx(lab.xdp_worker));
+	net_xdp_worker_remove(other, queue);
+	CHECK(net_xdp_worker_tx(other) == NULL);
+	net_xdp_worker_free(other);
 	lab_close(&lab);
 	/* For one worker only the first sends. */
 	config.worker_cnt = 1;
 	lab_open(&lab);
 	CHECK_EQ(frame_sum(&lab), 3 * FRAME_CNT);
-	CHECK(!xdp_queue_of(lab.xdp, 0, 1)->sends);
+	CHECK(!net_xdp_queue_of(lab.xdp, 0, 1)->sends);
 	lab_close(&lab);
 	config.send = XDP_SEND_AUTO;
 	config.worker_cnt = 0;
@@ -837,7 +837,8 @@ static int queue_of_port(struct lab *lab, uint16_t port)
 	far_port = FAR_PORT;
 	while (clock_monotonic_ns() < end_ns) {
 		for (int i = 0; i < 2; i++)
-			if (packet_rx_burst(xdp_queue_of(lab->xdp, 0, (unsigned)i)->rx, &dgram, 1))
+			if (packet_rx_burst(net_xdp_queue_of(lab->xdp, 0, (unsigned)i)->rx, &dgram,
+					    1))
 				return i;
 		if (packet_rx_burst(lab->rx, &dgram, 1))
 			return -1;
@@ -860,7 +861,7 @@ static void test_a_queue_unhooked_alone_leaves_the_others(void)
 		second_cnt += queues[i] == 1;
 	}
 	CHECK(second_cnt > 0 && second_cnt < 32);
-	xdp_unhook_queue(lab.xdp, 0, 1);
+	net_xdp_unhook_queue(lab.xdp, 0, 1);
 	for (uint16_t i = 0; i < 32; i++)
 		CHECK_EQ(queue_of_port(&lab, 4000 + i), queues[i] == 1 ? -1 : 0);
 	lab_close(&lab);
@@ -877,7 +878,7 @@ int main(void)
 		SKIP_ALL("no network namespace of our own");
 	shell("ip link set lo up");
 	weft_cid_keys_rotate(&keys, key);
-	xdp_config_defaults(&config);
+	net_xdp_config_defaults(&config);
 	config.frame_cnt = FRAME_CNT;
 	if (!can_load())
 		SKIP_ALL("the kernel does not take the program");

@@ -248,7 +248,7 @@ int service_http_call(struct invocation *inv)
 	struct weft_error error;
 	char *body = service_payload(inv->arg_cnt > 3 ? inv->args[3] : NULL, &fetching.body_len);
 	size_t head_len = body ? request_write(inv, fetching.body_len, head) : 0;
-	int status = head_len ? client_open(inv, &client) : STATUS_USAGE;
+	int status = head_len ? control_client_open(inv, &client) : STATUS_USAGE;
 
 	if (status != STATUS_OK) {
 		free(body);

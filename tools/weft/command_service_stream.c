@@ -206,7 +206,7 @@ int run_service_stream(struct invocation *inv)
 	int status = service_trace_option(inv, trace);
 
 	if (status == STATUS_OK)
-		status = client_open(inv, &client);
+		status = control_client_open(inv, &client);
 	if (status != STATUS_OK)
 		return status;
 	if (*trace)

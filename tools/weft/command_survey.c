@@ -249,10 +249,10 @@ static int key_ask(struct weft_client *client, const struct survey_key *key, str
 
 	if (key->salt[0])
 		json_object_set_new(params.parameters, "salt", json_string(key->salt));
-	if (ask_start(client, &params, &ask, &asking->error) < 0)
+	if (client_ask_start(client, &params, &ask, &asking->error) < 0)
 		return STATUS_UNREACHABLE;
-	if (ask_run(client, ask, &asking->is_done) < 0) {
-		ask_cancel(ask);
+	if (client_ask_run(client, ask, &asking->is_done) < 0) {
+		client_ask_cancel(ask);
 		return STATUS_INTERRUPTED;
 	}
 	return asking->has_answer ? STATUS_OK : STATUS_FAILED;
@@ -288,7 +288,7 @@ static int round_run(struct survey *survey, unsigned number)
 {
 	struct weft_client *client;
 	unsigned found_cnt = 0;
-	int status = client_open(survey->inv, &client);
+	int status = control_client_open(survey->inv, &client);
 
 	if (status != STATUS_OK)
 		return status;

@@ -71,7 +71,7 @@ static int say_failure(const struct weft_error *error)
 		       : client_say_error(status, error->what, error->why, error->next);
 }
 
-int client_open(const struct invocation *inv, struct weft_client **out_client)
+int control_client_open(const struct invocation *inv, struct weft_client **out_client)
 {
 	struct weft_error error;
 
@@ -144,7 +144,7 @@ static void calling_told(void *arg, json_t *message, const struct weft_error *er
 	else if (!call->reply(call->arg, json_object_get(message, "parameters"), is_last) &&
 		 !is_last) {
 		calling->is_done = true;
-		ask_cancel(calling->ask);
+		client_ask_cancel(calling->ask);
 	}
 }
 
@@ -160,10 +160,10 @@ static int calling_run(struct weft_client *client, struct calling *calling, cons
 				    .arg = calling};
 	struct weft_error error;
 
-	if (ask_start(client, &params, &calling->ask, &error) < 0)
+	if (client_ask_start(client, &params, &calling->ask, &error) < 0)
 		return say_failure(&error);
-	if (ask_run(client, calling->ask, &calling->is_done) < 0) {
-		ask_cancel(calling->ask);
+	if (client_ask_run(client, calling->ask, &calling->is_done) < 0) {
+		client_ask_cancel(calling->ask);
 		return STATUS_INTERRUPTED;
 	}
 	return calling->status;
@@ -194,7 +194,7 @@ int client_call(const struct invocation *inv, const struct client_call *call)
 	bool is_long = call->wants_more || call->is_long;
 	struct weft_client *client;
 	char method[128];
-	int status = client_open(inv, &client);
+	int status = control_client_open(inv, &client);
 
 	if (status != STATUS_OK) {
 		json_decref(call->parameters);

@@ -48,11 +48,11 @@ int client_set(const struct invocation *inv, const char *method, json_t *paramet
 	       client_print_fn print);
 
 /*
- * client_open is for more than one call at a time; failures were said.
+ * control_client_open is for more than one call at a time; failures were said.
  * client_timeout_ms: of inv.
  */
 struct weft_client;
-int client_open(const struct invocation *inv, struct weft_client **out_client);
+int control_client_open(const struct invocation *inv, struct weft_client **out_client);
 int client_timeout_ms(const struct invocation *inv);
 
 /*

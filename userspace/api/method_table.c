@@ -18,33 +18,33 @@
 	static void run_##word(void *ctx, struct control_call *call, const void *in,               \
 			       uint64_t now_ns)                                                    \
 	{                                                                                          \
-		method_##word(ctx, call, in, now_ns);                                              \
+		api_##word(ctx, call, in, now_ns);                                                 \
 	}
 METHODS_OF_STRUCTS(STRUCT_RUN)
 
 #define STRUCT_ROW(method, word, needed) {#method, CONTROL_##needed, .run = run_##word},
-#define JSON_ROW(method, word, needed)	 {#method, CONTROL_##needed, .handle = method_##word},
-const struct control_method node_methods[] = {
+#define JSON_ROW(method, word, needed)	 {#method, CONTROL_##needed, .handle = api_##word},
+const struct control_method api_methods[] = {
 	METHODS_OF_STRUCTS(STRUCT_ROW) METHODS_OF_JSON(JSON_ROW){NULL, CONTROL_ADMIN, NULL, NULL},
 };
 
-const char *const node_upgrades[] = {"OpenServiceStream", NULL};
+const char *const api_upgrades[] = {"OpenServiceStream", NULL};
 
-json_t *method_json_id(const uint8_t id[static 32])
+json_t *api_json_id(const uint8_t id[static 32])
 {
 	char text[ZBASE32_KEY_TEXT_CAP];
 
 	return json_string(zbase32_write(id, 32, text));
 }
 
-const char *method_id(struct api_blocks *blocks, const uint8_t id[static 32])
+const char *api_id(struct api_blocks *blocks, const uint8_t id[static 32])
 {
 	char text[ZBASE32_KEY_TEXT_CAP];
 
 	return api_text(blocks, zbase32_write(id, 32, text));
 }
 
-json_t *method_json_uint(uint64_t value)
+json_t *api_json_uint(uint64_t value)
 {
 	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
 }
@@ -88,7 +88,7 @@ static void link_describe_scheme(const char *text, char why[static LINK_WHY_CAP]
 		 is_long ? "..." : "");
 }
 
-void method_fail_link(struct control_call *call, int err, const char *text, const char *wanted)
+void api_fail_link(struct control_call *call, int err, const char *text, const char *wanted)
 {
 	const struct {
 		int err;

@@ -11,7 +11,7 @@
 
 /*
  * The handlers behind the control socket, one file per object, named as their
- * methods are: ShowDht is method_show_dht. ctx is the struct node; parameters
+ * methods are: ShowDht is api_show_dht. ctx is the struct node; parameters
  * are borrowed until a handler returns. Those of an area that is in
  * METHODS_OF_STRUCTS come as the struct of their method (api/node.h). Those of the
  * others come as JSON that was checked: a field has its declared type, or is missing
@@ -29,142 +29,143 @@
 #define METHODS_OF_JSON(X) API_NODE_METHODS(X)
 
 #define METHOD_OF_STRUCT(name, word, role)                                                         \
-	void method_##word(struct node *node, struct control_call *call,                           \
-			   const struct api_##word##_in *in, uint64_t now_ns);
+	void api_##word(struct node *node, struct control_call *call,                              \
+			const struct api_##word##_in *in, uint64_t now_ns);
 METHODS_OF_STRUCTS(METHOD_OF_STRUCT)
 #undef METHOD_OF_STRUCT
 
 typedef void method_fn(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns);
-#define METHOD_OF_JSON(name, word, role) method_fn method_##word;
+#define METHOD_OF_JSON(name, word, role) method_fn api_##word;
 METHODS_OF_JSON(METHOD_OF_JSON)
 #undef METHOD_OF_JSON
 
 /* method_traffic.c. traffic: of all workers. json_rates: the rows of timetables that are not empty. */
-struct content_traffic method_traffic(struct node *node, uint64_t now_ns);
-json_t *method_json_rates(struct node *node, uint64_t now_ns);
+struct blobs_traffic api_traffic(struct node *node, uint64_t now_ns);
+json_t *api_json_rates(struct node *node, uint64_t now_ns);
 
 /* method_share.c: an import of path. method_publish.c: the shares that this node publishes. */
-struct content_import;
-json_t *method_json_import(const struct content_import *import, const char *path);
-json_t *method_json_published_shares(const struct node *node);
+struct blobs_import;
+json_t *api_json_import(const struct blobs_import *import, const char *path);
+json_t *api_json_published_shares(const struct node *node);
 
 /* method_get.c: blobs/ says that a get moved; its watchers are told. */
-void method_get_moved(struct node *node, uint64_t get_id);
+void api_get_moved(struct node *node, uint64_t get_id);
 
 /* After control_close: what waited to reply to a call is dropped. */
-void method_imports_forget(struct node *node);
-/* method_files_check_forget: while blobs/ is there. */
-void method_files_check_forget(struct node *node);
-void method_get_watches_forget(struct node *node);
-void method_pings_forget(struct node *node);
-void method_load_watches_forget(struct node *node);
-void method_checks_forget(struct node *node);
-void method_dht_runs_forget(struct node *node);
-void method_bootstrap_checks_forget(struct node *node);
-void method_joinings_forget(struct node *node);
+void api_imports_forget(struct node *node);
+/* api_files_check_forget: while blobs/ is there. */
+void api_files_check_forget(struct node *node);
+void api_get_watches_forget(struct node *node);
+void api_pings_forget(struct node *node);
+void api_load_watches_forget(struct node *node);
+void api_checks_forget(struct node *node);
+void api_dht_runs_forget(struct node *node);
+void api_bootstrap_checks_forget(struct node *node);
+void api_joinings_forget(struct node *node);
 /*
- * method_idempotency.c: method_reply_idempotent answers call by reply, which it takes, once what was given to the
+ * method_idempotency.c: api_reply_idempotent answers call by reply, which it takes, once what was given to the
  * store before is durable, or says that it is not. _forget: callers are gone, the store is not.
  */
-void method_reply_idempotent(struct node *node, struct control_call *call, json_t *reply);
-void method_idempotency_forget(struct node *node);
+void api_reply_idempotent(struct node *node, struct control_call *call, json_t *reply);
+void api_idempotency_forget(struct node *node);
 
 /*
- * method_peer.c. method_json_peer: as a caller of role may see it.
- * method_peer_lookup: how many known peers' NodeIds begin with
- * name (2: several); *out_peer is written for 1. method_node_id_read reads the
+ * method_peer.c. api_json_peer: as a caller of role may see it.
+ * api_peer_lookup: how many known peers' NodeIds begin with
+ * name (2: several); *out_peer is written for 1. api_node_id_read reads the
  * key a call names, which may be cut when it is a known peer's; false: call was
  * failed.
  */
-json_t *method_json_peer(const struct node *node, const struct mesh_peer_info *peer,
-			 enum control_role role);
-unsigned method_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer);
-bool method_node_id_read(struct node *node, struct control_call *call, const char *name,
-			 uint8_t key[static MESH_KEY_LEN]);
+json_t *api_json_peer(const struct node *node, const struct mesh_peer_info *peer,
+		      enum control_role role);
+unsigned api_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer);
+bool api_node_id_read(struct node *node, struct control_call *call, const char *name,
+		      uint8_t key[static MESH_KEY_LEN]);
 
 /*
- * method_ban.c. method_target_read reads the address, prefix or node id, which
+ * method_ban.c. api_target_read reads the address, prefix or node id, which
  * may be cut when it is a known peer's, that a call names; false: call was failed.
  */
-struct api_ban method_ban(struct api_blocks *blocks, const struct ban *ban);
-bool method_target_read(struct node *node, struct control_call *call, const char *text,
-			struct ban_target *out_target);
+struct api_ban api_method_ban(struct api_blocks *blocks, const struct ban *ban);
+bool api_target_read(struct node *node, struct control_call *call, const char *text,
+		     struct ban_target *out_target);
 /* method_drops.c: what a caller of role may see, of an address or /64 and of what was dropped. */
 #define METHOD_SOURCE_CAP 50
-const char *method_source_name(const struct drops *drops, const struct weft_endpoint *source,
-			       enum control_role role, char text[static METHOD_SOURCE_CAP]);
-struct api_drop_source method_drop_source(struct api_blocks *blocks, const struct drops *drops,
-					  const struct offender *offender, enum control_role role);
-struct api_drop method_drop(const struct drops *drops, enum weft_reason reason);
-void method_drops(struct api_blocks *blocks, const struct drops *drops,
-		  struct api_drop_list *out_drops);
+const char *api_source_name(const struct drops *drops, const struct weft_endpoint *source,
+			    enum control_role role, char text[static METHOD_SOURCE_CAP]);
+struct api_drop_source api_method_drop_source(struct api_blocks *blocks, const struct drops *drops,
+					      const struct offender *offender,
+					      enum control_role role);
+struct api_drop api_method_drop(const struct drops *drops, enum weft_reason reason);
+void api_drops(struct api_blocks *blocks, const struct drops *drops,
+	       struct api_drop_list *out_drops);
 
-/* method_dht.c. method_dht_is_on: false: call was failed. */
+/* method_dht.c. api_dht_is_on: false: call was failed. */
 struct kad_id;
-bool method_dht_is_on(const struct node *node, struct control_call *call);
-/* method_kad_id, method_addr, method_table.c: method_id: texts in blocks. */
-const char *method_kad_id(struct api_blocks *blocks, const struct kad_id *id);
-const char *method_addr(struct api_blocks *blocks, const struct addr *addr);
-const char *method_id(struct api_blocks *blocks, const uint8_t id[static 32]); /* z-base-32 */
+bool api_dht_is_on(const struct node *node, struct control_call *call);
+/* api_kad_id, api_addr, method_table.c: api_id: texts in blocks. */
+const char *api_kad_id(struct api_blocks *blocks, const struct kad_id *id);
+const char *api_addr(struct api_blocks *blocks, const struct addr *addr);
+const char *api_id(struct api_blocks *blocks, const uint8_t id[static 32]); /* z-base-32 */
 /* method_dht.c: how full a table is, and what to set for a larger one. */
-json_t *method_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting);
+json_t *api_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting);
 /*
- * method_service.c. method_services_are_on: false: call was failed. method_json_offer: an offer of
- * this node, or NULL. method_service_offer.c: method_offer_describe adds to the offer of info what
+ * method_service.c. api_services_are_on: false: call was failed. api_json_offer: an offer of
+ * this node, or NULL. method_service_offer.c: api_offer_describe adds to the offer of info what
  * is known of its program.
  */
 struct service_info;
-bool method_services_are_on(const struct node *node, struct control_call *call);
-json_t *method_json_offer(struct node *node, const char *name, const char *version);
-void method_offer_describe(struct node *node, const struct service_info *info, json_t *json);
+bool api_services_are_on(const struct node *node, struct control_call *call);
+json_t *api_json_offer(struct node *node, const char *name, const char *version);
+void api_offer_describe(struct node *node, const struct service_info *info, json_t *json);
 /*
- * method_route.c: method_record is an address record of key, in blocks; packet is what it was signed
+ * method_route.c: api_record is an address record of key, in blocks; packet is what it was signed
  * as, NULL: it was not. NULL without memory.
  */
-const struct api_address_record *method_record(struct api_blocks *blocks, const uint8_t *key,
-					       const struct pkarr_record *record,
-					       const struct pkarr_packet *packet);
+const struct api_address_record *api_record(struct api_blocks *blocks, const uint8_t *key,
+					    const struct pkarr_record *record,
+					    const struct pkarr_packet *packet);
 
 /*
  * method_share.c: the collection that a call names by its link, its id or the beginning of that;
  * false: call was failed.
  */
-bool method_share_read(struct node *node, struct control_call *call, const char *name,
-		       uint8_t manifest_id[static 32]);
+bool api_share_read(struct node *node, struct control_call *call, const char *name,
+		    uint8_t manifest_id[static 32]);
 
 struct packet_counters;
 /* method_state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */
-json_t *method_json_workers(const struct node *node);
+json_t *api_json_workers(const struct node *node);
 /* method_health.c: Health of the interface. */
 struct figures;
-json_t *method_json_health(struct node *node, const struct figures *figures, uint64_t now_ns);
-uint64_t method_resident_len(void);
+json_t *api_json_health(struct node *node, const struct figures *figures, uint64_t now_ns);
+uint64_t api_resident_len(void);
 /* method_get.c: gets, those that run or all. */
-json_t *method_json_gets(struct node *node, bool wants_all);
+json_t *api_json_gets(struct node *node, bool wants_all);
 /* method_peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
-void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
-		       void *arg);
+void api_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
+		    void *arg);
 /* method_xdp.c. */
-void method_devices(struct api_blocks *blocks, const struct node *node,
-		    struct api_xdp_device_list *out_devices);
+void api_devices(struct api_blocks *blocks, const struct node *node,
+		 struct api_xdp_device_list *out_devices);
 /* method_pools.c: those that are shared fairly; role decides how networks are named. */
-void method_pools(struct api_blocks *blocks, struct node *node, enum control_role role,
-		  struct api_pool_list *out_pools);
+void api_pools(struct api_blocks *blocks, struct node *node, enum control_role role,
+	       struct api_pool_list *out_pools);
 /* method_limits.c: of all tables, as ShowLimits tells them. */
-void method_limits(struct api_blocks *blocks, struct node *node, struct api_limit_list *out_limits);
+void api_limits(struct api_blocks *blocks, struct node *node, struct api_limit_list *out_limits);
 /* method_state.c: one side of packet I/O. */
-struct api_packet_side method_side(const char *backend, const char *reason,
-				   const struct packet_counters *counts);
-json_t *method_json_side(const char *backend, const char *reason,
-			 const struct packet_counters *counts);
+struct api_packet_side api_side(const char *backend, const char *reason,
+				const struct packet_counters *counts);
+json_t *api_json_side(const char *backend, const char *reason,
+		      const struct packet_counters *counts);
 /* method_table.c: small shapes several files need. */
-json_t *method_json_id(const uint8_t id[static 32]); /* z-base-32 */
-json_t *method_json_uint(uint64_t value);
+json_t *api_json_id(const uint8_t id[static 32]); /* z-base-32 */
+json_t *api_json_uint(uint64_t value);
 /*
- * method_fail_link fails call for a text that link_parse refused with err;
+ * api_fail_link fails call for a text that blobs_link_parse refused with err;
  * wanted tells whose text is no link at all what to give.
  */
-void method_fail_link(struct control_call *call, int err, const char *text, const char *wanted);
+void api_fail_link(struct control_call *call, int err, const char *text, const char *wanted);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define KEYS_FIRST 8u
 
-struct blind_key *blind_keys_add(struct blind_keys *keys)
+struct blind_key *blobs_blind_keys_add(struct blind_keys *keys)
 {
 	unsigned cap = keys->cap ? 2 * keys->cap : KEYS_FIRST;
 	struct blind_key *grown;
@@ -28,16 +28,16 @@ struct blind_key *blind_keys_add(struct blind_keys *keys)
 	return &keys->keys[keys->cnt++];
 }
 
-void blind_keys_clear(struct blind_keys *keys)
+void blobs_blind_keys_clear(struct blind_keys *keys)
 {
 	if (keys->keys)
 		explicit_bzero(keys->keys, keys->cap * sizeof(*keys->keys));
 	keys->cnt = 0;
 }
 
-void blind_keys_fini(struct blind_keys *keys)
+void blobs_blind_keys_fini(struct blind_keys *keys)
 {
-	blind_keys_clear(keys);
+	blobs_blind_keys_clear(keys);
 	free(keys->keys);
 	*keys = (struct blind_keys){.cnt = 0};
 }
@@ -52,8 +52,8 @@ static void veil_apply(const struct blind_key *key, const uint8_t *half, const u
 		out[i] = from[i] ^ veil[i];
 }
 
-void blind_id_write(const struct blind_key *key, const uint8_t id[static 32],
-		    uint8_t out_blind[static BLIND_ID_LEN])
+void blobs_blind_id_write(const struct blind_key *key, const uint8_t id[static 32],
+			  uint8_t out_blind[static BLIND_ID_LEN])
 {
 	if (key->is_missing) {
 		memset(out_blind, 0, BLIND_ID_LEN);
@@ -63,9 +63,9 @@ void blind_id_write(const struct blind_key *key, const uint8_t id[static 32],
 	veil_apply(key, out_blind, id, out_blind + 32);
 }
 
-const struct blind_key *blind_id_open(const struct blind_keys *keys,
-				      const uint8_t blind[static BLIND_ID_LEN],
-				      uint8_t out_id[static 32])
+const struct blind_key *blobs_blind_id_open(const struct blind_keys *keys,
+					    const uint8_t blind[static BLIND_ID_LEN],
+					    uint8_t out_id[static 32])
 {
 	uint8_t id[32], half[32];
 
@@ -84,8 +84,8 @@ const struct blind_key *blind_id_open(const struct blind_keys *keys,
 	return NULL;
 }
 
-const struct blind_key *blind_keys_first(const struct blind_keys *keys,
-					 const uint8_t community[static 32])
+const struct blind_key *blobs_blind_keys_first(const struct blind_keys *keys,
+					       const uint8_t community[static 32])
 {
 	for (unsigned i = 0; i < keys->cnt; i++)
 		if (memcmp(keys->keys[i].community, community, 32) == 0)

@@ -29,24 +29,24 @@ struct blind_keys {
 };
 
 /*
- * blind_keys_add: room for one more, which the caller fills; NULL: no memory. It is kept when the
- * keys are read anew: blind_keys_clear wipes what they were, blind_keys_fini frees it, too.
+ * blobs_blind_keys_add: room for one more, which the caller fills; NULL: no memory. It is kept when the
+ * keys are read anew: blobs_blind_keys_clear wipes what they were, blobs_blind_keys_fini frees it, too.
  */
-struct blind_key *blind_keys_add(struct blind_keys *keys);
-void blind_keys_clear(struct blind_keys *keys);
-void blind_keys_fini(struct blind_keys *keys);
+struct blind_key *blobs_blind_keys_add(struct blind_keys *keys);
+void blobs_blind_keys_clear(struct blind_keys *keys);
+void blobs_blind_keys_fini(struct blind_keys *keys);
 
-/* blind_id_write: of a key that is missing, zeros, which nothing is named by. */
-void blind_id_write(const struct blind_key *key, const uint8_t id[static 32],
-		    uint8_t out_blind[static BLIND_ID_LEN]);
+/* blobs_blind_id_write: of a key that is missing, zeros, which nothing is named by. */
+void blobs_blind_id_write(const struct blind_key *key, const uint8_t id[static 32],
+			  uint8_t out_blind[static BLIND_ID_LEN]);
 /*
- * blind_id_open: the key under which blind was made, and the id in it; NULL: under none of keys.
+ * blobs_blind_id_open: the key under which blind was made, and the id in it; NULL: under none of keys.
  */
-const struct blind_key *blind_id_open(const struct blind_keys *keys,
-				      const uint8_t blind[static BLIND_ID_LEN],
-				      uint8_t out_id[static 32]);
-/* blind_keys_first: the first of a community, or NULL: its ids are not blinded. */
-const struct blind_key *blind_keys_first(const struct blind_keys *keys,
-					 const uint8_t community[static 32]);
+const struct blind_key *blobs_blind_id_open(const struct blind_keys *keys,
+					    const uint8_t blind[static BLIND_ID_LEN],
+					    uint8_t out_id[static 32]);
+/* blobs_blind_keys_first: the first of a community, or NULL: its ids are not blinded. */
+const struct blind_key *blobs_blind_keys_first(const struct blind_keys *keys,
+					       const uint8_t community[static 32]);
 
 #endif

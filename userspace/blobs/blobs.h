@@ -23,35 +23,35 @@ struct served_index;
  * Files by hash: what is shared, what is being fetched, and answering
  * peers who ask. Lives on the home worker; disks and hashing run in jobs
  * and import threads. Inbound story: share_table.c -> import.c -> object.c and
- * manifest.c; serve.c answers. Outbound: get.c -> fetch_*.c -> target.c.
+ * manifest.c; serve.c answers. Outbound: get.c -> get_run*.c -> target_dir.c.
  */
-struct content;
+struct blobs;
 
 /*
- * Limits that can be set while the node runs; content_limit_name gives the
+ * Limits that can be set while the node runs; blobs_limit_name gives the
  * words for people. Those of bytes are per second, 0: none; slots 0: as many
  * as there can be.
  */
-enum content_limit {
-	CONTENT_LIMIT_UPLOAD, /* of all that is not free (blobs/rates/zones.h) */
-	CONTENT_LIMIT_DOWNLOAD,
-	CONTENT_LIMIT_UPLOAD_PEER, /* of each peer */
-	CONTENT_LIMIT_DOWNLOAD_PEER,
-	CONTENT_LIMIT_UPLOAD_SLOTS, /* peers each worker serves at a time, at most CONTENT_SLOTS_MAX */
-	CONTENT_LIMIT_UPLOAD_MONTH, /* bytes of a month, with the Internet */
-	CONTENT_LIMIT_DOWNLOAD_MONTH,
-	CONTENT_LIMIT_UPLOAD_MONTH_LAN, /* with the LAN, and with networks that are free */
-	CONTENT_LIMIT_DOWNLOAD_MONTH_LAN,
-	CONTENT_LIMIT_CNT,
+enum blobs_limit {
+	BLOBS_LIMIT_UPLOAD, /* of all that is not free (blobs/rates/zones.h) */
+	BLOBS_LIMIT_DOWNLOAD,
+	BLOBS_LIMIT_UPLOAD_PEER, /* of each peer */
+	BLOBS_LIMIT_DOWNLOAD_PEER,
+	BLOBS_LIMIT_UPLOAD_SLOTS, /* peers each worker serves at a time, at most BLOBS_SLOTS_MAX */
+	BLOBS_LIMIT_UPLOAD_MONTH, /* bytes of a month, with the Internet */
+	BLOBS_LIMIT_DOWNLOAD_MONTH,
+	BLOBS_LIMIT_UPLOAD_MONTH_LAN, /* with the LAN, and with networks that are free */
+	BLOBS_LIMIT_DOWNLOAD_MONTH_LAN,
+	BLOBS_LIMIT_CNT,
 };
 /* LAN: an address that is not global, or whose network is free (blobs/rates/zones.h). */
-enum content_zone { CONTENT_LAN, CONTENT_INTERNET, CONTENT_ZONE_CNT };
-#define CONTENT_MONTH_MAX (1ull << 60)
-enum content_direction { CONTENT_UPLOADS, CONTENT_DOWNLOADS, CONTENT_DIRECTION_CNT };
-#define CONTENT_SLOTS_MAX 1024u
-#define CONTENT_PATH_CAP  4096u
+enum blobs_zone { BLOBS_LAN, BLOBS_INTERNET, BLOBS_ZONE_CNT };
+#define BLOBS_MONTH_MAX (1ull << 60)
+enum blobs_direction { BLOBS_UPLOADS, BLOBS_DOWNLOADS, BLOBS_DIRECTION_CNT };
+#define BLOBS_SLOTS_MAX 1024u
+#define BLOBS_PATH_CAP	4096u
 
-struct content_config {
+struct blobs_config {
 	unsigned import_threads; /* hashing threads */
 	uint32_t share_cap;
 	uint32_t get_cap;	   /* gets remembered */
@@ -64,62 +64,62 @@ struct content_config {
 	uint64_t scrub_rate;   /* bytes a second of files here that are verified; 0: none */
 	uint64_t seed_percent; /* of its size that a get is sent to others; 0: no bound */
 	uint64_t seed_for_ns;  /* that a get is seeded after it finished; 0: no bound */
-	uint64_t limits[CONTENT_LIMIT_CNT];
+	uint64_t limits[BLOBS_LIMIT_CNT];
 	uint32_t month_reset_day;     /* on which a month begins, 1 to 28; 0: 1 */
 	uint32_t month_glide_percent; /* of a month's cap, from which on the glide holds */
-	char timetables[CONTENT_DIRECTION_CNT]
-		       [TIMETABLE_TEXT_CAP]; /* as timetable_parse reads them */
-	char zones[ZONES_TEXT_CAP]; /* as zones_parse reads it; what it refuses is left out */
+	char timetables[BLOBS_DIRECTION_CNT]
+		       [TIMETABLE_TEXT_CAP]; /* as blobs_timetable_parse reads them */
+	char zones[ZONES_TEXT_CAP]; /* as blobs_zones_parse reads it; what it refuses is left out */
 };
-void content_config_defaults(struct content_config *config);
+void blobs_config_defaults(struct blobs_config *config);
 
-struct content_import;
+struct blobs_import;
 struct store_batch;
 
 /* Told to node/ for the event stream; text fields are for people. */
-enum content_event_kind {
-	CONTENT_IMPORT_PROGRESS,
-	CONTENT_IMPORT_DONE, /* what was hashed is stored */
-	CONTENT_IMPORT_FAILED,
-	CONTENT_IMPORT_CANCELLED,
-	CONTENT_SHARE_ADDED,
-	CONTENT_SHARE_REMOVED,
-	CONTENT_FILE_CHANGED, /* a shared file is no longer what was hashed */
-	CONTENT_GET_STARTED,
-	CONTENT_GET_PROGRESS,
-	CONTENT_GET_DONE,
-	CONTENT_GET_FAILED,
-	CONTENT_GET_CANCELLED,
-	CONTENT_PEER_BAD,      /* a peer sent bytes that fail verification */
-	CONTENT_FILE_BAD,      /* a disk changed bytes of a file here */
-	CONTENT_GET_FORGOTTEN, /* given up, or gave way to another; text says why */
-	CONTENT_SEED_STARTED,  /* what a get brought is given to others again */
-	CONTENT_SEED_STOPPED,  /* and no more; text says why */
-	CONTENT_GET_KEPT, /* a file of a followed share's folder is not weft's to change: text, its path */
-	CONTENT_QUOTA_GLIDING, /* of a month's cap so much is used that the glide holds: text */
-	CONTENT_QUOTA_REACHED, /* all of it is; text says of which */
-	CONTENT_RATE_CHANGED,  /* another entry of a timetable is in force: text, which of which */
-	CONTENT_EVENT_CNT,
+enum blobs_event_kind {
+	BLOBS_IMPORT_PROGRESS,
+	BLOBS_IMPORT_DONE, /* what was hashed is stored */
+	BLOBS_IMPORT_FAILED,
+	BLOBS_IMPORT_CANCELLED,
+	BLOBS_SHARE_ADDED,
+	BLOBS_SHARE_REMOVED,
+	BLOBS_FILE_CHANGED, /* a shared file is no longer what was hashed */
+	BLOBS_GET_STARTED,
+	BLOBS_GET_PROGRESS,
+	BLOBS_GET_DONE,
+	BLOBS_GET_FAILED,
+	BLOBS_GET_CANCELLED,
+	BLOBS_PEER_BAD,	     /* a peer sent bytes that fail verification */
+	BLOBS_FILE_BAD,	     /* a disk changed bytes of a file here */
+	BLOBS_GET_FORGOTTEN, /* given up, or gave way to another; text says why */
+	BLOBS_SEED_STARTED,  /* what a get brought is given to others again */
+	BLOBS_SEED_STOPPED,  /* and no more; text says why */
+	BLOBS_GET_KEPT, /* a file of a followed share's folder is not weft's to change: text, its path */
+	BLOBS_QUOTA_GLIDING, /* of a month's cap so much is used that the glide holds: text */
+	BLOBS_QUOTA_REACHED, /* all of it is; text says of which */
+	BLOBS_RATE_CHANGED,  /* another entry of a timetable is in force: text, which of which */
+	BLOBS_EVENT_CNT,
 };
-struct content_event {
-	enum content_event_kind kind;
+struct blobs_event {
+	enum blobs_event_kind kind;
 	uint64_t id; /* of the import or get */
 	const uint8_t *manifest_id;
 	const uint8_t *peer_key;
 	int err;
 	const char *text;
-	const struct content_import *import; /* of an event about an import, else NULL */
+	const struct blobs_import *import; /* of an event about an import, else NULL */
 };
 
 /* What a server found out about a file, for home; bytes means something to blobs/ alone. */
-struct content_finding {
+struct blobs_finding {
 	bool is_changed; /* else: it can be trusted by now */
 	const void *bytes;
 	size_t len;
 };
 
 /* One that said that it serves what it has of id, and where it may be reached. */
-struct content_member {
+struct blobs_member {
 	uint8_t id[32]; /* of a manifest or a content */
 	uint8_t key[MESH_KEY_LEN];
 	struct addr from; /* where it said so */
@@ -130,8 +130,8 @@ struct content_member {
 struct blind_keys;
 struct key_seal;
 
-struct content_params {
-	struct content_config config;
+struct blobs_params {
+	struct blobs_config config;
 	const uint8_t *own_key;
 	struct store *store;
 	struct jobs *jobs;
@@ -156,83 +156,81 @@ struct content_params {
 	const struct key_seal *seal; /* of keys in the store, for blind_keys */
 	/* Where this node can be reached, told to those it swarms with; NULL: nowhere. */
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
-	void (*on_event)(void *ctx, const struct content_event *event); /* may be NULL */
+	void (*on_event)(void *ctx, const struct blobs_event *event); /* may be NULL */
 	void (*on_served_changed)(
-		void *ctx); /* content_served_copy gives another list; may be NULL */
-	void (*on_finding)(void *ctx, const struct content_finding *finding); /* servers only */
-	void (*on_limits_changed)(void *ctx); /* content_limits_get gives others; may be NULL */
+		void *ctx); /* blobs_served_copy gives another list; may be NULL */
+	void (*on_finding)(void *ctx, const struct blobs_finding *finding); /* servers only */
+	void (*on_limits_changed)(void *ctx); /* blobs_limits_get gives others; may be NULL */
 	/* len bytes that key sent were verified and kept; may be NULL. */
 	void (*on_verified)(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
 	/* A peer told this worker of itself; may be NULL. */
-	void (*on_member)(void *ctx, const struct content_member *member);
+	void (*on_member)(void *ctx, const struct blobs_member *member);
 	void *ctx;
 };
 
 /*
- * content_new reads shares and gets from the store, registers its message
+ * blobs_new reads shares and gets from the store, registers its message
  * handlers and resumes gets that were running. 0, -errno or WEFT_E....
  */
 WEFT_MUST_CHECK
-int content_new(const struct content_params *params, struct content **out_content);
-void content_free(struct content *content);
-/* content_configure takes what can change at run time: share_cap, get_active_cap, item_cap, times. */
-void content_configure(struct content *content, const struct content_config *config);
-/* content_fd becomes readable when content_reap has work of import threads; -1: none. */
-int content_fd(const struct content *content);
-void content_reap(struct content *content, uint64_t now_ns);
-/* content_is_hashing: jobs of imports are under way; without threads, content_reap runs them. */
-bool content_is_hashing(const struct content *content);
+int blobs_new(const struct blobs_params *params, struct blobs **out_content);
+void blobs_free(struct blobs *content);
+/* blobs_configure takes what can change at run time: share_cap, get_active_cap, item_cap, times. */
+void blobs_configure(struct blobs *content, const struct blobs_config *config);
+/* blobs_fd becomes readable when blobs_reap has work of import threads; -1: none. */
+int blobs_fd(const struct blobs *content);
+void blobs_reap(struct blobs *content, uint64_t now_ns);
+/* blobs_is_hashing: jobs of imports are under way; without threads, blobs_reap runs them. */
+bool blobs_is_hashing(const struct blobs *content);
 
 /*
  * Home does all of this; other workers only serve what home's shares and
- * gets make reachable. content_server_new makes such a server, which reads
+ * gets make reachable. blobs_server_new makes such a server, which reads
  * the store, writes nothing, and knows no share, import or get; calls about
  * those are not for it. Its lists come from home: on_served_changed says
- * that there is a new one, content_served_copy makes a copy on home, and
- * content_take_served hands it to the server on its worker. Back go findings
- * about files (on_finding there, content_note_finding on home) and served
- * bytes by share (content_served_each there, content_note_served on home).
+ * that there is a new one, blobs_served_copy makes a copy on home, and
+ * blobs_take_served hands it to the server on its worker. Back go findings
+ * about files (on_finding there, blobs_note_finding on home) and served
+ * bytes by share (blobs_served_each there, blobs_note_served on home).
  */
 WEFT_MUST_CHECK
-int content_server_new(const struct content_params *params, struct content **out_content);
-/* content_served_copy: NULL when there is no memory; try again in a later turn. */
-struct served_index *content_served_copy(struct content *content);
-/* content_take_served takes reach. */
-void content_take_served(struct content *content, struct served_index *served_index);
-void content_served_free(struct served_index *served_index);
+int blobs_server_new(const struct blobs_params *params, struct blobs **out_content);
+/* blobs_served_copy: NULL when there is no memory; try again in a later turn. */
+struct served_index *blobs_served_copy(struct blobs *content);
+/* blobs_take_served takes reach. */
+void blobs_take_served(struct blobs *content, struct served_index *served_index);
+void blobs_served_free(struct served_index *served_index);
 /*
  * What gets are fetching, of which servers may serve what is verified: home
  * says when it is not what was last copied, and makes a copy (NULL: no memory,
  * or no descriptors), which a server takes.
  */
-bool content_has_new_in_progress(const struct content *content);
-struct in_progress *content_in_progress_copy(struct content *content);
-void content_take_in_progress(struct content *content, struct in_progress *in_progress);
-void content_in_progress_free(struct in_progress *in_progress);
-/* content_note_member: what on_member of another worker told. */
-void content_note_member(struct content *content, const struct content_member *member,
-			 uint64_t now_ns);
-/* content_member_cnt: nodes that lately said that they serve a manifest or a content. */
-unsigned content_member_cnt(const struct content *content, const uint8_t id[static 32]);
-/* content_gives: a whole file of content_id is here that the peer of key may read. Home. */
-bool content_gives(struct content *content, const uint8_t content_id[static 32],
-		   const uint8_t key[static MESH_KEY_LEN]);
-void content_note_finding(struct content *content, const struct content_finding *finding);
-void content_served_each(struct content *content,
-			 void (*fn)(void *arg, const uint8_t manifest_id[static 32], uint64_t len),
-			 void *arg);
-void content_note_served(struct content *content, const uint8_t manifest_id[static 32],
-			 uint64_t len);
+bool blobs_has_new_in_progress(const struct blobs *content);
+struct in_progress *blobs_in_progress_copy(struct blobs *content);
+void blobs_take_in_progress(struct blobs *content, struct in_progress *in_progress);
+void blobs_in_progress_free(struct in_progress *in_progress);
+/* blobs_note_member: what on_member of another worker told. */
+void blobs_note_member(struct blobs *content, const struct blobs_member *member, uint64_t now_ns);
+/* blobs_member_cnt: nodes that lately said that they serve a manifest or a content. */
+unsigned blobs_member_cnt(const struct blobs *content, const uint8_t id[static 32]);
+/* blobs_gives: a whole file of content_id is here that the peer of key may read. Home. */
+bool blobs_gives(struct blobs *content, const uint8_t content_id[static 32],
+		 const uint8_t key[static MESH_KEY_LEN]);
+void blobs_note_finding(struct blobs *content, const struct blobs_finding *finding);
+void blobs_served_each(struct blobs *content,
+		       void (*fn)(void *arg, const uint8_t manifest_id[static 32], uint64_t len),
+		       void *arg);
+void blobs_note_served(struct blobs *content, const uint8_t manifest_id[static 32], uint64_t len);
 
 /*
- * Sharing. content_share_add walks and hashes path (a folder or a file,
+ * Sharing. blobs_share_add walks and hashes path (a folder or a file,
  * absolute), keeps it in place, and makes its manifest. progress is called
  * now and then, done once with a whole sentence in detail when it failed;
  * nothing is listed before it is durable.
  */
-#define CONTENT_SKIPPED_LEN 4096
-#define CONTENT_SKIPPED_MAX 32
-struct content_import {
+#define BLOBS_SKIPPED_LEN 4096
+#define BLOBS_SKIPPED_MAX 32
+struct blobs_import {
 	uint64_t id;
 	uint64_t file_cnt, file_done_cnt;
 	uint64_t byte_cnt, byte_done_cnt;
@@ -241,26 +239,26 @@ struct content_import {
 		skipped_changed_cnt;
 	char first_skipped[256]; /* an example, for people */
 	/* The first of those that were skipped, "PATH: why", a NUL behind each; the rest is counted. */
-	char skipped[CONTENT_SKIPPED_LEN];
+	char skipped[BLOBS_SKIPPED_LEN];
 	uint32_t skipped_len, skipped_told_cnt;
 	uint8_t manifest_id[32]; /* set when done */
 };
-struct content_share_ask {
+struct blobs_share_ask {
 	const char *path;
 	const char *title; /* NULL: last part of path */
 	const char *only;  /* paths below it, each on a line; NULL or "": all of it */
-	void (*progress)(void *arg, const struct content_import *import);
-	void (*done)(void *arg, int err, const struct content_import *import, const char *detail);
+	void (*progress)(void *arg, const struct blobs_import *import);
+	void (*done)(void *arg, int err, const struct blobs_import *import, const char *detail);
 	void *arg;
 };
 WEFT_MUST_CHECK
-int content_share_add(struct content *content, const struct content_share_ask *ask, uint64_t now_ns,
-		      uint64_t *out_import_id);
-/* content_import_cancel: done follows with WEFT_ECANCELLED. 0 or WEFT_EABSENT. */
+int blobs_share_add(struct blobs *content, const struct blobs_share_ask *ask, uint64_t now_ns,
+		    uint64_t *out_import_id);
+/* blobs_import_cancel: done follows with WEFT_ECANCELLED. 0 or WEFT_EABSENT. */
 WEFT_MUST_CHECK
-int content_import_cancel(struct content *content, uint64_t import_id);
+int blobs_import_cancel(struct blobs *content, uint64_t import_id);
 
-struct content_share {
+struct blobs_share {
 	uint8_t manifest_id[32];
 	const char *path;
 	const char *title;
@@ -273,48 +271,43 @@ struct content_share {
 		bad_cnt; /* of them: their bytes became bad, until they are mended or shared anew */
 	bool is_published; /* a revision of a share with a name (shares/publish/) */
 };
-void content_shares_each(struct content *content,
-			 bool (*fn)(void *arg, const struct content_share *share), void *arg);
-/* content_share_remove forgets the share; files stay. done after the commit. 0 or WEFT_EABSENT. */
+void shares_shares_each(struct blobs *content,
+			bool (*fn)(void *arg, const struct blobs_share *share), void *arg);
+/* shares_share_remove forgets the share; files stay. done after the commit. 0 or WEFT_EABSENT. */
 WEFT_MUST_CHECK
-int content_share_remove(struct content *content, const uint8_t manifest_id[static 32],
-			 void (*done)(void *arg, int err), void *arg);
+int shares_share_remove(struct blobs *content, const uint8_t manifest_id[static 32],
+			void (*done)(void *arg, int err), void *arg);
 
 /*
  * Fetching. target is an absolute directory, made if absent. The get is
- * durable when content_get_start's done is told; it then goes on across
+ * durable when blobs_get_start's done is told; it then goes on across
  * restarts until it ends or is cancelled.
  */
-enum content_get_state {
-	CONTENT_GET_QUEUED,
-	CONTENT_GET_MANIFEST,
-	CONTENT_GET_VERIFYING, /* what is on disk from an earlier run */
-	CONTENT_GET_FETCHING,
-	CONTENT_GET_FINISHED,
-	CONTENT_GET_STOPPED,	/* failed; err and detail say why; may be resumed */
-	CONTENT_GET_TAKEN_BACK, /* cancelled */
-	CONTENT_GET_PAUSED,	/* by content_get_pause, until it is resumed */
+enum blobs_get_state {
+	BLOBS_GET_QUEUED,
+	BLOBS_GET_MANIFEST,
+	BLOBS_GET_VERIFYING, /* what is on disk from an earlier run */
+	BLOBS_GET_FETCHING,
+	BLOBS_GET_FINISHED,
+	BLOBS_GET_STOPPED,    /* failed; err and detail say why; may be resumed */
+	BLOBS_GET_TAKEN_BACK, /* cancelled */
+	BLOBS_GET_PAUSED,     /* by blobs_get_pause, until it is resumed */
 };
-#define CONTENT_GET_NODES_MAX	 8u
-#define CONTENT_GET_RANGES_MAX	 16u
-#define CONTENT_GET_ONLY_LEN_MAX 4096u /* of all patterns, each with a NUL */
-#define CONTENT_GET_PRIORITY_MAX 4u
-#define CONTENT_GET_PRIORITY	 2u /* of a get that names none */
+#define BLOBS_GET_NODES_MAX    8u
+#define BLOBS_GET_RANGES_MAX   16u
+#define BLOBS_GET_ONLY_LEN_MAX 4096u /* of all patterns, each with a NUL */
+#define BLOBS_GET_PRIORITY_MAX 4u
+#define BLOBS_GET_PRIORITY     2u /* of a get that names none */
 /*
  * Whether what a get brought is given to others, and until when. A bound of 0 is none. sent:
  * bytes of its whole files; with since_s it is counted anew when seeding starts again after a
  * bound was reached. A program that is killed loses up to a minute of the count.
  */
-#define CONTENT_SEED_PERCENT_MAX 100000000u
-#define CONTENT_SEED_FOR_S_MAX	 (100ull * 366 * 86400)
-enum content_seed_end {
-	CONTENT_SEED_GOES_ON,
-	CONTENT_SEED_ASKED,
-	CONTENT_SEED_RATIO,
-	CONTENT_SEED_TIME
-};
-struct content_seed {
-	enum content_seed_end end; /* why it stopped */
+#define BLOBS_SEED_PERCENT_MAX 100000000u
+#define BLOBS_SEED_FOR_S_MAX   (100ull * 366 * 86400)
+enum blobs_seed_end { BLOBS_SEED_GOES_ON, BLOBS_SEED_ASKED, BLOBS_SEED_RATIO, BLOBS_SEED_TIME };
+struct blobs_seed {
+	enum blobs_seed_end end;   /* why it stopped */
 	bool has_percent, has_for; /* its own bounds; else those of the configuration */
 	uint64_t percent, for_s;   /* in force */
 	uint64_t sent_byte_cnt;	   /* in all */
@@ -322,43 +315,43 @@ struct content_seed {
 	uint64_t since_s;	   /* against for_s; 0: it has not finished */
 };
 /* Bytes [off, off + len) of the one file, less than 1 TiB of them: the get fails otherwise. */
-struct content_range {
+struct blobs_range {
 	uint64_t off, len;
 };
 /*
  * A get of a revision of a followed share, into the share's folder. What an earlier get of the
  * share wrote there and nobody changed is replaced; any other file stays, is told of
- * (CONTENT_GET_KEPT) and counted. When it finished, those earlier gets are forgotten.
+ * (BLOBS_GET_KEPT) and counted. When it finished, those earlier gets are forgotten.
  */
-#define CONTENT_VERSIONS_MAX 1000u
-struct content_folder {
+#define BLOBS_VERSIONS_MAX 1000u
+struct blobs_folder {
 	uint8_t share_id[32];
 	uint64_t revision;
 	bool is_mirror;	      /* what is in the revision no more goes */
 	unsigned version_cnt; /* former revisions' files that are kept, below .weft-versions */
 };
 /*
- * content_gets_succeed: share_id is the successor of the followed share former_id. The gets of its
+ * blobs_gets_succeed: share_id is the successor of the followed share former_id. The gets of its
  * folder are those of share_id from now on; their records go into batch.
  */
-void content_gets_succeed(struct content *content, struct store_batch *batch,
-			  const uint8_t former_id[static 32], const uint8_t share_id[static 32]);
+void blobs_gets_succeed(struct blobs *content, struct store_batch *batch,
+			const uint8_t former_id[static 32], const uint8_t share_id[static 32]);
 /* Patterns as in content_get_ask.only; NULL with len 0: none. */
-struct content_get_choice {
+struct blobs_get_choice {
 	const char *exclude; /* files that are not wanted, whatever only says */
 	size_t exclude_len;
 	const char *first; /* files that are fetched before others */
 	size_t first_len;
 	bool is_sequential; /* files, and their chunks, in order: to be read while they come */
 };
-struct content_get_ask {
+struct blobs_get_ask {
 	const struct link *link;       /* of a collection; or NULL, and then: */
 	const uint8_t *manifest_id;    /* 32 bytes */
 	const struct link_node *nodes; /* that may have it; others are looked for */
 	unsigned node_cnt;	       /* with link: besides the one it names */
 	const char *target;
-	bool is_replacing;		    /* overwrite files that exist and differ */
-	const struct content_range *ranges; /* only these; of a collection of one file */
+	bool is_replacing;		  /* overwrite files that exist and differ */
+	const struct blobs_range *ranges; /* only these; of a collection of one file */
 	unsigned range_cnt;
 	/*
 	 * Only files that match one of these patterns, each with its NUL, one
@@ -367,13 +360,13 @@ struct content_get_ask {
 	 */
 	const char *only;
 	size_t only_len;
-	struct content_get_choice choice;
-	unsigned priority; /* up to CONTENT_GET_PRIORITY_MAX: begins earlier, is asked for more */
-	const struct content_folder *folder; /* NULL: it is no followed share's */
+	struct blobs_get_choice choice;
+	unsigned priority; /* up to BLOBS_GET_PRIORITY_MAX: begins earlier, is asked for more */
+	const struct blobs_folder *folder; /* NULL: it is no followed share's */
 };
-struct content_get {
+struct blobs_get {
 	uint64_t id;
-	enum content_get_state state;
+	enum blobs_get_state state;
 	int err;
 	const char *detail; /* for people: what, which object, why; "" while all is well */
 	const uint8_t *manifest_id;
@@ -384,95 +377,94 @@ struct content_get {
 	unsigned priority;
 	const char *only; /* as asked for */
 	size_t only_len;
-	struct content_get_choice choice;
+	struct blobs_get_choice choice;
 	uint64_t item_cnt, item_done_cnt; /* of those that are wanted, as far as they are known */
 	uint64_t byte_cnt, byte_done_cnt; /* done: verified and written */
 	uint64_t reused_byte_cnt;	  /* found on disk, copied from a twin, or zeros */
 	uint64_t received_byte_cnt, bad_chunk_cnt;
 	uint64_t started_ns, ended_ns;
-	struct content_seed seed;
-	const struct content_folder *folder; /* NULL: it is no followed share's */
+	struct blobs_seed seed;
+	const struct blobs_folder *folder; /* NULL: it is no followed share's */
 	uint64_t kept_cnt; /* files that were not its own to change, in its last run */
-	bool is_leaving;   /* content_get_forget began */
+	bool is_leaving;   /* blobs_get_forget began */
 	uint8_t actual_key[MESH_KEY_LEN]; /* with WEFT_EWRONGKEY */
 };
 /*
- * content_get_start: 0 with a new get in *out_id, or 1 with the one that does
+ * blobs_get_start: 0 with a new get in *out_id, or 1 with the one that does
  * the same already. WEFT_EBUSY while garbage is collected, WEFT_EEXISTS when
  * one with other options fills that target, WEFT_EFULL, WEFT_EMALFORMED
  * (a range, a pattern, a priority), WEFT_EUNSAFE and WEFT_ETOOLARGE (target),
  * -errno. One that runs and does the same learns of the nodes.
  */
 WEFT_MUST_CHECK
-int content_get_start(struct content *content, const struct content_get_ask *ask, uint64_t now_ns,
-		      uint64_t *out_id);
+int blobs_get_start(struct blobs *content, const struct blobs_get_ask *ask, uint64_t now_ns,
+		    uint64_t *out_id);
 /*
- * content_set_blocker, at start: is_blocked is asked of each file that is to be fetched, by
+ * blobs_set_blocker, at start: is_blocked is asked of each file that is to be fetched, by
  * its content. A get that wants one that it names stops with WEFT_EREFUSED.
  */
-void content_set_blocker(struct content *content,
-			 bool (*is_blocked)(void *ctx, const uint8_t content_id[static 32]),
-			 void *ctx);
-/* content_get_lookup: borrowed until the next call into content; NULL when unknown. */
-const struct content_get *content_get_lookup(struct content *content, uint64_t id);
-void content_gets_each(struct content *content,
-		       bool (*fn)(void *arg, const struct content_get *get), void *arg);
+void blobs_set_blocker(struct blobs *content,
+		       bool (*is_blocked)(void *ctx, const uint8_t content_id[static 32]),
+		       void *ctx);
+/* blobs_get_lookup: borrowed until the next call into content; NULL when unknown. */
+const struct blobs_get *blobs_get_lookup(struct blobs *content, uint64_t id);
+void blobs_gets_each(struct blobs *content, bool (*fn)(void *arg, const struct blobs_get *get),
+		     void *arg);
 /*
- * content_get_cancel stops it. What was staged stays for content_get_resume, or goes, also later,
+ * blobs_get_cancel stops it. What was staged stays for blobs_get_resume, or goes, also later,
  * when the get discards it. 0 or WEFT_EABSENT.
  */
 WEFT_MUST_CHECK
-int content_get_cancel(struct content *content, uint64_t id, bool discards, uint64_t now_ns);
-/* content_get_resume starts a stopped or paused get again. 0, WEFT_EABSENT or WEFT_EBUSY. */
+int blobs_get_cancel(struct blobs *content, uint64_t id, bool discards, uint64_t now_ns);
+/* blobs_get_resume starts a stopped or paused get again. 0, WEFT_EABSENT or WEFT_EBUSY. */
 WEFT_MUST_CHECK
-int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns);
+int blobs_get_resume(struct blobs *content, uint64_t id, uint64_t now_ns);
 /*
- * content_get_pause ends its requests and keeps what is staged, also across
+ * blobs_get_pause ends its requests and keeps what is staged, also across
  * restarts, until it is resumed. 0 (also when it is paused), WEFT_EABSENT, or
  * WEFT_EBUSY when it has ended.
  */
 WEFT_MUST_CHECK
-int content_get_pause(struct content *content, uint64_t id, uint64_t now_ns);
-/* content_get_prioritise: 0, WEFT_EABSENT or WEFT_EMALFORMED. */
+int blobs_get_pause(struct blobs *content, uint64_t id, uint64_t now_ns);
+/* blobs_get_prioritise: 0, WEFT_EABSENT or WEFT_EMALFORMED. */
 WEFT_MUST_CHECK
-int content_get_prioritise(struct content *content, uint64_t id, unsigned priority,
-			   uint64_t now_ns);
+int blobs_get_prioritise(struct blobs *content, uint64_t id, unsigned priority, uint64_t now_ns);
 /*
- * content_get_forget gives a get up: it is stopped, what it staged goes, with deletes also
+ * blobs_get_forget gives a get up: it is stopped, what it staged goes, with deletes also
  * those files that it wrote and that nobody changed since; then its record goes, and nobody is
  * served from it any more. Durable when it begins: a restart goes on with it. done is told once:
  * 0, or what went wrong with the folder or the store (the get is forgotten all the same, unless
  * it is WEFT_ECANCELLED: the node stops). 0, WEFT_EABSENT or WEFT_EBUSY (it is leaving).
  */
-struct content_forgotten {
+struct blobs_forgotten {
 	uint64_t removed_cnt, kept_cnt; /* files; kept: foreign, changed, or another get's by now */
 	const char *first_kept;		/* a path below the target, or "" */
 };
-typedef void (*content_forgotten_fn)(void *arg, int err, const struct content_forgotten *forgotten);
+typedef void (*blobs_forgotten_fn)(void *arg, int err, const struct blobs_forgotten *forgotten);
 WEFT_MUST_CHECK
-int content_get_forget(struct content *content, uint64_t id, bool deletes, uint64_t now_ns,
-		       content_forgotten_fn done, void *arg);
+int blobs_get_forget(struct blobs *content, uint64_t id, bool deletes, uint64_t now_ns,
+		     blobs_forgotten_fn done, void *arg);
 /*
- * content_get_seed changes what is not NULL. 0, WEFT_EABSENT, WEFT_EBUSY (it is leaving), or
+ * blobs_get_seed changes what is not NULL. 0, WEFT_EABSENT, WEFT_EBUSY (it is leaving), or
  * WEFT_EMALFORMED (a bound). percent and for_s: UINT64_MAX is that of the configuration.
  */
-struct content_seed_ask {
+struct blobs_seed_ask {
 	const bool *is_stopped;
 	const uint64_t *percent, *for_s;
 };
 WEFT_MUST_CHECK
-int content_get_seed(struct content *content, uint64_t id, const struct content_seed_ask *ask,
-		     uint64_t now_ns);
-/* content_get_is_seeded: peers may have what of the get is here. */
-bool content_get_is_seeded(const struct content_get *get);
+int blobs_get_seed(struct blobs *content, uint64_t id, const struct blobs_seed_ask *ask,
+		   uint64_t now_ns);
+/* blobs_get_is_seeded: peers may have what of the get is here. */
+bool blobs_get_is_seeded(const struct blobs_get *get);
 /*
- * content_get_supersede stops a get of a followed share for a newer revision: it stays, stopped,
+ * blobs_get_supersede stops a get of a followed share for a newer revision: it stays, stopped,
  * with nothing staged, so that what it wrote is known until that has finished. 0 or WEFT_EABSENT.
  */
 WEFT_MUST_CHECK
-int content_get_supersede(struct content *content, uint64_t id, uint64_t now_ns);
+int blobs_get_supersede(struct blobs *content, uint64_t id, uint64_t now_ns);
 /*
- * content_get_choose changes which files are fetched and in which order, also while the get
+ * blobs_get_choose changes which files are fetched and in which order, also while the get
  * runs: it begins again then, with what is verified on disk. One that has finished goes on when
  * it is to bring other files. What was fetched and is not wanted any more stays. done is told
  * when that is durable, not inside the call. 0, 1 (as it is already, done is not called),
@@ -480,102 +472,100 @@ int content_get_supersede(struct content *content, uint64_t id, uint64_t now_ns)
  * leaving, or another change is not durable yet), WEFT_EREFUSED (into a followed share's folder,
  * which gets all of it) or -ENOMEM.
  */
-struct content_get_selection {
-	const char *only; /* as content_get_ask's */
+struct blobs_get_selection {
+	const char *only; /* as blobs_get_ask's */
 	size_t only_len;
-	struct content_get_choice choice;
+	struct blobs_get_choice choice;
 	void (*done)(void *arg, int err); /* NULL: nobody waits */
 	void *arg;
 };
 WEFT_MUST_CHECK
-int content_get_choose(struct content *content, uint64_t id,
-		       const struct content_get_selection *selection, uint64_t now_ns);
+int blobs_get_choose(struct blobs *content, uint64_t id,
+		     const struct blobs_get_selection *selection, uint64_t now_ns);
 struct swarm_source_view;
-/* content_get_sources_each: whom a get that runs asks (swarm/swarm.h). */
-void content_get_sources_each(struct content *content, uint64_t id,
-			      bool (*fn)(void *arg, const struct swarm_source_view *view),
-			      void *arg);
+/* blobs_get_sources_each: whom a get that runs asks (swarm/swarm.h). */
+void blobs_get_sources_each(struct blobs *content, uint64_t id,
+			    bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg);
 
 /*
  * What no share and no get refers to: objects, chunk lists, manifests.
  * plan only counts; run deletes and compacts. done is told the outcome.
  */
-struct content_gc {
+struct blobs_gc {
 	uint64_t object_cnt, blob_cnt, path_cnt;
 	uint64_t byte_cnt; /* in segments; files in place are never touched */
 };
 WEFT_MUST_CHECK
-int content_gc(struct content *content, bool run,
-	       void (*done)(void *arg, int err, const struct content_gc *gc), void *arg);
+int blobs_gc(struct blobs *content, bool run,
+	     void (*done)(void *arg, int err, const struct blobs_gc *gc), void *arg);
 
 /*
- * content_check_files reads all files that are recorded, those of shares and
+ * blobs_check_files reads all files that are recorded, those of shares and
  * those that gets brought, at once and at full speed, and compares them with
- * their records. found is told of each that is bad (as CONTENT_FILE_BAD
+ * their records. found is told of each that is bad (as BLOBS_FILE_BAD
  * tells, and with the same effect) or was passed over; progress now and then; done once,
  * with -errno or WEFT_EDAMAGED if the records cannot be read. None comes
  * inside the call. 0, or WEFT_EBUSY: one is under way.
  */
-struct content_files {
+struct blobs_files {
 	uint64_t file_cnt, byte_cnt; /* looked at; read of them */
 	uint64_t total_cnt;	     /* files recorded when it began */
 	uint64_t bad_cnt;	     /* their bytes are not what was recorded */
 	uint64_t passed_cnt;	     /* changed since, gone, or cannot be read */
 };
-struct content_file_finding {
+struct blobs_file_finding {
 	const char *path; /* borrowed for the call */
 	int err;	  /* WEFT_EDAMAGED or -EIO: bad; WEFT_ECHANGED, -errno: passed over */
 	bool is_bad;
 	bool is_got; /* the get that brought it fetches it again, if it is bad */
 };
-struct content_files_ask {
-	void (*found)(void *arg, const struct content_file_finding *finding);
-	void (*progress)(void *arg, const struct content_files *files);
-	void (*done)(void *arg, int err, const struct content_files *files);
+struct blobs_files_ask {
+	void (*found)(void *arg, const struct blobs_file_finding *finding);
+	void (*progress)(void *arg, const struct blobs_files *files);
+	void (*done)(void *arg, int err, const struct blobs_files *files);
 	void *arg;
 };
 WEFT_MUST_CHECK
-int content_check_files(struct content *content, const struct content_files_ask *ask,
-			uint64_t now_ns);
+int blobs_check_files(struct blobs *content, const struct blobs_files_ask *ask, uint64_t now_ns);
 /*
- * content_bad_files: how many files are known to be bad, of shares and of
+ * blobs_bad_files: how many files are known to be bad, of shares and of
  * gets, and the path of one of them. They stay known until they are
  * fetched again, shared anew, or found right by a check or the slow round.
  */
-unsigned content_bad_files(struct content *content, char *out_path, size_t cap);
-/* content_check_files_cancel: nothing is told any more. */
-void content_check_files_cancel(struct content *content);
+unsigned blobs_bad_files(struct blobs *content, char *out_path, size_t cap);
+/* blobs_check_files_cancel: nothing is told any more. */
+void blobs_check_files_cancel(struct blobs *content);
 
 /*
  * The items of a manifest that is here, in order and with those of its parts:
- * content_items_each tells cnt_max of them at most, from number first on.
+ * blobs_items_each tells cnt_max of them at most, from number first on.
  * fn borrows for the call. 0, WEFT_EABSENT (it, or a part, is not here),
  * WEFT_EDAMAGED, -errno. Reads from the disk: for people, not for packets.
  */
-struct content_item {
+struct blobs_item {
 	const uint8_t *content_id;
 	uint64_t size;
 	const char *path;
 };
-struct content_items {
+struct blobs_items {
 	uint64_t first, cnt_max;
-	void (*fn)(void *arg, const struct content_item *item);
+	void (*fn)(void *arg, const struct blobs_item *item);
 	void *arg;
 	uint64_t told_cnt, total_cnt; /* set */
 };
 WEFT_MUST_CHECK
-int content_items_each(struct content *content, const uint8_t manifest_id[static 32],
-		       struct content_items *items);
+int blobs_items_each(struct blobs *content, const uint8_t manifest_id[static 32],
+		     struct blobs_items *items);
 
 /* Calls that use a buffer, and calls that wait for one. */
-enum content_pool {
-	CONTENT_POOL_CHUNKS,
-	CONTENT_POOL_MANIFESTS,
-	CONTENT_POOL_CHUNKS_WAITING,
-	CONTENT_POOL_MANIFESTS_WAITING,
-	CONTENT_POOL_CNT
+enum blobs_pool {
+	BLOBS_POOL_CHUNKS,
+	BLOBS_POOL_MANIFESTS,
+	BLOBS_POOL_CHUNKS_WAITING,
+	BLOBS_POOL_MANIFESTS_WAITING,
+	BLOBS_POOL_CNT
 };
-struct content_stats {
+struct blobs_stats {
 	uint32_t share_cnt, get_cnt, get_active_cnt, chunk_buffer_used_cnt, import_cnt;
 	uint64_t served_byte_cnt, served_chunk_cnt, received_byte_cnt, bad_chunk_cnt;
 	uint64_t streamed_byte_cnt; /* of received_byte_cnt, for readers: no get kept them */
@@ -586,40 +576,40 @@ struct content_stats {
 	/* Nodes that lately said what they serve, of all ids; each worker has a table of its own. */
 	uint32_t member_cap, member_cnt;
 	uint64_t member_evicted_cnt; /* that gave way to others */
-	struct fair_view pools[CONTENT_POOL_CNT];
-	struct addr pools_largest[CONTENT_POOL_CNT]; /* of the account that holds most, or none */
+	struct fair_view pools[BLOBS_POOL_CNT];
+	struct addr pools_largest[BLOBS_POOL_CNT]; /* of the account that holds most, or none */
 };
-void content_stats(const struct content *content, struct content_stats *out_stats);
+void blobs_stats(const struct blobs *content, struct blobs_stats *out_stats);
 
 /*
  * Limits. What is set is in force once it is durable, and kept over restarts;
  * reset goes back to the configuration. done is told then, or why not: nothing
- * has changed then. set: 0, WEFT_ETOOLARGE (content_limit_max), or what
+ * has changed then. set: 0, WEFT_ETOOLARGE (blobs_limit_max), or what
  * store_submit says; nothing has changed then, either.
  */
-const char *content_limit_name(enum content_limit which);
-uint64_t content_limit_max(enum content_limit which);
-struct content_limit_view {
+const char *blobs_limit_name(enum blobs_limit which);
+uint64_t blobs_limit_max(enum blobs_limit which);
+struct blobs_limit_view {
 	uint64_t value;	   /* that was set, or is configured */
 	uint64_t in_force; /* the least of it and of what a timetable says now */
 	uint64_t configured;
 	bool is_kept; /* it was set; else value is configured */
 };
-void content_limit_show(const struct content *content, enum content_limit which,
-			struct content_limit_view *out_view);
+void blobs_limit_show(const struct blobs *content, enum blobs_limit which,
+		      struct blobs_limit_view *out_view);
 WEFT_MUST_CHECK
-int content_limit_set(struct content *content, enum content_limit which, uint64_t value,
+int blobs_limit_set(struct blobs *content, enum blobs_limit which, uint64_t value,
+		    void (*done)(void *arg, int err), void *arg);
+WEFT_MUST_CHECK
+int blobs_limit_reset(struct blobs *content, enum blobs_limit which,
 		      void (*done)(void *arg, int err), void *arg);
-WEFT_MUST_CHECK
-int content_limit_reset(struct content *content, enum content_limit which,
-			void (*done)(void *arg, int err), void *arg);
 /*
  * Timetables of the rates of all uploads and of all downloads (blobs/rates/timetable.h): the
  * least of the limit and of the entry in force holds. They are set, kept and reset (text
- * NULL) as limits are; WEFT_EMALFORMED: timetable_parse refuses text. What a view names is
+ * NULL) as limits are; WEFT_EMALFORMED: blobs_timetable_parse refuses text. What a view names is
  * borrowed until the next turn.
  */
-struct content_timetable_view {
+struct blobs_timetable_view {
 	const char *text, *configured;
 	bool is_kept;
 	const char *entry; /* in force, entry_len bytes of text; NULL: none is */
@@ -628,91 +618,88 @@ struct content_timetable_view {
 	uint64_t next_s;      /* when another is, in seconds since 1970; 0: not within eight days */
 	int64_t utc_offset_s; /* that the times of its entries are ahead of UTC now */
 };
-const char *content_timetable_name(enum content_direction direction);
-void content_timetable_show(struct content *content, enum content_direction direction,
-			    struct content_timetable_view *out_view);
+const char *blobs_timetable_name(enum blobs_direction direction);
+void blobs_timetable_show(struct blobs *content, enum blobs_direction direction,
+			  struct blobs_timetable_view *out_view);
 WEFT_MUST_CHECK
-int content_timetable_set(struct content *content, enum content_direction direction,
-			  const char *text, void (*done)(void *arg, int err), void *arg);
+int blobs_timetable_set(struct blobs *content, enum blobs_direction direction, const char *text,
+			void (*done)(void *arg, int err), void *arg);
 /*
  * With several workers home tells each what is in force, and which part of
- * the upload of all is its own: content_limits_get on home, content_limits_take
+ * the upload of all is its own: blobs_limits_get on home, blobs_limits_take
  * on each, home as well.
  */
-void content_limits_get(const struct content *content,
-			uint64_t out_values[static CONTENT_LIMIT_CNT]);
-void content_limits_take(struct content *content, const uint64_t values[static CONTENT_LIMIT_CNT],
-			 uint64_t upload_part, uint64_t now_ns);
+void blobs_limits_get(const struct blobs *content, uint64_t out_values[static BLOBS_LIMIT_CNT]);
+void blobs_limits_take(struct blobs *content, const uint64_t values[static BLOBS_LIMIT_CNT],
+		       uint64_t upload_part, uint64_t now_ns);
 
 /*
- * Caps of a month, of each direction and zone: content_month_limit is the limit that says
+ * Caps of a month, of each direction and zone: blobs_month_limit is the limit that says
  * how many bytes. Those that are counted are the bytes of files in chunks and ranges with their proofs,
  * sent to peers and asked of them; while there is a cap. used: granted in this month, so
  * up to QUOTA_BURST_LEN of each worker, or a second of its rate, did not go yet.
  */
-struct content_month_view {
+struct blobs_month_view {
 	uint64_t used;
 	uint64_t glide_per_s; /* 0: it does not hold yet, or the cap is reached */
 	bool is_reached;
 	uint64_t end_s; /* of the month, in seconds since 1970; 0: not known */
 };
-enum content_limit content_month_limit(enum content_direction direction, enum content_zone zone);
-void content_month_show(const struct content *content, enum content_direction direction,
-			enum content_zone zone, struct content_month_view *out_view);
+enum blobs_limit blobs_month_limit(enum blobs_direction direction, enum blobs_zone zone);
+void blobs_month_show(const struct blobs *content, enum blobs_direction direction,
+		      enum blobs_zone zone, struct blobs_month_view *out_view);
 
 /*
  * What a worker may send and ask for, in bytes since its start: taken never exceeds granted while
- * it is capped. Home's are its own; of uploads content_credits_get says what is capped, and
- * home's node grants others more (content_month_grant: so many bytes of month may go by this
- * credit, of which rate went in the last second), which content_credits_take hands to them.
+ * it is capped. Home's are its own; of uploads blobs_credits_get says what is capped, and
+ * home's node grants others more (blobs_month_grant: so many bytes of month may go by this
+ * credit, of which rate went in the last second), which blobs_credits_take hands to them.
  */
-struct content_credit {
+struct blobs_credit {
 	bool is_capped, is_reached;
 	uint64_t granted, taken;
 	uint64_t per_s; /* the glide's rate; 0: it does not hold */
 };
-void content_credits_get(const struct content *content,
-			 struct content_credit out_credits[static CONTENT_ZONE_CNT]);
-void content_credits_take(struct content *content,
-			  const struct content_credit credits[static CONTENT_ZONE_CNT]);
-uint64_t content_month_grant(struct content *content, enum content_direction direction,
-			     enum content_zone zone, const struct content_credit *credit,
-			     uint64_t rate, uint64_t now_ns);
+void blobs_credits_get(const struct blobs *content,
+		       struct blobs_credit out_credits[static BLOBS_ZONE_CNT]);
+void blobs_credits_take(struct blobs *content,
+			const struct blobs_credit credits[static BLOBS_ZONE_CNT]);
+uint64_t blobs_month_grant(struct blobs *content, enum blobs_direction direction,
+			   enum blobs_zone zone, const struct blobs_credit *credit, uint64_t rate,
+			   uint64_t now_ns);
 
 /* What this worker sends and home receives, of the last ten seconds or so. */
-struct content_traffic {
+struct blobs_traffic {
 	uint64_t upload_per_s, download_per_s; /* bytes; of free traffic as well */
 	uint64_t peer_upload_per_s;	       /* of the peer that has most */
 	uint32_t upload_slot_cnt;	       /* in use lately */
 	uint32_t upload_waiting_cnt;	       /* requests that a limit holds */
 	uint64_t upload_refused_cnt;	       /* told to come back, since start */
 	uint64_t upload_charged_cnt; /* bytes that took of the limit of all, since start */
-	uint64_t upload_taken[CONTENT_ZONE_CNT]; /* of credits */
+	uint64_t upload_taken[BLOBS_ZONE_CNT]; /* of credits */
 };
-void content_traffic(const struct content *content, uint64_t now_ns,
-		     struct content_traffic *out_traffic);
+void blobs_traffic(const struct blobs *content, uint64_t now_ns, struct blobs_traffic *out_traffic);
 
 /*
  * What was sent, by peer and by content: those of which most went lately. A
- * server's changes go to home with content_usage_changes_each there and
- * content_note_usage here.
+ * server's changes go to home with blobs_usage_changes_each there and
+ * blobs_note_usage here.
  */
-enum content_usage_kind { CONTENT_USAGE_PEER, CONTENT_USAGE_CONTENT };
-struct content_usage {
-	enum content_usage_kind kind;
+enum blobs_usage_kind { BLOBS_USAGE_PEER, BLOBS_USAGE_CONTENT };
+struct blobs_usage {
+	enum blobs_usage_kind kind;
 	uint8_t key[32]; /* of the peer, or the content id */
 	uint64_t byte_cnt, chunk_cnt;
-	uint64_t per_s; /* bytes, of the last ten seconds or so; content_usage_each only */
+	uint64_t per_s; /* bytes, of the last ten seconds or so; blobs_usage_each only */
 };
-#define CONTENT_USAGE_MAX 256u /* of a kind */
-typedef void (*content_usage_fn)(void *arg, const struct content_usage *usage);
-void content_usage_each(const struct content *content, enum content_usage_kind kind,
-			uint64_t now_ns, content_usage_fn fn, void *arg);
-void content_usage_changes_each(struct content *content, content_usage_fn fn, void *arg);
-void content_note_usage(struct content *content, const struct content_usage *usage,
-			uint64_t now_ns);
-/* content_path_of: a path where a content is, for people; false: it is nowhere here. */
-bool content_path_of(const struct content *content, const uint8_t content_id[static 32],
-		     char path[static CONTENT_PATH_CAP]);
+#define BLOBS_USAGE_MAX 256u /* of a kind */
+typedef void (*blobs_usage_fn)(void *arg, const struct blobs_usage *usage);
+void blobs_usage_each(const struct blobs *content, enum blobs_usage_kind kind, uint64_t now_ns,
+		      blobs_usage_fn fn, void *arg);
+void blobs_usage_changes_each(struct blobs *content, blobs_usage_fn fn, void *arg);
+void blobs_note_usage(struct blobs *content, const struct blobs_usage *usage, uint64_t now_ns);
+/* blobs_path_of: a path where a content is, for people; false: it is nowhere here. */
+bool blobs_path_of(const struct blobs *content, const uint8_t content_id[static 32],
+		   char path[static BLOBS_PATH_CAP]);
 
 #endif

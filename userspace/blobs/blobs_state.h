@@ -40,12 +40,12 @@ struct scope;
 
 /* A list of what peers may read that is being made. */
 struct served_filling {
-	struct content *content;
+	struct blobs *content;
 	struct served_index *served_index;
 };
 
-struct content {
-	struct content_params params;
+struct blobs {
+	struct blobs_params params;
 	struct shares *shares;
 	struct imports *imports;
 	struct serve *serve;
@@ -57,17 +57,17 @@ struct content {
 	struct gc *gc;
 	bool (*is_blocked)(void *ctx, const uint8_t content_id[static 32]); /* NULL: none is */
 	void *blocker;
-	struct content_retainer holders[CONTENT_HOLDERS_MAX];
+	struct blobs_retainer holders[BLOBS_HOLDERS_MAX];
 	unsigned holder_cnt;
 	unsigned unheld_cnt;		   /* manifests on their way into the store (retainer.h) */
 	struct served_index *served_index; /* what serve answers from */
 	bool is_served_stale;		   /* shares or gets changed since it was made */
 	bool is_scope_absent;		   /* of some manifest: it is not stored yet */
 	uint64_t served_index_ns;	   /* when it was made */
-	struct content_limits limits;
+	struct blobs_limits limits;
 	struct hours hours;
 	struct months months;
-	struct content_credit credits[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT];
+	struct blobs_credit credits[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT];
 	bool has_upload_part; /* of the limit of all uploads, this worker may send upload_part */
 	uint64_t upload_part;
 	struct zones zones;
@@ -79,102 +79,102 @@ struct content {
 };
 
 /*
- * content_forget_file is for whoever finds that a file is no longer what
+ * blobs_forget_file is for whoever finds that a file is no longer what
  * was hashed (serve.c): it stops being a location, durably and soon, and
  * the shares it belongs to count it.
  */
-void content_forget_file(struct content *content, const struct object_file *file);
+void blobs_forget_file(struct blobs *content, const struct object_file *file);
 
 /*
- * content_trust_file is for whoever verified the whole of a file with a
+ * blobs_trust_file is for whoever verified the whole of a file with a
  * racy record (serve.c): its stamp is trusted from now on, durably and soon.
  */
-void content_trust_file(struct content *content, const struct object_file *file);
+void blobs_trust_file(struct blobs *content, const struct object_file *file);
 
 /*
- * content_limits_apply: the limits changed. What is asked of others is taken of
- * the limit of downloads: content_download_ns says when it may be asked for
- * (now_ns: at once), content_download_take that len bytes are, and
- * content_download_settle that of those taken len came. A source's own limit
- * is content_limit(content, CONTENT_LIMIT_DOWNLOAD_PEER), for a struct byte_bucket
- * of its; content_price says what traffic with an address costs: of two that
+ * blobs_limits_apply: the limits changed. What is asked of others is taken of
+ * the limit of downloads: blobs_download_ns says when it may be asked for
+ * (now_ns: at once), blobs_download_take that len bytes are, and
+ * blobs_download_settle that of those taken len came. A source's own limit
+ * is blobs_limit(content, BLOBS_LIMIT_DOWNLOAD_PEER), for a struct byte_bucket
+ * of its; blobs_price says what traffic with an address costs: of two that
  * have the same, the cheaper is asked.
  */
-void content_limits_apply(struct content *content, uint64_t now_ns);
-uint64_t content_limit(const struct content *content, enum content_limit which);
-uint64_t content_download_ns(const struct content *content, uint64_t now_ns);
-void content_download_take(struct content *content, uint64_t len, uint64_t now_ns);
-void content_download_settle(struct content *content, uint64_t taken_len, uint64_t len,
-			     uint64_t now_ns);
-unsigned content_price(const struct content *content, const struct addr *addr);
-enum content_zone content_zone_of(const struct content *content, const struct addr *addr);
+void blobs_limits_apply(struct blobs *content, uint64_t now_ns);
+uint64_t blobs_limit(const struct blobs *content, enum blobs_limit which);
+uint64_t blobs_download_ns(const struct blobs *content, uint64_t now_ns);
+void blobs_download_take(struct blobs *content, uint64_t len, uint64_t now_ns);
+void blobs_download_settle(struct blobs *content, uint64_t taken_len, uint64_t len,
+			   uint64_t now_ns);
+unsigned blobs_price(const struct blobs *content, const struct addr *addr);
+enum blobs_zone blobs_zone_of(const struct blobs *content, const struct addr *addr);
 
-/* content_is_blocked: this content is not to be fetched (content_set_blocker). */
-bool content_is_blocked(const struct content *content, const uint8_t content_id[static 32]);
+/* blobs_is_blocked: this content is not to be fetched (blobs_set_blocker). */
+bool blobs_is_blocked(const struct blobs *content, const uint8_t content_id[static 32]);
 
 /* content_wall_s: seconds since 1970; 0 without a clock. */
-uint64_t content_wall_s(const struct content *content);
+uint64_t blobs_wall_s(const struct blobs *content);
 /* content_utc_offset_s: seconds that local time is ahead of UTC at wall_s. */
-int64_t content_utc_offset_s(const struct content *content, uint64_t wall_s);
+int64_t blobs_utc_offset_s(const struct blobs *content, uint64_t wall_s);
 
 /*
- * content_served_changed is for share_table.c, get.c and holders: what peers may read is
- * not what it was. content_served_index is what they may read now; borrowed until
+ * blobs_served_changed is for share_table.c, get.c and holders: what peers may read is
+ * not what it was. blobs_served_index is what they may read now; borrowed until
  * the next turn.
  */
-void content_served_changed(struct content *content);
-struct served_index *content_served_index(struct content *content);
+void blobs_served_changed(struct blobs *content);
+struct served_index *blobs_served_index(struct blobs *content);
 /*
- * content_scope_set is for those that fill a list: what they add next has the scope of the
+ * blobs_scope_set is for those that fill a list: what they add next has the scope of the
  * manifest of id. 0 or -ENOMEM.
  */
 WEFT_MUST_CHECK
-int content_scope_set(struct served_filling *filling, const uint8_t id[static 32]);
-/* content_admits: the node of key may read what is bound to the community of id. */
-bool content_admits(const struct content *content, const uint8_t id[static 32],
-		    const uint8_t key[static MESH_KEY_LEN]);
+int blobs_scope_set(struct served_filling *filling, const uint8_t id[static 32]);
+/* blobs_admits: the node of key may read what is bound to the community of id. */
+bool blobs_admits(const struct blobs *content, const uint8_t id[static 32],
+		  const uint8_t key[static MESH_KEY_LEN]);
 /*
- * content_scope_hides: nothing of what has this scope stands in a public record: each of its
- * communities is strict, or was not joined. Any thread. content_has_scope: the manifest is here.
- * content_hides, content_lets: what its scope says; of one that is not here, that it is hidden,
+ * blobs_scope_hides: nothing of what has this scope stands in a public record: each of its
+ * communities is strict, or was not joined. Any thread. blobs_has_scope: the manifest is here.
+ * blobs_hides, blobs_lets: what its scope says; of one that is not here, that it is hidden,
  * and that nobody may.
  */
-bool content_scope_hides(const struct content *content, const struct scope *scope);
-bool content_has_scope(const struct content *content, const uint8_t manifest_id[static 32]);
-bool content_hides(const struct content *content, const uint8_t manifest_id[static 32]);
-bool content_lets(const struct content *content, const uint8_t manifest_id[static 32],
-		  const uint8_t key[static MESH_KEY_LEN]);
+bool blobs_scope_hides(const struct blobs *content, const struct scope *scope);
+bool blobs_has_scope(const struct blobs *content, const uint8_t manifest_id[static 32]);
+bool blobs_hides(const struct blobs *content, const uint8_t manifest_id[static 32]);
+bool blobs_lets(const struct blobs *content, const uint8_t manifest_id[static 32],
+		const uint8_t key[static MESH_KEY_LEN]);
 /*
  * blinds.c: ids that strict communities alone may read are blinded (blind.h) in requests.
  *
- * content_unblind: the id that a request names, and the community whose members it is for;
- *     false: none that this node can tell. content_is_blind: ids bound to that community alone are
+ * blobs_unblind: the id that a request names, and the community whose members it is for;
+ *     false: none that this node can tell. blobs_is_blind: ids bound to that community alone are
  *     answered under their blinded names only.
- * content_ways_to: how to name what has this scope (NULL: not known yet) to the node of
+ * blobs_ways_to: how to name what has this scope (NULL: not known yet) to the node of
  *     peer_key, one after the other until it has it. Borrowed until the next call about keys.
- * content_name writes id in one of these ways; returns the length, 32 or BLIND_ID_LEN.
+ * blobs_name writes id in one of these ways; returns the length, 32 or BLIND_ID_LEN.
  */
-#define CONTENT_WAYS_MAX 16u
-struct content_ways {
-	unsigned cnt;					/* at least 1 */
-	const struct blind_key *keys[CONTENT_WAYS_MAX]; /* NULL: the id itself */
+#define BLOBS_WAYS_MAX 16u
+struct blobs_ways {
+	unsigned cnt;				      /* at least 1 */
+	const struct blind_key *keys[BLOBS_WAYS_MAX]; /* NULL: the id itself */
 };
-bool content_unblind(struct content *content, const uint8_t blind[static BLIND_ID_LEN],
-		     uint64_t now_ns, uint8_t out_id[static 32], uint8_t out_community[static 32]);
-bool content_is_blind(struct content *content, const uint8_t community[static 32], uint64_t now_ns);
-void content_ways_to(struct content *content, const struct scope *scope,
-		     const uint8_t peer_key[static MESH_KEY_LEN], uint64_t now_ns,
-		     struct content_ways *out_ways);
-size_t content_name(const struct content_ways *ways, unsigned way, const uint8_t id[static 32],
-		    uint8_t out_name[static BLIND_ID_LEN]);
-/* content_scope_of: of a manifest that is here; false: it is not, or cannot be read. */
-bool content_scope_of(const struct content *content, const uint8_t manifest_id[static 32],
-		      struct scope *out_scope);
+bool blobs_unblind(struct blobs *content, const uint8_t blind[static BLIND_ID_LEN], uint64_t now_ns,
+		   uint8_t out_id[static 32], uint8_t out_community[static 32]);
+bool blobs_is_blind(struct blobs *content, const uint8_t community[static 32], uint64_t now_ns);
+void blobs_ways_to(struct blobs *content, const struct scope *scope,
+		   const uint8_t peer_key[static MESH_KEY_LEN], uint64_t now_ns,
+		   struct blobs_ways *out_ways);
+size_t blobs_name(const struct blobs_ways *ways, unsigned way, const uint8_t id[static 32],
+		  uint8_t out_name[static BLIND_ID_LEN]);
+/* blobs_scope_of: of a manifest that is here; false: it is not, or cannot be read. */
+bool blobs_scope_of(const struct blobs *content, const uint8_t manifest_id[static 32],
+		    struct scope *out_scope);
 
-/* content_collect_served brings the shares' counts of served bytes up to date. */
-void content_collect_served(struct content *content);
+/* blobs_collect_served brings the shares' counts of served bytes up to date. */
+void blobs_collect_served(struct blobs *content);
 
-/* content_tell hands an event to node/; fields that are not set are zero. */
-void content_tell(struct content *content, const struct content_event *event);
+/* blobs_tell hands an event to node/; fields that are not set are zero. */
+void blobs_tell(struct blobs *content, const struct blobs_event *event);
 
 #endif

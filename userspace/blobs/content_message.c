@@ -60,8 +60,8 @@ static unsigned shape_field_cnt(const struct shape *shape)
 	return cnt;
 }
 
-void message_id_write(struct writer *w, uint64_t key, const uint8_t id[static 32],
-		      const uint8_t *veiled)
+void blobs_message_id_write(struct writer *w, uint64_t key, const uint8_t id[static 32],
+			    const uint8_t *veiled)
 {
 	cbor_write_uint(w, key);
 	cbor_write_bytes_head(w, veiled ? 64 : 32);
@@ -70,8 +70,8 @@ void message_id_write(struct writer *w, uint64_t key, const uint8_t id[static 32
 		writer_bytes(w, veiled, 32);
 }
 
-bool message_id_read(struct cbor_reader *r, uint8_t out_id[static 32],
-		     uint8_t out_veiled[static 32])
+bool blobs_message_id_read(struct cbor_reader *r, uint8_t out_id[static 32],
+			   uint8_t out_veiled[static 32])
 {
 	size_t len = 0;
 	const uint8_t *bytes = cbor_read_bytes(r, &len);
@@ -86,15 +86,15 @@ bool message_id_read(struct cbor_reader *r, uint8_t out_id[static 32],
 	return len == 64;
 }
 
-size_t message_request_write(unsigned type, const struct message_request *request,
-			     uint8_t out[static MESSAGE_REQUEST_CAP])
+size_t blobs_message_request_write(unsigned type, const struct message_request *request,
+				   uint8_t out[static MESSAGE_REQUEST_CAP])
 {
 	const struct shape *shape = request_shape(type);
 	unsigned cnt = shape_field_cnt(shape);
 	struct writer w = writer_of(out, MESSAGE_REQUEST_CAP);
 
 	cbor_write_map(&w, 1 + cnt);
-	message_id_write(&w, 0, request->id, request->is_blind ? request->veiled : NULL);
+	blobs_message_id_write(&w, 0, request->id, request->is_blind ? request->veiled : NULL);
 	for (unsigned i = 0; i < cnt; i++)
 		cbor_field_uint(&w, i + 1,
 				shape->fields[i] == FIELD_FIRST ? request->first : request->cnt);
@@ -117,7 +117,7 @@ static int fields_parse(const struct shape *shape, const void *payload, size_t l
 		if (key > field_cnt)
 			cbor_fail(&r);
 		else if (key == 0 && request)
-			request->is_blind = message_id_read(&r, out->id, request->veiled);
+			request->is_blind = blobs_message_id_read(&r, out->id, request->veiled);
 		else if (key == 0)
 			cbor_read_fixed(&r, out->id, sizeof(out->id));
 		else if (shape->fields[key - 1] == FIELD_BYTES)
@@ -135,8 +135,8 @@ static int fields_parse(const struct shape *shape, const void *payload, size_t l
 	return cbor_reader_finish(&r);
 }
 
-int message_request_parse(unsigned type, const void *payload, size_t len,
-			  struct message_request *out_request)
+int blobs_message_request_parse(unsigned type, const void *payload, size_t len,
+				struct message_request *out_request)
 {
 	struct message_request request = {.first = 0};
 	struct message_answer fields;
@@ -150,7 +150,8 @@ int message_request_parse(unsigned type, const void *payload, size_t len,
 	return 0;
 }
 
-void message_answer_write_head(struct writer *w, unsigned type, const struct message_answer *answer)
+void blobs_message_answer_write_head(struct writer *w, unsigned type,
+				     const struct message_answer *answer)
 {
 	const struct shape *shape = answer_shape(type);
 	unsigned cnt = shape_field_cnt(shape);
@@ -167,8 +168,8 @@ void message_answer_write_head(struct writer *w, unsigned type, const struct mes
 	}
 }
 
-size_t message_answer_write_end(unsigned type, const struct message_answer *answer,
-				uint8_t out[static MESSAGE_END_CAP])
+size_t blobs_message_answer_write_end(unsigned type, const struct message_answer *answer,
+				      uint8_t out[static MESSAGE_END_CAP])
 {
 	struct writer w = writer_of(out, MESSAGE_END_CAP);
 
@@ -177,8 +178,8 @@ size_t message_answer_write_end(unsigned type, const struct message_answer *answ
 	return writer_len(&w);
 }
 
-int message_answer_parse(unsigned type, const void *payload, size_t len,
-			 struct message_answer *out_answer)
+int blobs_message_answer_parse(unsigned type, const void *payload, size_t len,
+			       struct message_answer *out_answer)
 {
 	return fields_parse(answer_shape(type), payload, len, out_answer, NULL);
 }

@@ -38,21 +38,21 @@ struct message_request {
 };
 
 /*
- * message_id_write, message_id_read: an id as a field of a request; with veiled, or true, a
+ * blobs_message_id_write, blobs_message_id_read: an id as a field of a request; with veiled, or true, a
  * blinded one: 32 bytes each. What has another length fails r.
  */
 struct cbor_reader;
-void message_id_write(struct writer *w, uint64_t key, const uint8_t id[static 32],
-		      const uint8_t *veiled);
-bool message_id_read(struct cbor_reader *r, uint8_t out_id[static 32],
-		     uint8_t out_veiled[static 32]);
+void blobs_message_id_write(struct writer *w, uint64_t key, const uint8_t id[static 32],
+			    const uint8_t *veiled);
+bool blobs_message_id_read(struct cbor_reader *r, uint8_t out_id[static 32],
+			   uint8_t out_veiled[static 32]);
 
-/* message_request_write writes the fields that type has into w; returns their length. */
-size_t message_request_write(unsigned type, const struct message_request *request,
-			     uint8_t out[static MESSAGE_REQUEST_CAP]);
+/* blobs_message_request_write writes the fields that type has into w; returns their length. */
+size_t blobs_message_request_write(unsigned type, const struct message_request *request,
+				   uint8_t out[static MESSAGE_REQUEST_CAP]);
 WEFT_MUST_CHECK
-int message_request_parse(unsigned type, const void *payload, size_t len,
-			  struct message_request *out_request);
+int blobs_message_request_parse(unsigned type, const void *payload, size_t len,
+				struct message_request *out_request);
 
 struct message_answer {
 	uint8_t id[32];
@@ -63,17 +63,17 @@ struct message_answer {
 };
 
 /*
- * message_answer_write_head writes an answer up to and with the head of
+ * blobs_message_answer_write_head writes an answer up to and with the head of
  * its byte string; the caller sends answer->len bytes after it and, for
- * CHUNK_HASH_LIST, the few bytes of message_answer_write_end after them.
+ * CHUNK_HASH_LIST, the few bytes of blobs_message_answer_write_end after them.
  */
-void message_answer_write_head(struct writer *w, unsigned type,
-			       const struct message_answer *answer);
+void blobs_message_answer_write_head(struct writer *w, unsigned type,
+				     const struct message_answer *answer);
 #define MESSAGE_END_CAP 10
-size_t message_answer_write_end(unsigned type, const struct message_answer *answer,
-				uint8_t out[static MESSAGE_END_CAP]);
+size_t blobs_message_answer_write_end(unsigned type, const struct message_answer *answer,
+				      uint8_t out[static MESSAGE_END_CAP]);
 WEFT_MUST_CHECK
-int message_answer_parse(unsigned type, const void *payload, size_t len,
-			 struct message_answer *out_answer);
+int blobs_message_answer_parse(unsigned type, const void *payload, size_t len,
+			       struct message_answer *out_answer);
 
 #endif

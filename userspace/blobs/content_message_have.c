@@ -13,12 +13,12 @@ static bool bit_is_set(const uint8_t *bits, size_t len, uint64_t idx)
 	return idx / 8 < len && bits[idx / 8] & 1u << idx % 8;
 }
 
-const uint8_t *message_have_id(const struct message_have_request *request, uint32_t idx)
+const uint8_t *blobs_message_have_id(const struct message_have_request *request, uint32_t idx)
 {
 	return request->ids + (size_t)idx * ID_CODED_LEN;
 }
 
-void message_have_ask_ids(struct writer *w, const uint8_t (*ids)[32], uint32_t id_cnt)
+void blobs_message_have_ask_ids(struct writer *w, const uint8_t (*ids)[32], uint32_t id_cnt)
 {
 	cbor_write_map(w, 1);
 	cbor_write_uint(w, 0);
@@ -27,7 +27,7 @@ void message_have_ask_ids(struct writer *w, const uint8_t (*ids)[32], uint32_t i
 		cbor_write_bytes(w, ids[i], ID_LEN);
 }
 
-void message_have_ask_manifest(struct writer *w, const uint8_t *id, size_t len)
+void blobs_message_have_ask_manifest(struct writer *w, const uint8_t *id, size_t len)
 {
 	cbor_write_map(w, 1);
 	cbor_field_bytes(w, 1, id, len);
@@ -63,8 +63,8 @@ static void ids_read(struct cbor_reader *r, struct message_have_request *request
 	request->id_cnt = (uint32_t)cnt;
 }
 
-int message_have_request_parse(const void *payload, size_t len,
-			       struct message_have_request *out_request)
+int blobs_message_have_request_parse(const void *payload, size_t len,
+				     struct message_have_request *out_request)
 {
 	struct message_have_request request = {0};
 	struct cbor_reader r;
@@ -107,7 +107,7 @@ static void in_progress_write(struct writer *w, const struct message_have_answer
 	}
 }
 
-void message_have_answer_write(struct writer *w, const struct message_have_answer *answer)
+void blobs_message_have_answer_write(struct writer *w, const struct message_have_answer *answer)
 {
 	bool has_in_progress = answer->partial_cnt > 0 && !answer->has_all;
 
@@ -174,8 +174,8 @@ static bool flag_read(struct cbor_reader *r)
 	return is_set;
 }
 
-int message_have_answer_parse(const void *payload, size_t len,
-			      struct message_have_answer *out_answer)
+int blobs_message_have_answer_parse(const void *payload, size_t len,
+				    struct message_have_answer *out_answer)
 {
 	struct message_have_answer *answer = out_answer;
 	struct cbor_reader r;
@@ -210,14 +210,15 @@ int message_have_answer_parse(const void *payload, size_t len,
 	return err || answer_is_sound(answer) ? err : WEFT_EMALFORMED;
 }
 
-bool message_have_has_item(const struct message_have_answer *answer, uint32_t item)
+bool blobs_message_have_has_item(const struct message_have_answer *answer, uint32_t item)
 {
 	return answer->has_all || bit_is_set(answer->whole, answer->whole_len, item);
 }
 
-bool message_have_has_chunk(const struct message_have_answer *answer, uint32_t item, uint64_t chunk)
+bool blobs_message_have_has_chunk(const struct message_have_answer *answer, uint32_t item,
+				  uint64_t chunk)
 {
-	if (message_have_has_item(answer, item))
+	if (blobs_message_have_has_item(answer, item))
 		return true;
 	for (unsigned i = 0; i < answer->partial_cnt; i++) {
 		const struct message_have_partial *partial = &answer->in_progress[i];
@@ -250,10 +251,10 @@ static uint64_t runs_spread(uint64_t runs, unsigned log2)
 	return chunks;
 }
 
-uint64_t message_have_chunks(const struct message_have_answer *answer, uint32_t item,
-			     uint64_t first)
+uint64_t blobs_message_have_chunks(const struct message_have_answer *answer, uint32_t item,
+				   uint64_t first)
 {
-	if (message_have_has_item(answer, item))
+	if (blobs_message_have_has_item(answer, item))
 		return ~0ull;
 	for (unsigned i = 0; i < answer->partial_cnt; i++) {
 		const struct message_have_partial *partial = &answer->in_progress[i];
@@ -262,7 +263,7 @@ uint64_t message_have_chunks(const struct message_have_answer *answer, uint32_t 
 		if (partial->item != item)
 			continue;
 		if (log2 >= 6)
-			return message_have_has_chunk(answer, item, first) ? ~0ull : 0;
+			return blobs_message_have_has_chunk(answer, item, first) ? ~0ull : 0;
 		return log2 ? runs_spread(bits_at(partial, first >> log2, 64u >> log2), log2)
 			    : bits_at(partial, first, 64);
 	}

@@ -39,19 +39,19 @@ struct message_have_request {
 	bool has_manifest;	    /* else ids */
 	const uint8_t *manifest_id; /* 32 bytes */
 	const uint8_t *veiled; /* NULL, or the second half of a blinded manifest id (blind.h) */
-	const uint8_t *ids;    /* see message_have_id */
+	const uint8_t *ids;    /* see blobs_message_have_id */
 	uint32_t id_cnt;
 };
-/* message_have_id: the content id at idx, below id_cnt. */
-const uint8_t *message_have_id(const struct message_have_request *request, uint32_t idx);
+/* blobs_message_have_id: the content id at idx, below id_cnt. */
+const uint8_t *blobs_message_have_id(const struct message_have_request *request, uint32_t idx);
 
 /* What is written: ids lie one behind the other. */
-void message_have_ask_ids(struct writer *w, const uint8_t (*ids)[32], uint32_t id_cnt);
-/* message_have_ask_manifest: of 32 bytes, or of 64 as it is blinded. */
-void message_have_ask_manifest(struct writer *w, const uint8_t *id, size_t len);
+void blobs_message_have_ask_ids(struct writer *w, const uint8_t (*ids)[32], uint32_t id_cnt);
+/* blobs_message_have_ask_manifest: of 32 bytes, or of 64 as it is blinded. */
+void blobs_message_have_ask_manifest(struct writer *w, const uint8_t *id, size_t len);
 WEFT_MUST_CHECK
-int message_have_request_parse(const void *payload, size_t len,
-			       struct message_have_request *out_request);
+int blobs_message_have_request_parse(const void *payload, size_t len,
+				     struct message_have_request *out_request);
 
 struct message_have_partial {
 	uint32_t item;
@@ -69,19 +69,19 @@ struct message_have_answer {
 	unsigned partial_cnt;
 };
 
-/* message_have_answer_write keeps to what has_all excludes; the caller to the limits above. */
-void message_have_answer_write(struct writer *w, const struct message_have_answer *answer);
+/* blobs_message_have_answer_write keeps to what has_all excludes; the caller to the limits above. */
+void blobs_message_have_answer_write(struct writer *w, const struct message_have_answer *answer);
 WEFT_MUST_CHECK
-int message_have_answer_parse(const void *payload, size_t len,
-			      struct message_have_answer *out_answer);
+int blobs_message_have_answer_parse(const void *payload, size_t len,
+				    struct message_have_answer *out_answer);
 
-/* message_have_has_item: item is said to be here whole; false for one beyond what was told. */
-bool message_have_has_item(const struct message_have_answer *answer, uint32_t item);
-/* message_have_has_chunk: chunk of item is. */
-bool message_have_has_chunk(const struct message_have_answer *answer, uint32_t item,
-			    uint64_t chunk);
-/* message_have_chunks: bit i says so of chunk first + i; first is a multiple of 64. */
-uint64_t message_have_chunks(const struct message_have_answer *answer, uint32_t item,
-			     uint64_t first);
+/* blobs_message_have_has_item: item is said to be here whole; false for one beyond what was told. */
+bool blobs_message_have_has_item(const struct message_have_answer *answer, uint32_t item);
+/* blobs_message_have_has_chunk: chunk of item is. */
+bool blobs_message_have_has_chunk(const struct message_have_answer *answer, uint32_t item,
+				  uint64_t chunk);
+/* blobs_message_have_chunks: bit i says so of chunk first + i; first is a multiple of 64. */
+uint64_t blobs_message_have_chunks(const struct message_have_answer *answer, uint32_t item,
+				   uint64_t first);
 
 #endif

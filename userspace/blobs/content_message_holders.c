@@ -5,18 +5,19 @@
 #include "codec/cbor.h"
 #include "content_message.h"
 
-void message_holders_request_write(struct writer *w, const struct message_holders_request *request)
+void blobs_message_holders_request_write(struct writer *w,
+					 const struct message_holders_request *request)
 {
 	cbor_write_map(w, 1u + request->is_serving);
-	message_id_write(w, 0, request->id, request->is_blind ? request->veiled : NULL);
+	blobs_message_id_write(w, 0, request->id, request->is_blind ? request->veiled : NULL);
 	if (request->is_serving) {
 		cbor_write_uint(w, 1);
 		peer_addrs_write(w, request->addrs, request->addr_cnt);
 	}
 }
 
-int message_holders_request_parse(const void *payload, size_t len,
-				  struct message_holders_request *out_request)
+int blobs_message_holders_request_parse(const void *payload, size_t len,
+					struct message_holders_request *out_request)
 {
 	struct message_holders_request request = {.is_serving = false};
 	struct cbor_reader r;
@@ -28,7 +29,7 @@ int message_holders_request_parse(const void *payload, size_t len,
 	while (cbor_next_key(&r, &key)) {
 		switch (key) {
 		case 0:
-			request.is_blind = message_id_read(&r, request.id, request.veiled);
+			request.is_blind = blobs_message_id_read(&r, request.id, request.veiled);
 			break;
 		case 1:
 			request.addr_cnt = peer_addrs_read(&r, request.addrs);
@@ -45,7 +46,8 @@ int message_holders_request_parse(const void *payload, size_t len,
 	return 0;
 }
 
-void message_holders_write(struct writer *w, const struct message_holder *providers, unsigned cnt)
+void blobs_message_holders_write(struct writer *w, const struct message_holder *providers,
+				 unsigned cnt)
 {
 	cbor_write_map(w, 1);
 	cbor_write_uint(w, 0);
@@ -67,8 +69,8 @@ static void provider_read(struct cbor_reader *r, struct message_holder *provider
 		cbor_fail(r);
 }
 
-int message_holders_parse(const void *payload, size_t len,
-			  struct message_holder out_holders[static HOLDERS_MAX])
+int blobs_message_holders_parse(const void *payload, size_t len,
+				struct message_holder out_holders[static HOLDERS_MAX])
 {
 	struct cbor_reader r;
 	uint64_t key;

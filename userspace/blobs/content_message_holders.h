@@ -40,17 +40,19 @@ struct message_holder {
 	struct addr addrs[PEER_ADDRS_MAX];
 };
 
-void message_holders_request_write(struct writer *w, const struct message_holders_request *request);
-/* message_holders_request_parse: 0 or WEFT_EMALFORMED. */
+void blobs_message_holders_request_write(struct writer *w,
+					 const struct message_holders_request *request);
+/* blobs_message_holders_request_parse: 0 or WEFT_EMALFORMED. */
 WEFT_MUST_CHECK
-int message_holders_request_parse(const void *payload, size_t len,
-				  struct message_holders_request *out_request);
+int blobs_message_holders_request_parse(const void *payload, size_t len,
+					struct message_holders_request *out_request);
 
-/* message_holders_write: at most HOLDERS_MAX. */
-void message_holders_write(struct writer *w, const struct message_holder *providers, unsigned cnt);
-/* message_holders_parse: how many there are, or WEFT_EMALFORMED. */
+/* blobs_message_holders_write: at most HOLDERS_MAX. */
+void blobs_message_holders_write(struct writer *w, const struct message_holder *providers,
+				 unsigned cnt);
+/* blobs_message_holders_parse: how many there are, or WEFT_EMALFORMED. */
 WEFT_MUST_CHECK
-int message_holders_parse(const void *payload, size_t len,
-			  struct message_holder out_holders[static HOLDERS_MAX]);
+int blobs_message_holders_parse(const void *payload, size_t len,
+				struct message_holder out_holders[static HOLDERS_MAX]);
 
 #endif

@@ -34,11 +34,11 @@
 enum gc_phase { GC_PATHS, GC_OBJECTS, GC_OUTBOARDS, GC_BLOBS, GC_COMPACT, GC_IDLE };
 
 struct gc {
-	struct content *content;
+	struct blobs *content;
 	enum gc_phase phase;
 	bool deletes; /* run, not plan */
-	struct content_gc told;
-	void (*done)(void *arg, int err, const struct content_gc *gc);
+	struct blobs_gc told;
+	void (*done)(void *arg, int err, const struct blobs_gc *gc);
 	void *arg;
 	int err;
 	struct timer timer;
@@ -64,7 +64,7 @@ struct gc {
 
 static void gc_step(struct timer *timer, uint64_t now_ns);
 
-int gc_new(struct content *content, struct gc **out_gc)
+int blobs_gc_new(struct blobs *content, struct gc **out_gc)
 {
 	struct gc *gc = calloc(1, sizeof(*gc));
 
@@ -77,7 +77,7 @@ int gc_new(struct content *content, struct gc **out_gc)
 	return 0;
 }
 
-void gc_stop(struct gc *gc)
+void blobs_gc_stop(struct gc *gc)
 {
 	if (!gc)
 		return;
@@ -88,7 +88,7 @@ void gc_stop(struct gc *gc)
 		jobs_reap_wait(gc->content->params.jobs);
 }
 
-void gc_free(struct gc *gc)
+void blobs_gc_free(struct gc *gc)
 {
 	if (!gc)
 		return;
@@ -112,13 +112,13 @@ static void gc_end(struct gc *gc)
 
 static bool file_is_held(const struct gc *gc, const struct object_file *file)
 {
-	return served_index_holds_file(content_served_index(gc->content), file);
+	return blobs_served_index_holds_file(blobs_served_index(gc->content), file);
 }
 
 /* location_lives: the path record of a location row names its content and is held. */
 static bool location_lives(struct gc *gc, const struct store_item *item)
 {
-	return object_file_at(gc->snapshot, item->key + OBJECT_ID_LEN, &gc->file) == 0 &&
+	return blobs_object_file_at(gc->snapshot, item->key + OBJECT_ID_LEN, &gc->file) == 0 &&
 	       memcmp(gc->file.content_id, item->key, OBJECT_ID_LEN) == 0 &&
 	       file_is_held(gc, &gc->file);
 }
@@ -139,7 +139,7 @@ static bool location_held(void *arg, const struct object_file *file)
 static bool object_lives(struct gc *gc, const uint8_t *id)
 {
 	struct location_hold hold = {.gc = gc};
-	int err = object_locations_each(gc->snapshot, id, &gc->file, location_held, &hold);
+	int err = blobs_object_locations_each(gc->snapshot, id, &gc->file, location_held, &hold);
 
 	/* What cannot be read now is kept. */
 	return hold.is_held || (err < 0 && err != WEFT_EDAMAGED);
@@ -175,7 +175,7 @@ static void pages_mark(struct gc *gc, const struct store_item *item)
 
 static bool blob_lives(const struct gc *gc, const uint8_t *id)
 {
-	return served_index_holds_manifest(content_served_index(gc->content), id) ||
+	return blobs_served_index_holds_manifest(blobs_served_index(gc->content), id) ||
 	       (gc->mark_cnt && bsearch(id, gc->marks, gc->mark_cnt, OBJECT_ID_LEN, mark_order));
 }
 
@@ -184,7 +184,7 @@ static bool blob_lives(const struct gc *gc, const uint8_t *id)
 static void path_sweep(struct gc *gc, const struct store_item *item)
 {
 	/* A record that cannot be read is of no use to anybody. */
-	if (object_file_parse(item->value, item->value_len, &gc->file) == 0 &&
+	if (blobs_object_file_parse(item->value, item->value_len, &gc->file) == 0 &&
 	    file_is_held(gc, &gc->file))
 		return;
 	gc->told.path_cnt++;
@@ -201,7 +201,7 @@ static void blob_sweep(struct gc *gc, const struct store_item *item)
 	gc->told.blob_cnt++;
 	gc->told.byte_cnt += len > 0 ? (uint64_t)len : 0;
 	store_batch_delete_blob(gc->batch, item->key);
-	scope_drop(gc->batch, item->key);
+	blobs_scope_drop(gc->batch, item->key);
 }
 
 static bool row_sweep(void *arg, const struct store_item *item)
@@ -355,21 +355,21 @@ static void gc_step(struct timer *timer, uint64_t now_ns)
 	step_finish(gc);
 }
 
-int content_gc(struct content *content, bool run,
-	       void (*done)(void *arg, int err, const struct content_gc *gc), void *arg)
+int blobs_gc(struct blobs *content, bool run,
+	     void (*done)(void *arg, int err, const struct blobs_gc *gc), void *arg)
 {
-	struct content_stats stats = {0};
+	struct blobs_stats stats = {0};
 	struct gc *gc = content->gc;
 
-	gets_fill_stats(content->gets, &stats);
-	if (content->is_sweeping || content->unheld_cnt || imports_cnt(content->imports) ||
+	blobs_gets_fill_stats(content->gets, &stats);
+	if (content->is_sweeping || content->unheld_cnt || blobs_imports_cnt(content->imports) ||
 	    stats.get_active_cnt)
 		return WEFT_EBUSY;
 	/* What is reachable must be known before anything is called garbage. */
-	(void)content_served_index(content);
+	(void)blobs_served_index(content);
 	if (content->is_served_stale)
 		return -ENOMEM;
-	gc->told = (struct content_gc){0};
+	gc->told = (struct blobs_gc){0};
 	gc->phase = GC_PATHS;
 	gc->deletes = run;
 	gc->done = done;

@@ -179,7 +179,7 @@ static int letters_parse(const char *letters, size_t cnt, struct link *out_link)
 	return 0;
 }
 
-int link_parse(const char *text, struct link *out_link)
+int blobs_link_parse(const char *text, struct link *out_link)
 {
 	size_t len;
 
@@ -223,7 +223,7 @@ static void hints_write(struct writer *w, const struct link *link)
 	}
 }
 
-char *link_write(const struct link *link, char text[static LINK_TEXT_CAP])
+char *blobs_link_write(const struct link *link, char text[static LINK_TEXT_CAP])
 {
 	uint8_t bytes[LINK_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));

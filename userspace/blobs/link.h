@@ -51,7 +51,7 @@ struct link {
 };
 
 /*
- * link_parse: 0, or
+ * blobs_link_parse: 0, or
  *   WEFT_EABSENT    nothing but white space
  *   WEFT_EUNKNOWN   it does not begin with "mesh:"
  *   WEFT_ENEWER     a kind this version does not know
@@ -62,8 +62,8 @@ struct link {
  * Surrounding white space is not part of a link; case does not matter.
  */
 WEFT_MUST_CHECK
-int link_parse(const char *text, struct link *out_link);
-/* link_write writes a NUL-terminated link; returns text. */
-char *link_write(const struct link *link, char text[static LINK_TEXT_CAP]);
+int blobs_link_parse(const char *text, struct link *out_link);
+/* blobs_link_write writes a NUL-terminated link; returns text. */
+char *blobs_link_write(const struct link *link, char text[static LINK_TEXT_CAP]);
 
 #endif

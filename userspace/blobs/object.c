@@ -38,7 +38,7 @@ static int64_t timespec_ns(const struct timespec *ts)
 	return ns;
 }
 
-void object_stamp_of(const struct stat *st, struct object_stamp *out_stamp)
+void blobs_object_stamp_of(const struct stat *st, struct object_stamp *out_stamp)
 {
 	*out_stamp = (struct object_stamp){
 		.size = (uint64_t)st->st_size,
@@ -49,7 +49,7 @@ void object_stamp_of(const struct stat *st, struct object_stamp *out_stamp)
 	};
 }
 
-bool object_stamp_equal(const struct object_stamp *a, const struct object_stamp *b)
+bool blobs_object_stamp_equal(const struct object_stamp *a, const struct object_stamp *b)
 {
 	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns &&
 	       a->inode == b->inode;
@@ -58,12 +58,12 @@ bool object_stamp_equal(const struct object_stamp *a, const struct object_stamp 
 /* File systems keep times in ticks, of up to 2 s (FAT). */
 #define TICK_NS_MAX 2000000000ll
 
-bool object_stamp_is_racy(const struct object_stamp *stamp, int64_t wall_ns)
+bool blobs_object_stamp_is_racy(const struct object_stamp *stamp, int64_t wall_ns)
 {
 	return stamp->mtime_ns >= wall_ns - TICK_NS_MAX || stamp->ctime_ns >= wall_ns - TICK_NS_MAX;
 }
 
-void object_path_key(const char *path, uint8_t key[static OBJECT_ID_LEN])
+void blobs_object_path_key(const char *path, uint8_t key[static OBJECT_ID_LEN])
 {
 	blake3_hash(path, strlen(path), key);
 }
@@ -88,7 +88,7 @@ static size_t file_write(const struct object_file *file, uint8_t record[static F
 	return writer_len(&w);
 }
 
-int object_file_parse(const void *record, size_t len, struct object_file *out_file)
+int blobs_object_file_parse(const void *record, size_t len, struct object_file *out_file)
 {
 	struct cursor c = cursor_of(record, len);
 	uint8_t version = cursor_u8(&c);
@@ -118,7 +118,7 @@ int object_file_parse(const void *record, size_t len, struct object_file *out_fi
 static void location_key(const struct object_file *file, uint8_t key[static LOCATION_KEY_LEN])
 {
 	memcpy(key, file->content_id, OBJECT_ID_LEN);
-	object_path_key(file->path, key + OBJECT_ID_LEN);
+	blobs_object_path_key(file->path, key + OBJECT_ID_LEN);
 }
 
 /* --- bad ones --- */
@@ -150,13 +150,13 @@ static bool bad_seen(void *arg, const struct store_item *item)
 	walk->cnt++;
 	if (!walk->file)
 		return true;
-	walk->err = object_file_parse(item->value, item->value_len, walk->file);
+	walk->err = blobs_object_file_parse(item->value, item->value_len, walk->file);
 	return walk->err == 0 && walk->fn(walk->arg, walk->file);
 }
 
-int object_bad_each(struct store_snapshot *snapshot, const uint8_t from[static OBJECT_ID_LEN],
-		    struct object_file *scratch,
-		    bool (*fn)(void *arg, const struct object_file *file), void *arg)
+int blobs_object_bad_each(struct store_snapshot *snapshot, const uint8_t from[static OBJECT_ID_LEN],
+			  struct object_file *scratch,
+			  bool (*fn)(void *arg, const struct object_file *file), void *arg)
 {
 	struct bad_walk walk = {.file = scratch, .fn = fn, .arg = arg};
 	uint8_t key[BAD_KEY_LEN];
@@ -167,7 +167,8 @@ int object_bad_each(struct store_snapshot *snapshot, const uint8_t from[static O
 	return err < 0 ? err : walk.err;
 }
 
-int object_bad_put(struct store *store, struct store_batch *batch, const struct object_file *file)
+int blobs_object_bad_put(struct store *store, struct store_batch *batch,
+			 const struct object_file *file)
 {
 	uint8_t key[BAD_KEY_LEN], path_key[OBJECT_ID_LEN] = {0}, record[FILE_RECORD_CAP];
 	struct store_snapshot *snapshot;
@@ -181,13 +182,14 @@ int object_bad_put(struct store *store, struct store_batch *batch, const struct 
 	store_snapshot_close(snapshot);
 	if (err < 0 || counted.cnt >= OBJECT_BAD_MAX)
 		return err < 0 ? err : WEFT_EFULL;
-	object_path_key(file->path, path_key);
+	blobs_object_path_key(file->path, path_key);
 	bad_key(path_key, key);
 	store_batch_put(batch, STORE_META, key, sizeof(key), record, file_write(file, record));
 	return 0;
 }
 
-bool object_is_bad(struct store_snapshot *snapshot, const uint8_t path_key[static OBJECT_ID_LEN])
+bool blobs_object_is_bad(struct store_snapshot *snapshot,
+			 const uint8_t path_key[static OBJECT_ID_LEN])
 {
 	uint8_t key[BAD_KEY_LEN];
 	const void *record;
@@ -197,16 +199,16 @@ bool object_is_bad(struct store_snapshot *snapshot, const uint8_t path_key[stati
 	return store_get(snapshot, STORE_META, key, sizeof(key), &record, &len) == 0;
 }
 
-void object_bad_delete(struct store_batch *batch, const struct object_file *file)
+void blobs_object_bad_delete(struct store_batch *batch, const struct object_file *file)
 {
 	uint8_t key[BAD_KEY_LEN], path_key[OBJECT_ID_LEN];
 
-	object_path_key(file->path, path_key);
+	blobs_object_path_key(file->path, path_key);
 	bad_key(path_key, key);
 	store_batch_delete(batch, STORE_META, key, sizeof(key));
 }
 
-bool object_has_hashes(struct store_snapshot *snapshot, const struct object_file *file)
+bool blobs_object_has_hashes(struct store_snapshot *snapshot, const struct object_file *file)
 {
 	const void *ids;
 	size_t len;
@@ -216,8 +218,8 @@ bool object_has_hashes(struct store_snapshot *snapshot, const struct object_file
 		       0;
 }
 
-void object_file_put(struct store_batch *batch, const struct object_file *file,
-		     const struct object_file *known)
+void blobs_object_file_put(struct store_batch *batch, const struct object_file *file,
+			   const struct object_file *known)
 {
 	uint8_t key[LOCATION_KEY_LEN], bad[BAD_KEY_LEN], record[FILE_RECORD_CAP];
 	size_t len = file_write(file, record);
@@ -235,11 +237,11 @@ void object_file_put(struct store_batch *batch, const struct object_file *file,
 
 static bool is_as_hashed(const struct object_file *file, const struct object_file *known)
 {
-	return object_stamp_equal(&file->stamp, &known->stamp) &&
+	return blobs_object_stamp_equal(&file->stamp, &known->stamp) &&
 	       memcmp(file->content_id, known->content_id, OBJECT_ID_LEN) == 0;
 }
 
-void object_file_trust(struct store *store, const struct object_file *file)
+void blobs_object_file_trust(struct store *store, const struct object_file *file)
 {
 	struct store_snapshot *snapshot;
 	struct store_batch *batch;
@@ -248,19 +250,19 @@ void object_file_trust(struct store *store, const struct object_file *file)
 
 	if (store_snapshot_open(store, &snapshot) < 0)
 		return;
-	err = object_file_get(snapshot, file->path, &known);
+	err = blobs_object_file_get(snapshot, file->path, &known);
 	store_snapshot_close(snapshot);
 	if (err || !is_as_hashed(file, &known))
 		return;
 	known.is_racy = false;
 	batch = store_batch_new(store);
-	object_file_put(batch, &known, &known);
+	blobs_object_file_put(batch, &known, &known);
 	/* Not recorded, it is verified again some time. */
 	if (store_submit(store, batch, NULL, NULL) < 0)
 		store_batch_free(batch);
 }
 
-void object_file_forget(struct store_batch *batch, const struct object_file *file)
+void blobs_object_file_forget(struct store_batch *batch, const struct object_file *file)
 {
 	uint8_t key[LOCATION_KEY_LEN];
 
@@ -269,22 +271,23 @@ void object_file_forget(struct store_batch *batch, const struct object_file *fil
 	store_batch_delete(batch, STORE_OBJECTS, key, sizeof(key));
 }
 
-int object_file_at(struct store_snapshot *snapshot, const uint8_t path_key[static OBJECT_ID_LEN],
-		   struct object_file *out_file)
+int blobs_object_file_at(struct store_snapshot *snapshot,
+			 const uint8_t path_key[static OBJECT_ID_LEN], struct object_file *out_file)
 {
 	const void *record;
 	size_t len;
 	int err = store_get(snapshot, STORE_PATHS, path_key, OBJECT_ID_LEN, &record, &len);
 
-	return err < 0 ? err : object_file_parse(record, len, out_file);
+	return err < 0 ? err : blobs_object_file_parse(record, len, out_file);
 }
 
-int object_file_get(struct store_snapshot *snapshot, const char *path, struct object_file *out_file)
+int blobs_object_file_get(struct store_snapshot *snapshot, const char *path,
+			  struct object_file *out_file)
 {
 	uint8_t key[OBJECT_ID_LEN];
 
-	object_path_key(path, key);
-	return object_file_at(snapshot, key, out_file);
+	blobs_object_path_key(path, key);
+	return blobs_object_file_at(snapshot, key, out_file);
 }
 
 struct location_walk {
@@ -304,7 +307,7 @@ static bool location_seen(void *arg, const struct store_item *item)
 
 	if (memcmp(item->key, walk->content_id, OBJECT_ID_LEN) != 0)
 		return false;
-	err = object_file_at(walk->snapshot, item->key + OBJECT_ID_LEN, walk->file);
+	err = blobs_object_file_at(walk->snapshot, item->key + OBJECT_ID_LEN, walk->file);
 	if (err == WEFT_EABSENT ||
 	    (err == 0 && memcmp(walk->file->content_id, walk->content_id, OBJECT_ID_LEN) != 0))
 		return true;
@@ -312,10 +315,10 @@ static bool location_seen(void *arg, const struct store_item *item)
 	return err == 0 && walk->fn(walk->arg, walk->file);
 }
 
-int object_locations_each(struct store_snapshot *snapshot,
-			  const uint8_t content_id[static OBJECT_ID_LEN],
-			  struct object_file *scratch,
-			  bool (*fn)(void *arg, const struct object_file *file), void *arg)
+int blobs_object_locations_each(struct store_snapshot *snapshot,
+				const uint8_t content_id[static OBJECT_ID_LEN],
+				struct object_file *scratch,
+				bool (*fn)(void *arg, const struct object_file *file), void *arg)
 {
 	struct location_walk walk = {.snapshot = snapshot,
 				     .content_id = content_id,
@@ -328,8 +331,9 @@ int object_locations_each(struct store_snapshot *snapshot,
 	return err < 0 ? err : walk.err;
 }
 
-void object_pages_put(struct store_batch *batch, const uint8_t content_id[static OBJECT_ID_LEN],
-		      const uint8_t *page_ids, size_t page_cnt)
+void blobs_object_pages_put(struct store_batch *batch,
+			    const uint8_t content_id[static OBJECT_ID_LEN], const uint8_t *page_ids,
+			    size_t page_cnt)
 {
 	store_batch_put(batch, STORE_OUTBOARDS, content_id, OBJECT_ID_LEN, page_ids,
 			page_cnt * OBJECT_ID_LEN);
@@ -354,10 +358,10 @@ static int page_id_get(struct store *store, const uint8_t *content_id, uint64_t 
 	return err;
 }
 
-int object_hashes_read(struct store *store, const uint8_t content_id[static OBJECT_ID_LEN],
-		       uint64_t size, uint64_t first, size_t cnt, uint8_t *out_hashes)
+int blobs_object_hashes_read(struct store *store, const uint8_t content_id[static OBJECT_ID_LEN],
+			     uint64_t size, uint64_t first, size_t cnt, uint8_t *out_hashes)
 {
-	uint64_t chunk_cnt = manifest_chunk_cnt(size);
+	uint64_t chunk_cnt = blobs_manifest_chunk_cnt(size);
 
 	if (first > chunk_cnt || cnt > chunk_cnt - first)
 		return WEFT_ETOOLARGE;

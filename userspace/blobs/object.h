@@ -39,17 +39,17 @@ struct object_stamp {
 	uint64_t inode;
 	uint64_t dev;
 };
-void object_stamp_of(const struct stat *st, struct object_stamp *out_stamp);
+void blobs_object_stamp_of(const struct stat *st, struct object_stamp *out_stamp);
 /*
- * object_stamp_equal: the file is as it was. The device is left out: the
+ * blobs_object_stamp_equal: the file is as it was. The device is left out: the
  * kernel may number it otherwise after every boot, and records outlive boots.
  */
-bool object_stamp_equal(const struct object_stamp *a, const struct object_stamp *b);
+bool blobs_object_stamp_equal(const struct object_stamp *a, const struct object_stamp *b);
 /*
- * object_stamp_is_racy: the file was written so shortly before wall_ns, a
+ * blobs_object_stamp_is_racy: the file was written so shortly before wall_ns, a
  * time since 1970, that a write after it may leave the same stamp.
  */
-bool object_stamp_is_racy(const struct object_stamp *stamp, int64_t wall_ns);
+bool blobs_object_stamp_is_racy(const struct object_stamp *stamp, int64_t wall_ns);
 
 struct object_file {
 	struct object_stamp stamp;
@@ -64,80 +64,84 @@ struct object_file {
 	char path[OBJECT_PATH_LEN_MAX]; /* absolute */
 };
 
-void object_path_key(const char *path, uint8_t key[static OBJECT_ID_LEN]);
+void blobs_object_path_key(const char *path, uint8_t key[static OBJECT_ID_LEN]);
 
-/* object_file_parse reads a record of STORE_PATHS: 0 or WEFT_EDAMAGED. */
+/* blobs_object_file_parse reads a record of STORE_PATHS: 0 or WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
-int object_file_parse(const void *record, size_t len, struct object_file *out_file);
-/* object_file_get reads the record of path: 0, WEFT_EABSENT or WEFT_EDAMAGED. */
+int blobs_object_file_parse(const void *record, size_t len, struct object_file *out_file);
+/* blobs_object_file_get reads the record of path: 0, WEFT_EABSENT or WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
-int object_file_get(struct store_snapshot *snapshot, const char *path,
-		    struct object_file *out_file);
-/* object_file_at: as object_file_get, by the key of the path. */
+int blobs_object_file_get(struct store_snapshot *snapshot, const char *path,
+			  struct object_file *out_file);
+/* blobs_object_file_at: as blobs_object_file_get, by the key of the path. */
 WEFT_MUST_CHECK
-int object_file_at(struct store_snapshot *snapshot, const uint8_t path_key[static OBJECT_ID_LEN],
-		   struct object_file *out_file);
+int blobs_object_file_at(struct store_snapshot *snapshot,
+			 const uint8_t path_key[static OBJECT_ID_LEN],
+			 struct object_file *out_file);
 /*
- * object_file_put records a file and makes it a location of its content;
+ * blobs_object_file_put records a file and makes it a location of its content;
  * known is what it replaces, as far as it is known: its path and content id;
  * or NULL.
  */
-void object_file_put(struct store_batch *batch, const struct object_file *file,
-		     const struct object_file *known);
+void blobs_object_file_put(struct store_batch *batch, const struct object_file *file,
+			   const struct object_file *known);
 /*
- * object_bad_put marks a file as bad, until object_file_put records its
+ * blobs_object_bad_put marks a file as bad, until blobs_object_file_put records its
  * path again; WEFT_EFULL beyond OBJECT_BAD_MAX of them, and then it is not
- * put. object_bad_each calls fn with each, read into scratch, in the order of
+ * put. blobs_object_bad_each calls fn with each, read into scratch, in the order of
  * their paths' keys from the key `from` on, until it returns false. A disk that
  * fails fills it, no peer can.
  */
 #define OBJECT_BAD_MAX 1000u
 WEFT_MUST_CHECK
-int object_bad_put(struct store *store, struct store_batch *batch, const struct object_file *file);
-bool object_is_bad(struct store_snapshot *snapshot, const uint8_t path_key[static OBJECT_ID_LEN]);
-void object_bad_delete(struct store_batch *batch, const struct object_file *file);
+int blobs_object_bad_put(struct store *store, struct store_batch *batch,
+			 const struct object_file *file);
+bool blobs_object_is_bad(struct store_snapshot *snapshot,
+			 const uint8_t path_key[static OBJECT_ID_LEN]);
+void blobs_object_bad_delete(struct store_batch *batch, const struct object_file *file);
 WEFT_MUST_CHECK
-int object_bad_each(struct store_snapshot *snapshot, const uint8_t from[static OBJECT_ID_LEN],
-		    struct object_file *scratch,
-		    bool (*fn)(void *arg, const struct object_file *file), void *arg);
-/* object_has_hashes: the object is of one chunk, or its chunk list is stored. */
-bool object_has_hashes(struct store_snapshot *snapshot, const struct object_file *file);
+int blobs_object_bad_each(struct store_snapshot *snapshot, const uint8_t from[static OBJECT_ID_LEN],
+			  struct object_file *scratch,
+			  bool (*fn)(void *arg, const struct object_file *file), void *arg);
+/* blobs_object_has_hashes: the object is of one chunk, or its chunk list is stored. */
+bool blobs_object_has_hashes(struct store_snapshot *snapshot, const struct object_file *file);
 
 /*
- * object_file_trust records that a file whose record is racy was verified
+ * blobs_object_file_trust records that a file whose record is racy was verified
  * as a whole when its stamp no longer was. Nothing happens when the record
  * is another by now. The caller knows that no batch with a record of the
  * path waits to be committed.
  */
-void object_file_trust(struct store *store, const struct object_file *file);
-/* object_file_forget drops both rows: the file is gone or no longer what was hashed. */
-void object_file_forget(struct store_batch *batch, const struct object_file *file);
+void blobs_object_file_trust(struct store *store, const struct object_file *file);
+/* blobs_object_file_forget drops both rows: the file is gone or no longer what was hashed. */
+void blobs_object_file_forget(struct store_batch *batch, const struct object_file *file);
 
 /*
- * object_locations_each calls fn with each location, read into scratch,
+ * blobs_object_locations_each calls fn with each location, read into scratch,
  * until it returns false. The caller opens the file, compares its stamp and
  * verifies every chunk before it uses it. 0, WEFT_EDAMAGED or -errno.
  */
 WEFT_MUST_CHECK
-int object_locations_each(struct store_snapshot *snapshot,
-			  const uint8_t content_id[static OBJECT_ID_LEN],
-			  struct object_file *scratch,
-			  bool (*fn)(void *arg, const struct object_file *file), void *arg);
+int blobs_object_locations_each(struct store_snapshot *snapshot,
+				const uint8_t content_id[static OBJECT_ID_LEN],
+				struct object_file *scratch,
+				bool (*fn)(void *arg, const struct object_file *file), void *arg);
 
 /*
- * object_pages_put records the chunk list of an object: the ids of its
+ * blobs_object_pages_put records the chunk list of an object: the ids of its
  * pages, each a blob of OBJECT_PAGE_HASHES hashes but the last, which the
  * caller puts with store_batch_put_blob.
  */
-void object_pages_put(struct store_batch *batch, const uint8_t content_id[static OBJECT_ID_LEN],
-		      const uint8_t *page_ids, size_t page_cnt);
+void blobs_object_pages_put(struct store_batch *batch,
+			    const uint8_t content_id[static OBJECT_ID_LEN], const uint8_t *page_ids,
+			    size_t page_cnt);
 /*
- * object_hashes_read gives hashes [first, first + cnt) of the chunk list
+ * blobs_object_hashes_read gives hashes [first, first + cnt) of the chunk list
  * of an object of size bytes. 0, WEFT_EABSENT (no list), WEFT_EDAMAGED,
  * WEFT_ETOOLARGE (beyond the last chunk) or -errno. May wait on the disk.
  */
 WEFT_MUST_CHECK
-int object_hashes_read(struct store *store, const uint8_t content_id[static OBJECT_ID_LEN],
-		       uint64_t size, uint64_t first, size_t cnt, uint8_t *out_hashes);
+int blobs_object_hashes_read(struct store *store, const uint8_t content_id[static OBJECT_ID_LEN],
+			     uint64_t size, uint64_t first, size_t cnt, uint8_t *out_hashes);
 
 #endif

@@ -12,18 +12,18 @@
 #define ROW_PREFIX	"scope:"
 #define ROW_KEY_LEN	(sizeof(ROW_PREFIX) - 1 + 32)
 
-bool scope_is_open(const struct scope *scope)
+bool blobs_scope_is_open(const struct scope *scope)
 {
 	return !scope->is_closed && scope->cnt == 0;
 }
 
-bool scope_is_equal(const struct scope *a, const struct scope *b)
+bool blobs_scope_is_equal(const struct scope *a, const struct scope *b)
 {
 	return a->is_closed == b->is_closed && a->cnt == b->cnt &&
 	       memcmp(a->ids, b->ids, a->cnt * sizeof(a->ids[0])) == 0;
 }
 
-void scope_of_manifest(const struct manifest *manifest, struct scope *out_scope)
+void blobs_scope_of_manifest(const struct manifest *manifest, struct scope *out_scope)
 {
 	*out_scope = (struct scope){.cnt = manifest->community_cnt};
 	for (uint32_t i = 0; i < manifest->community_cnt; i++)
@@ -67,7 +67,7 @@ static bool is_signed(const void *bytes, size_t len)
 	return cbor_next_key(&r, &key) && key == 0 && cbor_peek(&r) == CBOR_BYTES;
 }
 
-int scope_parse(const void *bytes, size_t len, struct scope *out_scope)
+int blobs_scope_parse(const void *bytes, size_t len, struct scope *out_scope)
 {
 	struct signed_object object = {.body = bytes, .body_len = len};
 	struct scope scope = {0};
@@ -114,7 +114,7 @@ static int row_read(struct store *store, const uint8_t *id, struct scope *out_sc
 	return err;
 }
 
-int scope_load(struct store *store, const uint8_t id[static 32], struct scope *out_scope)
+int blobs_scope_load(struct store *store, const uint8_t id[static 32], struct scope *out_scope)
 {
 	uint8_t *bytes;
 	size_t len;
@@ -125,25 +125,25 @@ int scope_load(struct store *store, const uint8_t id[static 32], struct scope *o
 	err = store_blob_load(store, id, MANIFEST_LEN_MAX, &bytes, &len);
 	if (err < 0)
 		return err;
-	err = scope_parse(bytes, len, out_scope);
+	err = blobs_scope_parse(bytes, len, out_scope);
 	free(bytes);
 	return err;
 }
 
-void scope_put(struct store_batch *batch, const uint8_t id[static 32], const void *bytes,
-	       size_t len)
+void blobs_scope_put(struct store_batch *batch, const uint8_t id[static 32], const void *bytes,
+		     size_t len)
 {
 	uint8_t key[ROW_KEY_LEN];
 	struct scope scope;
 
-	if (scope_parse(bytes, len, &scope) < 0)
+	if (blobs_scope_parse(bytes, len, &scope) < 0)
 		return;
 	row_key(id, key);
 	store_batch_put(batch, STORE_META, key, sizeof(key), scope.ids,
 			scope.cnt * sizeof(scope.ids[0]));
 }
 
-void scope_drop(struct store_batch *batch, const uint8_t id[static 32])
+void blobs_scope_drop(struct store_batch *batch, const uint8_t id[static 32])
 {
 	uint8_t key[ROW_KEY_LEN];
 

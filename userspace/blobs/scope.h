@@ -25,25 +25,25 @@ struct scope {
 	uint8_t ids[MANIFEST_COMMUNITIES_MAX][32];
 };
 
-bool scope_is_open(const struct scope *scope);
-bool scope_is_equal(const struct scope *a, const struct scope *b);
-/* scope_of_manifest: of one that was parsed, a whole or a root. */
-void scope_of_manifest(const struct manifest *manifest, struct scope *out_scope);
+bool blobs_scope_is_open(const struct scope *scope);
+bool blobs_scope_is_equal(const struct scope *a, const struct scope *b);
+/* blobs_scope_of_manifest: of one that was parsed, a whole or a root. */
+void blobs_scope_of_manifest(const struct manifest *manifest, struct scope *out_scope);
 /*
- * scope_parse reads as much of a manifest's bytes as it needs; no signature is checked: they
+ * blobs_scope_parse reads as much of a manifest's bytes as it needs; no signature is checked: they
  * are what their id says. 0 or WEFT_EMALFORMED.
  */
 WEFT_MUST_CHECK
-int scope_parse(const void *bytes, size_t len, struct scope *out_scope);
+int blobs_scope_parse(const void *bytes, size_t len, struct scope *out_scope);
 /*
- * scope_load: 0, WEFT_EABSENT (no such manifest here), WEFT_EMALFORMED, WEFT_EDAMAGED or -errno.
- * Without a row it reads the manifest, which may wait on the disk. scope_put keeps the row of a
- * manifest of these bytes, if they are one; scope_drop forgets it.
+ * blobs_scope_load: 0, WEFT_EABSENT (no such manifest here), WEFT_EMALFORMED, WEFT_EDAMAGED or -errno.
+ * Without a row it reads the manifest, which may wait on the disk. blobs_scope_put keeps the row of a
+ * manifest of these bytes, if they are one; blobs_scope_drop forgets it.
  */
 WEFT_MUST_CHECK
-int scope_load(struct store *store, const uint8_t id[static 32], struct scope *out_scope);
-void scope_put(struct store_batch *batch, const uint8_t id[static 32], const void *bytes,
-	       size_t len);
-void scope_drop(struct store_batch *batch, const uint8_t id[static 32]);
+int blobs_scope_load(struct store *store, const uint8_t id[static 32], struct scope *out_scope);
+void blobs_scope_put(struct store_batch *batch, const uint8_t id[static 32], const void *bytes,
+		     size_t len);
+void blobs_scope_drop(struct store_batch *batch, const uint8_t id[static 32]);
 
 #endif

@@ -40,7 +40,7 @@ enum scrub_verdict {
 struct scrub {
 	struct job job; /* first */
 	struct timer timer;
-	struct content *content;
+	struct blobs *content;
 	struct scrub_figures figures;
 	bool job_is_out, is_closing;
 	uint64_t stepped_ns, round_ns; /* when this step and this round began */
@@ -61,8 +61,8 @@ struct scrub {
 	int err;	 /* of a file that is bad or passed over, or why none can be looked at */
 	/* A check that was asked for; the slow round goes on where it was. */
 	bool is_checking, is_turning; /* it begins or ends with the next step */
-	struct content_files_ask ask;
-	struct content_files checked;
+	struct blobs_files_ask ask;
+	struct blobs_files checked;
 	bool has_slow_key;
 	uint8_t slow_key[OBJECT_ID_LEN];
 	uint64_t told_ns;
@@ -83,7 +83,7 @@ static bool on_row(void *arg, const struct store_item *item)
 	if (item->key_len != sizeof(scrub->key))
 		return true;
 	memcpy(scrub->key, item->key, item->key_len);
-	pick->is_found = object_file_parse(item->value, item->value_len, &scrub->file) == 0;
+	pick->is_found = blobs_object_file_parse(item->value, item->value_len, &scrub->file) == 0;
 	return !pick->is_found;
 }
 
@@ -100,7 +100,7 @@ static bool on_mark(void *arg, const struct object_file *file)
 {
 	struct row_pick *pick = arg;
 
-	object_path_key(file->path, pick->scrub->mark_key);
+	blobs_object_path_key(file->path, pick->scrub->mark_key);
 	pick->is_found = true;
 	return false;
 }
@@ -114,8 +114,8 @@ static bool mark_next(struct scrub *scrub, struct store_snapshot *snapshot)
 
 	do {
 		pick.is_found = false;
-		scrub->err =
-			object_bad_each(snapshot, scrub->mark_key, &scrub->file, on_mark, &pick);
+		scrub->err = blobs_object_bad_each(snapshot, scrub->mark_key, &scrub->file, on_mark,
+						   &pick);
 	} while (pick.is_found &&
 		 store_get(snapshot, STORE_PATHS, scrub->mark_key, sizeof(scrub->mark_key), &record,
 			   &len) == 0 &&
@@ -130,7 +130,7 @@ static bool path_next(struct scrub *scrub, struct store_snapshot *snapshot)
 	scrub->err =
 		store_each(snapshot, STORE_PATHS, scrub->key, sizeof(scrub->key), on_row, &pick);
 	scrub->is_marked =
-		pick.is_found && scrub->file.is_racy && object_is_bad(snapshot, scrub->key);
+		pick.is_found && scrub->file.is_racy && blobs_object_is_bad(snapshot, scrub->key);
 	return pick.is_found;
 }
 
@@ -159,8 +159,8 @@ static bool is_as_recorded(const struct scrub *scrub)
 
 	if (fstat(scrub->fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;
-	object_stamp_of(&st, &stamp);
-	return object_stamp_equal(&stamp, &scrub->file.stamp);
+	blobs_object_stamp_of(&st, &stamp);
+	return blobs_object_stamp_equal(&stamp, &scrub->file.stamp);
 }
 
 static enum scrub_verdict file_pass(struct scrub *scrub, int err)
@@ -181,8 +181,8 @@ static enum scrub_verdict mark_open(struct scrub *scrub)
 		scrub->err = WEFT_EDAMAGED;
 	if (scrub->err)
 		return SCRUB_BAD;
-	object_stamp_of(&st, &scrub->file.stamp);
-	scrub->err = scan_init(&scrub->scan, scrub->fd, size);
+	blobs_object_stamp_of(&st, &scrub->file.stamp);
+	scrub->err = blobs_scan_init(&scrub->scan, scrub->fd, size);
 	(void)posix_fadvise(scrub->fd, 0, 0, POSIX_FADV_DONTNEED);
 	return scrub->err ? SCRUB_PASSED : SCRUB_GOES_ON;
 }
@@ -198,7 +198,7 @@ static enum scrub_verdict file_open(struct scrub *scrub)
 		return file_pass(scrub, -errno);
 	if (!is_as_recorded(scrub))
 		return file_pass(scrub, WEFT_ECHANGED);
-	scrub->err = scan_init(&scrub->scan, scrub->fd, scrub->file.stamp.size);
+	scrub->err = blobs_scan_init(&scrub->scan, scrub->fd, scrub->file.stamp.size);
 	if (scrub->err)
 		return SCRUB_PASSED;
 	/* What is in memory is what was written; what is on the disk is the question. */
@@ -209,7 +209,7 @@ static enum scrub_verdict file_open(struct scrub *scrub)
 static enum scrub_verdict file_read(struct scrub *scrub)
 {
 	uint64_t from = scrub->scan.off;
-	int err = scan_run(&scrub->scan, STEP_LEN, scrub->buffer);
+	int err = blobs_scan_run(&scrub->scan, STEP_LEN, scrub->buffer);
 
 	scrub->read_len = scrub->scan.off - from;
 	(void)posix_fadvise(scrub->fd, (off_t)from, (off_t)scrub->read_len, POSIX_FADV_DONTNEED);
@@ -258,7 +258,7 @@ static void file_close(struct scrub *scrub)
 	if (scrub->fd >= 0)
 		close(scrub->fd);
 	scrub->fd = -1;
-	scan_fini(&scrub->scan);
+	blobs_scan_fini(&scrub->scan);
 }
 
 /* Not recorded, it is found again. */
@@ -281,10 +281,10 @@ static void bad_record(struct scrub *scrub)
 
 	file.is_racy = true;
 	if (file.is_got)
-		object_file_put(batch, &file, &scrub->file);
+		blobs_object_file_put(batch, &file, &scrub->file);
 	else
-		object_file_forget(batch, &file);
-	(void)!object_bad_put(store, batch, &file);
+		blobs_object_file_forget(batch, &file);
+	(void)!blobs_object_bad_put(store, batch, &file);
 	batch_send(scrub, batch);
 }
 
@@ -292,7 +292,7 @@ static void mark_drop(struct scrub *scrub)
 {
 	struct store_batch *batch = store_batch_new(scrub->content->params.store);
 
-	object_bad_delete(batch, &scrub->file);
+	blobs_object_bad_delete(batch, &scrub->file);
 	batch_send(scrub, batch);
 }
 
@@ -306,14 +306,14 @@ static bool mark_mend(struct scrub *scrub)
 
 	if (store_snapshot_open(store, &snapshot) < 0)
 		return false;
-	has_hashes = object_has_hashes(snapshot, &scrub->file);
+	has_hashes = blobs_object_has_hashes(snapshot, &scrub->file);
 	store_snapshot_close(snapshot);
 	if (!has_hashes)
 		return false; /* gc took them: it is to be shared anew */
-	scrub->file.is_racy = object_stamp_is_racy(
-		&scrub->file.stamp, (int64_t)(content_wall_s(scrub->content) * NS_PER_S));
+	scrub->file.is_racy = blobs_object_stamp_is_racy(
+		&scrub->file.stamp, (int64_t)(blobs_wall_s(scrub->content) * NS_PER_S));
 	batch = store_batch_new(store);
-	object_file_put(batch, &scrub->file, NULL);
+	blobs_object_file_put(batch, &scrub->file, NULL);
 	batch_send(scrub, batch);
 	shares_note_mended(scrub->content->shares, scrub->file.path);
 	return true;
@@ -322,7 +322,7 @@ static bool mark_mend(struct scrub *scrub)
 /* The verdict on a file that is marked, as far as it is still somebody's. */
 static enum scrub_verdict mark_judge(struct scrub *scrub)
 {
-	if (!served_index_holds_file(content_served_index(scrub->content), &scrub->file)) {
+	if (!blobs_served_index_holds_file(blobs_served_index(scrub->content), &scrub->file)) {
 		mark_drop(scrub);
 		return SCRUB_GONE;
 	}
@@ -335,8 +335,8 @@ static enum scrub_verdict mark_judge(struct scrub *scrub)
 
 static void bad_tell(struct scrub *scrub)
 {
-	const struct content_event event = {
-		.kind = CONTENT_FILE_BAD,
+	const struct blobs_event event = {
+		.kind = BLOBS_FILE_BAD,
 		.manifest_id = scrub->file.is_got ? scrub->file.got_id : NULL,
 		.err = scrub->err,
 		.text = scrub->file.path,
@@ -344,20 +344,20 @@ static void bad_tell(struct scrub *scrub)
 
 	if (scrub->is_mark)
 		return; /* that was told when it was marked */
-	content_tell(scrub->content, &event);
+	blobs_tell(scrub->content, &event);
 	bad_record(scrub);
 	if (scrub->file.is_got)
-		gets_again(scrub->content->gets, scrub->file.got_id);
+		blobs_gets_again(scrub->content->gets, scrub->file.got_id);
 	else
 		shares_note_changed(scrub->content->shares, scrub->file.path);
 }
 
 static bool others_are_busy(struct scrub *scrub)
 {
-	struct content_stats stats;
+	struct blobs_stats stats;
 	uint64_t served;
 
-	content_stats(scrub->content, &stats);
+	blobs_stats(scrub->content, &stats);
 	served = stats.served_byte_cnt - scrub->served_byte_cnt;
 	scrub->served_byte_cnt = stats.served_byte_cnt;
 	return stats.get_active_cnt > 0 || stats.import_cnt > 0 || served > 0 ||
@@ -395,7 +395,7 @@ static void round_end(struct scrub *scrub)
 
 static void check_end(struct scrub *scrub, int err)
 {
-	const struct content_files_ask ask = scrub->ask;
+	const struct blobs_files_ask ask = scrub->ask;
 
 	scrub->is_checking = false;
 	scrub->is_turning = true;
@@ -405,7 +405,7 @@ static void check_end(struct scrub *scrub, int err)
 
 static void check_found(struct scrub *scrub)
 {
-	const struct content_file_finding finding = {
+	const struct blobs_file_finding finding = {
 		.path = scrub->file.path,
 		.err = scrub->err,
 		.is_bad = scrub->verdict == SCRUB_BAD,
@@ -447,7 +447,7 @@ static void round_turn(struct scrub *scrub)
 	scrub->has_slow_key = scrub->is_checking;
 }
 
-int scrub_check(struct scrub *scrub, const struct content_files_ask *ask, uint64_t now_ns)
+int blobs_scrub_check(struct scrub *scrub, const struct blobs_files_ask *ask, uint64_t now_ns)
 {
 	struct store_stats stats;
 
@@ -455,14 +455,14 @@ int scrub_check(struct scrub *scrub, const struct content_files_ask *ask, uint64
 		return WEFT_EBUSY;
 	store_stats(scrub->content->params.store, &stats);
 	scrub->ask = *ask;
-	scrub->checked = (struct content_files){.total_cnt = stats.item_cnt[STORE_PATHS]};
+	scrub->checked = (struct blobs_files){.total_cnt = stats.item_cnt[STORE_PATHS]};
 	scrub->is_checking = scrub->is_turning = true;
 	scrub->told_ns = now_ns;
 	next_set(scrub, now_ns);
 	return 0;
 }
 
-void scrub_check_cancel(struct scrub *scrub)
+void blobs_scrub_check_cancel(struct scrub *scrub)
 {
 	scrub->is_turning |= scrub->is_checking;
 	scrub->is_checking = false;
@@ -505,7 +505,7 @@ static void step_done(struct job *job)
 		bad_tell(scrub);
 	/* It was mended behind the record: that is trusted again, and the mark goes. */
 	if (scrub->verdict == SCRUB_RIGHT && scrub->is_marked)
-		content_trust_file(scrub->content, &scrub->file);
+		blobs_trust_file(scrub->content, &scrub->file);
 	if (scrub->verdict != SCRUB_AT_END &&
 	    key_step(scrub->is_mark ? scrub->mark_key : scrub->key))
 		next_step(scrub);
@@ -541,7 +541,7 @@ static void on_timer(struct timer *timer, uint64_t now_ns)
 		next_set(scrub, now_ns + REST_NS);
 }
 
-int scrub_new(struct content *content, struct scrub **out_scrub)
+int blobs_scrub_new(struct blobs *content, struct scrub **out_scrub)
 {
 	struct scrub *scrub = calloc(1, sizeof(*scrub));
 
@@ -559,7 +559,7 @@ int scrub_new(struct content *content, struct scrub **out_scrub)
 	return 0;
 }
 
-void scrub_free(struct scrub *scrub)
+void blobs_scrub_free(struct scrub *scrub)
 {
 	if (!scrub)
 		return;
@@ -572,7 +572,7 @@ void scrub_free(struct scrub *scrub)
 	free(scrub);
 }
 
-void scrub_configured(struct scrub *scrub)
+void blobs_scrub_configured(struct scrub *scrub)
 {
 	if (rate_of(scrub) && !scrub->job_is_out && !timer_is_set(&scrub->timer))
 		next_set(scrub, scrub->stepped_ns + REST_NS);
@@ -591,13 +591,13 @@ static bool bad_seen(void *arg, const struct object_file *file)
 
 	/* Of a get that runs, not all is to be read by peers yet. */
 	if ((file->is_got ||
-	     served_index_holds_file(content_served_index(count->scrub->content), file)) &&
+	     blobs_served_index_holds_file(blobs_served_index(count->scrub->content), file)) &&
 	    count->cnt++ == 0)
 		snprintf(count->path, count->cap, "%s", file->path);
 	return true;
 }
 
-unsigned scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap)
+unsigned blobs_scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap)
 {
 	static const uint8_t first[OBJECT_ID_LEN];
 	struct bad_count count = {scrub, out_path, cap, 0};
@@ -605,14 +605,14 @@ unsigned scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap)
 	struct store_snapshot *snapshot;
 
 	if (file && store_snapshot_open(scrub->content->params.store, &snapshot) == 0) {
-		(void)!object_bad_each(snapshot, first, file, bad_seen, &count);
+		(void)!blobs_object_bad_each(snapshot, first, file, bad_seen, &count);
 		store_snapshot_close(snapshot);
 	}
 	free(file);
 	return count.cnt;
 }
 
-const struct scrub_figures *scrub_figures(const struct scrub *scrub)
+const struct scrub_figures *blobs_scrub_figures(const struct scrub *scrub)
 {
 	return &scrub->figures;
 }

@@ -7,8 +7,8 @@
 
 #include "weft/err.h"
 
-struct content;
-struct content_files_ask;
+struct blobs;
+struct blobs_files_ask;
 struct scrub;
 
 /*
@@ -20,7 +20,7 @@ struct scrub;
  *
  * A file whose stamp is not the recorded one was written by somebody and is
  * passed over. One whose stamp is and whose bytes are not right is told as
- * CONTENT_FILE_BAD. What a get brought is fetched again by that get; what is
+ * BLOBS_FILE_BAD. What a get brought is fetched again by that get; what is
  * shared in place is no longer served, and stays marked as bad (object.h). After
  * the records come the marks: a file whose bytes are right again is
  * recorded and served as before; one that no share and no get has is forgotten.
@@ -34,17 +34,17 @@ struct scrub_figures {
 };
 
 WEFT_MUST_CHECK
-int scrub_new(struct content *content, struct scrub **out_scrub);
-/* scrub_free waits for the job. */
-void scrub_free(struct scrub *scrub);
-/* scrub_check and _cancel: content_check_files and _cancel. */
+int blobs_scrub_new(struct blobs *content, struct scrub **out_scrub);
+/* blobs_scrub_free waits for the job. */
+void blobs_scrub_free(struct scrub *scrub);
+/* blobs_scrub_check and _cancel: blobs_check_files and _cancel. */
 WEFT_MUST_CHECK
-int scrub_check(struct scrub *scrub, const struct content_files_ask *ask, uint64_t now_ns);
-void scrub_check_cancel(struct scrub *scrub);
-/* scrub_bad_files: content_bad_files. */
-unsigned scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap);
-/* scrub_configured: scrub_rate is another. */
-void scrub_configured(struct scrub *scrub);
-const struct scrub_figures *scrub_figures(const struct scrub *scrub);
+int blobs_scrub_check(struct scrub *scrub, const struct blobs_files_ask *ask, uint64_t now_ns);
+void blobs_scrub_check_cancel(struct scrub *scrub);
+/* blobs_scrub_bad_files: blobs_bad_files. */
+unsigned blobs_scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap);
+/* blobs_scrub_configured: scrub_rate is another. */
+void blobs_scrub_configured(struct scrub *scrub);
+const struct scrub_figures *blobs_scrub_figures(const struct scrub *scrub);
 
 #endif

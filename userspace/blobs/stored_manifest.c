@@ -7,16 +7,16 @@
 #include "blobs/manifest/manifest.h"
 #include "store/store.h"
 
-int stored_manifest_load(struct store *store, const uint8_t id[static 32],
-			 struct stored_manifest *out_stored)
+int blobs_stored_manifest_load(struct store *store, const uint8_t id[static 32],
+			       struct stored_manifest *out_stored)
 {
 	struct stored_manifest stored = {0};
 	int err = store_blob_load(store, id, MANIFEST_LEN_MAX, &stored.bytes, &stored.len);
 
 	if (err == 0)
-		err = manifest_parse(stored.bytes, stored.len, &stored.manifest);
+		err = blobs_manifest_parse(stored.bytes, stored.len, &stored.manifest);
 	if (err < 0) {
-		stored_manifest_fini(&stored);
+		blobs_stored_manifest_fini(&stored);
 		return err;
 	}
 	memcpy(stored.id, id, sizeof(stored.id));
@@ -24,9 +24,9 @@ int stored_manifest_load(struct store *store, const uint8_t id[static 32],
 	return 0;
 }
 
-void stored_manifest_fini(struct stored_manifest *stored)
+void blobs_stored_manifest_fini(struct stored_manifest *stored)
 {
-	manifest_free(stored->manifest);
+	blobs_manifest_free(stored->manifest);
 	free(stored->bytes);
 	*stored = (struct stored_manifest){0};
 }

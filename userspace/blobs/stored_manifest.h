@@ -19,19 +19,19 @@ struct stored_manifest {
 };
 
 /*
- * stored_manifest_load reads the manifest named by id.
+ * blobs_stored_manifest_load reads the manifest named by id.
  *
  * Returns 0, or:
  *   WEFT_EABSENT  no such blob
  *   WEFT_EDAMAGED it cannot be read, or is longer than any manifest
- *   what manifest_parse says of its bytes, or -errno
- * Owns:    *out_stored, until stored_manifest_fini; on failure it is untouched.
+ *   what blobs_manifest_parse says of its bytes, or -errno
+ * Owns:    *out_stored, until blobs_stored_manifest_fini; on failure it is untouched.
  * Context: any thread; waits on the disk (store_blob_read).
  */
 WEFT_MUST_CHECK
-int stored_manifest_load(struct store *store, const uint8_t id[static 32],
-			 struct stored_manifest *out_stored);
-/* stored_manifest_fini takes one that is all zero, too, and leaves it so. */
-void stored_manifest_fini(struct stored_manifest *stored);
+int blobs_stored_manifest_load(struct store *store, const uint8_t id[static 32],
+			       struct stored_manifest *out_stored);
+/* blobs_stored_manifest_fini takes one that is all zero, too, and leaves it so. */
+void blobs_stored_manifest_fini(struct stored_manifest *stored);
 
 #endif

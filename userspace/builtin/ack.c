@@ -10,13 +10,13 @@ struct ack_waiting {
 	struct ack ack;
 };
 
-size_t acks_footprint(void)
+size_t builtin_acks_footprint(void)
 {
 	return pool_footprint(sizeof(struct ack_waiting), ACK_MAX);
 }
 
-int acks_init(struct acks *acks, struct arena *arena, struct store *store,
-	      const struct builtin_clock *clock)
+int builtin_acks_init(struct acks *acks, struct arena *arena, struct store *store,
+		      const struct builtin_clock *clock)
 {
 	acks->store = store;
 	acks->clock = clock;
@@ -28,7 +28,7 @@ static void ack_end(const struct ack *ack, bool is_kept, uint64_t now_ns)
 	if (ack->done)
 		ack->done(ack->arg, is_kept, now_ns);
 	if (ack->call && is_kept) {
-		reply_end(ack->call, ack->reply, now_ns);
+		builtin_reply_end(ack->call, ack->reply, now_ns);
 		return;
 	}
 	if (ack->call)
@@ -47,8 +47,8 @@ static void batch_done(void *arg, int err)
 	ack_end(&ack, err == 0, acks->clock->now_ns(acks->clock->ctx));
 }
 
-void acks_submit(struct acks *acks, struct store_batch *batch, const struct ack *ack,
-		 uint64_t now_ns)
+void builtin_acks_submit(struct acks *acks, struct store_batch *batch, const struct ack *ack,
+			 uint64_t now_ns)
 {
 	struct ack_waiting *waiting = pool_acquire(&acks->waiting);
 
@@ -62,7 +62,7 @@ void acks_submit(struct acks *acks, struct store_batch *batch, const struct ack 
 	ack_end(ack, false, now_ns);
 }
 
-void acks_forget(struct acks *acks, const struct service_call *call)
+void builtin_acks_forget(struct acks *acks, const struct service_call *call)
 {
 	struct ack_waiting *waiting = NULL;
 
@@ -71,7 +71,7 @@ void acks_forget(struct acks *acks, const struct service_call *call)
 			waiting->ack.call = NULL;
 }
 
-void acks_stop(struct acks *acks)
+void builtin_acks_stop(struct acks *acks)
 {
 	struct ack_waiting *waiting = NULL;
 

@@ -33,20 +33,20 @@ struct ack {
 	void *arg;
 };
 
-size_t acks_footprint(void);
+size_t builtin_acks_footprint(void);
 WEFT_MUST_CHECK
-int acks_init(struct acks *acks, struct arena *arena, struct store *store,
-	      const struct builtin_clock *clock);
-/* acks_stop: calls are gone; waits until nobody is told any more. */
-void acks_stop(struct acks *acks);
+int builtin_acks_init(struct acks *acks, struct arena *arena, struct store *store,
+		      const struct builtin_clock *clock);
+/* builtin_acks_stop: calls are gone; waits until nobody is told any more. */
+void builtin_acks_stop(struct acks *acks);
 
 /*
- * acks_submit takes batch (NULL: there was no memory for one). When too
+ * builtin_acks_submit takes batch (NULL: there was no memory for one). When too
  * much waits or the store refuses it, ack comes to its end in the call.
  */
-void acks_submit(struct acks *acks, struct store_batch *batch, const struct ack *ack,
-		 uint64_t now_ns);
-/* acks_forget: call is gone; what it asked for happens all the same. */
-void acks_forget(struct acks *acks, const struct service_call *call);
+void builtin_acks_submit(struct acks *acks, struct store_batch *batch, const struct ack *ack,
+			 uint64_t now_ns);
+/* builtin_acks_forget: call is gone; what it asked for happens all the same. */
+void builtin_acks_forget(struct acks *acks, const struct service_call *call);
 
 #endif

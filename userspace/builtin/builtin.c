@@ -53,14 +53,14 @@ static void table_call(void *ctx, struct service_call *call, const struct servic
 {
 	struct table *table = ctx;
 
-	request_run(table->methods, table->ctx, call, caller, method, payload, len, now_ns);
+	builtin_request_run(table->methods, table->ctx, call, caller, method, payload, len, now_ns);
 }
 
 static void table_cancelled(void *ctx, struct service_call *call)
 {
 	struct table *table = ctx;
 
-	acks_forget(table->acks, call);
+	builtin_acks_forget(table->acks, call);
 	if (table->forget)
 		table->forget(table->ctx, call);
 }
@@ -99,16 +99,18 @@ static const struct row {
 	const struct request_method *methods;
 	const char *about;
 } rows[BUILTIN_CNT] = {
-	[BUILTIN_ECHO] = {"echo", 0, 0, echo_methods, "What is sent comes back"},
-	[BUILTIN_POD_CHAT] = {"pod-chat", JSON_LEN_MAX, 10 * NS_PER_S, pod_chat_methods,
+	[BUILTIN_ECHO] = {"echo", 0, 0, builtin_echo_methods, "What is sent comes back"},
+	[BUILTIN_POD_CHAT] = {"pod-chat", JSON_LEN_MAX, 10 * NS_PER_S, builtin_pod_chat_methods,
 			      "Rooms with members, and the messages in them"},
-	[BUILTIN_SHADOW_INDEX] = {"shadow-index", JSON_LEN_MAX, 60 * NS_PER_S, shadow_index_methods,
+	[BUILTIN_SHADOW_INDEX] = {"shadow-index", JSON_LEN_MAX, 60 * NS_PER_S,
+				  builtin_shadow_index_methods,
 				  "Who has which recording, by its MusicBrainz id"},
-	[BUILTIN_MESH_STATS] = {"mesh-stats", JSON_LEN_MAX, 5 * NS_PER_S, mesh_stats_methods,
+	[BUILTIN_MESH_STATS] = {"mesh-stats", JSON_LEN_MAX, 5 * NS_PER_S,
+				builtin_mesh_stats_methods,
 				"How the node is doing, in numbers that name nobody"},
-	[BUILTIN_DHT] = {"dht", JSON_LEN_MAX, 20 * NS_PER_S, dht_service_methods,
+	[BUILTIN_DHT] = {"dht", JSON_LEN_MAX, 20 * NS_PER_S, builtin_dht_methods,
 			 "The Mainline DHT, for peers that cannot speak to it themselves"},
-	[BUILTIN_CONTENT] = {"mesh-content", JSON_LEN_MAX, 30 * NS_PER_S, content_service_methods,
+	[BUILTIN_CONTENT] = {"mesh-content", JSON_LEN_MAX, 30 * NS_PER_S, builtin_content_methods,
 			     "Bytes of what this node serves, by content id"},
 };
 
@@ -137,18 +139,18 @@ static bool is_offered(const struct builtin_config *config, enum builtin_service
 
 size_t builtin_footprint(const struct builtin_config *config)
 {
-	size_t len = sizeof(struct builtin) + acks_footprint();
+	size_t len = sizeof(struct builtin) + builtin_acks_footprint();
 
 	if (is_offered(config, BUILTIN_ECHO))
-		len += echo_footprint();
+		len += builtin_echo_footprint();
 	if (is_offered(config, BUILTIN_POD_CHAT))
-		len += pod_chat_footprint(config);
+		len += builtin_pod_chat_footprint(config);
 	if (is_offered(config, BUILTIN_SHADOW_INDEX))
-		len += shadow_index_footprint();
+		len += builtin_shadow_index_footprint();
 	if (is_offered(config, BUILTIN_DHT))
-		len += dht_service_footprint();
+		len += builtin_dht_footprint();
 	if (is_offered(config, BUILTIN_CONTENT))
-		len += content_service_footprint();
+		len += builtin_content_footprint();
 	return len;
 }
 
@@ -156,20 +158,21 @@ static int parts_init(struct builtin *builtin)
 {
 	const struct builtin_params *params = &builtin->params;
 	const struct builtin_config *config = &params->config;
-	int err = acks_init(&builtin->acks, &builtin->arena, params->store, &params->clock);
+	int err = builtin_acks_init(&builtin->acks, &builtin->arena, params->store, &params->clock);
 
 	if (err == 0 && is_offered(config, BUILTIN_ECHO))
-		err = echo_init(&builtin->echo, &builtin->arena);
+		err = builtin_echo_init(&builtin->echo, &builtin->arena);
 	if (err == 0 && is_offered(config, BUILTIN_POD_CHAT))
-		err = pod_chat_init(&builtin->pod_chat, &builtin->arena, params, &builtin->acks);
+		err = builtin_pod_chat_init(&builtin->pod_chat, &builtin->arena, params,
+					    &builtin->acks);
 	if (err == 0 && is_offered(config, BUILTIN_SHADOW_INDEX))
-		err = shadow_index_init(&builtin->shadow_index, &builtin->arena, params,
-					&builtin->acks);
+		err = builtin_shadow_index_init(&builtin->shadow_index, &builtin->arena, params,
+						&builtin->acks);
 	if (err == 0 && is_offered(config, BUILTIN_DHT))
-		err = dht_service_init(&builtin->dht, &builtin->arena, &params->dht,
+		err = builtin_dht_init(&builtin->dht, &builtin->arena, &params->dht,
 				       params->random);
 	if (err == 0 && is_offered(config, BUILTIN_CONTENT))
-		err = content_service_init(&builtin->content, &builtin->arena, params);
+		err = builtin_content_init(&builtin->content, &builtin->arena, params);
 	return err;
 }
 
@@ -202,10 +205,10 @@ static int offer(struct builtin *builtin, enum builtin_service which)
 		.read_only = builtin->read_only[which],
 		.read_only_cnt = read_only_list(builtin, which),
 		.is_published = true,
-		.handler = which == BUILTIN_ECHO ? &echo_handler : &table_handler,
+		.handler = which == BUILTIN_ECHO ? &builtin_echo_handler : &table_handler,
 		.ctx = which == BUILTIN_ECHO ? (void *)&builtin->echo : &builtin->tables[which],
 	};
-	char *description = request_describe(rows[which].about, rows[which].methods);
+	char *description = builtin_request_describe(rows[which].about, rows[which].methods);
 	const char *why;
 	int err;
 
@@ -227,16 +230,16 @@ static void tables_fill(struct builtin *builtin)
 	for (enum builtin_service i = 0; i < BUILTIN_CNT; i++)
 		tables[i] = (struct table){.methods = rows[i].methods, .acks = &builtin->acks};
 	tables[BUILTIN_POD_CHAT].ctx = &builtin->pod_chat;
-	tables[BUILTIN_POD_CHAT].stream = pod_chat_stream;
-	tables[BUILTIN_POD_CHAT].topic_refusal = pod_chat_topic_refusal;
+	tables[BUILTIN_POD_CHAT].stream = builtin_pod_chat_stream;
+	tables[BUILTIN_POD_CHAT].topic_refusal = builtin_pod_chat_topic_refusal;
 	tables[BUILTIN_SHADOW_INDEX].ctx = &builtin->shadow_index;
-	tables[BUILTIN_SHADOW_INDEX].forget = shadow_index_forget;
+	tables[BUILTIN_SHADOW_INDEX].forget = builtin_shadow_index_forget;
 	tables[BUILTIN_MESH_STATS].ctx = &builtin->params.figures;
 	tables[BUILTIN_DHT].ctx = &builtin->dht;
-	tables[BUILTIN_DHT].forget = dht_service_forget;
+	tables[BUILTIN_DHT].forget = builtin_dht_forget;
 	tables[BUILTIN_CONTENT].ctx = &builtin->content;
-	tables[BUILTIN_CONTENT].forget = content_service_forget;
-	tables[BUILTIN_CONTENT].stream = content_service_stream;
+	tables[BUILTIN_CONTENT].forget = builtin_content_forget;
+	tables[BUILTIN_CONTENT].stream = builtin_content_stream;
 }
 
 int builtin_new(const struct builtin_params *params, struct builtin **out_builtin)
@@ -265,7 +268,7 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 void builtin_hurry(struct builtin *builtin, uint64_t now_ns)
 {
 	if (is_offered(&builtin->params.config, BUILTIN_SHADOW_INDEX))
-		shadow_mesh_hurry(&builtin->shadow_index.mesh, now_ns);
+		builtin_shadow_mesh_hurry(&builtin->shadow_index.mesh, now_ns);
 }
 
 void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out)
@@ -277,7 +280,7 @@ void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out)
 				      .len_cap = ROOM_BYTES_MAX,
 				      .memory_cap = ROOMS_MEMORY_LEN};
 	if (is_offered(&builtin->params.config, BUILTIN_POD_CHAT))
-		rooms_fill(&builtin->pod_chat.rooms, out);
+		builtin_rooms_fill(&builtin->pod_chat.rooms, out);
 }
 
 unsigned builtin_readings(const struct builtin *builtin, unsigned *out_cnt)
@@ -295,12 +298,12 @@ void builtin_free(struct builtin *builtin, uint64_t now_ns)
 		if (builtin->offers[i])
 			service_withdraw(builtin->offers[i], now_ns);
 	builtin->pod_chat.offer = NULL;
-	acks_stop(&builtin->acks);
-	content_service_fini(&builtin->content);
-	dht_service_fini(&builtin->dht);
-	shadow_index_fini(&builtin->shadow_index);
-	pod_chat_fini(&builtin->pod_chat);
-	echo_fini(&builtin->echo);
+	builtin_acks_stop(&builtin->acks);
+	builtin_content_fini(&builtin->content);
+	builtin_dht_fini(&builtin->dht);
+	builtin_shadow_index_fini(&builtin->shadow_index);
+	builtin_pod_chat_fini(&builtin->pod_chat);
+	builtin_echo_fini(&builtin->echo);
 	arena_close(&builtin->arena);
 	free(builtin);
 }
@@ -309,7 +312,7 @@ bool builtin_content_places(const struct builtin *builtin, struct fair_view *out
 {
 	if (!is_offered(&builtin->params.config, BUILTIN_CONTENT))
 		return false;
-	content_service_places(&builtin->content, out);
+	builtin_content_service_places(&builtin->content, out);
 	return true;
 }
 
@@ -317,6 +320,6 @@ bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out)
 {
 	if (!is_offered(&builtin->params.config, BUILTIN_DHT))
 		return false;
-	dht_service_places(&builtin->dht, out);
+	builtin_dht_service_places(&builtin->dht, out);
 	return true;
 }

@@ -18,14 +18,14 @@ static size_t peer_len(unsigned max)
 	return sizeof(struct quota_peer) + max * sizeof(uint64_t);
 }
 
-size_t quota_footprint(unsigned max)
+size_t builtin_quota_footprint(unsigned max)
 {
 	return pool_footprint(peer_len(max), QUOTA_PEER_MAX) +
 	       map_footprint(MESH_KEY_LEN, QUOTA_PEER_MAX);
 }
 
-int quota_init(struct quota *quota, struct arena *arena, unsigned max, uint64_t period_ns,
-	       struct random *random)
+int builtin_quota_init(struct quota *quota, struct arena *arena, unsigned max, uint64_t period_ns,
+		       struct random *random)
 {
 	uint64_t secret[2];
 	int err;
@@ -59,7 +59,7 @@ static struct quota_peer *peer_new(struct quota *quota, const uint8_t key[MESH_K
 	return peer;
 }
 
-bool quota_take(struct quota *quota, const uint8_t key[MESH_KEY_LEN], uint64_t now_ns)
+bool builtin_quota_take(struct quota *quota, const uint8_t key[MESH_KEY_LEN], uint64_t now_ns)
 {
 	struct quota_peer *peer = map_lookup(&quota->by_key, key);
 

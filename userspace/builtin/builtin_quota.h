@@ -28,12 +28,12 @@ struct quota {
 	unsigned max;
 };
 
-size_t quota_footprint(unsigned max);
+size_t builtin_quota_footprint(unsigned max);
 WEFT_MUST_CHECK
-int quota_init(struct quota *quota, struct arena *arena, unsigned max, uint64_t period_ns,
-	       struct random *random);
-/* quota_take counts one more of key. False: that would be too many, and is not counted. */
+int builtin_quota_init(struct quota *quota, struct arena *arena, unsigned max, uint64_t period_ns,
+		       struct random *random);
+/* builtin_quota_take counts one more of key. False: that would be too many, and is not counted. */
 WEFT_MUST_CHECK
-bool quota_take(struct quota *quota, const uint8_t key[MESH_KEY_LEN], uint64_t now_ns);
+bool builtin_quota_take(struct quota *quota, const uint8_t key[MESH_KEY_LEN], uint64_t now_ns);
 
 #endif

@@ -14,9 +14,9 @@
 #define FIELD_NAME_LEN_MAX 32 /* of a name that is repeated in an answer */
 #define FAULT_TEXT_CAP	   160
 
-void request_run(const struct request_method *methods, void *ctx, struct service_call *call,
-		 const struct service_caller *caller, const char *method, const uint8_t *payload,
-		 size_t len, uint64_t now_ns)
+void builtin_request_run(const struct request_method *methods, void *ctx, struct service_call *call,
+			 const struct service_caller *caller, const char *method,
+			 const uint8_t *payload, size_t len, uint64_t now_ns)
 {
 	struct request request = {.call = call, .caller = caller, .now_ns = now_ns};
 	int err;
@@ -24,8 +24,8 @@ void request_run(const struct request_method *methods, void *ctx, struct service
 	while (methods->name && (!methods->run || strcmp(methods->name, method) != 0))
 		methods++;
 	if (!methods->name) {
-		request_refuse(&request, SERVICE_METHOD_NOT_FOUND,
-			       "the service has no such method");
+		builtin_request_refuse(&request, SERVICE_METHOD_NOT_FOUND,
+				       "the service has no such method");
 		return;
 	}
 	if (len)
@@ -34,11 +34,12 @@ void request_run(const struct request_method *methods, void *ctx, struct service
 	else
 		err = (request.fields = json_object()) ? 0 : -ENOMEM;
 	if (err == -ENOMEM)
-		request_refuse(&request, SERVICE_UNAVAILABLE, "no memory to read it");
+		builtin_request_refuse(&request, SERVICE_UNAVAILABLE, "no memory to read it");
 	else if (json_is_object(request.fields))
 		methods->run(ctx, &request);
 	else
-		request_refuse(&request, SERVICE_INVALID_PAYLOAD, "the payload is no JSON object");
+		builtin_request_refuse(&request, SERVICE_INVALID_PAYLOAD,
+				       "the payload is no JSON object");
 	json_decref(request.fields);
 }
 
@@ -59,7 +60,7 @@ static json_t *fields_of(const char *text)
 	return fields;
 }
 
-char *request_describe(const char *about, const struct request_method *methods)
+char *builtin_request_describe(const char *about, const struct request_method *methods)
 {
 	json_t *list = json_array(),
 	       *root = json_pack("{s:s, s:O}", "about", about, "methods", list);
@@ -204,7 +205,7 @@ static void fault_write(const struct request *request, const char *format, va_li
 	foreign_fault_write(request, known, known_cnt, text);
 }
 
-bool request_unpack(struct request *request, const char *format, ...)
+bool builtin_request_unpack(struct request *request, const char *format, ...)
 {
 	char fault[FAULT_TEXT_CAP];
 	va_list args;
@@ -221,11 +222,11 @@ bool request_unpack(struct request *request, const char *format, ...)
 	va_start(args, format);
 	fault_write(request, format, args, fault);
 	va_end(args);
-	request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+	builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
 	return false;
 }
 
-void reply_end(struct service_call *call, json_t *reply, uint64_t now_ns)
+void builtin_reply_end(struct service_call *call, json_t *reply, uint64_t now_ns)
 {
 	char *text = json_dumps(reply, JSON_COMPACT);
 
@@ -238,27 +239,29 @@ void reply_end(struct service_call *call, json_t *reply, uint64_t now_ns)
 	json_decref(reply);
 }
 
-void request_reply(const struct request *request, json_t *reply)
+void builtin_request_reply(const struct request *request, json_t *reply)
 {
-	reply_end(request->call, reply, request->now_ns);
+	builtin_reply_end(request->call, reply, request->now_ns);
 }
 
-void request_refuse(const struct request *request, enum service_status status, const char *text)
+void builtin_request_refuse(const struct request *request, enum service_status status,
+			    const char *text)
 {
 	service_reply(request->call, status, text, NULL, 0, request->now_ns);
 }
 
-bool request_key(const struct request *request, const char *text, uint8_t out_key[MESH_KEY_LEN])
+bool builtin_request_key(const struct request *request, const char *text,
+			 uint8_t out_key[MESH_KEY_LEN])
 {
 	if (strlen(text) == ZBASE32_TEXT_LEN(MESH_KEY_LEN) &&
 	    zbase32_parse(text, strlen(text), out_key, MESH_KEY_LEN) == MESH_KEY_LEN)
 		return true;
-	request_refuse(request, SERVICE_INVALID_PAYLOAD,
-		       "a peer is named by the 52 letters of its key");
+	builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+			       "a peer is named by the 52 letters of its key");
 	return false;
 }
 
-json_t *json_of_key(const uint8_t key[MESH_KEY_LEN])
+json_t *builtin_json_of_key(const uint8_t key[MESH_KEY_LEN])
 {
 	char text[ZBASE32_KEY_TEXT_CAP];
 

@@ -30,39 +30,41 @@ struct request_method {
 };
 
 /*
- * request_run finds method in a table that ends with name NULL and runs it.
+ * builtin_request_run finds method in a table that ends with name NULL and runs it.
  * Answers SERVICE_METHOD_NOT_FOUND or, for no JSON object, SERVICE_INVALID_PAYLOAD.
  */
-void request_run(const struct request_method *methods, void *ctx, struct service_call *call,
-		 const struct service_caller *caller, const char *method, const uint8_t *payload,
-		 size_t len, uint64_t now_ns);
+void builtin_request_run(const struct request_method *methods, void *ctx, struct service_call *call,
+			 const struct service_caller *caller, const char *method,
+			 const uint8_t *payload, size_t len, uint64_t now_ns);
 
 /*
- * request_describe is the description of a service that answers by that table, to be freed with free();
+ * builtin_request_describe is the description of a service that answers by that table, to be freed with free();
  * NULL: no memory.
  */
 WEFT_MUST_CHECK
-char *request_describe(const char *about, const struct request_method *methods);
+char *builtin_request_describe(const char *about, const struct request_method *methods);
 
 /*
- * request_unpack reads the fields as json_unpack does, a number or a list also from a text, "{s:s, s?I}"; texts
+ * builtin_request_unpack reads the fields as json_unpack does, a number or a list also from a text, "{s:s, s?I}"; texts
  * are borrowed, numbers are I, for i cuts off what an int has no room for. What is not named there may not be in it. False: the
  * call was answered SERVICE_INVALID_PAYLOAD, with the field that is missing, wrong or unknown.
  */
 WEFT_MUST_CHECK
-bool request_unpack(struct request *request, const char *format, ...);
+bool builtin_request_unpack(struct request *request, const char *format, ...);
 
-/* request_reply takes reply; request_refuse says why in one sentence. Both end the call. */
-void request_reply(const struct request *request, json_t *reply);
-void request_refuse(const struct request *request, enum service_status status, const char *text);
+/* builtin_request_reply takes reply; builtin_request_refuse says why in one sentence. Both end the call. */
+void builtin_request_reply(const struct request *request, json_t *reply);
+void builtin_request_refuse(const struct request *request, enum service_status status,
+			    const char *text);
 
-/* request_key reads text as a peer's key, as z-base-32. False: the call was answered. */
+/* builtin_request_key reads text as a peer's key, as z-base-32. False: the call was answered. */
 WEFT_MUST_CHECK
-bool request_key(const struct request *request, const char *text, uint8_t out_key[MESH_KEY_LEN]);
+bool builtin_request_key(const struct request *request, const char *text,
+			 uint8_t out_key[MESH_KEY_LEN]);
 
-/* reply_end ends call with reply, which it takes. */
-void reply_end(struct service_call *call, json_t *reply, uint64_t now_ns);
-/* json_of_key: z-base-32. */
-json_t *json_of_key(const uint8_t key[MESH_KEY_LEN]);
+/* builtin_reply_end ends call with reply, which it takes. */
+void builtin_reply_end(struct service_call *call, json_t *reply, uint64_t now_ns);
+/* builtin_json_of_key: z-base-32. */
+json_t *builtin_json_of_key(const uint8_t key[MESH_KEY_LEN]);
 
 #endif

@@ -22,16 +22,16 @@
 #define CROWDED_TEXT   "too many readings of this caller's network are under way"
 #define EVICTED_TEXT   "its place went to a caller that has fewer readings"
 
-struct content_stream;
+struct blobs_stream;
 
 /* One range of one content on its way to a call or a stream. */
-struct content_reading {
+struct blobs_reading {
 	struct builtin_reading base; /* first */
 	struct timer stall;
 	struct fair_item place;
 	struct content_service *service;
-	struct service_call *call;     /* or: */
-	struct content_stream *stream; /* whose channel takes the bytes */
+	struct service_call *call;   /* or: */
+	struct blobs_stream *stream; /* whose channel takes the bytes */
 	uint8_t content_id[32];
 	uint64_t off, len; /* as asked, then as they are; len 0: to the end */
 	uint64_t size;	   /* of the content */
@@ -42,16 +42,16 @@ struct content_reading {
 	uint8_t data[CONTENT_SERVICE_CALL_LEN]; /* of a call */
 };
 
-struct content_stream {
+struct blobs_stream {
 	struct content_service *service;
 	struct service_channel *channel;
-	struct content_reading *reading; /* NULL: all was sent */
-	struct list_node node;		 /* then: of service's sent */
+	struct blobs_reading *reading; /* NULL: all was sent */
+	struct list_node node;	       /* then: of service's sent */
 };
 
 /* --- the end of a reading --- */
 
-static void reading_release(struct content_reading *reading)
+static void reading_release(struct blobs_reading *reading)
 {
 	if (timer_is_set(&reading->stall))
 		timer_cancel(reading->service->timers, &reading->stall);
@@ -61,7 +61,7 @@ static void reading_release(struct content_reading *reading)
 	pool_release(&reading->service->readings, reading);
 }
 
-static void stream_release(struct content_stream *stream)
+static void stream_release(struct blobs_stream *stream)
 {
 	struct content_service *service = stream->service;
 
@@ -74,10 +74,10 @@ static void stream_release(struct content_stream *stream)
 }
 
 /* Ends the call or the stream; the seam knows nothing of the reading any more. */
-static void reading_refuse(struct content_reading *reading, enum service_status status,
+static void reading_refuse(struct blobs_reading *reading, enum service_status status,
 			   const char *why, uint64_t now_ns)
 {
-	struct content_stream *stream = reading->stream;
+	struct blobs_stream *stream = reading->stream;
 
 	reading->service->now_ns = now_ns;
 	if (!stream) {
@@ -90,7 +90,7 @@ static void reading_refuse(struct content_reading *reading, enum service_status 
 	stream_release(stream);
 }
 
-static void call_answer(struct content_reading *reading, uint64_t now_ns)
+static void call_answer(struct blobs_reading *reading, uint64_t now_ns)
 {
 	char id[HEX_TEXT_CAP(32)];
 	json_t *data = NULL;
@@ -104,18 +104,18 @@ static void call_answer(struct content_reading *reading, uint64_t now_ns)
 		reading_refuse(reading, SERVICE_UNAVAILABLE, "no memory for the answer", now_ns);
 		return;
 	}
-	reply_end(reading->call,
-		  json_pack("{s:s, s:I, s:I, s:I, s:o}", "content",
-			    hex_write(reading->content_id, 32, id), "size",
-			    (json_int_t)reading->size, "offset", (json_int_t)reading->off, "length",
-			    (json_int_t)reading->done_len, "data", data),
-		  now_ns);
+	builtin_reply_end(reading->call,
+			  json_pack("{s:s, s:I, s:I, s:I, s:o}", "content",
+				    hex_write(reading->content_id, 32, id), "size",
+				    (json_int_t)reading->size, "offset", (json_int_t)reading->off,
+				    "length", (json_int_t)reading->done_len, "data", data),
+			  now_ns);
 	reading_release(reading);
 }
 
 /* --- what the seam tells --- */
 
-static uint64_t range_cap(const struct content_reading *reading)
+static uint64_t range_cap(const struct blobs_reading *reading)
 {
 	return reading->stream ? CONTENT_SERVICE_STREAM_LEN : CONTENT_SERVICE_CALL_LEN;
 }
@@ -123,7 +123,7 @@ static uint64_t range_cap(const struct content_reading *reading)
 static bool on_opened(struct builtin_reading *base, uint64_t size, uint64_t *out_off,
 		      uint64_t *out_len, uint64_t now_ns)
 {
-	struct content_reading *reading = (struct content_reading *)base;
+	struct blobs_reading *reading = (struct blobs_reading *)base;
 
 	reading->size = size;
 	if (reading->off > size || reading->len > size - reading->off) {
@@ -147,7 +147,7 @@ static bool on_opened(struct builtin_reading *base, uint64_t size, uint64_t *out
 	return true;
 }
 
-static bool piece_send(struct content_reading *reading, const uint8_t *data, size_t len)
+static bool piece_send(struct blobs_reading *reading, const uint8_t *data, size_t len)
 {
 	while (reading->piece_off < len) {
 		size_t left = len - reading->piece_off;
@@ -166,7 +166,7 @@ static bool piece_send(struct content_reading *reading, const uint8_t *data, siz
 
 static bool on_piece(struct builtin_reading *base, const uint8_t *data, size_t len, uint64_t now_ns)
 {
-	struct content_reading *reading = (struct content_reading *)base;
+	struct blobs_reading *reading = (struct blobs_reading *)base;
 	struct content_service *service = reading->service;
 	size_t sent_before = reading->piece_off;
 	bool is_taken = true;
@@ -186,8 +186,8 @@ static bool on_piece(struct builtin_reading *base, const uint8_t *data, size_t l
 
 static void on_ended(struct builtin_reading *base, int err, uint64_t now_ns)
 {
-	struct content_reading *reading = (struct content_reading *)base;
-	struct content_stream *stream = reading->stream;
+	struct blobs_reading *reading = (struct blobs_reading *)base;
+	struct blobs_stream *stream = reading->stream;
 
 	if (err == WEFT_EABSENT || err == WEFT_EREFUSED) {
 		reading_refuse(reading, SERVICE_NOT_FOUND, ABSENT_TEXT, now_ns);
@@ -205,7 +205,7 @@ static void on_ended(struct builtin_reading *base, int err, uint64_t now_ns)
 }
 
 /* The seam is told that nobody wants it. */
-static void reading_abort(struct content_reading *reading, enum service_status status,
+static void reading_abort(struct blobs_reading *reading, enum service_status status,
 			  const char *why, uint64_t now_ns)
 {
 	struct builtin_content *content = &reading->service->content;
@@ -216,7 +216,7 @@ static void reading_abort(struct content_reading *reading, enum service_status s
 
 static void on_stall(struct timer *timer, uint64_t now_ns)
 {
-	reading_abort(list_entry(timer, struct content_reading, stall), SERVICE_TIMEOUT,
+	reading_abort(list_entry(timer, struct blobs_reading, stall), SERVICE_TIMEOUT,
 		      "no byte moved for 30 s", now_ns);
 }
 
@@ -244,11 +244,11 @@ static const char *read_params_check(struct read_params *params)
 }
 
 /* NULL: callers of that network have as many as they may. data is left as it is. */
-static struct content_reading *reading_new(struct content_service *service,
-					   const struct service_caller *caller,
-					   const struct read_params *params, uint64_t now_ns)
+static struct blobs_reading *reading_new(struct content_service *service,
+					 const struct service_caller *caller,
+					 const struct read_params *params, uint64_t now_ns)
 {
-	struct content_reading *reading = pool_acquire(&service->readings);
+	struct blobs_reading *reading = pool_acquire(&service->readings);
 	struct fair_item *victim = NULL;
 
 	weft_assert(reading); /* there is one more than there are places */
@@ -260,8 +260,8 @@ static struct content_reading *reading_new(struct content_service *service,
 		return NULL;
 	}
 	if (victim)
-		reading_abort(list_entry(victim, struct content_reading, place),
-			      SERVICE_RATE_LIMITED, EVICTED_TEXT, now_ns);
+		reading_abort(list_entry(victim, struct blobs_reading, place), SERVICE_RATE_LIMITED,
+			      EVICTED_TEXT, now_ns);
 	reading->base =
 		(struct builtin_reading){.opened = on_opened, .piece = on_piece, .ended = on_ended};
 	reading->service = service;
@@ -276,7 +276,7 @@ static struct content_reading *reading_new(struct content_service *service,
 	return reading;
 }
 
-static void reading_start(struct content_reading *reading, const struct service_caller *caller,
+static void reading_start(struct blobs_reading *reading, const struct service_caller *caller,
 			  uint64_t now_ns)
 {
 	struct content_service *service = reading->service;
@@ -295,21 +295,21 @@ static void reading_start(struct content_reading *reading, const struct service_
 static void get_by_content_id(void *ctx, struct request *request)
 {
 	struct content_service *service = ctx;
-	struct content_reading *reading;
+	struct blobs_reading *reading;
 	struct read_params params = {.off = 0};
 	const char *fault;
 
-	if (!request_unpack(request, FIELDS, "content", &params.content, "offset", &params.off,
-			    "length", &params.len))
+	if (!builtin_request_unpack(request, FIELDS, "content", &params.content, "offset",
+				    &params.off, "length", &params.len))
 		return;
 	fault = read_params_check(&params);
 	if (fault) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
 		return;
 	}
 	reading = reading_new(service, request->caller, &params, request->now_ns);
 	if (!reading) {
-		request_refuse(request, SERVICE_RATE_LIMITED, CROWDED_TEXT);
+		builtin_request_refuse(request, SERVICE_RATE_LIMITED, CROWDED_TEXT);
 		return;
 	}
 	reading->call = request->call;
@@ -320,7 +320,7 @@ static void get_by_content_id(void *ctx, struct request *request)
 			       request->now_ns);
 }
 
-const struct request_method content_service_methods[] = {
+const struct request_method builtin_content_methods[] = {
 	{METHOD, get_by_content_id, true, .takes = "content:string offset:?int length:?int",
 	 .gives = "content:string size:int offset:int length:int data:string",
 	 .about = "At most 512 KiB of a content, in base64; as a stream at most 32 MiB as they are",
@@ -333,7 +333,7 @@ const struct request_method content_service_methods[] = {
 
 static void channel_piece(void *arg, const struct service_piece *piece, uint64_t now_ns)
 {
-	struct content_stream *stream = arg;
+	struct blobs_stream *stream = arg;
 
 	(void)now_ns;
 	service_channel_consume(stream->channel, piece->len);
@@ -346,7 +346,7 @@ static void channel_finished(void *arg, uint64_t now_ns)
 
 static void channel_writable(void *arg, uint64_t now_ns)
 {
-	struct content_stream *stream = arg;
+	struct blobs_stream *stream = arg;
 	struct builtin_content *content = &stream->service->content;
 
 	if (stream->reading)
@@ -394,7 +394,7 @@ static const char *head_read(json_t *json, struct read_params *params)
 
 static void sent_end_oldest(struct content_service *service)
 {
-	struct content_stream *stream = list_entry(service->sent.next, struct content_stream, node);
+	struct blobs_stream *stream = list_entry(service->sent.next, struct blobs_stream, node);
 
 	service_channel_end(stream->channel, SERVICE_OK, "");
 	stream_release(stream);
@@ -404,14 +404,14 @@ static void stream_open(struct content_service *service, struct service_channel 
 			const struct service_caller *caller, const struct read_params *params,
 			uint64_t now_ns)
 {
-	struct content_stream *stream = pool_acquire(&service->streams);
+	struct blobs_stream *stream = pool_acquire(&service->streams);
 
 	if (!stream) {
 		sent_end_oldest(service);
 		stream = pool_acquire(&service->streams);
 		weft_assert(stream); /* those that did not send all have a reading each */
 	}
-	*stream = (struct content_stream){.service = service, .channel = channel};
+	*stream = (struct blobs_stream){.service = service, .channel = channel};
 	list_init(&stream->node);
 	stream->reading = reading_new(service, caller, params, now_ns);
 	if (!stream->reading) {
@@ -424,7 +424,7 @@ static void stream_open(struct content_service *service, struct service_channel 
 	reading_start(stream->reading, caller, now_ns);
 }
 
-void content_service_stream(void *ctx, struct service_channel *channel,
+void builtin_content_stream(void *ctx, struct service_channel *channel,
 			    const struct service_caller *caller, const char *method,
 			    const uint8_t *head, size_t len, uint64_t now_ns)
 {
@@ -454,14 +454,14 @@ static const struct fair_config places_config = {.name = "readings of mesh-conte
 						 .level_cnt = FAIR_PEER_LEVELS,
 						 .parts = FAIR_PEER_PARTS};
 
-size_t content_service_footprint(void)
+size_t builtin_content_footprint(void)
 {
-	return pool_footprint(sizeof(struct content_reading), CONTENT_SERVICE_READING_MAX + 1) +
+	return pool_footprint(sizeof(struct blobs_reading), CONTENT_SERVICE_READING_MAX + 1) +
 	       fair_footprint(&places_config) +
-	       pool_footprint(sizeof(struct content_stream), CONTENT_SERVICE_STREAM_MAX);
+	       pool_footprint(sizeof(struct blobs_stream), CONTENT_SERVICE_STREAM_MAX);
 }
 
-int content_service_init(struct content_service *service, struct arena *arena,
+int builtin_content_init(struct content_service *service, struct arena *arena,
 			 const struct builtin_params *params)
 {
 	uint64_t secret[2];
@@ -471,23 +471,23 @@ int content_service_init(struct content_service *service, struct arena *arena,
 	service->timers = params->timers;
 	list_init(&service->sent);
 	random_fill(params->random, secret, sizeof(secret));
-	if ((err = pool_init(&service->readings, arena, sizeof(struct content_reading),
+	if ((err = pool_init(&service->readings, arena, sizeof(struct blobs_reading),
 			     CONTENT_SERVICE_READING_MAX + 1)) < 0 ||
-	    (err = pool_init(&service->streams, arena, sizeof(struct content_stream),
+	    (err = pool_init(&service->streams, arena, sizeof(struct blobs_stream),
 			     CONTENT_SERVICE_STREAM_MAX)) < 0)
 		return err;
 	return fair_init(&service->places, arena, &places_config, secret);
 }
 
-void content_service_places(const struct content_service *service, struct fair_view *out)
+void builtin_content_service_places(const struct content_service *service, struct fair_view *out)
 {
 	fair_read(&service->places, out);
 }
 
-void content_service_forget(void *ctx, const struct service_call *call)
+void builtin_content_forget(void *ctx, const struct service_call *call)
 {
 	struct content_service *service = ctx;
-	struct content_reading *reading = NULL;
+	struct blobs_reading *reading = NULL;
 
 	while ((reading = pool_next(&service->readings, reading))) {
 		if (call && reading->call != call)
@@ -497,7 +497,7 @@ void content_service_forget(void *ctx, const struct service_call *call)
 	}
 }
 
-void content_service_fini(struct content_service *service)
+void builtin_content_fini(struct content_service *service)
 {
-	content_service_forget(service, NULL);
+	builtin_content_forget(service, NULL);
 }

@@ -36,21 +36,21 @@ struct content_service {
 	uint64_t now_ns;       /* of the last call, or end of a reading */
 };
 
-size_t content_service_footprint(void);
+size_t builtin_content_footprint(void);
 WEFT_MUST_CHECK
-int content_service_init(struct content_service *service, struct arena *arena,
+int builtin_content_init(struct content_service *service, struct arena *arena,
 			 const struct builtin_params *params);
-/* content_service_places: which networks have the readings. */
-void content_service_places(const struct content_service *service, struct fair_view *out);
-/* content_service_fini ends all readings, untold. */
-void content_service_fini(struct content_service *service);
-/* content_service_forget: the call is gone; ctx is a struct content_service. */
-void content_service_forget(void *ctx, const struct service_call *call);
-/* content_service_stream: a stream is opened; the head has the fields of a call. */
-void content_service_stream(void *ctx, struct service_channel *channel,
+/* builtin_content_service_places: which networks have the readings. */
+void builtin_content_service_places(const struct content_service *service, struct fair_view *out);
+/* builtin_content_fini ends all readings, untold. */
+void builtin_content_fini(struct content_service *service);
+/* builtin_content_forget: the call is gone; ctx is a struct content_service. */
+void builtin_content_forget(void *ctx, const struct service_call *call);
+/* builtin_content_stream: a stream is opened; the head has the fields of a call. */
+void builtin_content_stream(void *ctx, struct service_channel *channel,
 			    const struct service_caller *caller, const char *method,
 			    const uint8_t *head, size_t len, uint64_t now_ns);
 
-extern const struct request_method content_service_methods[]; /* ctx: struct content_service */
+extern const struct request_method builtin_content_methods[]; /* ctx: struct content_service */
 
 #endif

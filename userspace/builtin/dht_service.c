@@ -67,16 +67,16 @@ static void search_ended(struct builtin_dht_lookup *base, const struct builtin_d
 		service_reply(search->call, SERVICE_UNAVAILABLE,
 			      "no node of the DHT answered this one", NULL, 0, now_ns);
 	} else if (search->is_put) {
-		reply_end(search->call,
-			  json_pack("{s:o, s:I, s:I}", "target",
-				    json_hex(outcome->target, BUILTIN_DHT_ID_LEN), "stored",
-				    (json_int_t)outcome->stored_cnt, "newer",
-				    (json_int_t)outcome->newer_cnt),
-			  now_ns);
+		builtin_reply_end(search->call,
+				  json_pack("{s:o, s:I, s:I}", "target",
+					    json_hex(outcome->target, BUILTIN_DHT_ID_LEN), "stored",
+					    (json_int_t)outcome->stored_cnt, "newer",
+					    (json_int_t)outcome->newer_cnt),
+				  now_ns);
 	} else {
 		reply = json_object();
 		json_object_set(reply, "item", search->item ? search->item : json_null());
-		reply_end(search->call, reply, now_ns);
+		builtin_reply_end(search->call, reply, now_ns);
 	}
 	search_free(search);
 }
@@ -105,8 +105,8 @@ static struct dht_lookup *search_new(struct dht_service *service, const struct r
 				      .call = request->call};
 	if (fair_take(&service->places, &request->caller->path, &search->place, request->now_ns,
 		      &victim) == FAIR_BUSY) {
-		request_refuse(request, SERVICE_RATE_LIMITED,
-			       "too many searches of this caller's network are under way");
+		builtin_request_refuse(request, SERVICE_RATE_LIMITED,
+				       "too many searches of this caller's network are under way");
 		search_free(search);
 		return NULL;
 	}
@@ -114,7 +114,7 @@ static struct dht_lookup *search_new(struct dht_service *service, const struct r
 		search_evict(list_entry(victim, struct dht_lookup, place), request->now_ns);
 	if (service_spend(request->call, 1, request->now_ns))
 		return search;
-	request_refuse(request, SERVICE_RATE_LIMITED, "the caller's work is used up");
+	builtin_request_refuse(request, SERVICE_RATE_LIMITED, "the caller's work is used up");
 	search_free(search);
 	return NULL;
 }
@@ -122,12 +122,14 @@ static struct dht_lookup *search_new(struct dht_service *service, const struct r
 static void search_refused(struct dht_lookup *search, const struct request *request, int err)
 {
 	if (err == WEFT_EMALFORMED)
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "the DHT takes no such item: a value is bencoded and has at most "
-			       "1000 bytes, and its signature is the key's");
+		builtin_request_refuse(
+			request, SERVICE_INVALID_PAYLOAD,
+			"the DHT takes no such item: a value is bencoded and has at most "
+			"1000 bytes, and its signature is the key's");
 	else
-		request_refuse(request, SERVICE_UNAVAILABLE,
-			       "this node knows no node of the DHT to ask, or asks for too much");
+		builtin_request_refuse(
+			request, SERVICE_UNAVAILABLE,
+			"this node knows no node of the DHT to ask, or asks for too much");
 	search_free(search);
 }
 
@@ -138,7 +140,7 @@ static bool read_hex(const struct request *request, const char *text, uint8_t *o
 {
 	if (hex_read(text, out, len))
 		return true;
-	request_refuse(request, SERVICE_INVALID_PAYLOAD, why);
+	builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD, why);
 	return false;
 }
 
@@ -148,7 +150,7 @@ static bool read_key(const struct request *request, const char *text, uint8_t ou
 	    (strlen(text) == ZBASE32_TEXT_LEN(MESH_KEY_LEN) &&
 	     zbase32_parse(text, strlen(text), out, MESH_KEY_LEN) == MESH_KEY_LEN))
 		return true;
-	request_refuse(request, SERVICE_INVALID_PAYLOAD, KEY_TEXT_WORDS);
+	builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD, KEY_TEXT_WORDS);
 	return false;
 }
 
@@ -159,7 +161,7 @@ static bool read_salt(const struct request *request, const char *text,
 	item->salt_len = text ? strlen(text) : 0;
 	if (item->salt_len <= BUILTIN_DHT_SALT_MAX)
 		return true;
-	request_refuse(request, SERVICE_INVALID_PAYLOAD, "salt: at most 64 bytes");
+	builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD, "salt: at most 64 bytes");
 	return false;
 }
 
@@ -170,13 +172,13 @@ static void ping(void *ctx, struct request *request)
 	const struct dht_service *service = ctx;
 	uint8_t id[BUILTIN_DHT_ID_LEN];
 
-	if (!request_unpack(request, "{}"))
+	if (!builtin_request_unpack(request, "{}"))
 		return;
 	if (!service->dht.own_id(service->dht.ctx, id)) {
-		request_refuse(request, SERVICE_UNAVAILABLE, "this node is not on the DHT");
+		builtin_request_refuse(request, SERVICE_UNAVAILABLE, "this node is not on the DHT");
 		return;
 	}
-	request_reply(request, json_pack("{s:o}", "id", json_hex(id, sizeof(id))));
+	builtin_request_reply(request, json_pack("{s:o}", "id", json_hex(id, sizeof(id))));
 }
 
 static void find_node(void *ctx, struct request *request)
@@ -188,7 +190,7 @@ static void find_node(void *ctx, struct request *request)
 	const char *text;
 	unsigned cnt;
 
-	if (!request_unpack(request, "{s:s}", "id", &text) ||
+	if (!builtin_request_unpack(request, "{s:s}", "id", &text) ||
 	    !read_hex(request, text, target, sizeof(target), "id: 40 hexadecimal digits"))
 		return;
 	cnt = service->dht.nearest(service->dht.ctx, target, nodes, DHT_SERVICE_NODES_MAX);
@@ -197,7 +199,7 @@ static void find_node(void *ctx, struct request *request)
 		json_array_append_new(list, json_pack("{s:o, s:s}", "id",
 						      json_hex(nodes[i].id, sizeof(nodes[i].id)),
 						      "address", nodes[i].address));
-	request_reply(request, json_pack("{s:o}", "nodes", list));
+	builtin_request_reply(request, json_pack("{s:o}", "nodes", list));
 }
 
 static void find_value(void *ctx, struct request *request)
@@ -209,15 +211,15 @@ static void find_value(void *ctx, struct request *request)
 	struct dht_lookup *search;
 	int err;
 
-	if (!request_unpack(request, "{s:s, s?s}", "key", &text, "salt", &salt))
+	if (!builtin_request_unpack(request, "{s:s, s?s}", "key", &text, "salt", &salt))
 		return;
 	if (!hex_read(text, target, sizeof(target))) {
 		if (!read_key(request, text, key) || !read_salt(request, salt, &name))
 			return;
 		name.key = key;
 	} else if (salt) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "salt: an item of a target has none; name its key");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "salt: an item of a target has none; name its key");
 		return;
 	}
 	search = search_new(service, request);
@@ -239,13 +241,14 @@ static void store(void *ctx, struct request *request)
 	json_int_t seq = -1;
 	int err;
 
-	if (!request_unpack(request, "{s:s, s?s, s?s, s?s, s?I}", "value", &value_text, "key",
-			    &key_text, "signature", &sig_text, "salt", &salt, "seq", &seq))
+	if (!builtin_request_unpack(request, "{s:s, s?s, s?s, s?s, s?I}", "value", &value_text,
+				    "key", &key_text, "signature", &sig_text, "salt", &salt, "seq",
+				    &seq))
 		return;
 	item.value_len = strlen(value_text) / 2;
 	if (item.value_len > sizeof(value) || !hex_read(value_text, value, item.value_len)) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "value: hexadecimal digits of at most 1000 bytes");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "value: hexadecimal digits of at most 1000 bytes");
 		return;
 	}
 	if (key_text) {
@@ -257,8 +260,8 @@ static void store(void *ctx, struct request *request)
 		item.sig = sig;
 		item.seq = seq;
 	} else if (sig_text || salt || seq != -1) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "signature, salt and seq belong to an item with a key");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "signature, salt and seq belong to an item with a key");
 		return;
 	}
 	search = search_new(service, request);
@@ -270,7 +273,7 @@ static void store(void *ctx, struct request *request)
 		search_refused(search, request, err);
 }
 
-const struct request_method dht_service_methods[] = {
+const struct request_method builtin_dht_methods[] = {
 	{"Ping", ping, true, .takes = "", .gives = "id:string",
 	 .about = "The id of this node on the DHT", .example = "{}"},
 	{"FindNode", find_node, true, .takes = "id:string", .gives = "nodes:[]object",
@@ -295,13 +298,13 @@ static const struct fair_config places_config = {.name = "searches of the servic
 						 .level_cnt = FAIR_PEER_LEVELS,
 						 .parts = FAIR_PEER_PARTS};
 
-size_t dht_service_footprint(void)
+size_t builtin_dht_footprint(void)
 {
 	return pool_footprint(sizeof(struct dht_lookup), DHT_SERVICE_LOOKUP_MAX + 1) +
 	       fair_footprint(&places_config);
 }
 
-int dht_service_init(struct dht_service *service, struct arena *arena,
+int builtin_dht_init(struct dht_service *service, struct arena *arena,
 		     const struct builtin_dht *dht, struct random *random)
 {
 	uint64_t secret[2];
@@ -313,12 +316,12 @@ int dht_service_init(struct dht_service *service, struct arena *arena,
 	return err < 0 ? err : fair_init(&service->places, arena, &places_config, secret);
 }
 
-void dht_service_places(const struct dht_service *service, struct fair_view *out)
+void builtin_dht_service_places(const struct dht_service *service, struct fair_view *out)
 {
 	fair_read(&service->places, out);
 }
 
-void dht_service_forget(void *ctx, const struct service_call *call)
+void builtin_dht_forget(void *ctx, const struct service_call *call)
 {
 	struct dht_service *service = ctx;
 	struct dht_lookup *search = NULL;
@@ -331,7 +334,7 @@ void dht_service_forget(void *ctx, const struct service_call *call)
 	}
 }
 
-void dht_service_fini(struct dht_service *service)
+void builtin_dht_fini(struct dht_service *service)
 {
-	dht_service_forget(service, NULL);
+	builtin_dht_forget(service, NULL);
 }

@@ -28,17 +28,17 @@ struct dht_service {
 	uint64_t now_ns;    /* of the last call, or end of a search */
 };
 
-size_t dht_service_footprint(void);
+size_t builtin_dht_footprint(void);
 WEFT_MUST_CHECK
-int dht_service_init(struct dht_service *service, struct arena *arena,
+int builtin_dht_init(struct dht_service *service, struct arena *arena,
 		     const struct builtin_dht *dht, struct random *random);
-/* dht_service_places: which networks have the places of searches. */
-void dht_service_places(const struct dht_service *service, struct fair_view *out);
-/* dht_service_fini ends all searches, untold. */
-void dht_service_fini(struct dht_service *service);
-/* dht_service_forget: the call is gone; ctx is a struct dht_service. */
-void dht_service_forget(void *ctx, const struct service_call *call);
+/* builtin_dht_service_places: which networks have the places of searches. */
+void builtin_dht_service_places(const struct dht_service *service, struct fair_view *out);
+/* builtin_dht_fini ends all searches, untold. */
+void builtin_dht_fini(struct dht_service *service);
+/* builtin_dht_forget: the call is gone; ctx is a struct dht_service. */
+void builtin_dht_forget(void *ctx, const struct service_call *call);
 
-extern const struct request_method dht_service_methods[]; /* ctx: struct dht_service */
+extern const struct request_method builtin_dht_methods[]; /* ctx: struct dht_service */
 
 #endif

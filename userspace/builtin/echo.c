@@ -137,21 +137,21 @@ static void stream(void *ctx, struct service_channel *channel, const struct serv
 	service_channel_accept(channel, &stream_events, opened);
 }
 
-const struct request_method echo_methods[] = {
+const struct request_method builtin_echo_methods[] = {
 	{"*",
 	 .about = "Any method: the answer is the payload, and a stream brings its messages back",
 	 .example = "{\"hello\": \"mesh\"}"},
 	{.name = NULL},
 };
 
-const struct service_handler echo_handler = {.call = call, .stream = stream};
+const struct service_handler builtin_echo_handler = {.call = call, .stream = stream};
 
-size_t echo_footprint(void)
+size_t builtin_echo_footprint(void)
 {
 	return pool_footprint(sizeof(struct echo_stream), ECHO_STREAM_MAX) + ECHO_MEMORY_LEN;
 }
 
-int echo_init(struct echo *echo, struct arena *arena)
+int builtin_echo_init(struct echo *echo, struct arena *arena)
 {
 	int err = heap_new(ECHO_MEMORY_LEN, &echo->memory);
 
@@ -160,7 +160,7 @@ int echo_init(struct echo *echo, struct arena *arena)
 				   ECHO_STREAM_MAX);
 }
 
-void echo_fini(struct echo *echo)
+void builtin_echo_fini(struct echo *echo)
 {
 	heap_free(echo->memory);
 }

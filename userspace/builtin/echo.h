@@ -18,12 +18,12 @@ struct echo {
 	struct heap *memory;
 };
 
-extern const struct service_handler echo_handler;  /* ctx is a struct echo */
-extern const struct request_method echo_methods[]; /* for its description alone */
+extern const struct service_handler builtin_echo_handler;  /* ctx is a struct echo */
+extern const struct request_method builtin_echo_methods[]; /* for its description alone */
 
-size_t echo_footprint(void);
+size_t builtin_echo_footprint(void);
 WEFT_MUST_CHECK
-int echo_init(struct echo *echo, struct arena *arena);
-void echo_fini(struct echo *echo);
+int builtin_echo_init(struct echo *echo, struct arena *arena);
+void builtin_echo_fini(struct echo *echo);
 
 #endif

@@ -10,7 +10,7 @@
 
 #define RECORD_VERSION 1
 
-const char *const shard_kinds[SHARD_KIND_CNT] = {"release", "recording", "artist"};
+const char *const builtin_shard_kinds[SHARD_KIND_CNT] = {"release", "recording", "artist"};
 
 static bool mbid_read(const char *text, char out_mbid[SHARD_MBID_LEN + 1])
 {
@@ -27,7 +27,8 @@ static bool mbid_read(const char *text, char out_mbid[SHARD_MBID_LEN + 1])
 	return true;
 }
 
-const char *shard_place_read(const char *mbid, const char *kind, struct shard_place *out_place)
+const char *builtin_shard_place_read(const char *mbid, const char *kind,
+				     struct shard_place *out_place)
 {
 	char text[96];
 	unsigned i = 0;
@@ -35,7 +36,7 @@ const char *shard_place_read(const char *mbid, const char *kind, struct shard_pl
 
 	if (!mbid_read(mbid, out_place->mbid))
 		return "an MBID is a UUID";
-	while (i < SHARD_KIND_CNT && strcmp(shard_kinds[i], kind) != 0)
+	while (i < SHARD_KIND_CNT && strcmp(builtin_shard_kinds[i], kind) != 0)
 		i++;
 	if (i == SHARD_KIND_CNT)
 		return "a kind is release, recording or artist";
@@ -79,7 +80,7 @@ static void variant_insert(struct shard *shard, const struct shard_variant *vari
 	shard->variant_cnt++;
 }
 
-void shard_add(struct shard *shard, const struct shard_variant *variant)
+void builtin_shard_add(struct shard *shard, const struct shard_variant *variant)
 {
 	unsigned of_codec_cnt = 0, worst = 0;
 
@@ -129,17 +130,17 @@ static void hint_add(struct shard *shard, const uint8_t hint[SHARD_HINT_LEN])
 	memcpy(shard->hints[idx], hint, SHARD_HINT_LEN);
 }
 
-void shard_merge(struct shard *shard, const struct shard *other)
+void builtin_shard_merge(struct shard *shard, const struct shard *other)
 {
 	if (other->at_s > shard->at_s)
 		shard->at_s = other->at_s;
 	for (unsigned i = 0; i < other->variant_cnt; i++)
-		shard_add(shard, &other->variants[i]);
+		builtin_shard_add(shard, &other->variants[i]);
 	for (unsigned i = 0; i < other->peer_cnt; i++)
 		hint_add(shard, other->hints[i]);
 }
 
-void shard_add_peer(struct shard *shard, const uint8_t *key)
+void builtin_shard_add_peer(struct shard *shard, const uint8_t *key)
 {
 	uint8_t hash[SHA256_HASH_LEN];
 
@@ -147,7 +148,7 @@ void shard_add_peer(struct shard *shard, const uint8_t *key)
 	hint_add(shard, hash);
 }
 
-void shard_variants_write(const struct shard *shard, struct writer *w)
+void builtin_shard_variants_write(const struct shard *shard, struct writer *w)
 {
 	cbor_write_array(w, shard->variant_cnt);
 	for (unsigned i = 0; i < shard->variant_cnt; i++) {
@@ -175,7 +176,7 @@ static void variant_read(struct cbor_reader *r, struct shard_variant *variant)
 		cbor_fail(r);
 }
 
-void shard_variants_read(struct shard *shard, struct cbor_reader *r)
+void builtin_shard_variants_read(struct shard *shard, struct cbor_reader *r)
 {
 	struct shard_variant variant;
 
@@ -183,20 +184,20 @@ void shard_variants_read(struct shard *shard, struct cbor_reader *r)
 	while (cbor_next(r)) {
 		variant_read(r, &variant);
 		if (!cbor_is_bad(r))
-			shard_add(shard, &variant);
+			builtin_shard_add(shard, &variant);
 	}
 }
 
-void shard_write(const struct shard *shard, struct writer *w)
+void builtin_shard_write(const struct shard *shard, struct writer *w)
 {
 	cbor_write_array(w, 5);
 	cbor_field_uint(w, RECORD_VERSION, shard->kind);
 	cbor_write_text(w, shard->mbid, strlen(shard->mbid));
 	cbor_write_uint(w, shard->at_s);
-	shard_variants_write(shard, w);
+	builtin_shard_variants_write(shard, w);
 }
 
-int shard_parse(struct shard *shard, const uint8_t *record, size_t len)
+int builtin_shard_parse(struct shard *shard, const uint8_t *record, size_t len)
 {
 	struct cbor_reader r;
 
@@ -207,7 +208,7 @@ int shard_parse(struct shard *shard, const uint8_t *record, size_t len)
 	shard->kind = (enum shard_kind)cbor_read_uint_max(&r, SHARD_KIND_CNT - 1);
 	cbor_read_text_copy(&r, shard->mbid, sizeof(shard->mbid));
 	shard->at_s = cbor_read_uint(&r);
-	shard_variants_read(shard, &r);
+	builtin_shard_variants_read(shard, &r);
 	if (cbor_next(&r))
 		cbor_fail(&r);
 	return cbor_reader_finish(&r);

@@ -28,7 +28,7 @@ struct cbor_reader;
 #define SHARD_RECORD_LEN_MAX 4096
 
 enum shard_kind { SHARD_RELEASE, SHARD_RECORDING, SHARD_ARTIST, SHARD_KIND_CNT };
-extern const char *const shard_kinds[SHARD_KIND_CNT];
+extern const char *const builtin_shard_kinds[SHARD_KIND_CNT];
 
 /* One form of a recording. Higher quality, then kbps, then size is better. */
 struct shard_variant {
@@ -55,26 +55,27 @@ struct shard_place {
 	char mbid[SHARD_MBID_LEN + 1]; /* lower case */
 	uint8_t key[SHARD_KEY_LEN];
 };
-/* shard_place_read says what is wrong with mbid, a UUID of either case, or kind; else NULL. */
-const char *shard_place_read(const char *mbid, const char *kind, struct shard_place *out_place);
+/* builtin_shard_place_read says what is wrong with mbid, a UUID of either case, or kind; else NULL. */
+const char *builtin_shard_place_read(const char *mbid, const char *kind,
+				     struct shard_place *out_place);
 
 /*
- * shard_add keeps the best SHARD_PER_CODEC_MAX of each codec; of one file
- * the better entry, and of all the best SHARD_VARIANT_MAX. shard_merge adds all of other. The order in
+ * builtin_shard_add keeps the best SHARD_PER_CODEC_MAX of each codec; of one file
+ * the better entry, and of all the best SHARD_VARIANT_MAX. builtin_shard_merge adds all of other. The order in
  * which variants, peers and records are added changes nothing.
  */
-void shard_add(struct shard *shard, const struct shard_variant *variant);
-void shard_merge(struct shard *shard, const struct shard *other);
-/* shard_add_peer: by its key of 32 bytes, once; the SHARD_PEER_MAX lowest hints are kept. */
-void shard_add_peer(struct shard *shard, const uint8_t *key);
+void builtin_shard_add(struct shard *shard, const struct shard_variant *variant);
+void builtin_shard_merge(struct shard *shard, const struct shard *other);
+/* builtin_shard_add_peer: by its key of 32 bytes, once; the SHARD_PEER_MAX lowest hints are kept. */
+void builtin_shard_add_peer(struct shard *shard, const uint8_t *key);
 
 /* Variants as part of a record: an array. */
-void shard_variants_write(const struct shard *shard, struct writer *w);
-void shard_variants_read(struct shard *shard, struct cbor_reader *r);
+void builtin_shard_variants_write(const struct shard *shard, struct writer *w);
+void builtin_shard_variants_read(struct shard *shard, struct cbor_reader *r);
 
 /* A row of the store: what one peer registered under a key; without peers. 0 or WEFT_EMALFORMED. */
-void shard_write(const struct shard *shard, struct writer *w);
+void builtin_shard_write(const struct shard *shard, struct writer *w);
 WEFT_MUST_CHECK
-int shard_parse(struct shard *shard, const uint8_t *record, size_t len);
+int builtin_shard_parse(struct shard *shard, const uint8_t *record, size_t len);
 
 #endif

@@ -20,26 +20,26 @@ struct body {
 	struct shard shard;
 };
 
-size_t shard_name(enum shard_kind kind, const char *mbid, char out_name[SHARD_NAME_CAP])
+size_t builtin_shard_name(enum shard_kind kind, const char *mbid, char out_name[SHARD_NAME_CAP])
 {
-	return (size_t)snprintf(out_name, SHARD_NAME_CAP, NAME_PREFIX "%s:%s", shard_kinds[kind],
-				mbid);
+	return (size_t)snprintf(out_name, SHARD_NAME_CAP, NAME_PREFIX "%s:%s",
+				builtin_shard_kinds[kind], mbid);
 }
 
-void shard_value_write(const struct shard *row, const struct node_key *key, uint64_t wall_s,
-		       struct writer *w)
+void builtin_shard_value_write(const struct shard *row, const struct node_key *key, uint64_t wall_s,
+			       struct writer *w)
 {
 	uint8_t body[SHARD_VALUE_LEN_MAX];
 	struct writer b = writer_of(body, sizeof(body));
 	char name[SHARD_NAME_CAP];
-	size_t name_len = shard_name(row->kind, row->mbid, name);
+	size_t name_len = builtin_shard_name(row->kind, row->mbid, name);
 
 	cbor_write_map(&b, 4);
 	cbor_field_text(&b, FIELD_NAME, name, name_len);
 	cbor_field_uint(&b, FIELD_CREATED, wall_s);
 	cbor_field_uint(&b, FIELD_EXPIRES, wall_s + SHARD_TTL_S);
 	cbor_write_uint(&b, FIELD_VARIANTS);
-	shard_variants_write(row, &b);
+	builtin_shard_variants_write(row, &b);
 	writer_u8(w, SHARD_VALUE_TAG);
 	signed_write(w, key, SIGNED_TAG, body, writer_len(&b));
 }
@@ -72,7 +72,7 @@ static int value_parse(const uint8_t *value, size_t len, struct signed_object *o
 			body->expires_s = cbor_read_uint(&r);
 			break;
 		case FIELD_VARIANTS:
-			shard_variants_read(&body->shard, &r);
+			builtin_shard_variants_read(&body->shard, &r);
 			break;
 		default:
 			cbor_fail(&r);
@@ -106,7 +106,7 @@ static int value_check(void *ctx, const void *name, size_t name_len, const uint8
 	return 0;
 }
 
-struct overlay_rule shard_value_rule(void)
+struct overlay_rule builtin_shard_value_rule(void)
 {
 	return (struct overlay_rule){.tag = SHARD_VALUE_TAG,
 				     .prefix = NAME_PREFIX,
@@ -116,7 +116,7 @@ struct overlay_rule shard_value_rule(void)
 				     .pool = "overlay.value_cap: shards of the search index"};
 }
 
-void shard_value_merge(struct shard *shard, const uint8_t *value, size_t len)
+void builtin_shard_value_merge(struct shard *shard, const uint8_t *value, size_t len)
 {
 	struct signed_object object;
 	struct body body;
@@ -124,6 +124,6 @@ void shard_value_merge(struct shard *shard, const uint8_t *value, size_t len)
 	if (value_parse(value, len, &object, &body) < 0)
 		return;
 	body.shard.at_s = body.created_s;
-	shard_merge(shard, &body.shard);
-	shard_add_peer(shard, object.signer);
+	builtin_shard_merge(shard, &body.shard);
+	builtin_shard_add_peer(shard, object.signer);
 }

@@ -19,14 +19,14 @@ struct node_key;
 #define SHARD_VALUE_LEN_MAX 4096
 #define SHARD_NAME_CAP	    64
 
-/* shard_name returns its length. */
-size_t shard_name(enum shard_kind kind, const char *mbid, char out_name[SHARD_NAME_CAP]);
-/* shard_value_write signs a row for SHARD_TTL_S from wall_s on. */
-void shard_value_write(const struct shard *row, const struct node_key *key, uint64_t wall_s,
-		       struct writer *w);
+/* builtin_shard_name returns its length. */
+size_t builtin_shard_name(enum shard_kind kind, const char *mbid, char out_name[SHARD_NAME_CAP]);
+/* builtin_shard_value_write signs a row for SHARD_TTL_S from wall_s on. */
+void builtin_shard_value_write(const struct shard *row, const struct node_key *key, uint64_t wall_s,
+			       struct writer *w);
 /* The rule by which everybody judges such values. */
-struct overlay_rule shard_value_rule(void);
-/* shard_value_merge adds the variants of a value that the rule accepted. */
-void shard_value_merge(struct shard *shard, const uint8_t *value, size_t len);
+struct overlay_rule builtin_shard_value_rule(void);
+/* builtin_shard_value_merge adds the variants of a value that the rule accepted. */
+void builtin_shard_value_merge(struct shard *shard, const uint8_t *value, size_t len);
 
 #endif

@@ -8,17 +8,17 @@ static void get_mesh_status(void *ctx, struct request *request)
 	const struct builtin_figures *figures = ctx;
 	struct builtin_mesh_status status = {0};
 
-	if (!request_unpack(request, "{}"))
+	if (!builtin_request_unpack(request, "{}"))
 		return;
 	figures->mesh_status(figures->ctx, &status);
-	request_reply(request, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "uptime_s",
-					 (json_int_t)status.uptime_s, "session_cnt",
-					 (json_int_t)status.session_cnt, "service_cnt",
-					 (json_int_t)status.offer_cnt, "call_cnt",
-					 (json_int_t)status.call_cnt, "refused_cnt",
-					 (json_int_t)status.refused_cnt, "bytes_in",
-					 (json_int_t)status.bytes_in, "bytes_out",
-					 (json_int_t)status.bytes_out));
+	builtin_request_reply(request, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "uptime_s",
+						 (json_int_t)status.uptime_s, "session_cnt",
+						 (json_int_t)status.session_cnt, "service_cnt",
+						 (json_int_t)status.offer_cnt, "call_cnt",
+						 (json_int_t)status.call_cnt, "refused_cnt",
+						 (json_int_t)status.refused_cnt, "bytes_in",
+						 (json_int_t)status.bytes_in, "bytes_out",
+						 (json_int_t)status.bytes_out));
 }
 
 static void get_peers_summary(void *ctx, struct request *request)
@@ -26,17 +26,17 @@ static void get_peers_summary(void *ctx, struct request *request)
 	const struct builtin_figures *figures = ctx;
 	struct builtin_peers_summary summary = {0};
 
-	if (!request_unpack(request, "{}"))
+	if (!builtin_request_unpack(request, "{}"))
 		return;
 	figures->peers_summary(figures->ctx, &summary);
-	request_reply(request,
-		      json_pack("{s:I, s:I, s:I, s:I}", "known_cnt", (json_int_t)summary.known_cnt,
-				"connected_cnt", (json_int_t)summary.connected_cnt, "banned_cnt",
-				(json_int_t)summary.banned_cnt, "rtt_median_us",
-				(json_int_t)summary.rtt_median_us));
+	builtin_request_reply(request, json_pack("{s:I, s:I, s:I, s:I}", "known_cnt",
+						 (json_int_t)summary.known_cnt, "connected_cnt",
+						 (json_int_t)summary.connected_cnt, "banned_cnt",
+						 (json_int_t)summary.banned_cnt, "rtt_median_us",
+						 (json_int_t)summary.rtt_median_us));
 }
 
-const struct request_method mesh_stats_methods[] = {
+const struct request_method builtin_mesh_stats_methods[] = {
 	{"GetMeshStatus", get_mesh_status, true, .takes = "",
 	 .gives = "uptime_s:int session_cnt:int service_cnt:int call_cnt:int refused_cnt:int "
 		  "bytes_in:int bytes_out:int",

@@ -5,6 +5,6 @@
 #include "builtin_request.h"
 
 /* The service mesh-stats, which changes nothing; ctx is a struct builtin_figures. */
-extern const struct request_method mesh_stats_methods[];
+extern const struct request_method builtin_mesh_stats_methods[];
 
 #endif

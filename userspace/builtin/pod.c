@@ -9,11 +9,11 @@
 #include "codec/zbase32.h"
 #include "crypto/sha256.h"
 
-const char *const pod_visibilities[POD_VISIBILITY_CNT] = {"listed", "unlisted", "private"};
-const char *const pod_kinds[POD_KIND_CNT] = {"general", "custom", "bound", "dm"};
-const char *const pod_roles[POD_ROLE_CNT] = {"member", "mod", "owner"};
+const char *const builtin_pod_visibilities[POD_VISIBILITY_CNT] = {"listed", "unlisted", "private"};
+const char *const builtin_pod_kinds[POD_KIND_CNT] = {"general", "custom", "bound", "dm"};
+const char *const builtin_pod_roles[POD_ROLE_CNT] = {"member", "mod", "owner"};
 
-int pod_word(const char *const *words, int cnt, const char *text)
+int builtin_pod_word(const char *const *words, int cnt, const char *text)
 {
 	for (int i = 0; i < cnt; i++)
 		if (strcmp(words[i], text) == 0)
@@ -30,7 +30,8 @@ static void id_write(const void *text, size_t len, char out_id[POD_ID_LEN + 1])
 	hex_write(hash, (POD_ID_LEN - 4) / 2, out_id + 4);
 }
 
-void pod_id_of(const uint8_t scope[POD_SCOPE_LEN], const char *name, char out_id[POD_ID_LEN + 1])
+void builtin_pod_id_of(const uint8_t scope[POD_SCOPE_LEN], const char *name,
+		       char out_id[POD_ID_LEN + 1])
 {
 	uint8_t text[POD_SCOPE_LEN + POD_NAME_LEN_MAX];
 	struct writer w = writer_of(text, sizeof(text));
@@ -40,8 +41,8 @@ void pod_id_of(const uint8_t scope[POD_SCOPE_LEN], const char *name, char out_id
 	id_write(text, writer_len(&w), out_id);
 }
 
-void pod_id_of_conversation(const uint8_t a[MESH_KEY_LEN], const uint8_t b[MESH_KEY_LEN],
-			    char out_id[POD_ID_LEN + 1])
+void builtin_pod_id_of_conversation(const uint8_t a[MESH_KEY_LEN], const uint8_t b[MESH_KEY_LEN],
+				    char out_id[POD_ID_LEN + 1])
 {
 	char one[ZBASE32_KEY_TEXT_CAP], other[ZBASE32_KEY_TEXT_CAP], text[160];
 	bool is_lower;
@@ -55,7 +56,7 @@ void pod_id_of_conversation(const uint8_t a[MESH_KEY_LEN], const uint8_t b[MESH_
 	id_write(text, (size_t)len, out_id);
 }
 
-bool pod_text_is_name(const char *text, size_t len_max)
+bool builtin_pod_text_is_name(const char *text, size_t len_max)
 {
 	size_t len = 0;
 
@@ -65,14 +66,14 @@ bool pod_text_is_name(const char *text, size_t len_max)
 	return len > 0;
 }
 
-bool pod_text_is_channel(const char *text)
+bool builtin_pod_text_is_channel(const char *text)
 {
 	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-");
 
 	return len > 0 && len <= POD_CHANNEL_LEN_MAX && !text[len];
 }
 
-struct pod_member *pod_find_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN])
+struct pod_member *builtin_pod_find_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN])
 {
 	for (unsigned i = 0; i < pod->member_cnt; i++)
 		if (memcmp(pod->members[i].key, key, MESH_KEY_LEN) == 0)
@@ -80,7 +81,7 @@ struct pod_member *pod_find_member(struct pod *pod, const uint8_t key[MESH_KEY_L
 	return NULL;
 }
 
-const struct pod_channel *pod_find_channel(const struct pod *pod, const char *name)
+const struct pod_channel *builtin_pod_find_channel(const struct pod *pod, const char *name)
 {
 	for (unsigned i = 0; i < pod->channel_cnt; i++)
 		if (strcmp(pod->channels[i].name, name) == 0)
@@ -88,11 +89,11 @@ const struct pod_channel *pod_find_channel(const struct pod *pod, const char *na
 	return NULL;
 }
 
-int pod_add_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN], enum pod_role role)
+int builtin_pod_add_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN], enum pod_role role)
 {
 	struct pod_member *member;
 
-	if (pod_find_member(pod, key))
+	if (builtin_pod_find_member(pod, key))
 		return WEFT_EEXISTS;
 	if (pod->member_cnt == POD_MEMBER_MAX)
 		return WEFT_EFULL;
@@ -102,11 +103,11 @@ int pod_add_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN], enum pod_ro
 	return 0;
 }
 
-int pod_add_channel(struct pod *pod, const char *name, enum pod_kind kind)
+int builtin_pod_add_channel(struct pod *pod, const char *name, enum pod_kind kind)
 {
 	struct pod_channel *channel;
 
-	if (pod_find_channel(pod, name))
+	if (builtin_pod_find_channel(pod, name))
 		return WEFT_EEXISTS;
 	if (pod->channel_cnt == POD_CHANNEL_MAX)
 		return WEFT_EFULL;
@@ -116,7 +117,7 @@ int pod_add_channel(struct pod *pod, const char *name, enum pod_kind kind)
 	return 0;
 }
 
-int pod_add_tag(struct pod *pod, const char *tag)
+int builtin_pod_add_tag(struct pod *pod, const char *tag)
 {
 	for (unsigned i = 0; i < pod->tag_cnt; i++)
 		if (strcmp(pod->tags[i], tag) == 0)
@@ -127,7 +128,7 @@ int pod_add_tag(struct pod *pod, const char *tag)
 	return 0;
 }
 
-void pod_drop_member(struct pod *pod, struct pod_member *member)
+void builtin_pod_drop_member(struct pod *pod, struct pod_member *member)
 {
 	size_t after = (size_t)(&pod->members[pod->member_cnt] - member) - 1;
 
@@ -135,8 +136,8 @@ void pod_drop_member(struct pod *pod, struct pod_member *member)
 	pod->member_cnt--;
 }
 
-size_t pod_message_signing_text(const char *pod_id, const struct pod_message *message,
-				char out_text[POD_SIGNING_TEXT_CAP])
+size_t builtin_pod_message_signing_text(const char *pod_id, const struct pod_message *message,
+					char out_text[POD_SIGNING_TEXT_CAP])
 {
 	char sender[ZBASE32_KEY_TEXT_CAP], body[BASE64_LEN(SHA256_HASH_LEN) + 1];
 	uint8_t hash[SHA256_HASH_LEN];

@@ -41,11 +41,11 @@ enum pod_kind { POD_GENERAL, POD_CUSTOM, POD_BOUND, POD_DM, POD_KIND_CNT }; /* o
 enum pod_role { POD_MEMBER, POD_MOD, POD_OWNER, POD_ROLE_CNT };
 
 /* Texts of them, as JSON has them. */
-extern const char *const pod_visibilities[POD_VISIBILITY_CNT];
-extern const char *const pod_kinds[POD_KIND_CNT];
-extern const char *const pod_roles[POD_ROLE_CNT];
-/* pod_word: the place of text among cnt words, or -1. */
-int pod_word(const char *const *words, int cnt, const char *text);
+extern const char *const builtin_pod_visibilities[POD_VISIBILITY_CNT];
+extern const char *const builtin_pod_kinds[POD_KIND_CNT];
+extern const char *const builtin_pod_roles[POD_ROLE_CNT];
+/* builtin_pod_word: the place of text among cnt words, or -1. */
+int builtin_pod_word(const char *const *words, int cnt, const char *text);
 
 struct pod_channel {
 	char name[POD_CHANNEL_LEN_MAX + 1];
@@ -96,45 +96,46 @@ struct pod_message {
 };
 
 /*
- * pod_id_of names a room within a scope, which is the id of a community or
- * group, or the key of the node whose room it is. pod_id_of_conversation: of two peers, in
+ * builtin_pod_id_of names a room within a scope, which is the id of a community or
+ * group, or the key of the node whose room it is. builtin_pod_id_of_conversation: of two peers, in
  * either order.
  */
-void pod_id_of(const uint8_t scope[POD_SCOPE_LEN], const char *name, char out_id[POD_ID_LEN + 1]);
-void pod_id_of_conversation(const uint8_t a[MESH_KEY_LEN], const uint8_t b[MESH_KEY_LEN],
-			    char out_id[POD_ID_LEN + 1]);
+void builtin_pod_id_of(const uint8_t scope[POD_SCOPE_LEN], const char *name,
+		       char out_id[POD_ID_LEN + 1]);
+void builtin_pod_id_of_conversation(const uint8_t a[MESH_KEY_LEN], const uint8_t b[MESH_KEY_LEN],
+				    char out_id[POD_ID_LEN + 1]);
 
-/* pod_text_is_name: 1 to len_max bytes of text without control characters. */
-bool pod_text_is_name(const char *text, size_t len_max);
-bool pod_text_is_channel(const char *text);
+/* builtin_pod_text_is_name: 1 to len_max bytes of text without control characters. */
+bool builtin_pod_text_is_name(const char *text, size_t len_max);
+bool builtin_pod_text_is_channel(const char *text);
 
-struct pod_member *pod_find_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN]);
-const struct pod_channel *pod_find_channel(const struct pod *pod, const char *name);
+struct pod_member *builtin_pod_find_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN]);
+const struct pod_channel *builtin_pod_find_channel(const struct pod *pod, const char *name);
 /* pod_add_{member,channel,tag}: 0, WEFT_EEXISTS, WEFT_EFULL; texts are valid. */
 WEFT_MUST_CHECK
-int pod_add_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN], enum pod_role role);
+int builtin_pod_add_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN], enum pod_role role);
 WEFT_MUST_CHECK
-int pod_add_channel(struct pod *pod, const char *name, enum pod_kind kind);
+int builtin_pod_add_channel(struct pod *pod, const char *name, enum pod_kind kind);
 WEFT_MUST_CHECK
-int pod_add_tag(struct pod *pod, const char *tag);
-void pod_drop_member(struct pod *pod, struct pod_member *member);
+int builtin_pod_add_tag(struct pod *pod, const char *tag);
+void builtin_pod_drop_member(struct pod *pod, struct pod_member *member);
 
 /*
- * pod_message_signing_text writes what a signature is over:
+ * builtin_pod_message_signing_text writes what a signature is over:
  *	1|POD|CHANNEL|MESSAGE ID|SENDER|AT_MS|base64(SHA-256(BODY))
  * with each part as JSON has it. Returns its length.
  */
 #define POD_SIGNING_TEXT_CAP 288
-size_t pod_message_signing_text(const char *pod_id, const struct pod_message *message,
-				char out_text[POD_SIGNING_TEXT_CAP]);
+size_t builtin_pod_message_signing_text(const char *pod_id, const struct pod_message *message,
+					char out_text[POD_SIGNING_TEXT_CAP]);
 
 /* Records. parse: 0 or WEFT_EMALFORMED; id and sequence are of the key, and not in them. */
-void pod_write(const struct pod *pod, struct writer *w);
+void builtin_pod_write(const struct pod *pod, struct writer *w);
 WEFT_MUST_CHECK
-int pod_parse(struct pod *pod, const uint8_t *record, size_t len);
-void pod_message_write(const struct pod_message *message, struct writer *w);
-/* pod_message_parse: the body is borrowed of record. */
+int builtin_pod_parse(struct pod *pod, const uint8_t *record, size_t len);
+void builtin_pod_message_write(const struct pod_message *message, struct writer *w);
+/* builtin_pod_message_parse: the body is borrowed of record. */
 WEFT_MUST_CHECK
-int pod_message_parse(struct pod_message *message, const uint8_t *record, size_t len);
+int builtin_pod_message_parse(struct pod_message *message, const uint8_t *record, size_t len);
 
 #endif

@@ -16,30 +16,32 @@
 static bool is_visible(struct pod *pod, const struct service_caller *caller)
 {
 	return caller->is_local || pod->visibility != POD_PRIVATE ||
-	       pod_find_member(pod, caller->key);
+	       builtin_pod_find_member(pod, caller->key);
 }
 
-struct pod *pod_chat_pod(struct pod_chat *chat, const struct request *request, const char *id)
+struct pod *builtin_pod_chat_pod(struct pod_chat *chat, const struct request *request,
+				 const char *id)
 {
-	struct pod *pod = pods_find(&chat->pods, id);
+	struct pod *pod = builtin_pods_find(&chat->pods, id);
 
 	if (pod && is_visible(pod, request->caller))
 		return pod;
-	request_refuse(request, SERVICE_INVALID_PAYLOAD, "no such pod is here");
+	builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD, "no such pod is here");
 	return NULL;
 }
 
-struct pod *pod_chat_own_pod(struct pod_chat *chat, const struct request *request, const char *id,
-			     enum pod_role role)
+struct pod *builtin_pod_chat_own_pod(struct pod_chat *chat, const struct request *request,
+				     const char *id, enum pod_role role)
 {
-	struct pod *pod = pod_chat_pod(chat, request, id);
-	const struct pod_member *member = pod ? pod_find_member(pod, request->caller->key) : NULL;
+	struct pod *pod = builtin_pod_chat_pod(chat, request, id);
+	const struct pod_member *member =
+		pod ? builtin_pod_find_member(pod, request->caller->key) : NULL;
 
 	if (!pod || (member && member->role >= role))
 		return pod;
-	request_refuse(request, SERVICE_FORBIDDEN,
-		       role == POD_MEMBER ? "only members of the pod may do this"
-					  : "the pod's owner or moderators may do this");
+	builtin_request_refuse(request, SERVICE_FORBIDDEN,
+			       role == POD_MEMBER ? "only members of the pod may do this"
+						  : "the pod's owner or moderators may do this");
 	return NULL;
 }
 
@@ -52,7 +54,7 @@ static json_t *json_of_channels(const struct pod *pod)
 	for (unsigned i = 0; i < pod->channel_cnt; i++)
 		json_array_append_new(channels,
 				      json_pack("{s:s, s:s}", "channel", pod->channels[i].name,
-						"kind", pod_kinds[pod->channels[i].kind]));
+						"kind", builtin_pod_kinds[pod->channels[i].kind]));
 	return channels;
 }
 
@@ -62,11 +64,11 @@ static json_t *json_of_members(const struct pod *pod)
 
 	for (unsigned i = 0; i < pod->member_cnt; i++) {
 		const struct pod_member *member = &pod->members[i];
-		json_t *json = json_pack("{s:o, s:s}", "peer", json_of_key(member->key), "role",
-					 pod_roles[member->role]);
+		json_t *json = json_pack("{s:o, s:s}", "peer", builtin_json_of_key(member->key),
+					 "role", builtin_pod_roles[member->role]);
 
 		if (member->has_signing_key)
-			json_object_set_new(json, "key", json_of_key(member->signing_key));
+			json_object_set_new(json, "key", builtin_json_of_key(member->signing_key));
 		json_array_append_new(members, json);
 	}
 	return members;
@@ -79,9 +81,9 @@ static json_t *json_of_pod(const struct pod *pod)
 	for (unsigned i = 0; i < pod->tag_cnt; i++)
 		json_array_append_new(tags, json_string(pod->tags[i]));
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "pod", pod->id, "name", pod->name,
-			 "visibility", pod_visibilities[pod->visibility], "days", (int)pod->days,
-			 "member_cnt", (int)pod->member_cnt, "tags", tags, "channels",
-			 json_of_channels(pod));
+			 "visibility", builtin_pod_visibilities[pod->visibility], "days",
+			 (int)pod->days, "member_cnt", (int)pod->member_cnt, "tags", tags,
+			 "channels", json_of_channels(pod));
 }
 
 /* ---- making and removing them: for programs of this node ---- */
@@ -94,24 +96,25 @@ static void change_end(const struct request *request, const struct ack *ack, int
 	json_decref(ack->reply);
 	switch (err) {
 	case WEFT_EBUSY:
-		request_refuse(request, SERVICE_UNAVAILABLE,
-			       "another change is on its way to the disk: ask again");
+		builtin_request_refuse(request, SERVICE_UNAVAILABLE,
+				       "another change is on its way to the disk: ask again");
 		return;
 	case WEFT_EEXISTS:
-		request_refuse(request, SERVICE_FORBIDDEN, "there is such a pod already");
+		builtin_request_refuse(request, SERVICE_FORBIDDEN, "there is such a pod already");
 		return;
 	default:
-		request_refuse(request, SERVICE_UNAVAILABLE,
-			       "this node has as many pods as it may");
+		builtin_request_refuse(request, SERVICE_UNAVAILABLE,
+				       "this node has as many pods as it may");
 	}
 }
 
-void pod_chat_commit(struct pod_chat *chat, const struct request *request, struct pod *pod,
-		     const struct pod *draft)
+void builtin_pod_chat_commit(struct pod_chat *chat, const struct request *request, struct pod *pod,
+			     const struct pod *draft)
 {
 	const struct ack ack = {.call = request->call, .reply = json_pack("{s:s}", "pod", pod->id)};
 
-	change_end(request, &ack, pods_change(&chat->pods, pod, draft, &ack, request->now_ns));
+	change_end(request, &ack,
+		   builtin_pods_change(&chat->pods, pod, draft, &ack, request->now_ns));
 }
 
 static void pod_open(struct pod_chat *chat, const struct request *request, const struct pod *draft)
@@ -119,7 +122,7 @@ static void pod_open(struct pod_chat *chat, const struct request *request, const
 	const struct ack ack = {.call = request->call,
 				.reply = json_pack("{s:s}", "pod", draft->id)};
 
-	change_end(request, &ack, pods_add(&chat->pods, draft, &ack, request->now_ns));
+	change_end(request, &ack, builtin_pods_add(&chat->pods, draft, &ack, request->now_ns));
 }
 
 /* A pod as JSON asks for it. */
@@ -141,9 +144,9 @@ static const char *tags_read(json_t *tags, struct pod *pod)
 	{
 		const char *text = json_string_value(tag);
 
-		if (!text || !pod_text_is_name(text, POD_TAG_LEN_MAX))
+		if (!text || !builtin_pod_text_is_name(text, POD_TAG_LEN_MAX))
 			return "a tag is a text of 1 to 32 bytes";
-		switch (pod_add_tag(pod, text)) {
+		switch (builtin_pod_add_tag(pod, text)) {
 		case WEFT_EEXISTS:
 			return "a tag is named twice";
 		case WEFT_EFULL:
@@ -156,11 +159,12 @@ static const char *tags_read(json_t *tags, struct pod *pod)
 static const char *read_params_start(const struct read_params *wish,
 				     const uint8_t own_key[MESH_KEY_LEN], struct pod *pod)
 {
-	int visibility = pod_word(pod_visibilities, POD_VISIBILITY_CNT, wish->visibility);
+	int visibility =
+		builtin_pod_word(builtin_pod_visibilities, POD_VISIBILITY_CNT, wish->visibility);
 	uint8_t scope[POD_SCOPE_LEN];
 
 	memcpy(scope, own_key, sizeof(scope));
-	if (!pod_text_is_name(wish->name, POD_NAME_LEN_MAX))
+	if (!builtin_pod_text_is_name(wish->name, POD_NAME_LEN_MAX))
 		return "a name is a text of 1 to 64 bytes";
 	if (wish->scope && !hex_read(wish->scope, scope, sizeof(scope)))
 		return "a scope is 64 hexadecimal digits";
@@ -171,34 +175,35 @@ static const char *read_params_start(const struct read_params *wish,
 	memcpy(pod->name, wish->name, strlen(wish->name));
 	pod->visibility = (uint8_t)visibility;
 	pod->days = (uint16_t)wish->days;
-	pod_id_of(scope, wish->name, pod->id);
+	builtin_pod_id_of(scope, wish->name, pod->id);
 	return tags_read(wish->tags, pod);
 }
 
 static bool is_of_this_node(const struct request *request)
 {
 	if (!request->caller->is_local)
-		request_refuse(request, SERVICE_FORBIDDEN,
-			       "pods are made by programs of their node");
+		builtin_request_refuse(request, SERVICE_FORBIDDEN,
+				       "pods are made by programs of their node");
 	return request->caller->is_local;
 }
 
 static void create(void *ctx, struct request *request)
 {
 	struct pod_chat *chat = ctx;
-	struct read_params wish = {.visibility = pod_visibilities[POD_LISTED], .days = chat->days};
+	struct read_params wish = {.visibility = builtin_pod_visibilities[POD_LISTED],
+				   .days = chat->days};
 	struct pod pod = {.id = ""};
 	const char *fault;
 
-	if (!request_unpack(request, "{s:s, s?s, s?s, s?o, s?I}", "name", &wish.name, "scope",
-			    &wish.scope, "visibility", &wish.visibility, "tags", &wish.tags, "days",
-			    &wish.days) ||
+	if (!builtin_request_unpack(request, "{s:s, s?s, s?s, s?o, s?I}", "name", &wish.name,
+				    "scope", &wish.scope, "visibility", &wish.visibility, "tags",
+				    &wish.tags, "days", &wish.days) ||
 	    !is_of_this_node(request))
 		return;
 	fault = read_params_start(&wish, request->caller->key, &pod);
-	if (fault || pod_add_member(&pod, request->caller->key, POD_OWNER) < 0 ||
-	    pod_add_channel(&pod, "general", POD_GENERAL) < 0)
-		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+	if (fault || builtin_pod_add_member(&pod, request->caller->key, POD_OWNER) < 0 ||
+	    builtin_pod_add_channel(&pod, "general", POD_GENERAL) < 0)
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
 	else
 		pod_open(chat, request, &pod);
 }
@@ -211,15 +216,17 @@ static void converse(void *ctx, struct request *request)
 	uint8_t peer[MESH_KEY_LEN];
 	const char *text;
 
-	if (!request_unpack(request, "{s:s}", "peer", &text) || !is_of_this_node(request) ||
-	    !request_key(request, text, peer))
+	if (!builtin_request_unpack(request, "{s:s}", "peer", &text) || !is_of_this_node(request) ||
+	    !builtin_request_key(request, text, peer))
 		return;
-	if (pod_add_member(&pod, request->caller->key, POD_OWNER) < 0 ||
-	    pod_add_member(&pod, peer, POD_OWNER) < 0 || pod_add_channel(&pod, "dm", POD_DM) < 0) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD, "a conversation is of two peers");
+	if (builtin_pod_add_member(&pod, request->caller->key, POD_OWNER) < 0 ||
+	    builtin_pod_add_member(&pod, peer, POD_OWNER) < 0 ||
+	    builtin_pod_add_channel(&pod, "dm", POD_DM) < 0) {
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "a conversation is of two peers");
 		return;
 	}
-	pod_id_of_conversation(request->caller->key, peer, pod.id);
+	builtin_pod_id_of_conversation(request->caller->key, peer, pod.id);
 	pod_open(chat, request, &pod);
 }
 
@@ -230,11 +237,11 @@ static void dissolve(void *ctx, struct request *request)
 	const char *id;
 	struct pod *pod;
 
-	if (!request_unpack(request, "{s:s}", "pod", &id) ||
-	    !(pod = pod_chat_own_pod(chat, request, id, POD_OWNER)))
+	if (!builtin_request_unpack(request, "{s:s}", "pod", &id) ||
+	    !(pod = builtin_pod_chat_own_pod(chat, request, id, POD_OWNER)))
 		return;
 	ack.reply = json_object();
-	change_end(request, &ack, pods_remove(&chat->pods, pod, &ack, request->now_ns));
+	change_end(request, &ack, builtin_pods_remove(&chat->pods, pod, &ack, request->now_ns));
 }
 
 /* ---- looking ---- */
@@ -245,14 +252,14 @@ static void list(void *ctx, struct request *request)
 	struct pod *pod = NULL;
 	json_t *pods;
 
-	if (!request_unpack(request, "{}"))
+	if (!builtin_request_unpack(request, "{}"))
 		return;
 	pods = json_array();
-	while ((pod = pods_next(&chat->pods, pod)))
+	while ((pod = builtin_pods_next(&chat->pods, pod)))
 		if (pod->visibility == POD_LISTED || request->caller->is_local ||
-		    pod_find_member(pod, request->caller->key))
+		    builtin_pod_find_member(pod, request->caller->key))
 			json_array_append_new(pods, json_of_pod(pod));
-	request_reply(request, json_pack("{s:o}", "pods", pods));
+	builtin_request_reply(request, json_pack("{s:o}", "pods", pods));
 }
 
 static void get(void *ctx, struct request *request)
@@ -262,16 +269,16 @@ static void get(void *ctx, struct request *request)
 	struct pod *pod;
 	json_t *json;
 
-	if (!request_unpack(request, "{s:s}", "pod", &id) ||
-	    !(pod = pod_chat_pod(chat, request, id)))
+	if (!builtin_request_unpack(request, "{s:s}", "pod", &id) ||
+	    !(pod = builtin_pod_chat_pod(chat, request, id)))
 		return;
 	json = json_of_pod(pod);
-	if (request->caller->is_local || pod_find_member(pod, request->caller->key))
+	if (request->caller->is_local || builtin_pod_find_member(pod, request->caller->key))
 		json_object_set_new(json, "members", json_of_members(pod));
-	request_reply(request, json);
+	builtin_request_reply(request, json);
 }
 
-const struct request_method pod_chat_methods[] = {
+const struct request_method builtin_pod_chat_methods[] = {
 	{"List", list, true, .takes = "", .gives = "pods:[]object",
 	 .about = "Listed pods, and those that the caller is a member of", .example = "{}"},
 	{"Get", get, true, .takes = "pod:string",
@@ -279,30 +286,31 @@ const struct request_method pod_chat_methods[] = {
 		  "channels:[]object members:?[]object",
 	 .about = "One pod, with its members for these",
 	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\"}"},
-	{"Join", pod_chat_join, false, .takes = "pod:string key:?string", .gives = "pod:string",
+	{"Join", builtin_pod_chat_join, false, .takes = "pod:string key:?string",
+	 .gives = "pod:string",
 	 .about = "The caller becomes a member; with a key it signs its messages",
 	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\"}"},
-	{"Leave", pod_chat_leave, false, .takes = "pod:string peer:?string", .gives = "pod:string",
-	 .about = "The caller leaves, or removes a member of a lower role",
+	{"Leave", builtin_pod_chat_leave, false, .takes = "pod:string peer:?string",
+	 .gives = "pod:string", .about = "The caller leaves, or removes a member of a lower role",
 	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\"}"},
-	{"PostMessage", pod_chat_post, false,
+	{"PostMessage", builtin_pod_chat_post, false,
 	 .takes = "pod:string channel:string body:string id:?string at_ms:?int signature:?string",
 	 .gives = "id:string sequence:int at_ms:int",
 	 .about = "Says something in a channel of a pod that one is a member of",
 	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\", \"channel\": \"general\", "
 		    "\"body\": \"hello\"}"},
-	{"FetchMessages", pod_chat_fetch, true,
+	{"FetchMessages", builtin_pod_chat_fetch, true,
 	 .takes = "pod:string channel:?string since:?int limit:?int",
 	 .gives = "messages:[]object next:int has_more:bool",
 	 .about = "Messages after the sequence since, oldest first",
 	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\", \"since\": 0, \"limit\": "
 		    "10}"},
-	{"Admit", pod_chat_admit, false, .takes = "pod:string peer:string role:?string",
+	{"Admit", builtin_pod_chat_admit, false, .takes = "pod:string peer:string role:?string",
 	 .gives = "pod:string", .about = "Lets a peer into a private pod, or gives a member a role",
 	 .example =
 		 "{\"pod\": \"pod:00112233445566778899aabbccddeeff\", \"peer\": "
 		 "\"ybndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1u\", \"role\": \"member\"}"},
-	{"AddChannel", pod_chat_add_channel, false,
+	{"AddChannel", builtin_pod_chat_add_channel, false,
 	 .takes = "pod:string channel:string kind:?string", .gives = "pod:string",
 	 .about = "Adds a channel to a pod; for mods and owners",
 	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\", \"channel\": \"news\"}"},
@@ -316,18 +324,18 @@ const struct request_method pod_chat_methods[] = {
 	{"Dissolve", dissolve, false, .takes = "pod:string", .gives = "",
 	 .about = "Ends a pod with all that was said in it; for its owners",
 	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\"}"},
-	{"Keep", pod_chat_keep, false, .takes = "pod:string host:string from:?string",
+	{"Keep", builtin_pod_chat_keep, false, .takes = "pod:string host:string from:?string",
 	 .gives = "pod:string host:string",
 	 .about = "Keeps the history of another node's room; for programs of the node",
 	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\", \"host\": "
 		    "\"ybndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1u\"}"},
-	{"Forget", pod_chat_forget, false, .takes = "pod:string host:string", .gives = "",
+	{"Forget", builtin_pod_chat_forget, false, .takes = "pod:string host:string", .gives = "",
 	 .about = "Drops a history that was kept; for programs of the node",
 	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\", \"host\": "
 		    "\"ybndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1u\"}"},
-	{"Kept", pod_chat_kept, true, .takes = "", .gives = "rooms:[]object",
+	{"Kept", builtin_pod_chat_kept, true, .takes = "", .gives = "rooms:[]object",
 	 .about = "The histories that are kept here; for programs of the node", .example = "{}"},
-	{"History", pod_chat_history, true,
+	{"History", builtin_pod_chat_history, true,
 	 .takes = "pod:string host:?string since:?int limit:?int",
 	 .gives = "messages:[]object next:int has_more:bool",
 	 .about = "What was said in a room, as far as its history is here",
@@ -346,7 +354,7 @@ static void sweep(struct timer *timer, uint64_t now_ns)
 {
 	struct pod_chat *chat = list_entry(timer, struct pod_chat, sweep);
 
-	pods_sweep(&chat->pods, now_ns);
+	builtin_pods_sweep(&chat->pods, now_ns);
 	timer_set(chat->timers, timer, now_ns + SWEEP_NS);
 }
 
@@ -354,8 +362,8 @@ static void message_kept(struct pods *pods, const struct pod *pod)
 {
 	struct pod_chat *chat = list_entry(pods, struct pod_chat, pods);
 
-	rooms_said(&chat->rooms, pod);
-	pod_chat_tell(chat, pod);
+	builtin_rooms_said(&chat->rooms, pod);
+	builtin_pod_chat_tell(chat, pod);
 }
 
 static void pod_changed(struct pods *pods, const struct pod *pod, bool is_gone)
@@ -363,19 +371,19 @@ static void pod_changed(struct pods *pods, const struct pod *pod, bool is_gone)
 	struct pod_chat *chat = list_entry(pods, struct pod_chat, pods);
 
 	if (is_gone)
-		rooms_gone(&chat->rooms, pod->id, pods->clock->now_ns(pods->clock->ctx));
+		builtin_rooms_gone(&chat->rooms, pod->id, pods->clock->now_ns(pods->clock->ctx));
 	else if (!pod->is_forming)
-		rooms_said(&chat->rooms, pod);
+		builtin_rooms_said(&chat->rooms, pod);
 }
 
-size_t pod_chat_footprint(const struct builtin_config *config)
+size_t builtin_pod_chat_footprint(const struct builtin_config *config)
 {
-	return pods_footprint(config) + rooms_footprint(config) +
-	       quota_footprint(POD_CHAT_POSTS_PER_MIN);
+	return builtin_pods_footprint(config) + builtin_rooms_footprint(config) +
+	       builtin_quota_footprint(POD_CHAT_POSTS_PER_MIN);
 }
 
-int pod_chat_init(struct pod_chat *chat, struct arena *arena, const struct builtin_params *params,
-		  struct acks *acks)
+int builtin_pod_chat_init(struct pod_chat *chat, struct arena *arena,
+			  const struct builtin_params *params, struct acks *acks)
 {
 	int err;
 
@@ -385,10 +393,10 @@ int pod_chat_init(struct pod_chat *chat, struct arena *arena, const struct built
 	chat->topics = params->topics;
 	list_init(&chat->streams);
 	timer_init(&chat->sweep, sweep);
-	if ((err = quota_init(&chat->posts, arena, POD_CHAT_POSTS_PER_MIN, 60 * NS_PER_S,
-			      params->random)) < 0 ||
-	    (err = pods_init(&chat->pods, arena, params, acks)) < 0 ||
-	    (err = rooms_init(&chat->rooms, arena, params, &chat->pods, acks)) < 0)
+	if ((err = builtin_quota_init(&chat->posts, arena, POD_CHAT_POSTS_PER_MIN, 60 * NS_PER_S,
+				      params->random)) < 0 ||
+	    (err = builtin_pods_init(&chat->pods, arena, params, acks)) < 0 ||
+	    (err = builtin_rooms_init(&chat->rooms, arena, params, &chat->pods, acks)) < 0)
 		return err;
 	chat->pods.on_kept = message_kept;
 	chat->pods.on_changed = pod_changed;
@@ -396,11 +404,11 @@ int pod_chat_init(struct pod_chat *chat, struct arena *arena, const struct built
 	return 0;
 }
 
-void pod_chat_fini(struct pod_chat *chat)
+void builtin_pod_chat_fini(struct pod_chat *chat)
 {
 	if (timer_is_set(&chat->sweep))
 		timer_cancel(chat->timers, &chat->sweep);
-	pod_chat_streams_fini(chat);
-	rooms_fini(&chat->rooms);
-	pods_fini(&chat->pods);
+	builtin_pod_chat_streams_fini(chat);
+	builtin_rooms_fini(&chat->rooms);
+	builtin_pods_fini(&chat->pods);
 }

@@ -32,29 +32,29 @@ struct pod_chat {
 	unsigned days; /* of a pod that does not say */
 };
 
-extern const struct request_method pod_chat_methods[];
+extern const struct request_method builtin_pod_chat_methods[];
 
-size_t pod_chat_footprint(const struct builtin_config *config);
-/* pod_chat_init: as pods_init. pod_chat_fini is safe after it failed. */
+size_t builtin_pod_chat_footprint(const struct builtin_config *config);
+/* builtin_pod_chat_init: as builtin_pods_init. builtin_pod_chat_fini is safe after it failed. */
 WEFT_MUST_CHECK
-int pod_chat_init(struct pod_chat *chat, struct arena *arena, const struct builtin_params *params,
-		  struct acks *acks);
-void pod_chat_fini(struct pod_chat *chat);
+int builtin_pod_chat_init(struct pod_chat *chat, struct arena *arena,
+			  const struct builtin_params *params, struct acks *acks);
+void builtin_pod_chat_fini(struct pod_chat *chat);
 
 /* pod_chat_members.c */
-void pod_chat_join(void *ctx, struct request *request);
-void pod_chat_leave(void *ctx, struct request *request);
-void pod_chat_admit(void *ctx, struct request *request);
-void pod_chat_add_channel(void *ctx, struct request *request);
+void builtin_pod_chat_join(void *ctx, struct request *request);
+void builtin_pod_chat_leave(void *ctx, struct request *request);
+void builtin_pod_chat_admit(void *ctx, struct request *request);
+void builtin_pod_chat_add_channel(void *ctx, struct request *request);
 /* pod_chat_history.c */
-void pod_chat_keep(void *ctx, struct request *request);
-void pod_chat_forget(void *ctx, struct request *request);
-void pod_chat_kept(void *ctx, struct request *request);
-void pod_chat_history(void *ctx, struct request *request);
+void builtin_pod_chat_keep(void *ctx, struct request *request);
+void builtin_pod_chat_forget(void *ctx, struct request *request);
+void builtin_pod_chat_kept(void *ctx, struct request *request);
+void builtin_pod_chat_history(void *ctx, struct request *request);
 /* pod_chat_messages.c */
-void pod_chat_post(void *ctx, struct request *request);
-void pod_chat_fetch(void *ctx, struct request *request);
-json_t *pod_chat_json_of_message(const struct pod_message *message);
+void builtin_pod_chat_post(void *ctx, struct request *request);
+void builtin_pod_chat_fetch(void *ctx, struct request *request);
+json_t *builtin_pod_chat_json_of_message(const struct pod_message *message);
 
 /* What somebody says; texts are borrowed. */
 struct pod_chat_saying {
@@ -65,30 +65,33 @@ struct pod_chat_saying {
 	struct service_call *call;  /* ended when it is kept; NULL: nobody waits for that */
 	uint64_t now_ns;
 };
-/* pod_chat_say: SERVICE_OK, or *out_why is a static string that says why it is not taken. */
-enum service_status pod_chat_say(struct pod_chat *chat, struct pod *pod,
-				 const struct pod_chat_saying *saying, const char **out_why);
+/* builtin_pod_chat_say: SERVICE_OK, or *out_why is a static string that says why it is not taken. */
+enum service_status builtin_pod_chat_say(struct pod_chat *chat, struct pod *pod,
+					 const struct pod_chat_saying *saying,
+					 const char **out_why);
 
 /*
  * pod_chat_stream.c: a channel of a pod as a topic, and as a stream whose method is the channel. tell: a
  * message of pod was kept. topic_refusal: as struct service_handler's.
  */
-void pod_chat_streams_fini(struct pod_chat *chat);
-void pod_chat_stream(void *ctx, struct service_channel *channel,
-		     const struct service_caller *caller, const char *method, const uint8_t *head,
-		     size_t len, uint64_t now_ns);
-void pod_chat_tell(struct pod_chat *chat, const struct pod *pod);
-const char *pod_chat_topic_refusal(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *topic);
+void builtin_pod_chat_streams_fini(struct pod_chat *chat);
+void builtin_pod_chat_stream(void *ctx, struct service_channel *channel,
+			     const struct service_caller *caller, const char *method,
+			     const uint8_t *head, size_t len, uint64_t now_ns);
+void builtin_pod_chat_tell(struct pod_chat *chat, const struct pod *pod);
+const char *builtin_pod_chat_topic_refusal(void *ctx, const uint8_t key[MESH_KEY_LEN],
+					   const char *topic);
 
 /*
- * pod_chat_pod gives the pod that request may know of, by the id in its
- * field "pod". pod_chat_own_pod: in which its caller has at least role. NULL: it was answered.
+ * builtin_pod_chat_pod gives the pod that request may know of, by the id in its
+ * field "pod". builtin_pod_chat_own_pod: in which its caller has at least role. NULL: it was answered.
  */
-struct pod *pod_chat_pod(struct pod_chat *chat, const struct request *request, const char *id);
-struct pod *pod_chat_own_pod(struct pod_chat *chat, const struct request *request, const char *id,
-			     enum pod_role role);
-/* pod_chat_commit makes pod what draft is, and ends the call when that is durable. */
-void pod_chat_commit(struct pod_chat *chat, const struct request *request, struct pod *pod,
-		     const struct pod *draft);
+struct pod *builtin_pod_chat_pod(struct pod_chat *chat, const struct request *request,
+				 const char *id);
+struct pod *builtin_pod_chat_own_pod(struct pod_chat *chat, const struct request *request,
+				     const char *id, enum pod_role role);
+/* builtin_pod_chat_commit makes pod what draft is, and ends the call when that is durable. */
+void builtin_pod_chat_commit(struct pod_chat *chat, const struct request *request, struct pod *pod,
+			     const struct pod *draft);
 
 #endif

@@ -10,12 +10,12 @@
 static bool is_of_this_node(const struct request *request)
 {
 	if (!request->caller->is_local)
-		request_refuse(request, SERVICE_FORBIDDEN,
-			       "programs of this node say which histories it keeps");
+		builtin_request_refuse(request, SERVICE_FORBIDDEN,
+				       "programs of this node say which histories it keeps");
 	return request->caller->is_local;
 }
 
-void pod_chat_keep(void *ctx, struct request *request)
+void builtin_pod_chat_keep(void *ctx, struct request *request)
 {
 	const char *id, *host_text, *via_text = NULL;
 	struct pod_chat *chat = ctx;
@@ -23,26 +23,27 @@ void pod_chat_keep(void *ctx, struct request *request)
 	uint8_t host[MESH_KEY_LEN], via[MESH_KEY_LEN];
 	int err;
 
-	if (!request_unpack(request, "{s:s, s:s, s?s}", "pod", &id, "host", &host_text, "from",
-			    &via_text) ||
-	    !is_of_this_node(request) || !request_key(request, host_text, host) ||
-	    (via_text && !request_key(request, via_text, via)))
+	if (!builtin_request_unpack(request, "{s:s, s:s, s?s}", "pod", &id, "host", &host_text,
+				    "from", &via_text) ||
+	    !is_of_this_node(request) || !builtin_request_key(request, host_text, host) ||
+	    (via_text && !builtin_request_key(request, via_text, via)))
 		return;
 	if (strlen(id) != POD_ID_LEN || memcmp(id, "pod:", 4) != 0) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "pod: \"pod:\" and 32 hexadecimal digits");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "pod: \"pod:\" and 32 hexadecimal digits");
 		return;
 	}
 	ack.reply = json_pack("{s:s, s:s}", "pod", id, "host", host_text);
-	err = rooms_keep(&chat->rooms, id, host, via_text ? via : NULL, &ack, request->now_ns);
+	err = builtin_rooms_keep(&chat->rooms, id, host, via_text ? via : NULL, &ack,
+				 request->now_ns);
 	if (err == 0)
 		return;
 	json_decref(ack.reply);
 	if (err == WEFT_EEXISTS)
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "this node is the host, and keeps it anyhow");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "this node is the host, and keeps it anyhow");
 	else
-		request_refuse(request, SERVICE_UNAVAILABLE, FULL_TEXT);
+		builtin_request_refuse(request, SERVICE_UNAVAILABLE, FULL_TEXT);
 }
 
 /* The room of id at host, or the only one of id; NULL: it was answered. */
@@ -51,45 +52,45 @@ static struct room *room_named(struct pod_chat *chat, const struct request *requ
 {
 	struct room_head head;
 	struct room *room = NULL, *found = NULL;
-	const struct pod *pod = pods_find(&chat->pods, id);
+	const struct pod *pod = builtin_pods_find(&chat->pods, id);
 	uint8_t host[MESH_KEY_LEN];
 
-	if (host_text && !request_key(request, host_text, host))
+	if (host_text && !builtin_request_key(request, host_text, host))
 		return NULL;
 	if (pod)
-		(void)rooms_own(&chat->rooms, pod);
+		(void)builtin_rooms_own(&chat->rooms, pod);
 	while ((room = pool_next(&chat->rooms.pool, room)))
 		if (strcmp(room->id, id) == 0 &&
 		    (!host_text || memcmp(room->host, host, MESH_KEY_LEN) == 0))
 			found = found && found->is_own ? found : room;
 	if (found)
-		room_refresh(found);
+		builtin_room_refresh(found);
 	if (found && !request->caller->is_local &&
-	    (!found->head || room_head_parse(found->head, found->head_len, &head) < 0 ||
-	     !room_head_admits(&head, request->caller->key)))
+	    (!found->head || builtin_room_head_parse(found->head, found->head_len, &head) < 0 ||
+	     !builtin_room_head_admits(&head, request->caller->key)))
 		found = NULL;
 	if (!found)
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "the history of no such room is here");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "the history of no such room is here");
 	return found;
 }
 
-void pod_chat_forget(void *ctx, struct request *request)
+void builtin_pod_chat_forget(void *ctx, struct request *request)
 {
 	struct ack ack = {.call = request->call};
 	const char *id, *host_text;
 	struct pod_chat *chat = ctx;
 	struct room *room;
 
-	if (!request_unpack(request, "{s:s, s:s}", "pod", &id, "host", &host_text) ||
+	if (!builtin_request_unpack(request, "{s:s, s:s}", "pod", &id, "host", &host_text) ||
 	    !is_of_this_node(request) || !(room = room_named(chat, request, id, host_text)))
 		return;
 	ack.reply = json_object();
-	if (rooms_forget(&chat->rooms, room, &ack, request->now_ns) == 0)
+	if (builtin_rooms_forget(&chat->rooms, room, &ack, request->now_ns) == 0)
 		return;
 	json_decref(ack.reply);
-	request_refuse(request, SERVICE_INVALID_PAYLOAD,
-		       "it is a room of this node: Dissolve removes it, and its history");
+	builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+			       "it is a room of this node: Dissolve removes it, and its history");
 }
 
 static json_t *json_of_room(const struct room *room)
@@ -99,13 +100,13 @@ static json_t *json_of_room(const struct room *room)
 	json_t *json;
 
 	if (room->head)
-		(void)!room_head_parse(room->head, room->head_len, &head);
+		(void)!builtin_room_head_parse(room->head, room->head_len, &head);
 	for (unsigned i = 0; i < room->part_cnt; i++) {
 		len += room->parts[i].len;
 		event_cnt += room->parts[i].event_cnt;
 	}
 	json = json_pack("{s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "pod", room->id, "host",
-			 json_of_key(room->host), "name", head.name, "segments",
+			 builtin_json_of_key(room->host), "name", head.name, "segments",
 			 (json_int_t)room->part_cnt, "first",
 			 (json_int_t)(room->part_cnt ? room->parts[0].number : room->sealed_cnt),
 			 "sealed_events", (json_int_t)event_cnt, "bytes", (json_int_t)len,
@@ -115,19 +116,19 @@ static json_t *json_of_room(const struct room *room)
 	return json;
 }
 
-void pod_chat_kept(void *ctx, struct request *request)
+void builtin_pod_chat_kept(void *ctx, struct request *request)
 {
 	struct pod_chat *chat = ctx;
 	struct room *room = NULL;
 	json_t *rooms;
 
-	if (!request_unpack(request, "{}") || !is_of_this_node(request))
+	if (!builtin_request_unpack(request, "{}") || !is_of_this_node(request))
 		return;
 	rooms = json_array();
 	while ((room = pool_next(&chat->rooms.pool, room)))
 		if (!room->is_own)
 			json_array_append_new(rooms, json_of_room(room));
-	request_reply(request, json_pack("{s:o}", "rooms", rooms));
+	builtin_request_reply(request, json_pack("{s:o}", "rooms", rooms));
 }
 
 struct page {
@@ -150,9 +151,9 @@ static bool page_add(void *arg, const struct room_event *event)
 	json = json_pack("{s:I, s:s, s:s%, s:o, s:I, s:s, s:s%}", "sequence",
 			 (json_int_t)event->sequence, "id",
 			 hex_write(event->id, ROOM_EVENT_ID_LEN, id), "channel", event->channel,
-			 event->channel_len, "sender", json_of_key(event->sender), "at_ms",
-			 (json_int_t)event->at_ms, "kind", room_event_kinds[event->kind], "body",
-			 event->body, event->body_len);
+			 event->channel_len, "sender", builtin_json_of_key(event->sender), "at_ms",
+			 (json_int_t)event->at_ms, "kind", builtin_room_event_kinds[event->kind],
+			 "body", event->body, event->body_len);
 	if (event->signature)
 		json_object_set_new(
 			json, "signature",
@@ -163,7 +164,7 @@ static bool page_add(void *arg, const struct room_event *event)
 	return true;
 }
 
-void pod_chat_history(void *ctx, struct request *request)
+void builtin_pod_chat_history(void *ctx, struct request *request)
 {
 	json_int_t since = 0, limit = POD_CHAT_PAGE_MAX;
 	const char *id, *host_text = NULL;
@@ -171,12 +172,12 @@ void pod_chat_history(void *ctx, struct request *request)
 	struct page page;
 	struct room *room;
 
-	if (!request_unpack(request, "{s:s, s?s, s?I, s?I}", "pod", &id, "host", &host_text,
-			    "since", &since, "limit", &limit))
+	if (!builtin_request_unpack(request, "{s:s, s?s, s?I, s?I}", "pod", &id, "host", &host_text,
+				    "since", &since, "limit", &limit))
 		return;
 	if (since < 0 || limit < 1 || limit > POD_CHAT_PAGE_MAX) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "since is a sequence number, and limit 1 to 100");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "since is a sequence number, and limit 1 to 100");
 		return;
 	}
 	room = room_named(chat, request, id, host_text);
@@ -184,7 +185,8 @@ void pod_chat_history(void *ctx, struct request *request)
 		return;
 	page = (struct page){.messages = json_array(), .limit = (size_t)limit};
 	page.next = (uint64_t)since;
-	rooms_events_each(room, (uint64_t)since, page_add, &page);
-	request_reply(request, json_pack("{s:o, s:I, s:b}", "messages", page.messages, "next",
-					 (json_int_t)page.next, "has_more", page.has_more));
+	builtin_rooms_events_each(room, (uint64_t)since, page_add, &page);
+	builtin_request_reply(request,
+			      json_pack("{s:o, s:I, s:b}", "messages", page.messages, "next",
+					(json_int_t)page.next, "has_more", page.has_more));
 }

@@ -6,9 +6,9 @@ static void member_added(struct pod_chat *chat, const struct request *request, s
 			 const struct pod *draft, int err)
 {
 	if (err == WEFT_EFULL)
-		request_refuse(request, SERVICE_FORBIDDEN, "a pod has at most 50 members");
+		builtin_request_refuse(request, SERVICE_FORBIDDEN, "a pod has at most 50 members");
 	else
-		pod_chat_commit(chat, request, pod, draft);
+		builtin_pod_chat_commit(chat, request, pod, draft);
 }
 
 static bool signing_key_take(const struct request *request, struct pod_member *member,
@@ -21,14 +21,14 @@ static bool signing_key_take(const struct request *request, struct pod_member *m
 	}
 	if (memcmp(member->signing_key, key, MESH_KEY_LEN) == 0)
 		return true;
-	request_refuse(
+	builtin_request_refuse(
 		request, SERVICE_FORBIDDEN,
 		"a member's key is not replaced: leave the pod, and join it with the new one");
 	return false;
 }
 
 /* Of a private pod the caller is a member by now, and only its key can be new. */
-void pod_chat_join(void *ctx, struct request *request)
+void builtin_pod_chat_join(void *ctx, struct request *request)
 {
 	const char *id, *key_text = NULL;
 	struct pod_chat *chat = ctx;
@@ -36,14 +36,14 @@ void pod_chat_join(void *ctx, struct request *request)
 	struct pod *pod, draft;
 	int err;
 
-	if (!request_unpack(request, "{s:s, s?s}", "pod", &id, "key", &key_text) ||
-	    (key_text && !request_key(request, key_text, key)) ||
-	    !(pod = pod_chat_pod(chat, request, id)))
+	if (!builtin_request_unpack(request, "{s:s, s?s}", "pod", &id, "key", &key_text) ||
+	    (key_text && !builtin_request_key(request, key_text, key)) ||
+	    !(pod = builtin_pod_chat_pod(chat, request, id)))
 		return;
 	draft = *pod;
-	err = pod_add_member(&draft, request->caller->key, POD_MEMBER);
+	err = builtin_pod_add_member(&draft, request->caller->key, POD_MEMBER);
 	if (err == WEFT_EFULL || !key_text ||
-	    signing_key_take(request, pod_find_member(&draft, request->caller->key), key))
+	    signing_key_take(request, builtin_pod_find_member(&draft, request->caller->key), key))
 		member_added(chat, request, pod, &draft, err);
 }
 
@@ -57,7 +57,7 @@ static bool is_last_owner(const struct pod *pod, const struct pod_member *leavin
 }
 
 /* Oneself, or as a moderator or owner somebody of a lower role. */
-void pod_chat_leave(void *ctx, struct request *request)
+void builtin_pod_chat_leave(void *ctx, struct request *request)
 {
 	struct pod_member *caller, *leaving;
 	const char *id, *peer_text = NULL;
@@ -66,94 +66,96 @@ void pod_chat_leave(void *ctx, struct request *request)
 	struct pod *pod, draft;
 
 	memcpy(peer, request->caller->key, sizeof(peer));
-	if (!request_unpack(request, "{s:s, s?s}", "pod", &id, "peer", &peer_text) ||
-	    (peer_text && !request_key(request, peer_text, peer)) ||
-	    !(pod = pod_chat_own_pod(chat, request, id, POD_MEMBER)))
+	if (!builtin_request_unpack(request, "{s:s, s?s}", "pod", &id, "peer", &peer_text) ||
+	    (peer_text && !builtin_request_key(request, peer_text, peer)) ||
+	    !(pod = builtin_pod_chat_own_pod(chat, request, id, POD_MEMBER)))
 		return;
-	caller = pod_find_member(pod, request->caller->key);
-	leaving = pod_find_member(pod, peer);
+	caller = builtin_pod_find_member(pod, request->caller->key);
+	leaving = builtin_pod_find_member(pod, peer);
 	if (!leaving) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "the peer is no member of the pod");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "the peer is no member of the pod");
 	} else if (leaving != caller && leaving->role >= caller->role) {
-		request_refuse(request, SERVICE_FORBIDDEN,
-			       "only members of a lower role can be put out");
+		builtin_request_refuse(request, SERVICE_FORBIDDEN,
+				       "only members of a lower role can be put out");
 	} else if (is_last_owner(pod, leaving)) {
-		request_refuse(request, SERVICE_FORBIDDEN,
-			       "a pod has an owner: make somebody else one, or dissolve it");
+		builtin_request_refuse(
+			request, SERVICE_FORBIDDEN,
+			"a pod has an owner: make somebody else one, or dissolve it");
 	} else {
 		draft = *pod;
-		pod_drop_member(&draft, pod_find_member(&draft, peer));
-		pod_chat_commit(chat, request, pod, &draft);
+		builtin_pod_drop_member(&draft, builtin_pod_find_member(&draft, peer));
+		builtin_pod_chat_commit(chat, request, pod, &draft);
 	}
 }
 
 /* Nobody gives a role that is not below their own, but owners theirs. */
-void pod_chat_admit(void *ctx, struct request *request)
+void builtin_pod_chat_admit(void *ctx, struct request *request)
 {
-	const char *id, *peer_text, *role_text = pod_roles[POD_MEMBER];
+	const char *id, *peer_text, *role_text = builtin_pod_roles[POD_MEMBER];
 	struct pod_member *caller, *member;
 	struct pod_chat *chat = ctx;
 	uint8_t peer[MESH_KEY_LEN];
 	struct pod *pod, draft;
 	int role, err;
 
-	if (!request_unpack(request, "{s:s, s:s, s?s}", "pod", &id, "peer", &peer_text, "role",
-			    &role_text) ||
-	    !request_key(request, peer_text, peer) ||
-	    !(pod = pod_chat_own_pod(chat, request, id, POD_MOD)))
+	if (!builtin_request_unpack(request, "{s:s, s:s, s?s}", "pod", &id, "peer", &peer_text,
+				    "role", &role_text) ||
+	    !builtin_request_key(request, peer_text, peer) ||
+	    !(pod = builtin_pod_chat_own_pod(chat, request, id, POD_MOD)))
 		return;
-	role = pod_word(pod_roles, POD_ROLE_CNT, role_text);
-	caller = pod_find_member(pod, request->caller->key);
-	member = pod_find_member(pod, peer);
+	role = builtin_pod_word(builtin_pod_roles, POD_ROLE_CNT, role_text);
+	caller = builtin_pod_find_member(pod, request->caller->key);
+	member = builtin_pod_find_member(pod, peer);
 	if (role < 0) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD, "a role is member, mod or owner");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "a role is member, mod or owner");
 	} else if (caller->role != POD_OWNER &&
 		   (role >= caller->role || (member && member->role >= caller->role))) {
-		request_refuse(request, SERVICE_FORBIDDEN, "only an owner may do this");
+		builtin_request_refuse(request, SERVICE_FORBIDDEN, "only an owner may do this");
 	} else if (member && (int)member->role != role && is_last_owner(pod, member)) {
-		request_refuse(request, SERVICE_FORBIDDEN,
-			       "a pod has an owner: make somebody else one first");
+		builtin_request_refuse(request, SERVICE_FORBIDDEN,
+				       "a pod has an owner: make somebody else one first");
 	} else {
 		draft = *pod;
-		err = pod_add_member(&draft, peer, (enum pod_role)role);
+		err = builtin_pod_add_member(&draft, peer, (enum pod_role)role);
 		if (member)
-			pod_find_member(&draft, peer)->role = (uint8_t)role;
+			builtin_pod_find_member(&draft, peer)->role = (uint8_t)role;
 		member_added(chat, request, pod, &draft, err);
 	}
 }
 
-void pod_chat_add_channel(void *ctx, struct request *request)
+void builtin_pod_chat_add_channel(void *ctx, struct request *request)
 {
-	const char *id, *name, *kind_text = pod_kinds[POD_CUSTOM];
+	const char *id, *name, *kind_text = builtin_pod_kinds[POD_CUSTOM];
 	struct pod_chat *chat = ctx;
 	struct pod *pod, draft;
 	int kind;
 
-	if (!request_unpack(request, "{s:s, s:s, s?s}", "pod", &id, "channel", &name, "kind",
-			    &kind_text) ||
-	    !(pod = pod_chat_own_pod(chat, request, id, POD_MOD)))
+	if (!builtin_request_unpack(request, "{s:s, s:s, s?s}", "pod", &id, "channel", &name,
+				    "kind", &kind_text) ||
+	    !(pod = builtin_pod_chat_own_pod(chat, request, id, POD_MOD)))
 		return;
-	kind = pod_word(pod_kinds, POD_KIND_CNT, kind_text);
-	if (!pod_text_is_channel(name)) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "a channel is 1 to 50 of a-z, 0-9, - and _");
+	kind = builtin_pod_word(builtin_pod_kinds, POD_KIND_CNT, kind_text);
+	if (!builtin_pod_text_is_channel(name)) {
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "a channel is 1 to 50 of a-z, 0-9, - and _");
 		return;
 	}
 	if (kind < 0) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "a channel's kind is general, custom, bound or dm");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "a channel's kind is general, custom, bound or dm");
 		return;
 	}
 	draft = *pod;
-	switch (pod_add_channel(&draft, name, (enum pod_kind)kind)) {
+	switch (builtin_pod_add_channel(&draft, name, (enum pod_kind)kind)) {
 	case 0:
-		pod_chat_commit(chat, request, pod, &draft);
+		builtin_pod_chat_commit(chat, request, pod, &draft);
 		return;
 	case WEFT_EEXISTS:
-		request_refuse(request, SERVICE_FORBIDDEN, "the pod has such a channel");
+		builtin_request_refuse(request, SERVICE_FORBIDDEN, "the pod has such a channel");
 		return;
 	default:
-		request_refuse(request, SERVICE_FORBIDDEN, "a pod has at most 50 channels");
+		builtin_request_refuse(request, SERVICE_FORBIDDEN, "a pod has at most 50 channels");
 	}
 }

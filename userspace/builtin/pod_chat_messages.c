@@ -39,7 +39,7 @@ static enum service_status post_read(const struct pod_chat_saying *post, const s
 	uint8_t id[POD_MESSAGE_ID_LEN / 2];
 	size_t len = strlen(post->body);
 
-	if (!pod_find_channel(pod, post->channel))
+	if (!builtin_pod_find_channel(pod, post->channel))
 		return refusal(SERVICE_INVALID_PAYLOAD, "the pod has no such channel", out_why);
 	if (len > POD_BODY_LEN_MAX)
 		return refusal(SERVICE_PAYLOAD_TOO_LARGE, "a message is at most 4096 bytes",
@@ -80,7 +80,7 @@ static enum service_status signature_check(const struct pod_chat_saying *saying,
 		return refusal(SERVICE_UNAUTHORIZED, "this member's messages are signed", out_why);
 	if (!message->is_signed)
 		return SERVICE_OK;
-	len = pod_message_signing_text(pod->id, message, text);
+	len = builtin_pod_message_signing_text(pod->id, message, text);
 	if (node_key_verify(member->signing_key, text, len, message->signature) == 0)
 		return SERVICE_OK;
 	if (saying->call)
@@ -95,17 +95,17 @@ static enum service_status message_post(struct pod_chat *chat, const struct pod_
 {
 	struct ack ack = {.call = saying->call};
 
-	message->sequence = pods_next_sequence(&chat->pods, pod);
+	message->sequence = builtin_pods_next_sequence(&chat->pods, pod);
 	ack.reply = json_pack("{s:s, s:I, s:I}", "id", message->id, "sequence",
 			      (json_int_t)message->sequence, "at_ms", (json_int_t)message->at_ms);
-	if (pods_post(&chat->pods, pod, message, &ack, saying->now_ns) == 0)
+	if (builtin_pods_post(&chat->pods, pod, message, &ack, saying->now_ns) == 0)
 		return SERVICE_OK;
 	json_decref(ack.reply);
 	return refusal(SERVICE_UNAVAILABLE, "this node has no memory for messages now", out_why);
 }
 
-enum service_status pod_chat_say(struct pod_chat *chat, struct pod *pod,
-				 const struct pod_chat_saying *saying, const char **out_why)
+enum service_status builtin_pod_chat_say(struct pod_chat *chat, struct pod *pod,
+					 const struct pod_chat_saying *saying, const char **out_why)
 {
 	uint64_t wall_ms = chat->pods.clock->wall_ms(chat->pods.clock->ctx);
 	uint8_t random_id[POD_MESSAGE_ID_LEN / 2];
@@ -121,18 +121,18 @@ enum service_status pod_chat_say(struct pod_chat *chat, struct pod *pod,
 	memcpy(message.sender, post.sender, MESH_KEY_LEN);
 	status = post_read(&post, pod, wall_ms, &message, out_why);
 	if (status == SERVICE_OK)
-		status = signature_check(&post, pod, pod_find_member(pod, post.sender), &message,
-					 out_why);
+		status = signature_check(&post, pod, builtin_pod_find_member(pod, post.sender),
+					 &message, out_why);
 	if (status == SERVICE_OK && has_id(pod, message.id))
 		status = refusal(SERVICE_INVALID_PAYLOAD, "the pod has a message of this id",
 				 out_why);
-	if (status == SERVICE_OK && !quota_take(&chat->posts, post.sender, post.now_ns))
+	if (status == SERVICE_OK && !builtin_quota_take(&chat->posts, post.sender, post.now_ns))
 		status = refusal(SERVICE_RATE_LIMITED, "a peer says at most 10 messages a minute",
 				 out_why);
 	return status == SERVICE_OK ? message_post(chat, &post, pod, &message, out_why) : status;
 }
 
-void pod_chat_post(void *ctx, struct request *request)
+void builtin_pod_chat_post(void *ctx, struct request *request)
 {
 	struct pod_chat *chat = ctx;
 	struct pod_chat_saying post = {
@@ -142,25 +142,25 @@ void pod_chat_post(void *ctx, struct request *request)
 	json_int_t at_ms = -1;
 	struct pod *pod;
 
-	if (!request_unpack(request, "{s:s, s:s, s:s, s?s, s?I, s?s}", "pod", &pod_id, "channel",
-			    &post.channel, "body", &post.body, "id", &post.id, "at_ms", &at_ms,
-			    "signature", &post.signature) ||
-	    !(pod = pod_chat_own_pod(chat, request, pod_id, POD_MEMBER)))
+	if (!builtin_request_unpack(request, "{s:s, s:s, s:s, s?s, s?I, s?s}", "pod", &pod_id,
+				    "channel", &post.channel, "body", &post.body, "id", &post.id,
+				    "at_ms", &at_ms, "signature", &post.signature) ||
+	    !(pod = builtin_pod_chat_own_pod(chat, request, pod_id, POD_MEMBER)))
 		return;
 	/* 0 is a time, long ago. */
 	post.at_ms = at_ms == 0 ? 1 : at_ms == -1 ? 0 : at_ms;
-	status = pod_chat_say(chat, pod, &post, &why);
+	status = builtin_pod_chat_say(chat, pod, &post, &why);
 	if (status != SERVICE_OK)
-		request_refuse(request, status, why);
+		builtin_request_refuse(request, status, why);
 }
 
-json_t *pod_chat_json_of_message(const struct pod_message *message)
+json_t *builtin_pod_chat_json_of_message(const struct pod_message *message)
 {
 	char signature[BASE64_LEN(POD_SIGNATURE_LEN) + 1];
 	json_t *json = json_pack("{s:I, s:s, s:s, s:o, s:I, s:s%}", "sequence",
 				 (json_int_t)message->sequence, "id", message->id, "channel",
-				 message->channel, "sender", json_of_key(message->sender), "at_ms",
-				 (json_int_t)message->at_ms, "body", message->body,
+				 message->channel, "sender", builtin_json_of_key(message->sender),
+				 "at_ms", (json_int_t)message->at_ms, "body", message->body,
 				 (size_t)message->body_len);
 
 	if (message->is_signed)
@@ -188,7 +188,7 @@ static json_t *page_of(const struct pod *pod, const char *channel, uint64_t sinc
 			   bodies_len + message->body_len > POD_CHAT_PAGE_LEN_MAX;
 		if (has_more)
 			break;
-		json_array_append_new(messages, pod_chat_json_of_message(message));
+		json_array_append_new(messages, builtin_pod_chat_json_of_message(message));
 		bodies_len += message->body_len;
 		since = message->sequence;
 	}
@@ -196,20 +196,20 @@ static json_t *page_of(const struct pod *pod, const char *channel, uint64_t sinc
 			 "has_more", has_more);
 }
 
-void pod_chat_fetch(void *ctx, struct request *request)
+void builtin_pod_chat_fetch(void *ctx, struct request *request)
 {
 	const char *id, *channel = NULL;
 	struct pod_chat *chat = ctx;
 	json_int_t since = 0, limit = POD_CHAT_PAGE_MAX;
 	struct pod *pod;
 
-	if (!request_unpack(request, "{s:s, s?s, s?I, s?I}", "pod", &id, "channel", &channel,
-			    "since", &since, "limit", &limit) ||
-	    !(pod = pod_chat_own_pod(chat, request, id, POD_MEMBER)))
+	if (!builtin_request_unpack(request, "{s:s, s?s, s?I, s?I}", "pod", &id, "channel",
+				    &channel, "since", &since, "limit", &limit) ||
+	    !(pod = builtin_pod_chat_own_pod(chat, request, id, POD_MEMBER)))
 		return;
 	if (since < 0 || limit < 1 || limit > POD_CHAT_PAGE_MAX)
-		request_refuse(request, SERVICE_INVALID_PAYLOAD,
-			       "since is a sequence number, and limit 1 to 100");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "since is a sequence number, and limit 1 to 100");
 	else
-		request_reply(request, page_of(pod, channel, (uint64_t)since, (int)limit));
+		builtin_request_reply(request, page_of(pod, channel, (uint64_t)since, (int)limit));
 }

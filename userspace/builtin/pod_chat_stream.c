@@ -40,7 +40,7 @@ static char *topic_write(const char *pod, const char *channel, char topic[static
 static void message_tell(struct pod_chat *chat, const struct pod_message *message)
 {
 	char topic[POD_TOPIC_CAP];
-	json_t *json = pod_chat_json_of_message(message);
+	json_t *json = builtin_pod_chat_json_of_message(message);
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	struct service_publication event = {
 		.owner = chat->offer,
@@ -60,7 +60,7 @@ static void message_tell(struct pod_chat *chat, const struct pod_message *messag
 	free(text);
 }
 
-void pod_chat_tell(struct pod_chat *chat, const struct pod *pod)
+void builtin_pod_chat_tell(struct pod_chat *chat, const struct pod *pod)
 {
 	for (struct list_node *node = pod->messages.next; node != &pod->messages;
 	     node = node->next) {
@@ -74,7 +74,8 @@ void pod_chat_tell(struct pod_chat *chat, const struct pod *pod)
 	}
 }
 
-const char *pod_chat_topic_refusal(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *topic)
+const char *builtin_pod_chat_topic_refusal(void *ctx, const uint8_t key[MESH_KEY_LEN],
+					   const char *topic)
 {
 	const struct pod_chat *chat = ctx;
 	const char *slash = strchr(topic, '/');
@@ -83,8 +84,8 @@ const char *pod_chat_topic_refusal(void *ctx, const uint8_t key[MESH_KEY_LEN], c
 
 	if (slash && slash - topic <= POD_ID_LEN)
 		memcpy(id, topic, (size_t)(slash - topic));
-	pod = pods_find(&chat->pods, id);
-	return pod && pod_find_member(pod, key)
+	pod = builtin_pods_find(&chat->pods, id);
+	return pod && builtin_pod_find_member(pod, key)
 		       ? NULL
 		       : "only members of the pod may hear what is said in it";
 }
@@ -113,7 +114,7 @@ static const char *say(struct pod_stream *stream, struct pod *pod, uint64_t now_
 			"at_ms", &saying.at_ms, "signature", &saying.signature) < 0)
 		error = "a message in JSON has body, and id, at_ms, signature or none of them";
 	else
-		(void)pod_chat_say(stream->chat, pod, &saying, &error);
+		(void)builtin_pod_chat_say(stream->chat, pod, &saying, &error);
 	json_decref(json);
 	return error;
 }
@@ -142,9 +143,9 @@ static void error_tell(struct pod_stream *stream, const char *error)
 /* The pod, as long as it is there and who opened the stream is in it. */
 static struct pod *pod_of(const struct pod_stream *stream)
 {
-	struct pod *pod = pods_find(&stream->chat->pods, stream->pod);
+	struct pod *pod = builtin_pods_find(&stream->chat->pods, stream->pod);
 
-	return pod && pod_find_member(pod, stream->key) ? pod : NULL;
+	return pod && builtin_pod_find_member(pod, stream->key) ? pod : NULL;
 }
 
 static void on_piece(void *arg, const struct service_piece *piece, uint64_t now_ns)
@@ -172,7 +173,7 @@ static const char *on_refusal(void *arg, const uint8_t key[MESH_KEY_LEN], const 
 {
 	const struct pod_stream *stream = arg;
 
-	return pod_chat_topic_refusal(stream->chat, key, topic);
+	return builtin_pod_chat_topic_refusal(stream->chat, key, topic);
 }
 
 static void on_ended(void *arg)
@@ -186,7 +187,7 @@ static void on_ended(void *arg)
 static const struct service_hearer stream_hearer = {
 	.refusal = on_refusal, .piece = on_piece, .ended = on_ended, .is_plain = true};
 
-void pod_chat_streams_fini(struct pod_chat *chat)
+void builtin_pod_chat_streams_fini(struct pod_chat *chat)
 {
 	while (chat->streams.next && !list_is_empty(&chat->streams))
 		on_ended(list_entry(chat->streams.next, struct pod_stream, node));
@@ -201,8 +202,8 @@ static struct pod *pod_with(struct pod_chat *chat, const uint8_t key[MESH_KEY_LE
 	struct pod *found = NULL, *pod = NULL;
 
 	*out_why = "the caller is in no pod that has this channel";
-	while ((pod = pods_next(&chat->pods, pod)) != NULL) {
-		if (!pod_find_member(pod, key) || !pod_find_channel(pod, channel))
+	while ((pod = builtin_pods_next(&chat->pods, pod)) != NULL) {
+		if (!builtin_pod_find_member(pod, key) || !builtin_pod_find_channel(pod, channel))
 			continue;
 		if (found) {
 			*out_why = "several pods have this channel: name one, as pod";
@@ -216,10 +217,12 @@ static struct pod *pod_with(struct pod_chat *chat, const uint8_t key[MESH_KEY_LE
 static struct pod *pod_named(struct pod_chat *chat, const uint8_t key[MESH_KEY_LEN], const char *id,
 			     const char *channel, const char **out_why)
 {
-	struct pod *pod = pods_find(&chat->pods, id);
+	struct pod *pod = builtin_pods_find(&chat->pods, id);
 
 	*out_why = "the caller is in no such pod, or it has no such channel";
-	return pod && pod_find_member(pod, key) && pod_find_channel(pod, channel) ? pod : NULL;
+	return pod && builtin_pod_find_member(pod, key) && builtin_pod_find_channel(pod, channel)
+		       ? pod
+		       : NULL;
 }
 
 /* pod_asked reads the head: nothing, or {"pod": ID}. */
@@ -244,9 +247,9 @@ static struct pod *pod_asked(struct pod_chat *chat, const struct service_caller 
 	return pod;
 }
 
-void pod_chat_stream(void *ctx, struct service_channel *channel,
-		     const struct service_caller *caller, const char *method, const uint8_t *head,
-		     size_t len, uint64_t now_ns)
+void builtin_pod_chat_stream(void *ctx, struct service_channel *channel,
+			     const struct service_caller *caller, const char *method,
+			     const uint8_t *head, size_t len, uint64_t now_ns)
 {
 	struct pod_chat *chat = ctx;
 	const char *why;
@@ -268,7 +271,7 @@ void pod_chat_stream(void *ctx, struct service_channel *channel,
 	stream->channel = channel;
 	memcpy(stream->key, caller->key, sizeof(stream->key));
 	strcpy(stream->pod, pod->id);
-	strcpy(stream->name, pod_find_channel(pod, method)->name);
+	strcpy(stream->name, builtin_pod_find_channel(pod, method)->name);
 	topic_write(pod->id, stream->name, wish.topic);
 	stream->subscriber = service_topics_subscribe(chat->topics, channel, &request, now_ns);
 	if (!stream->subscriber) {

@@ -43,7 +43,7 @@ static void members_write(const struct pod *pod, struct writer *w)
 	}
 }
 
-void pod_write(const struct pod *pod, struct writer *w)
+void builtin_pod_write(const struct pod *pod, struct writer *w)
 {
 	cbor_write_map(w, 7);
 	cbor_field_uint(w, POD_VERSION, RECORD_VERSION);
@@ -118,7 +118,7 @@ static void members_read(struct pod *pod, struct cbor_reader *r)
 	}
 }
 
-int pod_parse(struct pod *pod, const uint8_t *record, size_t len)
+int builtin_pod_parse(struct pod *pod, const uint8_t *record, size_t len)
 {
 	struct cbor_reader r;
 	uint64_t key;
@@ -156,7 +156,7 @@ int pod_parse(struct pod *pod, const uint8_t *record, size_t len)
 	return cbor_reader_finish(&r);
 }
 
-void pod_message_write(const struct pod_message *message, struct writer *w)
+void builtin_pod_message_write(const struct pod_message *message, struct writer *w)
 {
 	cbor_write_map(w, message->is_signed ? 7 : 6);
 	cbor_field_uint(w, MESSAGE_VERSION, RECORD_VERSION);
@@ -172,7 +172,7 @@ void pod_message_write(const struct pod_message *message, struct writer *w)
 	cbor_field_bytes(w, MESSAGE_SIGNATURE, message->signature, POD_SIGNATURE_LEN);
 }
 
-int pod_message_parse(struct pod_message *message, const uint8_t *record, size_t len)
+int builtin_pod_message_parse(struct pod_message *message, const uint8_t *record, size_t len)
 {
 	struct cbor_reader r;
 	size_t body_len = 0;

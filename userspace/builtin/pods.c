@@ -18,21 +18,21 @@ struct pod_change {
 	struct pod draft; /* what the pod becomes */
 };
 
-size_t pods_footprint(const struct builtin_config *config)
+size_t builtin_pods_footprint(const struct builtin_config *config)
 {
 	return pool_footprint(sizeof(struct pod), config->pod_cnt) +
 	       pool_footprint(sizeof(struct pod_change), PODS_CHANGES_MAX) +
 	       map_footprint(POD_ID_LEN, config->pod_cnt) + config->pod_memory_len;
 }
 
-struct pod *pods_find(const struct pods *pods, const char *id)
+struct pod *builtin_pods_find(const struct pods *pods, const char *id)
 {
 	struct pod *pod = strlen(id) == POD_ID_LEN ? map_lookup(&pods->by_id, id) : NULL;
 
 	return pod && !pod->is_forming ? pod : NULL;
 }
 
-struct pod *pods_next(const struct pods *pods, const struct pod *pod)
+struct pod *builtin_pods_next(const struct pods *pods, const struct pod *pod)
 {
 	struct pod *next = pool_next(&pods->pool, pod);
 
@@ -148,16 +148,16 @@ static unsigned pod_sweep(struct pods *pods, struct pod *pod, unsigned message_m
 /* What nobody waits for. */
 static const struct ack quiet;
 
-void pods_sweep(struct pods *pods, uint64_t now_ns)
+void builtin_pods_sweep(struct pods *pods, uint64_t now_ns)
 {
 	struct store_batch *batch = store_batch_new(pods->store);
 	struct pod *pod = NULL;
 	unsigned dropped_cnt = 0;
 
-	while ((pod = pods_next(pods, pod)))
+	while ((pod = builtin_pods_next(pods, pod)))
 		dropped_cnt += pod_sweep(pods, pod, pods->message_max, batch);
 	if (dropped_cnt)
-		acks_submit(pods->acks, batch, &quiet, now_ns);
+		builtin_acks_submit(pods->acks, batch, &quiet, now_ns);
 	else
 		store_batch_free(batch);
 }
@@ -216,11 +216,11 @@ static void change_submit(struct pod_change *change, struct store_batch *batch,
 
 	written.done = change_done;
 	written.arg = change;
-	acks_submit(change->pods->acks, batch, &written, now_ns);
+	builtin_acks_submit(change->pods->acks, batch, &written, now_ns);
 }
 
-int pods_change(struct pods *pods, struct pod *pod, const struct pod *draft, const struct ack *ack,
-		uint64_t now_ns)
+int builtin_pods_change(struct pods *pods, struct pod *pod, const struct pod *draft,
+			const struct ack *ack, uint64_t now_ns)
 {
 	struct pod_change *change = change_make(pods, pod);
 	uint8_t record[POD_RECORD_LEN_MAX];
@@ -231,13 +231,14 @@ int pods_change(struct pods *pods, struct pod *pod, const struct pod *draft, con
 		return WEFT_EBUSY;
 	change->draft = *draft;
 	batch = store_batch_new(pods->store);
-	pod_write(draft, &w);
+	builtin_pod_write(draft, &w);
 	store_batch_put(batch, STORE_PODS, draft->id, POD_ID_LEN, record, writer_len(&w));
 	change_submit(change, batch, ack, now_ns);
 	return 0;
 }
 
-int pods_add(struct pods *pods, const struct pod *draft, const struct ack *ack, uint64_t now_ns)
+int builtin_pods_add(struct pods *pods, const struct pod *draft, const struct ack *ack,
+		     uint64_t now_ns)
 {
 	struct pod *pod;
 	int err = pod_place(pods, draft, &pod);
@@ -245,13 +246,13 @@ int pods_add(struct pods *pods, const struct pod *draft, const struct ack *ack, 
 	if (err < 0)
 		return err;
 	pod->is_forming = true;
-	err = pods_change(pods, pod, draft, ack, now_ns);
+	err = builtin_pods_change(pods, pod, draft, ack, now_ns);
 	if (err < 0)
 		pod_release(pods, pod);
 	return err;
 }
 
-int pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint64_t now_ns)
+int builtin_pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint64_t now_ns)
 {
 	struct pod_change *change = change_make(pods, pod);
 	struct store_batch *batch;
@@ -266,7 +267,7 @@ int pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint6
 	return 0;
 }
 
-uint64_t pods_next_sequence(const struct pods *pods, const struct pod *pod)
+uint64_t builtin_pods_next_sequence(const struct pods *pods, const struct pod *pod)
 {
 	uint64_t now_ms = wall_ms(pods);
 
@@ -316,8 +317,8 @@ static void message_done(void *arg, bool is_kept, uint64_t now_ns)
 		message->pods->on_kept(message->pods, message->pod);
 }
 
-int pods_post(struct pods *pods, struct pod *pod, const struct pod_message *message,
-	      const struct ack *ack, uint64_t now_ns)
+int builtin_pods_post(struct pods *pods, struct pod *pod, const struct pod_message *message,
+		      const struct ack *ack, uint64_t now_ns)
 {
 	struct ack written = {.call = ack->call, .reply = ack->reply, .done = message_done};
 	struct store_batch *batch = store_batch_new(pods->store);
@@ -333,12 +334,12 @@ int pods_post(struct pods *pods, struct pod *pod, const struct pod_message *mess
 	pod_sweep(pods, pod, pods->message_max, batch);
 	if (pod->days) {
 		message_key(pod, copy->sequence, key);
-		pod_message_write(copy, &w);
+		builtin_pod_message_write(copy, &w);
 		store_batch_put(batch, STORE_POD_MESSAGES, key, sizeof(key), record,
 				writer_len(&w));
 	}
 	written.arg = copy;
-	acks_submit(pods->acks, batch, &written, now_ns);
+	builtin_acks_submit(pods->acks, batch, &written, now_ns);
 	return 0;
 }
 
@@ -355,7 +356,7 @@ static bool load_pod(void *arg, const struct store_item *item)
 	struct pod pod = {.id = ""}, *placed;
 
 	memcpy(pod.id, item->key, POD_ID_LEN);
-	if (pod_parse(&pod, item->value, item->value_len) < 0)
+	if (builtin_pod_parse(&pod, item->value, item->value_len) < 0)
 		load->err = WEFT_EDAMAGED;
 	else
 		load->err = pod_place(load->pods, &pod, &placed);
@@ -370,7 +371,7 @@ static bool load_message(void *arg, const struct store_item *item)
 	struct pod *pod = map_lookup(&load->pods->by_id, cursor_bytes(&key, POD_ID_LEN));
 
 	message.sequence = cursor_be64(&key);
-	if (pod_message_parse(&message, item->value, item->value_len) < 0) {
+	if (builtin_pod_message_parse(&message, item->value, item->value_len) < 0) {
 		load->err = WEFT_EDAMAGED;
 		return false;
 	}
@@ -398,17 +399,17 @@ static int pods_load(struct pods *pods, uint64_t now_ns)
 		store_snapshot_close(snapshot);
 	}
 	if (load.dropped_cnt)
-		acks_submit(pods->acks, load.dropped, &quiet, now_ns);
+		builtin_acks_submit(pods->acks, load.dropped, &quiet, now_ns);
 	else
 		store_batch_free(load.dropped);
 	if (err < 0 || load.err < 0)
 		return err < 0 ? err : load.err;
-	pods_sweep(pods, now_ns);
+	builtin_pods_sweep(pods, now_ns);
 	return 0;
 }
 
-int pods_init(struct pods *pods, struct arena *arena, const struct builtin_params *params,
-	      struct acks *acks)
+int builtin_pods_init(struct pods *pods, struct arena *arena, const struct builtin_params *params,
+		      struct acks *acks)
 {
 	const struct builtin_config *config = &params->config;
 	uint64_t secret[2];
@@ -428,7 +429,7 @@ int pods_init(struct pods *pods, struct arena *arena, const struct builtin_param
 	return pods_load(pods, params->now_ns);
 }
 
-void pods_fini(struct pods *pods)
+void builtin_pods_fini(struct pods *pods)
 {
 	heap_free(pods->messages);
 }

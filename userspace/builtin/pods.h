@@ -33,41 +33,42 @@ struct pods {
 	void (*on_changed)(struct pods *pods, const struct pod *pod, bool is_gone);
 };
 
-size_t pods_footprint(const struct builtin_config *config);
-/* pods_init loads them. 0, WEFT_EDAMAGED, or as store_each. pods_fini is safe after it failed. */
+size_t builtin_pods_footprint(const struct builtin_config *config);
+/* builtin_pods_init loads them. 0, WEFT_EDAMAGED, or as store_each. builtin_pods_fini is safe after it failed. */
 WEFT_MUST_CHECK
-int pods_init(struct pods *pods, struct arena *arena, const struct builtin_params *params,
-	      struct acks *acks);
-void pods_fini(struct pods *pods);
+int builtin_pods_init(struct pods *pods, struct arena *arena, const struct builtin_params *params,
+		      struct acks *acks);
+void builtin_pods_fini(struct pods *pods);
 
-struct pod *pods_find(const struct pods *pods, const char *id);
-/* pods_next walks them: NULL to start and at the end. */
-struct pod *pods_next(const struct pods *pods, const struct pod *pod);
+struct pod *builtin_pods_find(const struct pods *pods, const char *id);
+/* builtin_pods_next walks them: NULL to start and at the end. */
+struct pod *builtin_pods_next(const struct pods *pods, const struct pod *pod);
 /*
- * pods_add adds a copy of draft, which has no messages; pods_change makes
- * pod what draft is; pods_remove takes it away. It happens when it is
+ * builtin_pods_add adds a copy of draft, which has no messages; builtin_pods_change makes
+ * pod what draft is; builtin_pods_remove takes it away. It happens when it is
  * durable, or not at all, and comes to its end by ack (ack.h), whose done
  * is pods' own. 0; WEFT_EEXISTS (there is one of that id); WEFT_EFULL (as
  * many pods as may be); WEFT_EBUSY (a change of pod, or too many of others, are
  * under way). ack was not taken then.
  */
 WEFT_MUST_CHECK
-int pods_add(struct pods *pods, const struct pod *draft, const struct ack *ack, uint64_t now_ns);
+int builtin_pods_add(struct pods *pods, const struct pod *draft, const struct ack *ack,
+		     uint64_t now_ns);
 WEFT_MUST_CHECK
-int pods_change(struct pods *pods, struct pod *pod, const struct pod *draft, const struct ack *ack,
-		uint64_t now_ns);
+int builtin_pods_change(struct pods *pods, struct pod *pod, const struct pod *draft,
+			const struct ack *ack, uint64_t now_ns);
 WEFT_MUST_CHECK
-int pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint64_t now_ns);
+int builtin_pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint64_t now_ns);
 /*
- * pods_post adds a copy of message, whose sequence is pods_next_sequence;
+ * builtin_pods_post adds a copy of message, whose sequence is builtin_pods_next_sequence;
  * the oldest of that pod make room for it. ack->done is pods' own. 0 or
  * WEFT_EFULL: the memory of messages is all in other pods' hands, and ack was not taken.
  */
-uint64_t pods_next_sequence(const struct pods *pods, const struct pod *pod);
+uint64_t builtin_pods_next_sequence(const struct pods *pods, const struct pod *pod);
 WEFT_MUST_CHECK
-int pods_post(struct pods *pods, struct pod *pod, const struct pod_message *message,
-	      const struct ack *ack, uint64_t now_ns);
-/* pods_sweep drops what is older than its pod keeps. */
-void pods_sweep(struct pods *pods, uint64_t now_ns);
+int builtin_pods_post(struct pods *pods, struct pod *pod, const struct pod_message *message,
+		      const struct ack *ack, uint64_t now_ns);
+/* builtin_pods_sweep drops what is older than its pod keeps. */
+void builtin_pods_sweep(struct pods *pods, uint64_t now_ns);
 
 #endif

@@ -10,7 +10,7 @@
 enum { ASK_HOST, ASK_ROOM, ASK_NUMBER };
 enum { ANSWER_BYTES, ANSWER_FIRST };
 
-void room_ask_write(struct writer *w, const struct room_ask *ask, bool has_number)
+void builtin_room_ask_write(struct writer *w, const struct room_ask *ask, bool has_number)
 {
 	cbor_write_map(w, has_number ? 3 : 2);
 	cbor_field_bytes(w, ASK_HOST, ask->host, MESH_KEY_LEN);
@@ -19,7 +19,8 @@ void room_ask_write(struct writer *w, const struct room_ask *ask, bool has_numbe
 		cbor_field_uint(w, ASK_NUMBER, ask->number);
 }
 
-int room_ask_parse(const uint8_t *payload, size_t len, bool has_number, struct room_ask *out_ask)
+int builtin_room_ask_parse(const uint8_t *payload, size_t len, bool has_number,
+			   struct room_ask *out_ask)
 {
 	struct cbor_reader r;
 	uint64_t key;
@@ -47,7 +48,7 @@ int room_ask_parse(const uint8_t *payload, size_t len, bool has_number, struct r
 	return cbor_reader_finish_with(&r, FIRST_KEYS(has_number ? 3 : 2));
 }
 
-void room_answer_write(struct writer *w, const struct room_answer *answer, bool has_first)
+void builtin_room_answer_write(struct writer *w, const struct room_answer *answer, bool has_first)
 {
 	cbor_write_map(w, has_first ? 2 : 1);
 	cbor_field_bytes(w, ANSWER_BYTES, answer->bytes, answer->len);
@@ -55,8 +56,8 @@ void room_answer_write(struct writer *w, const struct room_answer *answer, bool 
 		cbor_field_uint(w, ANSWER_FIRST, answer->first);
 }
 
-int room_answer_parse(const uint8_t *payload, size_t len, bool has_first,
-		      struct room_answer *out_answer)
+int builtin_room_answer_parse(const uint8_t *payload, size_t len, bool has_first,
+			      struct room_answer *out_answer)
 {
 	struct cbor_reader r;
 	uint64_t key;

@@ -35,7 +35,7 @@ enum {
 };
 #define ALL_OF(cnt) (CBOR_KEY(cnt) - 1)
 
-const char *const room_event_kinds[ROOM_EVENT_KIND_CNT] = {
+const char *const builtin_room_event_kinds[ROOM_EVENT_KIND_CNT] = {
 	[ROOM_TEXT] = "text",	  [ROOM_REACTION] = "reaction", [ROOM_EDIT] = "edit",
 	[ROOM_DELETE] = "delete", [ROOM_SYSTEM] = "system",
 };
@@ -54,7 +54,7 @@ static void id_read(struct cbor_reader *r, char id[POD_ID_LEN + 1])
 
 /* --- segments --- */
 
-void room_segment_begin(struct writer *body, const struct room_segment *segment)
+void builtin_room_segment_begin(struct writer *body, const struct room_segment *segment)
 {
 	cbor_write_map(body, SEGMENT_FIELD_CNT);
 	cbor_field_text(body, SEGMENT_ROOM, segment->id, POD_ID_LEN);
@@ -64,7 +64,7 @@ void room_segment_begin(struct writer *body, const struct room_segment *segment)
 	cbor_write_array(body, segment->event_cnt);
 }
 
-void room_event_write(struct writer *body, const struct room_event *event)
+void builtin_room_event_write(struct writer *body, const struct room_event *event)
 {
 	cbor_write_map(body, EVENT_FIELD_CNT - (event->signature == NULL));
 	cbor_field_uint(body, EVENT_SEQUENCE, event->sequence);
@@ -78,7 +78,8 @@ void room_event_write(struct writer *body, const struct room_event *event)
 		cbor_field_bytes(body, EVENT_SIGNATURE, event->signature, POD_SIGNATURE_LEN);
 }
 
-void room_segment_sign(struct writer *w, const struct node_key *key, const struct writer *body)
+void builtin_room_segment_sign(struct writer *w, const struct node_key *key,
+			       const struct writer *body)
 {
 	size_t len = writer_len(body);
 
@@ -199,7 +200,7 @@ static int segment_open(const uint8_t *bytes, size_t len, struct signed_object *
 	return len > ROOM_SEGMENT_LEN_MAX ? WEFT_ETOOLARGE : signed_parse(bytes, len, object);
 }
 
-int room_segment_parse(const uint8_t *bytes, size_t len, struct room_segment *out_segment)
+int builtin_room_segment_parse(const uint8_t *bytes, size_t len, struct room_segment *out_segment)
 {
 	struct signed_object object;
 	int err = segment_open(bytes, len, &object);
@@ -207,7 +208,7 @@ int room_segment_parse(const uint8_t *bytes, size_t len, struct room_segment *ou
 	return err < 0 ? err : body_parse(&object, out_segment, NULL, NULL);
 }
 
-void room_segment_each(const uint8_t *bytes, size_t len, event_fn fn, void *arg)
+void builtin_room_segment_each(const uint8_t *bytes, size_t len, event_fn fn, void *arg)
 {
 	struct signed_object object;
 	struct room_segment segment;
@@ -216,8 +217,8 @@ void room_segment_each(const uint8_t *bytes, size_t len, event_fn fn, void *arg)
 		(void)!body_parse(&object, &segment, fn, arg);
 }
 
-int room_segment_check(const uint8_t *bytes, size_t len, const struct room_place *place,
-		       struct room_segment *out_segment)
+int builtin_room_segment_check(const uint8_t *bytes, size_t len, const struct room_place *place,
+			       struct room_segment *out_segment)
 {
 	struct signed_object object;
 	int err = segment_open(bytes, len, &object);
@@ -235,7 +236,8 @@ int room_segment_check(const uint8_t *bytes, size_t len, const struct room_place
 
 /* --- heads --- */
 
-void room_head_write(struct writer *w, const struct node_key *key, const struct room_head *head)
+void builtin_room_head_write(struct writer *w, const struct node_key *key,
+			     const struct room_head *head)
 {
 	uint8_t bytes[ROOM_HEAD_LEN_MAX];
 	struct writer body = writer_of(bytes, sizeof(bytes));
@@ -323,15 +325,15 @@ static int head_open(const uint8_t *bytes, size_t len, struct signed_object *obj
 	return cbor_reader_finish_with(&r, ALL_OF(HEAD_FIELD_CNT));
 }
 
-int room_head_parse(const uint8_t *bytes, size_t len, struct room_head *out_head)
+int builtin_room_head_parse(const uint8_t *bytes, size_t len, struct room_head *out_head)
 {
 	struct signed_object object;
 
 	return head_open(bytes, len, &object, out_head);
 }
 
-int room_head_check(const uint8_t *bytes, size_t len, const char *id, const uint8_t *host,
-		    struct room_head *out_head)
+int builtin_room_head_check(const uint8_t *bytes, size_t len, const char *id, const uint8_t *host,
+			    struct room_head *out_head)
 {
 	struct signed_object object;
 	int err = head_open(bytes, len, &object, out_head);
@@ -343,7 +345,7 @@ int room_head_check(const uint8_t *bytes, size_t len, const char *id, const uint
 	return signed_verify(&object, HEAD_TAG);
 }
 
-bool room_head_admits(const struct room_head *head, const uint8_t key[MESH_KEY_LEN])
+bool builtin_room_head_admits(const struct room_head *head, const uint8_t key[MESH_KEY_LEN])
 {
 	for (unsigned i = 0; i < head->member_cnt; i++)
 		if (memcmp(head->members[i], key, MESH_KEY_LEN) == 0)

@@ -34,7 +34,7 @@ enum room_event_kind {
 	ROOM_SYSTEM,
 	ROOM_EVENT_KIND_CNT,
 };
-extern const char *const room_event_kinds[ROOM_EVENT_KIND_CNT];
+extern const char *const builtin_room_event_kinds[ROOM_EVENT_KIND_CNT];
 
 /* Pointers borrow what was parsed, or what is to be written. */
 struct room_event {
@@ -57,12 +57,13 @@ struct room_segment {
 };
 
 /*
- * room_segment_begin writes a body up to its events, of which room_event_write writes event_cnt;
- * room_segment_sign then writes the segment. Overflow is sticky in w.
+ * builtin_room_segment_begin writes a body up to its events, of which builtin_room_event_write writes event_cnt;
+ * builtin_room_segment_sign then writes the segment. Overflow is sticky in w.
  */
-void room_segment_begin(struct writer *body, const struct room_segment *segment);
-void room_event_write(struct writer *body, const struct room_event *event);
-void room_segment_sign(struct writer *w, const struct node_key *key, const struct writer *body);
+void builtin_room_segment_begin(struct writer *body, const struct room_segment *segment);
+void builtin_room_event_write(struct writer *body, const struct room_event *event);
+void builtin_room_segment_sign(struct writer *w, const struct node_key *key,
+			       const struct writer *body);
 
 /* What a segment has to be. */
 struct room_place {
@@ -73,18 +74,18 @@ struct room_place {
 	uint64_t after_sequence; /* its events come later */
 };
 /*
- * room_segment_parse: 0, WEFT_EMALFORMED, or WEFT_ETOOLARGE, without its signature.
- * room_segment_check parses it and checks that it is the one of place: WEFT_EREFUSED (of another room, host, number or
+ * builtin_room_segment_parse: 0, WEFT_EMALFORMED, or WEFT_ETOOLARGE, without its signature.
+ * builtin_room_segment_check parses it and checks that it is the one of place: WEFT_EREFUSED (of another room, host, number or
  * time), WEFT_EDAMAGED (its previous one is another, or the signature is not the host's).
- * room_segment_each calls fn with the events of one that was parsed until it returns false.
+ * builtin_room_segment_each calls fn with the events of one that was parsed until it returns false.
  */
 WEFT_MUST_CHECK
-int room_segment_parse(const uint8_t *bytes, size_t len, struct room_segment *out_segment);
+int builtin_room_segment_parse(const uint8_t *bytes, size_t len, struct room_segment *out_segment);
 WEFT_MUST_CHECK
-int room_segment_check(const uint8_t *bytes, size_t len, const struct room_place *place,
-		       struct room_segment *out_segment);
-void room_segment_each(const uint8_t *bytes, size_t len,
-		       bool (*fn)(void *arg, const struct room_event *event), void *arg);
+int builtin_room_segment_check(const uint8_t *bytes, size_t len, const struct room_place *place,
+			       struct room_segment *out_segment);
+void builtin_room_segment_each(const uint8_t *bytes, size_t len,
+			       bool (*fn)(void *arg, const struct room_event *event), void *arg);
 
 struct room_head {
 	char id[POD_ID_LEN + 1];
@@ -99,15 +100,16 @@ struct room_head {
 		[ROOM_HASH_LEN]; /* hash of segment sealed_cnt, the tail; zeros: there is none */
 	uint64_t updated_ms;	 /* a later head replaces this one */
 };
-void room_head_write(struct writer *w, const struct node_key *key, const struct room_head *head);
-/* room_head_parse: 0 or WEFT_EMALFORMED. room_head_check: as room_segment_check, of the room id of host. */
+void builtin_room_head_write(struct writer *w, const struct node_key *key,
+			     const struct room_head *head);
+/* builtin_room_head_parse: 0 or WEFT_EMALFORMED. builtin_room_head_check: as builtin_room_segment_check, of the room id of host. */
 WEFT_MUST_CHECK
-int room_head_parse(const uint8_t *bytes, size_t len, struct room_head *out_head);
+int builtin_room_head_parse(const uint8_t *bytes, size_t len, struct room_head *out_head);
 WEFT_MUST_CHECK
-int room_head_check(const uint8_t *bytes, size_t len, const char *id, const uint8_t *host,
-		    struct room_head *out_head);
-/* room_head_admits: the node of key may read the history. */
-bool room_head_admits(const struct room_head *head, const uint8_t key[MESH_KEY_LEN]);
+int builtin_room_head_check(const uint8_t *bytes, size_t len, const char *id, const uint8_t *host,
+			    struct room_head *out_head);
+/* builtin_room_head_admits: the node of key may read the history. */
+bool builtin_room_head_admits(const struct room_head *head, const uint8_t key[MESH_KEY_LEN]);
 
 /* Requests of messages 420 and 422, and their answers: parse: 0 or WEFT_EMALFORMED; pointers borrow. */
 struct room_ask {
@@ -115,17 +117,18 @@ struct room_ask {
 	char id[POD_ID_LEN + 1];
 	uint64_t number; /* of 422 */
 };
-void room_ask_write(struct writer *w, const struct room_ask *ask, bool has_number);
+void builtin_room_ask_write(struct writer *w, const struct room_ask *ask, bool has_number);
 WEFT_MUST_CHECK
-int room_ask_parse(const uint8_t *payload, size_t len, bool has_number, struct room_ask *out_ask);
+int builtin_room_ask_parse(const uint8_t *payload, size_t len, bool has_number,
+			   struct room_ask *out_ask);
 struct room_answer {
 	const uint8_t *bytes; /* the head, or the segment */
 	size_t len;
 	uint64_t first; /* of 421: the oldest segment that the answerer has */
 };
-void room_answer_write(struct writer *w, const struct room_answer *answer, bool has_first);
+void builtin_room_answer_write(struct writer *w, const struct room_answer *answer, bool has_first);
 WEFT_MUST_CHECK
-int room_answer_parse(const uint8_t *payload, size_t len, bool has_first,
-		      struct room_answer *out_answer);
+int builtin_room_answer_parse(const uint8_t *payload, size_t len, bool has_first,
+			      struct room_answer *out_answer);
 
 #endif

@@ -45,7 +45,7 @@ static void record_key(const struct room *room, struct writer *key)
 	writer_u8(key, 'h');
 }
 
-void room_record_delete(const struct room *room, struct store_batch *batch)
+void builtin_room_record_delete(const struct room *room, struct store_batch *batch)
 {
 	uint8_t key[KEY_LEN_MAX];
 	struct writer k = writer_of(key, sizeof(key));
@@ -54,8 +54,8 @@ void room_record_delete(const struct room *room, struct store_batch *batch)
 	store_batch_delete(batch, STORE_META, key, writer_len(&k));
 }
 
-bool room_set_bytes(struct room *room, uint8_t **slot, size_t *slot_len, const uint8_t *bytes,
-		    size_t len)
+bool builtin_room_set_bytes(struct room *room, uint8_t **slot, size_t *slot_len,
+			    const uint8_t *bytes, size_t len)
 {
 	if (*slot)
 		heap_release(room->rooms->memory, *slot);
@@ -91,7 +91,7 @@ static void part_read(struct cbor_reader *r, struct room_part *part)
 		cbor_fail(r);
 }
 
-void room_record_put(const struct room *room, struct store_batch *batch)
+void builtin_room_record_put(const struct room *room, struct store_batch *batch)
 {
 	/* scratch is a segment's while one is made; its second half is free. */
 	uint8_t *record = room->rooms->scratch + ROOM_RECORD_LEN_MAX;
@@ -133,11 +133,11 @@ static void record_field_read(struct room *room, struct cbor_reader *r, uint64_t
 		break;
 	case RECORD_HEAD:
 		bytes = cbor_read_bytes(r, &len);
-		(void)room_set_bytes(room, &room->head, &room->head_len, bytes, len);
+		(void)builtin_room_set_bytes(room, &room->head, &room->head_len, bytes, len);
 		break;
 	case RECORD_TAIL:
 		bytes = cbor_read_bytes(r, &len);
-		(void)room_set_bytes(room, &room->tail, &room->tail_len, bytes, len);
+		(void)builtin_room_set_bytes(room, &room->tail, &room->tail_len, bytes, len);
 		break;
 	case RECORD_PARTS:
 		if (cbor_enter_array(r) > ROOM_SEGMENTS_MAX)
@@ -164,7 +164,7 @@ static void record_field_read(struct room *room, struct cbor_reader *r, uint64_t
 	}
 }
 
-static int record_load(struct rooms *rooms, const struct store_item *item)
+static int shares_record_load(struct rooms *rooms, const struct store_item *item)
 {
 	const uint8_t *host = item->key + KEY_PREFIX_LEN + POD_ID_LEN;
 	char id[POD_ID_LEN + 1] = "";
@@ -175,8 +175,8 @@ static int record_load(struct rooms *rooms, const struct store_item *item)
 	int err;
 
 	memcpy(id, item->key + KEY_PREFIX_LEN, POD_ID_LEN);
-	room = room_new(rooms, id, host,
-			memcmp(host, node_key_public(rooms->key), MESH_KEY_LEN) == 0);
+	room = builtin_room_new(rooms, id, host,
+				memcmp(host, node_key_public(rooms->key), MESH_KEY_LEN) == 0);
 	if (!room)
 		return 0; /* more rooms than there may be now: it stays on the disk */
 	if ((err = cbor_enter_record(&r, item->value, item->value_len, LAYOUT)) < 0)
@@ -185,7 +185,7 @@ static int record_load(struct rooms *rooms, const struct store_item *item)
 		record_field_read(room, &r, key);
 	if (cbor_reader_finish(&r) < 0)
 		return WEFT_EDAMAGED;
-	if (room->head && room_head_parse(room->head, room->head_len, &head) == 0)
+	if (room->head && builtin_room_head_parse(room->head, room->head_len, &head) == 0)
 		room->updated_ms = head.updated_ms;
 	return 0;
 }
@@ -202,11 +202,11 @@ static bool row_load(void *arg, const struct store_item *item)
 	if (item->key_len < KEY_PREFIX_LEN || memcmp(item->key, KEY_PREFIX, KEY_PREFIX_LEN) != 0)
 		return false;
 	if (item->key_len == KEY_BASE_LEN + 1 && item->key[KEY_BASE_LEN] == 'h')
-		load->err = record_load(load->rooms, item);
+		load->err = shares_record_load(load->rooms, item);
 	return load->err == 0;
 }
 
-int rooms_load(struct rooms *rooms)
+int builtin_rooms_load(struct rooms *rooms)
 {
 	struct load load = {.rooms = rooms};
 	struct store_snapshot *snapshot;
@@ -233,7 +233,7 @@ static void part_drop_oldest(struct room *room, struct store_batch *batch)
 	memmove(room->parts, room->parts + 1, room->part_cnt * sizeof(room->parts[0]));
 }
 
-void room_drop_parts(struct room *room, struct store_batch *batch)
+void builtin_room_drop_parts(struct room *room, struct store_batch *batch)
 {
 	while (room->part_cnt)
 		part_drop_oldest(room, batch);
@@ -252,14 +252,14 @@ static bool is_too_much(const struct room *room, unsigned days, uint64_t now_ms)
 	       room->parts[0].last_sequence + age_ms < now_ms;
 }
 
-void room_trim(struct room *room, unsigned days, uint64_t now_ms, struct store_batch *batch)
+void builtin_room_trim(struct room *room, unsigned days, uint64_t now_ms, struct store_batch *batch)
 {
 	while (room->part_cnt && is_too_much(room, days, now_ms))
 		part_drop_oldest(room, batch);
 }
 
-void room_take_part(struct room *room, const struct room_part *part, const uint8_t *bytes,
-		    struct store_batch *batch)
+void builtin_room_take_part(struct room *room, const struct room_part *part, const uint8_t *bytes,
+			    struct store_batch *batch)
 {
 	uint8_t key[KEY_LEN_MAX];
 	struct writer k = writer_of(key, sizeof(key));
@@ -279,7 +279,7 @@ static bool has_part(const struct room *room, uint64_t number)
 	return room->part_cnt && number >= room->parts[0].number && number < room->sealed_cnt;
 }
 
-size_t room_part_bytes(const struct room *room, uint64_t number, uint8_t *dst)
+size_t builtin_room_part_bytes(const struct room *room, uint64_t number, uint8_t *dst)
 {
 	uint8_t key[KEY_LEN_MAX];
 	struct writer k = writer_of(key, sizeof(key));

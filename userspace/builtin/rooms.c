@@ -31,7 +31,8 @@ static void map_key(const char *id, const uint8_t *host, uint8_t out[MAP_KEY_LEN
 	memcpy(out + POD_ID_LEN, host, MESH_KEY_LEN);
 }
 
-struct room *rooms_find(const struct rooms *rooms, const char *id, const uint8_t host[MESH_KEY_LEN])
+struct room *builtin_rooms_find(const struct rooms *rooms, const char *id,
+				const uint8_t host[MESH_KEY_LEN])
 {
 	uint8_t key[MAP_KEY_LEN];
 
@@ -41,7 +42,7 @@ struct room *rooms_find(const struct rooms *rooms, const char *id, const uint8_t
 	return map_lookup(&rooms->by_key, key);
 }
 
-struct room *room_new(struct rooms *rooms, const char *id, const uint8_t *host, bool is_own)
+struct room *builtin_room_new(struct rooms *rooms, const char *id, const uint8_t *host, bool is_own)
 {
 	struct room *room;
 	uint8_t key[MAP_KEY_LEN];
@@ -68,23 +69,23 @@ static void room_release(struct room *room)
 	struct rooms *rooms = room->rooms;
 	uint8_t key[MAP_KEY_LEN];
 
-	rooms_sync_forget(rooms, room);
+	builtin_rooms_sync_forget(rooms, room);
 	map_key(room->id, room->host, key);
 	map_delete(&rooms->by_key, key);
-	(void)room_set_bytes(room, &room->head, &room->head_len, NULL, 0);
-	(void)room_set_bytes(room, &room->tail, &room->tail_len, NULL, 0);
+	(void)builtin_room_set_bytes(room, &room->head, &room->head_len, NULL, 0);
+	(void)builtin_room_set_bytes(room, &room->tail, &room->tail_len, NULL, 0);
 	rooms->kept_cnt -= !room->is_own;
 	pool_release(&rooms->pool, room);
 }
 
-struct room *rooms_own(struct rooms *rooms, const struct pod *pod)
+struct room *builtin_rooms_own(struct rooms *rooms, const struct pod *pod)
 {
 	const uint8_t *host = node_key_public(rooms->key);
-	struct room *room = rooms_find(rooms, pod->id, host);
+	struct room *room = builtin_rooms_find(rooms, pod->id, host);
 
 	if (pod->days == 0)
 		return NULL;
-	return room ? room : room_new(rooms, pod->id, host, true);
+	return room ? room : builtin_room_new(rooms, pod->id, host, true);
 }
 
 /* --- own rooms: sealing and signing --- */
@@ -100,7 +101,7 @@ static size_t segment_make(struct room *room, const struct pod *pod, unsigned cn
 
 	memcpy(segment.id, room->id, sizeof(segment.id));
 	memcpy(segment.previous, room->last, ROOM_HASH_LEN);
-	room_segment_begin(&body, &segment);
+	builtin_room_segment_begin(&body, &segment);
 	*part = (struct room_part){.number = room->sealed_cnt};
 	for (struct list_node *node = pod->messages.next;
 	     node != &pod->messages && part->event_cnt < cnt; node = node->next) {
@@ -122,12 +123,12 @@ static size_t segment_make(struct room *room, const struct pod *pod, unsigned cn
 			continue;
 		if (!hex_read(message->id, id, sizeof(id)))
 			memset(id, 0, sizeof(id));
-		room_event_write(&body, &event);
+		builtin_room_event_write(&body, &event);
 		if (part->event_cnt++ == 0)
 			part->first_sequence = message->sequence;
 		part->last_sequence = message->sequence;
 	}
-	room_segment_sign(&w, rooms->key, &body);
+	builtin_room_segment_sign(&w, rooms->key, &body);
 	if (w.bad || part->event_cnt != cnt)
 		return 0;
 	part->len = (uint32_t)writer_len(&w);
@@ -161,10 +162,10 @@ static bool room_seal(struct room *room, const struct pod *pod)
 	if (segment_make(room, pod, ROOM_SEGMENT_EVENTS, &part) == 0)
 		return false;
 	batch = store_batch_new(rooms->store);
-	room_take_part(room, &part, rooms->scratch, batch);
-	room_trim(room, pod->days, wall_ms(rooms), batch);
-	room_record_put(room, batch);
-	acks_submit(rooms->acks, batch, &quiet, rooms->clock->now_ns(rooms->clock->ctx));
+	builtin_room_take_part(room, &part, rooms->scratch, batch);
+	builtin_room_trim(room, pod->days, wall_ms(rooms), batch);
+	builtin_room_record_put(room, batch);
+	builtin_acks_submit(rooms->acks, batch, &quiet, rooms->clock->now_ns(rooms->clock->ctx));
 	return true;
 }
 
@@ -178,9 +179,9 @@ static unsigned room_seal_all(struct room *room, const struct pod *pod)
 	return cnt;
 }
 
-void rooms_said(struct rooms *rooms, const struct pod *pod)
+void builtin_rooms_said(struct rooms *rooms, const struct pod *pod)
 {
-	struct room *room = rooms_own(rooms, pod);
+	struct room *room = builtin_rooms_own(rooms, pod);
 
 	if (!room)
 		return;
@@ -204,10 +205,10 @@ static void head_fill(const struct room *room, const struct pod *pod, struct roo
 		blake3_hash(room->tail, room->tail_len, head->tail);
 }
 
-void room_refresh(struct room *room)
+void builtin_room_refresh(struct room *room)
 {
 	struct rooms *rooms = room->rooms;
-	const struct pod *pod = room->is_own ? pods_find(rooms->pods, room->id) : NULL;
+	const struct pod *pod = room->is_own ? builtin_pods_find(rooms->pods, room->id) : NULL;
 	uint8_t bytes[ROOM_HEAD_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct room_part part;
@@ -219,12 +220,13 @@ void room_refresh(struct room *room)
 		return;
 	cnt = room_seal_all(room, pod);
 	len = cnt ? segment_make(room, pod, cnt, &part) : 0;
-	(void)room_set_bytes(room, &room->tail, &room->tail_len, rooms->scratch, len);
+	(void)builtin_room_set_bytes(room, &room->tail, &room->tail_len, rooms->scratch, len);
 	room->updated_ms =
 		wall_ms(rooms) > room->updated_ms ? wall_ms(rooms) : room->updated_ms + 1;
 	head_fill(room, pod, &head);
-	room_head_write(&w, rooms->key, &head);
-	if (!w.bad && room_set_bytes(room, &room->head, &room->head_len, bytes, writer_len(&w)))
+	builtin_room_head_write(&w, rooms->key, &head);
+	if (!w.bad &&
+	    builtin_room_set_bytes(room, &room->head, &room->head_len, bytes, writer_len(&w)))
 		room->is_dirty = false;
 }
 
@@ -235,21 +237,22 @@ static void room_delete(struct room *room, const struct ack *ack, uint64_t now_n
 	struct rooms *rooms = room->rooms;
 	struct store_batch *batch = store_batch_new(rooms->store);
 
-	room_drop_parts(room, batch);
-	room_record_delete(room, batch);
+	builtin_room_drop_parts(room, batch);
+	builtin_room_record_delete(room, batch);
 	room_release(room);
-	acks_submit(rooms->acks, batch, ack, now_ns);
+	builtin_acks_submit(rooms->acks, batch, ack, now_ns);
 }
 
-void rooms_gone(struct rooms *rooms, const char *id, uint64_t now_ns)
+void builtin_rooms_gone(struct rooms *rooms, const char *id, uint64_t now_ns)
 {
-	struct room *room = rooms_find(rooms, id, node_key_public(rooms->key));
+	struct room *room = builtin_rooms_find(rooms, id, node_key_public(rooms->key));
 
 	if (room)
 		room_delete(room, &quiet, now_ns);
 }
 
-int rooms_forget(struct rooms *rooms, struct room *room, const struct ack *ack, uint64_t now_ns)
+int builtin_rooms_forget(struct rooms *rooms, struct room *room, const struct ack *ack,
+			 uint64_t now_ns)
 {
 	(void)rooms;
 	if (room->is_own)
@@ -266,25 +269,25 @@ static bool has_via(const struct room *room, const uint8_t *via)
 	return false;
 }
 
-int rooms_keep(struct rooms *rooms, const char *id, const uint8_t *host, const uint8_t *via,
-	       const struct ack *ack, uint64_t now_ns)
+int builtin_rooms_keep(struct rooms *rooms, const char *id, const uint8_t *host, const uint8_t *via,
+		       const struct ack *ack, uint64_t now_ns)
 {
-	struct room *room = rooms_find(rooms, id, host);
+	struct room *room = builtin_rooms_find(rooms, id, host);
 	struct store_batch *batch;
 
 	if (memcmp(host, node_key_public(rooms->key), MESH_KEY_LEN) == 0)
 		return WEFT_EEXISTS;
 	if (room && via && !has_via(room, via) && room->via_cnt == ROOM_VIA_MAX)
 		return WEFT_EFULL;
-	if (!room && !(room = room_new(rooms, id, host, false)))
+	if (!room && !(room = builtin_room_new(rooms, id, host, false)))
 		return WEFT_EFULL;
 	if (via && !has_via(room, via))
 		memcpy(room->via[room->via_cnt++], via, MESH_KEY_LEN);
 	room->due_ns = now_ns;
 	room->turn = 0;
 	batch = store_batch_new(rooms->store);
-	room_record_put(room, batch);
-	acks_submit(rooms->acks, batch, ack, now_ns);
+	builtin_room_record_put(room, batch);
+	builtin_acks_submit(rooms->acks, batch, ack, now_ns);
 	return 0;
 }
 
@@ -306,26 +309,26 @@ static bool event_pass(void *arg, const struct room_event *event)
 	return !reading->is_over;
 }
 
-void rooms_events_each(struct room *room, uint64_t since,
-		       bool (*fn)(void *arg, const struct room_event *event), void *arg)
+void builtin_rooms_events_each(struct room *room, uint64_t since,
+			       bool (*fn)(void *arg, const struct room_event *event), void *arg)
 {
 	struct reading reading = {.since = since, .fn = fn, .arg = arg};
 	size_t len;
 
-	room_refresh(room);
+	builtin_room_refresh(room);
 	for (unsigned i = 0; i < room->part_cnt && !reading.is_over; i++) {
 		if (room->parts[i].last_sequence <= since)
 			continue;
-		len = room_part_bytes(room, room->parts[i].number, room->rooms->scratch);
-		room_segment_each(room->rooms->scratch, len, event_pass, &reading);
+		len = builtin_room_part_bytes(room, room->parts[i].number, room->rooms->scratch);
+		builtin_room_segment_each(room->rooms->scratch, len, event_pass, &reading);
 	}
 	if (!reading.is_over && room->tail)
-		room_segment_each(room->tail, room->tail_len, event_pass, &reading);
+		builtin_room_segment_each(room->tail, room->tail_len, event_pass, &reading);
 }
 
 /* --- how full it is --- */
 
-void rooms_fill(const struct rooms *rooms, struct builtin_rooms *out)
+void builtin_rooms_fill(const struct rooms *rooms, struct builtin_rooms *out)
 {
 	const struct room *room = NULL;
 	struct heap_usage usage;
@@ -333,7 +336,7 @@ void rooms_fill(const struct rooms *rooms, struct builtin_rooms *out)
 	heap_usage(rooms->memory, &usage);
 	out->memory_len = usage.used_len;
 	out->kept_cnt = rooms->kept_cnt;
-	out->answer_cnt = rooms_answer_cnt(rooms);
+	out->answer_cnt = builtin_rooms_answer_cnt(rooms);
 	while ((room = pool_next(&rooms->pool, room))) {
 		uint64_t len = room->tail_len, event_cnt = 0;
 
@@ -354,7 +357,7 @@ static void on_tick(struct timer *timer, uint64_t now_ns)
 {
 	struct rooms *rooms = list_entry(timer, struct rooms, tick);
 
-	rooms_sync_tick(rooms, now_ns);
+	builtin_rooms_sync_tick(rooms, now_ns);
 	timer_set(rooms->timers, timer, now_ns + ROOMS_TICK_NS);
 }
 
@@ -363,15 +366,15 @@ static uint32_t room_cap(const struct builtin_config *config)
 	return config->pod_cnt + ROOMS_KEPT_MAX;
 }
 
-size_t rooms_footprint(const struct builtin_config *config)
+size_t builtin_rooms_footprint(const struct builtin_config *config)
 {
 	return pool_footprint(sizeof(struct room), room_cap(config)) +
 	       map_footprint(MAP_KEY_LEN, room_cap(config)) + 2 * ROOM_RECORD_LEN_MAX + 64 +
-	       rooms_sync_footprint() + ROOMS_MEMORY_LEN;
+	       builtin_rooms_sync_footprint() + ROOMS_MEMORY_LEN;
 }
 
-int rooms_init(struct rooms *rooms, struct arena *arena, const struct builtin_params *params,
-	       struct pods *pods, struct acks *acks)
+int builtin_rooms_init(struct rooms *rooms, struct arena *arena,
+		       const struct builtin_params *params, struct pods *pods, struct acks *acks)
 {
 	uint32_t cap = room_cap(&params->config);
 	uint64_t secret[2];
@@ -392,20 +395,20 @@ int rooms_init(struct rooms *rooms, struct arena *arena, const struct builtin_pa
 	if ((err = heap_new(ROOMS_MEMORY_LEN, &rooms->memory)) < 0 ||
 	    (err = pool_init(&rooms->pool, arena, sizeof(struct room), cap)) < 0 ||
 	    (err = map_init(&rooms->by_key, arena, MAP_KEY_LEN, cap, secret)) < 0 ||
-	    (err = rooms_sync_init(rooms, arena)) < 0 || (err = rooms_serve_init(rooms)) < 0 ||
-	    (err = rooms_load(rooms)) < 0)
+	    (err = builtin_rooms_sync_init(rooms, arena)) < 0 ||
+	    (err = builtin_rooms_serve_init(rooms)) < 0 || (err = builtin_rooms_load(rooms)) < 0)
 		return err;
 	timer_set(rooms->timers, &rooms->tick, params->now_ns + ROOMS_TICK_NS);
 	return 0;
 }
 
-void rooms_fini(struct rooms *rooms)
+void builtin_rooms_fini(struct rooms *rooms)
 {
 	if (!rooms->timers)
 		return;
 	if (timer_is_set(&rooms->tick))
 		timer_cancel(rooms->timers, &rooms->tick);
-	rooms_sync_fini(rooms);
-	rooms_serve_fini(rooms);
+	builtin_rooms_sync_fini(rooms);
+	builtin_rooms_serve_fini(rooms);
 	heap_free(rooms->memory);
 }

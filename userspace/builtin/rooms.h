@@ -19,8 +19,8 @@ struct builtin_params;
  *
  *	said	 pods.c -> rooms_said: 200 messages that are in no segment become one
  *	asked	 rooms_serve.c: 420 is answered with the head, 422 with a segment
- *	kept	 rooms_keep -> rooms_sync.c: head, then segments, each verified, from whoever has them
- *	read	 rooms_events_each
+ *	kept	 builtin_rooms_keep -> rooms_sync.c: head, then segments, each verified, from whoever has them
+ *	read	 builtin_rooms_events_each
  *
  * Who can fill it: ROOMS_KEPT_MAX rooms are kept by programs of this node alone; what a room takes is
  * bounded by the ROOM_... below whoever speaks there, and its oldest segments go first. Answers under way are
@@ -87,77 +87,80 @@ struct rooms {
 	unsigned kept_cnt;
 };
 
-size_t rooms_footprint(const struct builtin_config *config);
-/* rooms_init reads what was kept; 0, WEFT_EDAMAGED, -errno. rooms_fini is safe after it failed. */
+size_t builtin_rooms_footprint(const struct builtin_config *config);
+/* builtin_rooms_init reads what was kept; 0, WEFT_EDAMAGED, -errno. builtin_rooms_fini is safe after it failed. */
 WEFT_MUST_CHECK
-int rooms_init(struct rooms *rooms, struct arena *arena, const struct builtin_params *params,
-	       struct pods *pods, struct acks *acks);
-void rooms_fini(struct rooms *rooms);
+int builtin_rooms_init(struct rooms *rooms, struct arena *arena,
+		       const struct builtin_params *params, struct pods *pods, struct acks *acks);
+void builtin_rooms_fini(struct rooms *rooms);
 
-struct room *rooms_find(const struct rooms *rooms, const char *id,
-			const uint8_t host[MESH_KEY_LEN]);
-/* rooms_own: that of pod, made when there is none; NULL: it keeps none, or there is no place. */
-struct room *rooms_own(struct rooms *rooms, const struct pod *pod);
-/* rooms_said: a message of pod is kept, or its members changed. rooms_gone: pod is not any more. */
-void rooms_said(struct rooms *rooms, const struct pod *pod);
-void rooms_gone(struct rooms *rooms, const char *id, uint64_t now_ns);
-/* room_refresh: own: head and tail say what is. */
-void room_refresh(struct room *room);
+struct room *builtin_rooms_find(const struct rooms *rooms, const char *id,
+				const uint8_t host[MESH_KEY_LEN]);
+/* builtin_rooms_own: that of pod, made when there is none; NULL: it keeps none, or there is no place. */
+struct room *builtin_rooms_own(struct rooms *rooms, const struct pod *pod);
+/* builtin_rooms_said: a message of pod is kept, or its members changed. builtin_rooms_gone: pod is not any more. */
+void builtin_rooms_said(struct rooms *rooms, const struct pod *pod);
+void builtin_rooms_gone(struct rooms *rooms, const char *id, uint64_t now_ns);
+/* builtin_room_refresh: own: head and tail say what is. */
+void builtin_room_refresh(struct room *room);
 /*
- * rooms_keep: from now on the history of id at host is kept, and asked for also from via (NULL: only from those
+ * builtin_rooms_keep: from now on the history of id at host is kept, and asked for also from via (NULL: only from those
  * it names). ack ends when that is durable. 0, WEFT_EFULL (rooms, or the via of that room), or WEFT_EEXISTS
- * (an own one); ack was not taken then. rooms_forget: 0 or WEFT_EABSENT.
+ * (an own one); ack was not taken then. builtin_rooms_forget: 0 or WEFT_EABSENT.
  */
 WEFT_MUST_CHECK
-int rooms_keep(struct rooms *rooms, const char *id, const uint8_t *host, const uint8_t *via,
-	       const struct ack *ack, uint64_t now_ns);
+int builtin_rooms_keep(struct rooms *rooms, const char *id, const uint8_t *host, const uint8_t *via,
+		       const struct ack *ack, uint64_t now_ns);
 WEFT_MUST_CHECK
-int rooms_forget(struct rooms *rooms, struct room *room, const struct ack *ack, uint64_t now_ns);
-/* rooms_events_each: events after since, oldest first, until fn returns false. */
-void rooms_events_each(struct room *room, uint64_t since,
-		       bool (*fn)(void *arg, const struct room_event *event), void *arg);
+int builtin_rooms_forget(struct rooms *rooms, struct room *room, const struct ack *ack,
+			 uint64_t now_ns);
+/* builtin_rooms_events_each: events after since, oldest first, until fn returns false. */
+void builtin_rooms_events_each(struct room *room, uint64_t since,
+			       bool (*fn)(void *arg, const struct room_event *event), void *arg);
 
-/* rooms_fill sets what is used; the bounds are the caller's. */
+/* builtin_rooms_fill sets what is used; the bounds are the caller's. */
 struct builtin_rooms;
-void rooms_fill(const struct rooms *rooms, struct builtin_rooms *out);
+void builtin_rooms_fill(const struct rooms *rooms, struct builtin_rooms *out);
 
 /* --- of rooms*.c and room_store.c --- */
 
-/* room_new: NULL: as many are there as may be. */
-struct room *room_new(struct rooms *rooms, const char *id, const uint8_t *host, bool is_own);
-/* rooms_load: 0, WEFT_EDAMAGED, WEFT_ENEWER, or as store_each. */
+/* builtin_room_new: NULL: as many are there as may be. */
+struct room *builtin_room_new(struct rooms *rooms, const char *id, const uint8_t *host,
+			      bool is_own);
+/* builtin_rooms_load: 0, WEFT_EDAMAGED, WEFT_ENEWER, or as store_each. */
 WEFT_MUST_CHECK
-int rooms_load(struct rooms *rooms);
-/* room_record_put puts the record of room; with its tail, if it is another's. */
+int builtin_rooms_load(struct rooms *rooms);
+/* builtin_room_record_put puts the record of room; with its tail, if it is another's. */
 #define ROOM_PART_LEN_MAX 128
 #define ROOM_RECORD_LEN_MAX                                                                        \
 	(ROOM_SEGMENT_LEN_MAX + ROOM_HEAD_LEN_MAX + ROOM_SEGMENTS_MAX * ROOM_PART_LEN_MAX + 1024)
-void room_record_put(const struct room *room, struct store_batch *batch);
-void room_record_delete(const struct room *room, struct store_batch *batch);
-/* room_take_part links a sealed segment, whose bytes it puts; the oldest that are too many go. */
-void room_take_part(struct room *room, const struct room_part *part, const uint8_t *bytes,
-		    struct store_batch *batch);
-/* room_drop_parts drops all of them. */
-void room_drop_parts(struct room *room, struct store_batch *batch);
-/* room_trim drops the oldest parts that a bound does not allow. days: 0, or of the room. */
-void room_trim(struct room *room, unsigned days, uint64_t wall_ms, struct store_batch *batch);
-/* room_part_bytes: the segment of number that is held, copied into dst of ROOM_SEGMENT_LEN_MAX; its length, 0: none. */
-size_t room_part_bytes(const struct room *room, uint64_t number, uint8_t *dst);
-/* room_set_bytes copies bytes into *slot, of the memory of rooms; false: there is none, and it is empty. */
-bool room_set_bytes(struct room *room, uint8_t **slot, size_t *slot_len, const uint8_t *bytes,
-		    size_t len);
+void builtin_room_record_put(const struct room *room, struct store_batch *batch);
+void builtin_room_record_delete(const struct room *room, struct store_batch *batch);
+/* builtin_room_take_part links a sealed segment, whose bytes it puts; the oldest that are too many go. */
+void builtin_room_take_part(struct room *room, const struct room_part *part, const uint8_t *bytes,
+			    struct store_batch *batch);
+/* builtin_room_drop_parts drops all of them. */
+void builtin_room_drop_parts(struct room *room, struct store_batch *batch);
+/* builtin_room_trim drops the oldest parts that a bound does not allow. days: 0, or of the room. */
+void builtin_room_trim(struct room *room, unsigned days, uint64_t wall_ms,
+		       struct store_batch *batch);
+/* builtin_room_part_bytes: the segment of number that is held, copied into dst of ROOM_SEGMENT_LEN_MAX; its length, 0: none. */
+size_t builtin_room_part_bytes(const struct room *room, uint64_t number, uint8_t *dst);
+/* builtin_room_set_bytes copies bytes into *slot, of the memory of rooms; false: there is none, and it is empty. */
+bool builtin_room_set_bytes(struct room *room, uint8_t **slot, size_t *slot_len,
+			    const uint8_t *bytes, size_t len);
 
 /* rooms_serve.c */
 WEFT_MUST_CHECK
-int rooms_serve_init(struct rooms *rooms);
-void rooms_serve_fini(struct rooms *rooms);
-unsigned rooms_answer_cnt(const struct rooms *rooms);
+int builtin_rooms_serve_init(struct rooms *rooms);
+void builtin_rooms_serve_fini(struct rooms *rooms);
+unsigned builtin_rooms_answer_cnt(const struct rooms *rooms);
 /* rooms_sync.c; tick asks for one room that is due. */
-size_t rooms_sync_footprint(void);
+size_t builtin_rooms_sync_footprint(void);
 WEFT_MUST_CHECK
-int rooms_sync_init(struct rooms *rooms, struct arena *arena);
-void rooms_sync_fini(struct rooms *rooms);
-void rooms_sync_tick(struct rooms *rooms, uint64_t now_ns);
-void rooms_sync_forget(struct rooms *rooms, const struct room *room);
+int builtin_rooms_sync_init(struct rooms *rooms, struct arena *arena);
+void builtin_rooms_sync_fini(struct rooms *rooms);
+void builtin_rooms_sync_tick(struct rooms *rooms, uint64_t now_ns);
+void builtin_rooms_sync_forget(struct rooms *rooms, const struct room *room);
 
 #endif

@@ -97,7 +97,7 @@ static void answer_send(struct rooms *rooms, const struct mesh_call *call, unsig
 		return;
 	}
 	w = writer_of(answer->data, cap);
-	room_answer_write(&w, told, type == MESH_ROOM_HEAD);
+	builtin_room_answer_write(&w, told, type == MESH_ROOM_HEAD);
 	answer->lent = rooms->lent;
 	answer->place = place;
 	rooms->lent->places[place].is_used = true;
@@ -113,9 +113,9 @@ static void answer_send(struct rooms *rooms, const struct mesh_call *call, unsig
 /* A room of this node is known by its pod, before anything was asked of it. */
 static struct room *room_of(struct rooms *rooms, const struct room_ask *ask)
 {
-	struct room *room = rooms_find(rooms, ask->id, ask->host);
-	const struct pod *pod = room ? NULL : pods_find(rooms->pods, ask->id);
-	struct room *own = pod ? rooms_own(rooms, pod) : NULL;
+	struct room *room = builtin_rooms_find(rooms, ask->id, ask->host);
+	const struct pod *pod = room ? NULL : builtin_pods_find(rooms->pods, ask->id);
+	struct room *own = pod ? builtin_rooms_own(rooms, pod) : NULL;
 
 	if (own && memcmp(own->host, ask->host, MESH_KEY_LEN) == 0)
 		room = own;
@@ -129,15 +129,15 @@ static struct room *admit(struct rooms *rooms, const struct mesh_call *call, boo
 	struct room_head head;
 	struct room *room;
 
-	if (room_ask_parse(call->payload, call->payload_len, has_number, ask) < 0) {
+	if (builtin_room_ask_parse(call->payload, call->payload_len, has_number, ask) < 0) {
 		refuse(rooms, call, MESH_CODE_MALFORMED, "a room is asked for by host and id");
 		return NULL;
 	}
 	room = room_of(rooms, ask);
 	if (room)
-		room_refresh(room);
-	if (room && room->head && room_head_parse(room->head, room->head_len, &head) == 0 &&
-	    room_head_admits(&head, call->peer_key))
+		builtin_room_refresh(room);
+	if (room && room->head && builtin_room_head_parse(room->head, room->head_len, &head) == 0 &&
+	    builtin_room_head_admits(&head, call->peer_key))
 		return room;
 	refuse(rooms, call, MESH_CODE_ABSENT, "the history of no such room is here");
 	return NULL;
@@ -173,7 +173,7 @@ static void segment_asked(void *ctx, const struct mesh_call *call, uint64_t now_
 		told.len = room->tail_len;
 	} else {
 		told.bytes = rooms->scratch;
-		told.len = room_part_bytes(room, ask.number, rooms->scratch);
+		told.len = builtin_room_part_bytes(room, ask.number, rooms->scratch);
 	}
 	if (told.len)
 		answer_send(rooms, call, MESH_ROOM_SEGMENT, &told);
@@ -181,12 +181,12 @@ static void segment_asked(void *ctx, const struct mesh_call *call, uint64_t now_
 		refuse(rooms, call, MESH_CODE_ABSENT, "this segment is not here");
 }
 
-unsigned rooms_answer_cnt(const struct rooms *rooms)
+unsigned builtin_rooms_answer_cnt(const struct rooms *rooms)
 {
 	return rooms->lent ? rooms->lent->cnt : 0;
 }
 
-int rooms_serve_init(struct rooms *rooms)
+int builtin_rooms_serve_init(struct rooms *rooms)
 {
 	const struct mesh_seam *mesh = &rooms->mesh;
 	int err;
@@ -201,7 +201,7 @@ int rooms_serve_init(struct rooms *rooms)
 		       : mesh->ops->handle(mesh->mesh, MESH_GET_ROOM_SEGMENT, segment_asked, rooms);
 }
 
-void rooms_serve_fini(struct rooms *rooms)
+void builtin_rooms_serve_fini(struct rooms *rooms)
 {
 	struct rooms_lent *lent = rooms->lent;
 

@@ -58,16 +58,17 @@ static void head_take(struct rooms *rooms, const uint8_t *tail, size_t tail_len,
 	struct room *room = sync->room;
 	struct store_batch *batch = store_batch_new(rooms->store);
 
-	if (!room_set_bytes(room, &room->tail, &room->tail_len, tail, tail_len) ||
-	    !room_set_bytes(room, &room->head, &room->head_len, sync->head_bytes, sync->head_len)) {
+	if (!builtin_room_set_bytes(room, &room->tail, &room->tail_len, tail, tail_len) ||
+	    !builtin_room_set_bytes(room, &room->head, &room->head_len, sync->head_bytes,
+				    sync->head_len)) {
 		store_batch_free(batch);
 		sync_end(rooms, "there is no memory for its newest messages");
 		return;
 	}
 	room->updated_ms = sync->head.updated_ms;
-	room_trim(room, sync->head.days, wall_ms(rooms), batch);
-	room_record_put(room, batch);
-	acks_submit(rooms->acks, batch, &quiet, now_ns);
+	builtin_room_trim(room, sync->head.days, wall_ms(rooms), batch);
+	builtin_room_record_put(room, batch);
+	builtin_acks_submit(rooms->acks, batch, &quiet, now_ns);
 	sync_end(rooms, NULL);
 }
 
@@ -114,7 +115,7 @@ static void segment_came(struct rooms *rooms, const struct room_answer *told, ui
 	struct store_batch *batch;
 
 	blake3_hash(told->bytes, told->len, part.hash);
-	if (room_segment_check(told->bytes, told->len, &place, &segment) < 0 ||
+	if (builtin_room_segment_check(told->bytes, told->len, &place, &segment) < 0 ||
 	    (is_tail ? memcmp(part.hash, sync->head.tail, ROOM_HASH_LEN) != 0
 		     : segment.event_cnt < ROOM_SEGMENT_EVENTS)) {
 		sync_end(rooms, "a node gave a segment that its host did not sign, or not there");
@@ -128,9 +129,9 @@ static void segment_came(struct rooms *rooms, const struct room_answer *told, ui
 	part.first_sequence = segment.first_sequence;
 	part.last_sequence = segment.last_sequence;
 	batch = store_batch_new(rooms->store);
-	room_take_part(room, &part, told->bytes, batch);
-	room_record_put(room, batch);
-	acks_submit(rooms->acks, batch, &quiet, now_ns);
+	builtin_room_take_part(room, &part, told->bytes, batch);
+	builtin_room_record_put(room, batch);
+	builtin_acks_submit(rooms->acks, batch, &quiet, now_ns);
 	sync_next(rooms, now_ns);
 }
 
@@ -147,13 +148,13 @@ static void gap_skip(struct rooms *rooms, uint64_t first, uint64_t now_ns)
 	if (first <= room->sealed_cnt || first > sealed_cnt)
 		return;
 	batch = store_batch_new(rooms->store);
-	room_drop_parts(room, batch);
+	builtin_room_drop_parts(room, batch);
 	room->sealed_cnt = first;
 	memset(room->last, 0, sizeof(room->last));
 	if (first == sealed_cnt)
 		memcpy(room->last, sync->head.last, ROOM_HASH_LEN);
-	room_record_put(room, batch);
-	acks_submit(rooms->acks, batch, &quiet, now_ns);
+	builtin_room_record_put(room, batch);
+	builtin_acks_submit(rooms->acks, batch, &quiet, now_ns);
 }
 
 static void head_came(struct rooms *rooms, const struct room_answer *told, uint64_t now_ns)
@@ -162,7 +163,8 @@ static void head_came(struct rooms *rooms, const struct room_answer *told, uint6
 	struct room *room = sync->room;
 
 	if (told->len > sizeof(sync->head_bytes) ||
-	    room_head_check(told->bytes, told->len, room->id, room->host, &sync->head) < 0) {
+	    builtin_room_head_check(told->bytes, told->len, room->id, room->host, &sync->head) <
+		    0) {
 		sync_end(rooms, "a node gave a head that its host did not sign");
 		return;
 	}
@@ -187,7 +189,7 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 		sync_end(rooms, reply->err == WEFT_EABSENT
 					? "a node that was asked does not have it"
 					: "a node that was asked did not answer");
-	else if (room_answer_parse(reply->payload, reply->payload_len, is_head, &told) < 0)
+	else if (builtin_room_answer_parse(reply->payload, reply->payload_len, is_head, &told) < 0)
 		sync_end(rooms, "a node gave an answer that cannot be read");
 	else if (is_head)
 		head_came(rooms, &told, now_ns);
@@ -215,7 +217,7 @@ static void ask(struct rooms *rooms, unsigned type, uint64_t now_ns)
 	struct room_ask told = wanted;
 
 	memcpy(told.id, sync->room->id, sizeof(told.id));
-	room_ask_write(&w, &told, type == MESH_GET_ROOM_SEGMENT);
+	builtin_room_ask_write(&w, &told, type == MESH_GET_ROOM_SEGMENT);
 	question.payload_len = writer_len(&w);
 	memcpy(question.peer.key, sync->peer, MESH_KEY_LEN);
 	if (rooms->mesh.ops->ask(rooms->mesh.mesh, &question, now_ns, &sync->request) < 0)
@@ -238,7 +240,8 @@ static void room_ask_turn(struct room *room, uint64_t now_ns)
 	struct rooms *rooms = room->rooms;
 	struct room_sync *sync = rooms->sync;
 	struct room_head head;
-	bool has_head = room->head && room_head_parse(room->head, room->head_len, &head) == 0;
+	bool has_head =
+		room->head && builtin_room_head_parse(room->head, room->head_len, &head) == 0;
 	const uint8_t *node = node_of(room, has_head ? &head : NULL, room->turn++);
 
 	if (!node) {
@@ -253,7 +256,7 @@ static void room_ask_turn(struct room *room, uint64_t now_ns)
 	ask(rooms, MESH_ASK_ROOM, now_ns);
 }
 
-void rooms_sync_tick(struct rooms *rooms, uint64_t now_ns)
+void builtin_rooms_sync_tick(struct rooms *rooms, uint64_t now_ns)
 {
 	struct room *room = NULL;
 
@@ -266,18 +269,18 @@ void rooms_sync_tick(struct rooms *rooms, uint64_t now_ns)
 
 /* --- life --- */
 
-size_t rooms_sync_footprint(void)
+size_t builtin_rooms_sync_footprint(void)
 {
 	return sizeof(struct room_sync) + 64;
 }
 
-int rooms_sync_init(struct rooms *rooms, struct arena *arena)
+int builtin_rooms_sync_init(struct rooms *rooms, struct arena *arena)
 {
 	rooms->sync = arena_alloc(arena, sizeof(*rooms->sync));
 	return rooms->sync ? 0 : WEFT_EFULL;
 }
 
-void rooms_sync_forget(struct rooms *rooms, const struct room *room)
+void builtin_rooms_sync_forget(struct rooms *rooms, const struct room *room)
 {
 	if (rooms->sync->room != room)
 		return;
@@ -287,8 +290,8 @@ void rooms_sync_forget(struct rooms *rooms, const struct room *room)
 	rooms->sync->room = NULL;
 }
 
-void rooms_sync_fini(struct rooms *rooms)
+void builtin_rooms_sync_fini(struct rooms *rooms)
 {
 	if (rooms->sync && rooms->sync->room)
-		rooms_sync_forget(rooms, rooms->sync->room);
+		builtin_rooms_sync_forget(rooms, rooms->sync->room);
 }

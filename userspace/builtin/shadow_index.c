@@ -9,23 +9,23 @@
 #define SWEEP_NS      (60 * NS_PER_S)
 #define SWEEP_ROW_MAX 1024 /* looked at in one turn */
 
-uint64_t shadow_index_wall_s(const struct shadow_index *index)
+uint64_t builtin_shadow_index_wall_s(const struct shadow_index *index)
 {
 	return index->clock->wall_ms(index->clock->ctx) / 1000;
 }
 
-bool shadow_index_is_over(const struct shadow_index *index, const struct shard *shard)
+bool builtin_shadow_index_is_over(const struct shadow_index *index, const struct shard *shard)
 {
-	return shard->at_s + SHADOW_INDEX_LIFE_S < shadow_index_wall_s(index);
+	return shard->at_s + SHADOW_INDEX_LIFE_S < builtin_shadow_index_wall_s(index);
 }
 
-bool shadow_index_place_read(const struct request *request, const char *mbid, const char *kind,
-			     struct shard_place *out_place)
+bool builtin_shadow_index_place_read(const struct request *request, const char *mbid,
+				     const char *kind, struct shard_place *out_place)
 {
-	const char *fault = shard_place_read(mbid, kind, out_place);
+	const char *fault = builtin_shard_place_read(mbid, kind, out_place);
 
 	if (fault)
-		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
 	return !fault;
 }
 
@@ -44,15 +44,15 @@ static bool gather(void *arg, const struct store_item *item)
 
 	if (memcmp(item->key, gathering->key, SHARD_KEY_LEN) != 0)
 		return false;
-	if (shard_parse(&of_peer, item->value, item->value_len) == 0 &&
-	    !shadow_index_is_over(gathering->index, &of_peer)) {
-		shard_merge(&gathering->shard, &of_peer);
-		shard_add_peer(&gathering->shard, item->key + SHARD_KEY_LEN);
+	if (builtin_shard_parse(&of_peer, item->value, item->value_len) == 0 &&
+	    !builtin_shadow_index_is_over(gathering->index, &of_peer)) {
+		builtin_shard_merge(&gathering->shard, &of_peer);
+		builtin_shard_add_peer(&gathering->shard, item->key + SHARD_KEY_LEN);
 	}
 	return true;
 }
 
-json_t *shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard)
+json_t *builtin_shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard)
 {
 	char key_text[HEX_TEXT_CAP(SHARD_KEY_LEN)], text[HEX_TEXT_CAP(SHARD_PREFIX_LEN)];
 	json_t *peers = json_array(), *variants = json_array();
@@ -90,21 +90,22 @@ static bool shard_read(const struct shadow_index *index, const struct request *r
 	}
 	*out_shard = gathering.shard;
 	if (err < 0)
-		request_refuse(request, SERVICE_UNAVAILABLE, "the index cannot be read now");
+		builtin_request_refuse(request, SERVICE_UNAVAILABLE,
+				       "the index cannot be read now");
 	return err == 0;
 }
 
 static void lookup_by_mbid(void *ctx, struct request *request)
 {
-	const char *mbid, *kind = shard_kinds[SHARD_RECORDING];
+	const char *mbid, *kind = builtin_shard_kinds[SHARD_RECORDING];
 	struct shadow_index *index = ctx;
 	struct shard_place place;
 	struct shard shard;
 
-	if (request_unpack(request, "{s:s, s?s}", "mbid", &mbid, "kind", &kind) &&
-	    shadow_index_place_read(request, mbid, kind, &place) &&
+	if (builtin_request_unpack(request, "{s:s, s?s}", "mbid", &mbid, "kind", &kind) &&
+	    builtin_shadow_index_place_read(request, mbid, kind, &place) &&
 	    shard_read(index, request, place.key, &shard))
-		shadow_mesh_lookup(&index->mesh, request, &place, &shard);
+		builtin_shadow_mesh_lookup(&index->mesh, request, &place, &shard);
 }
 
 static void query_shard(void *ctx, struct request *request)
@@ -113,54 +114,56 @@ static void query_shard(void *ctx, struct request *request)
 	struct shard shard;
 	const char *text;
 
-	if (!request_unpack(request, "{s:s}", "key", &text))
+	if (!builtin_request_unpack(request, "{s:s}", "key", &text))
 		return;
 	if (!hex_read(text, key, sizeof(key)))
-		request_refuse(request, SERVICE_INVALID_PAYLOAD, "a key is 40 hexadecimal digits");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "a key is 40 hexadecimal digits");
 	else if (shard_read(ctx, request, key, &shard))
-		request_reply(request, shadow_index_json(key, &shard));
+		builtin_request_reply(request, builtin_shadow_index_json(key, &shard));
 }
 
 static void query_batch(void *ctx, struct request *request)
 {
 	struct shard_place places[SHADOW_INDEX_BATCH_MAX];
-	const char *kind = shard_kinds[SHARD_RECORDING];
+	const char *kind = builtin_shard_kinds[SHARD_RECORDING];
 	json_t *mbids, *mbid, *shards;
 	struct shard shard;
 	size_t i;
 
-	if (!request_unpack(request, "{s:o, s?s}", "mbids", &mbids, "kind", &kind))
+	if (!builtin_request_unpack(request, "{s:o, s?s}", "mbids", &mbids, "kind", &kind))
 		return;
 	if (!json_is_array(mbids) || json_array_size(mbids) > SHADOW_INDEX_BATCH_MAX) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD, "mbids is a list of at most 20");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
+				       "mbids is a list of at most 20");
 		return;
 	}
-	json_array_foreach(mbids, i,
-			   mbid) if (!shadow_index_place_read(request,
-							      json_is_string(mbid)
-								      ? json_string_value(mbid)
-								      : "",
-							      kind, &places[i])) return;
+	json_array_foreach(mbids, i, mbid) if (!builtin_shadow_index_place_read(
+						       request,
+						       json_is_string(mbid)
+							       ? json_string_value(mbid)
+							       : "",
+						       kind, &places[i])) return;
 	shards = json_array();
 	for (i = 0; i < json_array_size(mbids); i++) {
 		if (!shard_read(ctx, request, places[i].key, &shard)) {
 			json_decref(shards);
 			return;
 		}
-		json_array_append_new(shards, shadow_index_json(places[i].key, &shard));
+		json_array_append_new(shards, builtin_shadow_index_json(places[i].key, &shard));
 	}
-	request_reply(request, json_pack("{s:o}", "shards", shards));
+	builtin_request_reply(request, json_pack("{s:o}", "shards", shards));
 }
 
-void shadow_index_forget(void *ctx, const struct service_call *call)
+void builtin_shadow_index_forget(void *ctx, const struct service_call *call)
 {
 	struct shadow_index *index = ctx;
 
-	shadow_mesh_forget(&index->mesh, call);
+	builtin_shadow_mesh_forget(&index->mesh, call);
 }
 
-const struct request_method shadow_index_methods[] = {
-	{"RegisterTrack", shadow_index_register, false,
+const struct request_method builtin_shadow_index_methods[] = {
+	{"RegisterTrack", builtin_shadow_index_register, false,
 	 .takes = "mbid:string codec:string kbps:int size:int sha256:string quality:?int "
 		  "kind:?string",
 	 .gives = "key:string ttl:int",
@@ -207,9 +210,9 @@ static bool sweep_row(void *arg, const struct store_item *item)
 		memcpy(sweep->next, item->key, SHADOW_INDEX_KEY_LEN);
 		return false;
 	}
-	if ((shard_parse(&shard, item->value, item->value_len) < 0 ||
-	     shadow_index_is_over(sweep->index, &shard)) &&
-	    !shadow_index_is_writing(sweep->index, item->key)) {
+	if ((builtin_shard_parse(&shard, item->value, item->value_len) < 0 ||
+	     builtin_shadow_index_is_over(sweep->index, &shard)) &&
+	    !builtin_shadow_index_is_writing(sweep->index, item->key)) {
 		store_batch_delete(sweep->batch, STORE_TRACKS, item->key, item->key_len);
 		sweep->over_cnt++;
 	}
@@ -232,20 +235,21 @@ static void sweep_fire(struct timer *timer, uint64_t now_ns)
 	}
 	memcpy(index->sweep_from, sweep.next, sizeof(sweep.next));
 	if (sweep.over_cnt)
-		acks_submit(index->acks, sweep.batch, &quiet, now_ns);
+		builtin_acks_submit(index->acks, sweep.batch, &quiet, now_ns);
 	else
 		store_batch_free(sweep.batch);
 	timer_set(index->timers, timer, now_ns + SWEEP_NS);
 }
 
-size_t shadow_index_footprint(void)
+size_t builtin_shadow_index_footprint(void)
 {
-	return quota_footprint(SHADOW_INDEX_REGISTER_PER_HOUR) +
-	       pool_footprint(sizeof(struct track_write), ACK_MAX) + shadow_mesh_footprint();
+	return builtin_quota_footprint(SHADOW_INDEX_REGISTER_PER_HOUR) +
+	       pool_footprint(sizeof(struct track_write), ACK_MAX) +
+	       builtin_shadow_mesh_footprint();
 }
 
-int shadow_index_init(struct shadow_index *index, struct arena *arena,
-		      const struct builtin_params *params, struct acks *acks)
+int builtin_shadow_index_init(struct shadow_index *index, struct arena *arena,
+			      const struct builtin_params *params, struct acks *acks)
 {
 	int err;
 
@@ -256,17 +260,17 @@ int shadow_index_init(struct shadow_index *index, struct arena *arena,
 	index->timers = params->timers;
 	list_init(&index->writes_by_age);
 	timer_init(&index->sweep, sweep_fire);
-	if ((err = quota_init(&index->registrations, arena, SHADOW_INDEX_REGISTER_PER_HOUR,
-			      3600 * NS_PER_S, params->random)) < 0 ||
+	if ((err = builtin_quota_init(&index->registrations, arena, SHADOW_INDEX_REGISTER_PER_HOUR,
+				      3600 * NS_PER_S, params->random)) < 0 ||
 	    (err = pool_init(&index->writes, arena, sizeof(struct track_write), ACK_MAX)) < 0)
 		return err;
 	timer_set(index->timers, &index->sweep, params->now_ns + SWEEP_NS);
-	return shadow_mesh_init(&index->mesh, index, arena, params);
+	return builtin_shadow_mesh_init(&index->mesh, index, arena, params);
 }
 
-void shadow_index_fini(struct shadow_index *index)
+void builtin_shadow_index_fini(struct shadow_index *index)
 {
 	if (timer_is_set(&index->sweep))
 		timer_cancel(index->timers, &index->sweep);
-	shadow_mesh_fini(&index->mesh);
+	builtin_shadow_mesh_fini(&index->mesh);
 }

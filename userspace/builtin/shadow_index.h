@@ -44,28 +44,28 @@ struct shadow_index {
 	struct shadow_mesh mesh;
 };
 
-/* shadow_index_forget: the call is gone; ctx is a struct shadow_index. */
-void shadow_index_forget(void *ctx, const struct service_call *call);
-extern const struct request_method shadow_index_methods[];
+/* builtin_shadow_index_forget: the call is gone; ctx is a struct shadow_index. */
+void builtin_shadow_index_forget(void *ctx, const struct service_call *call);
+extern const struct request_method builtin_shadow_index_methods[];
 
-size_t shadow_index_footprint(void);
+size_t builtin_shadow_index_footprint(void);
 WEFT_MUST_CHECK
-int shadow_index_init(struct shadow_index *index, struct arena *arena,
-		      const struct builtin_params *params, struct acks *acks);
-void shadow_index_fini(struct shadow_index *index);
+int builtin_shadow_index_init(struct shadow_index *index, struct arena *arena,
+			      const struct builtin_params *params, struct acks *acks);
+void builtin_shadow_index_fini(struct shadow_index *index);
 
-uint64_t shadow_index_wall_s(const struct shadow_index *index);
-bool shadow_index_is_over(const struct shadow_index *index, const struct shard *shard);
-/* shadow_index_place_read: false: the call was answered. */
+uint64_t builtin_shadow_index_wall_s(const struct shadow_index *index);
+bool builtin_shadow_index_is_over(const struct shadow_index *index, const struct shard *shard);
+/* builtin_shadow_index_place_read: false: the call was answered. */
 WEFT_MUST_CHECK
-bool shadow_index_place_read(const struct request *request, const char *mbid, const char *kind,
-			     struct shard_place *out_place);
-json_t *shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard);
+bool builtin_shadow_index_place_read(const struct request *request, const char *mbid,
+				     const char *kind, struct shard_place *out_place);
+json_t *builtin_shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard);
 
 /* shadow_index_register.c */
-void shadow_index_register(void *ctx, struct request *request);
-/* shadow_index_is_writing: the row of key is on its way to the disk. */
-bool shadow_index_is_writing(const struct shadow_index *index,
-			     const uint8_t key[SHADOW_INDEX_KEY_LEN]);
+void builtin_shadow_index_register(void *ctx, struct request *request);
+/* builtin_shadow_index_is_writing: the row of key is on its way to the disk. */
+bool builtin_shadow_index_is_writing(const struct shadow_index *index,
+				     const uint8_t key[SHADOW_INDEX_KEY_LEN]);
 
 #endif

@@ -29,8 +29,8 @@ static void answer(struct service_call *call, const uint8_t key[SHARD_KEY_LEN],
 {
 	struct shard all = *here;
 
-	shard_merge(&all, found);
-	reply_end(call, shadow_index_json(key, &all), now_ns);
+	builtin_shard_merge(&all, found);
+	builtin_reply_end(call, builtin_shadow_index_json(key, &all), now_ns);
 }
 
 static void on_value(void *arg, const uint8_t *value, size_t len, const struct overlay_claim *claim)
@@ -38,7 +38,7 @@ static void on_value(void *arg, const uint8_t *value, size_t len, const struct o
 	struct shadow_lookup *lookup = arg;
 
 	(void)claim;
-	shard_value_merge(&lookup->found, value, len);
+	builtin_shard_value_merge(&lookup->found, value, len);
 }
 
 /*
@@ -74,7 +74,7 @@ static bool lookup_start(struct shadow_mesh *mesh, const struct request *request
 {
 	struct shadow_lookup *lookup = mesh->overlay.ops ? pool_acquire(&mesh->lookups) : NULL;
 	char name[SHARD_NAME_CAP];
-	size_t name_len = shard_name(place->kind, place->mbid, name);
+	size_t name_len = builtin_shard_name(place->kind, place->mbid, name);
 
 	if (!lookup)
 		return false;
@@ -89,20 +89,21 @@ static bool lookup_start(struct shadow_mesh *mesh, const struct request *request
 	return false;
 }
 
-void shadow_mesh_lookup(struct shadow_mesh *mesh, const struct request *request,
-			const struct shard_place *place, const struct shard *shard)
+void builtin_shadow_mesh_lookup(struct shadow_mesh *mesh, const struct request *request,
+				const struct shard_place *place, const struct shard *shard)
 {
 	const struct shard *cached = cache_find(mesh, place->key, request->now_ns);
 	static const struct shard nothing;
 
 	if (!cached && mesh->overlay.ops && !service_spend(request->call, 1, request->now_ns))
-		request_refuse(request, SERVICE_RATE_LIMITED, "the caller's work is used up");
+		builtin_request_refuse(request, SERVICE_RATE_LIMITED,
+				       "the caller's work is used up");
 	else if (cached || !lookup_start(mesh, request, place, shard))
 		answer(request->call, place->key, shard, cached ? cached : &nothing,
 		       request->now_ns);
 }
 
-void shadow_mesh_forget(struct shadow_mesh *mesh, const struct service_call *call)
+void builtin_shadow_mesh_forget(struct shadow_mesh *mesh, const struct service_call *call)
 {
 	struct shadow_lookup *lookup = NULL;
 
@@ -134,8 +135,8 @@ static bool search_row(void *arg, const struct store_item *item)
 		return false;
 	}
 	search->has_row = memcmp(item->key + SHARD_KEY_LEN, search->own_key, MESH_KEY_LEN) == 0 &&
-			  shard_parse(&search->row, item->value, item->value_len) == 0 &&
-			  !shadow_index_is_over(search->index, &search->row);
+			  builtin_shard_parse(&search->row, item->value, item->value_len) == 0 &&
+			  !builtin_shadow_index_is_over(search->index, &search->row);
 	return true;
 }
 
@@ -147,14 +148,14 @@ static void on_put(void *arg, const struct overlay_result *result, uint64_t now_
 	mesh->put = NULL;
 }
 
-static void row_put(struct shadow_mesh *mesh, const struct shard *row, uint64_t now_ns)
+static void store_row_put(struct shadow_mesh *mesh, const struct shard *row, uint64_t now_ns)
 {
 	uint8_t value[SHARD_VALUE_LEN_MAX];
 	struct writer w = writer_of(value, sizeof(value));
 	char name[SHARD_NAME_CAP];
-	size_t name_len = shard_name(row->kind, row->mbid, name);
+	size_t name_len = builtin_shard_name(row->kind, row->mbid, name);
 
-	shard_value_write(row, mesh->key, shadow_index_wall_s(mesh->index), &w);
+	builtin_shard_value_write(row, mesh->key, builtin_shadow_index_wall_s(mesh->index), &w);
 	/* One that nobody takes now comes again in a later cycle. */
 	if (mesh->overlay.ops->put(mesh->overlay.overlay, name, name_len, value, writer_len(&w),
 				   on_put, mesh, now_ns, &mesh->put) < 0)
@@ -189,23 +190,23 @@ static void publish_fire(struct timer *timer, uint64_t now_ns)
 	}
 	has_more = mesh->put || search_step(mesh, &search);
 	if (search.has_row)
-		row_put(mesh, &search.row, now_ns);
+		store_row_put(mesh, &search.row, now_ns);
 	if (has_more && mesh->cycle_cnt < SHADOW_INDEX_CYCLE_MAX)
 		timer_set(mesh->index->timers, timer, now_ns + STEP_NS);
 	else
 		timer_set(mesh->index->timers, timer, mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS);
 }
 
-size_t shadow_mesh_footprint(void)
+size_t builtin_shadow_mesh_footprint(void)
 {
 	return pool_footprint(sizeof(struct shadow_lookup), SHADOW_INDEX_LOOKUP_MAX) +
 	       SHADOW_INDEX_CACHE_CNT * sizeof(struct shadow_cached) + 64;
 }
 
-int shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index, struct arena *arena,
-		     const struct builtin_params *params)
+int builtin_shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index,
+			     struct arena *arena, const struct builtin_params *params)
 {
-	const struct overlay_rule rule = shard_value_rule();
+	const struct overlay_rule rule = builtin_shard_value_rule();
 	int err;
 
 	mesh->index = index;
@@ -226,7 +227,7 @@ int shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index, struc
 	return 0;
 }
 
-void shadow_mesh_hurry(struct shadow_mesh *mesh, uint64_t now_ns)
+void builtin_shadow_mesh_hurry(struct shadow_mesh *mesh, uint64_t now_ns)
 {
 	if (!timer_is_set(&mesh->publish))
 		return;
@@ -237,16 +238,16 @@ void shadow_mesh_hurry(struct shadow_mesh *mesh, uint64_t now_ns)
 	timer_set(mesh->index->timers, &mesh->publish, now_ns);
 }
 
-void shadow_mesh_written(struct shadow_mesh *mesh, const uint8_t key[SHADOW_INDEX_KEY_LEN],
-			 const struct shard *row, uint64_t now_ns)
+void builtin_shadow_mesh_written(struct shadow_mesh *mesh, const uint8_t key[SHADOW_INDEX_KEY_LEN],
+				 const struct shard *row, uint64_t now_ns)
 {
 	bool is_own = memcmp(key + SHARD_KEY_LEN, node_key_public(mesh->key), MESH_KEY_LEN) == 0;
 
 	if (is_own && mesh->has_keepers && !mesh->put && mesh->cycle_cnt < SHADOW_INDEX_CYCLE_MAX)
-		row_put(mesh, row, now_ns);
+		store_row_put(mesh, row, now_ns);
 }
 
-void shadow_mesh_fini(struct shadow_mesh *mesh)
+void builtin_shadow_mesh_fini(struct shadow_mesh *mesh)
 {
 	struct shadow_lookup *lookup = NULL;
 

@@ -14,7 +14,7 @@ struct shadow_index;
 /*
  * The index beyond this node: what programs of this node registered goes to
  * the overlay, a row each second and at most SHADOW_INDEX_CYCLE_MAX in a cycle, of which
- * the first begins when somebody is there who keeps it (shadow_mesh_hurry); and a lookup
+ * the first begins when somebody is there who keeps it (builtin_shadow_mesh_hurry); and a lookup
  * asks there, unless it did within SHADOW_INDEX_CACHE_NS.
  */
 #define SHADOW_INDEX_CYCLE_NS	(15 * 60 * NS_PER_S)
@@ -43,27 +43,27 @@ struct shadow_mesh {
 	bool has_keepers; /* somebody was there who keeps what is put */
 };
 
-size_t shadow_mesh_footprint(void);
+size_t builtin_shadow_mesh_footprint(void);
 WEFT_MUST_CHECK
-int shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index, struct arena *arena,
-		     const struct builtin_params *params);
-void shadow_mesh_fini(struct shadow_mesh *mesh);
-/* shadow_mesh_hurry: more keep what is put than before: all rows again, within what the cycle has left. */
-void shadow_mesh_hurry(struct shadow_mesh *mesh, uint64_t now_ns);
+int builtin_shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index,
+			     struct arena *arena, const struct builtin_params *params);
+void builtin_shadow_mesh_fini(struct shadow_mesh *mesh);
+/* builtin_shadow_mesh_hurry: more keep what is put than before: all rows again, within what the cycle has left. */
+void builtin_shadow_mesh_hurry(struct shadow_mesh *mesh, uint64_t now_ns);
 /*
- * shadow_mesh_written: row is durable at key. One of this node's own goes to the overlay now, if
+ * builtin_shadow_mesh_written: row is durable at key. One of this node's own goes to the overlay now, if
  * nothing else is on its way there, else with a cycle.
  */
-void shadow_mesh_written(struct shadow_mesh *mesh,
-			 const uint8_t key[static SHARD_KEY_LEN + MESH_KEY_LEN],
-			 const struct shard *row, uint64_t now_ns);
+void builtin_shadow_mesh_written(struct shadow_mesh *mesh,
+				 const uint8_t key[static SHARD_KEY_LEN + MESH_KEY_LEN],
+				 const struct shard *row, uint64_t now_ns);
 
 /*
- * shadow_mesh_lookup ends the call of request with shard, what this node has
+ * builtin_shadow_mesh_lookup ends the call of request with shard, what this node has
  * at place, and what others have. Now or later; forget: the call is gone.
  */
-void shadow_mesh_lookup(struct shadow_mesh *mesh, const struct request *request,
-			const struct shard_place *place, const struct shard *shard);
-void shadow_mesh_forget(struct shadow_mesh *mesh, const struct service_call *call);
+void builtin_shadow_mesh_lookup(struct shadow_mesh *mesh, const struct request *request,
+				const struct shard_place *place, const struct shard *shard);
+void builtin_shadow_mesh_forget(struct shadow_mesh *mesh, const struct service_call *call);
 
 #endif

@@ -19,8 +19,8 @@ static const struct track_write *write_find(const struct shadow_index *index,
 	return NULL;
 }
 
-bool shadow_index_is_writing(const struct shadow_index *index,
-			     const uint8_t key[SHADOW_INDEX_KEY_LEN])
+bool builtin_shadow_index_is_writing(const struct shadow_index *index,
+				     const uint8_t key[SHADOW_INDEX_KEY_LEN])
 {
 	return write_find(index, key) != NULL;
 }
@@ -30,7 +30,7 @@ static void write_done(void *arg, bool is_kept, uint64_t now_ns)
 	struct track_write *write = arg;
 
 	if (is_kept)
-		shadow_mesh_written(&write->index->mesh, write->key, &write->shard, now_ns);
+		builtin_shadow_mesh_written(&write->index->mesh, write->key, &write->shard, now_ns);
 	list_unlink(&write->node);
 	pool_release(&write->index->writes, write);
 }
@@ -50,7 +50,7 @@ static bool crowd_add(void *arg, const struct store_item *item)
 
 	if (memcmp(item->key, crowd->key, SHARD_KEY_LEN) != 0)
 		return false;
-	if (shard_parse(&shard, item->value, item->value_len) < 0)
+	if (builtin_shard_parse(&shard, item->value, item->value_len) < 0)
 		shard.at_s = 0;
 	if (!crowd->cnt++ || shard.at_s < crowd->oldest_s) {
 		crowd->oldest_s = shard.at_s;
@@ -88,7 +88,7 @@ static int row_read(struct shadow_index *index, const uint8_t key[SHADOW_INDEX_K
 		return err;
 	err = store_get(snapshot, STORE_TRACKS, key, SHADOW_INDEX_KEY_LEN, &record, &len);
 	if (err == 0)
-		err = shard_parse(out_shard, record, len);
+		err = builtin_shard_parse(out_shard, record, len);
 	else if (err == WEFT_EABSENT && !is_full(index))
 		err = store_each(snapshot, STORE_TRACKS, key, SHARD_KEY_LEN, crowd_add, &crowd);
 	else if (err == WEFT_EABSENT)
@@ -113,14 +113,15 @@ static void row_write(struct shadow_index *index, const struct request *request,
 
 	if (row_read(index, key, batch, &shard) < 0 || !(write = pool_acquire(&index->writes))) {
 		store_batch_free(batch);
-		request_refuse(request, SERVICE_UNAVAILABLE, "the index takes no more tracks now");
+		builtin_request_refuse(request, SERVICE_UNAVAILABLE,
+				       "the index takes no more tracks now");
 		return;
 	}
-	shard_add(&shard, variant);
+	builtin_shard_add(&shard, variant);
 	shard.kind = place->kind;
 	memcpy(shard.mbid, place->mbid, sizeof(shard.mbid));
-	shard.at_s = shadow_index_wall_s(index);
-	shard_write(&shard, &w);
+	shard.at_s = builtin_shadow_index_wall_s(index);
+	builtin_shard_write(&shard, &w);
 	store_batch_put(batch, STORE_TRACKS, key, SHADOW_INDEX_KEY_LEN, record, writer_len(&w));
 	write->index = index;
 	write->shard = shard;
@@ -130,7 +131,7 @@ static void row_write(struct shadow_index *index, const struct request *request,
 	ack.arg = write;
 	ack.reply = json_pack("{s:s, s:i}", "key", hex_write(key, SHARD_KEY_LEN, key_text), "ttl",
 			      SHADOW_INDEX_LIFE_S);
-	acks_submit(index->acks, batch, &ack, request->now_ns);
+	builtin_acks_submit(index->acks, batch, &ack, request->now_ns);
 }
 
 /* A variant as JSON has it. */
@@ -161,27 +162,28 @@ static const char *track_read(const struct track *track, struct shard_variant *v
 	return NULL;
 }
 
-void shadow_index_register(void *ctx, struct request *request)
+void builtin_shadow_index_register(void *ctx, struct request *request)
 {
-	const char *mbid, *kind = shard_kinds[SHARD_RECORDING], *fault;
+	const char *mbid, *kind = builtin_shard_kinds[SHARD_RECORDING], *fault;
 	struct shadow_index *index = ctx;
 	struct track track = {.quality = 0};
 	uint8_t key[SHADOW_INDEX_KEY_LEN];
 	struct shard_variant variant;
 	struct shard_place place;
 
-	if (!request_unpack(request, "{s:s, s?s, s:s, s:s, s:I, s:I, s?I}", "mbid", &mbid, "kind",
-			    &kind, "codec", &track.codec, "sha256", &track.sha256, "kbps",
-			    &track.kbps, "size", &track.size, "quality", &track.quality) ||
-	    !shadow_index_place_read(request, mbid, kind, &place))
+	if (!builtin_request_unpack(request, "{s:s, s?s, s:s, s:s, s:I, s:I, s?I}", "mbid", &mbid,
+				    "kind", &kind, "codec", &track.codec, "sha256", &track.sha256,
+				    "kbps", &track.kbps, "size", &track.size, "quality",
+				    &track.quality) ||
+	    !builtin_shadow_index_place_read(request, mbid, kind, &place))
 		return;
 	memcpy(key, place.key, SHARD_KEY_LEN);
 	memcpy(key + SHARD_KEY_LEN, request->caller->key, MESH_KEY_LEN);
 	if ((fault = track_read(&track, &variant)))
-		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
-	else if (!quota_take(&index->registrations, request->caller->key, request->now_ns))
-		request_refuse(request, SERVICE_RATE_LIMITED,
-			       "a peer registers at most 100 tracks an hour");
+		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+	else if (!builtin_quota_take(&index->registrations, request->caller->key, request->now_ns))
+		builtin_request_refuse(request, SERVICE_RATE_LIMITED,
+				       "a peer registers at most 100 tracks an hour");
 	else
 		row_write(index, request, &place, key, &variant);
 }

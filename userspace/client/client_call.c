@@ -23,7 +23,7 @@ static struct ask *ask_of(struct loop_source *source)
 	return (void *)((char *)source - offsetof(struct ask, source));
 }
 
-json_t *ask_message(const char *method, json_t *parameters, const char *flag)
+json_t *client_ask_message(const char *method, json_t *parameters, const char *flag)
 {
 	json_t *message = json_pack("{s:s}", "method", method);
 
@@ -38,7 +38,7 @@ static void ask_free(struct loop_source *source)
 {
 	struct ask *ask = ask_of(source);
 
-	varlink_close(&ask->varlink);
+	client_varlink_close(&ask->varlink);
 	if (ask->gone)
 		ask->gone(ask->arg);
 	free(ask);
@@ -50,10 +50,10 @@ static void ask_end(struct ask *ask, json_t *message, const struct weft_error *e
 	ask_fn fn = ask->fn;
 	void *arg = ask->arg;
 
-	loop_leave(&ask->source);
+	client_loop_leave(&ask->source);
 	if (message)
-		loop_keep(ask->source.client, &ask->varlink);
-	loop_bury(&ask->source);
+		client_loop_keep(ask->source.client, &ask->varlink);
+	client_loop_bury(&ask->source);
 	fn(arg, message, error, true);
 }
 
@@ -61,7 +61,7 @@ static void ask_lose(struct ask *ask, int err)
 {
 	struct weft_error error;
 
-	failure_lost(&error, err);
+	client_failure_lost(&error, err);
 	ask_end(ask, NULL, &error);
 }
 
@@ -71,7 +71,7 @@ static bool ask_reply(struct ask *ask, json_t *message)
 	bool continues = json_is_true(json_object_get(message, "continues"));
 	struct weft_error error;
 
-	if (failure_of_reply(message, &error) < 0) {
+	if (client_failure_of_reply(message, &error) < 0) {
 		ask_end(ask, message, &error);
 		return true;
 	}
@@ -80,7 +80,7 @@ static bool ask_reply(struct ask *ask, json_t *message)
 		return true;
 	}
 	if (ask->wants_more)
-		loop_set_deadline(&ask->source, -1);
+		client_loop_set_deadline(&ask->source, -1);
 	ask->fn(ask->arg, message, NULL, false);
 	return ask->source.is_dead;
 }
@@ -89,12 +89,13 @@ static void ask_ready(struct loop_source *source)
 {
 	struct ask *ask = ask_of(source);
 	json_t *message;
-	int got, err = varlink_flush(&ask->varlink);
+	int got, err = client_varlink_flush(&ask->varlink);
 
-	loop_want(source, varlink_backlog_len(&ask->varlink) ? POLLIN | POLLOUT : POLLIN);
+	client_loop_want(source,
+			 client_varlink_backlog_len(&ask->varlink) ? POLLIN | POLLOUT : POLLIN);
 	/* A daemon that refuses a client closes early: what it said is still there to read. */
-	got = varlink_fill(&ask->varlink);
-	while ((err = varlink_take(&ask->varlink, &message)) == 1) {
+	got = client_varlink_fill(&ask->varlink);
+	while ((err = client_varlink_take(&ask->varlink, &message)) == 1) {
 		bool is_over = ask_reply(ask, message);
 
 		json_decref(message);
@@ -112,29 +113,29 @@ static void ask_expired(struct loop_source *source)
 	struct ask *ask = ask_of(source);
 	struct weft_error error;
 
-	failure_silence(&error, source->client->path, ask->timeout_ms);
+	client_failure_silence(&error, source->client->path, ask->timeout_ms);
 	ask_end(ask, NULL, &error);
 }
 
 static int ask_send(struct ask *ask, const struct ask_params *params)
 {
-	json_t *message =
-		ask_message(params->method, params->parameters, params->wants_more ? "more" : NULL);
-	int err = message ? varlink_send(&ask->varlink, message) : -ENOMEM;
+	json_t *message = client_ask_message(params->method, params->parameters,
+					     params->wants_more ? "more" : NULL);
+	int err = message ? client_varlink_send(&ask->varlink, message) : -ENOMEM;
 
 	json_decref(message);
 	return err;
 }
 
-int ask_start(struct weft_client *client, const struct ask_params *params, struct ask **out_ask,
-	      struct weft_error *error)
+int client_ask_start(struct weft_client *client, const struct ask_params *params,
+		     struct ask **out_ask, struct weft_error *error)
 {
 	struct ask *ask = calloc(1, sizeof(*ask));
 	int err;
 
 	if (!ask) {
 		json_decref(params->parameters);
-		return failure_memory(error);
+		return client_failure_memory(error);
 	}
 	ask->source =
 		(struct loop_source){.ready = ask_ready, .expired = ask_expired, .free = ask_free};
@@ -143,7 +144,7 @@ int ask_start(struct weft_client *client, const struct ask_params *params, struc
 	ask->fn = params->fn;
 	ask->arg = params->arg;
 	ask->varlink.fd = -1;
-	err = loop_connect(client, params->timeout_ms, &ask->varlink, error);
+	err = client_loop_connect(client, params->timeout_ms, &ask->varlink, error);
 	if (err < 0) {
 		json_decref(params->parameters);
 		free(ask);
@@ -152,27 +153,29 @@ int ask_start(struct weft_client *client, const struct ask_params *params, struc
 	ask->source.fd = ask->varlink.fd;
 	err = ask_send(ask, params);
 	if (err == 0)
-		err = loop_add(client, &ask->source);
+		err = client_loop_add(client, &ask->source);
 	if (err < 0) {
 		ask_free(&ask->source);
-		return failure_set(error, err, "this program", NULL, NULL);
+		return client_failure_set(error, err, "this program", NULL, NULL);
 	}
-	(void)varlink_flush(&ask->varlink); /* what the daemon said before it left is still read */
-	loop_want(&ask->source, varlink_backlog_len(&ask->varlink) ? POLLIN | POLLOUT : POLLIN);
-	loop_set_deadline(&ask->source, params->timeout_ms);
+	(void)client_varlink_flush(
+		&ask->varlink); /* what the daemon said before it left is still read */
+	client_loop_want(&ask->source,
+			 client_varlink_backlog_len(&ask->varlink) ? POLLIN | POLLOUT : POLLIN);
+	client_loop_set_deadline(&ask->source, params->timeout_ms);
 	ask->gone = params->gone;
 	*out_ask = ask;
 	return 0;
 }
 
-void ask_cancel(struct ask *ask)
+void client_ask_cancel(struct ask *ask)
 {
-	loop_bury(&ask->source);
+	client_loop_bury(&ask->source);
 }
 
-int ask_run(struct weft_client *client, struct ask *ask, const bool *is_done)
+int client_ask_run(struct weft_client *client, struct ask *ask, const bool *is_done)
 {
-	return loop_run(client, &ask->source, is_done);
+	return client_loop_run(client, &ask->source, is_done);
 }
 
 struct waiting {
@@ -192,8 +195,8 @@ static void waiting_told(void *arg, json_t *message, const struct weft_error *er
 	waiting->is_done = is_last;
 }
 
-int ask_wait(struct weft_client *client, const char *method, json_t *parameters, int timeout_ms,
-	     json_t **out_parameters, struct weft_error *error)
+int client_ask_wait(struct weft_client *client, const char *method, json_t *parameters,
+		    int timeout_ms, json_t **out_parameters, struct weft_error *error)
 {
 	struct waiting waiting = {.is_done = false};
 	struct ask_params params = {.method = method,
@@ -202,14 +205,14 @@ int ask_wait(struct weft_client *client, const char *method, json_t *parameters,
 				    .fn = waiting_told,
 				    .arg = &waiting};
 	struct ask *ask;
-	int err = ask_start(client, &params, &ask, error);
+	int err = client_ask_start(client, &params, &ask, error);
 
 	if (err < 0)
 		return err;
-	err = ask_run(client, ask, &waiting.is_done);
+	err = client_ask_run(client, ask, &waiting.is_done);
 	if (err < 0) {
-		ask_cancel(ask);
-		return failure_set(error, err, "this program", NULL, NULL);
+		client_ask_cancel(ask);
+		return client_failure_set(error, err, "this program", NULL, NULL);
 	}
 	if (waiting.error.err < 0) {
 		if (error)

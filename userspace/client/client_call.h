@@ -32,23 +32,23 @@ struct ask_params {
 #define ASK_INTERFACE "net.weft.Node."
 
 /*
- * ask_message: {"method", "parameters", flag: true}; flag may be NULL.
+ * client_ask_message: {"method", "parameters", flag: true}; flag may be NULL.
  * parameters is taken. NULL: no memory.
  */
-json_t *ask_message(const char *method, json_t *parameters, const char *flag);
+json_t *client_ask_message(const char *method, json_t *parameters, const char *flag);
 WEFT_MUST_CHECK
-int ask_start(struct weft_client *client, const struct ask_params *params, struct ask **out_ask,
-	      struct weft_error *error);
-/* ask_cancel: fn is not called; the daemon sees that the caller left. */
-void ask_cancel(struct ask *ask);
+int client_ask_start(struct weft_client *client, const struct ask_params *params,
+		     struct ask **out_ask, struct weft_error *error);
+/* client_ask_cancel: fn is not called; the daemon sees that the caller left. */
+void client_ask_cancel(struct ask *ask);
 /*
- * ask_run waits until the ask is over; *is_done is set by fn. 0 or -EINTR
- * (loop_run). ask_wait starts one and waits for its one reply, whose
+ * client_ask_run waits until the ask is over; *is_done is set by fn. 0 or -EINTR
+ * (client_loop_run). client_ask_wait starts one and waits for its one reply, whose
  * parameters it gives.
  */
-int ask_run(struct weft_client *client, struct ask *ask, const bool *is_done);
+int client_ask_run(struct weft_client *client, struct ask *ask, const bool *is_done);
 WEFT_MUST_CHECK
-int ask_wait(struct weft_client *client, const char *method, json_t *parameters, int timeout_ms,
-	     json_t **out_parameters, struct weft_error *error);
+int client_ask_wait(struct weft_client *client, const char *method, json_t *parameters,
+		    int timeout_ms, json_t **out_parameters, struct weft_error *error);
 
 #endif

@@ -26,7 +26,7 @@ static int source_control(const struct loop_source *source, int op)
 	return epoll_ctl(source->client->epoll_fd, op, source->fd, &event) < 0 ? -errno : 0;
 }
 
-int loop_add(struct weft_client *client, struct loop_source *source)
+int client_loop_add(struct weft_client *client, struct loop_source *source)
 {
 	int err;
 
@@ -38,7 +38,7 @@ int loop_add(struct weft_client *client, struct loop_source *source)
 	return err;
 }
 
-void loop_want(struct loop_source *source, unsigned interest)
+void client_loop_want(struct loop_source *source, unsigned interest)
 {
 	int op = !source->interest ? EPOLL_CTL_ADD : interest ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
 
@@ -48,7 +48,7 @@ void loop_want(struct loop_source *source, unsigned interest)
 	(void)source_control(source, op);
 }
 
-void loop_leave(struct loop_source *source)
+void client_loop_leave(struct loop_source *source)
 {
 	if (source->fd >= 0 && source->interest)
 		(void)source_control(source, EPOLL_CTL_DEL);
@@ -74,7 +74,7 @@ static void timer_arm(struct weft_client *client)
 	(void)timerfd_settime(client->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
-void loop_set_deadline(struct loop_source *source, int timeout_ms)
+void client_loop_set_deadline(struct loop_source *source, int timeout_ms)
 {
 	uint64_t wait_ms = timeout_ms < 0 ? 0 : (uint64_t)timeout_ms;
 
@@ -82,13 +82,14 @@ void loop_set_deadline(struct loop_source *source, int timeout_ms)
 	timer_arm(source->client);
 }
 
-void loop_add_deadline(struct weft_client *client, struct loop_source *source, int timeout_ms)
+void client_loop_add_deadline(struct weft_client *client, struct loop_source *source,
+			      int timeout_ms)
 {
 	source->client = client;
 	source->fd = -1;
 	source->interest = 0;
 	list_push_back(&client->sources, &source->node);
-	loop_set_deadline(source, timeout_ms);
+	client_loop_set_deadline(source, timeout_ms);
 }
 
 static void dead_free(struct weft_client *client)
@@ -102,11 +103,11 @@ static void dead_free(struct weft_client *client)
 	}
 }
 
-void loop_bury(struct loop_source *source)
+void client_loop_bury(struct loop_source *source)
 {
 	struct weft_client *client = source->client;
 
-	loop_leave(source);
+	client_loop_leave(source);
 	source->is_dead = true;
 	list_unlink(&source->node);
 	list_push_back(&client->dead, &source->node);
@@ -186,7 +187,7 @@ static int wait_ms(const struct loop_source *source)
 	return left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
 }
 
-int loop_run(struct weft_client *client, struct loop_source *source, const bool *is_done)
+int client_loop_run(struct weft_client *client, struct loop_source *source, const bool *is_done)
 {
 	while (!*is_done) {
 		struct pollfd waiting = {.fd = source->fd, .events = (short)source->interest};
@@ -209,30 +210,30 @@ int loop_run(struct weft_client *client, struct loop_source *source, const bool 
 	return 0;
 }
 
-int loop_connect(struct weft_client *client, int timeout_ms, struct varlink *out_varlink,
-		 struct weft_error *error)
+int client_loop_connect(struct weft_client *client, int timeout_ms, struct varlink *out_varlink,
+			struct weft_error *error)
 {
 	int err;
 
 	while (client->idle_cnt) {
 		struct varlink idle = client->idle[--client->idle_cnt];
 
-		if (varlink_is_fresh(&idle)) {
+		if (client_varlink_is_fresh(&idle)) {
 			*out_varlink = idle;
 			return 0;
 		}
-		varlink_close(&idle);
+		client_varlink_close(&idle);
 	}
-	err = varlink_connect(out_varlink, client->path, timeout_ms);
+	err = client_varlink_connect(out_varlink, client->path, timeout_ms);
 	if (err == -EAGAIN)
-		return failure_silence(error, client->path, timeout_ms);
-	return err < 0 ? failure_connect(error, client->path, err) : 0;
+		return client_failure_silence(error, client->path, timeout_ms);
+	return err < 0 ? client_failure_connect(error, client->path, err) : 0;
 }
 
-void loop_keep(struct weft_client *client, struct varlink *varlink)
+void client_loop_keep(struct weft_client *client, struct varlink *varlink)
 {
 	if (client->idle_cnt == LOOP_IDLE_CAP) {
-		varlink_close(varlink);
+		client_varlink_close(varlink);
 		return;
 	}
 	client->idle[client->idle_cnt++] = *varlink;
@@ -265,21 +266,21 @@ int weft_client_open(const char *path, int timeout_ms, struct weft_client **out_
 	int err;
 
 	if (!client)
-		return failure_memory(error);
+		return client_failure_memory(error);
 	client->epoll_fd = client->timer_fd = -1;
 	list_init(&client->sources);
 	list_init(&client->dead);
-	client->path = strdup(varlink_path(path, usual));
+	client->path = strdup(client_varlink_path(path, usual));
 	err = client->path ? client_prepare(client) : -ENOMEM;
 	if (err < 0)
-		failure_set(error, err, "this program", NULL, NULL);
+		client_failure_set(error, err, "this program", NULL, NULL);
 	else
-		err = loop_connect(client, timeout_ms, &varlink, error);
+		err = client_loop_connect(client, timeout_ms, &varlink, error);
 	if (err < 0) {
 		weft_client_close(client);
 		return err;
 	}
-	loop_keep(client, &varlink);
+	client_loop_keep(client, &varlink);
 	*out_client = client;
 	return 0;
 }
@@ -289,9 +290,9 @@ void weft_client_close(struct weft_client *client)
 	if (!client)
 		return;
 	while (!list_is_empty(&client->sources))
-		loop_bury(list_entry(client->sources.next, struct loop_source, node));
+		client_loop_bury(list_entry(client->sources.next, struct loop_source, node));
 	while (client->idle_cnt)
-		varlink_close(&client->idle[--client->idle_cnt]);
+		client_varlink_close(&client->idle[--client->idle_cnt]);
 	if (client->epoll_fd >= 0)
 		close(client->epoll_fd);
 	if (client->timer_fd >= 0)

@@ -39,32 +39,33 @@ struct weft_client {
 };
 
 /*
- * loop_add begins to watch source->fd for reading. 0 or -errno; then source is
+ * client_loop_add begins to watch source->fd for reading. 0 or -errno; then source is
  * the caller's to free.
  */
 WEFT_MUST_CHECK
-int loop_add(struct weft_client *client, struct loop_source *source);
-/* loop_want changes what is waited for: POLLIN, POLLOUT; with 0 its end is not noticed either. */
-void loop_want(struct loop_source *source, unsigned interest);
-/* loop_add_deadline: a source that has no descriptor, only a deadline. */
-void loop_add_deadline(struct weft_client *client, struct loop_source *source, int timeout_ms);
-/* loop_set_deadline: expired is called then; timeout_ms < 0: never. */
-void loop_set_deadline(struct loop_source *source, int timeout_ms);
-/* loop_leave: source->fd is watched no more, and closed elsewhere. */
-void loop_leave(struct loop_source *source);
-/* loop_bury: its object is done with; it is freed as soon as no callback is under way. */
-void loop_bury(struct loop_source *source);
+int client_loop_add(struct weft_client *client, struct loop_source *source);
+/* client_loop_want changes what is waited for: POLLIN, POLLOUT; with 0 its end is not noticed either. */
+void client_loop_want(struct loop_source *source, unsigned interest);
+/* client_loop_add_deadline: a source that has no descriptor, only a deadline. */
+void client_loop_add_deadline(struct weft_client *client, struct loop_source *source,
+			      int timeout_ms);
+/* client_loop_set_deadline: expired is called then; timeout_ms < 0: never. */
+void client_loop_set_deadline(struct loop_source *source, int timeout_ms);
+/* client_loop_leave: source->fd is watched no more, and closed elsewhere. */
+void client_loop_leave(struct loop_source *source);
+/* client_loop_bury: its object is done with; it is freed as soon as no callback is under way. */
+void client_loop_bury(struct loop_source *source);
 /*
- * loop_run turns one source until *is_done, as dispatch does with all. 0, or
+ * client_loop_run turns one source until *is_done, as dispatch does with all. 0, or
  * -EINTR when the client says that signals end waiting. source may be gone
  * when it is done.
  */
-int loop_run(struct weft_client *client, struct loop_source *source, const bool *is_done);
+int client_loop_run(struct weft_client *client, struct loop_source *source, const bool *is_done);
 
-/* loop_connect gives an idle or a new connection; loop_keep takes one back that is idle. */
+/* client_loop_connect gives an idle or a new connection; client_loop_keep takes one back that is idle. */
 WEFT_MUST_CHECK
-int loop_connect(struct weft_client *client, int timeout_ms, struct varlink *out_varlink,
-		 struct weft_error *error);
-void loop_keep(struct weft_client *client, struct varlink *varlink);
+int client_loop_connect(struct weft_client *client, int timeout_ms, struct varlink *out_varlink,
+			struct weft_error *error);
+void client_loop_keep(struct weft_client *client, struct varlink *varlink);
 
 #endif

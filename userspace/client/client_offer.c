@@ -58,7 +58,7 @@ static void guest_free(struct loop_source *source)
 {
 	struct guest *guest = guest_of(source);
 
-	varlink_close(&guest->varlink);
+	client_varlink_close(&guest->varlink);
 	free(guest);
 }
 
@@ -69,7 +69,7 @@ static void guest_close(struct guest *guest)
 	guest->request = NULL;
 	guest->offer = NULL;
 	list_unlink(&guest->node);
-	loop_bury(&guest->source);
+	client_loop_bury(&guest->source);
 }
 
 static void request_free(struct weft_request *request)
@@ -86,12 +86,13 @@ static void guest_say(struct guest *guest, const char *error, json_t *parameters
 	if (error)
 		(void)json_object_set_new(message, "error", json_string(error));
 	(void)json_object_set_new(message, "parameters", parameters ? parameters : json_object());
-	if (!message || varlink_send(&guest->varlink, message) < 0 ||
-	    varlink_flush(&guest->varlink) < 0)
-		loop_want(&guest->source, POLLIN | POLLOUT); /* its end is found there */
+	if (!message || client_varlink_send(&guest->varlink, message) < 0 ||
+	    client_varlink_flush(&guest->varlink) < 0)
+		client_loop_want(&guest->source, POLLIN | POLLOUT); /* its end is found there */
 	else
-		loop_want(&guest->source,
-			  varlink_backlog_len(&guest->varlink) ? POLLIN | POLLOUT : POLLIN);
+		client_loop_want(&guest->source, client_varlink_backlog_len(&guest->varlink)
+							 ? POLLIN | POLLOUT
+							 : POLLIN);
 	json_decref(message);
 }
 
@@ -115,14 +116,14 @@ static char *json_payload(const json_t *parameters)
 static struct weft_request *request_new(struct guest *guest, json_t *parameters)
 {
 	char *text = json_payload(parameters);
-	size_t cap = text ? strlen(text) : payload_len_max(parameters), len = cap;
+	size_t cap = text ? strlen(text) : client_payload_len_max(parameters), len = cap;
 	struct weft_request *request = malloc(sizeof(*request) + cap);
 	int err = request ? 0 : -ENOMEM;
 
 	if (request && text)
 		memcpy(request->payload, text, len);
 	else if (request)
-		err = payload_read(parameters, request->payload, cap, &len);
+		err = client_payload_read(parameters, request->payload, cap, &len);
 	free(text);
 	if (err < 0) {
 		free(request);
@@ -188,13 +189,15 @@ static void guest_ready(struct loop_source *source)
 {
 	struct guest *guest = guest_of(source);
 	json_t *message;
-	int err = varlink_flush(&guest->varlink),
-	    got = err < 0 ? err : varlink_fill(&guest->varlink);
+	int err = client_varlink_flush(&guest->varlink),
+	    got = err < 0 ? err : client_varlink_fill(&guest->varlink);
 
 	if (err == 0)
-		loop_want(source, varlink_backlog_len(&guest->varlink) ? POLLIN | POLLOUT : POLLIN);
+		client_loop_want(source, client_varlink_backlog_len(&guest->varlink)
+						 ? POLLIN | POLLOUT
+						 : POLLIN);
 	while (guest->varlink.fd >= 0 && !guest->request &&
-	       (err = varlink_take(&guest->varlink, &message)) == 1) {
+	       (err = client_varlink_take(&guest->varlink, &message)) == 1) {
 		guest_call(guest, message);
 		json_decref(message);
 		if (source->is_dead)
@@ -214,9 +217,9 @@ static void guest_admit(struct weft_offer *offer, int fd)
 	}
 	guest->source = (struct loop_source){
 		.fd = fd, .ready = guest_ready, .expired = guest_ready, .free = guest_free};
-	varlink_adopt(&guest->varlink, fd);
+	client_varlink_adopt(&guest->varlink, fd);
 	guest->offer = offer;
-	if (loop_add(offer->source.client, &guest->source) < 0)
+	if (client_loop_add(offer->source.client, &guest->source) < 0)
 		guest_free(&guest->source);
 	else
 		list_push_back(&offer->guests, &guest->node);
@@ -345,16 +348,16 @@ static int offer_listen(struct weft_client *client, struct weft_offer *offer,
 	int fd = -1, err = socket_listen(offer->path, &fd);
 
 	if (err == WEFT_EBUSY)
-		return failure_set(error, err, offer->path, "another program answers there",
-				   "end it, or choose another path");
+		return client_failure_set(error, err, offer->path, "another program answers there",
+					  "end it, or choose another path");
 	if (err < 0)
-		return failure_set(error, err, offer->path, NULL, NULL);
+		return client_failure_set(error, err, offer->path, NULL, NULL);
 	offer->source.fd = fd;
-	err = loop_add(client, &offer->source);
+	err = client_loop_add(client, &offer->source);
 	if (err < 0) {
 		close(fd);
 		unlink(offer->path);
-		return failure_set(error, err, "this program", NULL, NULL);
+		return client_failure_set(error, err, "this program", NULL, NULL);
 	}
 	return 0;
 }
@@ -364,10 +367,10 @@ static void offer_end(struct weft_offer *offer)
 {
 	int fd = offer->source.fd;
 
-	loop_leave(&offer->source);
+	client_loop_leave(&offer->source);
 	close(fd);
 	unlink(offer->path);
-	loop_bury(&offer->source);
+	client_loop_bury(&offer->source);
 }
 
 int weft_offer_open(struct weft_client *client, const struct weft_offering *offering,
@@ -379,14 +382,15 @@ int weft_offer_open(struct weft_client *client, const struct weft_offering *offe
 	int err;
 
 	if (!offer)
-		return failure_memory(error);
+		return client_failure_memory(error);
 	err = offer_listen(client, offer, error);
 	if (err < 0) {
 		offer_free(&offer->source);
 		return err;
 	}
-	err = ask_wait(client, ASK_INTERFACE "PublishService",
-		       offering_json(offering, offer->version), PUBLISH_TIMEOUT_MS, &reply, error);
+	err = client_ask_wait(client, ASK_INTERFACE "PublishService",
+			      offering_json(offering, offer->version), PUBLISH_TIMEOUT_MS, &reply,
+			      error);
 	if (err < 0) {
 		offer_end(offer);
 		return err;
@@ -403,9 +407,9 @@ void weft_offer_close(struct weft_offer *offer)
 	if (!offer)
 		return;
 	/* A daemon that is gone has it withdrawn by its own checks. */
-	if (ask_wait(offer->source.client, ASK_INTERFACE "WithdrawService",
-		     json_pack("{s:s, s:s}", "name", offer->name, "version", offer->version),
-		     WITHDRAW_TIMEOUT_MS, &reply, NULL) == 0)
+	if (client_ask_wait(offer->source.client, ASK_INTERFACE "WithdrawService",
+			    json_pack("{s:s, s:s}", "name", offer->name, "version", offer->version),
+			    WITHDRAW_TIMEOUT_MS, &reply, NULL) == 0)
 		json_decref(reply);
 	offer_end(offer);
 }
@@ -417,7 +421,7 @@ static void request_end(struct weft_request *request)
 
 	if (guest) {
 		guest->request = NULL;
-		loop_set_deadline(&guest->source, 0);
+		client_loop_set_deadline(&guest->source, 0);
 	}
 	request_free(request);
 }
@@ -426,7 +430,7 @@ void weft_request_reply(struct weft_request *request, const void *payload, size_
 {
 	if (request->guest)
 		guest_say(request->guest, NULL,
-			  json_pack("{s:o}", "base64", payload_json(payload, len)));
+			  json_pack("{s:o}", "base64", client_payload_json(payload, len)));
 	request_end(request);
 }
 
@@ -447,8 +451,8 @@ struct weft_stream *weft_request_accept(struct weft_request *request,
 	if (!guest || !guest->is_upgrade)
 		return NULL;
 	guest_say(guest, NULL, NULL);
-	loop_leave(&guest->source);
-	stream = stream_accept(guest->offer->source.client, &guest->varlink, events, arg);
+	client_loop_leave(&guest->source);
+	stream = client_stream_accept(guest->offer->source.client, &guest->varlink, events, arg);
 	guest_close(guest);
 	request_free(request);
 	return stream;

@@ -24,7 +24,7 @@ struct reply_box {
 	uint8_t payload[];
 };
 
-json_t *payload_json(const void *payload, size_t len)
+json_t *client_payload_json(const void *payload, size_t len)
 {
 	char *text = malloc(BASE64_LEN(len) + 1);
 	json_t *json = text ? json_string(base64_write(payload, len, text)) : NULL;
@@ -33,7 +33,7 @@ json_t *payload_json(const void *payload, size_t len)
 	return json;
 }
 
-int payload_read(const json_t *parameters, uint8_t *payload, size_t cap, size_t *out_len)
+int client_payload_read(const json_t *parameters, uint8_t *payload, size_t cap, size_t *out_len)
 {
 	const json_t *text = json_object_get(parameters, "base64");
 
@@ -43,16 +43,16 @@ int payload_read(const json_t *parameters, uint8_t *payload, size_t cap, size_t 
 				    : 0;
 }
 
-size_t payload_len_max(const json_t *parameters)
+size_t client_payload_len_max(const json_t *parameters)
 {
 	return json_string_length(json_object_get(parameters, "base64")) / 4 * 3;
 }
 
-json_t *target_json(const struct weft_target *target, const char *method, const void *payload,
-		    size_t len, int timeout_ms)
+json_t *client_target_json(const struct weft_target *target, const char *method,
+			   const void *payload, size_t len, int timeout_ms)
 {
 	json_t *json = json_pack("{s:s, s:s, s:o}", "name", target->service, "method", method,
-				 "base64", payload_json(payload, len));
+				 "base64", client_payload_json(payload, len));
 
 	if (json && target->version)
 		(void)json_object_set_new(json, "version", json_string(target->version));
@@ -84,7 +84,7 @@ static uint64_t uint_of(const json_t *parameters, const char *name)
 /* reply_read: NULL when there is no memory, or the payload is no base64. */
 static struct reply_box *reply_read(const json_t *parameters)
 {
-	size_t cap = payload_len_max(parameters);
+	size_t cap = client_payload_len_max(parameters);
 	struct reply_box *box = malloc(sizeof(*box) + cap);
 
 	if (!box)
@@ -99,7 +99,7 @@ static struct reply_box *reply_read(const json_t *parameters)
 		.took_us = uint_of(parameters, "took_us"),
 		.not_before_ms = uint_of(parameters, "not_before_ms"),
 	};
-	if (payload_read(parameters, box->payload, cap, &box->reply.len) < 0) {
+	if (client_payload_read(parameters, box->payload, cap, &box->reply.len) < 0) {
 		free(box);
 		return NULL;
 	}
@@ -123,20 +123,20 @@ int weft_call(struct weft_client *client, const struct weft_target *target, cons
 	      const void *payload, size_t len, int timeout_ms, struct weft_reply **out_reply,
 	      struct weft_error *error)
 {
-	json_t *asked = target_json(target, method, payload, len, timeout_ms), *parameters;
+	json_t *asked = client_target_json(target, method, payload, len, timeout_ms), *parameters;
 	struct reply_box *box;
 	int err;
 
 	if (!asked)
-		return failure_memory(error);
-	err = ask_wait(client, ASK_INTERFACE "CallService", asked, grace_ms(timeout_ms),
-		       &parameters, error);
+		return client_failure_memory(error);
+	err = client_ask_wait(client, ASK_INTERFACE "CallService", asked, grace_ms(timeout_ms),
+			      &parameters, error);
 	if (err < 0)
 		return err;
 	box = reply_read(parameters);
 	json_decref(parameters);
 	if (!box)
-		return failure_lost(error, -ENOMEM);
+		return client_failure_lost(error, -ENOMEM);
 	*out_reply = &box->reply;
 	return 0;
 }
@@ -156,7 +156,7 @@ static void pending_reply(void *arg, json_t *message, const struct weft_error *e
 	(void)is_last;
 	if (!error) {
 		box = reply_read(json_object_get(message, "parameters"));
-		failure_lost(&own, -ENOMEM);
+		client_failure_lost(&own, -ENOMEM);
 	}
 	pending->done(pending->arg, box ? &box->reply : NULL, error ? error : box ? NULL : &own);
 	free(box);
@@ -170,7 +170,7 @@ int weft_call_start(struct weft_client *client, const struct weft_target *target
 	struct weft_pending *pending = calloc(1, sizeof(*pending));
 	struct ask_params params = {
 		.method = ASK_INTERFACE "CallService",
-		.parameters = target_json(target, method, payload, len, timeout_ms),
+		.parameters = client_target_json(target, method, payload, len, timeout_ms),
 		.timeout_ms = grace_ms(timeout_ms),
 		.fn = pending_reply,
 		.gone = free,
@@ -181,11 +181,11 @@ int weft_call_start(struct weft_client *client, const struct weft_target *target
 	if (!pending || !params.parameters) {
 		json_decref(params.parameters);
 		free(pending);
-		return failure_memory(error);
+		return client_failure_memory(error);
 	}
 	pending->done = done;
 	pending->arg = arg;
-	err = shared_ask_start(client, &params, &pending->ask, error);
+	err = client_shared_ask_start(client, &params, &pending->ask, error);
 	if (err < 0) {
 		free(pending);
 		return err;
@@ -197,5 +197,5 @@ int weft_call_start(struct weft_client *client, const struct weft_target *target
 void weft_call_cancel(struct weft_pending *pending)
 {
 	if (pending)
-		shared_ask_cancel(pending->ask);
+		client_shared_ask_cancel(pending->ask);
 }

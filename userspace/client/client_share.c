@@ -40,10 +40,10 @@ static void transfer_reply(void *arg, json_t *message, const struct weft_error *
 	    !transfer->progress(transfer->arg, uint_of(state, "bytes_done"),
 				uint_of(state, "bytes")) &&
 	    !is_last) {
-		failure_set(&transfer->error, WEFT_ECANCELLED, "get", "the program stopped waiting",
-			    "The get goes on in the daemon.");
+		client_failure_set(&transfer->error, WEFT_ECANCELLED, "get",
+				   "the program stopped waiting", "The get goes on in the daemon.");
 		transfer->is_done = true;
-		ask_cancel(transfer->ask);
+		client_ask_cancel(transfer->ask);
 	}
 }
 
@@ -57,14 +57,14 @@ static int transfer_run(struct weft_client *client, struct transfer *transfer, c
 				    .timeout_ms = timeout_ms,
 				    .fn = transfer_reply,
 				    .arg = transfer};
-	int err = ask_start(client, &params, &transfer->ask, error);
+	int err = client_ask_start(client, &params, &transfer->ask, error);
 
 	if (err < 0)
 		return err;
-	err = ask_run(client, transfer->ask, &transfer->is_done);
+	err = client_ask_run(client, transfer->ask, &transfer->is_done);
 	if (err < 0) {
-		failure_set(&transfer->error, err, "this program", NULL, NULL);
-		ask_cancel(transfer->ask);
+		client_failure_set(&transfer->error, err, "this program", NULL, NULL);
+		client_ask_cancel(transfer->ask);
 	}
 	if (transfer->error.err < 0 && error)
 		*error = transfer->error;
@@ -88,7 +88,7 @@ int weft_share(struct weft_client *client, const char *path, const char *title, 
 	link = json_string_value(json_object_get(transfer.last, "link"));
 	*out_link = link ? strdup(link) : NULL;
 	json_decref(transfer.last);
-	return *out_link ? 0 : failure_memory(error);
+	return *out_link ? 0 : client_failure_memory(error);
 }
 
 int weft_get(struct weft_client *client, const char *link, const char *folder, int timeout_ms,

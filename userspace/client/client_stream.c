@@ -49,23 +49,23 @@ static void stream_free(struct loop_source *source)
 {
 	struct weft_stream *stream = stream_of(source);
 
-	varlink_close(&stream->varlink);
+	client_varlink_close(&stream->varlink);
 	free(stream);
 }
 
 static void stream_watch(struct weft_stream *stream)
 {
-	unsigned interest = varlink_backlog_len(&stream->varlink) ? POLLOUT : 0;
+	unsigned interest = client_varlink_backlog_len(&stream->varlink) ? POLLOUT : 0;
 
 	if (!stream->is_paused && stream->state != STREAM_LINGERING)
 		interest |= POLLIN;
-	loop_want(&stream->source, interest);
+	client_loop_want(&stream->source, interest);
 }
 
 /* stream_over tells the end, once, and lets go. */
 static void stream_over(struct weft_stream *stream, enum weft_call_status status, const char *text)
 {
-	loop_bury(&stream->source);
+	client_loop_bury(&stream->source);
 	if (stream->state != STREAM_LINGERING && stream->events->ended)
 		stream->events->ended(stream->arg, stream, status, text);
 }
@@ -102,7 +102,7 @@ static void stream_frames(struct weft_stream *stream)
 
 	while (err == 1 && !stream->is_paused && stream->state == STREAM_OPEN &&
 	       !stream->source.is_dead) {
-		len = varlink_peek(&stream->varlink, &data);
+		len = client_varlink_peek(&stream->varlink, &data);
 		if (!len)
 			return;
 		c = cursor_of(data, len);
@@ -110,7 +110,7 @@ static void stream_frames(struct weft_stream *stream)
 		if (err == 1)
 			stream_tell(stream, &frame);
 		/* frame borrowed from the buffer until here */
-		varlink_skip(&stream->varlink, len - cursor_left(&c));
+		client_varlink_skip(&stream->varlink, len - cursor_left(&c));
 	}
 	if (err < 0)
 		stream_over(stream, WEFT_CALL_UNKNOWN_ERROR,
@@ -134,19 +134,19 @@ static void stream_opening(struct weft_stream *stream)
 	struct weft_error error;
 	json_t *message;
 	const char *provider;
-	int err = varlink_take(&stream->varlink, &message);
+	int err = client_varlink_take(&stream->varlink, &message);
 
 	if (err < 0)
 		stream_lost(stream);
 	if (err <= 0)
 		return;
-	if (failure_of_reply(message, &error) < 0) {
+	if (client_failure_of_reply(message, &error) < 0) {
 		stream_refused(stream, message, &error);
 	} else {
 		provider = json_string_value(
 			json_object_get(json_object_get(message, "parameters"), "provider"));
 		stream->state = STREAM_OPEN;
-		loop_set_deadline(&stream->source, -1);
+		client_loop_set_deadline(&stream->source, -1);
 		if (stream->events->opened)
 			stream->events->opened(stream->arg, stream, provider ? provider : "");
 	}
@@ -164,10 +164,10 @@ static void stream_work(struct weft_stream *stream)
 
 static void stream_sent(struct weft_stream *stream)
 {
-	size_t backlog_len = varlink_backlog_len(&stream->varlink);
+	size_t backlog_len = client_varlink_backlog_len(&stream->varlink);
 
 	if (stream->state == STREAM_LINGERING && backlog_len == 0) {
-		loop_bury(&stream->source);
+		client_loop_bury(&stream->source);
 	} else if (stream->is_full && backlog_len < BACKLOG_LOW) {
 		stream->is_full = false;
 		if (stream->events->writable)
@@ -178,14 +178,14 @@ static void stream_sent(struct weft_stream *stream)
 static void stream_ready(struct loop_source *source)
 {
 	struct weft_stream *stream = stream_of(source);
-	int got = -EAGAIN, err = varlink_flush(&stream->varlink);
+	int got = -EAGAIN, err = client_varlink_flush(&stream->varlink);
 
 	if (err == 0)
 		stream_sent(stream);
 	if (source->is_dead)
 		return;
 	if (!stream->is_paused && stream->state != STREAM_LINGERING)
-		got = varlink_fill(&stream->varlink);
+		got = client_varlink_fill(&stream->varlink);
 	/* What was sent before the connection went is still told. */
 	stream_work(stream);
 	if (source->is_dead)
@@ -223,8 +223,9 @@ static struct weft_stream *stream_new(const struct weft_stream_events *events, v
 
 static int stream_ask(struct weft_stream *stream, json_t *parameters)
 {
-	json_t *message = ask_message(ASK_INTERFACE "OpenServiceStream", parameters, "upgrade");
-	int err = message ? varlink_send(&stream->varlink, message) : -ENOMEM;
+	json_t *message =
+		client_ask_message(ASK_INTERFACE "OpenServiceStream", parameters, "upgrade");
+	int err = message ? client_varlink_send(&stream->varlink, message) : -ENOMEM;
 
 	json_decref(message);
 	return err;
@@ -235,15 +236,15 @@ int weft_stream_open(struct weft_client *client, const struct weft_target *targe
 		     const struct weft_stream_events *events, void *arg,
 		     struct weft_stream **out_stream, struct weft_error *error)
 {
-	json_t *parameters = target_json(target, method, head, len, timeout_ms);
+	json_t *parameters = client_target_json(target, method, head, len, timeout_ms);
 	struct weft_stream *stream = parameters ? stream_new(events, arg) : NULL;
 	int err;
 
 	if (!stream) {
 		json_decref(parameters);
-		return failure_memory(error);
+		return client_failure_memory(error);
 	}
-	err = loop_connect(client, timeout_ms, &stream->varlink, error);
+	err = client_loop_connect(client, timeout_ms, &stream->varlink, error);
 	if (err < 0) {
 		json_decref(parameters);
 		stream_free(&stream->source);
@@ -252,22 +253,22 @@ int weft_stream_open(struct weft_client *client, const struct weft_target *targe
 	stream->source.fd = stream->varlink.fd;
 	err = stream_ask(stream, parameters);
 	if (err == 0)
-		err = loop_add(client, &stream->source);
+		err = client_loop_add(client, &stream->source);
 	if (err < 0) {
 		stream_free(&stream->source);
-		return failure_set(error, err, "this program", NULL, NULL);
+		return client_failure_set(error, err, "this program", NULL, NULL);
 	}
-	(void)varlink_flush(
+	(void)client_varlink_flush(
 		&stream->varlink); /* what the daemon said before it left is still read */
 	stream_watch(stream);
 	if (timeout_ms >= 0)
-		loop_set_deadline(&stream->source, timeout_ms + OPEN_GRACE_MS);
+		client_loop_set_deadline(&stream->source, timeout_ms + OPEN_GRACE_MS);
 	*out_stream = stream;
 	return 0;
 }
 
-struct weft_stream *stream_accept(struct weft_client *client, struct varlink *varlink,
-				  const struct weft_stream_events *events, void *arg)
+struct weft_stream *client_stream_accept(struct weft_client *client, struct varlink *varlink,
+					 const struct weft_stream_events *events, void *arg)
 {
 	struct weft_stream *stream = stream_new(events, arg);
 
@@ -275,7 +276,7 @@ struct weft_stream *stream_accept(struct weft_client *client, struct varlink *va
 		return NULL;
 	stream->state = STREAM_OPEN;
 	stream->source.fd = varlink->fd;
-	if (loop_add(client, &stream->source) < 0) {
+	if (client_loop_add(client, &stream->source) < 0) {
 		stream_free(&stream->source);
 		return NULL;
 	}
@@ -283,7 +284,7 @@ struct weft_stream *stream_accept(struct weft_client *client, struct varlink *va
 	*varlink = (struct varlink){.fd = -1};
 	stream_watch(stream);
 	/* Frames may have come with the call. */
-	loop_set_deadline(&stream->source, 0);
+	client_loop_set_deadline(&stream->source, 0);
 	return stream;
 }
 
@@ -295,21 +296,21 @@ static int stream_queue(struct weft_stream *stream, enum pipe_frame_kind kind, c
 	struct writer w = writer_of(head, sizeof(head));
 
 	pipe_frame_head_write(&w, kind, len);
-	return varlink_send_bytes(&stream->varlink, head, sizeof(head), data, len);
+	return client_varlink_send_bytes(&stream->varlink, head, sizeof(head), data, len);
 }
 
 /* stream_push sends what waits; an error is found again when the loop comes to it. */
 static void stream_push(struct weft_stream *stream)
 {
-	if (varlink_flush(&stream->varlink) < 0)
-		loop_want(&stream->source, stream->source.interest | POLLOUT);
+	if (client_varlink_flush(&stream->varlink) < 0)
+		client_loop_want(&stream->source, stream->source.interest | POLLOUT);
 	else
 		stream_watch(stream);
 }
 
 int weft_stream_send(struct weft_stream *stream, const void *data, size_t len, unsigned flags)
 {
-	size_t backlog_len = varlink_backlog_len(&stream->varlink);
+	size_t backlog_len = client_varlink_backlog_len(&stream->varlink);
 	int err;
 
 	if (len > WEFT_STREAM_PIECE_MAX)
@@ -346,8 +347,9 @@ void weft_stream_pause(struct weft_stream *stream, bool is_paused)
 		return;
 	stream->is_paused = is_paused;
 	stream_watch(stream);
-	if (!is_paused && stream->state == STREAM_OPEN && varlink_peek(&stream->varlink, &data))
-		loop_set_deadline(&stream->source, 0);
+	if (!is_paused && stream->state == STREAM_OPEN &&
+	    client_varlink_peek(&stream->varlink, &data))
+		client_loop_set_deadline(&stream->source, 0);
 }
 
 void weft_stream_end(struct weft_stream *stream, enum weft_call_status status, const char *text)
@@ -358,13 +360,14 @@ void weft_stream_end(struct weft_stream *stream, enum weft_call_status status, c
 	if (stream->source.is_dead || stream->state == STREAM_LINGERING)
 		return;
 	pipe_frame_end_write(&w, (uint8_t)status, text ? text : "");
-	if (varlink_send_bytes(&stream->varlink, frame, writer_len(&w), NULL, 0) < 0 ||
-	    varlink_flush(&stream->varlink) < 0 || !varlink_backlog_len(&stream->varlink)) {
+	if (client_varlink_send_bytes(&stream->varlink, frame, writer_len(&w), NULL, 0) < 0 ||
+	    client_varlink_flush(&stream->varlink) < 0 ||
+	    !client_varlink_backlog_len(&stream->varlink)) {
 		stream->state = STREAM_LINGERING;
-		loop_bury(&stream->source);
+		client_loop_bury(&stream->source);
 		return;
 	}
 	stream->state = STREAM_LINGERING;
 	stream_watch(stream);
-	loop_set_deadline(&stream->source, LINGER_MS);
+	client_loop_set_deadline(&stream->source, LINGER_MS);
 }

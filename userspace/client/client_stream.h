@@ -6,10 +6,10 @@
 #include "weft/client.h"
 
 /*
- * stream_accept makes a stream of a connection on which the upgrade was just
+ * client_stream_accept makes a stream of a connection on which the upgrade was just
  * answered; *varlink is taken on success. NULL: no memory.
  */
-struct weft_stream *stream_accept(struct weft_client *client, struct varlink *varlink,
-				  const struct weft_stream_events *events, void *arg);
+struct weft_stream *client_stream_accept(struct weft_client *client, struct varlink *varlink,
+					 const struct weft_stream_events *events, void *arg);
 
 #endif

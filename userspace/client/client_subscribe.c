@@ -13,13 +13,14 @@ int weft_publish(struct weft_client *client, const char *service, const char *to
 		 struct weft_error *error)
 {
 	json_t *asked = json_pack("{s:s, s:s, s:o}", "name", service, "topic", topic, "base64",
-				  payload_json(data, len)),
+				  client_payload_json(data, len)),
 	       *reply;
 	int err;
 
 	if (!asked)
-		return failure_memory(error);
-	err = ask_wait(client, ASK_INTERFACE "PublishEvent", asked, timeout_ms, &reply, error);
+		return client_failure_memory(error);
+	err = client_ask_wait(client, ASK_INTERFACE "PublishEvent", asked, timeout_ms, &reply,
+			      error);
 	if (err < 0)
 		return err;
 	if (out_sequence)
@@ -51,7 +52,7 @@ static uint64_t uint_of(const json_t *parameters, const char *name)
 /* event_tell hands on an event, or a notice: without a time. 0, or what was wrong with it. */
 static int event_tell(const struct weft_subscription *subscription, const json_t *parameters)
 {
-	size_t cap = payload_len_max(parameters), len = 0;
+	size_t cap = client_payload_len_max(parameters), len = 0;
 	uint8_t *data = malloc(cap + 1);
 	struct weft_event event = {
 		.topic = text_of(parameters, "topic"),
@@ -61,7 +62,7 @@ static int event_tell(const struct weft_subscription *subscription, const json_t
 		.lost = uint_of(parameters, "lost"),
 		.at_ms = uint_of(parameters, "at_ms"),
 	};
-	int err = data ? payload_read(parameters, data, cap, &len) : -ENOMEM;
+	int err = data ? client_payload_read(parameters, data, cap, &len) : -ENOMEM;
 
 	if (err == 0 && json_is_integer(json_object_get(parameters, "at_ms"))) {
 		event.data = data;
@@ -86,7 +87,7 @@ static void subscription_reply(void *arg, json_t *message, const struct weft_err
 	if (!is_last)
 		return;
 	if (!error)
-		failure_lost(&own, err < 0 ? err : WEFT_ECLOSED);
+		client_failure_lost(&own, err < 0 ? err : WEFT_ECLOSED);
 	subscription->fn(subscription->arg, NULL, error ? error : &own);
 }
 
@@ -115,12 +116,12 @@ int weft_subscribe(struct weft_client *client, const struct weft_target *target,
 	if (!subscription || !params.parameters) {
 		json_decref(params.parameters);
 		free(subscription);
-		return failure_memory(error);
+		return client_failure_memory(error);
 	}
 	subscription->fn = fn;
 	subscription->arg = arg;
 	params.arg = subscription;
-	err = ask_start(client, &params, &subscription->ask, error);
+	err = client_ask_start(client, &params, &subscription->ask, error);
 	if (err < 0)
 		free(subscription);
 	else
@@ -131,5 +132,5 @@ int weft_subscribe(struct weft_client *client, const struct weft_target *target,
 void weft_subscription_close(struct weft_subscription *subscription)
 {
 	if (subscription)
-		ask_cancel(subscription->ask);
+		client_ask_cancel(subscription->ask);
 }

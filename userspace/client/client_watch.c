@@ -15,7 +15,7 @@ static int method_write(const char *method, char text[static METHOD_CAP], struct
 {
 	if (snprintf(text, METHOD_CAP, ASK_INTERFACE "%s", method) < METHOD_CAP)
 		return 0;
-	return failure_set(error, WEFT_EMALFORMED, "method", "its name is too long", NULL);
+	return client_failure_set(error, WEFT_EMALFORMED, "method", "its name is too long", NULL);
 }
 
 /* parameters_read: text of an object, or NULL for none. */
@@ -29,11 +29,11 @@ static int parameters_read(const char *text, json_t **out_parameters, struct wef
 	else if (!(parameters = json_object()))
 		err = -ENOMEM;
 	if (err == -ENOMEM)
-		return failure_set(error, err, "parameters", "no memory", NULL);
+		return client_failure_set(error, err, "parameters", "no memory", NULL);
 	if (!json_is_object(parameters)) {
 		json_decref(parameters);
-		return failure_set(error, WEFT_EMALFORMED, "parameters", "they are no JSON object",
-				   NULL);
+		return client_failure_set(error, WEFT_EMALFORMED, "parameters",
+					  "they are no JSON object", NULL);
 	}
 	*out_parameters = parameters;
 	return 0;
@@ -50,13 +50,13 @@ int weft_ask(struct weft_client *client, const char *method, const char *paramet
 	if (err == 0)
 		err = parameters_read(parameters, &asked, error);
 	if (err == 0)
-		err = ask_wait(client, name, asked, timeout_ms, &reply, error);
+		err = client_ask_wait(client, name, asked, timeout_ms, &reply, error);
 	if (err < 0)
 		return err;
 	text = json_dumps(reply, JSON_COMPACT);
 	json_decref(reply);
 	if (!text)
-		return failure_memory(error);
+		return client_failure_memory(error);
 	*out_json = text;
 	return 0;
 }
@@ -102,12 +102,12 @@ int weft_watch_open(struct weft_client *client, const char *method, const char *
 	watch = calloc(1, sizeof(*watch));
 	if (!watch) {
 		json_decref(params.parameters);
-		return failure_memory(error);
+		return client_failure_memory(error);
 	}
 	watch->fn = fn;
 	watch->arg = arg;
 	params.arg = watch;
-	err = ask_start(client, &params, &watch->ask, error);
+	err = client_ask_start(client, &params, &watch->ask, error);
 	if (err < 0)
 		free(watch);
 	else
@@ -120,5 +120,5 @@ void weft_watch_close(struct weft_watch *watch)
 	if (!watch)
 		return;
 	watch->is_closed = true;
-	ask_cancel(watch->ask);
+	client_ask_cancel(watch->ask);
 }

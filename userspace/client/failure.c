@@ -8,8 +8,8 @@
 
 #include "client/varlink.h"
 
-int failure_set(struct weft_error *error, int err, const char *what, const char *why,
-		const char *next)
+int client_failure_set(struct weft_error *error, int err, const char *what, const char *why,
+		       const char *next)
 {
 	if (!error)
 		return err;
@@ -20,39 +20,40 @@ int failure_set(struct weft_error *error, int err, const char *what, const char 
 	return err;
 }
 
-int failure_memory(struct weft_error *error)
+int client_failure_memory(struct weft_error *error)
 {
-	return failure_set(error, -ENOMEM, "this program", NULL, NULL);
+	return client_failure_set(error, -ENOMEM, "this program", NULL, NULL);
 }
 
-int failure_connect(struct weft_error *error, const char *path, int err)
+int client_failure_connect(struct weft_error *error, const char *path, int err)
 {
 	bool is_usual = strcmp(path, VARLINK_PATH_SYSTEM) == 0;
 	char what[sizeof(error->what)], next[sizeof(error->next)];
 
 	snprintf(what, sizeof(what), "no daemon answers at %s", path);
 	if (err == -EACCES)
-		return failure_set(error, err, what, NULL,
-				   "Run as the daemon's user, or join its operate or view group "
-				   "(weft.conf(5), [control]).");
+		return client_failure_set(
+			error, err, what, NULL,
+			"Run as the daemon's user, or join its operate or view group "
+			"(weft.conf(5), [control]).");
 	snprintf(next, sizeof(next),
 		 "Start one with: weftd%s%s; or name its socket with -s PATH or $WEFT_SOCKET.",
 		 is_usual ? "" : " --control ", is_usual ? "" : path);
-	return failure_set(error, err, what, NULL, next);
+	return client_failure_set(error, err, what, NULL, next);
 }
 
-int failure_lost(struct weft_error *error, int err)
+int client_failure_lost(struct weft_error *error, int err)
 {
 	if (err == WEFT_EMALFORMED)
-		return failure_set(error, err, "reply", "the daemon sent something that is no JSON",
-				   NULL);
+		return client_failure_set(error, err, "reply",
+					  "the daemon sent something that is no JSON", NULL);
 	if (err == WEFT_ETOOLARGE || err == -ENOMEM)
-		return failure_set(error, err, "reply", "too long to be held", NULL);
-	return failure_set(error, WEFT_ECLOSED, "daemon", "it closed the connection",
-			   "It may have been stopped; see its log.");
+		return client_failure_set(error, err, "reply", "too long to be held", NULL);
+	return client_failure_set(error, WEFT_ECLOSED, "daemon", "it closed the connection",
+				  "It may have been stopped; see its log.");
 }
 
-int failure_silence(struct weft_error *error, const char *path, int timeout_ms)
+int client_failure_silence(struct weft_error *error, const char *path, int timeout_ms)
 {
 	char what[sizeof(error->what)], why[64];
 
@@ -61,9 +62,10 @@ int failure_silence(struct weft_error *error, const char *path, int timeout_ms)
 		snprintf(why, sizeof(why), "no answer within %d ms", timeout_ms);
 	else
 		snprintf(why, sizeof(why), "no answer within %d s", timeout_ms / 1000);
-	return failure_set(error, WEFT_ETIMEOUT, what, why,
-			   "It may be stopped or overloaded: see its log and state (ps), or wait "
-			   "longer (weft: --timeout SECONDS).");
+	return client_failure_set(
+		error, WEFT_ETIMEOUT, what, why,
+		"It may be stopped or overloaded: see its log and state (ps), or wait "
+		"longer (weft: --timeout SECONDS).");
 }
 
 static const char *text_of(const json_t *parameters, const char *name, const char *other)
@@ -73,7 +75,7 @@ static const char *text_of(const json_t *parameters, const char *name, const cha
 	return text ? text : other;
 }
 
-int failure_of_reply(const json_t *message, struct weft_error *error)
+int client_failure_of_reply(const json_t *message, struct weft_error *error)
 {
 	const char *name = json_string_value(json_object_get(message, "error"));
 	const json_t *parameters = json_object_get(message, "parameters");
@@ -84,15 +86,15 @@ int failure_of_reply(const json_t *message, struct weft_error *error)
 	if (!name)
 		return 0;
 	if (strcmp(name, "org.varlink.service.PermissionDenied") == 0)
-		return failure_set(error, WEFT_EREFUSED, "daemon", "you may not do this",
-				   "Run as the daemon's user, or join its operate group "
-				   "(weft.conf(5), [control]).");
+		return client_failure_set(error, WEFT_EREFUSED, "daemon", "you may not do this",
+					  "Run as the daemon's user, or join its operate group "
+					  "(weft.conf(5), [control]).");
 	if (parameter)
-		return failure_set(error, WEFT_EMALFORMED, parameter,
-				   "the daemon does not take this value",
-				   "weft and weftd may be of different versions.");
-	return failure_set(error, code < 0 && code > INT32_MIN ? (int)code : WEFT_EUNKNOWN,
-			   text_of(parameters, "what", "daemon"),
-			   text_of(parameters, "why", dot ? dot + 1 : name),
-			   text_of(parameters, "next", NULL));
+		return client_failure_set(error, WEFT_EMALFORMED, parameter,
+					  "the daemon does not take this value",
+					  "weft and weftd may be of different versions.");
+	return client_failure_set(error, code < 0 && code > INT32_MIN ? (int)code : WEFT_EUNKNOWN,
+				  text_of(parameters, "what", "daemon"),
+				  text_of(parameters, "why", dot ? dot + 1 : name),
+				  text_of(parameters, "next", NULL));
 }

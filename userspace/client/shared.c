@@ -45,7 +45,7 @@ static void shared_free(struct loop_source *source)
 
 	if (source->client->shared == shared)
 		source->client->shared = NULL;
-	varlink_close(&shared->varlink);
+	client_varlink_close(&shared->varlink);
 	free(shared);
 }
 
@@ -60,9 +60,10 @@ static void ask_free(struct loop_source *source)
 
 static void shared_flush(struct shared *shared)
 {
-	(void)varlink_flush(&shared->varlink); /* what the daemon said before it left is read */
-	loop_want(&shared->source,
-		  varlink_backlog_len(&shared->varlink) ? POLLIN | POLLOUT : POLLIN);
+	(void)client_varlink_flush(
+		&shared->varlink); /* what the daemon said before it left is read */
+	client_loop_want(&shared->source,
+			 client_varlink_backlog_len(&shared->varlink) ? POLLIN | POLLOUT : POLLIN);
 }
 
 static void ask_end(struct shared_ask *ask, json_t *message, const struct weft_error *error)
@@ -71,7 +72,7 @@ static void ask_end(struct shared_ask *ask, json_t *message, const struct weft_e
 	void *arg = ask->arg;
 
 	list_unlink(&ask->node);
-	loop_bury(&ask->source);
+	client_loop_bury(&ask->source);
 	fn(arg, message, error, true);
 }
 
@@ -80,7 +81,7 @@ static void shared_lose(struct shared *shared, const struct weft_error *error)
 {
 	if (shared->source.client->shared == shared)
 		shared->source.client->shared = NULL;
-	loop_bury(&shared->source);
+	client_loop_bury(&shared->source);
 	while (!list_is_empty(&shared->asks))
 		ask_end(list_entry(shared->asks.next, struct shared_ask, node), NULL, error);
 }
@@ -102,13 +103,13 @@ static bool shared_reply(struct shared *shared, json_t *message)
 	const json_t *id = json_object_get(message, "id");
 	struct weft_error error;
 	struct shared_ask *ask;
-	int err = failure_of_reply(message, &error);
+	int err = client_failure_of_reply(message, &error);
 
 	if (!json_is_integer(id)) {
 		if (err == 0)
-			failure_set(&error, WEFT_EMALFORMED, "daemon",
-				    "it does not take many calls on one connection",
-				    "weft and weftd may be of different versions.");
+			client_failure_set(&error, WEFT_EMALFORMED, "daemon",
+					   "it does not take many calls on one connection",
+					   "weft and weftd may be of different versions.");
 		shared_lose(shared, &error);
 		return true;
 	}
@@ -126,8 +127,8 @@ static void shared_ready(struct loop_source *source)
 	int got, err;
 
 	shared_flush(shared);
-	got = varlink_fill(&shared->varlink);
-	while ((err = varlink_take(&shared->varlink, &message)) == 1) {
+	got = client_varlink_fill(&shared->varlink);
+	while ((err = client_varlink_take(&shared->varlink, &message)) == 1) {
 		bool is_over = shared_reply(shared, message);
 
 		json_decref(message);
@@ -136,7 +137,7 @@ static void shared_ready(struct loop_source *source)
 	}
 	if (err == 0 && (got > 0 || got == -EAGAIN))
 		return;
-	failure_lost(&error, err < 0 ? err : got);
+	client_failure_lost(&error, err < 0 ? err : got);
 	shared_lose(shared, &error);
 }
 
@@ -147,29 +148,29 @@ static int shared_find(struct weft_client *client, int timeout_ms, struct shared
 	struct shared *shared = client->shared;
 	int err;
 
-	if (shared && list_is_empty(&shared->asks) && !varlink_is_fresh(&shared->varlink)) {
+	if (shared && list_is_empty(&shared->asks) && !client_varlink_is_fresh(&shared->varlink)) {
 		client->shared = NULL;
-		loop_bury(&shared->source);
+		client_loop_bury(&shared->source);
 	}
 	*out_shared = client->shared;
 	if (client->shared)
 		return 0;
 	shared = calloc(1, sizeof(*shared));
 	if (!shared)
-		return failure_memory(error);
+		return client_failure_memory(error);
 	shared->source = (struct loop_source){.ready = shared_ready, .free = shared_free};
 	list_init(&shared->asks);
-	err = loop_connect(client, timeout_ms, &shared->varlink, error);
+	err = client_loop_connect(client, timeout_ms, &shared->varlink, error);
 	if (err < 0) {
 		free(shared);
 		return err;
 	}
 	shared->source.fd = shared->varlink.fd;
-	err = loop_add(client, &shared->source);
+	err = client_loop_add(client, &shared->source);
 	if (err < 0) {
-		varlink_close(&shared->varlink);
+		client_varlink_close(&shared->varlink);
 		free(shared);
-		return failure_set(error, err, "this program", NULL, NULL);
+		return client_failure_set(error, err, "this program", NULL, NULL);
 	}
 	client->shared = *out_shared = shared;
 	return 0;
@@ -178,10 +179,10 @@ static int shared_find(struct weft_client *client, int timeout_ms, struct shared
 /* shared_send takes parameters. */
 static int shared_send(struct shared *shared, const char *method, json_t *parameters, uint64_t id)
 {
-	json_t *message = ask_message(method, parameters, NULL);
+	json_t *message = client_ask_message(method, parameters, NULL);
 	int err = message ? json_object_set_new(message, "id", json_integer((json_int_t)id)) : -1;
 
-	err = err < 0 ? -ENOMEM : varlink_send(&shared->varlink, message);
+	err = err < 0 ? -ENOMEM : client_varlink_send(&shared->varlink, message);
 	json_decref(message);
 	return err;
 }
@@ -190,10 +191,11 @@ static int shared_send(struct shared *shared, const char *method, json_t *parame
 static void daemon_cancel(struct shared_ask *ask)
 {
 	struct shared *shared = ask->shared;
-	json_t *message = ask_message(ASK_INTERFACE "CancelCall",
-				      json_pack("{s:I}", "call", (json_int_t)ask->id), "oneway");
+	json_t *message =
+		client_ask_message(ASK_INTERFACE "CancelCall",
+				   json_pack("{s:I}", "call", (json_int_t)ask->id), "oneway");
 
-	if (message && varlink_send(&shared->varlink, message) == 0)
+	if (message && client_varlink_send(&shared->varlink, message) == 0)
 		shared_flush(shared);
 	json_decref(message);
 }
@@ -203,20 +205,20 @@ static void ask_expired(struct loop_source *source)
 	struct shared_ask *ask = ask_of(source);
 	struct weft_error error;
 
-	failure_silence(&error, source->client->path, ask->timeout_ms);
+	client_failure_silence(&error, source->client->path, ask->timeout_ms);
 	daemon_cancel(ask);
 	ask_end(ask, NULL, &error);
 }
 
-int shared_ask_start(struct weft_client *client, const struct ask_params *params,
-		     struct shared_ask **out_ask, struct weft_error *error)
+int client_shared_ask_start(struct weft_client *client, const struct ask_params *params,
+			    struct shared_ask **out_ask, struct weft_error *error)
 {
 	struct shared_ask *ask = calloc(1, sizeof(*ask));
 	int err;
 
 	if (!ask) {
 		json_decref(params->parameters);
-		return failure_memory(error);
+		return client_failure_memory(error);
 	}
 	err = shared_find(client, params->timeout_ms, &ask->shared, error);
 	if (err < 0) {
@@ -228,7 +230,7 @@ int shared_ask_start(struct weft_client *client, const struct ask_params *params
 	err = shared_send(ask->shared, params->method, params->parameters, ask->id);
 	if (err < 0) {
 		free(ask);
-		return failure_set(error, err, "this program", NULL, NULL);
+		return client_failure_set(error, err, "this program", NULL, NULL);
 	}
 	ask->source = (struct loop_source){.expired = ask_expired, .free = ask_free};
 	ask->timeout_ms = params->timeout_ms;
@@ -236,15 +238,15 @@ int shared_ask_start(struct weft_client *client, const struct ask_params *params
 	ask->gone = params->gone;
 	ask->arg = params->arg;
 	list_push_back(&ask->shared->asks, &ask->node);
-	loop_add_deadline(client, &ask->source, params->timeout_ms);
+	client_loop_add_deadline(client, &ask->source, params->timeout_ms);
 	shared_flush(ask->shared);
 	*out_ask = ask;
 	return 0;
 }
 
-void shared_ask_cancel(struct shared_ask *ask)
+void client_shared_ask_cancel(struct shared_ask *ask)
 {
 	daemon_cancel(ask);
 	list_unlink(&ask->node);
-	loop_bury(&ask->source);
+	client_loop_bury(&ask->source);
 }

@@ -12,12 +12,12 @@
 struct shared_ask;
 
 /*
- * shared_ask_start: as ask_start, wants_more aside. shared_ask_cancel: fn is
+ * client_shared_ask_start: as client_ask_start, wants_more aside. client_shared_ask_cancel: fn is
  * not called, and the daemon ends the call.
  */
 WEFT_MUST_CHECK
-int shared_ask_start(struct weft_client *client, const struct ask_params *params,
-		     struct shared_ask **out_ask, struct weft_error *error);
-void shared_ask_cancel(struct shared_ask *ask);
+int client_shared_ask_start(struct weft_client *client, const struct ask_params *params,
+			    struct shared_ask **out_ask, struct weft_error *error);
+void client_shared_ask_cancel(struct shared_ask *ask);
 
 #endif

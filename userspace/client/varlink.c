@@ -17,7 +17,7 @@
 #define BUFFER_CAP_FIRST 4096
 #define FILL_ROOM_MIN	 65536
 
-const char *varlink_path(const char *named, char path[static VARLINK_PATH_CAP])
+const char *client_varlink_path(const char *named, char path[static VARLINK_PATH_CAP])
 {
 	static const struct {
 		const char *variable, *below;
@@ -43,7 +43,7 @@ const char *varlink_path(const char *named, char path[static VARLINK_PATH_CAP])
 	return VARLINK_PATH_SYSTEM;
 }
 
-int varlink_connect(struct varlink *varlink, const char *path, int timeout_ms)
+int client_varlink_connect(struct varlink *varlink, const char *path, int timeout_ms)
 {
 	struct timeval timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
@@ -66,16 +66,16 @@ int varlink_connect(struct varlink *varlink, const char *path, int timeout_ms)
 		close(fd);
 		return err;
 	}
-	varlink_adopt(varlink, fd);
+	client_varlink_adopt(varlink, fd);
 	return 0;
 }
 
-void varlink_adopt(struct varlink *varlink, int fd)
+void client_varlink_adopt(struct varlink *varlink, int fd)
 {
 	*varlink = (struct varlink){.fd = fd};
 }
 
-void varlink_close(struct varlink *varlink)
+void client_varlink_close(struct varlink *varlink)
 {
 	if (varlink->fd >= 0)
 		close(varlink->fd);
@@ -84,7 +84,7 @@ void varlink_close(struct varlink *varlink)
 	*varlink = (struct varlink){.fd = -1};
 }
 
-bool varlink_is_fresh(const struct varlink *varlink)
+bool client_varlink_is_fresh(const struct varlink *varlink)
 {
 	char byte;
 
@@ -120,8 +120,8 @@ static int buffer_reserve(struct varlink_buffer *buffer, size_t len)
 	return 0;
 }
 
-int varlink_send_bytes(struct varlink *varlink, const void *head, size_t head_len, const void *data,
-		       size_t len)
+int client_varlink_send_bytes(struct varlink *varlink, const void *head, size_t head_len,
+			      const void *data, size_t len)
 {
 	int err = buffer_reserve(&varlink->out, head_len + len);
 
@@ -134,26 +134,27 @@ int varlink_send_bytes(struct varlink *varlink, const void *head, size_t head_le
 	return 0;
 }
 
-int varlink_send(struct varlink *varlink, const json_t *message)
+int client_varlink_send(struct varlink *varlink, const json_t *message)
 {
 	/* A message that something is missing of says something else. */
 	char *text = json_heap_swap_lost(false) ? NULL : json_dumps(message, JSON_COMPACT);
-	int err = text ? varlink_send_bytes(varlink, text, strlen(text) + 1, NULL, 0) : -ENOMEM;
+	int err = text ? client_varlink_send_bytes(varlink, text, strlen(text) + 1, NULL, 0)
+		       : -ENOMEM;
 
 	free(text);
 	return err;
 }
 
-size_t varlink_backlog_len(const struct varlink *varlink)
+size_t client_varlink_backlog_len(const struct varlink *varlink)
 {
 	return varlink->out.end - varlink->out.begin;
 }
 
-int varlink_flush(struct varlink *varlink)
+int client_varlink_flush(struct varlink *varlink)
 {
-	while (varlink_backlog_len(varlink)) {
+	while (client_varlink_backlog_len(varlink)) {
 		ssize_t n = send(varlink->fd, varlink->out.data + varlink->out.begin,
-				 varlink_backlog_len(varlink), MSG_DONTWAIT | MSG_NOSIGNAL);
+				 client_varlink_backlog_len(varlink), MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -165,7 +166,7 @@ int varlink_flush(struct varlink *varlink)
 	return 0;
 }
 
-int varlink_fill(struct varlink *varlink)
+int client_varlink_fill(struct varlink *varlink)
 {
 	struct varlink_buffer *in = &varlink->in;
 	ssize_t n;
@@ -185,7 +186,7 @@ int varlink_fill(struct varlink *varlink)
 	return (int)n;
 }
 
-int varlink_take(struct varlink *varlink, json_t **out_message)
+int client_varlink_take(struct varlink *varlink, json_t **out_message)
 {
 	struct varlink_buffer *in = &varlink->in;
 	size_t len = in->end - in->begin;
@@ -201,7 +202,7 @@ int varlink_take(struct varlink *varlink, json_t **out_message)
 	if (!nul)
 		return 0;
 	err = json_heap_load(text, (size_t)(nul - text), JSON_REJECT_DUPLICATES, &message);
-	varlink_skip(varlink, (size_t)(nul - text) + 1);
+	client_varlink_skip(varlink, (size_t)(nul - text) + 1);
 	if (err == -ENOMEM)
 		return err;
 	if (!json_is_object(message)) {
@@ -212,14 +213,14 @@ int varlink_take(struct varlink *varlink, json_t **out_message)
 	return 1;
 }
 
-size_t varlink_peek(const struct varlink *varlink, const uint8_t **out_data)
+size_t client_varlink_peek(const struct varlink *varlink, const uint8_t **out_data)
 {
 	if (varlink->in.end != varlink->in.begin)
 		*out_data = (const uint8_t *)varlink->in.data + varlink->in.begin;
 	return varlink->in.end - varlink->in.begin;
 }
 
-void varlink_skip(struct varlink *varlink, size_t len)
+void client_varlink_skip(struct varlink *varlink, size_t len)
 {
 	varlink->in.begin += len;
 	varlink->scanned = 0;

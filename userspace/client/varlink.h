@@ -30,46 +30,46 @@ struct varlink {
 #define VARLINK_MESSAGE_LEN_MAX (256u << 20)
 
 #define VARLINK_PATH_SYSTEM "/run/weft/control.sock"
-/* varlink_path: where the daemon of this user is, else where the system's is; named may be NULL. */
+/* client_varlink_path: where the daemon of this user is, else where the system's is; named may be NULL. */
 #define VARLINK_PATH_CAP 256
-const char *varlink_path(const char *named, char path[static VARLINK_PATH_CAP]);
+const char *client_varlink_path(const char *named, char path[static VARLINK_PATH_CAP]);
 /*
- * varlink_connect waits at most timeout_ms (-1: without end) when the other
+ * client_varlink_connect waits at most timeout_ms (-1: without end) when the other
  * side is slow to accept. 0, -ENAMETOOLONG, -errno; -EAGAIN: not accepted in
  * time.
  */
 WEFT_MUST_CHECK
-int varlink_connect(struct varlink *varlink, const char *path, int timeout_ms);
-/* varlink_adopt: fd is ours and non-blocking. */
-void varlink_adopt(struct varlink *varlink, int fd);
-void varlink_close(struct varlink *varlink);
-/* varlink_is_fresh: nothing waits on an idle connection, its end neither. */
-bool varlink_is_fresh(const struct varlink *varlink);
+int client_varlink_connect(struct varlink *varlink, const char *path, int timeout_ms);
+/* client_varlink_adopt: fd is ours and non-blocking. */
+void client_varlink_adopt(struct varlink *varlink, int fd);
+void client_varlink_close(struct varlink *varlink);
+/* client_varlink_is_fresh: nothing waits on an idle connection, its end neither. */
+bool client_varlink_is_fresh(const struct varlink *varlink);
 
 /*
- * varlink_send queues a message, varlink_send_bytes two parts, whole or not at
+ * client_varlink_send queues a message, client_varlink_send_bytes two parts, whole or not at
  * all. 0, -ENOMEM, WEFT_ETOOLARGE.
  */
 WEFT_MUST_CHECK
-int varlink_send(struct varlink *varlink, const json_t *message);
+int client_varlink_send(struct varlink *varlink, const json_t *message);
 WEFT_MUST_CHECK
-int varlink_send_bytes(struct varlink *varlink, const void *head, size_t head_len, const void *data,
-		       size_t len);
-/* varlink_backlog_len: queued and not sent. */
-size_t varlink_backlog_len(const struct varlink *varlink);
-/* varlink_flush sends what it can. 0 or -errno, and again when it is called again. */
-int varlink_flush(struct varlink *varlink);
-/* varlink_fill reads once. Bytes read, 0 at the end, -EAGAIN, -ENOMEM, WEFT_ETOOLARGE, -errno. */
+int client_varlink_send_bytes(struct varlink *varlink, const void *head, size_t head_len,
+			      const void *data, size_t len);
+/* client_varlink_backlog_len: queued and not sent. */
+size_t client_varlink_backlog_len(const struct varlink *varlink);
+/* client_varlink_flush sends what it can. 0 or -errno, and again when it is called again. */
+int client_varlink_flush(struct varlink *varlink);
+/* client_varlink_fill reads once. Bytes read, 0 at the end, -EAGAIN, -ENOMEM, WEFT_ETOOLARGE, -errno. */
 WEFT_MUST_CHECK
-int varlink_fill(struct varlink *varlink);
+int client_varlink_fill(struct varlink *varlink);
 /*
- * varlink_take gives the next message, which the caller owns. 1, 0 (none is
+ * client_varlink_take gives the next message, which the caller owns. 1, 0 (none is
  * whole), WEFT_EMALFORMED.
  */
 WEFT_MUST_CHECK
-int varlink_take(struct varlink *varlink, json_t **out_message);
+int client_varlink_take(struct varlink *varlink, json_t **out_message);
 /* varlink_{peek,skip}: bytes that came. */
-size_t varlink_peek(const struct varlink *varlink, const uint8_t **out_data);
-void varlink_skip(struct varlink *varlink, size_t len);
+size_t client_varlink_peek(const struct varlink *varlink, const uint8_t **out_data);
+void client_varlink_skip(struct varlink *varlink, size_t len);
 
 #endif

@@ -21,7 +21,7 @@ struct listing {
 
 static void key_add(struct listing *listing, const uint8_t *community, const uint8_t *secret)
 {
-	struct blind_key *key = blind_keys_add(listing->keys);
+	struct blind_key *key = blobs_blind_keys_add(listing->keys);
 
 	if (!key) {
 		listing->err = -ENOMEM;
@@ -30,7 +30,7 @@ static void key_add(struct listing *listing, const uint8_t *community, const uin
 	memcpy(key->community, community, sizeof(key->community));
 	key->is_missing = !secret;
 	if (secret)
-		epoch_key_blind(secret, key);
+		community_epoch_key_blind(secret, key);
 }
 
 /* The current key first. A key of an epoch that the revocation list ended counts for the grace. */
@@ -54,15 +54,15 @@ static bool row_seen(void *arg, const struct store_item *item)
 	struct community_revocations revocations;
 	struct joined_brief joined;
 
-	if (joined_record_brief(item->value, item->value_len, &joined) < 0 || !joined.is_strict ||
-	    joined.is_leaving)
+	if (community_joined_record_brief(item->value, item->value_len, &joined) < 0 ||
+	    !joined.is_strict || joined.is_leaving)
 		return true;
-	if (revocations_load(listing->snapshot, item->key, &revocations) < 0 ||
+	if (community_revocations_load(listing->snapshot, item->key, &revocations) < 0 ||
 	    !revocations.has_commit)
 		return true;
-	(void)!revocations_keys_load(listing->snapshot, item->key, listing->seal, &keys);
+	(void)!community_revocations_keys_load(listing->snapshot, item->key, listing->seal, &keys);
 	keys_add(listing, item->key, &revocations, &keys);
-	epoch_keys_wipe(&keys);
+	community_epoch_keys_wipe(&keys);
 	return listing->err == 0;
 }
 
@@ -74,7 +74,7 @@ int community_blind_keys(struct store *store, const struct key_seal *seal, uint6
 
 	if (err < 0)
 		return err;
-	blind_keys_clear(keys);
+	blobs_blind_keys_clear(keys);
 	err = store_each(listing.snapshot, STORE_COMMUNITIES, NULL, 0, row_seen, &listing);
 	store_snapshot_close(listing.snapshot);
 	return err < 0 ? err : listing.err;

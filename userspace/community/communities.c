@@ -57,10 +57,11 @@ size_t communities_footprint(const struct community_config *config)
 	struct roster_limits limits = limits_of(config);
 
 	return sizeof(struct communities) +
-	       slots_for(config) * (sizeof(struct community) + 64 + roster_footprint(&limits) +
-				    own_shares_len(&limits) + 64) +
+	       slots_for(config) *
+		       (sizeof(struct community) + 64 + community_roster_footprint(&limits) +
+			own_shares_len(&limits) + 64) +
 	       community_sync_footprint() + community_query_footprint() +
-	       community_search_footprint() + revocations_footprint() +
+	       community_search_footprint() + community_revocations_footprint() +
 	       COMMUNITY_PEERS_MAX * sizeof(struct community_peer_count) + 64 +
 	       COMMUNITY_ANSWER_MEMORY_LEN;
 }
@@ -163,7 +164,7 @@ static int row_submit(struct community *community)
 
 	if (!batch)
 		return -ENOMEM;
-	joined_record_write(&w, community);
+	community_joined_record_write(&w, community);
 	store_batch_put(batch, STORE_COMMUNITIES, community->roster.id, COMMUNITY_ID_LEN, bytes,
 			w.bad ? 0 : writer_len(&w));
 	explicit_bzero(bytes, sizeof(bytes)); /* a creator's has the community's seed */
@@ -200,9 +201,9 @@ static void row_changed(void *ctx, struct roster *roster, const struct intake_it
 
 	(void)now_ns;
 	if (item->kind == ROSTER_SHARE)
-		own_shares_set(&community->shares, item->key,
-			       item->is_live && memcmp(item->announcer, all->own_key,
-						       COMMUNITY_KEY_LEN) == 0);
+		community_own_shares_set(&community->shares, item->key,
+					 item->is_live && memcmp(item->announcer, all->own_key,
+								 COMMUNITY_KEY_LEN) == 0);
 	if (item->is_live == item->was_live && item->kind == ROSTER_MEMBER)
 		return;
 	if (item->kind == ROSTER_MEMBER)
@@ -271,7 +272,7 @@ static bool load_row(void *arg, const struct store_item *item)
 		loading->err = WEFT_EFULL;
 		return false;
 	}
-	loading->err = joined_record_parse(item->value, item->value_len, community);
+	loading->err = community_joined_record_parse(item->value, item->value_len, community);
 	community_id_of(community->key, id);
 	if (loading->err == 0 && memcmp(id, item->key, sizeof(id)) != 0)
 		loading->err = WEFT_EDAMAGED;
@@ -296,9 +297,9 @@ static int rows_load(struct communities *all)
 		err = loading.err;
 	while (err == 0 && (community = community_next(all, community))) {
 		memcpy(id, community->roster.id, sizeof(id));
-		err = roster_open(&community->roster, all->params.store, id);
+		err = community_roster_open(&community->roster, all->params.store, id);
 		if (err == 0)
-			err = revocations_open(community);
+			err = community_revocations_open(community);
 		if (err == 0)
 			err = community_announce_load(community);
 	}
@@ -327,8 +328,8 @@ static int parts_init(struct communities *all)
 
 		community->all = all;
 		community->roster.revocations = &community->revocations;
-		err = roster_init(&community->roster, &all->arena, &all->limits,
-				  random_u64(all->params.random));
+		err = community_roster_init(&community->roster, &all->arena, &all->limits,
+					    random_u64(all->params.random));
 		if (err < 0)
 			return err;
 		community->shares.cap = all->limits.shares_per_member;
@@ -338,8 +339,8 @@ static int parts_init(struct communities *all)
 	}
 	list_init(&all->lent);
 	if ((err = heap_new(COMMUNITY_ANSWER_MEMORY_LEN, &all->answers)) < 0 ||
-	    (err = intake_new(&intake, &all->intake)) < 0 || (err = community_sync_init(all)) < 0 ||
-	    (err = revocations_init(all)) < 0)
+	    (err = community_intake_new(&intake, &all->intake)) < 0 ||
+	    (err = community_sync_init(all)) < 0 || (err = community_revocations_init(all)) < 0)
 		return err;
 	if ((err = community_search_init(all)) < 0)
 		return err;
@@ -376,7 +377,7 @@ void communities_stop(struct communities *all)
 	if (!all)
 		return;
 	all->is_stopped = true;
-	intake_stop(all->intake);
+	community_intake_stop(all->intake);
 	community_query_stop(all);
 	while ((community = community_next(all, community)))
 		community_end(community);
@@ -392,7 +393,7 @@ void communities_free(struct communities *all)
 	store_flush(all->params.store);
 	while (all->slots && (community = community_next(all, community)))
 		node_key_free(community->secret);
-	intake_free(all->intake);
+	community_intake_free(all->intake);
 	heap_free(all->answers);
 	arena_close(&all->arena);
 	free(all);
@@ -436,10 +437,10 @@ void communities_session(struct communities *all, const uint8_t key[static MESH_
 		if (community_peer(all, community->roster.id, key, &peer, addrs) < 0)
 			continue;
 		/* It may not have heard of us, and then gives us nothing. */
-		revocations_show(community, &peer, now_ns);
+		community_revocations_show(community, &peer, now_ns);
 		/* A member without an address can be asked now. */
 		if (community->partner_cnt < COMMUNITY_PARTNERS_MAX) {
-			partners_told(community, key, addrs, peer.addr_cnt);
+			community_partners_told(community, key, addrs, peer.addr_cnt);
 			community_sync_start(community, now_ns);
 		}
 	}
@@ -476,7 +477,7 @@ static void sweep_turn(struct community *community, uint64_t now_ns)
 		.arg = community,
 	};
 	community->sweep_ns = now_ns + SWEEP_NS;
-	intake_submit(all->intake, &community->sweep);
+	community_intake_submit(all->intake, &community->sweep);
 }
 
 static void done_tell(struct community *community, uint64_t now_ns)
@@ -505,7 +506,7 @@ void communities_turn(struct communities *all, uint64_t now_ns)
 			done_tell(community, now_ns);
 		community_leave_turn(community, now_ns);
 	}
-	intake_work(all->intake, now_ns);
+	community_intake_work(all->intake, now_ns);
 	community_query_turn(all, now_ns);
 }
 
@@ -521,7 +522,7 @@ bool communities_is_due(const struct communities *all)
 		    community->is_leave_kept ||
 		    (community->phase == COMMUNITY_SWEEPING && !community->sweep.is_waiting))
 			return true;
-	return intake_is_due(all->intake) || community_query_is_due(all);
+	return community_intake_is_due(all->intake) || community_query_is_due(all);
 }
 
 void community_forget_callers(struct communities *all)
@@ -550,7 +551,7 @@ static struct community_info info_of(const struct community *community)
 		.member_row_cnt = community->roster.member_cnt,
 		.share_row_cnt = community->roster.share_cnt,
 		.epoch = community->revocations.epoch,
-		.key_epoch = revocations_key_epoch(community),
+		.key_epoch = community_revocations_key_epoch(community),
 		.expelled_cnt = community->revocations.expelled_cnt,
 		.partner_cnt = community->partner_cnt,
 		.synced_ns = community->synced_ns,
@@ -579,7 +580,7 @@ void communities_stats(const struct communities *all, struct community_stats *ou
 	*out_stats = (struct community_stats){0};
 	memcpy(out_stats->reasons, all->counts, sizeof(out_stats->reasons));
 	out_stats->show_cap = REVOCATIONS_SHOWS_MAX;
-	out_stats->show_cnt = revocations_show_cnt(all);
+	out_stats->show_cnt = community_revocations_show_cnt(all);
 	out_stats->show_refused_cnt = all->show_refused_cnt;
 	while ((community = community_next(all, community))) {
 		out_stats->community_cnt++;

@@ -13,14 +13,14 @@ static bool joined_read(struct store_snapshot *snapshot, const uint8_t *id,
 	size_t len;
 
 	return store_get(snapshot, STORE_COMMUNITIES, id, COMMUNITY_ID_LEN, &bytes, &len) == 0 &&
-	       joined_record_brief(bytes, len, out_brief) == 0 && !out_brief->is_leaving;
+	       community_joined_record_brief(bytes, len, out_brief) == 0 && !out_brief->is_leaving;
 }
 
 /* A revocation list that cannot be read expels all. */
 static bool is_expelled(struct store_snapshot *snapshot, const uint8_t *id, const uint8_t *key)
 {
 	struct community_revocations revocations;
-	int err = revocations_load(snapshot, id, &revocations);
+	int err = community_revocations_load(snapshot, id, &revocations);
 
 	return err == WEFT_EABSENT ? false
 				   : err < 0 || community_revocations_has(&revocations, key);
@@ -48,8 +48,9 @@ bool community_admits(struct store *store, const uint8_t id[static COMMUNITY_ID_
 	if (store_snapshot_open(store, &snapshot) < 0)
 		return false;
 	is_member = joined_read(snapshot, id, &joined) &&
-		    roster_get(snapshot, id, ROSTER_MEMBER, key, &row) == 0 && row.is_live &&
-		    row.until_s > wall_s && (!joined.is_strict || token_counts(&row, wall_s)) &&
+		    community_roster_get(snapshot, id, ROSTER_MEMBER, key, &row) == 0 &&
+		    row.is_live && row.until_s > wall_s &&
+		    (!joined.is_strict || token_counts(&row, wall_s)) &&
 		    !is_expelled(snapshot, id, key);
 	store_snapshot_close(snapshot);
 	return is_member;

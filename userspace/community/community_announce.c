@@ -135,11 +135,12 @@ static void samples_take(struct community *community, struct sampling *sampling)
 	random_fill(community->all->params.random, from, sizeof(from));
 	if (store_snapshot_open(community->all->params.store, &snapshot) < 0)
 		return;
-	err = roster_each(snapshot, community->roster.id, ROSTER_MEMBER, from, sample, sampling);
+	err = community_roster_each(snapshot, community->roster.id, ROSTER_MEMBER, from, sample,
+				    sampling);
 	if (err == 0 && sampling->cnt < COMMUNITY_SAMPLES_MAX) {
 		sampling->cnt = 0;
-		err = roster_each(snapshot, community->roster.id, ROSTER_MEMBER, NULL, sample,
-				  sampling);
+		err = community_roster_each(snapshot, community->roster.id, ROSTER_MEMBER, NULL,
+					    sample, sampling);
 	}
 	if (err < 0)
 		sampling->cnt = 0;
@@ -185,8 +186,8 @@ static void own_submit(struct community *community, enum roster_kind kind, size_
 	community->own_len = len;
 	community->own = (struct intake_lot){
 		.roster = &community->roster, .is_own = true, .done = own_done, .arg = community};
-	(void)intake_lot_add(&community->own, kind, community->own_bytes, len);
-	intake_submit(community->all->intake, &community->own);
+	(void)community_intake_lot_add(&community->own, kind, community->own_bytes, len);
+	community_intake_submit(community->all->intake, &community->own);
 }
 
 static void sign_member(struct community *community, uint64_t now_ns)
@@ -238,7 +239,7 @@ static void member_is_durable(struct community *community, uint64_t now_ns)
 	community->record_s = community_wall_s(community->all);
 	community->is_put_due = true;
 	community->put_ns = now_ns;
-	partners_soon(community, now_ns);
+	community_partners_soon(community, now_ns);
 }
 
 static void own_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
@@ -282,8 +283,8 @@ static size_t old_binding(struct community *community, struct store_snapshot *sn
 	struct community_share share;
 	struct roster_row row;
 
-	if (roster_get(snapshot, community->roster.id, ROSTER_SHARE, community->shares.ids[idx],
-		       &row) < 0 ||
+	if (community_roster_get(snapshot, community->roster.id, ROSTER_SHARE,
+				 community->shares.ids[idx], &row) < 0 ||
 	    community_share_parse(row.record, row.len, &share) < 0 ||
 	    !is_said_again(community, &share))
 		return 0;
@@ -452,7 +453,7 @@ static bool load_share(void *arg, const struct roster_row *row)
 
 	if (row->is_live && community_share_parse(row->record, row->len, &share) == 0 &&
 	    memcmp(share.key, community->all->own_key, COMMUNITY_KEY_LEN) == 0)
-		own_shares_set(&community->shares, row->key, true);
+		community_own_shares_set(&community->shares, row->key, true);
 	return true;
 }
 
@@ -478,14 +479,15 @@ int community_announce_load(struct community *community)
 
 	if (err < 0)
 		return err;
-	err = roster_get(snapshot, community->roster.id, ROSTER_MEMBER, all->own_key, &row);
+	err = community_roster_get(snapshot, community->roster.id, ROSTER_MEMBER, all->own_key,
+				   &row);
 	if (err == 0)
 		load_member(community, &row);
 	if (err == WEFT_EABSENT || err == WEFT_EDAMAGED)
 		err = 0;
-	if (err == 0 && roster_share_cnt(&community->roster, all->own_key))
-		err = roster_each(snapshot, community->roster.id, ROSTER_SHARE, NULL, load_share,
-				  community);
+	if (err == 0 && community_roster_share_cnt(&community->roster, all->own_key))
+		err = community_roster_each(snapshot, community->roster.id, ROSTER_SHARE, NULL,
+					    load_share, community);
 	store_snapshot_close(snapshot);
 	return err;
 }

@@ -29,8 +29,8 @@ bool community_is_bound(struct communities *all, const uint8_t id[static COMMUNI
 
 	if (store_snapshot_open(all->params.store, &snapshot) < 0)
 		return false;
-	is_bound = roster_get(snapshot, id, ROSTER_SHARE, share_id, &row) == 0 && row.is_live &&
-		   community_share_parse(row.record, row.len, &share) == 0 &&
+	is_bound = community_roster_get(snapshot, id, ROSTER_SHARE, share_id, &row) == 0 &&
+		   row.is_live && community_share_parse(row.record, row.len, &share) == 0 &&
 		   memcmp(share.key, all->own_key, COMMUNITY_KEY_LEN) == 0;
 	if (is_bound)
 		*out_seq = share.binding.seq;
@@ -46,5 +46,5 @@ void community_keep_own(struct communities *all, const uint8_t id[static COMMUNI
 
 	for (unsigned i = own ? own->cnt : 0; i-- > 0;)
 		if (!keep(arg, own->ids[i]))
-			own_shares_set(own, own->ids[i], false);
+			community_own_shares_set(own, own->ids[i], false);
 }

@@ -27,7 +27,7 @@ struct intake {
 	struct roster_draft draft;
 };
 
-int intake_new(const struct intake_params *params, struct intake **out_intake)
+int community_intake_new(const struct intake_params *params, struct intake **out_intake)
 {
 	struct intake *intake = calloc(1, sizeof(*intake));
 
@@ -39,12 +39,13 @@ int intake_new(const struct intake_params *params, struct intake **out_intake)
 	return 0;
 }
 
-void intake_free(struct intake *intake)
+void community_intake_free(struct intake *intake)
 {
 	free(intake);
 }
 
-bool intake_lot_add(struct intake_lot *lot, enum roster_kind kind, const uint8_t *bytes, size_t len)
+bool community_intake_lot_add(struct intake_lot *lot, enum roster_kind kind, const uint8_t *bytes,
+			      size_t len)
 {
 	if (lot->cnt == COMMUNITY_PAGE_MAX)
 		return false;
@@ -52,7 +53,7 @@ bool intake_lot_add(struct intake_lot *lot, enum roster_kind kind, const uint8_t
 	return true;
 }
 
-void intake_submit(struct intake *intake, struct intake_lot *lot)
+void community_intake_submit(struct intake *intake, struct intake_lot *lot)
 {
 	lot->next = NULL;
 	lot->is_waiting = true;
@@ -146,8 +147,8 @@ static bool row_is_here(struct judging *judging, struct roster_row *out_row)
 {
 	const struct roster *roster = judging->lot->roster;
 
-	return roster_get(judging->snapshot, roster->id, judging->item->kind, judging->item->key,
-			  out_row) == 0;
+	return community_roster_get(judging->snapshot, roster->id, judging->item->kind,
+				    judging->item->key, out_row) == 0;
 }
 
 static enum community_reason member_judge(struct judging *judging)
@@ -165,7 +166,7 @@ static enum community_reason member_judge(struct judging *judging)
 		return COMMUNITY_FOREIGN;
 	if ((reason = time_reason(member.time_s, judging->wall_s)) != COMMUNITY_TAKEN)
 		return reason;
-	if (roster_is_expelled(roster, member.key))
+	if (community_roster_is_expelled(roster, member.key))
 		return COMMUNITY_EXPELLED;
 	memcpy(item->key, member.key, sizeof(item->key));
 	item->is_live = member.is_joined;
@@ -193,8 +194,9 @@ static bool announcer_is_member(struct judging *judging, const struct community_
 	const struct roster *roster = judging->lot->roster;
 	struct roster_row row;
 
-	return !roster_is_expelled(roster, share->key) &&
-	       roster_get(judging->snapshot, roster->id, ROSTER_MEMBER, share->key, &row) == 0 &&
+	return !community_roster_is_expelled(roster, share->key) &&
+	       community_roster_get(judging->snapshot, roster->id, ROSTER_MEMBER, share->key,
+				    &row) == 0 &&
 	       row.is_live && row.until_s > judging->wall_s;
 }
 
@@ -202,7 +204,7 @@ static bool announcer_is_member(struct judging *judging, const struct community_
 static bool announcer_has_room(const struct judging *judging, const struct community_share *share)
 {
 	const struct roster *roster = judging->lot->roster;
-	uint32_t cnt = roster_share_cnt(roster, share->key);
+	uint32_t cnt = community_roster_share_cnt(roster, share->key);
 
 	for (const struct intake_item *at = judging->lot->items; at != judging->item; at++)
 		cnt += at->verdict == COMMUNITY_TAKEN && at->kind == ROSTER_SHARE &&
@@ -372,7 +374,7 @@ static int item_draft(struct intake *intake, struct store_snapshot *snapshot,
 	if (item->kind == ROSTER_SHARE &&
 	    community_share_parse(item->bytes, item->len, &share) == 0)
 		entry.text_len = text_fold(&share.binding, text);
-	return roster_draft_put(&intake->draft, snapshot, &entry);
+	return community_roster_draft_put(&intake->draft, snapshot, &entry);
 }
 
 static int lot_draft(struct intake *intake, struct store_snapshot *snapshot)
@@ -381,7 +383,7 @@ static int lot_draft(struct intake *intake, struct store_snapshot *snapshot)
 	int err = 0;
 
 	if (lot->is_sweep) {
-		lot->is_swept = roster_sweep(&intake->draft, snapshot, lot->sweep_s);
+		lot->is_swept = community_roster_sweep(&intake->draft, snapshot, lot->sweep_s);
 		return 0;
 	}
 	for (unsigned i = 0; i < lot->cnt && err == 0; i++)
@@ -399,7 +401,7 @@ static int lot_store(struct intake *intake)
 
 	if (!batch)
 		return -ENOMEM;
-	roster_draft_begin(&intake->draft, intake->lot->roster, batch);
+	community_roster_draft_begin(&intake->draft, intake->lot->roster, batch);
 	if ((err = store_snapshot_open(store, &snapshot)) < 0)
 		goto free_batch;
 	err = lot_draft(intake, snapshot);
@@ -481,11 +483,11 @@ static void lot_begin(struct intake *intake, uint64_t now_ns)
 		lot_end(intake, err, now_ns);
 }
 
-void intake_work(struct intake *intake, uint64_t now_ns)
+void community_intake_work(struct intake *intake, uint64_t now_ns)
 {
 	int err;
 
-	while (intake_is_due(intake)) {
+	while (community_intake_is_due(intake)) {
 		if (intake->phase == PHASE_IDLE) {
 			lot_begin(intake, now_ns);
 		} else if (intake->phase == PHASE_VERIFIED) {
@@ -493,20 +495,20 @@ void intake_work(struct intake *intake, uint64_t now_ns)
 				lot_end(intake, err, now_ns);
 		} else {
 			if (intake->lot->err == 0)
-				roster_draft_apply(&intake->draft);
+				community_roster_draft_apply(&intake->draft);
 			lot_end(intake, 0, now_ns);
 		}
 	}
 }
 
-bool intake_is_due(const struct intake *intake)
+bool community_intake_is_due(const struct intake *intake)
 {
 	return !intake->is_stopped &&
 	       (intake->phase == PHASE_VERIFIED || intake->phase == PHASE_STORED ||
 		(intake->phase == PHASE_IDLE && intake->first));
 }
 
-bool intake_has(const struct intake *intake, const struct roster *roster)
+bool community_intake_has(const struct intake *intake, const struct roster *roster)
 {
 	const struct intake_lot *lot = intake->first;
 
@@ -515,7 +517,7 @@ bool intake_has(const struct intake *intake, const struct roster *roster)
 	return lot || (intake->lot && intake->lot->roster == roster);
 }
 
-void intake_stop(struct intake *intake)
+void community_intake_stop(struct intake *intake)
 {
 	intake->is_stopped = true;
 }

@@ -20,7 +20,7 @@
  * sweep of a roster is a lot, too.
  *
  * Home worker. A lot and the bytes it points to are its owner's again when done is called,
- * which is never inside intake_submit.
+ * which is never inside community_intake_submit.
  */
 struct intake;
 struct store;
@@ -67,22 +67,22 @@ struct intake_params {
 	uint64_t *counts; /* by reason, COMMUNITY_REASON_CNT of them */
 };
 
-/* intake_new: 0 or -ENOMEM. intake_free: when no job and no batch is under way. Takes NULL. */
+/* community_intake_new: 0 or -ENOMEM. community_intake_free: when no job and no batch is under way. Takes NULL. */
 WEFT_MUST_CHECK
-int intake_new(const struct intake_params *params, struct intake **out_intake);
-void intake_free(struct intake *intake);
+int community_intake_new(const struct intake_params *params, struct intake **out_intake);
+void community_intake_free(struct intake *intake);
 
-/* intake_lot_add: false when the lot is full. */
-bool intake_lot_add(struct intake_lot *lot, enum roster_kind kind, const uint8_t *bytes,
-		    size_t len);
-/* intake_submit: lot must not be waiting. intake_work goes on with the first lot, if it can. */
-void intake_submit(struct intake *intake, struct intake_lot *lot);
-void intake_work(struct intake *intake, uint64_t now_ns);
-/* intake_is_due: intake_work has something to do now. */
-bool intake_is_due(const struct intake *intake);
-/* intake_has: some lot of roster waits or is at work. */
-bool intake_has(const struct intake *intake, const struct roster *roster);
-/* intake_stop: nothing is told any more; store_flush and jobs may still end what is under way. */
-void intake_stop(struct intake *intake);
+/* community_intake_lot_add: false when the lot is full. */
+bool community_intake_lot_add(struct intake_lot *lot, enum roster_kind kind, const uint8_t *bytes,
+			      size_t len);
+/* community_intake_submit: lot must not be waiting. community_intake_work goes on with the first lot, if it can. */
+void community_intake_submit(struct intake *intake, struct intake_lot *lot);
+void community_intake_work(struct intake *intake, uint64_t now_ns);
+/* community_intake_is_due: community_intake_work has something to do now. */
+bool community_intake_is_due(const struct intake *intake);
+/* community_intake_has: some lot of roster waits or is at work. */
+bool community_intake_has(const struct intake *intake, const struct roster *roster);
+/* community_intake_stop: nothing is told any more; store_flush and jobs may still end what is under way. */
+void community_intake_stop(struct intake *intake);
 
 #endif

@@ -44,7 +44,7 @@ struct community *community_new(struct communities *all)
 			continue;
 		community->phase = COMMUNITY_IN;
 		community_announce_init(community);
-		partners_init(community);
+		community_partners_init(community);
 		return community;
 	}
 	return NULL;
@@ -56,7 +56,7 @@ static void community_release(struct community *community)
 	struct community blank = {.all = community->all};
 
 	node_key_free(community->secret);
-	epoch_keys_wipe(&community->epoch_keys);
+	community_epoch_keys_wipe(&community->epoch_keys);
 	blank.roster.limits = community->roster.limits;
 	blank.roster.tallies = community->roster.tallies;
 	blank.roster.tally_cap = community->roster.tally_cap;
@@ -71,15 +71,15 @@ void community_begin(struct community *community, uint64_t now_ns)
 {
 	community->leave_ns = now_ns + LEAVE_NS;
 	community_announce_start(community, now_ns);
-	partners_start(community, now_ns);
+	community_partners_start(community, now_ns);
 }
 
 void community_end(struct community *community)
 {
 	community_announce_stop(community);
-	partners_stop(community);
+	community_partners_stop(community);
 	community_sync_forget(community);
-	revocations_forget(community);
+	community_revocations_forget(community);
 }
 
 /* --- joining --- */
@@ -151,8 +151,8 @@ static int community_open(struct communities *all, const uint8_t *key, const cha
 	memcpy(community->key, key, sizeof(community->key));
 	strcpy(community->name, name);
 	community->joined_s = community_wall_s(all);
-	if ((err = roster_open(&community->roster, all->params.store, id)) < 0 ||
-	    (err = revocations_open(community)) < 0) {
+	if ((err = community_roster_open(&community->roster, all->params.store, id)) < 0 ||
+	    (err = community_revocations_open(community)) < 0) {
 		community_release(community);
 		return err;
 	}
@@ -208,7 +208,7 @@ int community_create(struct communities *all, const char *name, bool is_strict,
 		return err;
 	}
 	if (is_strict)
-		revocations_begin(community);
+		community_revocations_begin(community);
 	done_set(community, done, arg);
 	memcpy(out_id, community->roster.id, COMMUNITY_ID_LEN);
 	community_tell(all, COMMUNITY_JOINED, out_id, NULL);
@@ -256,7 +256,7 @@ static int rejoin(struct community *community, const struct community_join_ask *
 static void seeds_take(struct community *community, const struct link *link)
 {
 	for (unsigned i = 0; i < link->node_cnt; i++)
-		partners_named(community, &link->nodes[i]);
+		community_partners_named(community, &link->nodes[i]);
 }
 
 int community_join(struct communities *all, const struct community_join_ask *ask,
@@ -354,7 +354,7 @@ void community_swept(struct community *community, const struct intake_lot *lot)
 	    !(batch = store_batch_new(store)))
 		return;
 	store_batch_delete(batch, STORE_COMMUNITIES, community->roster.id, COMMUNITY_ID_LEN);
-	revocations_drop(batch, community->roster.id);
+	community_revocations_drop(batch, community->roster.id);
 	community->is_saving = true;
 	if (store_submit(store, batch, row_gone, community) < 0) {
 		store_batch_free(batch);
@@ -368,7 +368,7 @@ void community_leave_turn(struct community *community, uint64_t now_ns)
 	    !community->own.is_waiting)
 		community_told(community);
 	if (community->is_gone && !community->is_done_due &&
-	    !intake_has(community->all->intake, &community->roster))
+	    !community_intake_has(community->all->intake, &community->roster))
 		community_release(community);
 }
 

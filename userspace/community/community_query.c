@@ -55,10 +55,10 @@ static int page_list(struct communities *all, const uint8_t *id, enum listing_ki
 				    .is_live_only = true};
 	if (!listing->community)
 		return WEFT_EABSENT;
-	if ((err = listing_begin(listing, ask->cursor, ask->cursor_len)) < 0 ||
+	if ((err = community_listing_begin(listing, ask->cursor, ask->cursor_len)) < 0 ||
 	    (err = store_snapshot_open(all->params.store, out_snapshot)) < 0)
 		return err;
-	if ((err = listing_fill(listing, *out_snapshot)) < 0)
+	if ((err = community_listing_fill(listing, *out_snapshot)) < 0)
 		store_snapshot_close(*out_snapshot);
 	ask->has_more = err == 0 && listing->page.has_more;
 	if (ask->has_more)

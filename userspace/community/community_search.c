@@ -74,7 +74,8 @@ static bool announcer_is_member(const struct search_run *run, const struct roste
 	struct roster_row member;
 
 	return community_share_parse(row->record, row->len, &share) == 0 &&
-	       roster_get(run->snapshot, run->id, ROSTER_MEMBER, share.key, &member) == 0 &&
+	       community_roster_get(run->snapshot, run->id, ROSTER_MEMBER, share.key, &member) ==
+		       0 &&
 	       member.is_live && member.until_s > run->wall_s;
 }
 
@@ -105,7 +106,8 @@ static void job_run(struct job *job)
 
 	if ((run->err = store_snapshot_open(run->all->params.store, &run->snapshot)) < 0)
 		return;
-	run->err = roster_each(run->snapshot, run->id, ROSTER_SHARE, run->place, search_row, run);
+	run->err = community_roster_each(run->snapshot, run->id, ROSTER_SHARE, run->place,
+					 search_row, run);
 	store_snapshot_close(run->snapshot);
 }
 

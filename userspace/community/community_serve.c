@@ -138,7 +138,7 @@ static struct community_peer_count *peer_count(struct communities *all, const ui
 }
 
 /* 0, or in how many ms it may ask again. */
-static uint64_t rate_take(struct communities *all, const uint8_t *key, uint64_t now_ns)
+static uint64_t gateway_rate_take(struct communities *all, const uint8_t *key, uint64_t now_ns)
 {
 	struct community_peer_count *peer = peer_count(all, key, now_ns);
 
@@ -164,7 +164,7 @@ static enum community_reason member_check(const struct community *community,
 	if (community_member_parse(record->data, record->len, &member) < 0 ||
 	    memcmp(member.key, call->peer_key, COMMUNITY_KEY_LEN) != 0 ||
 	    memcmp(member.id, community->roster.id, COMMUNITY_ID_LEN) != 0 ||
-	    roster_is_expelled(&community->roster, member.key) ||
+	    community_roster_is_expelled(&community->roster, member.key) ||
 	    community_time_check(member.time_s, COMMUNITY_RECORD_LIFE_S, wall_s) < 0)
 		return COMMUNITY_NOT_ADMITTED;
 	if (!community->roster.is_strict)
@@ -184,8 +184,8 @@ static bool record_is_known(const struct community *community, const struct mesh
 
 	if (store_snapshot_open(community->all->params.store, &snapshot) < 0)
 		return false;
-	is_known = roster_get(snapshot, community->roster.id, ROSTER_MEMBER, call->peer_key,
-			      &row) == 0 &&
+	is_known = community_roster_get(snapshot, community->roster.id, ROSTER_MEMBER,
+					call->peer_key, &row) == 0 &&
 		   row.len == record->len && memcmp(row.record, record->data, row.len) == 0;
 	store_snapshot_close(snapshot);
 	return is_known;
@@ -202,8 +202,8 @@ static void heard_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
 }
 
 /* The asker's record is news. While others wait to be stored it is heard with its next request. */
-static void record_take(struct community *community, const struct mesh_call *call,
-			const struct community_bytes *record)
+static void firewall_record_take(struct community *community, const struct mesh_call *call,
+				 const struct community_bytes *record)
 {
 	struct intake_lot *lot = &community->heard;
 
@@ -214,16 +214,16 @@ static void record_take(struct community *community, const struct mesh_call *cal
 	memcpy(community->heard_bytes, record->data, record->len);
 	*lot = (struct intake_lot){
 		.roster = &community->roster, .done = heard_done, .arg = community};
-	(void)intake_lot_add(lot, ROSTER_MEMBER, community->heard_bytes, record->len);
-	intake_submit(community->all->intake, lot);
-	partners_told(community, call->peer_key, NULL, 0);
+	(void)community_intake_lot_add(lot, ROSTER_MEMBER, community->heard_bytes, record->len);
+	community_intake_submit(community->all->intake, lot);
+	community_partners_told(community, call->peer_key, NULL, 0);
 }
 
 /* The community that call is about, or NULL: it was answered. */
 static struct community *admit(struct communities *all, const struct mesh_call *call,
 			       struct community_request *out_request, uint64_t now_ns)
 {
-	uint64_t wait_ms = rate_take(all, call->peer_key, now_ns);
+	uint64_t wait_ms = gateway_rate_take(all, call->peer_key, now_ns);
 	enum community_reason reason;
 	struct community *community;
 
@@ -244,7 +244,7 @@ static struct community *admit(struct communities *all, const struct mesh_call *
 		if (community_member_verify(out_request->record.data, out_request->record.len) < 0)
 			reason = COMMUNITY_NOT_ADMITTED;
 		else if (reason == COMMUNITY_TAKEN)
-			record_take(community, call, &out_request->record);
+			firewall_record_take(community, call, &out_request->record);
 	}
 	if (reason == COMMUNITY_TAKEN)
 		return community;
@@ -316,7 +316,7 @@ static void handle_show(void *ctx, const struct mesh_call *call, uint64_t now_ns
 	if (shown.token.len)
 		shown.token.data = token;
 	if (request.key_epoch < community->revocations.epoch &&
-	    revocations_box(community, call->peer_key, box))
+	    community_revocations_box(community, call->peer_key, box))
 		shown.box = box;
 	w = writer_of(answer->bytes, answer->cap);
 	community_shown_write(&w, &shown);
@@ -324,7 +324,7 @@ static void handle_show(void *ctx, const struct mesh_call *call, uint64_t now_ns
 	memcpy(asker, call->peer_key, sizeof(asker));
 	answer_send(all, call, answer, &w);
 	if (request.epoch > community->revocations.epoch)
-		revocations_show_key(community, asker, now_ns);
+		community_revocations_show_key(community, asker, now_ns);
 }
 
 /* --- 404 --- */
@@ -347,7 +347,8 @@ static void handle_state(void *ctx, const struct mesh_call *call, uint64_t now_n
 		refuse(all, call, COMMUNITY_BUSY, MESH_CODE_BUSY, 0);
 		return;
 	}
-	listing_events_cursor(community, call->peer_key, community->roster.event + 1, cursor);
+	community_listing_events_cursor(community, call->peer_key, community->roster.event + 1,
+					cursor);
 	state = (struct community_state){
 		.record = {community->record, community->record_len},
 		.member_cnt = community->roster.joined_cnt,
@@ -378,7 +379,8 @@ static void handle_page(struct communities *all, const struct mesh_call *call,
 	listing.community = community;
 	listing.first_bucket = request.first_bucket;
 	listing.last_bucket = request.last_bucket;
-	if ((err = listing_begin(&listing, request.cursor.data, request.cursor.len)) < 0) {
+	if ((err = community_listing_begin(&listing, request.cursor.data, request.cursor.len)) <
+	    0) {
 		refuse_cursor(all, call, err);
 		return;
 	}
@@ -386,7 +388,7 @@ static void handle_page(struct communities *all, const struct mesh_call *call,
 		refuse(all, call, COMMUNITY_STORE_FAILED, MESH_CODE_INTERNAL, 0);
 		return;
 	}
-	if (listing_fill(&listing, snapshot) < 0)
+	if (community_listing_fill(&listing, snapshot) < 0)
 		refuse(all, call, COMMUNITY_STORE_FAILED, MESH_CODE_INTERNAL, 0);
 	else
 		community_answer_page(all, call, &listing.page);

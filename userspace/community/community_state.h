@@ -224,21 +224,23 @@ int community_announce_bind(struct community *community, const uint8_t *bytes, s
 			    uint64_t now_ns);
 
 /* partners.c */
-void partners_init(struct community *community);
-void partners_start(struct community *community, uint64_t now_ns);
-void partners_soon(struct community *community, uint64_t now_ns);
-void partners_stop(struct community *community);
+void community_partners_init(struct community *community);
+void community_partners_start(struct community *community, uint64_t now_ns);
+void community_partners_soon(struct community *community, uint64_t now_ns);
+void community_partners_stop(struct community *community);
 /* partners_{named,told}: the node of key may be a member, by a link, or as strangers say. */
-void partners_named(struct community *community, const struct link_node *node);
-void partners_told(struct community *community, const uint8_t *key, const struct addr *addrs,
-		   unsigned addr_cnt);
-/* partners_next: whom to ask now; out_peer's addresses lie in addrs. False: there is nobody. */
-bool partners_next(struct community *community, struct mesh_peer *out_peer,
-		   struct addr addrs[static PEER_ADDRS_MAX]);
-struct community_partner *partners_partner(struct community *community, const uint8_t *key);
-/* partners_answered, partners_failed: what came of asking; is_final: it will not have us. */
-struct community_partner *partners_answered(struct community *community, const uint8_t *key);
-void partners_failed(struct community *community, const uint8_t *key, bool is_final);
+void community_partners_named(struct community *community, const struct link_node *node);
+void community_partners_told(struct community *community, const uint8_t *key,
+			     const struct addr *addrs, unsigned addr_cnt);
+/* community_partners_next: whom to ask now; out_peer's addresses lie in addrs. False: there is nobody. */
+bool community_partners_next(struct community *community, struct mesh_peer *out_peer,
+			     struct addr addrs[static PEER_ADDRS_MAX]);
+struct community_partner *community_partners_partner(struct community *community,
+						     const uint8_t *key);
+/* community_partners_answered, community_partners_failed: what came of asking; is_final: it will not have us. */
+struct community_partner *community_partners_answered(struct community *community,
+						      const uint8_t *key);
+void community_partners_failed(struct community *community, const uint8_t *key, bool is_final);
 
 /* community_sync.c */
 size_t community_sync_footprint(void);

@@ -93,14 +93,14 @@ static void run_end(struct sync_run *run)
 
 static void run_fail(struct sync_run *run, bool is_final)
 {
-	partners_failed(run->community, run->key, is_final);
+	community_partners_failed(run->community, run->key, is_final);
 	run_end(run);
 }
 
 /* The partner said all that it has. */
 static void run_succeed(struct sync_run *run, uint64_t now_ns)
 {
-	struct community_partner *partner = partners_answered(run->community, run->key);
+	struct community_partner *partner = community_partners_answered(run->community, run->key);
 
 	if (partner->cursor_len != run->events_len ||
 	    memcmp(partner->cursor, run->events_cursor, run->events_len) != 0)
@@ -108,11 +108,12 @@ static void run_succeed(struct sync_run *run, uint64_t now_ns)
 	memcpy(partner->cursor, run->events_cursor, run->events_len);
 	partner->cursor_len = run->events_len;
 	run->community->synced_ns = now_ns;
-	revocations_show_key(run->community, run->key, now_ns);
+	community_revocations_show_key(run->community, run->key, now_ns);
 	/* The node with the key has the next token, whichever node was asked now. */
 	if (run->community->token_len && run->community->revocations.epoch &&
 	    community_token_is_half_over(run->community))
-		revocations_show_key(run->community, run->community->revocations.home, now_ns);
+		community_revocations_show_key(run->community, run->community->revocations.home,
+					       now_ns);
 	run_end(run);
 }
 
@@ -236,7 +237,7 @@ static bool run_trusts(const struct sync_run *run, const struct community_member
 {
 	struct community_token token;
 
-	if (roster_is_expelled(&run->community->roster, member->key))
+	if (community_roster_is_expelled(&run->community->roster, member->key))
 		return false;
 	return !run->community->roster.is_strict ||
 	       (member->token &&
@@ -301,8 +302,8 @@ static bool page_take(struct sync_run *run, enum roster_kind kind)
 	run->lot.done = lot_done;
 	run->lot.arg = run;
 	for (unsigned i = 0; i < cnt; i++)
-		(void)intake_lot_add(&run->lot, kind, records[i].data, records[i].len);
-	intake_submit(run->all->intake, &run->lot);
+		(void)community_intake_lot_add(&run->lot, kind, records[i].data, records[i].len);
+	community_intake_submit(run->all->intake, &run->lot);
 	return true;
 }
 
@@ -365,7 +366,7 @@ static void hear_page(struct sync_run *run, const struct mesh_reply *reply, uint
 /* A cursor that it does not take, any more: from the beginning, once. */
 static bool run_restart(struct sync_run *run, int err, uint64_t now_ns)
 {
-	struct community_partner *partner = partners_partner(run->community, run->key);
+	struct community_partner *partner = community_partners_partner(run->community, run->key);
 
 	if (run->is_fresh || (err != WEFT_EMALFORMED && err != WEFT_ECHANGED))
 		return false;
@@ -402,7 +403,7 @@ static void heard(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 static void run_begin(struct community *community, const struct mesh_peer *peer, uint64_t now_ns)
 {
 	struct sync_run *run = run_find_free(community->all);
-	const struct community_partner *partner = partners_partner(community, peer->key);
+	const struct community_partner *partner = community_partners_partner(community, peer->key);
 
 	if (!run || run_is_with(community, peer->key))
 		return;
@@ -425,7 +426,7 @@ void community_sync_start(struct community *community, uint64_t now_ns)
 	struct mesh_peer peer;
 
 	if (community->phase == COMMUNITY_IN && community->record_len &&
-	    partners_next(community, &peer, addrs))
+	    community_partners_next(community, &peer, addrs))
 		run_begin(community, &peer, now_ns);
 }
 

@@ -21,13 +21,14 @@ _Static_assert(EPOCH_KEY_LEN == BLAKE3_KEY_LEN && BLAKE3_HASH_LEN == 32, "keys o
 _Static_assert(EPOCH_KEY_LEN == COMMUNITY_COMMIT_LEN, "a roll has room for the commitment");
 _Static_assert(1 + 2 * (8 + 1 + KEY_SEAL_LEN_MAX) <= EPOCH_KEY_ROW_CAP, "a row has both keys");
 
-void epoch_key_commit(const uint8_t secret[static EPOCH_KEY_LEN],
-		      uint8_t out_commit[static EPOCH_KEY_LEN])
+void community_epoch_key_commit(const uint8_t secret[static EPOCH_KEY_LEN],
+				uint8_t out_commit[static EPOCH_KEY_LEN])
 {
 	blake3_derive_key(COMMIT_CONTEXT, secret, EPOCH_KEY_LEN, out_commit, EPOCH_KEY_LEN);
 }
 
-void epoch_key_blind(const uint8_t secret[static EPOCH_KEY_LEN], struct blind_key *out_key)
+void community_epoch_key_blind(const uint8_t secret[static EPOCH_KEY_LEN],
+			       struct blind_key *out_key)
 {
 	blake3_derive_key(BLIND_CONTEXT, secret, EPOCH_KEY_LEN, out_key->blind,
 			  sizeof(out_key->blind));
@@ -46,7 +47,7 @@ static void turn_over(struct epoch_keys *keys, uint64_t epoch,
 	memcpy(keys->current.secret, secret, EPOCH_KEY_LEN);
 }
 
-void epoch_keys_make(struct epoch_keys *keys, struct random *random, uint64_t epoch)
+void community_epoch_keys_make(struct epoch_keys *keys, struct random *random, uint64_t epoch)
 {
 	uint8_t secret[EPOCH_KEY_LEN];
 
@@ -55,7 +56,7 @@ void epoch_keys_make(struct epoch_keys *keys, struct random *random, uint64_t ep
 	explicit_bzero(secret, sizeof(secret));
 }
 
-void epoch_keys_wipe(struct epoch_keys *keys)
+void community_epoch_keys_wipe(struct epoch_keys *keys)
 {
 	explicit_bzero(keys, sizeof(*keys));
 }
@@ -65,25 +66,25 @@ static bool is_committed(const struct community_revocations *revocations,
 {
 	uint8_t commit[EPOCH_KEY_LEN];
 
-	epoch_key_commit(secret, commit);
+	community_epoch_key_commit(secret, commit);
 	return revocations->has_commit && memcmp(commit, revocations->commit, sizeof(commit)) == 0;
 }
 
-bool epoch_keys_are_of(const struct epoch_keys *keys,
-		       const struct community_revocations *revocations)
+bool community_epoch_keys_are_of(const struct epoch_keys *keys,
+				 const struct community_revocations *revocations)
 {
 	return keys->current.epoch && keys->current.epoch == revocations->epoch &&
 	       is_committed(revocations, keys->current.secret);
 }
 
-int epoch_keys_take(struct epoch_keys *keys, const struct node_key *key,
-		    const struct community_revocations *revocations,
-		    const uint8_t box[static KEY_WRAP_LEN])
+int community_epoch_keys_take(struct epoch_keys *keys, const struct node_key *key,
+			      const struct community_revocations *revocations,
+			      const uint8_t box[static KEY_WRAP_LEN])
 {
 	uint8_t secret[EPOCH_KEY_LEN];
 	int err;
 
-	if (!revocations->has_commit || epoch_keys_are_of(keys, revocations))
+	if (!revocations->has_commit || community_epoch_keys_are_of(keys, revocations))
 		return WEFT_ESTALE;
 	if ((err = key_unwrap(key, box, secret)) < 0)
 		return err;
@@ -107,8 +108,8 @@ static void key_write(struct writer *w, const struct epoch_key *key, const struc
 	writer_bytes(w, sealed, len);
 }
 
-size_t epoch_keys_write(const struct epoch_keys *keys, const struct key_seal *seal,
-			uint8_t out[static EPOCH_KEY_ROW_CAP])
+size_t community_epoch_keys_write(const struct epoch_keys *keys, const struct key_seal *seal,
+				  uint8_t out[static EPOCH_KEY_ROW_CAP])
 {
 	struct writer w = writer_of(out, EPOCH_KEY_ROW_CAP);
 
@@ -131,8 +132,8 @@ static int key_parse(struct cursor *c, const struct key_seal *seal, struct epoch
 	return len ? key_seal_open(seal, bytes, len, key->secret) : 0;
 }
 
-int epoch_keys_parse(const void *bytes, size_t len, const struct key_seal *seal,
-		     struct epoch_keys *out_keys)
+int community_epoch_keys_parse(const void *bytes, size_t len, const struct key_seal *seal,
+			       struct epoch_keys *out_keys)
 {
 	struct cursor c = cursor_of(bytes, len);
 	struct epoch_keys keys = {0};
@@ -142,10 +143,10 @@ int epoch_keys_parse(const void *bytes, size_t len, const struct key_seal *seal,
 	if ((err = key_parse(&c, seal, &keys.current)) < 0 ||
 	    (err = key_parse(&c, seal, &keys.previous)) < 0 ||
 	    (err = layout == ROW_LAYOUT && cursor_left(&c) == 0 ? 0 : WEFT_EDAMAGED) < 0) {
-		epoch_keys_wipe(&keys);
+		community_epoch_keys_wipe(&keys);
 		return err;
 	}
 	*out_keys = keys;
-	epoch_keys_wipe(&keys);
+	community_epoch_keys_wipe(&keys);
 	return 0;
 }

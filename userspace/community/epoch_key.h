@@ -38,38 +38,39 @@ struct epoch_keys {
 	struct epoch_key current, previous;
 };
 
-/* epoch_key_commit: what a revocation list says of secret. It does not tell it. */
-void epoch_key_commit(const uint8_t secret[static EPOCH_KEY_LEN],
-		      uint8_t out_commit[static EPOCH_KEY_LEN]);
+/* community_epoch_key_commit: what a revocation list says of secret. It does not tell it. */
+void community_epoch_key_commit(const uint8_t secret[static EPOCH_KEY_LEN],
+				uint8_t out_commit[static EPOCH_KEY_LEN]);
 /*
- * epoch_key_blind: the keys under which ids are blinded (blobs/blind.h), derived of secret with
+ * community_epoch_key_blind: the keys under which ids are blinded (blobs/blind.h), derived of secret with
  * the contexts "mesh/community/blind/v1" and "mesh/community/veil/v1".
  */
-void epoch_key_blind(const uint8_t secret[static EPOCH_KEY_LEN], struct blind_key *out_key);
+void community_epoch_key_blind(const uint8_t secret[static EPOCH_KEY_LEN],
+			       struct blind_key *out_key);
 
-/* epoch_keys_make: a new current one, of epoch. epoch_keys_wipe forgets both. */
-void epoch_keys_make(struct epoch_keys *keys, struct random *random, uint64_t epoch);
-void epoch_keys_wipe(struct epoch_keys *keys);
-/* epoch_keys_are_of: the current one is that which revocation list commits to. */
-bool epoch_keys_are_of(const struct epoch_keys *keys,
-		       const struct community_revocations *revocations);
+/* community_epoch_keys_make: a new current one, of epoch. community_epoch_keys_wipe forgets both. */
+void community_epoch_keys_make(struct epoch_keys *keys, struct random *random, uint64_t epoch);
+void community_epoch_keys_wipe(struct epoch_keys *keys);
+/* community_epoch_keys_are_of: the current one is that which revocation list commits to. */
+bool community_epoch_keys_are_of(const struct epoch_keys *keys,
+				 const struct community_revocations *revocations);
 /*
- * epoch_keys_take: box, from a peer, becomes the current one: 0; WEFT_ESTALE (it is not that of
+ * community_epoch_keys_take: box, from a peer, becomes the current one: 0; WEFT_ESTALE (it is not that of
  * revocation list, or that one is here), WEFT_EDAMAGED (not for key).
  */
 WEFT_MUST_CHECK
-int epoch_keys_take(struct epoch_keys *keys, const struct node_key *key,
-		    const struct community_revocations *revocations,
-		    const uint8_t box[static KEY_WRAP_LEN]);
+int community_epoch_keys_take(struct epoch_keys *keys, const struct node_key *key,
+			      const struct community_revocations *revocations,
+			      const uint8_t box[static KEY_WRAP_LEN]);
 
 /*
  * The row: layout u8, then current and previous as epoch u64be, length u8, the secret as
- * crypto/key_seal.h writes it. epoch_keys_parse: 0, WEFT_EDAMAGED or WEFT_ESEALED.
+ * crypto/key_seal.h writes it. community_epoch_keys_parse: 0, WEFT_EDAMAGED or WEFT_ESEALED.
  */
-size_t epoch_keys_write(const struct epoch_keys *keys, const struct key_seal *seal,
-			uint8_t out[static EPOCH_KEY_ROW_CAP]);
+size_t community_epoch_keys_write(const struct epoch_keys *keys, const struct key_seal *seal,
+				  uint8_t out[static EPOCH_KEY_ROW_CAP]);
 WEFT_MUST_CHECK
-int epoch_keys_parse(const void *bytes, size_t len, const struct key_seal *seal,
-		     struct epoch_keys *out_keys);
+int community_epoch_keys_parse(const void *bytes, size_t len, const struct key_seal *seal,
+			       struct epoch_keys *out_keys);
 
 #endif

@@ -63,7 +63,7 @@ static void secret_write(struct writer *w, const struct community *community)
 	explicit_bzero(seed, sizeof(seed));
 }
 
-void joined_record_write(struct writer *w, const struct community *community)
+void community_joined_record_write(struct writer *w, const struct community *community)
 {
 	cbor_write_map(w, 8u + (community->secret != NULL) + (community->token_len > 0));
 	cbor_field_uint(w, FIELD_LAYOUT, LAYOUT);
@@ -189,7 +189,7 @@ static int field_read(struct cbor_reader *r, uint64_t key, struct community *com
 	}
 }
 
-int joined_record_parse(const void *bytes, size_t len, struct community *community)
+int community_joined_record_parse(const void *bytes, size_t len, struct community *community)
 {
 	struct cbor_reader r;
 	uint64_t key;
@@ -204,7 +204,7 @@ int joined_record_parse(const void *bytes, size_t len, struct community *communi
 	return cbor_reader_finish(&r) < 0 ? WEFT_EDAMAGED : 0;
 }
 
-int joined_record_brief(const void *bytes, size_t len, struct joined_brief *out_brief)
+int community_joined_record_brief(const void *bytes, size_t len, struct joined_brief *out_brief)
 {
 	struct joined_brief brief = {0};
 	struct cbor_reader r;

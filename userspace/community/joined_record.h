@@ -23,17 +23,17 @@ struct joined_brief {
  */
 #define JOINED_RECORD_CAP 8192u
 
-void joined_record_write(struct writer *w, const struct community *community);
+void community_joined_record_write(struct writer *w, const struct community *community);
 /*
- * joined_record_parse fills the fields of community that are kept; its secret is the caller's.
+ * community_joined_record_parse fills the fields of community that are kept; its secret is the caller's.
  * A seed that lies unsealed and is not to makes the row due to be saved.
  * 0, WEFT_ENEWER (another layout), WEFT_EDAMAGED, WEFT_ESEALED, -errno.
  */
 WEFT_MUST_CHECK
-int joined_record_parse(const void *bytes, size_t len, struct community *community);
+int community_joined_record_parse(const void *bytes, size_t len, struct community *community);
 
-/* joined_record_brief: 0, WEFT_ENEWER or WEFT_EDAMAGED. */
+/* community_joined_record_brief: 0, WEFT_ENEWER or WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
-int joined_record_brief(const void *bytes, size_t len, struct joined_brief *out_brief);
+int community_joined_record_brief(const void *bytes, size_t len, struct joined_brief *out_brief);
 
 #endif

@@ -30,9 +30,9 @@ static bool keeper_add(struct keepers *keepers, const uint8_t *key)
 
 	if (keepers->cnt == COMMUNITY_KEEPERS_MAX ||
 	    memcmp(key, keepers->all->own_key, COMMUNITY_KEY_LEN) == 0 ||
-	    roster_is_expelled(&keepers->community->roster, key) ||
-	    roster_get(keepers->snapshot, keepers->community->roster.id, ROSTER_MEMBER, key, &row) <
-		    0 ||
+	    community_roster_is_expelled(&keepers->community->roster, key) ||
+	    community_roster_get(keepers->snapshot, keepers->community->roster.id, ROSTER_MEMBER,
+				 key, &row) < 0 ||
 	    !row.is_live || community_member_parse(row.record, row.len, &member) < 0)
 		return false;
 	for (unsigned i = 0; i < keepers->cnt; i++)
@@ -63,11 +63,11 @@ static void members_add(struct keepers *keepers)
 		(void)keeper_add(keepers, community->partners[i].key);
 	keepers->seen_cnt = keepers->member_cnt = 0;
 	random_fill(keepers->all->params.random, from, sizeof(from));
-	if (roster_each(keepers->snapshot, community->roster.id, ROSTER_MEMBER, from, member_seen,
-			keepers) == 0 &&
+	if (community_roster_each(keepers->snapshot, community->roster.id, ROSTER_MEMBER, from,
+				  member_seen, keepers) == 0 &&
 	    keepers->member_cnt < MEMBERS_MAX)
-		(void)!roster_each(keepers->snapshot, community->roster.id, ROSTER_MEMBER, NULL,
-				   member_seen, keepers);
+		(void)!community_roster_each(keepers->snapshot, community->roster.id, ROSTER_MEMBER,
+					     NULL, member_seen, keepers);
 }
 
 static bool share_counts(struct keepers *keepers, const struct roster_row *row,
@@ -95,8 +95,8 @@ static void manifest_look(struct keepers *keepers, const uint8_t *id)
 	keepers->is_found = false;
 	keepers->seen_cnt = 0;
 	keepers->manifest_id = id;
-	(void)!roster_each(keepers->snapshot, keepers->community->roster.id, ROSTER_SHARE, NULL,
-			   share_seen, keepers);
+	(void)!community_roster_each(keepers->snapshot, keepers->community->roster.id, ROSTER_SHARE,
+				     NULL, share_seen, keepers);
 }
 
 static void share_look(struct keepers *keepers, const uint8_t *id)
@@ -104,8 +104,8 @@ static void share_look(struct keepers *keepers, const uint8_t *id)
 	struct community_share share;
 	struct roster_row row;
 
-	keepers->is_found = roster_get(keepers->snapshot, keepers->community->roster.id,
-				       ROSTER_SHARE, id, &row) == 0 &&
+	keepers->is_found = community_roster_get(keepers->snapshot, keepers->community->roster.id,
+						 ROSTER_SHARE, id, &row) == 0 &&
 			    share_counts(keepers, &row, &share);
 	if (keepers->is_found)
 		(void)keeper_add(keepers, share.key);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-unsigned own_shares_find(const struct own_shares *own, const uint8_t *from)
+unsigned community_own_shares_find(const struct own_shares *own, const uint8_t *from)
 {
 	unsigned low = 0, high = own->cnt;
 
@@ -18,9 +18,9 @@ unsigned own_shares_find(const struct own_shares *own, const uint8_t *from)
 	return low;
 }
 
-void own_shares_set(struct own_shares *own, const uint8_t *id, bool is_own)
+void community_own_shares_set(struct own_shares *own, const uint8_t *id, bool is_own)
 {
-	unsigned at = own_shares_find(own, id);
+	unsigned at = community_own_shares_find(own, id);
 	bool is_there = at < own->cnt && memcmp(own->ids[at], id, ROSTER_KEY_LEN) == 0;
 
 	if (is_there == is_own || (is_own && own->cnt == own->cap))

@@ -16,9 +16,9 @@ struct own_shares {
 	unsigned cnt, cap;
 };
 
-/* own_shares_find: the place of the first id >= from; cnt when there is none. */
-unsigned own_shares_find(const struct own_shares *own, const uint8_t *from);
-/* own_shares_set: id is one, or is none any more. What is beyond cap is left out. */
-void own_shares_set(struct own_shares *own, const uint8_t *id, bool is_own);
+/* community_own_shares_find: the place of the first id >= from; cnt when there is none. */
+unsigned community_own_shares_find(const struct own_shares *own, const uint8_t *from);
+/* community_own_shares_set: id is one, or is none any more. What is beyond cap is left out. */
+void community_own_shares_set(struct own_shares *own, const uint8_t *id, bool is_own);
 
 #endif

@@ -59,7 +59,7 @@ static void seed_set(struct community *community, const uint8_t *key,
 	memcpy(seed->key, key, sizeof(seed->key));
 }
 
-void partners_named(struct community *community, const struct link_node *node)
+void community_partners_named(struct community *community, const struct link_node *node)
 {
 	struct community_seed seed = {.addr_cnt = node->addr_cnt};
 
@@ -67,8 +67,8 @@ void partners_named(struct community *community, const struct link_node *node)
 	seed_set(community, node->key, &seed);
 }
 
-void partners_told(struct community *community, const uint8_t *key, const struct addr *addrs,
-		   unsigned addr_cnt)
+void community_partners_told(struct community *community, const uint8_t *key,
+			     const struct addr *addrs, unsigned addr_cnt)
 {
 	struct community_seed seed = {.addr_cnt = addr_cnt, .is_told = true};
 
@@ -79,7 +79,8 @@ void partners_told(struct community *community, const uint8_t *key, const struct
 
 /* --- partners --- */
 
-struct community_partner *partners_partner(struct community *community, const uint8_t *key)
+struct community_partner *community_partners_partner(struct community *community,
+						     const uint8_t *key)
 {
 	for (unsigned i = 0; i < community->partner_cnt; i++)
 		if (memcmp(community->partners[i].key, key, COMMUNITY_KEY_LEN) == 0)
@@ -93,9 +94,10 @@ static void partner_drop(struct community *community, struct community_partner *
 	community_save(community);
 }
 
-struct community_partner *partners_answered(struct community *community, const uint8_t *key)
+struct community_partner *community_partners_answered(struct community *community,
+						      const uint8_t *key)
 {
-	struct community_partner *partner = partners_partner(community, key);
+	struct community_partner *partner = community_partners_partner(community, key);
 	struct community_seed *seed = seed_find(community, key);
 
 	if (seed)
@@ -116,9 +118,9 @@ struct community_partner *partners_answered(struct community *community, const u
 	return partner;
 }
 
-void partners_failed(struct community *community, const uint8_t *key, bool is_final)
+void community_partners_failed(struct community *community, const uint8_t *key, bool is_final)
 {
-	struct community_partner *partner = partners_partner(community, key);
+	struct community_partner *partner = community_partners_partner(community, key);
 	struct community_seed *seed = seed_find(community, key);
 
 	if (seed)
@@ -141,7 +143,8 @@ static bool member_addrs(struct community *community, const uint8_t *key,
 
 	if (store_snapshot_open(community->all->params.store, &snapshot) < 0)
 		return false;
-	is_member = roster_get(snapshot, community->roster.id, ROSTER_MEMBER, key, &row) == 0 &&
+	is_member = community_roster_get(snapshot, community->roster.id, ROSTER_MEMBER, key,
+					 &row) == 0 &&
 		    row.is_live && community_member_parse(row.record, row.len, &member) == 0;
 	if (is_member) {
 		out_peer->addr_cnt = member.addr_cnt;
@@ -186,7 +189,7 @@ static bool seed_next(struct community *community, struct mesh_peer *out_peer,
 		const struct community_seed *seed =
 			&community->seeds[(i + community->round) % community->seed_cnt];
 
-		if (!partners_partner(community, seed->key) &&
+		if (!community_partners_partner(community, seed->key) &&
 		    (!best || seed->failed_cnt < best->failed_cnt))
 			best = seed;
 	}
@@ -209,7 +212,7 @@ static bool look_row(void *arg, const struct roster_row *row)
 
 	looking->is_found = row->is_live && row->until_s > looking->wall_s &&
 			    memcmp(row->key, community->all->own_key, COMMUNITY_KEY_LEN) != 0 &&
-			    !partners_partner(community, row->key) &&
+			    !community_partners_partner(community, row->key) &&
 			    community_member_parse(row->record, row->len, &member) == 0 &&
 			    member.addr_cnt > 0;
 	if (looking->is_found)
@@ -229,10 +232,11 @@ static bool member_next(struct community *community, struct mesh_peer *out_peer,
 	random_fill(community->all->params.random, from, sizeof(from));
 	if (store_snapshot_open(community->all->params.store, &snapshot) < 0)
 		return false;
-	err = roster_each(snapshot, community->roster.id, ROSTER_MEMBER, from, look_row, &looking);
+	err = community_roster_each(snapshot, community->roster.id, ROSTER_MEMBER, from, look_row,
+				    &looking);
 	if (err == 0 && !looking.is_found)
-		err = roster_each(snapshot, community->roster.id, ROSTER_MEMBER, NULL, look_row,
-				  &looking);
+		err = community_roster_each(snapshot, community->roster.id, ROSTER_MEMBER, NULL,
+					    look_row, &looking);
 	store_snapshot_close(snapshot);
 	return err == 0 && looking.is_found && peer_set(community, looking.key, out_peer, addrs);
 }
@@ -246,8 +250,8 @@ static bool partner_next(struct community *community, struct mesh_peer *out_peer
 				   out_peer, addrs);
 }
 
-bool partners_next(struct community *community, struct mesh_peer *out_peer,
-		   struct addr addrs[static PEER_ADDRS_MAX])
+bool community_partners_next(struct community *community, struct mesh_peer *out_peer,
+			     struct addr addrs[static PEER_ADDRS_MAX])
 {
 	bool is_wide = community->partner_cnt < COMMUNITY_PARTNERS_MAX
 			       ? community->round % 2 == 0 || !community->partner_cnt
@@ -284,7 +288,7 @@ static void hear_member(void *arg, const uint8_t *value, size_t len,
 
 	(void)claim;
 	if (community_member_parse(value + 1, len - 1, &member) == 0 && member.is_joined)
-		partners_told(community, member.key, member.addrs, member.addr_cnt);
+		community_partners_told(community, member.key, member.addrs, member.addr_cnt);
 }
 
 static void get_member(struct community *community, uint64_t now_ns)
@@ -318,7 +322,7 @@ static void hear_hint(void *arg, const uint8_t *value, size_t len,
 	if (community_hint_parse(value + 1, len - 1, &hint) < 0)
 		return;
 	/* Without an address it may have a session with us. */
-	partners_told(community, hint.key, hint.addrs, hint.addr_cnt);
+	community_partners_told(community, hint.key, hint.addrs, hint.addr_cnt);
 	if (hint.sample_cnt) {
 		uint64_t at = random_below(community->all->params.random, hint.sample_cnt);
 
@@ -385,23 +389,23 @@ static void partners_expire(struct timer *timer, uint64_t now_ns)
 		  now_ns + pause_ns(community));
 }
 
-void partners_init(struct community *community)
+void community_partners_init(struct community *community)
 {
 	timer_init(&community->sync_timer, partners_expire);
 }
 
-void partners_start(struct community *community, uint64_t now_ns)
+void community_partners_start(struct community *community, uint64_t now_ns)
 {
 	timer_set(community->all->params.timers, &community->sync_timer, now_ns + FIRST_NS);
 }
 
-void partners_soon(struct community *community, uint64_t now_ns)
+void community_partners_soon(struct community *community, uint64_t now_ns)
 {
 	if (timer_is_set(&community->sync_timer))
 		timer_set(community->all->params.timers, &community->sync_timer, now_ns);
 }
 
-void partners_stop(struct community *community)
+void community_partners_stop(struct community *community)
 {
 	timer_cancel(community->all->params.timers, &community->sync_timer);
 	if (community->get)

@@ -20,12 +20,12 @@ struct revocations_ask {
 	uint8_t reply[COMMUNITY_SHOWN_CAP];
 };
 
-size_t revocations_footprint(void)
+size_t community_revocations_footprint(void)
 {
 	return REVOCATIONS_SHOWS_MAX * sizeof(struct revocations_ask) + 64;
 }
 
-int revocations_init(struct communities *all)
+int community_revocations_init(struct communities *all)
 {
 	all->revocations_asks =
 		arena_alloc(&all->arena, REVOCATIONS_SHOWS_MAX * sizeof(*all->revocations_asks));
@@ -43,8 +43,8 @@ static size_t row_key(const char *rows, const uint8_t *id, uint8_t key[static RO
 	return len + COMMUNITY_ID_LEN;
 }
 
-static int row_get(struct store_snapshot *snapshot, const char *rows, const uint8_t *id,
-		   const void **out_bytes, size_t *out_len)
+static int store_row_get(struct store_snapshot *snapshot, const char *rows, const uint8_t *id,
+			 const void **out_bytes, size_t *out_len)
 {
 	uint8_t key[ROW_KEY_CAP];
 	size_t len = row_key(rows, id, key);
@@ -52,27 +52,28 @@ static int row_get(struct store_snapshot *snapshot, const char *rows, const uint
 	return store_get(snapshot, STORE_META, key, len, out_bytes, out_len);
 }
 
-int revocations_load(struct store_snapshot *snapshot, const uint8_t id[static COMMUNITY_ID_LEN],
-		     struct community_revocations *out_revocations)
+int community_revocations_load(struct store_snapshot *snapshot,
+			       const uint8_t id[static COMMUNITY_ID_LEN],
+			       struct community_revocations *out_revocations)
 {
 	const void *bytes;
 	size_t len;
-	int err = row_get(snapshot, REVOCATIONS_ROWS, id, &bytes, &len);
+	int err = store_row_get(snapshot, REVOCATIONS_ROWS, id, &bytes, &len);
 
 	if (err < 0)
 		return err;
 	return community_revocations_parse(bytes, len, out_revocations) < 0 ? WEFT_EDAMAGED : 0;
 }
 
-int revocations_keys_load(struct store_snapshot *snapshot,
-			  const uint8_t id[static COMMUNITY_ID_LEN], const struct key_seal *seal,
-			  struct epoch_keys *out_keys)
+int community_revocations_keys_load(struct store_snapshot *snapshot,
+				    const uint8_t id[static COMMUNITY_ID_LEN],
+				    const struct key_seal *seal, struct epoch_keys *out_keys)
 {
 	const void *bytes;
 	size_t len;
-	int err = row_get(snapshot, KEY_ROWS, id, &bytes, &len);
+	int err = store_row_get(snapshot, KEY_ROWS, id, &bytes, &len);
 
-	return err < 0 ? err : epoch_keys_parse(bytes, len, seal, out_keys);
+	return err < 0 ? err : community_epoch_keys_parse(bytes, len, seal, out_keys);
 }
 
 /* What cannot be read is asked for again: what the next member gives is newer than none. */
@@ -83,8 +84,8 @@ static void rows_read(struct community *community, struct store_snapshot *snapsh
 
 	community->revocations = (struct community_revocations){0};
 	community->revocations_len = 0;
-	epoch_keys_wipe(&community->epoch_keys);
-	if (row_get(snapshot, REVOCATIONS_ROWS, community->roster.id, &bytes, &len) < 0 ||
+	community_epoch_keys_wipe(&community->epoch_keys);
+	if (store_row_get(snapshot, REVOCATIONS_ROWS, community->roster.id, &bytes, &len) < 0 ||
 	    len > sizeof(community->revocations_bytes))
 		return;
 	if (community_revocations_parse(bytes, len, &community->revocations) < 0) {
@@ -93,8 +94,8 @@ static void rows_read(struct community *community, struct store_snapshot *snapsh
 	}
 	memcpy(community->revocations_bytes, bytes, len);
 	community->revocations_len = len;
-	(void)!revocations_keys_load(snapshot, community->roster.id, community->all->params.seal,
-				     &community->epoch_keys);
+	(void)!community_revocations_keys_load(snapshot, community->roster.id,
+					       community->all->params.seal, &community->epoch_keys);
 }
 
 static void rows_save(struct community *community)
@@ -108,8 +109,9 @@ static void rows_save(struct community *community)
 			community->revocations_len);
 	if (community->epoch_keys.current.epoch) {
 		len = row_key(KEY_ROWS, community->roster.id, key);
-		store_batch_put(batch, STORE_META, key, len, row,
-				epoch_keys_write(&community->epoch_keys, params->seal, row));
+		store_batch_put(
+			batch, STORE_META, key, len, row,
+			community_epoch_keys_write(&community->epoch_keys, params->seal, row));
 		explicit_bzero(row, sizeof(row));
 	}
 	if (store_submit(params->store, batch, NULL, NULL) == 0)
@@ -118,7 +120,8 @@ static void rows_save(struct community *community)
 	community->all->counts[COMMUNITY_STORE_FAILED]++;
 }
 
-void revocations_drop(struct store_batch *batch, const uint8_t id[static COMMUNITY_ID_LEN])
+void community_revocations_drop(struct store_batch *batch,
+				const uint8_t id[static COMMUNITY_ID_LEN])
 {
 	uint8_t key[ROW_KEY_CAP];
 
@@ -134,17 +137,17 @@ static void revocations_apply(struct community *community, uint64_t now_ns)
 	rows_save(community);
 	for (unsigned i = community->partner_cnt; i-- > 0;)
 		if (community_revocations_has(&community->revocations, community->partners[i].key))
-			partners_failed(community, community->partners[i].key, true);
+			community_partners_failed(community, community->partners[i].key, true);
 	community->roster.sweep_kind = ROSTER_MEMBER;
 	memset(community->roster.sweep_key, 0, sizeof(community->roster.sweep_key));
 	community->is_sweep_whole = true;
 	community->sweep_ns = now_ns;
 	for (unsigned i = 0; i < community->partner_cnt; i++)
-		revocations_show_key(community, community->partners[i].key, now_ns);
+		community_revocations_show_key(community, community->partners[i].key, now_ns);
 }
 
-bool revocations_take(struct community *community, const uint8_t *bytes, size_t len,
-		      uint64_t now_ns)
+bool community_revocations_take(struct community *community, const uint8_t *bytes, size_t len,
+				uint64_t now_ns)
 {
 	struct community_revocations revocations;
 
@@ -177,21 +180,22 @@ static void revocations_sign(struct community *community)
 	revocations->time_s = community_wall_s(community->all);
 	revocations->has_commit = community->roster.is_strict;
 	if (revocations->has_commit) {
-		epoch_keys_make(&community->epoch_keys, community->all->params.random,
-				revocations->epoch);
-		epoch_key_commit(community->epoch_keys.current.secret, revocations->commit);
+		community_epoch_keys_make(&community->epoch_keys, community->all->params.random,
+					  revocations->epoch);
+		community_epoch_key_commit(community->epoch_keys.current.secret,
+					   revocations->commit);
 	}
 	community_revocations_write(&w, community->secret, revocations);
 	community->revocations_len = writer_len(&w);
 }
 
-void revocations_begin(struct community *community)
+void community_revocations_begin(struct community *community)
 {
 	revocations_sign(community);
 	rows_save(community);
 }
 
-int revocations_open(struct community *community)
+int community_revocations_open(struct community *community)
 {
 	struct store_snapshot *snapshot;
 	int err = store_snapshot_open(community->all->params.store, &snapshot);
@@ -202,8 +206,8 @@ int revocations_open(struct community *community)
 	store_snapshot_close(snapshot);
 	/* Made by an earlier version, or lost: no other node can make one. */
 	if (community->secret && community->roster.is_strict && community->revocations.epoch &&
-	    !epoch_keys_are_of(&community->epoch_keys, &community->revocations))
-		revocations_begin(community);
+	    !community_epoch_keys_are_of(&community->epoch_keys, &community->revocations))
+		community_revocations_begin(community);
 	return 0;
 }
 
@@ -281,29 +285,30 @@ static void ask_answered(void *arg, const struct mesh_reply *reply, uint64_t now
 	if (shown.token.data)
 		token_take(community, &shown.token, now_ns);
 	if (shown.revocations.data)
-		(void)revocations_take(community, shown.revocations.data, shown.revocations.len,
-				       now_ns);
+		(void)community_revocations_take(community, shown.revocations.data,
+						 shown.revocations.len, now_ns);
 	if (shown.box && community->revocations.epoch &&
-	    epoch_keys_take(&community->epoch_keys, community->all->params.key,
-			    &community->revocations, shown.box) == 0)
+	    community_epoch_keys_take(&community->epoch_keys, community->all->params.key,
+				      &community->revocations, shown.box) == 0)
 		rows_save(community);
 }
 
-uint64_t revocations_key_epoch(const struct community *community)
+uint64_t community_revocations_key_epoch(const struct community *community)
 {
-	return epoch_keys_are_of(&community->epoch_keys, &community->revocations)
+	return community_epoch_keys_are_of(&community->epoch_keys, &community->revocations)
 		       ? community->revocations.epoch
 		       : 0;
 }
 
-bool revocations_box(const struct community *community, const uint8_t key[static COMMUNITY_KEY_LEN],
-		     uint8_t out_box[static KEY_WRAP_LEN])
+bool community_revocations_box(const struct community *community,
+			       const uint8_t key[static COMMUNITY_KEY_LEN],
+			       uint8_t out_box[static KEY_WRAP_LEN])
 {
-	return community->roster.is_strict && revocations_key_epoch(community) > 0 &&
+	return community->roster.is_strict && community_revocations_key_epoch(community) > 0 &&
 	       key_wrap(key, community->epoch_keys.current.secret, out_box) == 0;
 }
 
-unsigned revocations_show_cnt(const struct communities *all)
+unsigned community_revocations_show_cnt(const struct communities *all)
 {
 	unsigned cnt = 0;
 
@@ -312,7 +317,8 @@ unsigned revocations_show_cnt(const struct communities *all)
 	return cnt;
 }
 
-void revocations_show(struct community *community, const struct mesh_peer *peer, uint64_t now_ns)
+void community_revocations_show(struct community *community, const struct mesh_peer *peer,
+				uint64_t now_ns)
 {
 	struct mesh_seam *mesh = &community->all->params.mesh;
 	struct revocations_ask *ask = community->all->revocations_asks;
@@ -320,7 +326,8 @@ void revocations_show(struct community *community, const struct mesh_peer *peer,
 					    .record = {community->record, community->record_len},
 					    .last_bucket = COMMUNITY_BUCKETS - 1,
 					    .epoch = community->revocations.epoch,
-					    .key_epoch = revocations_key_epoch(community)};
+					    .key_epoch =
+						    community_revocations_key_epoch(community)};
 	uint8_t payload[COMMUNITY_REQUEST_CAP];
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct mesh_ask asked = {.peer = *peer,
@@ -347,17 +354,17 @@ void revocations_show(struct community *community, const struct mesh_peer *peer,
 		ask->community = NULL;
 }
 
-void revocations_show_key(struct community *community, const uint8_t key[static COMMUNITY_KEY_LEN],
-			  uint64_t now_ns)
+void community_revocations_show_key(struct community *community,
+				    const uint8_t key[static COMMUNITY_KEY_LEN], uint64_t now_ns)
 {
 	struct addr addrs[PEER_ADDRS_MAX];
 	struct mesh_peer peer;
 
 	if (community_peer(community->all, community->roster.id, key, &peer, addrs) == 0)
-		revocations_show(community, &peer, now_ns);
+		community_revocations_show(community, &peer, now_ns);
 }
 
-void revocations_forget(struct community *community)
+void community_revocations_forget(struct community *community)
 {
 	struct communities *all = community->all;
 

@@ -76,8 +76,8 @@ static size_t row_write(const struct roster_entry *entry, uint64_t event,
 	return w.bad ? 0 : writer_len(&w);
 }
 
-int roster_get(struct store_snapshot *snapshot, const uint8_t *id, enum roster_kind kind,
-	       const uint8_t *key, struct roster_row *out_row)
+int community_roster_get(struct store_snapshot *snapshot, const uint8_t *id, enum roster_kind kind,
+			 const uint8_t *key, struct roster_row *out_row)
 {
 	uint8_t db_key[KEY_LEN];
 	const void *value;
@@ -109,8 +109,9 @@ static bool walk_row(void *arg, const struct store_item *item)
 	return walk->row_fn(walk->arg, &row);
 }
 
-int roster_each(struct store_snapshot *snapshot, const uint8_t *id, enum roster_kind kind,
-		const uint8_t *from, bool (*fn)(void *arg, const struct roster_row *row), void *arg)
+int community_roster_each(struct store_snapshot *snapshot, const uint8_t *id, enum roster_kind kind,
+			  const uint8_t *from, bool (*fn)(void *arg, const struct roster_row *row),
+			  void *arg)
 {
 	static const uint8_t first[ROSTER_KEY_LEN];
 	struct walk walk = {.id = id, .row_fn = fn, .arg = arg};
@@ -137,10 +138,10 @@ static bool walk_event(void *arg, const struct store_item *item)
 	return walk->event_fn(walk->arg, event, (enum roster_kind)kind, of);
 }
 
-int roster_events_each(struct store_snapshot *snapshot, const uint8_t *id, uint64_t from,
-		       bool (*fn)(void *arg, uint64_t event, enum roster_kind kind,
-				  const uint8_t *key),
-		       void *arg)
+int community_roster_events_each(struct store_snapshot *snapshot, const uint8_t *id, uint64_t from,
+				 bool (*fn)(void *arg, uint64_t event, enum roster_kind kind,
+					    const uint8_t *key),
+				 void *arg)
 {
 	struct walk walk = {.id = id, .event_fn = fn, .arg = arg};
 	uint8_t db_key[EVENT_KEY_LEN];
@@ -194,12 +195,13 @@ static void tally_change(struct roster *roster, uint64_t tag, int delta)
 		tally->cnt--;
 }
 
-bool roster_is_expelled(const struct roster *roster, const uint8_t key[static ROSTER_KEY_LEN])
+bool community_roster_is_expelled(const struct roster *roster,
+				  const uint8_t key[static ROSTER_KEY_LEN])
 {
 	return roster->revocations && community_revocations_has(roster->revocations, key);
 }
 
-uint32_t roster_share_cnt(const struct roster *roster, const uint8_t *key)
+uint32_t community_roster_share_cnt(const struct roster *roster, const uint8_t *key)
 {
 	const struct roster_tally *tally = tally_find(roster, tag_of(roster, key), false);
 
@@ -226,13 +228,13 @@ static uint32_t tally_cap_of(const struct roster_limits *limits)
 	return cap;
 }
 
-size_t roster_footprint(const struct roster_limits *limits)
+size_t community_roster_footprint(const struct roster_limits *limits)
 {
 	return tally_cap_of(limits) * sizeof(struct roster_tally) + 64;
 }
 
-int roster_init(struct roster *roster, struct arena *arena, const struct roster_limits *limits,
-		uint64_t secret)
+int community_roster_init(struct roster *roster, struct arena *arena,
+			  const struct roster_limits *limits, uint64_t secret)
 {
 	roster->limits = limits;
 	roster->secret = secret;
@@ -276,8 +278,8 @@ static bool open_share(void *arg, const struct roster_row *row)
 	return true;
 }
 
-int roster_open(struct roster *roster, struct store *store,
-		const uint8_t id[static COMMUNITY_ID_LEN])
+int community_roster_open(struct roster *roster, struct store *store,
+			  const uint8_t id[static COMMUNITY_ID_LEN])
 {
 	struct store_snapshot *snapshot;
 	int err = store_snapshot_open(store, &snapshot);
@@ -292,17 +294,17 @@ int roster_open(struct roster *roster, struct store *store,
 	memset(roster->tallies, 0, roster->tally_cap * sizeof(*roster->tallies));
 	roster->sweep_kind = ROSTER_MEMBER;
 	memset(roster->sweep_key, 0, sizeof(roster->sweep_key));
-	err = roster_each(snapshot, id, ROSTER_MEMBER, NULL, open_member, roster);
+	err = community_roster_each(snapshot, id, ROSTER_MEMBER, NULL, open_member, roster);
 	if (err == 0)
-		err = roster_each(snapshot, id, ROSTER_SHARE, NULL, open_share, roster);
+		err = community_roster_each(snapshot, id, ROSTER_SHARE, NULL, open_share, roster);
 	store_snapshot_close(snapshot);
 	return err;
 }
 
 /* --- changes --- */
 
-void roster_draft_begin(struct roster_draft *draft, struct roster *roster,
-			struct store_batch *batch)
+void community_roster_draft_begin(struct roster_draft *draft, struct roster *roster,
+				  struct store_batch *batch)
 {
 	draft->roster = roster;
 	draft->batch = batch;
@@ -334,8 +336,8 @@ static void change_undo(struct roster_draft *draft, struct roster_change *change
 	store_batch_delete(draft->batch, STORE_COMMUNITY_EVENTS, event_key, sizeof(event_key));
 }
 
-int roster_draft_put(struct roster_draft *draft, struct store_snapshot *snapshot,
-		     const struct roster_entry *entry)
+int community_roster_draft_put(struct roster_draft *draft, struct store_snapshot *snapshot,
+			       const struct roster_entry *entry)
 {
 	uint8_t value[ROW_CAP], db_key[KEY_LEN], event_key[EVENT_KEY_LEN];
 	uint8_t event_value[1 + ROSTER_KEY_LEN] = {(uint8_t)entry->kind};
@@ -347,7 +349,7 @@ int roster_draft_put(struct roster_draft *draft, struct store_snapshot *snapshot
 
 	if (draft->change_cnt == ROSTER_DRAFT_MAX || !len)
 		return WEFT_EFULL;
-	err = roster_get(snapshot, roster->id, entry->kind, entry->key, &former);
+	err = community_roster_get(snapshot, roster->id, entry->kind, entry->key, &former);
 	if (err < 0 && err != WEFT_EABSENT && err != WEFT_EDAMAGED)
 		return err;
 	draft->event++;
@@ -369,8 +371,8 @@ int roster_draft_put(struct roster_draft *draft, struct store_snapshot *snapshot
 	return 0;
 }
 
-int roster_draft_drop(struct roster_draft *draft, const struct roster_row *row,
-		      enum roster_kind kind)
+int community_roster_draft_drop(struct roster_draft *draft, const struct roster_row *row,
+				enum roster_kind kind)
 {
 	uint8_t db_key[KEY_LEN];
 
@@ -382,7 +384,7 @@ int roster_draft_drop(struct roster_draft *draft, const struct roster_row *row,
 	return 0;
 }
 
-void roster_draft_apply(struct roster_draft *draft)
+void community_roster_draft_apply(struct roster_draft *draft)
 {
 	struct roster *roster = draft->roster;
 
@@ -419,17 +421,19 @@ static bool sweep_row(void *arg, const struct roster_row *row)
 	sweep->seen_cnt++;
 	/* There is room: it was looked for above. */
 	return (row->until_s > sweep->wall_s &&
-		!(roster->sweep_kind == ROSTER_MEMBER && roster_is_expelled(roster, row->key))) ||
-	       roster_draft_drop(sweep->draft, row, roster->sweep_kind) == 0;
+		!(roster->sweep_kind == ROSTER_MEMBER &&
+		  community_roster_is_expelled(roster, row->key))) ||
+	       community_roster_draft_drop(sweep->draft, row, roster->sweep_kind) == 0;
 }
 
-bool roster_sweep(struct roster_draft *draft, struct store_snapshot *snapshot, uint64_t wall_s)
+bool community_roster_sweep(struct roster_draft *draft, struct store_snapshot *snapshot,
+			    uint64_t wall_s)
 {
 	struct sweep sweep = {.draft = draft, .wall_s = wall_s};
 	struct roster *roster = draft->roster;
 	bool was_shares = roster->sweep_kind == ROSTER_SHARE;
-	int err = roster_each(snapshot, roster->id, roster->sweep_kind, roster->sweep_key,
-			      sweep_row, &sweep);
+	int err = community_roster_each(snapshot, roster->id, roster->sweep_kind, roster->sweep_key,
+					sweep_row, &sweep);
 
 	if (sweep.is_cut || err < 0)
 		return false;

@@ -24,7 +24,7 @@ struct arena;
  *
  * In memory are counts, digests of buckets, and how many shares each node announced.
  *
- * Home worker, but for roster_*_each and roster_get, which read a snapshot on any thread.
+ * Home worker, but for roster_*_each and community_roster_get, which read a snapshot on any thread.
  */
 enum roster_kind { ROSTER_MEMBER = 1, ROSTER_SHARE = 2 };
 #define ROSTER_KEY_LEN	32u
@@ -70,39 +70,40 @@ struct roster_row {
 	size_t text_len;
 };
 
-/* roster_footprint: bytes roster_init lays out in arena, touched as they are used. */
-size_t roster_footprint(const struct roster_limits *limits);
+/* community_roster_footprint: bytes community_roster_init lays out in arena, touched as they are used. */
+size_t community_roster_footprint(const struct roster_limits *limits);
 WEFT_MUST_CHECK
-int roster_init(struct roster *roster, struct arena *arena, const struct roster_limits *limits,
-		uint64_t secret);
-/* roster_open takes id and reads what is in the store of it. 0 or -errno. */
+int community_roster_init(struct roster *roster, struct arena *arena,
+			  const struct roster_limits *limits, uint64_t secret);
+/* community_roster_open takes id and reads what is in the store of it. 0 or -errno. */
 WEFT_MUST_CHECK
-int roster_open(struct roster *roster, struct store *store,
-		const uint8_t id[static COMMUNITY_ID_LEN]);
+int community_roster_open(struct roster *roster, struct store *store,
+			  const uint8_t id[static COMMUNITY_ID_LEN]);
 
-/* roster_get: 0, WEFT_EABSENT, WEFT_EDAMAGED or -errno. A row that is over is one. */
+/* community_roster_get: 0, WEFT_EABSENT, WEFT_EDAMAGED or -errno. A row that is over is one. */
 WEFT_MUST_CHECK
-int roster_get(struct store_snapshot *snapshot, const uint8_t *id, enum roster_kind kind,
-	       const uint8_t *key, struct roster_row *out_row);
-/* roster_each calls fn from the first row whose key is >= from (NULL: all) until it returns false. */
+int community_roster_get(struct store_snapshot *snapshot, const uint8_t *id, enum roster_kind kind,
+			 const uint8_t *key, struct roster_row *out_row);
+/* community_roster_each calls fn from the first row whose key is >= from (NULL: all) until it returns false. */
 WEFT_MUST_CHECK
-int roster_each(struct store_snapshot *snapshot, const uint8_t *id, enum roster_kind kind,
-		const uint8_t *from, bool (*fn)(void *arg, const struct roster_row *row),
-		void *arg);
-/* roster_events_each: from event on. */
+int community_roster_each(struct store_snapshot *snapshot, const uint8_t *id, enum roster_kind kind,
+			  const uint8_t *from, bool (*fn)(void *arg, const struct roster_row *row),
+			  void *arg);
+/* community_roster_events_each: from event on. */
 WEFT_MUST_CHECK
-int roster_events_each(struct store_snapshot *snapshot, const uint8_t *id, uint64_t from,
-		       bool (*fn)(void *arg, uint64_t event, enum roster_kind kind,
-				  const uint8_t *key),
-		       void *arg);
-/* roster_is_expelled: the node of key is a member no more. */
-bool roster_is_expelled(const struct roster *roster, const uint8_t key[static ROSTER_KEY_LEN]);
-/* roster_share_cnt: how many shares the node of key announced. */
-uint32_t roster_share_cnt(const struct roster *roster, const uint8_t *key);
+int community_roster_events_each(struct store_snapshot *snapshot, const uint8_t *id, uint64_t from,
+				 bool (*fn)(void *arg, uint64_t event, enum roster_kind kind,
+					    const uint8_t *key),
+				 void *arg);
+/* community_roster_is_expelled: the node of key is a member no more. */
+bool community_roster_is_expelled(const struct roster *roster,
+				  const uint8_t key[static ROSTER_KEY_LEN]);
+/* community_roster_share_cnt: how many shares the node of key announced. */
+uint32_t community_roster_share_cnt(const struct roster *roster, const uint8_t *key);
 
 /*
  * A draft collects changes of rows for one batch; what roster holds in memory changes
- * when roster_draft_apply says that the batch is durable. At most one at a time.
+ * when community_roster_draft_apply says that the batch is durable. At most one at a time.
  */
 #define ROSTER_DRAFT_MAX 256
 struct roster_change {
@@ -131,22 +132,23 @@ struct roster_entry {
 	const char *text;
 	size_t text_len;
 };
-void roster_draft_begin(struct roster_draft *draft, struct roster *roster,
-			struct store_batch *batch);
+void community_roster_draft_begin(struct roster_draft *draft, struct roster *roster,
+				  struct store_batch *batch);
 /* roster_draft_{put,drop}: 0, WEFT_EFULL (of changes), -errno. Rows are as snapshot has them. */
 WEFT_MUST_CHECK
-int roster_draft_put(struct roster_draft *draft, struct store_snapshot *snapshot,
-		     const struct roster_entry *entry);
+int community_roster_draft_put(struct roster_draft *draft, struct store_snapshot *snapshot,
+			       const struct roster_entry *entry);
 WEFT_MUST_CHECK
-int roster_draft_drop(struct roster_draft *draft, const struct roster_row *row,
-		      enum roster_kind kind);
-void roster_draft_apply(struct roster_draft *draft);
+int community_roster_draft_drop(struct roster_draft *draft, const struct roster_row *row,
+				enum roster_kind kind);
+void community_roster_draft_apply(struct roster_draft *draft);
 
 /*
- * roster_sweep looks at the next rows and drops those that are over at wall_s, or all
+ * community_roster_sweep looks at the next rows and drops those that are over at wall_s, or all
  * of them with UINT64_MAX. True: it came to the end.
  */
 WEFT_MUST_CHECK
-bool roster_sweep(struct roster_draft *draft, struct store_snapshot *snapshot, uint64_t wall_s);
+bool community_roster_sweep(struct roster_draft *draft, struct store_snapshot *snapshot,
+			    uint64_t wall_s);
 
 #endif

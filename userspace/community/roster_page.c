@@ -56,8 +56,8 @@ static void event_place(uint64_t event, uint8_t place[static COMMUNITY_PLACE_LEN
 	writer_be64(&w, event);
 }
 
-void listing_events_cursor(const struct community *community, const uint8_t *asker, uint64_t event,
-			   uint8_t out[static COMMUNITY_CURSOR_LEN])
+void community_listing_events_cursor(const struct community *community, const uint8_t *asker,
+				     uint64_t event, uint8_t out[static COMMUNITY_CURSOR_LEN])
 {
 	struct listing listing = {.community = community,
 				  .kind = LISTING_EVENTS,
@@ -70,7 +70,7 @@ void listing_events_cursor(const struct community *community, const uint8_t *ask
 	memcpy(out, listing.cursor, sizeof(listing.cursor));
 }
 
-int listing_begin(struct listing *listing, const uint8_t *bytes, size_t len)
+int community_listing_begin(struct listing *listing, const uint8_t *bytes, size_t len)
 {
 	const struct communities *all = listing->community->all;
 	struct community_cursor cursor;
@@ -137,12 +137,12 @@ static bool announcer_counts(const struct filling *filling, const struct roster_
 
 	if (community_share_parse(row->record, row->len, &share) < 0)
 		return false;
-	if (roster_is_expelled(&community->roster, share.key))
+	if (community_roster_is_expelled(&community->roster, share.key))
 		return false;
 	if (is_own)
 		return memcmp(share.key, community->all->own_key, COMMUNITY_KEY_LEN) == 0;
-	return roster_get(filling->snapshot, community->roster.id, ROSTER_MEMBER, share.key,
-			  &member) == 0 &&
+	return community_roster_get(filling->snapshot, community->roster.id, ROSTER_MEMBER,
+				    share.key, &member) == 0 &&
 	       member.is_live && member.until_s > listing->wall_s;
 }
 
@@ -154,7 +154,7 @@ static bool row_counts(const struct filling *filling, const struct roster_row *r
 	if (row->until_s <= listing->wall_s || ((listing->is_live_only || is_own) && !row->is_live))
 		return false;
 	if (filling->kind == ROSTER_MEMBER)
-		return !roster_is_expelled(&listing->community->roster, row->key);
+		return !community_roster_is_expelled(&listing->community->roster, row->key);
 	return (!listing->is_live_only && !is_own) || announcer_counts(filling, row, is_own);
 }
 
@@ -189,8 +189,8 @@ static bool fill_event_row(struct filling *filling, const struct roster_row *row
 
 	if (filling->kind == ROSTER_SHARE &&
 	    community_share_parse(row->record, row->len, &share) == 0 &&
-	    roster_get(filling->snapshot, listing->community->roster.id, ROSTER_MEMBER, share.key,
-		       &member) == 0)
+	    community_roster_get(filling->snapshot, listing->community->roster.id, ROSTER_MEMBER,
+				 share.key, &member) == 0)
 		is_before = member.event > row->event && member.until_s > listing->wall_s;
 	for (unsigned i = 0; is_before && i < listing->page.member_cnt; i++)
 		is_before = listing->page.members[i].data != member.record;
@@ -212,7 +212,8 @@ static bool fill_event(void *arg, uint64_t event, enum roster_kind kind, const u
 
 	filling->kind = kind;
 	event_place(event, place);
-	if (roster_get(filling->snapshot, listing->community->roster.id, kind, key, &row) == 0 &&
+	if (community_roster_get(filling->snapshot, listing->community->roster.id, kind, key,
+				 &row) == 0 &&
 	    row.event == event && row.until_s > listing->wall_s && !fill_event_row(filling, &row)) {
 		cursor_make(listing, place);
 		listing->page.has_more = true;
@@ -227,8 +228,8 @@ static int fill_events(struct listing *listing, struct filling *filling)
 {
 	struct cursor c = cursor_of(listing->place, sizeof(listing->place));
 	uint64_t from = cursor_be64(&c), at;
-	int err = roster_events_each(filling->snapshot, listing->community->roster.id, from,
-				     fill_event, filling);
+	int err = community_roster_events_each(filling->snapshot, listing->community->roster.id,
+					       from, fill_event, filling);
 
 	c = cursor_of(listing->place, sizeof(listing->place));
 	at = cursor_be64(&c);
@@ -243,14 +244,15 @@ static void fill_own(struct filling *filling)
 	const struct own_shares *own = &community->shares;
 	struct roster_row row;
 
-	for (unsigned i = own_shares_find(own, filling->listing->place); i < own->cnt; i++)
-		if (roster_get(filling->snapshot, community->roster.id, ROSTER_SHARE, own->ids[i],
-			       &row) == 0 &&
+	for (unsigned i = community_own_shares_find(own, filling->listing->place); i < own->cnt;
+	     i++)
+		if (community_roster_get(filling->snapshot, community->roster.id, ROSTER_SHARE,
+					 own->ids[i], &row) == 0 &&
 		    !fill_row(filling, &row))
 			return;
 }
 
-int listing_fill(struct listing *listing, struct store_snapshot *snapshot)
+int community_listing_fill(struct listing *listing, struct store_snapshot *snapshot)
 {
 	struct filling filling = {.listing = listing,
 				  .snapshot = snapshot,
@@ -265,6 +267,6 @@ int listing_fill(struct listing *listing, struct store_snapshot *snapshot)
 		fill_own(&filling);
 		return 0;
 	}
-	return roster_each(snapshot, listing->community->roster.id, filling.kind, listing->place,
-			   fill_row, &filling);
+	return community_roster_each(snapshot, listing->community->roster.id, filling.kind,
+				     listing->place, fill_row, &filling);
 }

@@ -34,14 +34,14 @@ struct listing {
 	size_t len; /* of records on the page */
 };
 
-/* listing_begin: 0, or what is wrong with the cursor (len 0: from the start). */
+/* community_listing_begin: 0, or what is wrong with the cursor (len 0: from the start). */
 WEFT_MUST_CHECK
-int listing_begin(struct listing *listing, const uint8_t *cursor, size_t len);
-/* listing_fill: 0 or -errno. */
+int community_listing_begin(struct listing *listing, const uint8_t *cursor, size_t len);
+/* community_listing_fill: 0 or -errno. */
 WEFT_MUST_CHECK
-int listing_fill(struct listing *listing, struct store_snapshot *snapshot);
-/* listing_events_cursor: after which come the events from event on. */
-void listing_events_cursor(const struct community *community, const uint8_t *asker, uint64_t event,
-			   uint8_t out[static COMMUNITY_CURSOR_LEN]);
+int community_listing_fill(struct listing *listing, struct store_snapshot *snapshot);
+/* community_listing_events_cursor: after which come the events from event on. */
+void community_listing_events_cursor(const struct community *community, const uint8_t *asker,
+				     uint64_t event, uint8_t out[static COMMUNITY_CURSOR_LEN]);
 
 #endif

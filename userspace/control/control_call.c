@@ -18,8 +18,8 @@
 #include "codec/json_heap.h"
 #include "control/redact.h"
 
-char *message_new(const char *error, json_t *parameters, bool continues, const uint64_t *id,
-		  size_t *out_len)
+char *control_message_new(const char *error, json_t *parameters, bool continues, const uint64_t *id,
+			  size_t *out_len)
 {
 	json_t *message = json_object();
 	char *text = NULL;
@@ -106,8 +106,8 @@ static json_t *text_json(const char *text)
 	return json;
 }
 
-json_t *error_parameters(int err, const char *what, const char *why, const char *next,
-			 const char **out_error)
+json_t *control_error_parameters(int err, const char *what, const char *why, const char *next,
+				 const char **out_error)
 {
 	/* Kept whole so that the name outlives the call without an allocation. */
 	static const char *const names[] = {
@@ -141,14 +141,14 @@ struct scarce {
 #define TORN_WHY  "no memory for the answer"
 #define TORN_NEXT "what was asked may be done: look, free some memory, and ask again if it is not"
 
-json_t *error_torn(void)
+json_t *control_error_torn(void)
 {
 	const char *error;
 
-	return error_parameters(-ENOMEM, "answer", TORN_WHY, TORN_NEXT, &error);
+	return control_error_parameters(-ENOMEM, "answer", TORN_WHY, TORN_NEXT, &error);
 }
 
-const uint64_t *call_id(const struct control_call *call)
+const uint64_t *control_call_id(const struct control_call *call)
 {
 	return call->has_id ? &call->id : NULL;
 }
@@ -167,8 +167,8 @@ static size_t scarce_write(char text[static MESSAGE_SCARCE_CAP], const struct sc
 	return (size_t)len;
 }
 
-size_t message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of, size_t of_len,
-			    const uint64_t *id)
+size_t control_message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of,
+				    size_t of_len, const uint64_t *id)
 {
 	return scarce_write(text, &(struct scarce){of, of_len, TORN_WHY, TORN_NEXT, id});
 }
@@ -209,7 +209,7 @@ static json_t *call_shown(const struct control_call *call, json_t *parameters)
 
 	if (call->role != CONTROL_VIEW)
 		return parameters;
-	shown = redact_capabilities(parameters);
+	shown = control_redact_capabilities(parameters);
 	json_decref(parameters);
 	return shown ? shown : json_object();
 }
@@ -225,8 +225,8 @@ static void call_send_torn(struct control_call *call)
 		call->answered(call->answered_arg, INTERFACE_NODE ".Failed", call->control->torn);
 		return;
 	}
-	len = message_scarce_write(text, name, strlen(name), call_id(call));
-	client_write(call->client, text, len);
+	len = control_message_scarce_write(text, name, strlen(name), control_call_id(call));
+	control_client_write(call->client, text, len);
 }
 
 #define UNREAD_WHY  "answers that came before it wait to be read, and there is no room for this one"
@@ -242,14 +242,14 @@ static void call_write(struct control_call *call, const char *text, size_t len)
 	char scarce[MESSAGE_SCARCE_CAP];
 
 	if (!call->has_id) {
-		client_write(call->client, text, len);
-	} else if (client_has_room(call->client, len)) {
-		client_write_answer(call->client, text, len);
+		control_client_write(call->client, text, len);
+	} else if (control_client_has_room(call->client, len)) {
+		control_client_write_answer(call->client, text, len);
 	} else {
 		call->control->stats.unread_cnt++;
 		len = scarce_write(scarce, &(struct scarce){name, strlen(name), UNREAD_WHY,
 							    UNREAD_NEXT, &call->id});
-		client_write_answer(call->client, scarce, len);
+		control_client_write_answer(call->client, scarce, len);
 	}
 }
 
@@ -279,7 +279,8 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 		call_send_check(call, error, parameters);
 	parameters = call_shown(call, parameters);
 	if (!call->answered)
-		text = message_new(error, json_incref(parameters), continues, call_id(call), &len);
+		text = control_message_new(error, json_incref(parameters), continues,
+					   control_call_id(call), &len);
 	call->is_torn |= json_heap_swap_lost(false) || (!call->answered && !text);
 	if (call->is_torn && !continues)
 		call_send_torn(call);
@@ -291,7 +292,7 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 	free(text);
 }
 
-void call_free(struct control_call *call)
+void control_call_free(struct control_call *call)
 {
 	struct control *control = call->control;
 
@@ -299,7 +300,7 @@ void call_free(struct control_call *call)
 		control->stats.watcher_cnt--;
 	list_unlink(&call->of_client);
 	api_blocks_free(&call->blocks);
-	pending_release(&control->pending, call);
+	control_pending_release(&control->pending, call);
 	control->asked_cnt -= call->is_asked;
 	control->plain_cnt -= !call->has_id;
 	if (call->prev)
@@ -319,17 +320,17 @@ static void call_leave_client(struct control_call *call)
 	list_unlink(&call->of_client);
 }
 
-void call_end(struct control_call *call)
+void control_call_end(struct control_call *call)
 {
 	struct control_client *client = call->client;
 
 	call_leave_client(call);
 	if (client)
-		client_call_ended(client, call);
-	call_free(call);
+		control_client_call_ended(client, call);
+	control_call_free(call);
 }
 
-void call_abandon(struct control_call *call)
+void control_call_abandon(struct control_call *call)
 {
 	void (*gone)(void *arg) = call->gone;
 	void *arg = call->gone_arg;
@@ -340,20 +341,20 @@ void call_abandon(struct control_call *call)
 	/* Whoever set gone lets go of the call there; else a reply is still to come. */
 	if (!gone && !call->is_watching)
 		return;
-	call_free(call);
+	control_call_free(call);
 	if (gone)
 		gone(arg);
 }
 
-void call_reply_last(struct control_call *call, json_t *parameters)
+void control_call_reply_last(struct control_call *call, json_t *parameters)
 {
 	call_send(call, NULL, parameters, false);
 }
 
 void control_reply(struct control_call *call, json_t *parameters)
 {
-	call_reply_last(call, parameters);
-	call_end(call);
+	control_call_reply_last(call, parameters);
+	control_call_end(call);
 }
 
 void control_reply_more(struct control_call *call, json_t *parameters)
@@ -384,25 +385,25 @@ void control_fail_with(struct control_call *call, int err, const char *what, con
 		       const char *next, json_t *extra)
 {
 	const char *error;
-	json_t *parameters = error_parameters(err, what, why, next, &error);
+	json_t *parameters = control_error_parameters(err, what, why, next, &error);
 
 	if (extra)
 		(void)json_object_update(parameters, extra);
 	json_decref(extra);
 	call_send(call, error, parameters, false);
-	call_end(call);
+	control_call_end(call);
 }
 
-void call_fail_standard(struct control_call *call, const char *error, json_t *parameters)
+void control_call_fail_standard(struct control_call *call, const char *error, json_t *parameters)
 {
 	call_send(call, error, parameters, false);
-	call_end(call);
+	control_call_end(call);
 }
 
 void control_fail_parameter(struct control_call *call, const char *parameter)
 {
-	call_fail_standard(call, INTERFACE_SERVICE ".InvalidParameter",
-			   json_pack("{s:s}", "parameter", parameter));
+	control_call_fail_standard(call, INTERFACE_SERVICE ".InvalidParameter",
+				   json_pack("{s:s}", "parameter", parameter));
 }
 
 unsigned control_cancel(struct control_call *call, uint64_t id)
@@ -417,7 +418,7 @@ unsigned control_cancel(struct control_call *call, uint64_t id)
 		next = node->next;
 		if (one->id != id || one == call)
 			continue;
-		call_abandon(one);
+		control_call_abandon(one);
 		cnt++;
 	}
 	return cnt;
@@ -439,7 +440,7 @@ void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *a
 
 size_t control_backlog_len(const struct control_call *call)
 {
-	return call->client ? client_backlog_len(call->client) : 0;
+	return call->client ? control_client_backlog_len(call->client) : 0;
 }
 
 void control_on_drained(struct control_call *call, void (*drained)(void *arg), void *arg)
@@ -510,7 +511,7 @@ static void call_handle(struct control_call *call, const struct control_method *
 	}
 }
 
-void call_run(struct control_call *call, const char *name, json_t *parameters)
+void control_call_run(struct control_call *call, const char *name, json_t *parameters)
 {
 	struct control *control = call->control;
 	const struct control_method *method = method_lookup(control->methods, name);
@@ -521,13 +522,13 @@ void call_run(struct control_call *call, const char *name, json_t *parameters)
 
 	call->method = described_lookup(name);
 	if (!call->method || !method) {
-		call_fail_standard(call, INTERFACE_SERVICE ".MethodNotFound",
-				   json_pack("{s:s+}", "method", INTERFACE_NODE ".", name));
+		control_call_fail_standard(call, INTERFACE_SERVICE ".MethodNotFound",
+					   json_pack("{s:s+}", "method", INTERFACE_NODE ".", name));
 		return;
 	}
 	if (call->role < method->role) {
 		control->stats.refused_cnt++;
-		call_fail_standard(call, INTERFACE_SERVICE ".PermissionDenied", NULL);
+		control_call_fail_standard(call, INTERFACE_SERVICE ".PermissionDenied", NULL);
 		return;
 	}
 	err = api_parse(call->method->in, parameters, &blocks, &in, field);
@@ -540,7 +541,7 @@ void call_run(struct control_call *call, const char *name, json_t *parameters)
 	api_blocks_free(&blocks);
 }
 
-struct control_call *call_new(struct control *control, enum control_role role, bool has_id)
+struct control_call *control_call_new(struct control *control, enum control_role role, bool has_id)
 {
 	uint32_t plain_cap = control->config.client_cap * CALLS_PER_CLIENT;
 	struct control_call *call =
@@ -574,7 +575,7 @@ static void call_begin(struct control_call *call, struct control_client *client,
 	call->id = request->id;
 	if (call->has_id) {
 		list_push_back(&client->pending, &call->of_client);
-		pending_take(&control->pending, call);
+		control_pending_take(&control->pending, call);
 	} else {
 		client->call = call;
 	}
@@ -595,20 +596,21 @@ static void refuse_pending(struct control_client *client, const struct request *
 		return;
 	snprintf(next, sizeof(next), "ask again in %u ms, or raise control.calls in weft.conf",
 		 wait_ms);
-	parameters = error_parameters(WEFT_EFULL, request->method,
-				      "this program, or its user, has as many calls under way as "
-				      "its share of control.calls",
-				      next, &error);
+	parameters = control_error_parameters(
+		WEFT_EFULL, request->method,
+		"this program, or its user, has as many calls under way as "
+		"its share of control.calls",
+		next, &error);
 	(void)json_object_set_new(parameters, "not_before_ms", json_integer(wait_ms));
-	text = message_new(error, parameters, false, &request->id, &len);
+	text = control_message_new(error, parameters, false, &request->id, &len);
 	if (json_heap_swap_lost(false) || !text)
-		client_break(client);
+		control_client_break(client);
 	else
-		client_write(client, text, len);
+		control_client_write(client, text, len);
 	free(text);
 }
 
-int call_dispatch(struct control_client *client, struct request *request)
+int control_call_dispatch(struct control_client *client, struct request *request)
 {
 	const char *dot = strrchr(request->method, '.');
 	size_t interface_len = dot ? (size_t)(dot - request->method) : 0;
@@ -616,14 +618,15 @@ int call_dispatch(struct control_client *client, struct request *request)
 	char interface[64];
 	uint32_t wait_ms;
 
-	if (request->has_id && !pending_may_take(&client->control->pending, client, &wait_ms)) {
+	if (request->has_id &&
+	    !control_pending_may_take(&client->control->pending, client, &wait_ms)) {
 		refuse_pending(client, request, wait_ms);
-		request_drop(request);
+		control_request_drop(request);
 		return 0;
 	}
-	call = call_new(client->control, client->peer.role, request->has_id);
+	call = control_call_new(client->control, client->peer.role, request->has_id);
 	if (!call) {
-		request_drop(request);
+		control_request_drop(request);
 		return WEFT_EFULL;
 	}
 	call_begin(call, client, request);
@@ -633,14 +636,14 @@ int call_dispatch(struct control_client *client, struct request *request)
 	memcpy(interface, request->method, interface_len);
 	interface[interface_len] = '\0';
 	if (strcmp(interface, INTERFACE_NODE) == 0)
-		call_run(call, dot + 1, request->parameters);
+		control_call_run(call, dot + 1, request->parameters);
 	else if (strcmp(interface, INTERFACE_SERVICE) == 0 && call->wants_upgrade)
 		fail_upgrade(call, request->method);
 	else if (strcmp(interface, INTERFACE_SERVICE) == 0)
-		service_dispatch(call, dot + 1, request->parameters);
+		control_service_dispatch(call, dot + 1, request->parameters);
 	else
-		call_fail_standard(call, INTERFACE_SERVICE ".InterfaceNotFound",
-				   json_pack("{s:s}", "interface", interface));
-	request_drop(request);
+		control_call_fail_standard(call, INTERFACE_SERVICE ".InterfaceNotFound",
+					   json_pack("{s:s}", "interface", interface));
+	control_request_drop(request);
 	return 0;
 }

@@ -28,33 +28,33 @@ static struct control_client *client_of_timer(struct timer *timer, size_t off)
 	return (void *)((char *)timer - off);
 }
 
-size_t client_backlog_len(const struct control_client *client)
+size_t control_client_backlog_len(const struct control_client *client)
 {
 	return client->out_end - client->out_begin;
 }
 
-void client_schedule(struct control_client *client)
+void control_client_schedule(struct control_client *client)
 {
 	timer_set(client->control->timers, &client->turn_timer, client->control->now_ns);
 }
 
-void client_break(struct control_client *client)
+void control_client_break(struct control_client *client)
 {
 	client->state = CLIENT_BROKEN;
-	client_schedule(client);
+	control_client_schedule(client);
 }
 
 static void client_flush(struct control_client *client)
 {
-	while (client_backlog_len(client) && client->state != CLIENT_BROKEN) {
+	while (control_client_backlog_len(client) && client->state != CLIENT_BROKEN) {
 		ssize_t n = send(client->watch.fd, client->out + client->out_begin,
-				 client_backlog_len(client), MSG_DONTWAIT | MSG_NOSIGNAL);
+				 control_client_backlog_len(client), MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
 			if (errno != EAGAIN)
-				client_break(client);
+				control_client_break(client);
 			return;
 		}
 		client->out_begin += (size_t)n;
@@ -75,7 +75,8 @@ static bool out_reserve(struct control_client *client, size_t len)
 	char *out;
 
 	if (client->out_begin) {
-		memmove(client->out, client->out + client->out_begin, client_backlog_len(client));
+		memmove(client->out, client->out + client->out_begin,
+			control_client_backlog_len(client));
 		client->out_end -= client->out_begin;
 		client->out_begin = 0;
 	}
@@ -94,18 +95,18 @@ static bool out_reserve(struct control_client *client, size_t len)
 /* No memory to let it wait: the socket takes all of it now, or its end is all that can be told. */
 static void append_at_once(struct control_client *client, const void *data, size_t len)
 {
-	if (client_backlog_len(client) ||
+	if (control_client_backlog_len(client) ||
 	    send(client->watch.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)len)
-		client_break(client);
+		control_client_break(client);
 }
 
-void client_append(struct control_client *client, const void *data, size_t len)
+void control_client_append(struct control_client *client, const void *data, size_t len)
 {
 	if (!out_reserve(client, len)) {
 		append_at_once(client, data, len);
 		return;
 	}
-	if (client_backlog_len(client) == 0)
+	if (control_client_backlog_len(client) == 0)
 		client->progress_ns = client->control->now_ns;
 	if (len)
 		memcpy(client->out + client->out_end, data, len);
@@ -115,33 +116,33 @@ void client_append(struct control_client *client, const void *data, size_t len)
 
 static void client_queue(struct control_client *client, const char *text, size_t len)
 {
-	client_append(client, text, len + 1);
-	if (client->is_running && client_backlog_len(client) < CLIENT_BACKLOG_LOW)
+	control_client_append(client, text, len + 1);
+	if (client->is_running && control_client_backlog_len(client) < CLIENT_BACKLOG_LOW)
 		return; /* flushed once at the end of the turn */
 	client_flush(client);
 	if (!client->is_running)
-		client_schedule(client);
+		control_client_schedule(client);
 }
 
-void client_write(struct control_client *client, const char *text, size_t len)
+void control_client_write(struct control_client *client, const char *text, size_t len)
 {
-	size_t backlog_len = client_backlog_len(client);
+	size_t backlog_len = control_client_backlog_len(client);
 
 	if (client->state == CLIENT_BROKEN)
 		return;
 	/* One reply may exceed the limit; a second one behind it may not. */
 	if (backlog_len && backlog_len + len + 1 > client->control->config.output_len_max) {
 		client->control->stats.dropped_slow_cnt++;
-		client_break(client);
+		control_client_break(client);
 		return;
 	}
 	client_queue(client, text, len);
 }
 
-bool client_has_room(const struct control_client *client, size_t len)
+bool control_client_has_room(const struct control_client *client, size_t len)
 {
 	const struct control *control = client->control;
-	size_t backlog_len = client_backlog_len(client);
+	size_t backlog_len = control_client_backlog_len(client);
 	uint64_t common_len =
 		(uint64_t)control->config.client_cap / 2 * control->config.output_len_max;
 
@@ -149,62 +150,64 @@ bool client_has_room(const struct control_client *client, size_t len)
 	       control->out_len + len + 1 <= common_len;
 }
 
-void client_write_answer(struct control_client *client, const char *text, size_t len)
+void control_client_write_answer(struct control_client *client, const char *text, size_t len)
 {
 	if (client->state != CLIENT_BROKEN)
 		client_queue(client, text, len);
 }
 
-bool client_is_waiting(const struct control_client *client)
+bool control_client_is_waiting(const struct control_client *client)
 {
 	return client->call || !list_is_empty(&client->pending);
 }
 
-void client_call_ended(struct control_client *client, const struct control_call *call)
+void control_client_call_ended(struct control_client *client, const struct control_call *call)
 {
 	if (client->call == call)
 		client->call = NULL;
-	if (client->state != CLIENT_UPGRADED && !client_is_waiting(client))
+	if (client->state != CLIENT_UPGRADED && !control_client_is_waiting(client))
 		fair_wait_peer(&client->control->places.fair, &client->place,
 			       client->control->now_ns);
 	if (!client->is_running)
-		client_schedule(client);
+		control_client_schedule(client);
 }
 
 static void client_abandon_pending(struct control_client *client)
 {
 	while (!list_is_empty(&client->pending))
-		call_abandon(list_entry(client->pending.next, struct control_call, of_client));
+		control_call_abandon(
+			list_entry(client->pending.next, struct control_call, of_client));
 }
 
-void client_drain(struct control_client *client, uint64_t patience_ns)
+void control_client_drain(struct control_client *client, uint64_t patience_ns)
 {
 	client_abandon_pending(client);
 	client->state = CLIENT_DRAINING;
 	client->drain_until_ns = client->control->now_ns + patience_ns;
-	request_fini(&client->splitter);
+	control_request_fini(&client->splitter);
 }
 
 /* client_refuse sends an error that belongs to no call and stops listening to the client. */
 static void client_refuse(struct control_client *client, int err, const char *why)
 {
 	const char *error;
-	json_t *parameters = error_parameters(err, "request", why, NULL, &error);
+	json_t *parameters = control_error_parameters(err, "request", why, NULL, &error);
 	char scarce[MESSAGE_SCARCE_CAP];
 	size_t len;
-	char *text = message_new(error, parameters, false, NULL, &len);
+	char *text = control_message_new(error, parameters, false, NULL, &len);
 
 	if (err == WEFT_EFULL)
 		client->control->stats.refused_cnt++;
 	else
 		client->control->stats.malformed_cnt++;
 	if (json_heap_swap_lost(false))
-		client_write(client, scarce, message_scarce_write(scarce, "request", 7, NULL));
+		control_client_write(client, scarce,
+				     control_message_scarce_write(scarce, "request", 7, NULL));
 	else
-		client_write(client, text, len);
+		control_client_write(client, text, len);
 	free(text);
 	if (client->state != CLIENT_BROKEN)
-		client_drain(client, CLIENT_DRAIN_NS);
+		control_client_drain(client, CLIENT_DRAIN_NS);
 }
 
 /*
@@ -231,19 +234,19 @@ static bool client_has_credit(struct control_client *client)
 static bool client_is_ready_to_run(const struct control_client *client)
 {
 	return client->state == CLIENT_OPEN && !client->call &&
-	       client_backlog_len(client) < CLIENT_BACKLOG_LOW;
+	       control_client_backlog_len(client) < CLIENT_BACKLOG_LOW;
 }
 
 static void client_request(struct control_client *client, const char *text, size_t len)
 {
 	struct request request;
-	int err = request_parse(text, len, &request);
+	int err = control_request_parse(text, len, &request);
 
 	if (err == -ENOMEM)
 		client_refuse(client, err, "no memory to read it");
 	else if (err < 0)
 		client_refuse(client, WEFT_EMALFORMED, "not a varlink call in JSON");
-	else if (call_dispatch(client, &request) == WEFT_EFULL)
+	else if (control_call_dispatch(client, &request) == WEFT_EFULL)
 		client_refuse(client, WEFT_EFULL,
 			      "too many calls are under way whose callers have left");
 }
@@ -259,7 +262,7 @@ static bool client_run(struct control_client *client)
 	int err;
 
 	while (client_is_ready_to_run(client) && client_has_credit(client)) {
-		err = request_take(&client->splitter, &text, &len);
+		err = control_request_take(&client->splitter, &text, &len);
 		if (err == 0)
 			return true;
 		client->credit_ns -= NS_PER_S / client->control->config.request_rate_per_s;
@@ -271,7 +274,7 @@ static bool client_run(struct control_client *client)
 	return client->state == CLIENT_DRAINING;
 }
 
-ssize_t client_recv(struct control_client *client)
+ssize_t control_client_recv(struct control_client *client)
 {
 	char scratch[16384];
 	char *room = scratch;
@@ -280,7 +283,7 @@ ssize_t client_recv(struct control_client *client)
 	int err = 0;
 
 	if (client->state != CLIENT_DRAINING)
-		err = request_reserve(&client->splitter, &room, &cap);
+		err = control_request_reserve(&client->splitter, &room, &cap);
 	if (err == WEFT_ETOOLARGE) {
 		client_refuse(client, err, "longer than a request may be");
 		return 1;
@@ -293,10 +296,10 @@ ssize_t client_recv(struct control_client *client)
 	if (n > 0 && room == scratch) {
 		client->drained_len += (size_t)n;
 		if (client->drained_len > CLIENT_DRAIN_MAX)
-			client_break(client);
+			control_client_break(client);
 	}
 	if (n > 0 && room != scratch) {
-		request_commit(&client->splitter, (size_t)n);
+		control_request_commit(&client->splitter, (size_t)n);
 		client->progress_ns = client->control->now_ns;
 	}
 	return n;
@@ -314,18 +317,18 @@ static bool client_read(struct control_client *client)
 		is_dry = client_run(client);
 		if (!is_dry || client->is_eof || read_len >= CLIENT_READ_MAX)
 			break;
-		n = client_recv(client);
+		n = control_client_recv(client);
 		if (n == 0)
 			client->is_eof = true;
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			client_break(client);
+			control_client_break(client);
 		if (n < 0)
 			break;
 		read_len += (size_t)n;
 	}
 	client->is_running = false;
 	if (is_dry)
-		request_shrink(&client->splitter);
+		control_request_shrink(&client->splitter);
 	return is_dry;
 }
 
@@ -335,20 +338,20 @@ static void client_watch(struct control_client *client, bool wants_bytes)
 
 	if (wants_bytes && !client->is_eof)
 		interest |= POLLER_IN;
-	if (client_backlog_len(client))
+	if (control_client_backlog_len(client))
 		interest |= POLLER_OUT;
 	if (interest == client->interest)
 		return;
 	client->interest = interest;
 	if (poller_change(client->control->poller, &client->watch, interest) < 0)
-		client_break(client);
+		control_client_break(client);
 }
 
 static void client_guard(struct control_client *client, bool wants_bytes)
 {
 	struct timer_wheel *timers = client->control->timers;
-	bool is_waiting = client_backlog_len(client) ||
-			  (wants_bytes && request_is_partial(&client->splitter));
+	bool is_waiting = control_client_backlog_len(client) ||
+			  (wants_bytes && control_request_is_partial(&client->splitter));
 
 	if (client->state == CLIENT_DRAINING)
 		timer_set(timers, &client->stall_timer, client->drain_until_ns);
@@ -367,15 +370,15 @@ static bool client_is_over(const struct control_client *client, bool is_dry)
 		return client->is_hung && client->is_eof;
 	if (client->state == CLIENT_UPGRADED)
 		return client->is_hung && client->is_eof;
-	return client->is_eof && is_dry && client_backlog_len(client) == 0;
+	return client->is_eof && is_dry && control_client_backlog_len(client) == 0;
 }
 
 /* The call may end in it. */
 static void call_pump(struct control_call *call)
 {
 	if (call->is_watching)
-		event_pump(call);
-	else if (call->drained && client_backlog_len(call->client) < CONTROL_PIPE_LOW)
+		control_event_pump(call);
+	else if (call->drained && control_client_backlog_len(call->client) < CONTROL_PIPE_LOW)
 		call->drained(call->drained_arg);
 }
 
@@ -396,18 +399,19 @@ static void client_pump(struct control_client *client)
 /* client_turn does all that can be done now, and leaves timers and watch set for the rest. */
 static void client_turn(struct control_client *client)
 {
-	bool is_dry = client->state == CLIENT_UPGRADED ? pipe_read(client) : client_read(client);
+	bool is_dry =
+		client->state == CLIENT_UPGRADED ? control_pipe_read(client) : client_read(client);
 
 	client_flush(client);
 	if (client->state == CLIENT_UPGRADED)
-		pipe_tell(client);
+		control_pipe_tell(client);
 	client_pump(client);
 	if (client_is_over(client, is_dry)) {
-		client_close(client);
+		control_client_close(client);
 		return;
 	}
 	if (client->state == CLIENT_DRAINING && !client->is_shut &&
-	    client_backlog_len(client) == 0) {
+	    control_client_backlog_len(client) == 0) {
 		client->is_shut = true;
 		(void)shutdown(client->watch.fd, SHUT_WR);
 	}
@@ -444,11 +448,11 @@ static void stall_timer_fire(struct timer *timer, uint64_t now_ns)
 	client->control->now_ns = now_ns;
 	if (client->state != CLIENT_DRAINING)
 		client->control->stats.dropped_slow_cnt++;
-	client_close(client);
+	control_client_close(client);
 }
 
-int client_open(struct control *control, int fd, const struct place_peer *peer,
-		uint32_t *out_wait_ms)
+int control_client_open(struct control *control, int fd, const struct place_peer *peer,
+			uint32_t *out_wait_ms)
 {
 	struct control_client *client = pool_acquire(&control->clients);
 	int err;
@@ -456,7 +460,7 @@ int client_open(struct control *control, int fd, const struct place_peer *peer,
 	if (!client)
 		return WEFT_EFULL;
 	client->control = control;
-	err = place_take(&control->places, client, peer, out_wait_ms);
+	err = control_place_take(&control->places, client, peer, out_wait_ms);
 	if (err < 0) {
 		pool_release(&control->clients, client);
 		return err;
@@ -482,7 +486,7 @@ int client_open(struct control *control, int fd, const struct place_peer *peer,
 	return 0;
 }
 
-void client_close(struct control_client *client)
+void control_client_close(struct control_client *client)
 {
 	struct control *control = client->control;
 	struct control_call *call = client->call;
@@ -490,15 +494,15 @@ void client_close(struct control_client *client)
 	client->call = NULL;
 	client->state = CLIENT_BROKEN;
 	if (call)
-		call_abandon(call);
+		control_call_abandon(call);
 	client_abandon_pending(client);
-	pipe_gone(client);
+	control_pipe_gone(client);
 	timer_cancel(control->timers, &client->turn_timer);
 	timer_cancel(control->timers, &client->stall_timer);
 	poller_remove(control->poller, &client->watch);
 	close(client->watch.fd);
-	request_fini(&client->splitter);
-	control->out_len -= client_backlog_len(client);
+	control_request_fini(&client->splitter);
+	control->out_len -= control_client_backlog_len(client);
 	free(client->out);
 	fair_release(&control->places.fair, &client->place, control->now_ns);
 	pool_release(&control->clients, client);

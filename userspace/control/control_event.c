@@ -47,25 +47,26 @@ static void pump_entry(struct control_call *call, const char *text, size_t len)
 		tagged_len =
 			asprintf(&tagged, "%.*s,\"id\":%" PRIu64 "}", (int)len - 1, text, call->id);
 	if (!call->has_id)
-		client_write(call->client, text, len);
+		control_client_write(call->client, text, len);
 	else if (tagged_len > 0)
-		client_write(call->client, tagged, (size_t)tagged_len);
+		control_client_write(call->client, tagged, (size_t)tagged_len);
 	else
 		pump_gap(call, 1);
 	free(tagged);
 }
 
-void event_pump(struct control_call *call)
+void control_event_pump(struct control_call *call)
 {
 	struct control *control = call->control;
 	uint64_t oldest = oldest_seq(control);
 
-	if (call->next_seq < oldest && client_backlog_len(call->client) < WATCHER_BACKLOG_MAX) {
+	if (call->next_seq < oldest &&
+	    control_client_backlog_len(call->client) < WATCHER_BACKLOG_MAX) {
 		pump_gap(call, oldest - call->next_seq);
 		call->next_seq = oldest;
 	}
 	while (call->next_seq <= control->last_seq &&
-	       client_backlog_len(call->client) < WATCHER_BACKLOG_MAX) {
+	       control_client_backlog_len(call->client) < WATCHER_BACKLOG_MAX) {
 		const struct event_entry *entry = entry_of(control, call->next_seq);
 
 		if (call->client->state == CLIENT_BROKEN)
@@ -107,7 +108,7 @@ static void entry_write(struct event_entry *entry, uint64_t seq, const char *kin
 	json_t *event = json_pack("{s:I, s:I, s:s, s:o}", "seq", (json_int_t)seq, "at_s",
 				  (json_int_t)clock_wall_s(), "kind", kind, "fields",
 				  fields ? fields : json_object());
-	json_t *shown = event ? redact_capabilities(event) : NULL;
+	json_t *shown = event ? control_redact_capabilities(event) : NULL;
 
 	entry_free(entry);
 	entry->text = event_text(event, &entry->len);
@@ -130,7 +131,7 @@ void control_event(struct control *control, const char *kind, json_t *fields, ui
 	for (struct control_call *call = control->calls; call; call = next) {
 		next = call->next;
 		if (call->is_watching)
-			event_pump(call);
+			control_event_pump(call);
 	}
 	if (control->event_told)
 		control->event_told(control->event_told_arg);
@@ -169,7 +170,7 @@ void control_on_event(struct control *control, void (*told)(void *arg), void *ar
 void control_watch(struct control *control, struct control_call *call, uint64_t since)
 {
 	if (!call->wants_more) {
-		call_fail_standard(call, INTERFACE_SERVICE ".ExpectedMore", NULL);
+		control_call_fail_standard(call, INTERFACE_SERVICE ".ExpectedMore", NULL);
 		return;
 	}
 	/* A number from before a restart may lie ahead: then there is nothing old to tell. */
@@ -177,10 +178,10 @@ void control_watch(struct control *control, struct control_call *call, uint64_t 
 	call->is_watching = true;
 	call->client->watching_cnt += call->has_id;
 	control->stats.watcher_cnt++;
-	event_pump(call);
+	control_event_pump(call);
 }
 
-void events_free(struct control *control)
+void control_events_free(struct control *control)
 {
 	for (uint32_t i = 0; control->events && i < control->config.event_cap; i++)
 		entry_free(&control->events[i]);

@@ -35,7 +35,7 @@ static struct fair_config fair_config_of(uint32_t client_cap)
 	};
 }
 
-size_t place_footprint(uint32_t client_cap)
+size_t control_place_footprint(uint32_t client_cap)
 {
 	const struct fair_config config = fair_config_of(client_cap);
 
@@ -47,7 +47,7 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-int place_init(struct places *places, struct arena *arena, uint32_t client_cap)
+int control_place_init(struct places *places, struct arena *arena, uint32_t client_cap)
 {
 	const struct fair_config config = fair_config_of(client_cap);
 	struct random random;
@@ -68,22 +68,22 @@ int place_init(struct places *places, struct arena *arena, uint32_t client_cap)
 static void client_evict(struct control_client *client)
 {
 	const char *error;
-	json_t *parameters = error_parameters(
+	json_t *parameters = control_error_parameters(
 		WEFT_EFULL, "control socket",
 		"all places are taken, and this connection, of those who hold most "
 		"of them, was idle longest",
 		"connect again, or raise client_cap in section [control]", &error);
 	size_t len;
-	char *text = message_new(error, parameters, false, NULL, &len);
+	char *text = control_message_new(error, parameters, false, NULL, &len);
 
-	if (text && client_backlog_len(client) == 0)
+	if (text && control_client_backlog_len(client) == 0)
 		(void)send(client->watch.fd, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	free(text);
-	client_close(client);
+	control_client_close(client);
 }
 
-int place_take(struct places *places, struct control_client *client, const struct place_peer *peer,
-	       uint32_t *out_wait_ms)
+int control_place_take(struct places *places, struct control_client *client,
+		       const struct place_peer *peer, uint32_t *out_wait_ms)
 {
 	const uint64_t now_ns = client->control->now_ns;
 	struct fair_path path;

@@ -27,16 +27,16 @@ struct place_peer {
 	int32_t pid;
 };
 
-size_t place_footprint(uint32_t client_cap);
+size_t control_place_footprint(uint32_t client_cap);
 WEFT_MUST_CHECK
-int place_init(struct places *places, struct arena *arena, uint32_t client_cap);
+int control_place_init(struct places *places, struct arena *arena, uint32_t client_cap);
 /*
- * place_take closes another connection where that has to give way.
+ * control_place_take closes another connection where that has to give way.
  * Returns 0, or WEFT_EFULL with *out_wait_ms, after which to come again.
  * Context: not within a handler: a client may be closed.
  */
 WEFT_MUST_CHECK
-int place_take(struct places *places, struct control_client *client, const struct place_peer *peer,
-	       uint32_t *out_wait_ms);
+int control_place_take(struct places *places, struct control_client *client,
+		       const struct place_peer *peer, uint32_t *out_wait_ms);
 
 #endif

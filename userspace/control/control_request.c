@@ -31,7 +31,7 @@ static int splitter_grow(struct request_splitter *s)
 	return 0;
 }
 
-int request_reserve(struct request_splitter *s, char **out_room, size_t *out_cap)
+int control_request_reserve(struct request_splitter *s, char **out_room, size_t *out_cap)
 {
 	int err;
 
@@ -51,12 +51,12 @@ int request_reserve(struct request_splitter *s, char **out_room, size_t *out_cap
 	return 0;
 }
 
-void request_commit(struct request_splitter *s, size_t len)
+void control_request_commit(struct request_splitter *s, size_t len)
 {
 	s->end += len;
 }
 
-int request_take(struct request_splitter *s, const char **out_text, size_t *out_len)
+int control_request_take(struct request_splitter *s, const char **out_text, size_t *out_len)
 {
 	const char *nul;
 
@@ -74,7 +74,7 @@ int request_take(struct request_splitter *s, const char **out_text, size_t *out_
 	return *out_len > s->len_max ? WEFT_ETOOLARGE : 1;
 }
 
-void request_widen(struct request_splitter *s)
+void control_request_widen(struct request_splitter *s)
 {
 	size_t cap = s->len_max < SPLITTER_CAP_WIDE ? s->len_max + 1 : SPLITTER_CAP_WIDE;
 	char *buf = s->cap < cap ? realloc(s->buf, cap) : NULL;
@@ -85,31 +85,31 @@ void request_widen(struct request_splitter *s)
 	s->cap = cap;
 }
 
-size_t request_peek(const struct request_splitter *s, const uint8_t **out_data)
+size_t control_request_peek(const struct request_splitter *s, const uint8_t **out_data)
 {
 	if (s->begin != s->end)
 		*out_data = (const uint8_t *)s->buf + s->begin;
 	return s->end - s->begin;
 }
 
-void request_skip(struct request_splitter *s, size_t len)
+void control_request_skip(struct request_splitter *s, size_t len)
 {
 	s->begin += len;
 	s->scanned = s->begin;
 }
 
-bool request_is_partial(const struct request_splitter *s)
+bool control_request_is_partial(const struct request_splitter *s)
 {
 	return s->end != s->begin;
 }
 
-void request_shrink(struct request_splitter *s)
+void control_request_shrink(struct request_splitter *s)
 {
 	if (s->begin == s->end)
-		request_fini(s);
+		control_request_fini(s);
 }
 
-void request_fini(struct request_splitter *s)
+void control_request_fini(struct request_splitter *s)
 {
 	free(s->buf);
 	*s = (struct request_splitter){.len_max = s->len_max};
@@ -162,7 +162,7 @@ static int message_read(struct request *request)
 		       : 0;
 }
 
-int request_parse(const char *text, size_t len, struct request *out_request)
+int control_request_parse(const char *text, size_t len, struct request *out_request)
 {
 	struct request request = {0};
 	int err;
@@ -173,14 +173,14 @@ int request_parse(const char *text, size_t len, struct request *out_request)
 	(void)json_heap_swap_lost(false);
 	err = json_is_object(request.message) ? message_read(&request) : WEFT_EMALFORMED;
 	if (err < 0) {
-		request_drop(&request);
+		control_request_drop(&request);
 		return err;
 	}
 	*out_request = request;
 	return 0;
 }
 
-void request_drop(struct request *request)
+void control_request_drop(struct request *request)
 {
 	json_decref(request->message);
 	request->message = NULL;

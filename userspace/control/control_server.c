@@ -3,8 +3,8 @@
  * The control socket's life: bind, accept, refuse, close. Home worker.
  *
  * Inbound: listener_ready -> client_open; client_ready -> request_take ->
- * call_dispatch -> the method's handler. Outbound: control_reply ->
- * client_write -> client_flush; control_event -> event_pump -> client_write.
+ * control_call_dispatch -> the method's handler. Outbound: control_reply ->
+ * control_client_write -> client_flush; control_event -> event_pump -> client_write.
  */
 #include "control/control_server.h"
 
@@ -52,7 +52,8 @@ static uint32_t calls_cap(const struct control_config *config)
 
 static size_t pools_footprint(const struct control_config *config)
 {
-	return place_footprint(config->client_cap) + pending_footprint(config->call_cap) +
+	return control_place_footprint(config->client_cap) +
+	       control_pending_footprint(config->call_cap) +
 	       pool_footprint(sizeof(struct control_client), config->client_cap + 1) +
 	       pool_footprint(sizeof(struct control_call), calls_cap(config));
 }
@@ -70,7 +71,7 @@ size_t control_footprint(const struct control_config *config)
 static void refuse_fd(struct control *control, int fd, const char *error, json_t *parameters)
 {
 	size_t len;
-	char *text = message_new(error, parameters, false, NULL, &len);
+	char *text = control_message_new(error, parameters, false, NULL, &len);
 
 	control->stats.refused_cnt++;
 	if (text)
@@ -128,10 +129,11 @@ static void refuse_full(struct control *control, int fd, uint32_t wait_ms)
 	snprintf(next, sizeof(next),
 		 "come again in %u ms, close one, or raise client_cap in section [control]",
 		 wait_ms);
-	parameters = error_parameters(WEFT_EFULL, "control socket",
-				      "as many clients are connected as the daemon serves, and "
-				      "yours hold as many places as anybody's",
-				      next, &error);
+	parameters =
+		control_error_parameters(WEFT_EFULL, "control socket",
+					 "as many clients are connected as the daemon serves, and "
+					 "yours hold as many places as anybody's",
+					 next, &error);
 	refuse_fd(control, fd, error, parameters);
 }
 
@@ -162,7 +164,7 @@ static bool peer_is_barred(const struct control *control, int fd)
 static void refuse_barred(struct control *control, int fd)
 {
 	const char *error;
-	json_t *parameters = error_parameters(
+	json_t *parameters = control_error_parameters(
 		WEFT_EREFUSED, "control socket",
 		"programs that this daemon starts for services may not command it",
 		"call other services by the gateway, or run weft from outside the program", &error);
@@ -179,7 +181,7 @@ static void admit(struct control *control, int fd)
 		refuse_barred(control, fd);
 	else if (!peer_read(control, fd, &peer))
 		refuse_fd(control, fd, INTERFACE_SERVICE ".PermissionDenied", NULL);
-	else if (client_open(control, fd, &peer, &wait_ms) < 0)
+	else if (control_client_open(control, fd, &peer, &wait_ms) < 0)
 		refuse_full(control, fd, wait_ms);
 }
 
@@ -323,9 +325,10 @@ static int clients_lay_out(struct control *control)
 			calls_cap(&control->config));
 	if (err < 0)
 		return err;
-	err = place_init(&control->places, &control->arena, cap);
+	err = control_place_init(&control->places, &control->arena, cap);
 	if (err == 0)
-		err = pending_init(&control->pending, &control->arena, control->config.call_cap);
+		err = control_pending_init(&control->pending, &control->arena,
+					   control->config.call_cap);
 	if (err < 0)
 		return err;
 	return pool_init(&control->clients, &control->arena, sizeof(struct control_client),
@@ -355,7 +358,7 @@ int control_open(const struct control_params *params, struct control **out_contr
 	timer_init(&control->accept_timer, accept_timer_fire);
 	control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	control->path = strdup(params->config.path);
-	control->torn = error_torn();
+	control->torn = control_error_torn();
 	err = control->path && control->torn ? 0 : -ENOMEM;
 	if (err == 0)
 		err = clients_lay_out(control);
@@ -390,12 +393,12 @@ void control_close(struct control *control)
 	listener_close(control);
 	if (control->clients.cap_cnt) {
 		while ((client = pool_next(&control->clients, NULL)) != NULL)
-			client_close(client);
+			control_client_close(client);
 	}
 	while (control->calls)
-		call_free(control->calls);
+		control_call_free(control->calls);
 	timer_cancel(control->timers, &control->accept_timer);
-	events_free(control);
+	control_events_free(control);
 	arena_close(&control->arena);
 	if (control->spare_fd >= 0)
 		close(control->spare_fd);

@@ -139,96 +139,97 @@ struct control {
 };
 
 /* control_client.c */
-int client_open(struct control *control, int fd, const struct place_peer *peer,
-		uint32_t *out_wait_ms);
-void client_close(struct control_client *client);
-/* client_write queues text with its NUL; a client too far behind is marked broken. */
-void client_write(struct control_client *client, const char *text, size_t len);
+int control_client_open(struct control *control, int fd, const struct place_peer *peer,
+			uint32_t *out_wait_ms);
+void control_client_close(struct control_client *client);
+/* control_client_write queues text with its NUL; a client too far behind is marked broken. */
+void control_client_write(struct control_client *client, const char *text, size_t len);
 /*
- * client_has_room: len bytes more may wait for client: as many as for any one,
+ * control_client_has_room: len bytes more may wait for client: as many as for any one,
  * and, of the answers to calls with an id, what is left of the half that all
- * have in common. client_write_answer queues one that has room.
+ * have in common. control_client_write_answer queues one that has room.
  */
-bool client_has_room(const struct control_client *client, size_t len);
-void client_write_answer(struct control_client *client, const char *text, size_t len);
-/* client_append queues bytes, and breaks the client when there is no memory for them. */
-void client_append(struct control_client *client, const void *data, size_t len);
-/* client_schedule: the next requests, or the end, at the next expiry of timers. */
-void client_schedule(struct control_client *client);
-/* client_recv reads once into the splitter, or throws away what is not wanted. */
-ssize_t client_recv(struct control_client *client);
-/* client_drain sends what waits and throws away what comes, both at most so long. */
-void client_drain(struct control_client *client, uint64_t patience_ns);
-/* client_break closes the connection at its next turn. */
-void client_break(struct control_client *client);
-size_t client_backlog_len(const struct control_client *client);
-/* client_call_ended: call is answered; without an id, the next request may run. */
-void client_call_ended(struct control_client *client, const struct control_call *call);
-/* client_is_waiting: a call is under way. */
-bool client_is_waiting(const struct control_client *client);
+bool control_client_has_room(const struct control_client *client, size_t len);
+void control_client_write_answer(struct control_client *client, const char *text, size_t len);
+/* control_client_append queues bytes, and breaks the client when there is no memory for them. */
+void control_client_append(struct control_client *client, const void *data, size_t len);
+/* control_client_schedule: the next requests, or the end, at the next expiry of timers. */
+void control_client_schedule(struct control_client *client);
+/* control_client_recv reads once into the splitter, or throws away what is not wanted. */
+ssize_t control_client_recv(struct control_client *client);
+/* control_client_drain sends what waits and throws away what comes, both at most so long. */
+void control_client_drain(struct control_client *client, uint64_t patience_ns);
+/* control_client_break closes the connection at its next turn. */
+void control_client_break(struct control_client *client);
+size_t control_client_backlog_len(const struct control_client *client);
+/* control_client_call_ended: call is answered; without an id, the next request may run. */
+void control_client_call_ended(struct control_client *client, const struct control_call *call);
+/* control_client_is_waiting: a call is under way. */
+bool control_client_is_waiting(const struct control_client *client);
 
 /* Nothing is read or written for so long: the client is given up. */
 #define CLIENT_STALL_NS (30 * NS_PER_S)
 #define CLIENT_READ_MAX (256 * 1024) /* bytes of one turn */
 
 /* upgrade.c */
-/* pipe_read hands on what came. True: more bytes are wanted. */
-bool pipe_read(struct control_client *client);
-/* pipe_tell tells what became of the connection since: writable, eof. */
-void pipe_tell(struct control_client *client);
-/* pipe_gone: the connection is closed. */
-void pipe_gone(struct control_client *client);
+/* control_pipe_read hands on what came. True: more bytes are wanted. */
+bool control_pipe_read(struct control_client *client);
+/* control_pipe_tell tells what became of the connection since: writable, eof. */
+void control_pipe_tell(struct control_client *client);
+/* control_pipe_gone: the connection is closed. */
+void control_pipe_gone(struct control_client *client);
 
 /* control_call.c */
 /* Calls for each client that may be there: its own, and one of a client that left. */
 #define CALLS_PER_CLIENT 2
 /*
- * call_dispatch runs one request to its handler; it takes what request owns.
+ * control_call_dispatch runs one request to its handler; it takes what request owns.
  * 0, or WEFT_EFULL when too many calls are under way, and none was begun.
  */
 WEFT_MUST_CHECK
-int call_dispatch(struct control_client *client, struct request *request);
-/* call_abandon: the client left. */
-void call_abandon(struct control_call *call);
-void call_free(struct control_call *call);
-/* call_end frees a call that was answered; its client goes on. */
-void call_end(struct control_call *call);
-/* call_reply_last sends the reply and leaves the call to its caller; parameters is taken. */
-void call_reply_last(struct control_call *call, json_t *parameters);
-/* call_fail_standard ends a call with an error of org.varlink.service; parameters is taken. */
-void call_fail_standard(struct control_call *call, const char *error, json_t *parameters);
-/* error_torn is what control_fail sends of an answer that is not whole. */
-json_t *error_torn(void);
+int control_call_dispatch(struct control_client *client, struct request *request);
+/* control_call_abandon: the client left. */
+void control_call_abandon(struct control_call *call);
+void control_call_free(struct control_call *call);
+/* control_call_end frees a call that was answered; its client goes on. */
+void control_call_end(struct control_call *call);
+/* control_call_reply_last sends the reply and leaves the call to its caller; parameters is taken. */
+void control_call_reply_last(struct control_call *call, json_t *parameters);
+/* control_call_fail_standard ends a call with an error of org.varlink.service; parameters is taken. */
+void control_call_fail_standard(struct control_call *call, const char *error, json_t *parameters);
+/* control_error_torn is what control_fail sends of an answer that is not whole. */
+json_t *control_error_torn(void);
 /*
- * message_new is {"error", "parameters", "continues", "id"}; error NULL: a
+ * control_message_new is {"error", "parameters", "continues", "id"}; error NULL: a
  * reply, id NULL: none. parameters is taken.
  */
-char *message_new(const char *error, json_t *parameters, bool continues, const uint64_t *id,
-		  size_t *out_len);
+char *control_message_new(const char *error, json_t *parameters, bool continues, const uint64_t *id,
+			  size_t *out_len);
 /*
- * message_scarce_write writes what is told when there is no memory for more;
+ * control_message_scarce_write writes what is told when there is no memory for more;
  * of is the method's name. Returns its length without the NUL.
  */
 #define MESSAGE_SCARCE_CAP 512
-size_t message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of, size_t of_len,
-			    const uint64_t *id);
-/* error_parameters is what control_fail sends; out_error is the error's full name. */
-json_t *error_parameters(int err, const char *what, const char *why, const char *next,
-			 const char **out_error);
+size_t control_message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of,
+				    size_t of_len, const uint64_t *id);
+/* control_error_parameters is what control_fail sends; out_error is the error's full name. */
+json_t *control_error_parameters(int err, const char *what, const char *why, const char *next,
+				 const char **out_error);
 
-/* call_id: NULL: it has none. */
-const uint64_t *call_id(const struct control_call *call);
-/* call_new: NULL when too many are under way. */
-struct control_call *call_new(struct control *control, enum control_role role, bool has_id);
-/* call_run runs a call of net.weft.Node; name without interface. */
-void call_run(struct control_call *call, const char *name, json_t *parameters);
+/* control_call_id: NULL: it has none. */
+const uint64_t *control_call_id(const struct control_call *call);
+/* control_call_new: NULL when too many are under way. */
+struct control_call *control_call_new(struct control *control, enum control_role role, bool has_id);
+/* control_call_run runs a call of net.weft.Node; name without interface. */
+void control_call_run(struct control_call *call, const char *name, json_t *parameters);
 
 /* varlink_service.c */
-/* service_dispatch answers org.varlink.service's own methods; name without interface. */
-void service_dispatch(struct control_call *call, const char *name, const json_t *parameters);
+/* control_service_dispatch answers org.varlink.service's own methods; name without interface. */
+void control_service_dispatch(struct control_call *call, const char *name,
+			      const json_t *parameters);
 
 /* control_event.c */
-void event_pump(struct control_call *call);
-void events_free(struct control *control);
+void control_event_pump(struct control_call *call);
+void control_events_free(struct control *control);
 
 #endif

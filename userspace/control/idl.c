@@ -11,7 +11,7 @@
 
 #define IDL_DEPTH_MAX 16 /* of types within types; ours need 3 */
 
-/* Whatever was allocated, in one list for idl_free. */
+/* Whatever was allocated, in one list for control_idl_free. */
 struct idl_node {
 	struct idl_node *next;
 	union {
@@ -272,7 +272,7 @@ static void parse_interface(struct idl_parser *p)
 	}
 }
 
-const struct idl_type *idl_type_resolve(const struct idl *idl, const struct idl_type *type)
+const struct idl_type *control_idl_type_resolve(const struct idl *idl, const struct idl_type *type)
 {
 	const struct idl_member *member;
 
@@ -294,7 +294,7 @@ static bool type_is_defined(const struct idl *idl, const struct idl_type *type)
 
 	switch (type->kind) {
 	case IDL_NAMED:
-		return idl_type_resolve(idl, type) != NULL;
+		return control_idl_type_resolve(idl, type) != NULL;
 	case IDL_ARRAY:
 	case IDL_MAP:
 		return type_is_defined(idl, type->item);
@@ -318,7 +318,7 @@ static void check_names(struct idl_parser *p)
 	}
 }
 
-int idl_parse(const char *text, struct idl **out_idl, unsigned *out_line)
+int control_idl_parse(const char *text, struct idl **out_idl, unsigned *out_line)
 {
 	struct idl_parser p = {.pos = text, .line = 1};
 
@@ -330,14 +330,14 @@ int idl_parse(const char *text, struct idl **out_idl, unsigned *out_line)
 		check_names(&p);
 	if (p.err) {
 		*out_line = p.line;
-		idl_free(p.idl);
+		control_idl_free(p.idl);
 		return p.err;
 	}
 	*out_idl = p.idl;
 	return 0;
 }
 
-void idl_free(struct idl *idl)
+void control_idl_free(struct idl *idl)
 {
 	if (!idl)
 		return;
@@ -350,18 +350,18 @@ void idl_free(struct idl *idl)
 	free(idl);
 }
 
-const struct idl_member *idl_members(const struct idl *idl)
+const struct idl_member *control_idl_members(const struct idl *idl)
 {
 	return idl->members;
 }
 
-bool idl_name_is(const struct idl_name *name, const char *text)
+bool control_idl_name_is(const struct idl_name *name, const char *text)
 {
 	return strlen(text) == name->len && memcmp(name->text, text, name->len) == 0;
 }
 
-const struct idl_member *idl_lookup(const struct idl *idl, enum idl_member_kind kind,
-				    const char *name)
+const struct idl_member *control_idl_lookup(const struct idl *idl, enum idl_member_kind kind,
+					    const char *name)
 {
 	struct idl_name wanted = {name, strlen(name)};
 	const struct idl_member *member = member_of_name(idl, &wanted);

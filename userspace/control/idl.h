@@ -9,7 +9,7 @@
 
 /*
  * A varlink interface description in memory: what a local program says of its
- * own methods. Everything lives until idl_free and is read only.
+ * own methods. Everything lives until control_idl_free and is read only.
  */
 struct idl;
 
@@ -56,22 +56,22 @@ struct idl_member {
 };
 
 /*
- * idl_parse reads the description of one interface; text (NUL-terminated)
+ * control_idl_parse reads the description of one interface; text (NUL-terminated)
  * is borrowed for the result's life. Names that are used but not defined,
  * and members defined twice, are errors.
  *
  * Returns 0, WEFT_EMALFORMED with *out_line where, or -errno.
  */
 WEFT_MUST_CHECK
-int idl_parse(const char *text, struct idl **out_idl, unsigned *out_line);
-void idl_free(struct idl *idl);
+int control_idl_parse(const char *text, struct idl **out_idl, unsigned *out_line);
+void control_idl_free(struct idl *idl);
 
-const struct idl_member *idl_members(const struct idl *idl);
-/* idl_lookup finds a member by kind and name, or NULL. */
-const struct idl_member *idl_lookup(const struct idl *idl, enum idl_member_kind kind,
-				    const char *name);
-/* idl_type_resolve follows names to what they stand for; NULL: nothing, or a circle. */
-const struct idl_type *idl_type_resolve(const struct idl *idl, const struct idl_type *type);
-bool idl_name_is(const struct idl_name *name, const char *text);
+const struct idl_member *control_idl_members(const struct idl *idl);
+/* control_idl_lookup finds a member by kind and name, or NULL. */
+const struct idl_member *control_idl_lookup(const struct idl *idl, enum idl_member_kind kind,
+					    const char *name);
+/* control_idl_type_resolve follows names to what they stand for; NULL: nothing, or a circle. */
+const struct idl_type *control_idl_type_resolve(const struct idl *idl, const struct idl_type *type);
+bool control_idl_name_is(const struct idl_name *name, const char *text);
 
 #endif

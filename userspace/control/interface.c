@@ -25,7 +25,7 @@ const struct interface interfaces[INTERFACE_CNT] = {
 	{INTERFACE_NODE, interface_node_text},
 };
 
-const struct interface *interface_lookup(const char *name)
+const struct interface *control_interface_lookup(const char *name)
 {
 	for (size_t i = 0; i < INTERFACE_CNT; i++) {
 		if (strcmp(interfaces[i].name, name) == 0)

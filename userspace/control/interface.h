@@ -19,7 +19,7 @@ struct interface {
 #define INTERFACE_CNT 2
 extern const struct interface interfaces[INTERFACE_CNT];
 
-/* interface_lookup by name, or NULL. */
-const struct interface *interface_lookup(const char *name);
+/* control_interface_lookup by name, or NULL. */
+const struct interface *control_interface_lookup(const char *name);
 
 #endif

@@ -10,7 +10,7 @@ int control_ask(struct control *control, const struct control_ask *ask, uint64_t
 
 	/* Whoever asks much by another way leaves the socket's clients theirs. */
 	if (control->asked_cnt < control->config.client_cap)
-		call = call_new(control, ask->role, false);
+		call = control_call_new(control, ask->role, false);
 	if (!call)
 		return WEFT_EFULL;
 	control->now_ns = now_ns;
@@ -19,12 +19,12 @@ int control_ask(struct control *control, const struct control_ask *ask, uint64_t
 	call->answered = ask->answered;
 	call->answered_arg = ask->arg;
 	handle = pool_handle_of(&control->call_pool, call);
-	call_run(call, ask->method, ask->parameters);
+	control_call_run(call, ask->method, ask->parameters);
 	*out_call = pool_lookup(&control->call_pool, handle);
 	return 0;
 }
 
 void control_ask_leave(struct control_call *call)
 {
-	call_abandon(call);
+	control_call_abandon(call);
 }

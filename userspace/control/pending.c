@@ -24,14 +24,14 @@ static struct fair_config fair_config_of(uint32_t call_cap)
 	};
 }
 
-size_t pending_footprint(uint32_t call_cap)
+size_t control_pending_footprint(uint32_t call_cap)
 {
 	const struct fair_config config = fair_config_of(call_cap);
 
 	return fair_footprint(&config);
 }
 
-int pending_init(struct pending *pending, struct arena *arena, uint32_t call_cap)
+int control_pending_init(struct pending *pending, struct arena *arena, uint32_t call_cap)
 {
 	const struct fair_config config = fair_config_of(call_cap);
 	struct random random;
@@ -53,7 +53,8 @@ static struct fair_path path_of(const struct pending *pending, const struct cont
 	return path;
 }
 
-bool pending_may_take(struct pending *pending, struct control_client *client, uint32_t *out_wait_ms)
+bool control_pending_may_take(struct pending *pending, struct control_client *client,
+			      uint32_t *out_wait_ms)
 {
 	struct control *control = client->control;
 	const struct fair_path path = path_of(pending, client);
@@ -69,7 +70,7 @@ bool pending_may_take(struct pending *pending, struct control_client *client, ui
 	return false;
 }
 
-void pending_take(struct pending *pending, struct control_call *call)
+void control_pending_take(struct pending *pending, struct control_call *call)
 {
 	struct control *control = call->control;
 	const struct fair_path path = path_of(pending, call->client);
@@ -77,14 +78,14 @@ void pending_take(struct pending *pending, struct control_call *call)
 	enum fair_verdict verdict =
 		fair_take(&pending->fair, &path, &call->share, control->now_ns, &victim);
 
-	/* pending_may_take saw a free one. */
+	/* control_pending_may_take saw a free one. */
 	weft_assert(verdict == FAIR_TAKEN);
 	control->stats.pending_cnt++;
 	if (control->stats.pending_cnt > control->stats.pending_peak_cnt)
 		control->stats.pending_peak_cnt = control->stats.pending_cnt;
 }
 
-void pending_release(struct pending *pending, struct control_call *call)
+void control_pending_release(struct pending *pending, struct control_call *call)
 {
 	if (!fair_item_holds(&call->share))
 		return;

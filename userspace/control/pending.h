@@ -24,18 +24,18 @@ struct pending {
 	struct fair_paths paths;
 };
 
-size_t pending_footprint(uint32_t call_cap);
+size_t control_pending_footprint(uint32_t call_cap);
 WEFT_MUST_CHECK
-int pending_init(struct pending *pending, struct arena *arena, uint32_t call_cap);
+int control_pending_init(struct pending *pending, struct arena *arena, uint32_t call_cap);
 /*
- * pending_may_take: whether client may have one more call; if not, it is counted
- * and *out_wait_ms is when to ask again. pending_take gives call, which is
- * client's, its share; pending_release gives it back, or does nothing.
+ * control_pending_may_take: whether client may have one more call; if not, it is counted
+ * and *out_wait_ms is when to ask again. control_pending_take gives call, which is
+ * client's, its share; control_pending_release gives it back, or does nothing.
  */
 WEFT_MUST_CHECK
-bool pending_may_take(struct pending *pending, struct control_client *client,
-		      uint32_t *out_wait_ms);
-void pending_take(struct pending *pending, struct control_call *call);
-void pending_release(struct pending *pending, struct control_call *call);
+bool control_pending_may_take(struct pending *pending, struct control_client *client,
+			      uint32_t *out_wait_ms);
+void control_pending_take(struct pending *pending, struct control_call *call);
+void control_pending_release(struct pending *pending, struct control_call *call);
 
 #endif

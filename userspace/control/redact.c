@@ -85,8 +85,8 @@ static json_t *array_redacted(const json_t *array)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(array, i,
-			   item) if (json_array_append_new(copy, redact_capabilities(item)) < 0)
+	json_array_foreach(array, i, item) if (json_array_append_new(
+						       copy, control_redact_capabilities(item)) < 0)
 	{
 		json_decref(copy);
 		return NULL;
@@ -103,7 +103,7 @@ static json_t *object_redacted(const json_t *object)
 	{
 		json_t *shown = json_is_string(value) && is_node_field(name)
 					? json_deep_copy(value)
-					: redact_capabilities(value);
+					: control_redact_capabilities(value);
 
 		if (json_object_set_new(copy, name, shown) < 0) {
 			json_decref(copy);
@@ -113,7 +113,7 @@ static json_t *object_redacted(const json_t *object)
 	return copy;
 }
 
-json_t *redact_capabilities(const json_t *value)
+json_t *control_redact_capabilities(const json_t *value)
 {
 	switch (json_typeof(value)) {
 	case JSON_STRING:

@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 /*
- * redact_capabilities copies a reply without what its reader could fetch,
+ * control_redact_capabilities copies a reply without what its reader could fetch,
  * follow or join by. In every text, links ("mesh:...") are left out, and
  * ids and keys of 32 bytes, in z-base-32 or as hexadecimal digits, keep
  * their first 8 letters, which name a thing to this node and to no other.
@@ -14,6 +14,6 @@
  * What a later method adds is redacted without being named here.
  * Returns NULL without memory.
  */
-json_t *redact_capabilities(const json_t *value);
+json_t *control_redact_capabilities(const json_t *value);
 
 #endif

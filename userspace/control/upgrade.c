@@ -24,8 +24,8 @@ struct control_pipe *control_upgrade(struct control_call *call, json_t *paramete
 {
 	struct control_client *client = call->client;
 
-	call_reply_last(call, parameters);
-	call_end(call);
+	control_call_reply_last(call, parameters);
+	control_call_end(call);
 	if (!client || client->state != CLIENT_OPEN)
 		return NULL;
 	client->state = CLIENT_UPGRADED;
@@ -33,7 +33,7 @@ struct control_pipe *control_upgrade(struct control_call *call, json_t *paramete
 	fair_wait_own(&client->control->places.fair, &client->place, client->control->now_ns);
 	client->pipe = (struct control_pipe){.events = events, .arg = arg};
 	/* What came behind the request is in the splitter already. */
-	client_schedule(client);
+	control_client_schedule(client);
 	return &client->pipe;
 }
 
@@ -42,7 +42,7 @@ static bool pipe_give(struct control_client *client)
 {
 	struct control_pipe *pipe = &client->pipe;
 	const uint8_t *data;
-	size_t len = request_peek(&client->splitter, &data);
+	size_t len = control_request_peek(&client->splitter, &data);
 	size_t used_len;
 
 	if (pipe->is_held || len == 0)
@@ -50,12 +50,12 @@ static bool pipe_give(struct control_client *client)
 	used_len = pipe->events->input(pipe->arg, data, len, client->control->now_ns);
 	if (client->state != CLIENT_UPGRADED)
 		return true; /* closed in there: nothing waits any more */
-	request_skip(&client->splitter, used_len);
+	control_request_skip(&client->splitter, used_len);
 	pipe->is_held = used_len < len;
 	return !pipe->is_held;
 }
 
-bool pipe_read(struct control_client *client)
+bool control_pipe_read(struct control_client *client)
 {
 	size_t read_len = 0;
 	ssize_t n;
@@ -64,14 +64,14 @@ bool pipe_read(struct control_client *client)
 		if (client->state != CLIENT_UPGRADED || client->is_eof ||
 		    read_len >= CLIENT_READ_MAX)
 			return true;
-		request_widen(&client->splitter);
-		n = client_recv(client);
+		control_request_widen(&client->splitter);
+		n = control_client_recv(client);
 		if (n == 0)
 			client->is_eof = true;
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			client_break(client);
+			control_client_break(client);
 		if (n < 0) {
-			request_shrink(&client->splitter);
+			control_request_shrink(&client->splitter);
 			return true;
 		}
 		read_len += (size_t)n;
@@ -79,18 +79,18 @@ bool pipe_read(struct control_client *client)
 	return false;
 }
 
-void pipe_tell(struct control_client *client)
+void control_pipe_tell(struct control_client *client)
 {
 	struct control_pipe *pipe = &client->pipe;
 	uint64_t now_ns = client->control->now_ns;
 	const uint8_t *data;
 
-	if (pipe->is_full && client_backlog_len(client) < CONTROL_PIPE_LOW) {
+	if (pipe->is_full && control_client_backlog_len(client) < CONTROL_PIPE_LOW) {
 		pipe->is_full = false;
 		pipe->events->writable(pipe->arg, now_ns);
 	}
 	if (client->state == CLIENT_UPGRADED && client->is_eof && !pipe->is_eof_told &&
-	    request_peek(&client->splitter, &data) == 0) {
+	    control_request_peek(&client->splitter, &data) == 0) {
 		pipe->is_eof_told = true;
 		/* Both directions are gone: that is told alone, when it is closed. */
 		if (!client->is_hung)
@@ -98,7 +98,7 @@ void pipe_tell(struct control_client *client)
 	}
 }
 
-void pipe_gone(struct control_client *client)
+void control_pipe_gone(struct control_client *client)
 {
 	const struct control_pipe_events *events = client->pipe.events;
 
@@ -114,22 +114,22 @@ int control_pipe_write(struct control_pipe *pipe, const void *data, size_t len, 
 	client->control->now_ns = now_ns;
 	if (client->state != CLIENT_UPGRADED)
 		return WEFT_ECLOSED;
-	client_append(client, data, len);
-	client_schedule(client);
-	if (client_backlog_len(client) >= CONTROL_PIPE_LOW)
+	control_client_append(client, data, len);
+	control_client_schedule(client);
+	if (control_client_backlog_len(client) >= CONTROL_PIPE_LOW)
 		pipe->is_full = true;
 	return client->state == CLIENT_UPGRADED ? 0 : WEFT_ECLOSED;
 }
 
 size_t control_pipe_backlog_len(const struct control_pipe *pipe)
 {
-	return client_backlog_len(client_of(pipe));
+	return control_client_backlog_len(client_of(pipe));
 }
 
 void control_pipe_resume(struct control_pipe *pipe)
 {
 	pipe->is_held = false;
-	client_schedule(client_of(pipe));
+	control_client_schedule(client_of(pipe));
 }
 
 void control_pipe_close(struct control_pipe *pipe, uint64_t now_ns)
@@ -139,6 +139,6 @@ void control_pipe_close(struct control_pipe *pipe, uint64_t now_ns)
 	client->control->now_ns = now_ns;
 	pipe->events = NULL;
 	if (client->state == CLIENT_UPGRADED)
-		client_drain(client, CLIENT_STALL_NS);
-	client_schedule(client);
+		control_client_drain(client, CLIENT_STALL_NS);
+	control_client_schedule(client);
 }

@@ -24,24 +24,25 @@ static void get_info(struct control_call *call)
 static void get_interface_description(struct control_call *call, const json_t *parameters)
 {
 	const char *name = json_string_value(json_object_get(parameters, "interface"));
-	const struct interface *interface = name ? interface_lookup(name) : NULL;
+	const struct interface *interface = name ? control_interface_lookup(name) : NULL;
 
 	if (!name)
 		control_fail_parameter(call, "interface");
 	else if (!interface)
-		call_fail_standard(call, INTERFACE_SERVICE ".InterfaceNotFound",
-				   json_pack("{s:s}", "interface", name));
+		control_call_fail_standard(call, INTERFACE_SERVICE ".InterfaceNotFound",
+					   json_pack("{s:s}", "interface", name));
 	else
 		control_reply(call, json_pack("{s:s}", "description", interface->text));
 }
 
-void service_dispatch(struct control_call *call, const char *name, const json_t *parameters)
+void control_service_dispatch(struct control_call *call, const char *name, const json_t *parameters)
 {
 	if (strcmp(name, "GetInfo") == 0)
 		get_info(call);
 	else if (strcmp(name, "GetInterfaceDescription") == 0)
 		get_interface_description(call, parameters);
 	else
-		call_fail_standard(call, INTERFACE_SERVICE ".MethodNotFound",
-				   json_pack("{s:s+}", "method", INTERFACE_SERVICE ".", name));
+		control_call_fail_standard(
+			call, INTERFACE_SERVICE ".MethodNotFound",
+			json_pack("{s:s+}", "method", INTERFACE_SERVICE ".", name));
 }

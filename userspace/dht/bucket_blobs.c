@@ -74,7 +74,7 @@ static void blob_make(struct blob *blob, const struct kad_table *table, unsigned
 	for (unsigned i = 0, told = 0; i < cnt && told < WEFT_KRPC_NODE_CNT_MAX; i++) {
 		if (kad_addr_scope_of(&nodes[i]->contact.addr) < widest)
 			continue;
-		krpc_node_write(&w, &nodes[i]->contact.id, &nodes[i]->contact.addr);
+		dht_krpc_node_write(&w, &nodes[i]->contact.id, &nodes[i]->contact.addr);
 		told++;
 	}
 	blob->len = (uint16_t)writer_len(&w);

@@ -285,7 +285,7 @@ void dht_input(struct dht *dht, const struct dgram *dgram, uint64_t now_ns)
 
 	dht->bytes_in += dgram->len;
 	if (reason == DHT_ANSWERED)
-		reason = krpc_parse(dgram->data, dgram->len, &message);
+		reason = dht_krpc_parse(dgram->data, dgram->len, &message);
 	if (reason == DHT_ANSWERED && is_self(dht, &message))
 		reason = DHT_SOURCE_SELF;
 	if (reason != DHT_ANSWERED) {

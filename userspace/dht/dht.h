@@ -21,7 +21,7 @@
  * datagrams, the time and a sink go in. Both address families are networks
  * of their own, with an id and a routing table each (BEP-32, 45).
  *
- *     in   dht_input: krpc_parse -> a query: dht_answer.c reads table, items and
+ *     in   dht_input: dht_krpc_parse -> a query: dht_answer.c reads table, items and
  *          swarms and writes into the sink; a reply: dht_query.c finds what was asked
  *     out  dht_get, dht_put, ...: a search asks node after node; dht_flush
  *          and dht_expire send what is due

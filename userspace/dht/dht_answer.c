@@ -92,7 +92,7 @@ static void error_send(struct asking *asking, enum dht_reason reason)
 	if (!slot_reserve(asking, &slot))
 		return;
 	w = writer_of(slot.data, KRPC_SEND_LEN_MAX);
-	krpc_write_error(&w, &asking->query->transaction, &asking->dgram->remote, reason);
+	dht_krpc_write_error(&w, &asking->query->transaction, &asking->dgram->remote, reason);
 	slot_send(asking, &slot, &w, reason);
 }
 
@@ -101,7 +101,7 @@ static bool reply_rewrite(const struct asking *asking, const struct krpc_reply *
 			  struct writer *w)
 {
 	*w = writer_of(w->start, (size_t)(w->end - w->start));
-	krpc_write_reply(w, reply);
+	dht_krpc_write_reply(w, reply);
 	return !w->bad && writer_len(w) <= asking->len_max;
 }
 

@@ -394,7 +394,7 @@ void dht_join_vote(struct dht *dht, const struct addr *voter, const struct benco
 	struct join_vote vote = {.network = vote_network(voter)};
 	unsigned same = 0;
 
-	if (!krpc_peer_read(external, &vote.external) || dht_net_of(&vote.external) != net ||
+	if (!dht_krpc_peer_read(external, &vote.external) || dht_net_of(&vote.external) != net ||
 	    kad_addr_scope_of(&vote.external) != KAD_ADDR_SCOPE_GLOBAL)
 		return;
 	vote_cast(side, &vote);

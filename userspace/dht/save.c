@@ -63,7 +63,7 @@ static void node_save(void *ctx, unsigned bucket, const struct kad_node *node)
 		return;
 	saver->cnt++;
 	if (saver->w)
-		krpc_node_write(saver->w, &node->contact.id, &node->contact.addr);
+		dht_krpc_node_write(saver->w, &node->contact.id, &node->contact.addr);
 }
 
 static void side_save(const struct dht *dht, enum dht_net net, struct writer *w, uint64_t now_ns)
@@ -77,7 +77,7 @@ static void side_save(const struct dht *dht, enum dht_net net, struct writer *w,
 	bencode_write_text(w, "id");
 	bencode_write_bytes(w, side->id.bytes, KAD_ID_LEN);
 	bencode_write_text(w, "nodes");
-	bencode_write_head(w, saver.cnt * krpc_node_len(save_nets[net].family));
+	bencode_write_head(w, saver.cnt * dht_krpc_node_len(save_nets[net].family));
 	saver.w = w;
 	saver.cnt = 0;
 	kad_table_each(side->table, node_save, &saver);
@@ -103,7 +103,7 @@ static void nodes_load(struct dht *dht, enum dht_net net, const struct bencode_s
 	struct cursor c = cursor_of(nodes->data, nodes->len);
 	struct kad_contact contact = {0};
 
-	while (krpc_node_read(&c, save_nets[net].family, &contact.id, &contact.addr)) {
+	while (dht_krpc_node_read(&c, save_nets[net].family, &contact.id, &contact.addr)) {
 		contact.is_proven = dht_node_id_fits(&contact.id, &contact.addr);
 		dht_join_know(dht, &contact);
 	}
@@ -125,7 +125,7 @@ static int side_load(struct dht *dht, enum dht_net net, struct bencode_reader *r
 			bencode_skip(r);
 	}
 	if (bencode_is_bad(r) || id.len != KAD_ID_LEN || !nodes.data ||
-	    nodes.len % krpc_node_len(save_nets[net].family))
+	    nodes.len % dht_krpc_node_len(save_nets[net].family))
 		return WEFT_EMALFORMED;
 	if (!dht || !dht_side_is_on(&dht->sides[net]))
 		return 0;

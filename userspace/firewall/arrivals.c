@@ -13,31 +13,31 @@ struct arrivals_seen {
 	uint32_t offered_cnt, refused_cnt;
 };
 
-size_t arrivals_footprint(unsigned table_cnt)
+size_t firewall_arrivals_footprint(unsigned table_cnt)
 {
 	return table_cnt * PLACES_PER_TABLE * sizeof(struct arrivals_seen);
 }
 
-int arrivals_open(struct arrivals *arrivals, unsigned table_cnt, struct sketch *sketch)
+int firewall_arrivals_open(struct arrivals *arrivals, unsigned table_cnt, struct sketch *sketch)
 {
 	*arrivals = (struct arrivals){.sketch = sketch, .table_cnt = table_cnt};
 	arrivals->seen = calloc(table_cnt, PLACES_PER_TABLE * sizeof(arrivals->seen[0]));
 	return arrivals->seen ? 0 : -ENOMEM;
 }
 
-void arrivals_close(struct arrivals *arrivals)
+void firewall_arrivals_close(struct arrivals *arrivals)
 {
 	free(arrivals->seen);
 	arrivals->seen = NULL;
 }
 
-void arrivals_forget(struct arrivals *arrivals, unsigned table)
+void firewall_arrivals_forget(struct arrivals *arrivals, unsigned table)
 {
 	memset(arrivals->seen + table * PLACES_PER_TABLE, 0,
 	       PLACES_PER_TABLE * sizeof(arrivals->seen[0]));
 }
 
-void arrivals_begin(struct arrivals *arrivals)
+void firewall_arrivals_begin(struct arrivals *arrivals)
 {
 	for (unsigned class = 0; class < WEFT_CLASS_CNT; class ++) {
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++) {
@@ -54,7 +54,7 @@ static bool is_emptier(const struct arrivals_credit *a, const struct arrivals_cr
 	return a->max_ns && (!b->max_ns || a->left_ns < b->left_ns);
 }
 
-struct arrivals_credit arrivals_credit(const struct arrivals_limit *limit)
+struct arrivals_credit firewall_arrivals_credit(const struct arrivals_limit *limit)
 {
 	return limit->credits[is_emptier(&limit->credits[1], &limit->credits[0])];
 }
@@ -86,7 +86,8 @@ static void limit_note(struct arrivals_limit *limit, const struct weft_place *pl
 		limit->credits[0] = credit;
 }
 
-void arrivals_read(struct arrivals *arrivals, const struct arrivals_block *block, uint64_t now_ns)
+void firewall_arrivals_read(struct arrivals *arrivals, const struct arrivals_block *block,
+			    uint64_t now_ns)
 {
 	struct arrivals_limit *limit = &arrivals->limits[block->class][block->level];
 	struct arrivals_seen *seen =
@@ -109,7 +110,8 @@ void arrivals_read(struct arrivals *arrivals, const struct arrivals_block *block
 			continue;
 		seen[i] = (struct arrivals_seen){place->offered_cnt, place->refused_cnt};
 		limit_note(limit, place, &grown, &block->rate, now_ns);
-		sketch_tell(arrivals->sketch, &source, grown.offered_cnt, block->rate.cost_ns);
+		firewall_sketch_tell(arrivals->sketch, &source, grown.offered_cnt,
+				     block->rate.cost_ns);
 	}
 }
 
@@ -126,7 +128,7 @@ static const enum weft_reason class_reasons[WEFT_CLASS_CNT][CLASS_REASON_MAX] = 
 };
 
 /* 0 stands for no reason, and is one that counts no unvalidated source. */
-uint64_t arrivals_class_cnt(const struct weft_counter *counters, enum weft_class class)
+uint64_t firewall_arrivals_class_cnt(const struct weft_counter *counters, enum weft_class class)
 {
 	uint64_t sum = 0;
 

@@ -38,22 +38,22 @@ struct arrivals {
 
 #define ARRIVALS_TABLE_MAX 256
 
-size_t arrivals_footprint(unsigned table_cnt);
-/* arrivals_open: for tables in [0, table_cnt), at most ARRIVALS_TABLE_MAX. 0 or -ENOMEM. */
+size_t firewall_arrivals_footprint(unsigned table_cnt);
+/* firewall_arrivals_open: for tables in [0, table_cnt), at most ARRIVALS_TABLE_MAX. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int arrivals_open(struct arrivals *arrivals, unsigned table_cnt, struct sketch *sketch);
-/* arrivals_close takes a zeroed one, too. */
-void arrivals_close(struct arrivals *arrivals);
+int firewall_arrivals_open(struct arrivals *arrivals, unsigned table_cnt, struct sketch *sketch);
+/* firewall_arrivals_close takes a zeroed one, too. */
+void firewall_arrivals_close(struct arrivals *arrivals);
 
-/* arrivals_forget: table begins at zero again. */
-void arrivals_forget(struct arrivals *arrivals, unsigned table);
-/* arrivals_begin: a second begins, by which arrivals_credit goes. */
-void arrivals_begin(struct arrivals *arrivals);
-/* arrivals_credit: of the emptiest bucket in the second at hand and that before. */
-struct arrivals_credit arrivals_credit(const struct arrivals_limit *limit);
+/* firewall_arrivals_forget: table begins at zero again. */
+void firewall_arrivals_forget(struct arrivals *arrivals, unsigned table);
+/* firewall_arrivals_begin: a second begins, by which firewall_arrivals_credit goes. */
+void firewall_arrivals_begin(struct arrivals *arrivals);
+/* firewall_arrivals_credit: of the emptiest bucket in the second at hand and that before. */
+struct arrivals_credit firewall_arrivals_credit(const struct arrivals_limit *limit);
 
 /*
- * arrivals_read takes cnt places of a table, from first on. A worker's
+ * firewall_arrivals_read takes cnt places of a table, from first on. A worker's
  * sockets have limits of their own; CPUs count apart under limits that they
  * share, so what they saw goes to the sketch as one table's.
  */
@@ -65,9 +65,10 @@ struct arrivals_block {
 	const struct weft_place *places;
 	struct weft_bucket_rate rate; /* in force, for who the place is of */
 };
-void arrivals_read(struct arrivals *arrivals, const struct arrivals_block *block, uint64_t now_ns);
+void firewall_arrivals_read(struct arrivals *arrivals, const struct arrivals_block *block,
+			    uint64_t now_ns);
 
-/* arrivals_class_cnt: what counters, by enum weft_reason, have of class; no place changes without. */
-uint64_t arrivals_class_cnt(const struct weft_counter *counters, enum weft_class class);
+/* firewall_arrivals_class_cnt: what counters, by enum weft_reason, have of class; no place changes without. */
+uint64_t firewall_arrivals_class_cnt(const struct weft_counter *counters, enum weft_class class);
 
 #endif

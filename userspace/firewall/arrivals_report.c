@@ -13,7 +13,7 @@ static bool is_changed(const struct arrivals_report *report, const struct weft_p
 static void level_report(const struct arrivals_report *report, const struct ingress *ingress,
 			 enum weft_class class, unsigned level, arrivals_report_fn fn, void *ctx)
 {
-	const struct weft_place *places = ingress_places(ingress, class, level);
+	const struct weft_place *places = firewall_ingress_places(ingress, class, level);
 	struct arrivals_change changes[ARRIVALS_CHANGES_MAX];
 	struct arrivals_changes told = {.class = class, .level = level, .changes = changes};
 
@@ -30,11 +30,12 @@ static void level_report(const struct arrivals_report *report, const struct ingr
 		fn(ctx, &told);
 }
 
-void arrivals_report_each(struct arrivals_report *report, const struct ingress *ingress,
-			  uint64_t now_ns, arrivals_report_fn fn, void *ctx)
+void firewall_arrivals_report_each(struct arrivals_report *report, const struct ingress *ingress,
+				   uint64_t now_ns, arrivals_report_fn fn, void *ctx)
 {
 	for (unsigned class = 0; class < WEFT_CLASS_CNT; class ++) {
-		uint64_t cnt = arrivals_class_cnt(ingress_counters(ingress), class);
+		uint64_t cnt =
+			firewall_arrivals_class_cnt(firewall_ingress_counters(ingress), class);
 
 		if (cnt == report->class_cnts[class])
 			continue;

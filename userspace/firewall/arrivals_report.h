@@ -33,9 +33,9 @@ struct arrivals_report {
 	uint64_t told_at_ns;
 };
 
-/* arrivals_report_each calls fn, in portions, with what changed; now_ns is the worker's turn. */
+/* firewall_arrivals_report_each calls fn, in portions, with what changed; now_ns is the worker's turn. */
 typedef void (*arrivals_report_fn)(void *ctx, const struct arrivals_changes *changes);
-void arrivals_report_each(struct arrivals_report *report, const struct ingress *ingress,
-			  uint64_t now_ns, arrivals_report_fn fn, void *ctx);
+void firewall_arrivals_report_each(struct arrivals_report *report, const struct ingress *ingress,
+				   uint64_t now_ns, arrivals_report_fn fn, void *ctx);
 
 #endif

@@ -44,7 +44,7 @@ struct change {
 	void *arg;
 };
 
-size_t ban_list_footprint(void)
+size_t firewall_ban_list_footprint(void)
 {
 	return pool_footprint(sizeof(struct ban), BAN_LIST_CAP) +
 	       map_footprint(BAN_ID_LEN, BAN_LIST_CAP);
@@ -54,7 +54,7 @@ static struct ban *list_lookup(const struct ban_list *list, const struct ban_tar
 {
 	uint8_t id[BAN_ID_LEN];
 
-	ban_target_id(target, id);
+	firewall_ban_target_id(target, id);
 	return map_lookup(&list->by_id, id);
 }
 
@@ -70,7 +70,7 @@ static int list_set(struct ban_list *list, const struct ban *ban)
 	slot = pool_acquire(&list->pool);
 	if (!slot)
 		return WEFT_EFULL;
-	ban_target_id(&ban->target, id);
+	firewall_ban_target_id(&ban->target, id);
 	if (map_put(&list->by_id, id, slot) < 0) {
 		pool_release(&list->pool, slot);
 		return WEFT_EFULL;
@@ -84,7 +84,7 @@ static void list_unset(struct ban_list *list, const struct ban_target *target)
 	uint8_t id[BAN_ID_LEN];
 	struct ban *slot;
 
-	ban_target_id(target, id);
+	firewall_ban_target_id(target, id);
 	slot = map_delete(&list->by_id, id);
 	if (slot)
 		pool_release(&list->pool, slot);
@@ -95,11 +95,11 @@ static bool load_one(void *arg, const struct store_item *item)
 {
 	struct loading *loading = arg;
 	struct ban ban;
-	int err = ban_record_parse(item->key, item->value, item->value_len, &ban);
+	int err = firewall_ban_record_parse(item->key, item->value, item->value_len, &ban);
 
 	if (err < 0 && err != WEFT_EABSENT)
 		return true;
-	if (err == 0 && !ban_is_expired(&ban, loading->wall_s)) {
+	if (err == 0 && !firewall_ban_is_expired(&ban, loading->wall_s)) {
 		loading->err = list_set(loading->list, &ban);
 		return loading->err == 0;
 	}
@@ -130,7 +130,7 @@ static int list_load(struct ban_list *list, uint64_t wall_s)
 	return err < 0 ? err : loading.err;
 }
 
-int ban_list_open(struct store *store, uint64_t wall_s, struct ban_list **out_list)
+int firewall_ban_list_open(struct store *store, uint64_t wall_s, struct ban_list **out_list)
 {
 	/* Ids are chosen by who may ban, so the hash needs no secret. */
 	static const uint64_t secret[2] = {0x62616e, 0x6c697374};
@@ -140,18 +140,18 @@ int ban_list_open(struct store *store, uint64_t wall_s, struct ban_list **out_li
 	if (!list)
 		return -ENOMEM;
 	list->store = store;
-	if ((err = arena_open(&list->arena, ban_list_footprint())) < 0 ||
+	if ((err = arena_open(&list->arena, firewall_ban_list_footprint())) < 0 ||
 	    (err = pool_init(&list->pool, &list->arena, sizeof(struct ban), BAN_LIST_CAP)) < 0 ||
 	    (err = map_init(&list->by_id, &list->arena, BAN_ID_LEN, BAN_LIST_CAP, secret)) < 0 ||
 	    (err = list_load(list, wall_s)) < 0) {
-		ban_list_free(list);
+		firewall_ban_list_free(list);
 		return err;
 	}
 	*out_list = list;
 	return 0;
 }
 
-void ban_list_free(struct ban_list *list)
+void firewall_ban_list_free(struct ban_list *list)
 {
 	struct change *change;
 
@@ -172,11 +172,11 @@ static struct store_batch *batch_of(const struct ban_list *list, const struct ba
 	uint8_t id[BAN_ID_LEN], value[BAN_RECORD_LEN_MAX];
 	struct writer w = writer_of(value, sizeof(value));
 
-	ban_target_id(target, id);
+	firewall_ban_target_id(target, id);
 	if (!batch)
 		return NULL;
 	if (ban) {
-		ban_record_write(&w, ban);
+		firewall_ban_record_write(&w, ban);
 		store_batch_put(batch, STORE_BANS, id, sizeof(id), value, writer_len(&w));
 	} else {
 		store_batch_delete(batch, STORE_BANS, id, sizeof(id));
@@ -244,12 +244,12 @@ static int list_change(struct ban_list *list, const struct change *wanted)
 
 static bool list_is_full_for(const struct ban_list *list, const struct ban *ban)
 {
-	if (ban->is_automatic && ban_list_auto_cnt(list) >= BAN_LIST_AUTO_CAP)
+	if (ban->is_automatic && firewall_ban_list_auto_cnt(list) >= BAN_LIST_AUTO_CAP)
 		return true;
 	return list->pool.used_cnt == list->pool.cap_cnt;
 }
 
-int ban_list_put(struct ban_list *list, const struct ban *ban, ban_done_fn done, void *arg)
+int firewall_ban_list_put(struct ban_list *list, const struct ban *ban, ban_done_fn done, void *arg)
 {
 	const struct ban *before = list_lookup(list, &ban->target);
 	struct change change = {
@@ -263,8 +263,8 @@ int ban_list_put(struct ban_list *list, const struct ban *ban, ban_done_fn done,
 	return list_change(list, &change);
 }
 
-int ban_list_delete(struct ban_list *list, const struct ban_target *target, ban_done_fn done,
-		    void *arg)
+int firewall_ban_list_delete(struct ban_list *list, const struct ban_target *target,
+			     ban_done_fn done, void *arg)
 {
 	const struct ban *before = list_lookup(list, target);
 	struct change change = {.list = list, .was_there = true, .done = done, .arg = arg};
@@ -276,22 +276,22 @@ int ban_list_delete(struct ban_list *list, const struct ban_target *target, ban_
 	return list_change(list, &change);
 }
 
-unsigned ban_list_expire(struct ban_list *list, uint64_t wall_s,
-			 void (*fn)(void *arg, const struct ban *ban), void *arg)
+unsigned firewall_ban_list_expire(struct ban_list *list, uint64_t wall_s,
+				  void (*fn)(void *arg, const struct ban *ban), void *arg)
 {
 	struct store_batch *batch = NULL;
 	const struct ban *ban = NULL;
 	uint8_t id[BAN_ID_LEN];
 	unsigned cnt = 0;
 
-	while ((ban = ban_list_next(list, ban))) {
+	while ((ban = firewall_ban_list_next(list, ban))) {
 		const struct ban ended = *ban;
 
-		if (!ban_is_expired(&ended, wall_s))
+		if (!firewall_ban_is_expired(&ended, wall_s))
 			continue;
 		if (!batch)
 			batch = store_batch_new(list->store);
-		ban_target_id(&ended.target, id);
+		firewall_ban_target_id(&ended.target, id);
 		store_batch_delete(batch, STORE_BANS, id, sizeof(id));
 		list_unset(list, &ended.target);
 		if (fn)
@@ -302,39 +302,40 @@ unsigned ban_list_expire(struct ban_list *list, uint64_t wall_s,
 	return cnt;
 }
 
-void ban_list_drop(struct ban_list *list, const struct ban_target *target)
+void firewall_ban_list_drop(struct ban_list *list, const struct ban_target *target)
 {
 	batch_send(list, batch_of(list, target, NULL));
 	list_unset(list, target);
 }
 
-uint64_t ban_list_next_s(const struct ban_list *list)
+uint64_t firewall_ban_list_next_s(const struct ban_list *list)
 {
 	uint64_t next_s = UINT64_MAX;
 	const struct ban *ban = NULL;
 
-	while ((ban = ban_list_next(list, ban)))
+	while ((ban = firewall_ban_list_next(list, ban)))
 		if (ban->expires_s && ban->expires_s < next_s)
 			next_s = ban->expires_s;
 	return next_s;
 }
 
-unsigned ban_list_cnt(const struct ban_list *list)
+unsigned firewall_ban_list_cnt(const struct ban_list *list)
 {
 	return list->pool.used_cnt;
 }
 
-unsigned ban_list_auto_cnt(const struct ban_list *list)
+unsigned firewall_ban_list_auto_cnt(const struct ban_list *list)
 {
 	const struct ban *ban = NULL;
 	unsigned cnt = 0;
 
-	while ((ban = ban_list_next(list, ban)))
+	while ((ban = firewall_ban_list_next(list, ban)))
 		cnt += ban->is_automatic;
 	return cnt;
 }
 
-const struct ban *ban_list_lookup(const struct ban_list *list, const struct ban_target *target)
+const struct ban *firewall_ban_list_lookup(const struct ban_list *list,
+					   const struct ban_target *target)
 {
 	return list_lookup(list, target);
 }
@@ -347,30 +348,32 @@ static bool match_is_better(const struct ban *ban, const struct ban *than)
 	return ban->target.prefix_len > than->target.prefix_len;
 }
 
-const struct ban *ban_list_match(const struct ban_list *list, const struct addr *addr)
+const struct ban *firewall_ban_list_match(const struct ban_list *list, const struct addr *addr)
 {
 	const struct ban *longest = NULL, *ban = NULL;
 
-	while ((ban = ban_list_next(list, ban)))
-		if (ban_target_has(&ban->target, addr) && match_is_better(ban, longest))
+	while ((ban = firewall_ban_list_next(list, ban)))
+		if (firewall_ban_target_has(&ban->target, addr) && match_is_better(ban, longest))
 			longest = ban;
 	return longest;
 }
 
-const struct ban *ban_list_next(const struct ban_list *list, const struct ban *ban)
+const struct ban *firewall_ban_list_next(const struct ban_list *list, const struct ban *ban)
 {
 	return pool_next(&list->pool, ban);
 }
 
-struct ban_set *ban_list_copy(const struct ban_list *list, uint64_t wall_s, uint64_t now_ns)
+struct ban_set *firewall_ban_list_copy(const struct ban_list *list, uint64_t wall_s,
+				       uint64_t now_ns)
 {
-	struct ban_set *set = malloc(sizeof(*set) + ban_list_cnt(list) * sizeof(set->rules[0]));
+	struct ban_set *set =
+		malloc(sizeof(*set) + firewall_ban_list_cnt(list) * sizeof(set->rules[0]));
 	const struct ban *ban = NULL;
 
 	if (!set)
 		return NULL;
 	set->cnt = 0;
-	while ((ban = ban_list_next(list, ban))) {
+	while ((ban = firewall_ban_list_next(list, ban))) {
 		struct ban_rule *rule = &set->rules[set->cnt];
 
 		set->cnt++;

@@ -22,52 +22,54 @@ struct store;
 
 struct ban_list;
 
-/* ban_list_open reads what the store has, and drops what has expired. 0 or a negative code. */
+/* firewall_ban_list_open reads what the store has, and drops what has expired. 0 or a negative code. */
 WEFT_MUST_CHECK
-int ban_list_open(struct store *store, uint64_t wall_s, struct ban_list **out_list);
+int firewall_ban_list_open(struct store *store, uint64_t wall_s, struct ban_list **out_list);
 /*
- * ban_list_free takes NULL. Whoever waits for done is not told: flush the
+ * firewall_ban_list_free takes NULL. Whoever waits for done is not told: flush the
  * store before, if somebody wants to know, and reap no more of it after.
  */
-void ban_list_free(struct ban_list *list);
-/* ban_list_footprint: bytes laid out, touched as they are used. */
-size_t ban_list_footprint(void);
+void firewall_ban_list_free(struct ban_list *list);
+/* firewall_ban_list_footprint: bytes laid out, touched as they are used. */
+size_t firewall_ban_list_footprint(void);
 
 /*
- * ban_list_put adds ban or changes that of its target, at once; done tells
+ * firewall_ban_list_put adds ban or changes that of its target, at once; done tells
  * when it is durable, or why it is not: then it is as it was, unless it was
  * changed again meanwhile. Returns 0, WEFT_EFULL (the list, its part for ids of ours or for
  * what the node makes by itself, or the store's queue; nothing was done), or -ENOMEM.
- * ban_list_delete likewise, with
+ * firewall_ban_list_delete likewise, with
  * WEFT_EABSENT.
  */
 typedef void (*ban_done_fn)(void *arg, int err);
 WEFT_MUST_CHECK
-int ban_list_put(struct ban_list *list, const struct ban *ban, ban_done_fn done, void *arg);
+int firewall_ban_list_put(struct ban_list *list, const struct ban *ban, ban_done_fn done,
+			  void *arg);
 WEFT_MUST_CHECK
-int ban_list_delete(struct ban_list *list, const struct ban_target *target, ban_done_fn done,
-		    void *arg);
+int firewall_ban_list_delete(struct ban_list *list, const struct ban_target *target,
+			     ban_done_fn done, void *arg);
 
 /*
- * ban_list_expire drops bans that have ended and calls fn (may be NULL) for
- * each; returns how many. ban_list_next_s: when the next one ends, or
+ * firewall_ban_list_expire drops bans that have ended and calls fn (may be NULL) for
+ * each; returns how many. firewall_ban_list_next_s: when the next one ends, or
  * UINT64_MAX.
  */
-unsigned ban_list_expire(struct ban_list *list, uint64_t wall_s,
-			 void (*fn)(void *arg, const struct ban *ban), void *arg);
-uint64_t ban_list_next_s(const struct ban_list *list);
+unsigned firewall_ban_list_expire(struct ban_list *list, uint64_t wall_s,
+				  void (*fn)(void *arg, const struct ban *ban), void *arg);
+uint64_t firewall_ban_list_next_s(const struct ban_list *list);
 
-/* ban_list_drop forgets a ban; nobody waits for the disk. */
-void ban_list_drop(struct ban_list *list, const struct ban_target *target);
+/* firewall_ban_list_drop forgets a ban; nobody waits for the disk. */
+void firewall_ban_list_drop(struct ban_list *list, const struct ban_target *target);
 
-unsigned ban_list_cnt(const struct ban_list *list);
-unsigned ban_list_auto_cnt(const struct ban_list *list);
+unsigned firewall_ban_list_cnt(const struct ban_list *list);
+unsigned firewall_ban_list_auto_cnt(const struct ban_list *list);
 /* Borrowed until the next put, delete or expire. */
-const struct ban *ban_list_lookup(const struct ban_list *list, const struct ban_target *target);
-/* ban_list_match: the ban of the longest prefix that addr is in, else a limit of addr, or NULL. */
-const struct ban *ban_list_match(const struct ban_list *list, const struct addr *addr);
-/* ban_list_next walks them: start with NULL, ends with NULL. */
-const struct ban *ban_list_next(const struct ban_list *list, const struct ban *ban);
+const struct ban *firewall_ban_list_lookup(const struct ban_list *list,
+					   const struct ban_target *target);
+/* firewall_ban_list_match: the ban of the longest prefix that addr is in, else a limit of addr, or NULL. */
+const struct ban *firewall_ban_list_match(const struct ban_list *list, const struct addr *addr);
+/* firewall_ban_list_next walks them: start with NULL, ends with NULL. */
+const struct ban *firewall_ban_list_next(const struct ban_list *list, const struct ban *ban);
 
 /* What a worker enforces: a copy of targets and ends, which goes from thread to thread. */
 struct ban_rule {
@@ -79,7 +81,8 @@ struct ban_set {
 	unsigned cnt;
 	struct ban_rule rules[];
 };
-/* ban_list_copy: of this moment, when wall_s is now_ns. The caller's to free(); NULL: no memory. */
-struct ban_set *ban_list_copy(const struct ban_list *list, uint64_t wall_s, uint64_t now_ns);
+/* firewall_ban_list_copy: of this moment, when wall_s is now_ns. The caller's to free(); NULL: no memory. */
+struct ban_set *firewall_ban_list_copy(const struct ban_list *list, uint64_t wall_s,
+				       uint64_t now_ns);
 
 #endif

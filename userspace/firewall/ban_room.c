@@ -60,13 +60,13 @@ static void room_narrow(struct room *room, const struct ban *newcomer, bool is_n
 	room->cnt = kept_cnt;
 }
 
-const struct ban *ban_room_victim(const struct ban_list *list, const struct ban *newcomer)
+const struct ban *firewall_ban_room_victim(const struct ban_list *list, const struct ban *newcomer)
 {
 	const struct ban *victim = NULL, *ban = NULL;
 	struct room room;
 
 	room.cnt = 0;
-	while ((ban = ban_list_next(list, ban)) && room.cnt < BAN_LIST_AUTO_CAP)
+	while ((ban = firewall_ban_list_next(list, ban)) && room.cnt < BAN_LIST_AUTO_CAP)
 		if (ban->is_automatic)
 			room.bans[room.cnt++] = ban;
 	room_narrow(&room, newcomer, true);

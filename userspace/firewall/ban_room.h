@@ -10,6 +10,6 @@
  * most loses one of its address with the most, the one that ends first. So whoever
  * has keys banned without end pushes out his own. Pure.
  */
-const struct ban *ban_room_victim(const struct ban_list *list, const struct ban *newcomer);
+const struct ban *firewall_ban_room_victim(const struct ban_list *list, const struct ban *newcomer);
 
 #endif

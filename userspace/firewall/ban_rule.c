@@ -17,7 +17,7 @@
 /* ::ffff:0:0/96 (RFC 4291 2.5.5.2) */
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
-bool ban_is_expired(const struct ban *ban, uint64_t wall_s)
+bool firewall_ban_is_expired(const struct ban *ban, uint64_t wall_s)
 {
 	return ban->expires_s && ban->expires_s <= wall_s;
 }
@@ -73,7 +73,7 @@ static void unmap(struct addr *addr, unsigned *prefix_len)
 	*prefix_len -= 96;
 }
 
-int ban_target_parse(const char *text, struct ban_target *out_target)
+int firewall_ban_target_parse(const char *text, struct ban_target *out_target)
 {
 	const char *slash = strchr(text, '/');
 	struct ban_target target = {0};
@@ -93,7 +93,7 @@ int ban_target_parse(const char *text, struct ban_target *out_target)
 	return addr_equal(&target.addr, &addr) ? 0 : WEFT_EUNSAFE;
 }
 
-struct ban_target ban_target_of(const struct addr *addr)
+struct ban_target firewall_ban_target_of(const struct addr *addr)
 {
 	struct ban_target target = {
 		.kind = addr->family == ADDR_IPV4 ? BAN_IPV4 : BAN_IPV6,
@@ -104,7 +104,8 @@ struct ban_target ban_target_of(const struct addr *addr)
 	return target;
 }
 
-const char *ban_target_format(const struct ban_target *target, char buf[static BAN_TARGET_TEXT_CAP])
+const char *firewall_ban_target_format(const struct ban_target *target,
+				       char buf[static BAN_TARGET_TEXT_CAP])
 {
 	char addr[INET6_ADDRSTRLEN] = "?", key[ZBASE32_KEY_TEXT_CAP];
 
@@ -122,7 +123,7 @@ const char *ban_target_format(const struct ban_target *target, char buf[static B
 	return buf;
 }
 
-bool ban_target_has(const struct ban_target *target, const struct addr *addr)
+bool firewall_ban_target_has(const struct ban_target *target, const struct addr *addr)
 {
 	struct addr prefix;
 
@@ -132,7 +133,7 @@ bool ban_target_has(const struct ban_target *target, const struct addr *addr)
 	return addr_equal(&prefix, &target->addr);
 }
 
-struct ban_target ban_target_cut(const struct ban_target *target, unsigned prefix_len)
+struct ban_target firewall_ban_target_cut(const struct ban_target *target, unsigned prefix_len)
 {
 	struct ban_target cut = *target;
 
@@ -141,7 +142,7 @@ struct ban_target ban_target_cut(const struct ban_target *target, unsigned prefi
 	return cut;
 }
 
-void ban_target_id(const struct ban_target *target, uint8_t out_id[static BAN_ID_LEN])
+void firewall_ban_target_id(const struct ban_target *target, uint8_t out_id[static BAN_ID_LEN])
 {
 	memset(out_id, 0, BAN_ID_LEN);
 	out_id[0] = (uint8_t)target->kind;
@@ -177,7 +178,7 @@ static int target_of_id(const uint8_t id[static BAN_ID_LEN], struct ban_target *
 	return 0;
 }
 
-void ban_record_write(struct writer *w, const struct ban *ban)
+void firewall_ban_record_write(struct writer *w, const struct ban *ban)
 {
 	bool has_source = ban->source.family != ADDR_NONE;
 	struct peer_addr source = peer_addr_of(&ban->source);
@@ -229,8 +230,8 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct ban *b
 	}
 }
 
-int ban_record_parse(const uint8_t id[static BAN_ID_LEN], const void *data, size_t len,
-		     struct ban *out_ban)
+int firewall_ban_record_parse(const uint8_t id[static BAN_ID_LEN], const void *data, size_t len,
+			      struct ban *out_ban)
 {
 	bool keeps_nothing_out = false;
 	struct ban ban = {0};

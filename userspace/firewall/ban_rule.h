@@ -44,31 +44,31 @@ struct ban {
 	struct addr source;
 };
 
-bool ban_is_expired(const struct ban *ban, uint64_t wall_s);
+bool firewall_ban_is_expired(const struct ban *ban, uint64_t wall_s);
 
 /*
- * ban_target_parse reads "192.0.2.1", "192.0.2.0/24", "2001:db8::1" or
+ * firewall_ban_target_parse reads "192.0.2.1", "192.0.2.0/24", "2001:db8::1" or
  * "2001:db8::/48"; IPv4 inside IPv6 (::ffff:192.0.2.1) is IPv4. Returns 0,
  * WEFT_EMALFORMED (nothing of the kind), WEFT_ETOOLARGE (a length that is 0
  * or more than there are bits), or WEFT_EUNSAFE: bits beyond the prefix are
  * set, and *out_target is the prefix that may have been meant.
  */
 WEFT_MUST_CHECK
-int ban_target_parse(const char *text, struct ban_target *out_target);
-/* ban_target_of: addr alone, without its port; it is of a family. */
-struct ban_target ban_target_of(const struct addr *addr);
-/* ban_target_format writes what is parsed, or a key in z-base-32; returns buf. */
+int firewall_ban_target_parse(const char *text, struct ban_target *out_target);
+/* firewall_ban_target_of: addr alone, without its port; it is of a family. */
+struct ban_target firewall_ban_target_of(const struct addr *addr);
+/* firewall_ban_target_format writes what is parsed, or a key in z-base-32; returns buf. */
 #define BAN_TARGET_TEXT_CAP 80
-const char *ban_target_format(const struct ban_target *target,
-			      char buf[static BAN_TARGET_TEXT_CAP]);
-/* ban_target_has: addr, whatever its port, is in the prefix. */
-bool ban_target_has(const struct ban_target *target, const struct addr *addr);
-/* ban_target_cut: target's prefix made shorter, to prefix_len. */
-struct ban_target ban_target_cut(const struct ban_target *target, unsigned prefix_len);
+const char *firewall_ban_target_format(const struct ban_target *target,
+				       char buf[static BAN_TARGET_TEXT_CAP]);
+/* firewall_ban_target_has: addr, whatever its port, is in the prefix. */
+bool firewall_ban_target_has(const struct ban_target *target, const struct addr *addr);
+/* firewall_ban_target_cut: target's prefix made shorter, to prefix_len. */
+struct ban_target firewall_ban_target_cut(const struct ban_target *target, unsigned prefix_len);
 
 /* The name of a target in tables and in the store (STORE_BANS): equal for equal targets. */
 #define BAN_ID_LEN 33
-void ban_target_id(const struct ban_target *target, uint8_t out_id[static BAN_ID_LEN]);
+void firewall_ban_target_id(const struct ban_target *target, uint8_t out_id[static BAN_ID_LEN]);
 
 /*
  * A record: {0: layout 1, 1: added, 2: expires, 3: reason, 5: cause, 6: is a limit,
@@ -77,9 +77,9 @@ void ban_target_id(const struct ban_target *target, uint8_t out_id[static BAN_ID
  * Parsing gives WEFT_EABSENT for such a one, WEFT_ENEWER for a later layout, WEFT_EMALFORMED.
  */
 #define BAN_RECORD_LEN_MAX 256
-void ban_record_write(struct writer *w, const struct ban *ban);
+void firewall_ban_record_write(struct writer *w, const struct ban *ban);
 WEFT_MUST_CHECK
-int ban_record_parse(const uint8_t id[static BAN_ID_LEN], const void *data, size_t len,
-		     struct ban *out_ban);
+int firewall_ban_record_parse(const uint8_t id[static BAN_ID_LEN], const void *data, size_t len,
+			      struct ban *out_ban);
 
 #endif

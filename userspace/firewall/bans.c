@@ -32,7 +32,7 @@ static uint64_t wall_offset_s(const struct bans *bans, uint64_t now_ns)
 
 static void timer_arm(struct bans *bans, uint64_t now_ns)
 {
-	uint64_t next_s = ban_list_next_s(bans->list), wall_s = wall_now_s(bans);
+	uint64_t next_s = firewall_ban_list_next_s(bans->list), wall_s = wall_now_s(bans);
 	uint64_t in_s = next_s == UINT64_MAX ? LOOK_SELDOM_S : LOOK_S;
 
 	if (next_s <= wall_s)
@@ -46,11 +46,12 @@ static void spread(struct bans *bans, uint64_t now_ns)
 
 	bans->wall_offset_s = wall_offset_s(bans, now_ns);
 	bans->is_spread_due = false;
-	worker_take_bans(&node->home, ban_list_copy(bans->list, wall_now_s(bans), now_ns), now_ns);
+	worker_take_bans(&node->home, firewall_ban_list_copy(bans->list, wall_now_s(bans), now_ns),
+			 now_ns);
 	node->is_bans_due = node->workers != NULL;
 }
 
-void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban)
+void firewall_bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban)
 {
 	static const char *const events[] = {[INCIDENT_BANNED] = "ban.added",
 					     [INCIDENT_BAN_REMOVED] = "ban.removed",
@@ -64,9 +65,9 @@ void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban
 
 	if (!node->control)
 		return;
-	incidents_add(&node->incidents, &incident);
+	firewall_incidents_add(&node->incidents, &incident);
 	/* Who only looks is told no addresses. */
-	ban_target_format(&ban->target, key);
+	firewall_ban_target_format(&ban->target, key);
 	node_tell(node, events[kind],
 		  ban->target.kind == BAN_KEY ? json_pack("{s:s}", "peer", key) : json_object());
 }
@@ -75,8 +76,8 @@ static void ban_ended(void *arg, const struct ban *ban)
 {
 	struct bans *bans = arg;
 
-	fastpath_ban_changed(&bans->node->fastpath, &ban->target);
-	bans_tell(bans, INCIDENT_BAN_ENDED, ban);
+	node_fastpath_ban_changed(&bans->node->fastpath, &ban->target);
+	firewall_bans_tell(bans, INCIDENT_BAN_ENDED, ban);
 }
 
 static void timer_fire(struct timer *timer, uint64_t now_ns)
@@ -86,8 +87,8 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	bool was_set = offset_s > bans->wall_offset_s + 1 || offset_s + 1 < bans->wall_offset_s;
 
 	if (was_set)
-		fastpath_bans_push(&bans->node->fastpath);
-	if (ban_list_expire(bans->list, wall_now_s(bans), ban_ended, bans) || was_set ||
+		node_fastpath_bans_push(&bans->node->fastpath);
+	if (firewall_ban_list_expire(bans->list, wall_now_s(bans), ban_ended, bans) || was_set ||
 	    bans->is_spread_due)
 		spread(bans, now_ns);
 	timer_arm(bans, now_ns);
@@ -111,20 +112,20 @@ static void drop(struct bans *bans, const struct ban *ban, enum incident_kind ki
 {
 	const struct ban dropped = *ban;
 
-	ban_list_drop(bans->list, &dropped.target);
-	fastpath_ban_changed(&bans->node->fastpath, &dropped.target);
+	firewall_ban_list_drop(bans->list, &dropped.target);
+	node_fastpath_ban_changed(&bans->node->fastpath, &dropped.target);
 	spread_soon(bans);
-	bans_tell(bans, kind, &dropped);
+	firewall_bans_tell(bans, kind, &dropped);
 }
 
 static void make_room(struct bans *bans, const struct ban *ban)
 {
 	const struct ban *victim;
 
-	if (!ban->is_automatic || ban_list_lookup(bans->list, &ban->target) ||
-	    ban_list_auto_cnt(bans->list) < BAN_LIST_AUTO_CAP)
+	if (!ban->is_automatic || firewall_ban_list_lookup(bans->list, &ban->target) ||
+	    firewall_ban_list_auto_cnt(bans->list) < BAN_LIST_AUTO_CAP)
 		return;
-	victim = ban_room_victim(bans->list, ban);
+	victim = firewall_ban_room_victim(bans->list, ban);
 	if (!victim)
 		return;
 	bans->pushed_out_cnt++;
@@ -135,18 +136,18 @@ static void make_room(struct bans *bans, const struct ban *ban)
 static bool add(struct bans *bans, const struct ban *ban)
 {
 	make_room(bans, ban);
-	if (ban_list_put(bans->list, ban, added, bans) < 0)
+	if (firewall_ban_list_put(bans->list, ban, added, bans) < 0)
 		return false;
-	fastpath_ban_changed(&bans->node->fastpath, &ban->target);
+	node_fastpath_ban_changed(&bans->node->fastpath, &ban->target);
 	spread_soon(bans);
-	bans_tell(bans, INCIDENT_BANNED, ban);
+	firewall_bans_tell(bans, INCIDENT_BANNED, ban);
 	return true;
 }
 
 /* add_longer keeps what an operator said, and what an earlier ban said for longer. */
 static bool add_longer(struct bans *bans, const struct ban *ban)
 {
-	const struct ban *there = ban_list_lookup(bans->list, &ban->target);
+	const struct ban *there = firewall_ban_list_lookup(bans->list, &ban->target);
 
 	if (there && (!there->is_automatic || there->expires_s >= ban->expires_s))
 		return true;
@@ -155,7 +156,7 @@ static bool add_longer(struct bans *bans, const struct ban *ban)
 
 static struct ban_target place_target(const struct addr *place)
 {
-	return ban_target_cut(
+	return firewall_ban_target_cut(
 		&(struct ban_target){.kind = place->family == ADDR_IPV4 ? BAN_IPV4 : BAN_IPV6,
 				     .addr = *place},
 		place->family == ADDR_IPV4 ? 32 : 64);
@@ -170,7 +171,7 @@ static void limit_place(struct bans *bans, const struct addr *place, uint64_t ca
 			  .cause = cause,
 			  .source = *place};
 
-	ban.expires_s = offences_limit_until_s(&bans->offences, place, ban.added_s);
+	ban.expires_s = firewall_offences_limit_until_s(&bans->offences, place, ban.added_s);
 	if (!ban.expires_s)
 		return;
 	snprintf(ban.reason, sizeof(ban.reason), "%u keys from there were banned within an hour",
@@ -178,8 +179,8 @@ static void limit_place(struct bans *bans, const struct addr *place, uint64_t ca
 	(void)add_longer(bans, &ban);
 }
 
-bool bans_add_peer(struct bans *bans, const struct ban_offender *offender, uint64_t until_s,
-		   const char *reason)
+bool firewall_bans_add_peer(struct bans *bans, const struct ban_offender *offender,
+			    uint64_t until_s, const char *reason)
 {
 	struct ban ban = {.target = {.kind = BAN_KEY},
 			  .added_s = wall_now_s(bans),
@@ -190,17 +191,17 @@ bool bans_add_peer(struct bans *bans, const struct ban_offender *offender, uint6
 	if (!bans->list)
 		return false;
 	if (offender->at.family != ADDR_NONE)
-		offence.place = offences_place(&offender->at);
+		offence.place = firewall_offences_place(&offender->at);
 	memcpy(offence.key, offender->key, BAN_KEY_LEN);
-	offence.cause =
-		offences_cause(&bans->offences, offence.key, random_u64(bans->node->random) | 1);
+	offence.cause = firewall_offences_cause(&bans->offences, offence.key,
+						random_u64(bans->node->random) | 1);
 	memcpy(ban.target.key, offender->key, BAN_KEY_LEN);
 	ban.cause = offence.cause;
 	ban.source = offence.place;
 	snprintf(ban.reason, sizeof(ban.reason), "%s", reason);
 	if (!add_longer(bans, &ban))
 		return false;
-	offences_note(&bans->offences, &offence);
+	firewall_offences_note(&bans->offences, &offence);
 	if (offence.place.family != ADDR_NONE && !offender->is_known_there)
 		limit_place(bans, &offence.place, offence.cause);
 	return true;
@@ -211,52 +212,52 @@ static void place_review(void *arg, const struct addr *place)
 {
 	struct bans *bans = arg;
 	const struct ban_target target = place_target(place);
-	const struct ban *limit = ban_list_lookup(bans->list, &target);
+	const struct ban *limit = firewall_ban_list_lookup(bans->list, &target);
 
 	if (limit && limit->is_limit &&
-	    !offences_limit_until_s(&bans->offences, place, wall_now_s(bans)))
+	    !firewall_offences_limit_until_s(&bans->offences, place, wall_now_s(bans)))
 		drop(bans, limit, INCIDENT_BAN_REMOVED);
 }
 
-void bans_undo(struct bans *bans, const struct ban *removed)
+void firewall_bans_undo(struct bans *bans, const struct ban *removed)
 {
 	if (!removed->is_automatic)
 		return;
 	if (removed->is_limit)
-		offences_forget_place(&bans->offences, &removed->source);
+		firewall_offences_forget_place(&bans->offences, &removed->source);
 	else
-		offences_forget_cause(&bans->offences, removed->cause, place_review, bans);
+		firewall_offences_forget_cause(&bans->offences, removed->cause, place_review, bans);
 }
 
-int bans_open(struct bans *bans, struct node *node)
+int firewall_bans_open(struct bans *bans, struct node *node)
 {
 	uint64_t now_ns = node->home.now_ns;
 	int err;
 
 	bans->node = node;
 	timer_init(&bans->timer, timer_fire);
-	err = ban_list_open(node->store, wall_now_s(bans), &bans->list);
+	err = firewall_ban_list_open(node->store, wall_now_s(bans), &bans->list);
 	if (err < 0)
 		return err;
-	if (ban_list_cnt(bans->list))
-		log_info("bans in force: %u", ban_list_cnt(bans->list));
+	if (firewall_ban_list_cnt(bans->list))
+		log_info("bans in force: %u", firewall_ban_list_cnt(bans->list));
 	spread(bans, now_ns);
 	timer_arm(bans, now_ns);
 	return 0;
 }
 
-void bans_close(struct bans *bans)
+void firewall_bans_close(struct bans *bans)
 {
 	if (!bans->list)
 		return;
 	timer_cancel(&bans->node->home.timers, &bans->timer);
-	ban_list_free(bans->list);
+	firewall_ban_list_free(bans->list);
 	bans->list = NULL;
 }
 
-void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns)
+void firewall_bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns)
 {
-	fastpath_ban_changed(&bans->node->fastpath, target);
+	node_fastpath_ban_changed(&bans->node->fastpath, target);
 	spread(bans, now_ns);
 	timer_arm(bans, now_ns);
 }

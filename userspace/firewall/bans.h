@@ -26,20 +26,20 @@ struct bans {
 	uint64_t pushed_out_cnt; /* bans of the node's own making that one more pushed out */
 };
 
-/* bans_open reads them and tells home; who joins later is told by its owner. 0 or negative. */
+/* firewall_bans_open reads them and tells home; who joins later is told by its owner. 0 or negative. */
 WEFT_MUST_CHECK
-int bans_open(struct bans *bans, struct node *node);
-/* bans_close takes a zeroed one, too. */
-void bans_close(struct bans *bans);
+int firewall_bans_open(struct bans *bans, struct node *node);
+/* firewall_bans_close takes a zeroed one, too. */
+void firewall_bans_close(struct bans *bans);
 
 /*
- * bans_changed after ban_list_put or ban_list_delete of target: enforced at
+ * firewall_bans_changed after firewall_ban_list_put or firewall_ban_list_delete of target: enforced at
  * home and in the driver at once, by the workers with the next turn. Sessions
  * that may not be any more are closed.
  */
-void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns);
+void firewall_bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns);
 /*
- * bans_add_peer keeps key out until until_s (wall clock). at is where it was (ADDR_NONE: not
+ * firewall_bans_add_peer keeps key out until until_s (wall clock). at is where it was (ADDR_NONE: not
  * known); its address is limited, never banned, when that makes OFFENCES_KEYS_MIN keys of it within
  * an hour and no known peer is there. In force with the next turn, whose sessions end
  * then. A longer ban that is there stays. False: nothing is enforced here, or the store
@@ -50,15 +50,15 @@ struct ban_offender {
 	struct addr at;
 	bool is_known_there; /* some known peer is at that address, too */
 };
-bool bans_add_peer(struct bans *bans, const struct ban_offender *offender, uint64_t until_s,
-		   const char *reason);
+bool firewall_bans_add_peer(struct bans *bans, const struct ban_offender *offender,
+			    uint64_t until_s, const char *reason);
 /*
- * bans_undo takes back what followed from removed, which an operator took out of the list: limits of
+ * firewall_bans_undo takes back what followed from removed, which an operator took out of the list: limits of
  * addresses that its cause led to, and what it left in offences. What the services
- * remember is for fabric_pardon.
+ * remember is for node_fabric_pardon.
  */
-void bans_undo(struct bans *bans, const struct ban *removed);
-/* bans_tell makes an event of what befell ban, and remembers it for a day. */
-void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban);
+void firewall_bans_undo(struct bans *bans, const struct ban *removed);
+/* firewall_bans_tell makes an event of what befell ban, and remembers it for a day. */
+void firewall_bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban);
 
 #endif

@@ -13,11 +13,11 @@
 
 #define TICK_NS NS_PER_S
 
-void drops_sample(void *ctx, const struct weft_sample *sample)
+void firewall_drops_sample(void *ctx, const struct weft_sample *sample)
 {
 	struct drops *drops = ctx;
 
-	offenders_add(&drops->offenders, sample);
+	firewall_offenders_add(&drops->offenders, sample);
 }
 
 /* What is less than it was began anew in between. */
@@ -39,18 +39,18 @@ static void totals_grow(struct drops *drops, struct weft_counter *seen,
 	}
 }
 
-void drops_fetch(struct drops *drops)
+void firewall_drops_fetch(struct drops *drops)
 {
 	uint32_t *second = drops->recent[drops->tick_cnt % DROPS_RATE_S];
 	struct node *node = drops->node;
 	struct weft_counter now[WEFT_REASON_CNT];
 
 	if (node->fastpath.xdp) {
-		xdp_counters(node->fastpath.xdp, now);
+		net_xdp_counters(node->fastpath.xdp, now);
 		totals_grow(drops, drops->seen_driver, now, second);
-		(void)xdp_samples(node->fastpath.xdp, drops_sample, drops);
+		(void)net_xdp_samples(node->fastpath.xdp, firewall_drops_sample, drops);
 	}
-	fastpath_socket_counters(&node->fastpath, now);
+	node_fastpath_socket_counters(&node->fastpath, now);
 	totals_grow(drops, drops->seen_sockets, now, second);
 }
 
@@ -58,13 +58,13 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct drops *drops = (struct drops *)((char *)timer - offsetof(struct drops, timer));
 
-	drops_fetch(drops);
+	firewall_drops_fetch(drops);
 	drops->tick_cnt++;
 	memset(drops->recent[drops->tick_cnt % DROPS_RATE_S], 0, sizeof(drops->recent[0]));
 	timer_set(&drops->node->home.timers, timer, now_ns + TICK_NS);
 }
 
-void drops_open(struct drops *drops, struct node *node)
+void firewall_drops_open(struct drops *drops, struct node *node)
 {
 	drops->node = node;
 	drops->since_ns = node->started_ns;
@@ -74,14 +74,14 @@ void drops_open(struct drops *drops, struct node *node)
 	timer_set(&node->home.timers, &drops->timer, node->home.now_ns + TICK_NS);
 }
 
-void drops_close(struct drops *drops)
+void firewall_drops_close(struct drops *drops)
 {
 	if (drops->node)
 		timer_cancel(&drops->node->home.timers, &drops->timer);
 }
 
 /* The second at hand is not over, so it does not count. */
-uint64_t drops_rate(const struct drops *drops, enum weft_reason reason)
+uint64_t firewall_drops_rate(const struct drops *drops, enum weft_reason reason)
 {
 	uint64_t sum = 0, cnt = drops->tick_cnt;
 
@@ -92,10 +92,10 @@ uint64_t drops_rate(const struct drops *drops, enum weft_reason reason)
 	return cnt ? sum / cnt : 0;
 }
 
-const char *drops_pseudonym(const struct drops *drops, const struct weft_endpoint *source,
-			    char text[static DROPS_PSEUDONYM_CAP])
+const char *firewall_drops_pseudonym(const struct drops *drops, const struct weft_endpoint *source,
+				     char text[static DROPS_PSEUDONYM_CAP])
 {
-	struct weft_endpoint prefix = offenders_source(source);
+	struct weft_endpoint prefix = firewall_offenders_source(source);
 
 	snprintf(text, DROPS_PSEUDONYM_CAP, "%016" PRIx64,
 		 siphash(drops->salt, &prefix, sizeof(prefix)));

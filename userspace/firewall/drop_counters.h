@@ -30,18 +30,18 @@ struct drops {
 	struct offenders offenders;
 };
 
-void drops_open(struct drops *drops, struct node *node);
-/* drops_close takes a zeroed one, too. */
-void drops_close(struct drops *drops);
-/* drops_sample takes one; ctx is the struct drops. */
-void drops_sample(void *ctx, const struct weft_sample *sample);
-/* drops_fetch takes what there is since the last second. */
-void drops_fetch(struct drops *drops);
-/* drops_rate: datagrams a second, over the last ten. */
-uint64_t drops_rate(const struct drops *drops, enum weft_reason reason);
-/* drops_pseudonym names source's prefix so that nobody learns it; the same until a restart. */
+void firewall_drops_open(struct drops *drops, struct node *node);
+/* firewall_drops_close takes a zeroed one, too. */
+void firewall_drops_close(struct drops *drops);
+/* firewall_drops_sample takes one; ctx is the struct drops. */
+void firewall_drops_sample(void *ctx, const struct weft_sample *sample);
+/* firewall_drops_fetch takes what there is since the last second. */
+void firewall_drops_fetch(struct drops *drops);
+/* firewall_drops_rate: datagrams a second, over the last ten. */
+uint64_t firewall_drops_rate(const struct drops *drops, enum weft_reason reason);
+/* firewall_drops_pseudonym names source's prefix so that nobody learns it; the same until a restart. */
 #define DROPS_PSEUDONYM_CAP 17
-const char *drops_pseudonym(const struct drops *drops, const struct weft_endpoint *source,
-			    char text[static DROPS_PSEUDONYM_CAP]);
+const char *firewall_drops_pseudonym(const struct drops *drops, const struct weft_endpoint *source,
+				     char text[static DROPS_PSEUDONYM_CAP]);
 
 #endif

@@ -29,7 +29,7 @@ static struct incident *hour_earlier(struct incident_hour *hour, const struct in
 	return NULL;
 }
 
-void incidents_add(struct incidents *incidents, const struct incident *incident)
+void firewall_incidents_add(struct incidents *incidents, const struct incident *incident)
 {
 	uint64_t number = incident->at_ns / INCIDENTS_HOUR_NS + 1;
 	struct incident_hour *hour = &incidents->hours[number % INCIDENTS_HOUR_CNT];
@@ -56,8 +56,9 @@ static bool incident_is_of(const struct incident *incident, const struct ban_tar
 	if (who->kind == BAN_KEY)
 		return incident->who.kind == BAN_KEY &&
 		       memcmp(incident->who.key, who->key, BAN_KEY_LEN) == 0;
-	return ban_target_has(who, &incident->addr) || ban_target_has(&incident->who, &who->addr) ||
-	       (incident->who.kind != BAN_KEY && ban_target_has(who, &incident->who.addr));
+	return firewall_ban_target_has(who, &incident->addr) ||
+	       firewall_ban_target_has(&incident->who, &who->addr) ||
+	       (incident->who.kind != BAN_KEY && firewall_ban_target_has(who, &incident->who.addr));
 }
 
 /* The room is a ring until all was seen. */
@@ -90,9 +91,9 @@ static void reverse(struct incident *incidents, unsigned begin, unsigned end)
 	}
 }
 
-unsigned incidents_find(const struct incidents *incidents, uint64_t now_ns,
-			const struct ban_target *who, struct incident *out_incidents, unsigned cap,
-			uint64_t *out_lost_cnt)
+unsigned firewall_incidents_find(const struct incidents *incidents, uint64_t now_ns,
+				 const struct ban_target *who, struct incident *out_incidents,
+				 unsigned cap, uint64_t *out_lost_cnt)
 {
 	uint64_t number = now_ns / INCIDENTS_HOUR_NS + 1;
 	struct found found = {.incidents = out_incidents, .cap = cap};

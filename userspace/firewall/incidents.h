@@ -46,18 +46,18 @@ struct incidents {
 };
 
 /*
- * incidents_add: a time before the hour at hand is ignored. Who tries in
+ * firewall_incidents_add: a time before the hour at hand is ignored. Who tries in
  * vain over and over from one address, or breaks one rule, has one incident an
  * hour, with a count, and pushes nothing out.
  */
-void incidents_add(struct incidents *incidents, const struct incident *incident);
+void firewall_incidents_add(struct incidents *incidents, const struct incident *incident);
 /*
- * incidents_find writes those of who, oldest first: of a key, or of the
+ * firewall_incidents_find writes those of who, oldest first: of a key, or of the
  * addresses in a prefix; the newest when there are more than cap. Returns
  * how many. *out_lost_cnt: how many, of anybody, the last 24 hours lost.
  */
-unsigned incidents_find(const struct incidents *incidents, uint64_t now_ns,
-			const struct ban_target *who, struct incident *out_incidents, unsigned cap,
-			uint64_t *out_lost_cnt);
+unsigned firewall_incidents_find(const struct incidents *incidents, uint64_t now_ns,
+				 const struct ban_target *who, struct incident *out_incidents,
+				 unsigned cap, uint64_t *out_lost_cnt);
 
 #endif

@@ -23,7 +23,7 @@ struct ingress {
 	struct weft_tables tables;
 	struct demux_judge judge;
 	struct map keys;   /* -> struct key_ban */
-	struct map limits; /* -> struct key_ban, by offences_place */
+	struct map limits; /* -> struct key_ban, by firewall_offences_place */
 	struct pool key_bans;
 	struct ban_set *set; /* in force */
 	uint64_t now_ns;
@@ -40,17 +40,17 @@ static struct demux_tables_params tables_params(uint32_t session_cap, const uint
 					    .secret = {secret[0], secret[1]}};
 }
 
-size_t ingress_footprint(uint32_t session_cap)
+size_t firewall_ingress_footprint(uint32_t session_cap)
 {
 	const uint64_t any[2] = {0};
 	const struct demux_tables_params params = tables_params(session_cap, any);
 
-	return demux_tables_footprint(&params) + map_footprint(BAN_KEY_LEN, BAN_LIST_CAP) +
+	return net_ingress_tables_footprint(&params) + map_footprint(BAN_KEY_LEN, BAN_LIST_CAP) +
 	       map_footprint(sizeof(struct addr), BAN_LIST_AUTO_CAP) +
 	       pool_footprint(sizeof(struct key_ban), BAN_LIST_CAP);
 }
 
-int ingress_new(const struct ingress_params *params, struct ingress **out_ingress)
+int firewall_ingress_new(const struct ingress_params *params, struct ingress **out_ingress)
 {
 	const struct demux_tables_params tables =
 		tables_params(params->session_cap, params->secret);
@@ -60,22 +60,23 @@ int ingress_new(const struct ingress_params *params, struct ingress **out_ingres
 	if (!ingress)
 		return -ENOMEM;
 	ingress->judge = (struct demux_judge){&ingress->tables, params->on_sample, params->ctx};
-	if ((err = arena_open(&ingress->arena, ingress_footprint(params->session_cap))) < 0 ||
-	    (err = demux_tables_init(&ingress->tables, &ingress->arena, &tables)) < 0 ||
+	if ((err = arena_open(&ingress->arena, firewall_ingress_footprint(params->session_cap))) <
+		    0 ||
+	    (err = net_ingress_tables_init(&ingress->tables, &ingress->arena, &tables)) < 0 ||
 	    (err = map_init(&ingress->keys, &ingress->arena, BAN_KEY_LEN, BAN_LIST_CAP,
 			    params->secret)) < 0 ||
 	    (err = map_init(&ingress->limits, &ingress->arena, sizeof(struct addr),
 			    BAN_LIST_AUTO_CAP, params->secret)) < 0 ||
 	    (err = pool_init(&ingress->key_bans, &ingress->arena, sizeof(struct key_ban),
 			     BAN_LIST_CAP)) < 0) {
-		ingress_free(ingress);
+		firewall_ingress_free(ingress);
 		return err;
 	}
 	*out_ingress = ingress;
 	return 0;
 }
 
-void ingress_free(struct ingress *ingress)
+void firewall_ingress_free(struct ingress *ingress)
 {
 	if (!ingress)
 		return;
@@ -121,7 +122,8 @@ static void rule_enforce(struct ingress *ingress, const struct ban_rule *rule)
 	if (map)
 		err = key_enforce(ingress, rule, map, key);
 	else
-		err = demux_ban_put(&ingress->tables, &endpoint, rule->target.prefix_len, &ban);
+		err = net_ingress_ban_put(&ingress->tables, &endpoint, rule->target.prefix_len,
+					  &ban);
 	weft_assert(err == 0); /* both have room for a whole list */
 }
 
@@ -134,7 +136,7 @@ static void rule_lift(struct ingress *ingress, const struct ban_rule *rule)
 
 	if (!map) {
 		endpoint = addr_endpoint(&rule->target.addr);
-		demux_ban_delete(&ingress->tables, &endpoint, rule->target.prefix_len);
+		net_ingress_ban_delete(&ingress->tables, &endpoint, rule->target.prefix_len);
 		return;
 	}
 	key_ban = map_delete(map, key);
@@ -142,7 +144,7 @@ static void rule_lift(struct ingress *ingress, const struct ban_rule *rule)
 		pool_release(&ingress->key_bans, key_ban);
 }
 
-void ingress_take(struct ingress *ingress, struct ban_set *set)
+void firewall_ingress_take(struct ingress *ingress, struct ban_set *set)
 {
 	if (!set)
 		return;
@@ -161,7 +163,7 @@ static void rate_share(struct weft_bucket_rate *rate, unsigned worker_cnt, uint3
 		rate->credit_max_ns = rate->cost_ns << flood_shift;
 }
 
-void ingress_share(struct weft_config *policy, unsigned worker_cnt)
+void firewall_ingress_share(struct weft_config *policy, unsigned worker_cnt)
 {
 	static const enum weft_class spread[] = {WEFT_CLASS_INITIAL, WEFT_CLASS_KNOWN};
 
@@ -175,52 +177,53 @@ void ingress_share(struct weft_config *policy, unsigned worker_cnt)
 	rate_share(&policy->samples, worker_cnt, 0);
 }
 
-void ingress_configure(struct ingress *ingress, const struct weft_config *part)
+void firewall_ingress_configure(struct ingress *ingress, const struct weft_config *part)
 {
-	demux_tables_set_config(&ingress->tables, part);
+	net_ingress_tables_set_config(&ingress->tables, part);
 }
 
-void ingress_set_cid_keys(struct ingress *ingress, const struct weft_cid_keys *keys)
+void firewall_ingress_set_cid_keys(struct ingress *ingress, const struct weft_cid_keys *keys)
 {
 	ingress->tables.cid_keys = *keys;
 }
 
-void ingress_set_token_keys(struct ingress *ingress, const struct weft_token_keys *keys)
+void firewall_ingress_set_token_keys(struct ingress *ingress, const struct weft_token_keys *keys)
 {
 	ingress->tables.token_keys = *keys;
 }
 
-void ingress_set_reply_keys(struct ingress *ingress, const struct weft_krpc_reply_keys *keys)
+void firewall_ingress_set_reply_keys(struct ingress *ingress,
+				     const struct weft_krpc_reply_keys *keys)
 {
 	ingress->tables.reply_keys = *keys;
 }
 
-void ingress_prove(struct ingress *ingress, const struct addr *remote, uint64_t now_ns)
+void firewall_ingress_prove(struct ingress *ingress, const struct addr *remote, uint64_t now_ns)
 {
 	const struct weft_session entry = {.expires_ns = now_ns + INGRESS_PATH_LIFE_NS};
 	struct weft_endpoint endpoint = addr_endpoint(remote);
 
-	(void)!demux_session_put(&ingress->tables, &endpoint, &entry);
+	(void)!net_ingress_session_put(&ingress->tables, &endpoint, &entry);
 }
 
-void ingress_each_session(const struct ingress *ingress, demux_session_fn fn, void *ctx)
+void firewall_ingress_each_session(const struct ingress *ingress, demux_session_fn fn, void *ctx)
 {
-	demux_session_each(&ingress->tables, fn, ctx);
+	net_ingress_session_each(&ingress->tables, fn, ctx);
 }
 
-void ingress_sweep(struct ingress *ingress)
+void firewall_ingress_sweep(struct ingress *ingress)
 {
-	(void)demux_session_sweep(&ingress->tables, ingress->now_ns);
+	(void)net_ingress_session_sweep(&ingress->tables, ingress->now_ns);
 }
 
-void ingress_turn(struct ingress *ingress, uint64_t now_ns)
+void firewall_ingress_turn(struct ingress *ingress, uint64_t now_ns)
 {
 	ingress->now_ns = now_ns;
 }
 
-enum weft_verdict ingress_judge(struct ingress *ingress, const struct dgram *dgram)
+enum weft_verdict firewall_ingress_judge(struct ingress *ingress, const struct dgram *dgram)
 {
-	return weft_verdict(demux_judge_dgram(&ingress->judge, dgram, ingress->now_ns));
+	return weft_verdict(net_ingress_judge_dgram(&ingress->judge, dgram, ingress->now_ns));
 }
 
 static bool is_in_force(const struct ingress *ingress, uint64_t expires_ns)
@@ -228,16 +231,16 @@ static bool is_in_force(const struct ingress *ingress, uint64_t expires_ns)
 	return expires_ns == 0 || expires_ns > ingress->now_ns;
 }
 
-bool ingress_refuses(void *ctx, const uint8_t *key, const struct addr *remote)
+bool firewall_ingress_refuses(void *ctx, const uint8_t *key, const struct addr *remote)
 {
 	struct ingress *ingress = ctx;
 	const struct key_ban *key_ban = map_lookup(&ingress->keys, key);
 
 	return (key_ban && is_in_force(ingress, key_ban->expires_ns)) ||
-	       ingress_refuses_addr(ingress, remote);
+	       firewall_ingress_refuses_addr(ingress, remote);
 }
 
-bool ingress_refuses_addr(void *ctx, const struct addr *remote)
+bool firewall_ingress_refuses_addr(void *ctx, const struct addr *remote)
 {
 	struct ingress *ingress = ctx;
 	const struct weft_ban *ban;
@@ -246,11 +249,11 @@ bool ingress_refuses_addr(void *ctx, const struct addr *remote)
 	if (remote->family == ADDR_NONE)
 		return false;
 	endpoint = addr_endpoint(remote);
-	ban = demux_ban_lookup(&ingress->tables, &endpoint);
+	ban = net_ingress_ban_lookup(&ingress->tables, &endpoint);
 	return ban && is_in_force(ingress, ban->expires_ns);
 }
 
-bool ingress_limits(void *ctx, const struct addr *remote)
+bool firewall_ingress_limits(void *ctx, const struct addr *remote)
 {
 	struct ingress *ingress = ctx;
 	struct addr place;
@@ -258,18 +261,18 @@ bool ingress_limits(void *ctx, const struct addr *remote)
 
 	if (remote->family == ADDR_NONE)
 		return false;
-	place = offences_place(remote);
+	place = firewall_offences_place(remote);
 	limit = map_lookup(&ingress->limits, &place);
 	return limit && is_in_force(ingress, limit->expires_ns);
 }
 
-const struct weft_counter *ingress_counters(const struct ingress *ingress)
+const struct weft_counter *firewall_ingress_counters(const struct ingress *ingress)
 {
 	return ingress->tables.counters;
 }
 
-const struct weft_place *ingress_places(const struct ingress *ingress, enum weft_class class,
-					unsigned level)
+const struct weft_place *firewall_ingress_places(const struct ingress *ingress,
+						 enum weft_class class, unsigned level)
 {
 	return ingress->tables.places + (class * WEFT_LEVEL_CNT + level) * (size_t)WEFT_PLACE_CNT;
 }

@@ -21,7 +21,7 @@ struct weft_token_keys;
  * for attached devices this decides for the worker's kernel sockets, by the
  * same policy from tables of the same kind, and before any protocol looks.
  * Sessions of banned keys and addresses are refused. Every worker owns one,
- * and each has its part of what unvalidated sources may send (ingress_share).
+ * and each has its part of what unvalidated sources may send (firewall_ingress_share).
  */
 struct ingress;
 
@@ -36,59 +36,60 @@ struct ingress_params {
 	void *ctx;
 };
 WEFT_MUST_CHECK
-int ingress_new(const struct ingress_params *params, struct ingress **out_ingress);
-/* ingress_free takes NULL. */
-void ingress_free(struct ingress *ingress);
-/* ingress_footprint: bytes laid out, touched as they are used. */
-size_t ingress_footprint(uint32_t session_cap);
+int firewall_ingress_new(const struct ingress_params *params, struct ingress **out_ingress);
+/* firewall_ingress_free takes NULL. */
+void firewall_ingress_free(struct ingress *ingress);
+/* firewall_ingress_footprint: bytes laid out, touched as they are used. */
+size_t firewall_ingress_footprint(uint32_t session_cap);
 
 /*
- * ingress_share makes the policy of a node that of each of its worker_cnt
+ * firewall_ingress_share makes the policy of a node that of each of its worker_cnt
  * workers. A client invents the id that chooses the worker of its Initials,
  * so those, and what answers them, have a rate divided by the workers:
  * together they admit what the rate says, whichever way a source spreads.
  * Other protocols come to the first worker's sockets alone and have all of
  * theirs. A part admits one datagram at least.
  */
-void ingress_share(struct weft_config *policy, unsigned worker_cnt);
-/* ingress_configure: limits and mode from now on, a worker's part of them; before, all is free. */
-void ingress_configure(struct ingress *ingress, const struct weft_config *part);
+void firewall_ingress_share(struct weft_config *policy, unsigned worker_cnt);
+/* firewall_ingress_configure: limits and mode from now on, a worker's part of them; before, all is free. */
+void firewall_ingress_configure(struct ingress *ingress, const struct weft_config *part);
 /* ingress_set_{cid,token}_keys: those of the worker's engine; without them no id and no token is ours. */
-void ingress_set_cid_keys(struct ingress *ingress, const struct weft_cid_keys *keys);
-void ingress_set_token_keys(struct ingress *ingress, const struct weft_token_keys *keys);
-/* ingress_set_reply_keys: replies to questions of the dht pass outside all limits. */
+void firewall_ingress_set_cid_keys(struct ingress *ingress, const struct weft_cid_keys *keys);
+void firewall_ingress_set_token_keys(struct ingress *ingress, const struct weft_token_keys *keys);
+/* firewall_ingress_set_reply_keys: replies to questions of the dht pass outside all limits. */
 struct weft_krpc_reply_keys;
-void ingress_set_reply_keys(struct ingress *ingress, const struct weft_krpc_reply_keys *keys);
+void firewall_ingress_set_reply_keys(struct ingress *ingress,
+				     const struct weft_krpc_reply_keys *keys);
 /*
- * ingress_prove: datagrams of a connection are expected from remote. With a
+ * firewall_ingress_prove: datagrams of a connection are expected from remote. With a
  * full table it has a unvalidated source's limits until there is room.
  */
-void ingress_prove(struct ingress *ingress, const struct addr *remote, uint64_t now_ns);
-/* ingress_each_session tells fn every path of a session. */
-void ingress_each_session(const struct ingress *ingress, demux_session_fn fn, void *ctx);
-/* ingress_sweep drops what has expired. */
-void ingress_sweep(struct ingress *ingress);
-/* ingress_take enforces exactly set, which is freed; NULL changes nothing. */
-void ingress_take(struct ingress *ingress, struct ban_set *set);
+void firewall_ingress_prove(struct ingress *ingress, const struct addr *remote, uint64_t now_ns);
+/* firewall_ingress_each_session tells fn every path of a session. */
+void firewall_ingress_each_session(const struct ingress *ingress, demux_session_fn fn, void *ctx);
+/* firewall_ingress_sweep drops what has expired. */
+void firewall_ingress_sweep(struct ingress *ingress);
+/* firewall_ingress_take enforces exactly set, which is freed; NULL changes nothing. */
+void firewall_ingress_take(struct ingress *ingress, struct ban_set *set);
 /*
- * ingress_judge decides on a datagram of the kernel's sockets, and counts it.
+ * firewall_ingress_judge decides on a datagram of the kernel's sockets, and counts it.
  * What it says is the caller's to do.
  */
-enum weft_verdict ingress_judge(struct ingress *ingress, const struct dgram *dgram);
+enum weft_verdict firewall_ingress_judge(struct ingress *ingress, const struct dgram *dgram);
 /*
- * ingress_refuses: key, or the address remote, is banned; refuses_addr: the address is. A
+ * firewall_ingress_refuses: key, or the address remote, is banned; refuses_addr: the address is. A
  * mesh_refuse_fn and a quic_refuse_fn; ctx is the ingress.
  */
-bool ingress_refuses(void *ctx, const uint8_t *key, const struct addr *remote);
-bool ingress_refuses_addr(void *ctx, const struct addr *remote);
-/* ingress_limits: unvalidated sources at remote get one slot of each pool, and are always asked for proof. */
-bool ingress_limits(void *ctx, const struct addr *remote);
-/* ingress_turn: it is now_ns, by which bans end and credit grows. */
-void ingress_turn(struct ingress *ingress, uint64_t now_ns);
-/* ingress_places: the WEFT_PLACE_CNT places of a class and level. Borrowed. */
-const struct weft_place *ingress_places(const struct ingress *ingress, enum weft_class class,
-					unsigned level);
-/* ingress_counters: what was judged, by enum weft_reason. Borrowed. */
-const struct weft_counter *ingress_counters(const struct ingress *ingress);
+bool firewall_ingress_refuses(void *ctx, const uint8_t *key, const struct addr *remote);
+bool firewall_ingress_refuses_addr(void *ctx, const struct addr *remote);
+/* firewall_ingress_limits: unvalidated sources at remote get one slot of each pool, and are always asked for proof. */
+bool firewall_ingress_limits(void *ctx, const struct addr *remote);
+/* firewall_ingress_turn: it is now_ns, by which bans end and credit grows. */
+void firewall_ingress_turn(struct ingress *ingress, uint64_t now_ns);
+/* firewall_ingress_places: the WEFT_PLACE_CNT places of a class and level. Borrowed. */
+const struct weft_place *firewall_ingress_places(const struct ingress *ingress,
+						 enum weft_class class, unsigned level);
+/* firewall_ingress_counters: what was judged, by enum weft_reason. Borrowed. */
+const struct weft_counter *firewall_ingress_counters(const struct ingress *ingress);
 
 #endif

@@ -5,7 +5,7 @@
 
 #define IPV6_PLACE_LEN 64 /* bits; what one customer is given at least (RFC 6177) */
 
-struct addr offences_place(const struct addr *addr)
+struct addr firewall_offences_place(const struct addr *addr)
 {
 	return addr_prefix_key(addr, addr->family == ADDR_IPV4 ? 32 : IPV6_PLACE_LEN);
 }
@@ -15,8 +15,8 @@ static void offence_remove(struct offences *offences, unsigned idx)
 	offences->offences[idx] = offences->offences[--offences->cnt];
 }
 
-uint64_t offences_cause(const struct offences *offences, const uint8_t key[static BAN_KEY_LEN],
-			uint64_t fresh)
+uint64_t firewall_offences_cause(const struct offences *offences,
+				 const uint8_t key[static BAN_KEY_LEN], uint64_t fresh)
 {
 	for (unsigned i = 0; i < offences->cnt; i++)
 		if (memcmp(offences->offences[i].key, key, BAN_KEY_LEN) == 0)
@@ -53,13 +53,13 @@ static struct offence *offence_slot(struct offences *offences, const struct offe
 	return offences->cnt < OFFENCES_CAP ? &offences->offences[offences->cnt++] : oldest;
 }
 
-void offences_note(struct offences *offences, const struct offence *offence)
+void firewall_offences_note(struct offences *offences, const struct offence *offence)
 {
 	*offence_slot(offences, offence) = *offence;
 }
 
-uint64_t offences_limit_until_s(const struct offences *offences, const struct addr *place,
-				uint64_t now_s)
+uint64_t firewall_offences_limit_until_s(const struct offences *offences, const struct addr *place,
+					 uint64_t now_s)
 {
 	uint64_t newest_s[OFFENCES_KEYS_MIN] = {0}; /* newest first */
 	uint64_t deciding_s;
@@ -84,8 +84,8 @@ uint64_t offences_limit_until_s(const struct offences *offences, const struct ad
 	return deciding_s + OFFENCES_WINDOW_S;
 }
 
-void offences_forget_cause(struct offences *offences, uint64_t cause,
-			   void (*fn)(void *arg, const struct addr *place), void *arg)
+void firewall_offences_forget_cause(struct offences *offences, uint64_t cause,
+				    void (*fn)(void *arg, const struct addr *place), void *arg)
 {
 	for (unsigned i = offences->cnt; i-- > 0;) {
 		const struct addr place = offences->offences[i].place;
@@ -98,7 +98,7 @@ void offences_forget_cause(struct offences *offences, uint64_t cause,
 	}
 }
 
-void offences_forget_place(struct offences *offences, const struct addr *place)
+void firewall_offences_forget_place(struct offences *offences, const struct addr *place)
 {
 	for (unsigned i = offences->cnt; i-- > 0;)
 		if (addr_equal(&offences->offences[i].place, place))

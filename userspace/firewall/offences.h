@@ -33,21 +33,21 @@ struct offences {
 	struct offence offences[OFFENCES_CAP];
 };
 
-/* offences_place: what one holder of an address has: the address itself, of IPv6 its /64. */
-struct addr offences_place(const struct addr *addr);
-/* offences_cause: that of key's offences which are remembered, else fresh. */
-uint64_t offences_cause(const struct offences *offences, const uint8_t key[static BAN_KEY_LEN],
-			uint64_t fresh);
-void offences_note(struct offences *offences, const struct offence *offence);
+/* firewall_offences_place: what one holder of an address has: the address itself, of IPv6 its /64. */
+struct addr firewall_offences_place(const struct addr *addr);
+/* firewall_offences_cause: that of key's offences which are remembered, else fresh. */
+uint64_t firewall_offences_cause(const struct offences *offences,
+				 const uint8_t key[static BAN_KEY_LEN], uint64_t fresh);
+void firewall_offences_note(struct offences *offences, const struct offence *offence);
 /*
- * offences_limit_until_s: place deserves a limit until then; 0: it deserves none, fewer
+ * firewall_offences_limit_until_s: place deserves a limit until then; 0: it deserves none, fewer
  * than OFFENCES_KEYS_MIN keys were banned there within the hour before now_s.
  */
-uint64_t offences_limit_until_s(const struct offences *offences, const struct addr *place,
-				uint64_t now_s);
-/* offences_forget_cause: fn (may be NULL) is told each place that had one. */
-void offences_forget_cause(struct offences *offences, uint64_t cause,
-			   void (*fn)(void *arg, const struct addr *place), void *arg);
-void offences_forget_place(struct offences *offences, const struct addr *place);
+uint64_t firewall_offences_limit_until_s(const struct offences *offences, const struct addr *place,
+					 uint64_t now_s);
+/* firewall_offences_forget_cause: fn (may be NULL) is told each place that had one. */
+void firewall_offences_forget_cause(struct offences *offences, uint64_t cause,
+				    void (*fn)(void *arg, const struct addr *place), void *arg);
+void firewall_offences_forget_place(struct offences *offences, const struct addr *place);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct weft_endpoint offenders_source(const struct weft_endpoint *source)
+struct weft_endpoint firewall_offenders_source(const struct weft_endpoint *source)
 {
 	struct weft_endpoint prefix = {.words = {source->words[0], source->words[1]}};
 
@@ -56,10 +56,10 @@ static struct offender *hour_least(struct offender_hour *hour)
 	return least;
 }
 
-void offenders_add(struct offenders *offenders, const struct weft_sample *sample)
+void firewall_offenders_add(struct offenders *offenders, const struct weft_sample *sample)
 {
 	struct offender_hour *hour = hour_at(offenders, sample->at_ns);
-	struct weft_endpoint source = offenders_source(&sample->source);
+	struct weft_endpoint source = firewall_offenders_source(&sample->source);
 	struct offender *offender;
 
 	if (!hour)
@@ -121,8 +121,8 @@ static unsigned offenders_merge(struct offender *all, unsigned cnt)
 	return kept;
 }
 
-unsigned offenders_top(const struct offenders *offenders, uint64_t now_ns,
-		       struct offender *out_offenders, unsigned cap)
+unsigned firewall_offenders_top(const struct offenders *offenders, uint64_t now_ns,
+				struct offender *out_offenders, unsigned cap)
 {
 	uint64_t number = now_ns / OFFENDERS_HOUR_NS + 1;
 	struct offender *all = malloc(OFFENDERS_HOUR_CNT * sizeof(offenders->hours[0].offenders));

@@ -38,15 +38,15 @@ struct offenders {
 	} hours[OFFENDERS_HOUR_CNT];
 };
 
-/* offenders_source: what a table knows of source. */
-struct weft_endpoint offenders_source(const struct weft_endpoint *source);
-/* offenders_add: weight drops of source for reason. A time before the hour at hand is ignored. */
-void offenders_add(struct offenders *offenders, const struct weft_sample *sample);
+/* firewall_offenders_source: what a table knows of source. */
+struct weft_endpoint firewall_offenders_source(const struct weft_endpoint *source);
+/* firewall_offenders_add: weight drops of source for reason. A time before the hour at hand is ignored. */
+void firewall_offenders_add(struct offenders *offenders, const struct weft_sample *sample);
 /*
- * offenders_top adds up the last 24 hours at now_ns and writes those with
+ * firewall_offenders_top adds up the last 24 hours at now_ns and writes those with
  * the most drops, the most first. Returns how many, at most cap.
  */
-unsigned offenders_top(const struct offenders *offenders, uint64_t now_ns,
-		       struct offender *out_offenders, unsigned cap);
+unsigned firewall_offenders_top(const struct offenders *offenders, uint64_t now_ns,
+				struct offender *out_offenders, unsigned cap);
 
 #endif

@@ -10,7 +10,7 @@
  * Generous to people behind one address, and a thousandth of what one
  * attacker can send; all answers together a tenth of what one core can.
  */
-void limits_config_defaults(struct limits_config *config)
+void firewall_limits_config_defaults(struct limits_config *config)
 {
 	*config = (struct limits_config){
 		.classes = {[WEFT_CLASS_INITIAL] = {500, 1000},
@@ -23,7 +23,7 @@ void limits_config_defaults(struct limits_config *config)
 	};
 }
 
-struct weft_bucket_rate limits_bucket_rate(const struct limits_rate *rate, unsigned level)
+struct weft_bucket_rate firewall_limits_bucket_rate(const struct limits_rate *rate, unsigned level)
 {
 	uint64_t factor = 1;
 	uint64_t cost_ns;
@@ -34,22 +34,23 @@ struct weft_bucket_rate limits_bucket_rate(const struct limits_rate *rate, unsig
 	return (struct weft_bucket_rate){cost_ns, cost_ns * rate->burst * factor};
 }
 
-void limits_apply(const struct limits_config *config, struct weft_config *policy)
+void firewall_limits_apply(const struct limits_config *config, struct weft_config *policy)
 {
 	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
-			policy->rates[i][level] = limits_bucket_rate(&config->classes[i], level);
+			policy->rates[i][level] =
+				firewall_limits_bucket_rate(&config->classes[i], level);
 	/* Known tokens pay from the address alone: their owners' neighbours are none of theirs. */
 	policy->rates[WEFT_CLASS_KNOWN][0] = policy->rates[WEFT_CLASS_INITIAL][0];
 	for (unsigned level = 1; level < WEFT_LEVEL_CNT; level++)
 		policy->rates[WEFT_CLASS_KNOWN][level] = (struct weft_bucket_rate){0, 0};
-	policy->rates[WEFT_CLASS_NEW_PATH][0] = limits_bucket_rate(&config->new_path, 0);
+	policy->rates[WEFT_CLASS_NEW_PATH][0] = firewall_limits_bucket_rate(&config->new_path, 0);
 	for (unsigned i = 0; i < WEFT_ANSWERS_CNT; i++)
-		policy->answers[i] = limits_bucket_rate(&config->all_answers, 0);
-	policy->validated = limits_bucket_rate(&config->validated, 0);
+		policy->answers[i] = firewall_limits_bucket_rate(&config->all_answers, 0);
+	policy->validated = firewall_limits_bucket_rate(&config->validated, 0);
 }
 
-const char *limits_class_name(enum weft_class class)
+const char *firewall_limits_class_name(enum weft_class class)
 {
 	static const char *const names[WEFT_CLASS_CNT] = {
 		[WEFT_CLASS_INITIAL] = "initial",

@@ -29,13 +29,13 @@ struct limits_config {
 #define LIMITS_BURST_MIN    (1u << LIMITS_FLOOD_SHIFT) /* or mode flood admits nothing at all */
 #define LIMITS_RATE_MAX	    1000000u
 
-void limits_config_defaults(struct limits_config *config);
-/* limits_bucket_rate: rate at a level, 0 for an address. */
-struct weft_bucket_rate limits_bucket_rate(const struct limits_rate *rate, unsigned level);
-/* limits_apply writes the rates of policy, and no other field. */
-void limits_apply(const struct limits_config *config, struct weft_config *policy);
+void firewall_limits_config_defaults(struct limits_config *config);
+/* firewall_limits_bucket_rate: rate at a level, 0 for an address. */
+struct weft_bucket_rate firewall_limits_bucket_rate(const struct limits_rate *rate, unsigned level);
+/* firewall_limits_apply writes the rates of policy, and no other field. */
+void firewall_limits_apply(const struct limits_config *config, struct weft_config *policy);
 
 /* "initial", "new-path", "krpc", "stun", "probe", "answer"; NULL beyond the last. */
-const char *limits_class_name(enum weft_class class);
+const char *firewall_limits_class_name(enum weft_class class);
 
 #endif

@@ -17,10 +17,10 @@ static unsigned table_of_cpu(unsigned worker_cnt, unsigned cpu)
 	return worker_cnt + cpu < ARRIVALS_TABLE_MAX ? worker_cnt + cpu : ARRIVALS_TABLE_MAX - 1;
 }
 
-size_t record_footprint(unsigned worker_cnt, unsigned cpu_cnt)
+size_t firewall_record_footprint(unsigned worker_cnt, unsigned cpu_cnt)
 {
 	return sizeof(struct sketch) +
-	       arrivals_footprint(table_of_cpu(worker_cnt, cpu_cnt - 1) + 1);
+	       firewall_arrivals_footprint(table_of_cpu(worker_cnt, cpu_cnt - 1) + 1);
 }
 
 static struct weft_bucket_rate rate_in_force(const struct weft_config *config,
@@ -55,7 +55,7 @@ static void driver_read(void *ctx, const struct xdp_places *places)
 		.rate = rate_in_force(policy, reading->class, places->level),
 	};
 
-	arrivals_read(&reading->record->arrivals, &block, reading->now_ns);
+	firewall_arrivals_read(&reading->record->arrivals, &block, reading->now_ns);
 }
 
 static void home_read(struct reading *reading)
@@ -69,11 +69,12 @@ static void home_read(struct reading *reading)
 			.level = level,
 			.class = reading->class,
 			.cnt = WEFT_PLACE_CNT,
-			.places = ingress_places(node->home.ingress, reading->class, level),
+			.places =
+				firewall_ingress_places(node->home.ingress, reading->class, level),
 			.rate = rate_in_force(&node->fastpath.part, reading->class, level),
 		};
 
-		arrivals_read(&reading->record->arrivals, &block, reading->now_ns);
+		firewall_arrivals_read(&reading->record->arrivals, &block, reading->now_ns);
 	}
 }
 
@@ -81,13 +82,13 @@ static void home_read(struct reading *reading)
 static void generation_check(struct record *record)
 {
 	struct node *node = record->node;
-	uint64_t generation = xdp_tables_generation(node->fastpath.xdp);
+	uint64_t generation = net_xdp_tables_generation(node->fastpath.xdp);
 
 	if (generation == record->generation)
 		return;
 	record->generation = generation;
 	for (unsigned table = node->config->worker_cnt; table < record->arrivals.table_cnt; table++)
-		arrivals_forget(&record->arrivals, table);
+		firewall_arrivals_forget(&record->arrivals, table);
 }
 
 static void classes_read(struct record *record, uint64_t now_ns)
@@ -95,16 +96,16 @@ static void classes_read(struct record *record, uint64_t now_ns)
 	struct node *node = record->node;
 	struct weft_counter counters[WEFT_REASON_CNT];
 
-	fastpath_counters(&node->fastpath, counters);
+	node_fastpath_counters(&node->fastpath, counters);
 	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++) {
 		struct reading reading = {record, i, now_ns};
-		uint64_t cnt = arrivals_class_cnt(counters, i);
+		uint64_t cnt = firewall_arrivals_class_cnt(counters, i);
 
 		if (cnt == record->class_cnts[i])
 			continue;
 		record->class_cnts[i] = cnt;
 		home_read(&reading);
-		xdp_places_each(node->fastpath.xdp, i, driver_read, &reading);
+		net_xdp_places_each(node->fastpath.xdp, i, driver_read, &reading);
 	}
 }
 
@@ -123,16 +124,17 @@ static void second_tell(struct record *record, uint64_t now_ns)
 	};
 
 	record->unvalidated_cnt = unvalidated_cnt;
-	sketch_tell_second(record->sketch, &second, now_ns);
+	firewall_sketch_tell_second(record->sketch, &second, now_ns);
 }
 
-void record_refresh(struct record *record)
+void firewall_record_refresh(struct record *record)
 {
 	generation_check(record);
 	classes_read(record, record->node->home.now_ns);
 }
 
-void record_take(struct record *record, unsigned worker_idx, const struct arrivals_changes *changes)
+void firewall_record_take(struct record *record, unsigned worker_idx,
+			  const struct arrivals_changes *changes)
 {
 	struct node *node = record->node;
 
@@ -148,7 +150,7 @@ void record_take(struct record *record, unsigned worker_idx, const struct arriva
 			.rate = rate_in_force(&node->fastpath.part, changes->class, changes->level),
 		};
 
-		arrivals_read(&record->arrivals, &block, node->home.now_ns);
+		firewall_arrivals_read(&record->arrivals, &block, node->home.now_ns);
 	}
 }
 
@@ -165,38 +167,38 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 
 	generation_check(record);
 	second_tell(record, now_ns);
-	arrivals_begin(&record->arrivals);
+	firewall_arrivals_begin(&record->arrivals);
 	classes_read(record, now_ns);
 	timer_set(&record->node->home.timers, timer, next_tick_ns(now_ns));
 }
 
-int record_open(struct record *record, struct node *node)
+int firewall_record_open(struct record *record, struct node *node)
 {
-	unsigned table_cnt = table_of_cpu(node->config->worker_cnt, xdp_cpu_cnt() - 1) + 1;
+	unsigned table_cnt = table_of_cpu(node->config->worker_cnt, net_xdp_cpu_cnt() - 1) + 1;
 	int err;
 
 	record->sketch = calloc(1, sizeof(*record->sketch));
 	if (!record->sketch)
 		return -ENOMEM;
-	err = arrivals_open(&record->arrivals, table_cnt, record->sketch);
+	err = firewall_arrivals_open(&record->arrivals, table_cnt, record->sketch);
 	if (err < 0) {
 		free(record->sketch);
 		record->sketch = NULL;
 		return err;
 	}
 	record->node = node;
-	record->generation = xdp_tables_generation(node->fastpath.xdp);
+	record->generation = net_xdp_tables_generation(node->fastpath.xdp);
 	timer_init(&record->timer, timer_fire);
 	timer_set(&node->home.timers, &record->timer, next_tick_ns(node->home.now_ns));
 	return 0;
 }
 
-void record_close(struct record *record)
+void firewall_record_close(struct record *record)
 {
 	if (!record->node)
 		return;
 	timer_cancel(&record->node->home.timers, &record->timer);
-	arrivals_close(&record->arrivals);
+	firewall_arrivals_close(&record->arrivals);
 	free(record->sketch);
 	record->node = NULL;
 }

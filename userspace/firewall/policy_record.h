@@ -27,16 +27,16 @@ struct record {
 	bool is_testing; /* a policy test runs */
 };
 
-size_t record_footprint(unsigned worker_cnt, unsigned cpu_cnt);
-/* record_open: after the fast path. 0 or -ENOMEM. */
+size_t firewall_record_footprint(unsigned worker_cnt, unsigned cpu_cnt);
+/* firewall_record_open: after the fast path. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int record_open(struct record *record, struct node *node);
-/* record_close takes a zeroed one, too. */
-void record_close(struct record *record);
-/* record_refresh takes what came since the last second; of the workers, what was reported. */
-void record_refresh(struct record *record);
-/* record_take takes what worker idx of the workers, from 1, reports of its sockets. */
-void record_take(struct record *record, unsigned worker_idx,
-		 const struct arrivals_changes *changes);
+int firewall_record_open(struct record *record, struct node *node);
+/* firewall_record_close takes a zeroed one, too. */
+void firewall_record_close(struct record *record);
+/* firewall_record_refresh takes what came since the last second; of the workers, what was reported. */
+void firewall_record_refresh(struct record *record);
+/* firewall_record_take takes what worker idx of the workers, from 1, reports of its sockets. */
+void firewall_record_take(struct record *record, unsigned worker_idx,
+			  const struct arrivals_changes *changes);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "base/monotonic.h"
 
-void pressure_init(struct pressure *pressure, const struct pressure_config *config)
+void firewall_pressure_init(struct pressure *pressure, const struct pressure_config *config)
 {
 	*pressure = (struct pressure){.config = *config};
 }
@@ -66,7 +66,8 @@ static bool is_of_unvalidated(enum weft_reason reason)
 	return false;
 }
 
-uint64_t pressure_unvalidated_cnt(const struct weft_counter counters[static WEFT_REASON_CNT])
+uint64_t
+firewall_pressure_unvalidated_cnt(const struct weft_counter counters[static WEFT_REASON_CNT])
 {
 	uint64_t sum = 0;
 
@@ -111,8 +112,8 @@ static enum weft_mode mode_of(const struct pressure *pressure, uint32_t part)
 	return WEFT_MODE_NORMAL;
 }
 
-enum weft_mode pressure_measure(struct pressure *pressure, const struct pressure_load *load,
-				uint64_t now_ns)
+enum weft_mode firewall_pressure_measure(struct pressure *pressure,
+					 const struct pressure_load *load, uint64_t now_ns)
 {
 	enum weft_mode wanted;
 
@@ -138,19 +139,19 @@ enum weft_mode pressure_measure(struct pressure *pressure, const struct pressure
 	return pressure->mode;
 }
 
-void pressure_force(struct pressure *pressure, enum weft_mode mode)
+void firewall_pressure_force(struct pressure *pressure, enum weft_mode mode)
 {
 	pressure->mode = mode;
 	pressure->is_forced = true;
 }
 
-void pressure_release(struct pressure *pressure)
+void firewall_pressure_release(struct pressure *pressure)
 {
 	pressure->is_forced = false;
 	pressure->calm_since_ns = 0;
 }
 
-const char *pressure_mode_name(enum weft_mode mode)
+const char *firewall_pressure_mode_name(enum weft_mode mode)
 {
 	static const char *const names[WEFT_MODE_CNT] = {
 		[WEFT_MODE_NORMAL] = "normal",

@@ -31,7 +31,7 @@ struct pressure_config {
 
 struct pressure_load {
 	uint32_t handshake_cnt;
-	uint64_t unvalidated_cnt; /* datagrams since the start: pressure_unvalidated_cnt */
+	uint64_t unvalidated_cnt; /* datagrams since the start: firewall_pressure_unvalidated_cnt */
 	uint64_t initial_cnt;	  /* and those of them that are Initials, delivered or answered */
 };
 
@@ -49,21 +49,22 @@ struct pressure {
 };
 
 /*
- * pressure_unvalidated_cnt: of what was counted, the datagrams of sources that
+ * firewall_pressure_unvalidated_cnt: of what was counted, the datagrams of sources that
  * proved nothing by then, in every class that has a limit, whatever became
  * of them. Junk that costs less than a look-up does not count: no mode makes
  * it cheaper.
  */
-uint64_t pressure_unvalidated_cnt(const struct weft_counter counters[static WEFT_REASON_CNT]);
+uint64_t
+firewall_pressure_unvalidated_cnt(const struct weft_counter counters[static WEFT_REASON_CNT]);
 
-void pressure_init(struct pressure *pressure, const struct pressure_config *config);
-/* pressure_measure takes the load of now and returns the mode. Once a second or so. */
-enum weft_mode pressure_measure(struct pressure *pressure, const struct pressure_load *load,
-				uint64_t now_ns);
-/* pressure_force holds mode until pressure_release. */
-void pressure_force(struct pressure *pressure, enum weft_mode mode);
-void pressure_release(struct pressure *pressure);
+void firewall_pressure_init(struct pressure *pressure, const struct pressure_config *config);
+/* firewall_pressure_measure takes the load of now and returns the mode. Once a second or so. */
+enum weft_mode firewall_pressure_measure(struct pressure *pressure,
+					 const struct pressure_load *load, uint64_t now_ns);
+/* firewall_pressure_force holds mode until firewall_pressure_release. */
+void firewall_pressure_force(struct pressure *pressure, enum weft_mode mode);
+void firewall_pressure_release(struct pressure *pressure);
 /* "normal", "pressured", "flood". */
-const char *pressure_mode_name(enum weft_mode mode);
+const char *firewall_pressure_mode_name(enum weft_mode mode);
 
 #endif

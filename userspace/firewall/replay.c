@@ -43,8 +43,8 @@ struct replay {
 	struct replay_period period; /* that goes on; from_minute 0: none */
 };
 
-uint32_t replay_take(struct weft_bucket *bucket, const struct weft_bucket_rate *rate, uint32_t cnt,
-		     uint64_t at_ns)
+uint32_t firewall_replay_take(struct weft_bucket *bucket, const struct weft_bucket_rate *rate,
+			      uint32_t cnt, uint64_t at_ns)
 {
 	uint64_t idle_ns = at_ns > bucket->filled_at_ns ? at_ns - bucket->filled_at_ns : 0;
 	uint64_t room_ns = rate->credit_max_ns > bucket->credit_ns
@@ -74,7 +74,7 @@ uint32_t replay_take(struct weft_bucket *bucket, const struct weft_bucket_rate *
 static struct row *row_find(struct minute *minute, const struct sketch_source *source)
 {
 	for (unsigned i = 0; i < minute->row_cnt; i++)
-		if (sketch_source_equal(&minute->rows[i].source, source))
+		if (firewall_sketch_source_equal(&minute->rows[i].source, source))
 			return &minute->rows[i];
 	return NULL;
 }
@@ -195,13 +195,14 @@ static void row_second(struct replay *replay, struct minute *minute, struct row 
 		rate_of(&params->before, &row->source, second->recorded, second->recorded);
 	struct weft_bucket_rate after =
 		rate_of(&params->after, &row->source, second->after, second->recorded);
-	uint32_t recorded_cnt = row->cnts ? sketch_cnt_of(row->cnts[second->idx]) : 0;
+	uint32_t recorded_cnt = row->cnts ? firewall_sketch_cnt_of(row->cnts[second->idx]) : 0;
 	uint32_t more_cnt = row->source.level ? others_cnt(row, recorded_cnt) : recorded_cnt;
 	uint32_t offered_before = row->below_before_cnt + more_cnt;
 	uint32_t offered_after = row->below_after_cnt + more_cnt;
 	uint32_t admitted_before =
-		replay_take(&row->before, &before, offered_before, second->at_ns);
-	uint32_t admitted_after = replay_take(&row->after, &after, offered_after, second->at_ns);
+		firewall_replay_take(&row->before, &before, offered_before, second->at_ns);
+	uint32_t admitted_after =
+		firewall_replay_take(&row->after, &after, offered_after, second->at_ns);
 	struct row *parent = row->parent < 0 ? NULL : &minute->rows[row->parent];
 
 	class_note(replay, row, offered_before, offered_before - admitted_before,
@@ -224,7 +225,7 @@ static void mode_of_second(struct replay *replay, const struct sketch_second *lo
 	second->recorded = second->after = load->mode;
 	if (replay->is_mode_replayed) {
 		now.unvalidated_cnt = replay->unvalidated_cnt += load->unvalidated_cnt;
-		second->after = pressure_measure(&replay->pressure, &now, second->at_ns);
+		second->after = firewall_pressure_measure(&replay->pressure, &now, second->at_ns);
 	}
 	replay->result->mode_before_s[second->recorded]++;
 	replay->result->mode_after_s[second->after]++;
@@ -408,7 +409,7 @@ static void sources_merge(struct replay *replay)
 	memcpy(result->sources, all, result->source_cnt * sizeof(all[0]));
 }
 
-int replay_run(const struct replay_params *params, struct replay_result *out_result)
+int firewall_replay_run(const struct replay_params *params, struct replay_result *out_result)
 {
 	uint64_t minute_cnt = params->to_minute - params->from_minute;
 	struct replay *replay = calloc(1, sizeof(*replay));
@@ -427,10 +428,10 @@ int replay_run(const struct replay_params *params, struct replay_result *out_res
 	replay->result = out_result;
 	replay->is_mode_replayed = memcmp(&params->before.pressure, &params->after.pressure,
 					  sizeof(params->after.pressure)) != 0;
-	pressure_init(&replay->pressure, &params->after.pressure);
+	firewall_pressure_init(&replay->pressure, &params->after.pressure);
 	for (uint64_t minute = params->to_minute - minute_cnt; minute < params->to_minute;
 	     minute++) {
-		const struct sketch_slot *slot = sketch_slot_at(params->sketch, minute);
+		const struct sketch_slot *slot = firewall_sketch_slot_at(params->sketch, minute);
 
 		if (slot)
 			slot_run(replay, slot);

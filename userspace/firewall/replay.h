@@ -29,7 +29,7 @@ struct replay_limits {
 struct replay_params {
 	const struct sketch *sketch;
 	struct replay_limits before, after;
-	uint64_t from_minute, to_minute; /* [from, to), as sketch_minute */
+	uint64_t from_minute, to_minute; /* [from, to), as firewall_sketch_minute */
 };
 
 /* What became of a class. Sources are addresses (IPv4) and /64 that the sketch has by themselves. */
@@ -69,16 +69,16 @@ struct replay_result {
 	uint64_t mode_before_s[WEFT_MODE_CNT], mode_after_s[WEFT_MODE_CNT];
 };
 
-/* replay_run: 0 or -ENOMEM. */
+/* firewall_replay_run: 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int replay_run(const struct replay_params *params, struct replay_result *out_result);
+int firewall_replay_run(const struct replay_params *params, struct replay_result *out_result);
 
 /*
- * replay_take is weft_bucket_take for cnt datagrams evenly spread over the
+ * firewall_replay_take is weft_bucket_take for cnt datagrams evenly spread over the
  * second that begins at at_ns. Returns how many were admitted; at most one
  * more or less than one by one.
  */
-uint32_t replay_take(struct weft_bucket *bucket, const struct weft_bucket_rate *rate, uint32_t cnt,
-		     uint64_t at_ns);
+uint32_t firewall_replay_take(struct weft_bucket *bucket, const struct weft_bucket_rate *rate,
+			      uint32_t cnt, uint64_t at_ns);
 
 #endif

@@ -11,7 +11,7 @@
  * (16 + mantissa) << (exponent - 1), the nearest, which is at most one in 32
  * away. 15 as exponent ends at 507,904 a second; what is more is that.
  */
-uint8_t sketch_cnt_byte(uint32_t cnt)
+uint8_t firewall_sketch_cnt_byte(uint32_t cnt)
 {
 	uint32_t exponent = 0;
 
@@ -28,14 +28,14 @@ uint8_t sketch_cnt_byte(uint32_t cnt)
 	return (uint8_t)((exponent + 1) << 4 | ((cnt >> exponent) - 16));
 }
 
-uint32_t sketch_cnt_of(uint8_t byte)
+uint32_t firewall_sketch_cnt_of(uint8_t byte)
 {
 	uint32_t exponent = byte >> 4, mantissa = byte & 15;
 
 	return exponent ? (16 + mantissa) << (exponent - 1) : mantissa;
 }
 
-uint64_t sketch_minute(uint64_t now_ns)
+uint64_t firewall_sketch_minute(uint64_t now_ns)
 {
 	return now_ns / NS_PER_S / SKETCH_SLOT_S + 1;
 }
@@ -45,7 +45,7 @@ static struct sketch_slot *slot_of(struct sketch *sketch, uint64_t minute)
 	return &sketch->slots[minute % SKETCH_SLOT_CNT];
 }
 
-const struct sketch_slot *sketch_slot_at(const struct sketch *sketch, uint64_t minute)
+const struct sketch_slot *firewall_sketch_slot_at(const struct sketch *sketch, uint64_t minute)
 {
 	const struct sketch_slot *slot = &sketch->slots[minute % SKETCH_SLOT_CNT];
 
@@ -79,7 +79,7 @@ static void draft_to_row(struct sketch_slot *slot, const struct sketch_draft *dr
 
 	row->source = draft->source;
 	for (unsigned i = 0; i < SKETCH_SLOT_S; i++)
-		row->cnts[i] = sketch_cnt_byte(draft->cnts[i]);
+		row->cnts[i] = firewall_sketch_cnt_byte(draft->cnts[i]);
 }
 
 static int by_nearness(const void *a, const void *b)
@@ -89,7 +89,7 @@ static int by_nearness(const void *a, const void *b)
 	return x->nearness == y->nearness ? 0 : x->nearness < y->nearness ? 1 : -1;
 }
 
-void sketch_settle(struct sketch *sketch)
+void firewall_sketch_settle(struct sketch *sketch)
 {
 	struct sketch_slot *slot = slot_of(sketch, sketch->minute);
 
@@ -111,7 +111,7 @@ static void minute_begin(struct sketch *sketch, uint64_t minute)
 {
 	struct sketch_slot *slot = slot_of(sketch, minute);
 
-	sketch_settle(sketch);
+	firewall_sketch_settle(sketch);
 	memset(slot, 0, sizeof(*slot));
 	memset(sketch->bins, 0, sizeof(sketch->bins));
 	memset(sketch->marks, 0, sizeof(sketch->marks));
@@ -119,9 +119,10 @@ static void minute_begin(struct sketch *sketch, uint64_t minute)
 	slot->minute = sketch->minute = minute;
 }
 
-void sketch_tell_second(struct sketch *sketch, const struct sketch_second *second, uint64_t now_ns)
+void firewall_sketch_tell_second(struct sketch *sketch, const struct sketch_second *second,
+				 uint64_t now_ns)
 {
-	uint64_t minute = sketch_minute(now_ns);
+	uint64_t minute = firewall_sketch_minute(now_ns);
 	struct sketch_slot *slot = slot_of(sketch, minute);
 
 	if (minute < sketch->minute)
@@ -133,7 +134,7 @@ void sketch_tell_second(struct sketch *sketch, const struct sketch_second *secon
 	slot->seconds[sketch->second].is_known = true;
 }
 
-bool sketch_source_equal(const struct sketch_source *a, const struct sketch_source *b)
+bool firewall_sketch_source_equal(const struct sketch_source *a, const struct sketch_source *b)
 {
 	return a->prefix == b->prefix && a->class == b->class && a->level == b->level &&
 	       a->table == b->table;
@@ -156,7 +157,7 @@ static struct sketch_draft *draft_find(struct sketch *sketch, const struct sketc
 	uint64_t bit, *mark = mark_of(sketch, source, &bit);
 
 	for (unsigned i = 0; *mark & bit && i < sketch->draft_cnt; i++)
-		if (sketch_source_equal(&sketch->drafts[i].source, source))
+		if (firewall_sketch_source_equal(&sketch->drafts[i].source, source))
 			return &sketch->drafts[i];
 	return NULL;
 }
@@ -187,8 +188,8 @@ static struct sketch_draft *draft_begin(struct sketch *sketch, const struct sket
 	return draft;
 }
 
-void sketch_tell(struct sketch *sketch, const struct sketch_source *source, uint32_t dgram_cnt,
-		 uint64_t cost_ns)
+void firewall_sketch_tell(struct sketch *sketch, const struct sketch_source *source,
+			  uint32_t dgram_cnt, uint64_t cost_ns)
 {
 	uint64_t nearness = dgram_cnt * cost_ns;
 	struct sketch_draft *draft;

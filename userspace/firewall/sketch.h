@@ -37,11 +37,11 @@ struct sketch_source {
 	uint8_t level;
 };
 
-bool sketch_source_equal(const struct sketch_source *a, const struct sketch_source *b);
+bool firewall_sketch_source_equal(const struct sketch_source *a, const struct sketch_source *b);
 
 struct sketch_row {
 	struct sketch_source source;
-	uint8_t cnts[SKETCH_SLOT_S]; /* sketch_cnt_of says how many */
+	uint8_t cnts[SKETCH_SLOT_S]; /* firewall_sketch_cnt_of says how many */
 };
 
 /* Of the prefixes that have no row, of one class at level 0: seconds in which one sent so many. */
@@ -84,22 +84,23 @@ struct sketch {
 };
 
 /*
- * sketch_tell_second begins the second that now_ns is in; what belongs to
- * one before is ignored. sketch_tell adds what source sent to the second
+ * firewall_sketch_tell_second begins the second that now_ns is in; what belongs to
+ * one before is ignored. firewall_sketch_tell adds what source sent to the second
  * begun last: dgram_cnt datagrams, each of which its limit says costs
  * cost_ns.
  */
-void sketch_tell_second(struct sketch *sketch, const struct sketch_second *second, uint64_t now_ns);
-void sketch_tell(struct sketch *sketch, const struct sketch_source *source, uint32_t dgram_cnt,
-		 uint64_t cost_ns);
-/* sketch_settle puts the minute at hand where sketch_slot_at finds it, as it is so far. */
-void sketch_settle(struct sketch *sketch);
-/* sketch_slot_at: that of a minute (as in struct sketch_slot), or NULL. */
-const struct sketch_slot *sketch_slot_at(const struct sketch *sketch, uint64_t minute);
-uint64_t sketch_minute(uint64_t now_ns);
+void firewall_sketch_tell_second(struct sketch *sketch, const struct sketch_second *second,
+				 uint64_t now_ns);
+void firewall_sketch_tell(struct sketch *sketch, const struct sketch_source *source,
+			  uint32_t dgram_cnt, uint64_t cost_ns);
+/* firewall_sketch_settle puts the minute at hand where firewall_sketch_slot_at finds it, as it is so far. */
+void firewall_sketch_settle(struct sketch *sketch);
+/* firewall_sketch_slot_at: that of a minute (as in struct sketch_slot), or NULL. */
+const struct sketch_slot *firewall_sketch_slot_at(const struct sketch *sketch, uint64_t minute);
+uint64_t firewall_sketch_minute(uint64_t now_ns);
 
 /* sketch_cnt_{byte,of}: a count as it is kept, the nearest there is; and back. */
-uint8_t sketch_cnt_byte(uint32_t cnt);
-uint32_t sketch_cnt_of(uint8_t byte);
+uint8_t firewall_sketch_cnt_byte(uint32_t cnt);
+uint32_t firewall_sketch_cnt_of(uint8_t byte);
 
 #endif

@@ -12,7 +12,7 @@ static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"}
 static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 				   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
-const char *http_date_write(uint64_t wall_s, char text[static HTTP_DATE_CAP])
+const char *gateway_http_date_write(uint64_t wall_s, char text[static HTTP_DATE_CAP])
 {
 	time_t time = (time_t)(wall_s > YEAR_9999_END_S ? YEAR_9999_END_S : wall_s);
 	struct tm tm;
@@ -25,7 +25,7 @@ const char *http_date_write(uint64_t wall_s, char text[static HTTP_DATE_CAP])
 	return text;
 }
 
-int http_date_parse(const char *text, uint64_t *out_wall_s)
+int gateway_http_date_parse(const char *text, uint64_t *out_wall_s)
 {
 	char day[4], month[4], again[HTTP_DATE_CAP];
 	struct tm tm = {0};
@@ -41,7 +41,7 @@ int http_date_parse(const char *text, uint64_t *out_wall_s)
 			break;
 	time = timegm(&tm);
 	/* What we would not write just so for that moment is no date: a 31st of June, a wrong day. */
-	if (time < 0 || strcmp(http_date_write((uint64_t)time, again), text) != 0)
+	if (time < 0 || strcmp(gateway_http_date_write((uint64_t)time, again), text) != 0)
 		return WEFT_EMALFORMED;
 	*out_wall_s = (uint64_t)time;
 	return 0;

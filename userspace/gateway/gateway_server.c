@@ -113,7 +113,7 @@ static size_t tables_footprint(const struct gateway_config *config)
 	const struct fair_config places = places_config(config);
 
 	/* The arena gives each piece at a multiple of 64 bytes. */
-	return fair_footprint(&places) + socket_places_footprint(config->socket_cap) +
+	return fair_footprint(&places) + gateway_socket_places_footprint(config->socket_cap) +
 	       pool_footprint(sizeof(struct server_conn), config->conn_cap + 1) +
 	       3 * sizeof(struct rate) + 192;
 }
@@ -130,7 +130,7 @@ static void conn_close(struct server_conn *conn)
 	timer_cancel(gateway->timers, &conn->timer);
 	poller_remove(gateway->poller, &conn->watch);
 	close(conn->watch.fd);
-	conn_fini(&conn->http);
+	gateway_conn_fini(&conn->http);
 	fair_release(&gateway->places, &conn->place, gateway->now_ns);
 	pool_release(&gateway->conns, conn);
 	gateway->shared.stats.conn_cnt--;
@@ -140,7 +140,7 @@ static void conn_close(struct server_conn *conn)
 static int conn_send(struct server_conn *conn)
 {
 	const char *data;
-	size_t len = conn_output(&conn->http, &data);
+	size_t len = gateway_conn_output(&conn->http, &data);
 	ssize_t n;
 
 	if (!len)
@@ -148,14 +148,14 @@ static int conn_send(struct server_conn *conn)
 	n = send(conn->watch.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	conn_sent(&conn->http, (size_t)n, conn->gateway->now_ns);
+	gateway_conn_sent(&conn->http, (size_t)n, conn->gateway->now_ns);
 	return (size_t)n == len;
 }
 
 static int conn_receive(struct server_conn *conn)
 {
 	char *room;
-	size_t cap = conn->is_readable ? conn_reserve(&conn->http, &room) : 0;
+	size_t cap = conn->is_readable ? gateway_conn_reserve(&conn->http, &room) : 0;
 	ssize_t n;
 
 	if (!cap || conn->http.is_eof)
@@ -165,9 +165,9 @@ static int conn_receive(struct server_conn *conn)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n == 0)
-		conn_eof(&conn->http);
+		gateway_conn_eof(&conn->http);
 	else
-		conn_commit(&conn->http, (size_t)n, conn->gateway->now_ns);
+		gateway_conn_commit(&conn->http, (size_t)n, conn->gateway->now_ns);
 	return 1;
 }
 
@@ -189,9 +189,9 @@ static void conn_watch(struct server_conn *conn)
 	char *room;
 	unsigned interest = 0;
 
-	if (conn_reserve(&conn->http, &room) && !conn->http.is_eof)
+	if (gateway_conn_reserve(&conn->http, &room) && !conn->http.is_eof)
 		interest |= POLLER_IN;
-	if (conn_output(&conn->http, &data))
+	if (gateway_conn_output(&conn->http, &data))
 		interest |= POLLER_OUT;
 	if (interest == conn->interest)
 		return;
@@ -226,8 +226,8 @@ static void conn_serve(struct server_conn *conn)
 	int sent = 1, received = 1;
 	unsigned steps = 0;
 
-	conn_turn(&conn->http, gateway->now_ns);
-	while ((sent > 0 || received > 0) && !conn_is_over(&conn->http) &&
+	gateway_conn_turn(&conn->http, gateway->now_ns);
+	while ((sent > 0 || received > 0) && !gateway_conn_is_over(&conn->http) &&
 	       steps++ < STEPS_PER_TURN_MAX) {
 		sent = conn_send(conn);
 		received = sent < 0 ? -1 : conn_receive(conn);
@@ -237,19 +237,20 @@ static void conn_serve(struct server_conn *conn)
 	conn_note(conn);
 	if (conn->http.state == CONN_TUNNEL && !conn->is_probed)
 		keepalive_set(conn);
-	if (!conn_is_over(&conn->http))
+	if (!gateway_conn_is_over(&conn->http))
 		conn_watch(conn);
-	if (conn_is_over(&conn->http)) {
+	if (gateway_conn_is_over(&conn->http)) {
 		conn_close(conn);
 		return;
 	}
 	if (conn->http.state == CONN_DRAINING && !conn->is_shut &&
-	    conn_output(&conn->http, &data) == 0) {
+	    gateway_conn_output(&conn->http, &data) == 0) {
 		conn->is_shut = true;
 		(void)shutdown(conn->watch.fd, SHUT_WR);
 	}
 	timer_set(gateway->timers, &conn->timer,
-		  steps > STEPS_PER_TURN_MAX ? gateway->now_ns : conn_deadline_ns(&conn->http));
+		  steps > STEPS_PER_TURN_MAX ? gateway->now_ns
+					     : gateway_conn_deadline_ns(&conn->http));
 }
 
 static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
@@ -268,7 +269,7 @@ static void conn_timer_fire(struct timer *timer, uint64_t now_ns)
 	struct server_conn *conn = (void *)((char *)timer - offsetof(struct server_conn, timer));
 
 	conn->gateway->now_ns = now_ns;
-	conn_expire(&conn->http, now_ns);
+	gateway_conn_expire(&conn->http, now_ns);
 	conn_serve(conn);
 }
 
@@ -290,7 +291,7 @@ static bool server_make_room(struct conn_shared *shared, const struct gateway_co
 		if (conn->http.output.len > (slowest ? slowest->http.output.len : http->output.len))
 			slowest = conn;
 	if (slowest)
-		conn_evict(&slowest->http);
+		gateway_conn_evict(&slowest->http);
 	return slowest != NULL;
 }
 
@@ -304,10 +305,10 @@ static bool server_admits(struct conn_shared *shared, const struct gateway_conn 
 	/* A program of this machine that shows the token may ask as often as it likes. */
 	if (http->proof >= GATEWAY_PROOF_COOKIE && addr_is_loopback(&http->remote))
 		return true;
-	return rate_take(http->route->is_busy	? gateway->busy
-			 : http->route->is_file ? gateway->files
-						: gateway->rate,
-			 &conn->account.prefix, now_ns);
+	return gateway_rate_take(http->route->is_busy	? gateway->busy
+				 : http->route->is_file ? gateway->files
+							: gateway->rate,
+				 &conn->account.prefix, now_ns);
 }
 
 /*
@@ -316,9 +317,9 @@ static bool server_admits(struct conn_shared *shared, const struct gateway_conn 
  */
 static struct account account_of(const struct gateway *gateway, int fd, const struct addr *remote)
 {
-	struct account account = {.prefix = rate_prefix(remote)};
+	struct account account = {.prefix = gateway_rate_prefix(remote)};
 
-	account.is_user = local_user_of(gateway->diag_fd, fd, remote, &account.uid);
+	account.is_user = gateway_local_user_of(gateway->diag_fd, fd, remote, &account.uid);
 	if (account.is_user) {
 		account.prefix = (struct addr){.family = ADDR_IPV6, .ip = {1}};
 		memcpy(account.prefix.ip + 4, &account.uid, sizeof(account.uid));
@@ -337,7 +338,7 @@ static unsigned conns_of(const struct gateway *gateway, const struct account *ac
 		if (!addr_equal(&conn->account.prefix, &account->prefix))
 			continue;
 		cnt++;
-		if (conn_is_idle(&conn->http) &&
+		if (gateway_conn_is_idle(&conn->http) &&
 		    (!idle || conn->http.progress_ns < idle->http.progress_ns))
 			idle = conn;
 	}
@@ -399,15 +400,15 @@ static bool server_socket_enters(struct conn_shared *shared, struct gateway_conn
 	struct fair_path path;
 
 	path_of(gateway, &conn->account, &http->remote, &path);
-	if (!socket_places_take(&gateway->sockets, &path, http->site, &conn->socket,
-				gateway->now_ns, &victim)) {
+	if (!gateway_socket_places_take(&gateway->sockets, &path, http->site, &conn->socket,
+					gateway->now_ns, &victim)) {
 		refusal_note(gateway, &conn->account, &http->remote,
 			     gateway->sockets.fair.config.name);
 		return false;
 	}
 	if (victim) {
 		conn = (void *)((char *)victim - offsetof(struct server_conn, socket));
-		socket_yield(&conn->http);
+		gateway_socket_yield(&conn->http);
 	}
 	return true;
 }
@@ -417,15 +418,15 @@ static void server_socket_leaves(struct conn_shared *shared, struct gateway_conn
 	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
 	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
 
-	socket_places_release(&gateway->sockets, &conn->socket, gateway->now_ns);
+	gateway_socket_places_release(&gateway->sockets, &conn->socket, gateway->now_ns);
 }
 
 /*
- * place_take: false when conn, which is of account, gets no place. Its own
+ * control_place_take: false when conn, which is of account, gets no place. Its own
  * idle connections make room for it; of others, those of who holds most.
  */
-static bool place_take(struct gateway *gateway, struct server_conn *conn, const struct addr *remote,
-		       struct server_conn *own_idle)
+static bool control_place_take(struct gateway *gateway, struct server_conn *conn,
+			       const struct addr *remote, struct server_conn *own_idle)
 {
 	struct fair_item *victim;
 	struct fair_path path;
@@ -461,7 +462,7 @@ static struct server_conn *place_of(struct gateway *gateway, int fd, const struc
 	if (!conn)
 		return NULL;
 	conn->account = account;
-	if (place_take(gateway, conn, remote, idle))
+	if (control_place_take(gateway, conn, remote, idle))
 		return conn;
 	refusal_note(gateway, &account, remote, gateway->places.config.name);
 	pool_release(&gateway->conns, conn);
@@ -481,7 +482,7 @@ static void fd_admit(struct gateway *gateway, int fd, const struct addr *remote)
 	conn->watch = (struct poller_watch){.ready = conn_ready, .fd = fd};
 	conn->interest = POLLER_IN;
 	timer_init(&conn->timer, conn_timer_fire);
-	conn_init(&conn->http, &gateway->shared, remote, gateway->now_ns);
+	gateway_conn_init(&conn->http, &gateway->shared, remote, gateway->now_ns);
 	conn->moved_ns = conn->http.progress_ns;
 	if (poller_add(gateway->poller, &conn->watch, POLLER_IN) < 0) {
 		fair_release(&gateway->places, &conn->place, gateway->now_ns);
@@ -492,7 +493,7 @@ static void fd_admit(struct gateway *gateway, int fd, const struct addr *remote)
 	stats->conn_cnt++;
 	if (stats->conn_cnt > stats->conn_peak_cnt)
 		stats->conn_peak_cnt = stats->conn_cnt;
-	timer_set(gateway->timers, &conn->timer, conn_deadline_ns(&conn->http));
+	timer_set(gateway->timers, &conn->timer, gateway_conn_deadline_ns(&conn->http));
 }
 
 /* listener_pause: out of descriptors, and the listener would stay readable. */
@@ -585,8 +586,8 @@ static int memory_lay_out(struct gateway *gateway)
 	if (err == 0)
 		err = places_lay_out(gateway);
 	if (err == 0)
-		err = socket_places_init(&gateway->sockets, &gateway->arena, config->socket_cap,
-					 &gateway->paths);
+		err = gateway_socket_places_init(&gateway->sockets, &gateway->arena,
+						 config->socket_cap, &gateway->paths);
 	if (err < 0)
 		return err;
 	gateway->shared.heap = gateway->heap;
@@ -595,14 +596,15 @@ static int memory_lay_out(struct gateway *gateway)
 	gateway->files = arena_alloc(&gateway->arena, sizeof(*gateway->files));
 	if (!gateway->rate || !gateway->busy || !gateway->files)
 		return WEFT_EFULL;
-	rate_init(gateway->rate,
-		  config->request_rate_per_s ? NS_PER_S / config->request_rate_per_s : 0,
-		  config->request_burst);
-	rate_init(gateway->busy,
-		  config->busy_rate_per_min ? 60 * NS_PER_S / config->busy_rate_per_min : 0,
-		  config->busy_burst);
-	rate_init(gateway->files, config->file_rate_per_s ? NS_PER_S / config->file_rate_per_s : 0,
-		  config->file_burst);
+	gateway_rate_init(gateway->rate,
+			  config->request_rate_per_s ? NS_PER_S / config->request_rate_per_s : 0,
+			  config->request_burst);
+	gateway_rate_init(gateway->busy,
+			  config->busy_rate_per_min ? 60 * NS_PER_S / config->busy_rate_per_min : 0,
+			  config->busy_burst);
+	gateway_rate_init(gateway->files,
+			  config->file_rate_per_s ? NS_PER_S / config->file_rate_per_s : 0,
+			  config->file_burst);
 	return 0;
 }
 
@@ -634,15 +636,15 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 	gateway->load = params->load;
 	gateway->now_ns = params->now_ns;
 	gateway->listener = (struct poller_watch){.ready = listener_ready, .fd = -1};
-	gateway->diag_fd = params->is_deaf ? -1 : local_user_open();
+	gateway->diag_fd = params->is_deaf ? -1 : gateway_local_user_open();
 	timer_init(&gateway->accept_timer, accept_timer_fire);
 	err = memory_lay_out(gateway);
 	if (err == 0 && !params->is_deaf)
 		err = listener_open(gateway);
 	if (err == 0) {
 		listen = gateway_addr(gateway);
-		err = guard_init(&gateway->guard, params, &listen);
-		pass_book_init(&gateway->passes, listen.port);
+		err = gateway_guard_init(&gateway->guard, params, &listen);
+		gateway_pass_book_init(&gateway->passes, listen.port);
 	}
 	if (err < 0) {
 		gateway_close(gateway);
@@ -702,10 +704,10 @@ int gateway_pass_issue(struct gateway *gateway, const char *site, uint64_t now_n
 		return WEFT_EREFUSED;
 	if (snprintf(authority, sizeof(authority), "%s%s", site, suffix) >= (int)sizeof(authority))
 		return WEFT_EMALFORMED;
-	guard_site(&gateway->guard, authority, own);
+	gateway_guard_site(&gateway->guard, authority, own);
 	if (!own[0])
 		return WEFT_EMALFORMED;
-	pass_issue(&gateway->passes, own, now_ns, code);
+	gateway_pass_make(&gateway->passes, own, now_ns, code);
 	snprintf(out_url, GATEWAY_PASS_URL_CAP, "http://%s%s" PASS_PATH "%s", own, suffix, code);
 	return 0;
 }
@@ -716,7 +718,7 @@ void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stat
 
 	heap_usage(gateway->heap, &usage);
 	*out_stats = gateway->shared.stats;
-	out_stats->pass_cnt = pass_cnt(&gateway->passes, gateway->now_ns);
+	out_stats->pass_cnt = gateway_pass_cnt(&gateway->passes, gateway->now_ns);
 	out_stats->pass_cap = PASS_CAP;
 	out_stats->memory_used_len = usage.used_len;
 	out_stats->memory_peak_len = usage.peak_len;

@@ -85,7 +85,8 @@ static bool has_sites(const struct gateway_route *routes)
 	return false;
 }
 
-int guard_init(struct guard *guard, const struct gateway_params *params, const struct addr *listen)
+int gateway_guard_init(struct guard *guard, const struct gateway_params *params,
+		       const struct addr *listen)
 {
 	char origin[GATEWAY_NAME_CAP + 8];
 	int err;
@@ -137,22 +138,22 @@ static bool cookie_is_right(const struct gateway_conn *conn)
 
 	if (!book || !conn->site[0])
 		return false;
-	for (unsigned i = 0; conn_header_at(conn, i, &name, &value); i++)
+	for (unsigned i = 0; gateway_conn_header_at(conn, i, &name, &value); i++)
 		if (strcasecmp(name, "Cookie") == 0 &&
-		    pass_is_shown(book, conn->site, value, conn->now_ns))
+		    gateway_pass_is_shown(book, conn->site, value, conn->now_ns))
 			return true;
 	return false;
 }
 
-enum gateway_proof guard_proof(const struct guard *guard, const struct gateway_conn *conn)
+enum gateway_proof gateway_guard_proof(const struct guard *guard, const struct gateway_conn *conn)
 {
 	unsigned cnt;
-	const char *value = conn_header(conn, TOKEN_HEADER, &cnt);
+	const char *value = gateway_conn_header(conn, TOKEN_HEADER, &cnt);
 
 	if (value)
 		return cnt == 1 && token_is_right(guard, value) ? GATEWAY_PROOF_TOKEN
 								: GATEWAY_PROOF_WRONG;
-	value = conn_header(conn, "Authorization", &cnt);
+	value = gateway_conn_header(conn, "Authorization", &cnt);
 	if (value && cnt == 1 && is_bearer(value) && bearer_is_right(guard, value))
 		return GATEWAY_PROOF_TOKEN;
 	if (cookie_is_right(conn))
@@ -201,8 +202,8 @@ static size_t suffix_len(const struct guard *guard, const char *authority, size_
 		       : 0;
 }
 
-void guard_site(const struct guard *guard, const char *authority,
-		char out_site[static GATEWAY_SITE_CAP])
+void gateway_guard_site(const struct guard *guard, const char *authority,
+			char out_site[static GATEWAY_SITE_CAP])
 {
 	size_t len = authority ? strlen(authority) : 0, cnt;
 
@@ -231,13 +232,13 @@ static bool is_reading(const struct gateway_conn *conn)
 static bool is_foreign_part(const struct gateway_conn *conn, bool may_follow)
 {
 	unsigned cnt;
-	const char *site = conn_header(conn, "Sec-Fetch-Site", &cnt);
+	const char *site = gateway_conn_header(conn, "Sec-Fetch-Site", &cnt);
 	const char *mode, *dest;
 
 	if (!site || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0)
 		return false;
-	mode = conn_header(conn, "Sec-Fetch-Mode", &cnt);
-	dest = conn_header(conn, "Sec-Fetch-Dest", &cnt);
+	mode = gateway_conn_header(conn, "Sec-Fetch-Mode", &cnt);
+	dest = gateway_conn_header(conn, "Sec-Fetch-Dest", &cnt);
 	/* A link that somebody follows there leaves the other page behind. */
 	return !may_follow || !mode || strcmp(mode, "navigate") != 0 || !dest ||
 	       strcmp(dest, "document") != 0;
@@ -255,7 +256,7 @@ static const struct gateway_error *origin_judge(const struct guard *guard,
 						const struct gateway_conn *conn)
 {
 	unsigned cnt;
-	const char *origin = conn_header(conn, "Origin", &cnt);
+	const char *origin = gateway_conn_header(conn, "Origin", &cnt);
 	const char *own = origin;
 
 	if (!origin)
@@ -265,7 +266,7 @@ static const struct gateway_error *origin_judge(const struct guard *guard,
 	if (cnt == 1 && (conn->site[0] ? strcasecmp(own, conn->authority) == 0
 				       : names_have(&guard->origins, origin)))
 		return NULL;
-	return conn->site[0] ? &refusal_site_origin : &refusal_origin;
+	return conn->site[0] ? &gateway_refusal_site_origin : &gateway_refusal_origin;
 }
 
 /*
@@ -278,19 +279,19 @@ static const struct gateway_error *site_judge(const struct guard *guard,
 	unsigned upgrade_cnt, origin_cnt;
 	bool has_proof = conn->proof >= GATEWAY_PROOF_COOKIE;
 
-	conn_header(conn, "Upgrade", &upgrade_cnt);
-	conn_header(conn, "Origin", &origin_cnt);
+	gateway_conn_header(conn, "Upgrade", &upgrade_cnt);
+	gateway_conn_header(conn, "Origin", &origin_cnt);
 	if (is_reading(conn) && !upgrade_cnt) {
-		if (pass_is_for(conn) || conn->proof == GATEWAY_PROOF_TOKEN)
+		if (gateway_pass_is_for(conn) || conn->proof == GATEWAY_PROOF_TOKEN)
 			return NULL;
 		/* A cookie goes along from other ports of the same name, too. */
 		return is_foreign_part(conn, true) || (guard->is_token_always && !has_proof)
-			       ? &refusal_pass
+			       ? &gateway_refusal_pass
 			       : NULL;
 	}
 	if (!has_proof)
-		return &refusal_pass;
-	return origin_cnt == 1 ? NULL : &refusal_site_origin;
+		return &gateway_refusal_pass;
+	return origin_cnt == 1 ? NULL : &gateway_refusal_site_origin;
 }
 
 /* A bearer that is not the token may be meant for who is behind the route. */
@@ -302,23 +303,25 @@ static bool shows_wrong_token(const struct gateway_conn *conn)
 	       !(conn->route && conn->route->passes_authorization);
 }
 
-const struct gateway_error *guard_judge(const struct guard *guard, const struct gateway_conn *conn)
+const struct gateway_error *gateway_guard_judge(const struct guard *guard,
+						const struct gateway_conn *conn)
 {
 	const struct gateway_error *refusal;
 
 	if (shows_wrong_token(conn))
-		return &refusal_token_wrong;
+		return &gateway_refusal_token_wrong;
 	if (!conn->route)
-		return &refusal_path;
+		return &gateway_refusal_path;
 	if (conn->route->access == GATEWAY_PUBLIC)
 		return NULL;
 	if (!conn->site[0] && (!conn->authority || !names_have(&guard->hosts, conn->authority)))
-		return &refusal_host;
+		return &gateway_refusal_host;
 	refusal = origin_judge(guard, conn);
 	if (refusal || (!conn->site[0] && conn->method == GATEWAY_OPTIONS))
 		return refusal;
 	if (conn->site[0])
 		return site_judge(guard, conn);
-	return needs_token(guard, conn) && conn->proof != GATEWAY_PROOF_TOKEN ? &refusal_token
-									      : NULL;
+	return needs_token(guard, conn) && conn->proof != GATEWAY_PROOF_TOKEN
+		       ? &gateway_refusal_token
+		       : NULL;
 }

@@ -20,19 +20,21 @@ struct guard {
 	bool is_token_always;
 };
 
-/* guard_init: listen is where the gateway listens, its port known. 0, or WEFT_EFULL. */
+/* gateway_guard_init: listen is where the gateway listens, its port known. 0, or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int guard_init(struct guard *guard, const struct gateway_params *params, const struct addr *listen);
+int gateway_guard_init(struct guard *guard, const struct gateway_params *params,
+		       const struct addr *listen);
 
 /*
- * guard_site: whether authority is a service's own host, NAME.localhost or NAME.NODE.localhost;
+ * gateway_guard_site: whether authority is a service's own host, NAME.localhost or NAME.NODE.localhost;
  * then out_site is what stands in front, in lower case, else "".
  */
-void guard_site(const struct guard *guard, const char *authority,
-		char out_site[static GATEWAY_SITE_CAP]);
-enum gateway_proof guard_proof(const struct guard *guard, const struct gateway_conn *conn);
+void gateway_guard_site(const struct guard *guard, const char *authority,
+			char out_site[static GATEWAY_SITE_CAP]);
+enum gateway_proof gateway_guard_proof(const struct guard *guard, const struct gateway_conn *conn);
 
-/* guard_judge: NULL: the request of conn may go to its route; else what it is answered by. */
-const struct gateway_error *guard_judge(const struct guard *guard, const struct gateway_conn *conn);
+/* gateway_guard_judge: NULL: the request of conn may go to its route; else what it is answered by. */
+const struct gateway_error *gateway_guard_judge(const struct guard *guard,
+						const struct gateway_conn *conn);
 
 #endif

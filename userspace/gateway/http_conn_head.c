@@ -39,7 +39,7 @@ static int head_append(struct gateway_conn *conn, const char *at, size_t len,
 static int head_end_string(struct gateway_conn *conn)
 {
 	if (conn->head_len >= sizeof(conn->head))
-		return refuse_in_parser(conn, &refusal_head);
+		return refuse_in_parser(conn, &gateway_refusal_head);
 	conn->head[conn->head_len++] = '\0';
 	return 0;
 }
@@ -48,8 +48,9 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
 {
 	struct gateway_conn *conn = conn_of(parser);
 
-	return conn->head_len + len > CONN_TARGET_MAX ? refuse_in_parser(conn, &refusal_target)
-						      : head_append(conn, at, len, &refusal_target);
+	return conn->head_len + len > CONN_TARGET_MAX
+		       ? refuse_in_parser(conn, &gateway_refusal_target)
+		       : head_append(conn, at, len, &gateway_refusal_target);
 }
 
 static int on_url_complete(llhttp_t *parser)
@@ -64,7 +65,8 @@ static int on_unread(llhttp_t *parser, const char *at, size_t len)
 
 	(void)at;
 	conn->unread_len += len;
-	return conn->unread_len > CONN_UNREAD_MAX ? refuse_in_parser(conn, &refusal_unread) : 0;
+	return conn->unread_len > CONN_UNREAD_MAX ? refuse_in_parser(conn, &gateway_refusal_unread)
+						  : 0;
 }
 
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
@@ -72,7 +74,7 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 	struct gateway_conn *conn = conn_of(parser);
 
 	return conn->is_head_done ? on_unread(parser, at, len)
-				  : head_append(conn, at, len, &refusal_head);
+				  : head_append(conn, at, len, &gateway_refusal_head);
 }
 
 static int on_header_field_complete(llhttp_t *parser)
@@ -82,7 +84,7 @@ static int on_header_field_complete(llhttp_t *parser)
 	if (conn->is_head_done)
 		return 0;
 	if (conn->header_cnt == CONN_HEADERS_MAX || head_end_string(conn) != 0)
-		return refuse_in_parser(conn, &refusal_head);
+		return refuse_in_parser(conn, &gateway_refusal_head);
 	conn->headers[conn->header_cnt].value_off = (uint16_t)conn->head_len;
 	return 0;
 }
@@ -111,10 +113,13 @@ static int on_version_complete(llhttp_t *parser)
 	struct gateway_conn *conn = conn_of(parser);
 
 	conn->headers[0].name_off = (uint16_t)conn->head_len;
-	return llhttp_get_http_major(parser) == 1 ? 0 : refuse_in_parser(conn, &refusal_version);
+	return llhttp_get_http_major(parser) == 1
+		       ? 0
+		       : refuse_in_parser(conn, &gateway_refusal_version);
 }
 
-const char *conn_header(const struct gateway_conn *conn, const char *name, unsigned *out_cnt)
+const char *gateway_conn_header(const struct gateway_conn *conn, const char *name,
+				unsigned *out_cnt)
 {
 	const char *value = NULL;
 
@@ -133,11 +138,11 @@ const char *gateway_header(const struct gateway_request *request, const char *na
 {
 	unsigned cnt;
 
-	return conn_header(request->conn, name, &cnt);
+	return gateway_conn_header(request->conn, name, &cnt);
 }
 
-bool conn_header_at(const struct gateway_conn *conn, unsigned idx, const char **out_name,
-		    const char **out_value)
+bool gateway_conn_header_at(const struct gateway_conn *conn, unsigned idx, const char **out_name,
+			    const char **out_value)
 {
 	if (idx >= conn->header_cnt)
 		return false;
@@ -149,7 +154,7 @@ bool conn_header_at(const struct gateway_conn *conn, unsigned idx, const char **
 bool gateway_header_at(const struct gateway_request *request, unsigned idx, const char **out_name,
 		       const char **out_value)
 {
-	return conn_header_at(request->conn, idx, out_name, out_value);
+	return gateway_conn_header_at(request->conn, idx, out_name, out_value);
 }
 
 /*
@@ -237,25 +242,25 @@ static bool has_body(const llhttp_t *parser)
 static const struct gateway_error *framing_judge(const struct gateway_conn *conn)
 {
 	unsigned coding_cnt, length_cnt;
-	const char *coding = conn_header(conn, "Transfer-Encoding", &coding_cnt);
+	const char *coding = gateway_conn_header(conn, "Transfer-Encoding", &coding_cnt);
 
-	conn_header(conn, "Content-Length", &length_cnt);
+	gateway_conn_header(conn, "Content-Length", &length_cnt);
 	if (length_cnt > 1 || coding_cnt > 1 || (length_cnt && coding_cnt))
-		return &refusal_malformed;
+		return &gateway_refusal_malformed;
 	if (!coding)
 		return NULL;
 	if (conn->parser.http_minor == 0)
-		return &refusal_malformed;
-	return strcasecmp(coding, "chunked") == 0 ? NULL : &refusal_coding;
+		return &gateway_refusal_malformed;
+	return strcasecmp(coding, "chunked") == 0 ? NULL : &gateway_refusal_coding;
 }
 
 static const struct gateway_error *expectation_judge(struct gateway_conn *conn)
 {
 	unsigned cnt;
-	const char *expect = conn_header(conn, "Expect", &cnt);
+	const char *expect = gateway_conn_header(conn, "Expect", &cnt);
 
 	if (expect && (cnt > 1 || strcasecmp(expect, "100-continue") != 0))
-		return &refusal_expectation;
+		return &gateway_refusal_expectation;
 	conn->wants_continue = expect && conn->parser.http_minor >= 1 && has_body(&conn->parser);
 	return NULL;
 }
@@ -266,7 +271,7 @@ static const struct gateway_error *route_judge(struct gateway_conn *conn)
 	const struct gateway_error *refusal;
 	unsigned allowed;
 
-	guard_site(conn->shared->guard, conn->authority, conn->site);
+	gateway_guard_site(conn->shared->guard, conn->authority, conn->site);
 	conn->route = route = route_lookup(conn);
 	conn->body_len_max = route ? route->body_len_max : 0;
 	/* Twice that is still a number. */
@@ -274,18 +279,18 @@ static const struct gateway_error *route_judge(struct gateway_conn *conn)
 		conn->body_len_max = SIZE_MAX / 4;
 	if (route && route->instead)
 		return route->instead;
-	conn->proof = guard_proof(conn->shared->guard, conn);
-	refusal = guard_judge(conn->shared->guard, conn);
+	conn->proof = gateway_guard_proof(conn->shared->guard, conn);
+	refusal = gateway_guard_judge(conn->shared->guard, conn);
 	if (refusal) {
-		conn->shared->stats.forbidden_cnt += refusal != &refusal_path;
+		conn->shared->stats.forbidden_cnt += refusal != &gateway_refusal_path;
 		return refusal;
 	}
 	allowed = route->methods | GATEWAY_OPTIONS;
 	if (route->methods & GATEWAY_GET)
 		allowed |= GATEWAY_HEAD;
 	if (!(conn->method & allowed))
-		return &refusal_method;
-	return conn->parser.content_length > conn->body_len_max ? &refusal_body : NULL;
+		return &gateway_refusal_method;
+	return conn->parser.content_length > conn->body_len_max ? &gateway_refusal_body : NULL;
 }
 
 /* head_judge: what the request is answered by without its route, or NULL. */
@@ -295,9 +300,9 @@ static const struct gateway_error *head_judge(struct gateway_conn *conn)
 	unsigned host_cnt;
 
 	conn->method = method_of(llhttp_get_method(&conn->parser));
-	conn->authority = conn_header(conn, "Host", &host_cnt);
+	conn->authority = gateway_conn_header(conn, "Host", &host_cnt);
 	if (host_cnt > 1 || (host_cnt == 0 && conn->parser.http_minor >= 1) || !target_split(conn))
-		return &refusal_malformed;
+		return &gateway_refusal_malformed;
 	refusal = framing_judge(conn);
 	if (!refusal)
 		refusal = route_judge(conn);
@@ -322,7 +327,7 @@ static int on_headers_complete(llhttp_t *parser)
 	if (conn->is_body_due)
 		return HPE_PAUSED;
 	if (conn->wants_continue)
-		reply_continue(conn);
+		gateway_reply_continue(conn);
 	return 0;
 }
 
@@ -352,14 +357,16 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
 	struct gateway_piece piece = {.data = (const uint8_t *)at, .len = len};
 
 	if (conn->refusal || !conn->route || len > conn->body_len_max - conn->body_len)
-		return refuse_in_parser(conn, &refusal_body);
+		return refuse_in_parser(conn, &gateway_refusal_body);
 	if (conn->is_body_due) {
 		conn->body_len += len;
 		/* The handler may have ended the exchange, and the request with it. */
-		return conn_deliver(conn, &piece) && conn->state == CONN_WAITING ? 0 : HPE_PAUSED;
+		return gateway_conn_deliver(conn, &piece) && conn->state == CONN_WAITING
+			       ? 0
+			       : HPE_PAUSED;
 	}
 	if (len > conn->body_cap - conn->body_len && !body_room(conn, len))
-		return refuse_in_parser(conn, &refusal_memory);
+		return refuse_in_parser(conn, &gateway_refusal_memory);
 	memcpy(conn->body + conn->body_len, at, len);
 	conn->body_len += len;
 	return 0;
@@ -371,7 +378,7 @@ static int on_message_complete(llhttp_t *parser)
 	return HPE_PAUSED;
 }
 
-const llhttp_settings_t conn_parser_settings = {
+const llhttp_settings_t gateway_conn_parser_settings = {
 	.on_url = on_url,
 	.on_url_complete = on_url_complete,
 	.on_version_complete = on_version_complete,

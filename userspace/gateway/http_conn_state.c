@@ -16,7 +16,7 @@
 /* request_begin forgets the request before. */
 static void request_begin(struct gateway_conn *conn)
 {
-	conn_detach(conn);
+	gateway_conn_detach(conn);
 	conn->route = NULL;
 	conn->method = 0;
 	conn->refusal = NULL;
@@ -35,51 +35,51 @@ static void request_begin(struct gateway_conn *conn)
 	conn->body_cap = conn->body_len = 0;
 }
 
-void conn_init(struct gateway_conn *conn, struct conn_shared *shared, const struct addr *remote,
-	       uint64_t now_ns)
+void gateway_conn_init(struct gateway_conn *conn, struct conn_shared *shared,
+		       const struct addr *remote, uint64_t now_ns)
 {
 	conn->shared = shared;
 	conn->remote = *remote;
 	conn->progress_ns = conn->now_ns = now_ns;
-	llhttp_init(&conn->parser, HTTP_REQUEST, &conn_parser_settings);
+	llhttp_init(&conn->parser, HTTP_REQUEST, &gateway_conn_parser_settings);
 	conn->parser.data = conn;
 	request_begin(conn);
 }
 
-void conn_detach(struct gateway_conn *conn)
+void gateway_conn_detach(struct gateway_conn *conn)
 {
 	conn->exchange = (struct gateway_exchange){.conn = conn};
 }
 
-void conn_tell_gone(struct gateway_conn *conn)
+void gateway_conn_tell_gone(struct gateway_conn *conn)
 {
 	struct gateway_exchange exchange = conn->exchange;
 
-	conn_detach(conn);
+	gateway_conn_detach(conn);
 	if (exchange.events && exchange.events->gone)
 		exchange.events->gone(exchange.arg);
 }
 
-void conn_over(struct gateway_conn *conn)
+void gateway_conn_over(struct gateway_conn *conn)
 {
 	conn->state = CONN_OVER;
 }
 
-void conn_wake(struct gateway_conn *conn)
+void gateway_conn_wake(struct gateway_conn *conn)
 {
 	if (!conn->is_parsing && conn->shared->woken)
 		conn->shared->woken(conn->shared, conn);
 }
 
-void conn_evict(struct gateway_conn *conn)
+void gateway_conn_evict(struct gateway_conn *conn)
 {
 	conn->shared->stats.slow_cnt++;
-	output_clear(&conn->output, conn->shared->heap);
-	conn_over(conn);
-	conn_wake(conn);
+	gateway_output_clear(&conn->output, conn->shared->heap);
+	gateway_conn_over(conn);
+	gateway_conn_wake(conn);
 }
 
-int conn_write(struct gateway_conn *conn, const void *data, size_t len)
+int gateway_conn_write(struct gateway_conn *conn, const void *data, size_t len)
 {
 	struct conn_shared *shared = conn->shared;
 	int err;
@@ -89,12 +89,12 @@ int conn_write(struct gateway_conn *conn, const void *data, size_t len)
 		conn->moved_len = 0;
 	}
 	do {
-		err = output_append(&conn->output, shared->heap, data, len);
+		err = gateway_output_append(&conn->output, shared->heap, data, len);
 	} while (err < 0 && shared->make_room && shared->make_room(shared, conn));
 	return err;
 }
 
-void conn_uncount(struct gateway_conn *conn)
+void gateway_conn_uncount(struct gateway_conn *conn)
 {
 	struct conn_shared *shared = conn->shared;
 
@@ -104,27 +104,27 @@ void conn_uncount(struct gateway_conn *conn)
 	conn->is_counted = false;
 }
 
-void conn_fini(struct gateway_conn *conn)
+void gateway_conn_fini(struct gateway_conn *conn)
 {
 	struct conn_shared *shared = conn->shared;
 
 	if (conn->exchange.events && conn->reply == REPLY_OWED)
 		shared->stats.gone_cnt++;
-	conn_over(conn);
-	conn_tell_gone(conn);
+	gateway_conn_over(conn);
+	gateway_conn_tell_gone(conn);
 	request_begin(conn);
-	output_clear(&conn->output, shared->heap);
-	conn_uncount(conn);
+	gateway_output_clear(&conn->output, shared->heap);
+	gateway_conn_uncount(conn);
 }
 
-void conn_next(struct gateway_conn *conn)
+void gateway_conn_next(struct gateway_conn *conn)
 {
 	conn->progress_ns = conn->now_ns;
 	conn->moved_len = 0;
-	conn_uncount(conn);
+	gateway_conn_uncount(conn);
 	conn->state = conn->keeps_alive && !conn->is_body_due ? CONN_READING : CONN_DRAINING;
 	request_begin(conn);
-	conn_wake(conn);
+	gateway_conn_wake(conn);
 }
 
 void gateway_watch(struct gateway_exchange *exchange, const struct gateway_events *events,
@@ -152,7 +152,7 @@ void gateway_resume(struct gateway_exchange *exchange)
 	if (!exchange->conn->is_held)
 		return;
 	exchange->conn->is_held = false;
-	conn_wake(exchange->conn);
+	gateway_conn_wake(exchange->conn);
 }
 
 uint64_t gateway_client(const struct gateway_exchange *exchange)
@@ -167,7 +167,7 @@ size_t gateway_backlog_len(const struct gateway_exchange *exchange)
 	return exchange->conn->output.len;
 }
 
-bool conn_deliver(struct gateway_conn *conn, const struct gateway_piece *piece)
+bool gateway_conn_deliver(struct gateway_conn *conn, const struct gateway_piece *piece)
 {
 	const struct gateway_exchange *exchange = &conn->exchange;
 
@@ -206,11 +206,11 @@ static void conn_run(struct gateway_conn *conn)
 		gateway_reply_error(&conn->exchange, conn->refusal, conn->now_ns);
 	} else if (!shared->admits(shared, conn, conn->now_ns)) {
 		shared->stats.limited_cnt++;
-		gateway_reply_error(&conn->exchange, &refusal_rate, conn->now_ns);
-	} else if (pass_is_for(conn)) {
-		pass_answer(conn);
+		gateway_reply_error(&conn->exchange, &gateway_refusal_rate, conn->now_ns);
+	} else if (gateway_pass_is_for(conn)) {
+		gateway_pass_answer(conn);
 	} else if (conn->method == GATEWAY_OPTIONS && !(conn->route->methods & GATEWAY_OPTIONS)) {
-		reply_options(conn);
+		gateway_reply_options(conn);
 	} else {
 		conn->route->handle(conn->route->ctx, &conn->exchange, &request, conn->now_ns);
 	}
@@ -223,9 +223,9 @@ static void conn_refuse(struct gateway_conn *conn, const struct gateway_error *r
 
 	conn->shared->stats.malformed_cnt++;
 	conn->keeps_alive = false;
-	conn_tell_gone(conn);
+	gateway_conn_tell_gone(conn);
 	if (is_answered) {
-		conn_over(conn);
+		gateway_conn_over(conn);
 		return;
 	}
 	conn->state = CONN_WAITING;
@@ -254,7 +254,7 @@ static void conn_paused(struct gateway_conn *conn)
 	/* Whoever did not refuse the request at once wants its body. */
 	if (conn->state == CONN_WAITING && conn->is_body_due && conn->wants_continue &&
 	    conn->reply == REPLY_OWED)
-		reply_continue(conn);
+		gateway_reply_continue(conn);
 }
 
 static size_t raw_len_max(const struct gateway_conn *conn)
@@ -291,11 +291,12 @@ static void conn_parse_step(struct gateway_conn *conn)
 	conn->in_begin += len;
 	conn->raw_len += len;
 	if (conn->raw_len > raw_len_max(conn) && err != HPE_USER)
-		conn_refuse(conn, conn->is_head_done ? &refusal_body : &refusal_head);
+		conn_refuse(conn,
+			    conn->is_head_done ? &gateway_refusal_body : &gateway_refusal_head);
 	else if (err == HPE_PAUSED)
 		conn_paused(conn);
 	else if (err != HPE_OK)
-		conn_refuse(conn, conn->refusal ? conn->refusal : &refusal_malformed);
+		conn_refuse(conn, conn->refusal ? conn->refusal : &gateway_refusal_malformed);
 }
 
 /* held_deliver: false: the piece that was refused is refused still. */
@@ -308,10 +309,10 @@ static bool held_deliver(struct gateway_conn *conn)
 	if (conn->is_held)
 		return false;
 	conn->held.data = NULL;
-	return conn_deliver(conn, &piece);
+	return gateway_conn_deliver(conn, &piece);
 }
 
-void conn_turn(struct gateway_conn *conn, uint64_t now_ns)
+void gateway_conn_turn(struct gateway_conn *conn, uint64_t now_ns)
 {
 	conn->now_ns = now_ns;
 	conn->is_parsing = true;
@@ -319,14 +320,14 @@ void conn_turn(struct gateway_conn *conn, uint64_t now_ns)
 		while (conn_may_parse(conn))
 			conn_parse_step(conn);
 		if (conn->state == CONN_TUNNEL)
-			tunnel_input(conn);
+			gateway_tunnel_input(conn);
 		else if (conn->state >= CONN_SOCKET)
-			socket_input(conn);
+			gateway_socket_input(conn);
 	}
 	conn->is_parsing = false;
 }
 
-size_t conn_reserve(struct gateway_conn *conn, char **out_room)
+size_t gateway_conn_reserve(struct gateway_conn *conn, char **out_room)
 {
 	if (conn->state == CONN_DRAINING)
 		conn->in_begin = conn->in_end = 0;
@@ -350,7 +351,7 @@ static void conn_moved(struct gateway_conn *conn, size_t len)
 	conn->progress_ns = conn->now_ns;
 }
 
-void conn_commit(struct gateway_conn *conn, size_t len, uint64_t now_ns)
+void gateway_conn_commit(struct gateway_conn *conn, size_t len, uint64_t now_ns)
 {
 	conn->now_ns = now_ns;
 	conn->in_end += len;
@@ -359,53 +360,53 @@ void conn_commit(struct gateway_conn *conn, size_t len, uint64_t now_ns)
 	conn->shared->stats.bytes_in += len;
 	if (conn->is_body_due)
 		conn_moved(conn, len);
-	conn_turn(conn, now_ns);
+	gateway_conn_turn(conn, now_ns);
 }
 
-void conn_eof(struct gateway_conn *conn)
+void gateway_conn_eof(struct gateway_conn *conn)
 {
 	bool is_streamed = conn->route && conn->route->is_streamed;
 
 	conn->is_eof = true;
 	if (conn->state == CONN_TUNNEL)
-		tunnel_input(conn);
+		gateway_tunnel_input(conn);
 	if (conn->state == CONN_SOCKET || (conn->state == CONN_WAITING && is_streamed))
-		conn_over(conn);
+		gateway_conn_over(conn);
 }
 
-size_t conn_output(const struct gateway_conn *conn, const char **out_data)
+size_t gateway_conn_output(const struct gateway_conn *conn, const char **out_data)
 {
-	return output_peek(&conn->output, out_data);
+	return gateway_output_peek(&conn->output, out_data);
 }
 
-void conn_sent(struct gateway_conn *conn, size_t len, uint64_t now_ns)
+void gateway_conn_sent(struct gateway_conn *conn, size_t len, uint64_t now_ns)
 {
 	bool was_behind = conn->output.len > GATEWAY_BACKLOG_LOW;
 	const struct gateway_exchange *exchange = &conn->exchange;
 
 	conn->now_ns = now_ns;
-	output_drop(&conn->output, conn->shared->heap, len);
+	gateway_output_drop(&conn->output, conn->shared->heap, len);
 	conn->shared->stats.bytes_out += len;
 	conn_moved(conn, conn->output.len ? len : CONN_PROGRESS_LEN);
 	if (was_behind && conn->output.len <= GATEWAY_BACKLOG_LOW && exchange->events &&
 	    exchange->events->drained)
 		exchange->events->drained(exchange->arg, now_ns);
 	if (!conn->output.len)
-		conn_turn(conn, now_ns);
+		gateway_conn_turn(conn, now_ns);
 }
 
-bool conn_is_idle(const struct gateway_conn *conn)
+bool gateway_conn_is_idle(const struct gateway_conn *conn)
 {
 	return conn->state == CONN_READING && !conn->is_begun && !conn->output.len;
 }
 
-bool conn_is_over(const struct gateway_conn *conn)
+bool gateway_conn_is_over(const struct gateway_conn *conn)
 {
 	return conn->state == CONN_OVER || (conn->is_eof && conn->state != CONN_WAITING &&
 					    conn->state != CONN_TUNNEL && !conn->output.len);
 }
 
-uint64_t conn_deadline_ns(const struct gateway_conn *conn)
+uint64_t gateway_conn_deadline_ns(const struct gateway_conn *conn)
 {
 	if (conn->output.len)
 		return conn->progress_ns + CONN_PROGRESS_NS;
@@ -428,21 +429,21 @@ uint64_t conn_deadline_ns(const struct gateway_conn *conn)
 	}
 }
 
-void conn_expire(struct gateway_conn *conn, uint64_t now_ns)
+void gateway_conn_expire(struct gateway_conn *conn, uint64_t now_ns)
 {
 	bool is_asking =
 		(conn->state == CONN_READING && conn->is_begun) || conn->state == CONN_WAITING;
 
-	if (now_ns < conn_deadline_ns(conn))
+	if (now_ns < gateway_conn_deadline_ns(conn))
 		return;
 	conn->now_ns = now_ns;
 	if (conn->state == CONN_SOCKET && !conn->output.len) {
-		socket_expire(conn);
+		gateway_socket_expire(conn);
 		return;
 	}
 	conn->shared->stats.slow_cnt += is_asking || conn->output.len;
 	if (is_asking && !conn->output.len)
-		conn_refuse(conn, &refusal_slow);
+		conn_refuse(conn, &gateway_refusal_slow);
 	else
-		conn_over(conn);
+		gateway_conn_over(conn);
 }

@@ -18,10 +18,10 @@ struct heap;
  * came; bytes to send come out. While a request waits for its reply or a
  * reply to be sent, nothing more is parsed and soon nothing more is wanted.
  *
- *	room = conn_reserve() ... conn_commit() ... conn_output() ... conn_sent()
+ *	room = gateway_conn_reserve() ... gateway_conn_commit() ... gateway_conn_output() ... gateway_conn_sent()
  *
- * conn_turn does what became possible since. After each call ask
- * conn_is_over and conn_deadline_ns.
+ * gateway_conn_turn does what became possible since. After each call ask
+ * gateway_conn_is_over and gateway_conn_deadline_ns.
  */
 #define CONN_IN_CAP	 16000 /* a piece of it is one that a service's stream copies */
 #define CONN_HEAD_CAP	 8192  /* target and header fields, each with its NUL */
@@ -160,63 +160,64 @@ struct gateway_conn {
 	struct output output;
 };
 
-/* conn_init: the conn is zeroed before. */
-void conn_init(struct gateway_conn *conn, struct conn_shared *shared, const struct addr *remote,
-	       uint64_t now_ns);
-/* conn_fini tells an exchange that the client is gone. */
-void conn_fini(struct gateway_conn *conn);
+/* gateway_conn_init: the conn is zeroed before. */
+void gateway_conn_init(struct gateway_conn *conn, struct conn_shared *shared,
+		       const struct addr *remote, uint64_t now_ns);
+/* gateway_conn_fini tells an exchange that the client is gone. */
+void gateway_conn_fini(struct gateway_conn *conn);
 
-/* conn_reserve: where the next bytes go, and how many are wanted; 0: none for now. */
-size_t conn_reserve(struct gateway_conn *conn, char **out_room);
-void conn_commit(struct gateway_conn *conn, size_t len, uint64_t now_ns);
-/* conn_eof: the client sends nothing more; what it asked is still answered, unless it is streamed. */
-void conn_eof(struct gateway_conn *conn);
-size_t conn_output(const struct gateway_conn *conn, const char **out_data);
-void conn_sent(struct gateway_conn *conn, size_t len, uint64_t now_ns);
-void conn_turn(struct gateway_conn *conn, uint64_t now_ns);
+/* gateway_conn_reserve: where the next bytes go, and how many are wanted; 0: none for now. */
+size_t gateway_conn_reserve(struct gateway_conn *conn, char **out_room);
+void gateway_conn_commit(struct gateway_conn *conn, size_t len, uint64_t now_ns);
+/* gateway_conn_eof: the client sends nothing more; what it asked is still answered, unless it is streamed. */
+void gateway_conn_eof(struct gateway_conn *conn);
+size_t gateway_conn_output(const struct gateway_conn *conn, const char **out_data);
+void gateway_conn_sent(struct gateway_conn *conn, size_t len, uint64_t now_ns);
+void gateway_conn_turn(struct gateway_conn *conn, uint64_t now_ns);
 
-/* conn_is_idle: between two requests, nothing lost when it closes. */
-bool conn_is_idle(const struct gateway_conn *conn);
-bool conn_is_over(const struct gateway_conn *conn);
-/* conn_deadline_ns: when conn_expire is due; UINT64_MAX: never. */
-uint64_t conn_deadline_ns(const struct gateway_conn *conn);
-/* conn_expire answers by 408 what did not come in time, and ends what does not move. */
-void conn_expire(struct gateway_conn *conn, uint64_t now_ns);
+/* gateway_conn_is_idle: between two requests, nothing lost when it closes. */
+bool gateway_conn_is_idle(const struct gateway_conn *conn);
+bool gateway_conn_is_over(const struct gateway_conn *conn);
+/* gateway_conn_deadline_ns: when gateway_conn_expire is due; UINT64_MAX: never. */
+uint64_t gateway_conn_deadline_ns(const struct gateway_conn *conn);
+/* gateway_conn_expire answers by 408 what did not come in time, and ends what does not move. */
+void gateway_conn_expire(struct gateway_conn *conn, uint64_t now_ns);
 
 /*
  * The parts of a connection to each other.
  *
- * conn_over ends it at once. conn_detach: the handler hears no more.
- * conn_tell_gone detaches and tells it so. conn_next: the reply is done;
- * the next request may come. conn_wake asks for a turn. conn_write
- * appends to what is to be sent: 0 or WEFT_EFULL. conn_deliver gives a
+ * gateway_conn_over ends it at once. gateway_conn_detach: the handler hears no more.
+ * gateway_conn_tell_gone detaches and tells it so. gateway_conn_next: the reply is done;
+ * the next request may come. gateway_conn_wake asks for a turn. gateway_conn_write
+ * appends to what is to be sent: 0 or WEFT_EFULL. gateway_conn_deliver gives a
  * piece to the handler: false: it is held, and the parser has to pause.
  */
-void conn_over(struct gateway_conn *conn);
-/* conn_evict ends it for want of memory, and gives its own back at once. */
-void conn_evict(struct gateway_conn *conn);
-/* conn_uncount gives back the place among the WebSockets that the request at hand was promised, or had. */
-void conn_uncount(struct gateway_conn *conn);
-void conn_detach(struct gateway_conn *conn);
-void conn_tell_gone(struct gateway_conn *conn);
-void conn_next(struct gateway_conn *conn);
-void conn_wake(struct gateway_conn *conn);
+void gateway_conn_over(struct gateway_conn *conn);
+/* gateway_conn_evict ends it for want of memory, and gives its own back at once. */
+void gateway_conn_evict(struct gateway_conn *conn);
+/* gateway_conn_uncount gives back the place among the WebSockets that the request at hand was promised, or had. */
+void gateway_conn_uncount(struct gateway_conn *conn);
+void gateway_conn_detach(struct gateway_conn *conn);
+void gateway_conn_tell_gone(struct gateway_conn *conn);
+void gateway_conn_next(struct gateway_conn *conn);
+void gateway_conn_wake(struct gateway_conn *conn);
 WEFT_MUST_CHECK
-int conn_write(struct gateway_conn *conn, const void *data, size_t len);
-bool conn_deliver(struct gateway_conn *conn, const struct gateway_piece *piece);
+int gateway_conn_write(struct gateway_conn *conn, const void *data, size_t len);
+bool gateway_conn_deliver(struct gateway_conn *conn, const struct gateway_piece *piece);
 
 /* http_conn_head.c: llhttp's callbacks. */
-extern const llhttp_settings_t conn_parser_settings;
-const char *conn_header(const struct gateway_conn *conn, const char *name, unsigned *out_cnt);
-bool conn_header_at(const struct gateway_conn *conn, unsigned idx, const char **out_name,
-		    const char **out_value);
+extern const llhttp_settings_t gateway_conn_parser_settings;
+const char *gateway_conn_header(const struct gateway_conn *conn, const char *name,
+				unsigned *out_cnt);
+bool gateway_conn_header_at(const struct gateway_conn *conn, unsigned idx, const char **out_name,
+			    const char **out_value);
 
-/* websocket_server.c: socket_input takes what lies in `in`; socket_expire is due after silence. */
-void socket_input(struct gateway_conn *conn);
-void socket_expire(struct gateway_conn *conn);
-/* socket_yield ends a WebSocket, or what is to become one: its place is another client's. */
-void socket_yield(struct gateway_conn *conn);
-/* tunnel.c: tunnel_input hands on what lies in `in`, and then the client's end. */
-void tunnel_input(struct gateway_conn *conn);
+/* websocket_server.c: gateway_socket_input takes what lies in `in`; gateway_socket_expire is due after silence. */
+void gateway_socket_input(struct gateway_conn *conn);
+void gateway_socket_expire(struct gateway_conn *conn);
+/* gateway_socket_yield ends a WebSocket, or what is to become one: its place is another client's. */
+void gateway_socket_yield(struct gateway_conn *conn);
+/* tunnel.c: gateway_tunnel_input hands on what lies in `in`, and then the client's end. */
+void gateway_tunnel_input(struct gateway_conn *conn);
 
 #endif

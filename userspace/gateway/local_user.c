@@ -17,7 +17,7 @@ struct diag_question {
 	struct inet_diag_req_v2 body;
 };
 
-int local_user_open(void)
+int gateway_local_user_open(void)
 {
 	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
 }
@@ -65,7 +65,7 @@ static bool answer_read(const char *data, size_t len, const struct diag_question
 	return true;
 }
 
-bool local_user_of(int diag_fd, int fd, const struct addr *remote, uint32_t *out_uid)
+bool gateway_local_user_of(int diag_fd, int fd, const struct addr *remote, uint32_t *out_uid)
 {
 	struct sockaddr_storage sa;
 	socklen_t sa_len = sizeof(sa);

@@ -13,14 +13,14 @@
  * one of them could take what all have. Needs no privilege.
  */
 
-/* local_user_open: a socket to ask by, or -1 where the kernel has none. */
-int local_user_open(void);
+/* gateway_local_user_open: a socket to ask by, or -1 where the kernel has none. */
+int gateway_local_user_open(void);
 /*
- * local_user_of asks for the owner of the other end of fd, an accepted
+ * gateway_local_user_of asks for the owner of the other end of fd, an accepted
  * connection from remote. False: remote is not loopback, its socket is
  * closed already, or the kernel does not tell.
  * Context: about 5 us (2026-11-22, Linux 6); the kernel answers at once.
  */
-bool local_user_of(int diag_fd, int fd, const struct addr *remote, uint32_t *out_uid);
+bool gateway_local_user_of(int diag_fd, int fd, const struct addr *remote, uint32_t *out_uid);
 
 #endif

@@ -43,7 +43,7 @@ static size_t block_fill(struct output_block *block, const char *data, size_t le
 	return part;
 }
 
-int output_append(struct output *output, struct heap *heap, const void *data, size_t len)
+int gateway_output_append(struct output *output, struct heap *heap, const void *data, size_t len)
 {
 	size_t in_tail = block_fill(output->tail, data, len);
 	struct output_block *chain = NULL, *last = NULL;
@@ -74,7 +74,7 @@ int output_append(struct output *output, struct heap *heap, const void *data, si
 	return 0;
 }
 
-size_t output_peek(const struct output *output, const char **out_data)
+size_t gateway_output_peek(const struct output *output, const char **out_data)
 {
 	*out_data = "";
 	if (!output->head)
@@ -83,7 +83,7 @@ size_t output_peek(const struct output *output, const char **out_data)
 	return output->head->end - output->head->begin;
 }
 
-void output_drop(struct output *output, struct heap *heap, size_t len)
+void gateway_output_drop(struct output *output, struct heap *heap, size_t len)
 {
 	struct output_block *block = output->head;
 
@@ -99,7 +99,7 @@ void output_drop(struct output *output, struct heap *heap, size_t len)
 	block_release(output, heap, block);
 }
 
-void output_clear(struct output *output, struct heap *heap)
+void gateway_output_clear(struct output *output, struct heap *heap)
 {
 	chain_release(output, heap, output->head);
 	output->head = output->tail = NULL;

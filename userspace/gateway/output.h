@@ -28,14 +28,14 @@ struct output {
 	struct output_block first;
 };
 
-/* output_append takes all of data, or nothing: WEFT_EFULL, the heap has no room. */
+/* gateway_output_append takes all of data, or nothing: WEFT_EFULL, the heap has no room. */
 WEFT_MUST_CHECK
-int output_append(struct output *output, struct heap *heap, const void *data, size_t len);
-/* output_peek: the longest piece that lies in one place; 0: nothing waits. */
-size_t output_peek(const struct output *output, const char **out_data);
-/* output_drop: len bytes of that piece went. */
-void output_drop(struct output *output, struct heap *heap, size_t len);
-/* output_clear throws away what waits. */
-void output_clear(struct output *output, struct heap *heap);
+int gateway_output_append(struct output *output, struct heap *heap, const void *data, size_t len);
+/* gateway_output_peek: the longest piece that lies in one place; 0: nothing waits. */
+size_t gateway_output_peek(const struct output *output, const char **out_data);
+/* gateway_output_drop: len bytes of that piece went. */
+void gateway_output_drop(struct output *output, struct heap *heap, size_t len);
+/* gateway_output_clear throws away what waits. */
+void gateway_output_clear(struct output *output, struct heap *heap);
 
 #endif

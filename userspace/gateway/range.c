@@ -28,7 +28,8 @@ static const char *blanks_skip(const char *at)
 	return at + strspn(at, " \t");
 }
 
-enum range_kind range_parse(const char *text, uint64_t size, uint64_t *out_off, uint64_t *out_len)
+enum range_kind gateway_range_parse(const char *text, uint64_t size, uint64_t *out_off,
+				    uint64_t *out_len)
 {
 	uint64_t first = 0, last = UINT64_MAX;
 	bool has_first, has_last;

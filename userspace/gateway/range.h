@@ -14,7 +14,8 @@
  */
 enum range_kind { RANGE_NONE, RANGE_PART, RANGE_BEYOND };
 
-/* range_parse: text may be NULL. */
-enum range_kind range_parse(const char *text, uint64_t size, uint64_t *out_off, uint64_t *out_len);
+/* gateway_range_parse: text may be NULL. */
+enum range_kind gateway_range_parse(const char *text, uint64_t size, uint64_t *out_off,
+				    uint64_t *out_len);
 
 #endif

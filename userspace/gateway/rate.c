@@ -8,7 +8,7 @@
 #define IPV4_PREFIX_LEN 32
 #define IPV6_PREFIX_LEN 64
 
-void rate_init(struct rate *rate, uint64_t interval_ns, unsigned burst)
+void gateway_rate_init(struct rate *rate, uint64_t interval_ns, unsigned burst)
 {
 	struct random random;
 
@@ -18,7 +18,7 @@ void rate_init(struct rate *rate, uint64_t interval_ns, unsigned burst)
 	rate->burst_ns = rate->interval_ns * burst;
 }
 
-struct addr rate_prefix(const struct addr *addr)
+struct addr gateway_rate_prefix(const struct addr *addr)
 {
 	return addr_prefix_key(addr, addr->family == ADDR_IPV4 ? IPV4_PREFIX_LEN : IPV6_PREFIX_LEN);
 }
@@ -39,9 +39,9 @@ static struct rate_slot *rate_slot(struct rate *rate, const struct addr *prefix)
 	return least;
 }
 
-bool rate_take(struct rate *rate, const struct addr *addr, uint64_t now_ns)
+bool gateway_rate_take(struct rate *rate, const struct addr *addr, uint64_t now_ns)
 {
-	struct addr prefix = rate_prefix(addr);
+	struct addr prefix = gateway_rate_prefix(addr);
 	struct rate_slot *slot;
 	uint64_t repaid_ns;
 

@@ -29,13 +29,13 @@ struct rate {
 };
 
 /*
- * rate_init: an address earns a request every interval_ns (0: any number may
+ * gateway_rate_init: an address earns a request every interval_ns (0: any number may
  * be asked) and saves up burst, at least 1. The rate is zeroed before.
  */
-void rate_init(struct rate *rate, uint64_t interval_ns, unsigned burst);
-/* rate_take: whether addr may ask now, and if so that it did. */
-bool rate_take(struct rate *rate, const struct addr *addr, uint64_t now_ns);
-/* rate_prefix: what of an address counts as one client. */
-struct addr rate_prefix(const struct addr *addr);
+void gateway_rate_init(struct rate *rate, uint64_t interval_ns, unsigned burst);
+/* gateway_rate_take: whether addr may ask now, and if so that it did. */
+bool gateway_rate_take(struct rate *rate, const struct addr *addr, uint64_t now_ns);
+/* gateway_rate_prefix: what of an address counts as one client. */
+struct addr gateway_rate_prefix(const struct addr *addr);
 
 #endif

@@ -130,7 +130,7 @@ static void head_add_own_fields(struct head *head, const struct gateway_conn *co
 	bool is_public = conn->route && conn->route->access == GATEWAY_PUBLIC;
 	char date[HTTP_DATE_CAP];
 
-	head_add(head, "Date: %s\r\n", http_date_write(conn->shared->wall_s(), date));
+	head_add(head, "Date: %s\r\n", gateway_http_date_write(conn->shared->wall_s(), date));
 	if (!conn->keeps_alive)
 		head_add(head, "Connection: close\r\n");
 	else if (conn->parser.http_minor == 0)
@@ -169,7 +169,8 @@ static enum reply_state framing_choose(struct gateway_conn *conn, unsigned statu
 	return REPLY_TO_THE_END;
 }
 
-static int head_write(struct gateway_conn *conn, const struct gateway_reply *reply, uint64_t len)
+static int shares_head_write(struct gateway_conn *conn, const struct gateway_reply *reply,
+			     uint64_t len)
 {
 	enum reply_state framing;
 	struct head head;
@@ -189,7 +190,7 @@ static int head_write(struct gateway_conn *conn, const struct gateway_reply *rep
 	else if (framing == REPLY_COUNTED && status_has_body(reply->status))
 		head_add(&head, "Content-Length: %" PRIu64 "\r\n", len);
 	head_add(&head, "%s\r\n", reply->headers ? reply->headers : "");
-	if (!head.fits || conn_write(conn, head.text, head.len) < 0)
+	if (!head.fits || gateway_conn_write(conn, head.text, head.len) < 0)
 		return WEFT_EFULL;
 	conn->reply = framing;
 	conn->reply_left = status_has_body(reply->status) && conn->method != GATEWAY_HEAD ? len : 0;
@@ -197,17 +198,17 @@ static int head_write(struct gateway_conn *conn, const struct gateway_reply *rep
 	return 0;
 }
 
-void reply_continue(struct gateway_conn *conn)
+void gateway_reply_continue(struct gateway_conn *conn)
 {
 	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 	conn->wants_continue = false;
-	if (conn_write(conn, text, sizeof(text) - 1) < 0)
-		conn_over(conn);
-	conn_wake(conn);
+	if (gateway_conn_write(conn, text, sizeof(text) - 1) < 0)
+		gateway_conn_over(conn);
+	gateway_conn_wake(conn);
 }
 
-void reply_options(struct gateway_conn *conn)
+void gateway_reply_options(struct gateway_conn *conn)
 {
 	struct gateway_reply reply = {.status = 204};
 
@@ -216,12 +217,12 @@ void reply_options(struct gateway_conn *conn)
 
 static void switch_write(struct gateway_conn *conn, const struct head *head)
 {
-	if (!head->fits || conn_write(conn, head->text, head->len) < 0)
-		conn_over(conn);
+	if (!head->fits || gateway_conn_write(conn, head->text, head->len) < 0)
+		gateway_conn_over(conn);
 	conn->shared->stats.class_cnt[1]++;
 }
 
-void reply_switch(struct gateway_conn *conn, const char *accept)
+void gateway_reply_switch(struct gateway_conn *conn, const char *accept)
 {
 	struct head head;
 
@@ -234,7 +235,7 @@ void reply_switch(struct gateway_conn *conn, const char *accept)
 	switch_write(conn, &head);
 }
 
-void reply_switch_as(struct gateway_conn *conn, const char *headers)
+void gateway_reply_switch_as(struct gateway_conn *conn, const char *headers)
 {
 	struct head head;
 
@@ -255,9 +256,9 @@ void gateway_reply_begin(struct gateway_exchange *exchange, const struct gateway
 	conn->now_ns = now_ns;
 	if (conn->state != CONN_WAITING)
 		return;
-	if (head_write(conn, reply, reply->body_len) < 0)
-		conn_over(conn);
-	conn_wake(conn);
+	if (shares_head_write(conn, reply, reply->body_len) < 0)
+		gateway_conn_over(conn);
+	gateway_conn_wake(conn);
 }
 
 static int chunk_write(struct gateway_conn *conn, const void *data, size_t len)
@@ -265,11 +266,11 @@ static int chunk_write(struct gateway_conn *conn, const void *data, size_t len)
 	char size[24];
 	int size_len = snprintf(size, sizeof(size), "%zx\r\n", len);
 
-	if (conn_write(conn, size, (size_t)size_len) == 0 && conn_write(conn, data, len) == 0 &&
-	    conn_write(conn, "\r\n", 2) == 0)
+	if (gateway_conn_write(conn, size, (size_t)size_len) == 0 &&
+	    gateway_conn_write(conn, data, len) == 0 && gateway_conn_write(conn, "\r\n", 2) == 0)
 		return 0;
 	/* A chunk that is cut off in the middle can only be ended with the connection. */
-	conn_over(conn);
+	gateway_conn_over(conn);
 	return WEFT_EFULL;
 }
 
@@ -283,16 +284,16 @@ int gateway_reply_more(struct gateway_exchange *exchange, const void *data, size
 	if (conn->state != CONN_WAITING || !len || conn->method == GATEWAY_HEAD)
 		return 0;
 	if (conn->reply == REPLY_COUNTED && len > conn->reply_left) {
-		conn_over(conn);
+		gateway_conn_over(conn);
 		return 0;
 	}
 	if (conn->reply == REPLY_CHUNKED)
 		err = chunk_write(conn, data, len);
 	else
-		err = conn_write(conn, data, len);
+		err = gateway_conn_write(conn, data, len);
 	if (err == 0 && conn->reply == REPLY_COUNTED)
 		conn->reply_left -= len;
-	conn_wake(conn);
+	gateway_conn_wake(conn);
 	return err;
 }
 
@@ -303,17 +304,17 @@ void gateway_reply_end(struct gateway_exchange *exchange, uint64_t now_ns)
 
 	conn->now_ns = now_ns;
 	if (conn->state != CONN_WAITING) {
-		conn_detach(conn);
+		gateway_conn_detach(conn);
 		return;
 	}
 	if (conn->reply == REPLY_CHUNKED && conn->method != GATEWAY_HEAD)
-		is_whole = conn_write(conn, "0\r\n\r\n", 5) == 0;
+		is_whole = gateway_conn_write(conn, "0\r\n\r\n", 5) == 0;
 	if (!is_whole) {
 		gateway_abort(exchange, now_ns);
 		return;
 	}
 	conn->reply = REPLY_DONE;
-	conn_next(conn);
+	gateway_conn_next(conn);
 }
 
 void gateway_abort(struct gateway_exchange *exchange, uint64_t now_ns)
@@ -321,9 +322,9 @@ void gateway_abort(struct gateway_exchange *exchange, uint64_t now_ns)
 	struct gateway_conn *conn = exchange->conn;
 
 	conn->now_ns = now_ns;
-	conn_detach(conn);
-	conn_over(conn);
-	conn_wake(conn);
+	gateway_conn_detach(conn);
+	gateway_conn_over(conn);
+	gateway_conn_wake(conn);
 }
 
 void gateway_reply(struct gateway_exchange *exchange, const struct gateway_reply *reply,
@@ -332,13 +333,13 @@ void gateway_reply(struct gateway_exchange *exchange, const struct gateway_reply
 	struct gateway_conn *conn = exchange->conn;
 	bool is_first = !conn->output.len;
 
-	conn_detach(conn);
+	gateway_conn_detach(conn);
 	gateway_reply_begin(exchange, reply, now_ns);
 	if (gateway_reply_more(exchange, reply->body, reply->body_len, now_ns) == 0) {
 		gateway_reply_end(exchange, now_ns);
 	} else if (is_first) {
-		output_clear(&conn->output, conn->shared->heap);
-		gateway_reply_error(exchange, &refusal_memory, now_ns);
+		gateway_output_clear(&conn->output, conn->shared->heap);
+		gateway_reply_error(exchange, &gateway_refusal_memory, now_ns);
 	} else {
 		gateway_abort(exchange, now_ns);
 	}

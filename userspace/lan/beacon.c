@@ -22,7 +22,7 @@ static void text_write(struct writer *w, const char *text)
 	cbor_write_text(w, text, strlen(text));
 }
 
-void beacon_write(struct writer *w, const struct beacon *beacon)
+void lan_beacon_write(struct writer *w, const struct beacon *beacon)
 {
 	cbor_write_map(w, beacon->has_key ? 6 : 5);
 	text_write(w, "version");
@@ -129,7 +129,7 @@ static unsigned field_read(struct cbor_reader *r, const char *text, size_t len,
 	return 0;
 }
 
-int beacon_parse(const void *bytes, size_t len, struct beacon *out_beacon)
+int lan_beacon_parse(const void *bytes, size_t len, struct beacon *out_beacon)
 {
 	struct beacon beacon = {0};
 	struct cbor_reader r;

@@ -36,9 +36,9 @@ struct beacon {
 	uint8_t key[MESH_KEY_LEN];
 };
 
-void beacon_write(struct writer *w, const struct beacon *beacon);
-/* beacon_parse takes versions 1 and later. 0 or WEFT_EMALFORMED. */
+void lan_beacon_write(struct writer *w, const struct beacon *beacon);
+/* lan_beacon_parse takes versions 1 and later. 0 or WEFT_EMALFORMED. */
 WEFT_MUST_CHECK
-int beacon_parse(const void *bytes, size_t len, struct beacon *out_beacon);
+int lan_beacon_parse(const void *bytes, size_t len, struct beacon *out_beacon);
 
 #endif

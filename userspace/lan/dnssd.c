@@ -32,7 +32,7 @@ static struct dns_name name_of(const char *label, const char *rest)
 
 /* --- writing --- */
 
-size_t dnssd_write_query(uint8_t *out, size_t cap)
+size_t lan_dnssd_write_query(uint8_t *out, size_t cap)
 {
 	struct dns_name service = name_of("", SERVICE);
 	struct dns_writer w;
@@ -98,8 +98,8 @@ static void addr_write(struct dns_writer *w, const struct dns_name *host, const 
 	dns_record_end(w, off);
 }
 
-size_t dnssd_write_answer(const struct dnssd_self *self, const struct lan_interface *interface,
-			  uint32_t ttl_s, uint8_t *out, size_t cap)
+size_t lan_dnssd_write_answer(const struct dnssd_self *self, const struct lan_interface *interface,
+			      uint32_t ttl_s, uint8_t *out, size_t cap)
 {
 	struct dns_name service = name_of("", SERVICE), enumeration = name_of("", ENUMERATION);
 	struct dns_name instance = name_of(self->label, SERVICE);
@@ -182,8 +182,8 @@ static void string_take(struct dnssd_instance *instance, const char *text, size_
 	}
 }
 
-static void record_take(const struct dns_reader *r, struct dns_record *record,
-			struct dnssd_instance *instance)
+static void firewall_record_take(const struct dns_reader *r, struct dns_record *record,
+				 struct dnssd_instance *instance)
 {
 	struct dns_name host;
 	const char *text;
@@ -215,7 +215,7 @@ static bool is_for_us(const struct dns_question *question, const struct dns_name
 		dns_name_equal(&question->name, &own) || dns_name_equal(&question->name, &host));
 }
 
-int dnssd_parse(const void *bytes, size_t len, const char *label, struct dnssd_message *out)
+int lan_dnssd_parse(const void *bytes, size_t len, const char *label, struct dnssd_message *out)
 {
 	struct dns_name service = name_of("", SERVICE);
 	struct dns_question question;
@@ -240,7 +240,7 @@ int dnssd_parse(const void *bytes, size_t len, const char *label, struct dnssd_m
 			continue;
 		instance = instance_of(out, of);
 		if (instance)
-			record_take(&r, &record, instance);
+			firewall_record_take(&r, &record, instance);
 	}
 	return dns_reader_finish(&r);
 }

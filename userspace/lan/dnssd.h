@@ -31,11 +31,11 @@ struct dnssd_self {
 	uint32_t caps;
 };
 
-/* dnssd_write_query asks who is there. Both return the length, within LAN_PACKET_LEN_MAX. */
-size_t dnssd_write_query(uint8_t *out, size_t cap);
-/* dnssd_write_answer tells of self at an interface; ttl_s 0: it goes. */
-size_t dnssd_write_answer(const struct dnssd_self *self, const struct lan_interface *interface,
-			  uint32_t ttl_s, uint8_t *out, size_t cap);
+/* lan_dnssd_write_query asks who is there. Both return the length, within LAN_PACKET_LEN_MAX. */
+size_t lan_dnssd_write_query(uint8_t *out, size_t cap);
+/* lan_dnssd_write_answer tells of self at an interface; ttl_s 0: it goes. */
+size_t lan_dnssd_write_answer(const struct dnssd_self *self, const struct lan_interface *interface,
+			      uint32_t ttl_s, uint8_t *out, size_t cap);
 
 struct dnssd_instance {
 	char label[LAN_INSTANCE_CAP];
@@ -52,8 +52,8 @@ struct dnssd_message {
 	struct dnssd_instance instances[DNSSD_INSTANCES_MAX];
 };
 
-/* dnssd_parse: label is our own. 0 or WEFT_EMALFORMED; what is of other services is stepped over. */
+/* lan_dnssd_parse: label is our own. 0 or WEFT_EMALFORMED; what is of other services is stepped over. */
 WEFT_MUST_CHECK
-int dnssd_parse(const void *bytes, size_t len, const char *label, struct dnssd_message *out);
+int lan_dnssd_parse(const void *bytes, size_t len, const char *label, struct dnssd_message *out);
 
 #endif

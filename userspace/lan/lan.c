@@ -79,14 +79,14 @@ static void beacon_send(struct lan *lan, const struct link *link)
 
 	memcpy(beacon.instance, lan->instance, sizeof(beacon.instance));
 	memcpy(beacon.key, lan->params.own_key, sizeof(beacon.key));
-	beacon_write(&w, &beacon);
+	lan_beacon_write(&w, &beacon);
 	lan_send(lan, LAN_BEACON, ADDR_IPV4, link, bytes, w.bad ? 0 : writer_len(&w));
 }
 
 static void query_send(struct lan *lan, const struct link *link)
 {
 	uint8_t bytes[LAN_PACKET_LEN_MAX];
-	size_t len = dnssd_write_query(bytes, sizeof(bytes));
+	size_t len = lan_dnssd_write_query(bytes, sizeof(bytes));
 
 	lan_send(lan, LAN_DNSSD, ADDR_IPV4, link, bytes, len);
 	lan_send(lan, LAN_DNSSD, ADDR_IPV6, link, bytes, len);
@@ -95,7 +95,8 @@ static void query_send(struct lan *lan, const struct link *link)
 static void answer_send(struct lan *lan, const struct link *link, uint32_t ttl_s)
 {
 	uint8_t bytes[LAN_PACKET_LEN_MAX];
-	size_t len = dnssd_write_answer(&lan->self, &link->interface, ttl_s, bytes, sizeof(bytes));
+	size_t len =
+		lan_dnssd_write_answer(&lan->self, &link->interface, ttl_s, bytes, sizeof(bytes));
 
 	lan_send(lan, LAN_DNSSD, ADDR_IPV4, link, bytes, len);
 	lan_send(lan, LAN_DNSSD, ADDR_IPV6, link, bytes, len);
@@ -229,7 +230,7 @@ static enum lan_count beacon_input(struct lan *lan, const struct link *link,
 	struct lan_node node = {.way = LAN_BEACON, .addr = *source};
 	struct beacon beacon;
 
-	if (beacon_parse(bytes, len, &beacon) < 0)
+	if (lan_beacon_parse(bytes, len, &beacon) < 0)
 		return LAN_MALFORMED;
 	if (memcmp(beacon.instance, lan->instance, sizeof(beacon.instance)) == 0 ||
 	    (beacon.has_key && memcmp(beacon.key, lan->params.own_key, MESH_KEY_LEN) == 0))
@@ -298,7 +299,7 @@ static enum lan_count dnssd_input(struct lan *lan, struct link *link, const stru
 	struct dnssd_message *message = &lan->message;
 	enum lan_count count = LAN_FOREIGN;
 
-	if (dnssd_parse(bytes, len, lan->self.label, message) < 0)
+	if (lan_dnssd_parse(bytes, len, lan->self.label, message) < 0)
 		return LAN_MALFORMED;
 	if (message->is_query && link->answer_ns == UINT64_MAX) {
 		link->answer_ns =

@@ -76,7 +76,7 @@ static int record_make(const struct publish *publish, struct pkarr_record *out_r
 			all_add(&all, &external);
 	for (unsigned i = 0; i < node->advertised_cnt; i++)
 		all_add(&all, &node->advertised[i]);
-	return pkarr_record_select(&all, &publish->policy, out_record);
+	return dht_pkarr_record_select(&all, &publish->policy, out_record);
 }
 
 static void publish_tell(struct publish *publish, int err)
@@ -131,8 +131,8 @@ static void publish_elsewhere(struct publish *publish, const struct pkarr_packet
 {
 	const struct node *node = publish->node;
 
-	pkarr_client_publish(node->pkarr_client, packet, node->home.now_ns);
-	signaling_publish(node->signaling, packet, node->home.now_ns);
+	locate_pkarr_relay_publish(node->pkarr_client, packet, node->home.now_ns);
+	locate_signaling_publish(node->signaling, packet, node->home.now_ns);
 }
 
 static void publish_put(struct publish *publish)
@@ -148,7 +148,7 @@ static void publish_put(struct publish *publish)
 		publish_tell(publish, 0);
 		return;
 	}
-	pkarr_packet_item(&publish->packet, &item);
+	dht_pkarr_packet_item(&publish->packet, &item);
 	dht_cancel(node->home.dht, publish->handle);
 	publish->handle = dht_put(node->home.dht, &put, &asker, node->home.now_ns);
 	if (!publish->handle)
@@ -181,7 +181,7 @@ static void publish_store(struct publish *publish)
 
 	publish->is_storing = true;
 	store_batch_put(batch, STORE_META, RECORD_KEY, strlen(RECORD_KEY), body,
-			pkarr_packet_write_body(&publish->packet, body));
+			dht_pkarr_packet_write_body(&publish->packet, body));
 	if (batch && store_submit(node->store, batch, record_stored, publish) == 0)
 		return;
 	store_batch_free(batch);
@@ -193,8 +193,8 @@ static void publish_sign(struct publish *publish, const struct pkarr_record *rec
 {
 	const struct node *node = publish->node;
 
-	publish->newest_seq = pkarr_next_seq(wall_us(publish), publish->newest_seq);
-	pkarr_packet_sign(record, node->key, publish->newest_seq, &publish->packet);
+	publish->newest_seq = dht_pkarr_next_seq(wall_us(publish), publish->newest_seq);
+	dht_pkarr_packet_sign(record, node->key, publish->newest_seq, &publish->packet);
 	publish->record = *record;
 	publish->has_packet = true;
 	publish->is_stored = false;
@@ -248,7 +248,7 @@ static void publish_look(struct timer *timer, uint64_t now_ns)
 		publish_put(publish);
 }
 
-bool publish_record_is_over(const struct node *node, uint64_t seq)
+bool locate_publish_record_is_over(const struct node *node, uint64_t seq)
 {
 	uint64_t now_us = node_wall_us(node);
 
@@ -256,20 +256,20 @@ bool publish_record_is_over(const struct node *node, uint64_t seq)
 	       now_us - seq > PUBLISH_RECORD_LIFE_S * 1000000ull + CLOCKS_US;
 }
 
-bool publish_has_place(const struct publish *publish)
+bool locate_publish_has_place(const struct publish *publish)
 {
 	const struct node *node = publish->node;
 
 	return node->home.dht || node->pkarr_client || node->signaling;
 }
 
-void publish_changed(struct publish *publish, uint64_t now_ns)
+void locate_publish_changed(struct publish *publish, uint64_t now_ns)
 {
-	if (publish && publish_has_place(publish))
+	if (publish && locate_publish_has_place(publish))
 		timer_set(&publish->node->home.timers, &publish->timer, now_ns);
 }
 
-int publish_now(struct publish *publish, publish_done_fn done, void *arg, uint64_t now_ns)
+int locate_publish_now(struct publish *publish, publish_done_fn done, void *arg, uint64_t now_ns)
 {
 	struct pkarr_record record;
 	int err = record_make(publish, &record);
@@ -285,19 +285,19 @@ int publish_now(struct publish *publish, publish_done_fn done, void *arg, uint64
 	return 0;
 }
 
-void publish_forget(struct publish *publish, const void *arg)
+void locate_publish_forget(struct publish *publish, const void *arg)
 {
 	if (publish->done_arg == arg)
 		publish->done = NULL;
 }
 
-uint64_t publish_next_seq(struct publish *publish)
+uint64_t locate_publish_next_seq(struct publish *publish)
 {
-	publish->newest_seq = pkarr_next_seq(wall_us(publish), publish->newest_seq);
+	publish->newest_seq = dht_pkarr_next_seq(wall_us(publish), publish->newest_seq);
 	return publish->newest_seq;
 }
 
-void publish_state(const struct publish *publish, struct publish_state *out_state)
+void locate_publish_state(const struct publish *publish, struct publish_state *out_state)
 {
 	struct publish_state state = {.stored_cnt = publish->stored_cnt};
 
@@ -318,12 +318,12 @@ static void publish_load(struct publish *publish)
 	if (store_snapshot_open(publish->node->store, &snapshot) < 0)
 		return;
 	if (store_get(snapshot, STORE_META, RECORD_KEY, strlen(RECORD_KEY), &body, &len) == 0 &&
-	    pkarr_packet_parse_body(publish->node->own_key, body, len, &publish->packet) == 0) {
+	    dht_pkarr_packet_parse_body(publish->node->own_key, body, len, &publish->packet) == 0) {
 		signed_s = publish->packet.seq / 1000000;
 		publish->newest_seq = publish->packet.seq;
 		publish->has_packet =
-			pkarr_record_read(&publish->packet, publish->policy.allows_private,
-					  &publish->record) == 0 &&
+			dht_pkarr_record_read(&publish->packet, publish->policy.allows_private,
+					      &publish->record) == 0 &&
 			signed_s <= now_s && now_s - signed_s < SIGN_AGAIN_NS / NS_PER_S;
 		publish->is_stored = true;
 		/* Before this clock began, maybe: only differences of it are looked at. */
@@ -332,7 +332,7 @@ static void publish_load(struct publish *publish)
 	store_snapshot_close(snapshot);
 }
 
-int publish_open(struct node *node)
+int locate_publish_open(struct node *node)
 {
 	struct publish *publish = calloc(1, sizeof(*publish));
 
@@ -343,11 +343,11 @@ int publish_open(struct node *node)
 	publish->policy = node->config->publish.policy;
 	timer_init(&publish->timer, publish_look);
 	publish_load(publish);
-	publish_changed(publish, node->home.now_ns);
+	locate_publish_changed(publish, node->home.now_ns);
 	return 0;
 }
 
-void publish_close(struct publish *publish)
+void locate_publish_close(struct publish *publish)
 {
 	if (!publish)
 		return;

@@ -22,18 +22,18 @@ struct publish_config {
 
 struct publish;
 
-/* publish_open: 0 with node's publish set, WEFT_EFULL, -errno. The DHT is open, or off. */
+/* locate_publish_open: 0 with node's publish set, WEFT_EFULL, -errno. The DHT is open, or off. */
 WEFT_MUST_CHECK
-int publish_open(struct node *node);
-/* publish_close takes NULL. */
-void publish_close(struct publish *publish);
+int locate_publish_open(struct node *node);
+/* locate_publish_close takes NULL. */
+void locate_publish_close(struct publish *publish);
 
-/* publish_has_place: there is somebody to tell the record, the DHT or another. */
-bool publish_has_place(const struct publish *publish);
-/* publish_changed: the node may be at other addresses now. */
-void publish_changed(struct publish *publish, uint64_t now_ns);
+/* locate_publish_has_place: there is somebody to tell the record, the DHT or another. */
+bool locate_publish_has_place(const struct publish *publish);
+/* locate_publish_changed: the node may be at other addresses now. */
+void locate_publish_changed(struct publish *publish, uint64_t now_ns);
 /*
- * publish_now signs anew, though nothing changed. done is told, never
+ * locate_publish_now signs anew, though nothing changed. done is told, never
  * inside the call, when the record was put, or why it was not: WEFT_ESTALE
  * is not among the errors, another sequence number is taken then;
  * WEFT_EUNREACHABLE: nobody is known to put it to, and it is tried again. 0, or
@@ -42,26 +42,26 @@ void publish_changed(struct publish *publish, uint64_t now_ns);
  */
 typedef void (*publish_done_fn)(void *arg, int err);
 WEFT_MUST_CHECK
-int publish_now(struct publish *publish, publish_done_fn done, void *arg, uint64_t now_ns);
-void publish_forget(struct publish *publish, const void *arg);
+int locate_publish_now(struct publish *publish, publish_done_fn done, void *arg, uint64_t now_ns);
+void locate_publish_forget(struct publish *publish, const void *arg);
 
 /*
- * publish_record_is_over: a record with this sequence number, anybody's, was signed more than
+ * locate_publish_record_is_over: a record with this sequence number, anybody's, was signed more than
  * PUBLISH_RECORD_LIFE_S ago by our clock. Numbers that are no time since 2001 are never over.
  */
 #define PUBLISH_RECORD_LIFE_S 86400
-bool publish_record_is_over(const struct node *node, uint64_t seq);
+bool locate_publish_record_is_over(const struct node *node, uint64_t seq);
 
-/* publish_next_seq: for anything else that is signed by the node's key. */
-uint64_t publish_next_seq(struct publish *publish);
+/* locate_publish_next_seq: for anything else that is signed by the node's key. */
+uint64_t locate_publish_next_seq(struct publish *publish);
 
 /* What is public. */
 struct publish_state {
-	int err; /* 0; else why there is nothing: as publish_now */
+	int err; /* 0; else why there is nothing: as locate_publish_now */
 	struct pkarr_record record;
 	const struct pkarr_packet *packet; /* NULL: not signed yet; borrowed */
 	unsigned stored_cnt;		   /* nodes that had it after the last round */
 };
-void publish_state(const struct publish *publish, struct publish_state *out_state);
+void locate_publish_state(const struct publish *publish, struct publish_state *out_state);
 
 #endif

@@ -57,7 +57,7 @@ static uint64_t wall_s(const struct node *node)
 	return node_wall_us(node) / 1000000;
 }
 
-const char *bootstrap_state(const struct node *node, const struct bootstrap_list *list)
+const char *locate_bootstrap_state(const struct node *node, const struct bootstrap_list *list)
 {
 	if (!list->entry_cnt)
 		return "retired";
@@ -69,13 +69,14 @@ static bool is_in_use(const struct bootstrap *bootstrap, const struct bootstrap_
 	return list->entry_cnt && list->expires_s > wall_s(bootstrap->node);
 }
 
-const struct bootstrap_list *bootstrap_list_at(const struct bootstrap *bootstrap, unsigned idx)
+const struct bootstrap_list *locate_bootstrap_list_at(const struct bootstrap *bootstrap,
+						      unsigned idx)
 {
 	return idx < bootstrap->list_cnt ? &bootstrap->lists[idx] : NULL;
 }
 
-const struct bootstrap_list *bootstrap_list_of(const struct bootstrap *bootstrap,
-					       const uint8_t issuer[static 32])
+const struct bootstrap_list *locate_bootstrap_list_of(const struct bootstrap *bootstrap,
+						      const uint8_t issuer[static 32])
 {
 	for (unsigned i = 0; i < bootstrap->list_cnt; i++)
 		if (memcmp(bootstrap->lists[i].issuer, issuer, 32) == 0)
@@ -91,7 +92,7 @@ static bool has_addr(const struct addr *addrs, unsigned cnt, const struct addr *
 	return false;
 }
 
-unsigned bootstrap_addrs(const struct bootstrap *bootstrap, struct addr *addrs, unsigned cap)
+unsigned locate_bootstrap_addrs(const struct bootstrap *bootstrap, struct addr *addrs, unsigned cap)
 {
 	unsigned cnt = 0;
 
@@ -191,7 +192,7 @@ static void lists_changed(struct bootstrap *bootstrap)
 	bootstrap->pause_ns = LOOK_NS;
 	bootstrap->dial_at_ns = 0;
 	timer_set(&node->home.timers, &bootstrap->timer, node->home.now_ns);
-	mainline_ways_changed(node->mainline);
+	locate_mainline_ways_changed(node->mainline);
 }
 
 /* --- keeping --- */
@@ -250,15 +251,15 @@ static void place_fill(struct bootstrap *bootstrap, struct bootstrap_list *place
 	*place = *list;
 }
 
-int bootstrap_put(struct bootstrap *bootstrap, const struct bootstrap_list *list,
-		  const uint8_t *bytes, size_t len, bootstrap_done_fn done, void *arg)
+int locate_bootstrap_put(struct bootstrap *bootstrap, const struct bootstrap_list *list,
+			 const uint8_t *bytes, size_t len, bootstrap_done_fn done, void *arg)
 {
-	const struct bootstrap_list *there = bootstrap_list_of(bootstrap, list->issuer);
+	const struct bootstrap_list *there = locate_bootstrap_list_of(bootstrap, list->issuer);
 	struct bootstrap_list *place = place_of(bootstrap, list->issuer);
 	int err;
 
 	if (there && there->serial >= list->serial)
-		return bootstrap_list_equal(there, list) ? WEFT_EEXISTS : WEFT_ESTALE;
+		return locate_bootstrap_list_equal(there, list) ? WEFT_EEXISTS : WEFT_ESTALE;
 	if (!place)
 		return WEFT_EFULL;
 	err = row_write(bootstrap, list->issuer, bytes, len, (struct bootstrap_write){done, arg});
@@ -269,13 +270,13 @@ int bootstrap_put(struct bootstrap *bootstrap, const struct bootstrap_list *list
 	return 0;
 }
 
-int bootstrap_remove(struct bootstrap *bootstrap, const uint8_t issuer[static 32],
-		     bootstrap_done_fn done, void *arg)
+int locate_bootstrap_remove(struct bootstrap *bootstrap, const uint8_t issuer[static 32],
+			    bootstrap_done_fn done, void *arg)
 {
 	struct bootstrap_list *place = place_of(bootstrap, issuer);
 	int err;
 
-	if (!bootstrap_list_of(bootstrap, issuer))
+	if (!locate_bootstrap_list_of(bootstrap, issuer))
 		return WEFT_EABSENT;
 	err = row_write(bootstrap, issuer, NULL, 0, (struct bootstrap_write){done, arg});
 	if (err < 0)
@@ -293,7 +294,7 @@ static bool row_load(void *arg, const struct store_item *item)
 	if (item->key_len < ROW_PREFIX_LEN || memcmp(item->key, ROW_PREFIX, ROW_PREFIX_LEN) != 0 ||
 	    bootstrap->list_cnt == BOOTSTRAP_LISTS_MAX)
 		return false;
-	if (bootstrap_list_parse(item->value, item->value_len, &list) < 0)
+	if (locate_bootstrap_list_parse(item->value, item->value_len, &list) < 0)
 		log_warn("a stored bootstrap list is not readable and not used: %.*s",
 			 (int)item->key_len, (const char *)item->key);
 	else
@@ -313,7 +314,7 @@ static int lists_load(struct bootstrap *bootstrap)
 	return err;
 }
 
-int bootstrap_open(struct node *node)
+int locate_bootstrap_open(struct node *node)
 {
 	struct bootstrap *bootstrap = calloc(1, sizeof(*bootstrap));
 	int err;
@@ -332,13 +333,13 @@ int bootstrap_open(struct node *node)
 	return 0;
 }
 
-void bootstrap_stop(struct bootstrap *bootstrap)
+void locate_bootstrap_stop(struct bootstrap *bootstrap)
 {
 	if (bootstrap)
 		timer_cancel(&bootstrap->node->home.timers, &bootstrap->timer);
 }
 
-void bootstrap_free(struct bootstrap *bootstrap)
+void locate_bootstrap_free(struct bootstrap *bootstrap)
 {
 	if (!bootstrap)
 		return;

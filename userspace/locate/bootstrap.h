@@ -18,32 +18,34 @@ struct node;
 struct bootstrap;
 
 WEFT_MUST_CHECK
-int bootstrap_open(struct node *node);
-/* bootstrap_stop while the timers are there; bootstrap_free when mesh/ tells nothing any more. */
-void bootstrap_stop(struct bootstrap *bootstrap);
-void bootstrap_free(struct bootstrap *bootstrap);
+int locate_bootstrap_open(struct node *node);
+/* locate_bootstrap_stop while the timers are there; locate_bootstrap_free when mesh/ tells nothing any more. */
+void locate_bootstrap_stop(struct bootstrap *bootstrap);
+void locate_bootstrap_free(struct bootstrap *bootstrap);
 
 /*
- * bootstrap_put keeps a list, signed as bytes; done is told once it is durable, or was not stored. 0;
+ * locate_bootstrap_put keeps a list, signed as bytes; done is told once it is durable, or was not stored. 0;
  * WEFT_EEXISTS: it is kept already; WEFT_ESTALE: a list of a higher serial is, or another of the same;
  * WEFT_EFULL: too many issuers; or as store_submit. Then done is not called.
  */
 typedef void (*bootstrap_done_fn)(void *arg, int err);
 WEFT_MUST_CHECK
-int bootstrap_put(struct bootstrap *bootstrap, const struct bootstrap_list *list,
-		  const uint8_t *bytes, size_t len, bootstrap_done_fn done, void *arg);
-/* bootstrap_remove forgets the list of issuer, as bootstrap_put; WEFT_EABSENT. */
+int locate_bootstrap_put(struct bootstrap *bootstrap, const struct bootstrap_list *list,
+			 const uint8_t *bytes, size_t len, bootstrap_done_fn done, void *arg);
+/* locate_bootstrap_remove forgets the list of issuer, as locate_bootstrap_put; WEFT_EABSENT. */
 WEFT_MUST_CHECK
-int bootstrap_remove(struct bootstrap *bootstrap, const uint8_t issuer[static 32],
-		     bootstrap_done_fn done, void *arg);
+int locate_bootstrap_remove(struct bootstrap *bootstrap, const uint8_t issuer[static 32],
+			    bootstrap_done_fn done, void *arg);
 
-/* bootstrap_list_at: borrowed until the next turn; NULL: there are fewer. */
-const struct bootstrap_list *bootstrap_list_at(const struct bootstrap *bootstrap, unsigned idx);
-const struct bootstrap_list *bootstrap_list_of(const struct bootstrap *bootstrap,
-					       const uint8_t issuer[static 32]);
-/* bootstrap_state: "in_use", "retired" or "expired". */
-const char *bootstrap_state(const struct node *node, const struct bootstrap_list *list);
-/* bootstrap_addrs: addresses of lists in use, each once, at most cap; how many. */
-unsigned bootstrap_addrs(const struct bootstrap *bootstrap, struct addr *addrs, unsigned cap);
+/* locate_bootstrap_list_at: borrowed until the next turn; NULL: there are fewer. */
+const struct bootstrap_list *locate_bootstrap_list_at(const struct bootstrap *bootstrap,
+						      unsigned idx);
+const struct bootstrap_list *locate_bootstrap_list_of(const struct bootstrap *bootstrap,
+						      const uint8_t issuer[static 32]);
+/* locate_bootstrap_state: "in_use", "retired" or "expired". */
+const char *locate_bootstrap_state(const struct node *node, const struct bootstrap_list *list);
+/* locate_bootstrap_addrs: addresses of lists in use, each once, at most cap; how many. */
+unsigned locate_bootstrap_addrs(const struct bootstrap *bootstrap, struct addr *addrs,
+				unsigned cap);
 
 #endif

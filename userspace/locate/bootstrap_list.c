@@ -31,7 +31,8 @@ static void entry_write(struct writer *w, const struct bootstrap_entry *entry)
 	peer_addr_write(w, &addr);
 }
 
-void bootstrap_list_write(struct writer *w, const struct node_key *key, struct bootstrap_list *list)
+void locate_bootstrap_list_write(struct writer *w, const struct node_key *key,
+				 struct bootstrap_list *list)
 {
 	uint8_t body[BODY_LEN_MAX];
 	struct writer b = writer_of(body, sizeof(body));
@@ -114,7 +115,7 @@ static bool times_fit(const struct bootstrap_list *list)
 	       list->expires_s - list->made_s <= BOOTSTRAP_LIFE_S_MAX;
 }
 
-int bootstrap_list_parse(const void *bytes, size_t len, struct bootstrap_list *out_list)
+int locate_bootstrap_list_parse(const void *bytes, size_t len, struct bootstrap_list *out_list)
 {
 	struct bootstrap_list list;
 	struct signed_object object;
@@ -140,7 +141,7 @@ static bool entry_equal(const struct bootstrap_entry *a, const struct bootstrap_
 	       memcmp(a->key, b->key, sizeof(a->key)) == 0;
 }
 
-bool bootstrap_list_equal(const struct bootstrap_list *a, const struct bootstrap_list *b)
+bool locate_bootstrap_list_equal(const struct bootstrap_list *a, const struct bootstrap_list *b)
 {
 	if (memcmp(a->issuer, b->issuer, sizeof(a->issuer)) != 0 || a->serial != b->serial ||
 	    a->made_s != b->made_s || a->expires_s != b->expires_s ||
@@ -152,14 +153,16 @@ bool bootstrap_list_equal(const struct bootstrap_list *a, const struct bootstrap
 	return true;
 }
 
-char *bootstrap_text_write(const uint8_t *bytes, size_t len, char text[static BOOTSTRAP_TEXT_CAP])
+char *locate_bootstrap_text_write(const uint8_t *bytes, size_t len,
+				  char text[static BOOTSTRAP_TEXT_CAP])
 {
 	memcpy(text, BOOTSTRAP_SCHEME, SCHEME_LEN);
 	zbase32_write(bytes, len, text + SCHEME_LEN);
 	return text;
 }
 
-int bootstrap_text_read(const char *text, uint8_t bytes[static BOOTSTRAP_LEN_MAX], size_t *out_len)
+int locate_bootstrap_text_read(const char *text, uint8_t bytes[static BOOTSTRAP_LEN_MAX],
+			       size_t *out_len)
 {
 	static const char space[] = " \t\r\n";
 	size_t worker_message_cnt;

@@ -46,21 +46,23 @@ struct bootstrap_list {
 	unsigned entry_cnt;
 };
 
-/* bootstrap_list_write signs list with key, its issuer from then on. */
-void bootstrap_list_write(struct writer *w, const struct node_key *key,
-			  struct bootstrap_list *list);
+/* locate_bootstrap_list_write signs list with key, its issuer from then on. */
+void locate_bootstrap_list_write(struct writer *w, const struct node_key *key,
+				 struct bootstrap_list *list);
 /*
- * bootstrap_list_parse checks form, times against each other, and signature: 0, WEFT_EMALFORMED,
+ * locate_bootstrap_list_parse checks form, times against each other, and signature: 0, WEFT_EMALFORMED,
  * WEFT_ETOOLARGE (the list or the number of entries), WEFT_EDAMAGED (the signature).
  */
 WEFT_MUST_CHECK
-int bootstrap_list_parse(const void *bytes, size_t len, struct bootstrap_list *out_list);
-bool bootstrap_list_equal(const struct bootstrap_list *a, const struct bootstrap_list *b);
+int locate_bootstrap_list_parse(const void *bytes, size_t len, struct bootstrap_list *out_list);
+bool locate_bootstrap_list_equal(const struct bootstrap_list *a, const struct bootstrap_list *b);
 
-/* bootstrap_text_write: at most BOOTSTRAP_LEN_MAX bytes; returns text. */
-char *bootstrap_text_write(const uint8_t *bytes, size_t len, char text[static BOOTSTRAP_TEXT_CAP]);
-/* bootstrap_text_read: white space around is left out. 0, WEFT_EMALFORMED or WEFT_ETOOLARGE. */
+/* locate_bootstrap_text_write: at most BOOTSTRAP_LEN_MAX bytes; returns text. */
+char *locate_bootstrap_text_write(const uint8_t *bytes, size_t len,
+				  char text[static BOOTSTRAP_TEXT_CAP]);
+/* locate_bootstrap_text_read: white space around is left out. 0, WEFT_EMALFORMED or WEFT_ETOOLARGE. */
 WEFT_MUST_CHECK
-int bootstrap_text_read(const char *text, uint8_t bytes[static BOOTSTRAP_LEN_MAX], size_t *out_len);
+int locate_bootstrap_text_read(const char *text, uint8_t bytes[static BOOTSTRAP_LEN_MAX],
+			       size_t *out_len);
 
 #endif

@@ -81,7 +81,7 @@ static dht_handle record_put(struct json_record *record, json_t *said, uint64_t 
 				.salt_len = strlen(SALT),
 				.value = value,
 				.value_len = value_write(record, said, value),
-				.seq = (int64_t)publish_next_seq(record->node->publish)};
+				.seq = (int64_t)locate_publish_next_seq(record->node->publish)};
 	const struct dht_put_params put = {.item = &item};
 
 	if (!item.value_len)
@@ -98,7 +98,7 @@ static void record_due(struct timer *timer, uint64_t now_ns)
 	json_t *said;
 
 	timer_set(&node->home.timers, timer, now_ns + LOOK_AGAIN_NS);
-	publish_state(node->publish, &state);
+	locate_publish_state(node->publish, &state);
 	if (state.err < 0 || !node->home.dht || record->handle)
 		return;
 	said = json_of(record, &state.record);
@@ -114,7 +114,7 @@ static void record_due(struct timer *timer, uint64_t now_ns)
 		json_decref(said);
 }
 
-int json_record_open(struct node *node)
+int locate_json_record_open(struct node *node)
 {
 	struct json_record *record;
 
@@ -130,7 +130,7 @@ int json_record_open(struct node *node)
 	return 0;
 }
 
-void json_record_close(struct json_record *record)
+void locate_json_record_close(struct json_record *record)
 {
 	struct node *node;
 

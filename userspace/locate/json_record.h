@@ -16,9 +16,9 @@ struct json_record;
  * ignore what is older than two hours: it is signed and put anew each 30 minutes. Home worker.
  */
 
-/* json_record_open: 0 with node's json_record set, unless it is not wanted; or -ENOMEM. */
-int json_record_open(struct node *node);
-/* json_record_close takes NULL. */
-void json_record_close(struct json_record *record);
+/* locate_json_record_open: 0 with node's json_record set, unless it is not wanted; or -ENOMEM. */
+int locate_json_record_open(struct node *node);
+/* locate_json_record_close takes NULL. */
+void locate_json_record_close(struct json_record *record);
 
 #endif

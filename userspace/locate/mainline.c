@@ -86,7 +86,7 @@ struct mainline {
 	struct mainline_look looks[LOOKS_MAX];
 };
 
-void mainline_config_defaults(struct mainline_config *config)
+void locate_mainline_config_defaults(struct mainline_config *config)
 {
 	config->is_on = true;
 	snprintf(config->bootstrap, sizeof(config->bootstrap), "%s", BOOTSTRAP_PUBLIC);
@@ -98,11 +98,11 @@ static size_t state_cap(const struct mainline_config *config)
 	return DHT_SAVE_CAP + (size_t)config->dht.own_cap * DHT_SAVE_OWN_LEN;
 }
 
-size_t mainline_footprint(const struct mainline_config *config)
+size_t locate_mainline_footprint(const struct mainline_config *config)
 {
 	if (!config->is_on)
 		return 0;
-	return dht_footprint(&config->dht) + state_cap(config) + driver_answers_footprint() +
+	return dht_footprint(&config->dht) + state_cap(config) + node_driver_answers_footprint() +
 	       sizeof(struct mainline);
 }
 
@@ -142,7 +142,7 @@ static const struct weft_krpc_tables *driver_tables(const struct mainline *mainl
 {
 	struct xdp *xdp = mainline->node->fastpath.xdp;
 
-	return xdp ? xdp_krpc_tables(xdp) : NULL;
+	return xdp ? net_xdp_krpc_tables(xdp) : NULL;
 }
 
 static bool knows_somebody(struct mainline *mainline, uint64_t now_ns)
@@ -173,10 +173,10 @@ static void state_look(struct mainline *mainline, uint64_t now_ns)
 	mainline->is_joined = is_joined;
 }
 
-void mainline_turn(struct mainline *mainline)
+void locate_mainline_turn(struct mainline *mainline)
 {
-	driver_answers_turn(mainline->answers, mainline->dht, driver_tables(mainline),
-			    mainline->node->home.now_ns);
+	node_driver_answers_turn(mainline->answers, mainline->dht, driver_tables(mainline),
+				 mainline->node->home.now_ns);
 	if (mainline->is_save_due && !mainline->is_saving)
 		mainline_save(mainline);
 	state_look(mainline, mainline->node->home.now_ns);
@@ -208,15 +208,15 @@ static void on_external(void *ctx, const struct addr *addr)
 
 	node_tell(node, "dht.address",
 		  json_pack("{s:s}", "network", addr->family == ADDR_IPV6 ? "ipv6" : "ipv4"));
-	publish_changed(node->publish, node->home.now_ns);
+	locate_publish_changed(node->publish, node->home.now_ns);
 }
 
 static void on_held(void *ctx, const struct kad_id *key)
 {
 	struct mainline *mainline = ctx;
 
-	driver_answers_held(mainline->answers, key, driver_tables(mainline),
-			    mainline->node->home.now_ns);
+	node_driver_answers_held(mainline->answers, key, driver_tables(mainline),
+				 mainline->node->home.now_ns);
 }
 
 /* To every way by which a reply comes: home's own sockets, and the program. */
@@ -226,9 +226,9 @@ static void on_reply_keys(void *ctx, const struct weft_krpc_reply_keys *keys)
 	const struct weft_krpc_tables *tables = driver_tables(mainline);
 
 	if (mainline->node->home.ingress) /* the simulator's nodes have none */
-		ingress_set_reply_keys(mainline->node->home.ingress, keys);
+		firewall_ingress_set_reply_keys(mainline->node->home.ingress, keys);
 	if (tables)
-		krpc_tables_set_reply_keys(tables, keys);
+		net_krpc_tables_set_reply_keys(tables, keys);
 }
 
 static const struct dht_events dht_events = {
@@ -272,9 +272,9 @@ static void names_run(struct job *job)
 
 		if (addr_parse(word, &addrs[0]) == 0)
 			cnt = 1;
-		else if (resolver_target_parse(word, &target) == 0)
-			cnt = resolver_lookup(&target, deadline_ns, names->stop_fd, addrs,
-					      NAME_ADDRS_MAX);
+		else if (net_resolver_target_parse(word, &target) == 0)
+			cnt = net_resolver_lookup(&target, deadline_ns, names->stop_fd, addrs,
+						  NAME_ADDRS_MAX);
 		else
 			continue;
 		if (cnt > 0)
@@ -290,9 +290,9 @@ static void names_done(struct job *job)
 	mainline->is_looking_up = false;
 	if (!mainline->dht || mainline->is_draining)
 		return;
-	mainline->names.addr_cnt +=
-		bootstrap_addrs(node->bootstrap, mainline->names.addrs + mainline->names.addr_cnt,
-				DHT_BOOTSTRAP_MAX - mainline->names.addr_cnt);
+	mainline->names.addr_cnt += locate_bootstrap_addrs(
+		node->bootstrap, mainline->names.addrs + mainline->names.addr_cnt,
+		DHT_BOOTSTRAP_MAX - mainline->names.addr_cnt);
 	dht_bootstrap(mainline->dht, mainline->names.addrs, mainline->names.addr_cnt,
 		      node->home.now_ns);
 	if (!mainline->names.addr_cnt && mainline->names.list[0])
@@ -331,17 +331,17 @@ static void mainline_bootstrap(struct mainline *mainline)
 	mainline->names.mainline = mainline;
 	mainline->names.job = (struct job){.run = names_run, .done = names_done};
 	if (mainline->node->config->mainline.bootstrap[0] ||
-	    bootstrap_list_at(mainline->node->bootstrap, 0))
+	    locate_bootstrap_list_at(mainline->node->bootstrap, 0))
 		names_look_up(mainline);
 }
 
-void mainline_ways_changed(struct mainline *mainline)
+void locate_mainline_ways_changed(struct mainline *mainline)
 {
 	if (mainline && !mainline->is_looking_up && !mainline->is_draining)
 		names_look_up(mainline);
 }
 
-int mainline_open(struct node *node, char *what)
+int locate_mainline_open(struct node *node, char *what)
 {
 	const struct mainline_config *config = &node->config->mainline;
 	struct dht_params params = {
@@ -372,7 +372,7 @@ int mainline_open(struct node *node, char *what)
 	if (!mainline->state)
 		return -ENOMEM;
 	params.ctx = mainline;
-	if ((err = driver_answers_new(&params.config, params.now_ns, &mainline->answers)) < 0)
+	if ((err = node_driver_answers_new(&params.config, params.now_ns, &mainline->answers)) < 0)
 		return err;
 	if ((err = dht_new(&params, &mainline->dht)) < 0)
 		return err;
@@ -384,7 +384,7 @@ int mainline_open(struct node *node, char *what)
 	return 0;
 }
 
-void mainline_drain(struct mainline *mainline)
+void locate_mainline_drain(struct mainline *mainline)
 {
 	if (!mainline)
 		return;
@@ -392,7 +392,7 @@ void mainline_drain(struct mainline *mainline)
 	(void)eventfd_write(mainline->names.stop_fd, 1);
 }
 
-void mainline_stop(struct node *node)
+void locate_mainline_stop(struct node *node)
 {
 	struct mainline *mainline = node->mainline;
 
@@ -400,19 +400,19 @@ void mainline_stop(struct node *node)
 		return;
 	mainline_save(mainline);
 	timer_cancel(&node->home.timers, &mainline->names_timer);
-	driver_answers_stop(driver_tables(mainline));
-	mainline_drain(mainline);
+	node_driver_answers_stop(driver_tables(mainline));
+	locate_mainline_drain(mainline);
 	node->home.dht = NULL;
 	dht_free(mainline->dht);
 	mainline->dht = NULL;
 }
 
-void mainline_free(struct mainline *mainline)
+void locate_mainline_free(struct mainline *mainline)
 {
 	if (!mainline)
 		return;
 	mainline->node->mainline = NULL;
-	driver_answers_free(mainline->answers);
+	node_driver_answers_free(mainline->answers);
 	if (mainline->names.stop_fd >= 0)
 		close(mainline->names.stop_fd);
 	free(mainline->state);
@@ -427,13 +427,14 @@ static void look_item(void *ctx, const struct dht_item *item)
 	struct pkarr_record record;
 	struct mesh_found found;
 
-	if (pkarr_packet_of_item(item, &packet) < 0 ||
-	    pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) < 0)
+	if (dht_pkarr_packet_of_item(item, &packet) < 0 ||
+	    dht_pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) <
+		    0)
 		return;
 	found = (struct mesh_found){.addrs = record.addrs,
 				    .addr_cnt = record.addr_cnt,
 				    .seq = packet.seq,
-				    .is_over = publish_record_is_over(node, packet.seq)};
+				    .is_over = locate_publish_record_is_over(node, packet.seq)};
 	(void)slot->look->found(slot->look, &found, node->home.now_ns);
 }
 
@@ -481,7 +482,7 @@ static void mainline_cancel(void *ctx, void *run)
 	slot->look = NULL;
 }
 
-struct mesh_locator mainline_locator(struct mainline *mainline)
+struct mesh_locator locate_mainline_locator(struct mainline *mainline)
 {
 	return (struct mesh_locator){
 		.name = "mainline",

@@ -24,29 +24,29 @@ struct mainline_config {
 	struct dht_config dht; /* is_on per family follows from what is listened on */
 	char bootstrap[MAINLINE_BOOTSTRAP_CAP]; /* "host:port", apart by commas or spaces */
 };
-void mainline_config_defaults(struct mainline_config *config);
-/* mainline_footprint: bytes laid out, touched as they are used; 0 when it is off. */
-size_t mainline_footprint(const struct mainline_config *config);
+void locate_mainline_config_defaults(struct mainline_config *config);
+/* locate_mainline_footprint: bytes laid out, touched as they are used; 0 when it is off. */
+size_t locate_mainline_footprint(const struct mainline_config *config);
 
 struct mainline;
 
-/* mainline_open: 0 with home's dht set, or a negative code with what naming the object at fault. */
+/* locate_mainline_open: 0 with home's dht set, or a negative code with what naming the object at fault. */
 WEFT_MUST_CHECK
-int mainline_open(struct node *node, char *what);
-/* mainline_ways_changed: bootstrap lists were added or taken away. Takes NULL. */
-void mainline_ways_changed(struct mainline *mainline);
-/* mainline_drain: no name is waited for any more. Takes NULL. */
-void mainline_drain(struct mainline *mainline);
+int locate_mainline_open(struct node *node, char *what);
+/* locate_mainline_ways_changed: bootstrap lists were added or taken away. Takes NULL. */
+void locate_mainline_ways_changed(struct mainline *mainline);
+/* locate_mainline_drain: no name is waited for any more. Takes NULL. */
+void locate_mainline_drain(struct mainline *mainline);
 /*
- * mainline_stop saves and ends the DHT, before its worker goes; mainline_free
+ * locate_mainline_stop saves and ends the DHT, before its worker goes; locate_mainline_free
  * frees the rest when home's disk threads are gone. Both take half of one.
  */
-void mainline_stop(struct node *node);
-void mainline_free(struct mainline *mainline);
-/* mainline_turn saves when that is due. */
-void mainline_turn(struct mainline *mainline);
+void locate_mainline_stop(struct node *node);
+void locate_mainline_free(struct mainline *mainline);
+/* locate_mainline_turn saves when that is due. */
+void locate_mainline_turn(struct mainline *mainline);
 
-/* mainline_locator: whom mesh asks; for the life of mainline. */
-struct mesh_locator mainline_locator(struct mainline *mainline);
+/* locate_mainline_locator: whom mesh asks; for the life of mainline. */
+struct mesh_locator locate_mainline_locator(struct mainline *mainline);
 
 #endif

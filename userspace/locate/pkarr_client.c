@@ -72,16 +72,16 @@ struct pkarr_client {
 	struct relay_look looks[LOOKS_MAX];
 };
 
-size_t pkarr_client_footprint(const struct pkarr_client_config *config)
+size_t locate_pkarr_relay_footprint(const struct pkarr_client_config *config)
 {
 	return config->relays[0] ? sizeof(struct pkarr_client) : 0;
 }
 
-static void request_run(struct job *job)
+static void builtin_request_run(struct job *job)
 {
 	struct relay_request *request = (struct relay_request *)job;
 
-	request->err = http_get_run(&request->fetch);
+	request->err = gateway_http_get_run(&request->fetch);
 }
 
 static int request_begin(struct relay_request *request, const struct relay *relay,
@@ -91,7 +91,7 @@ static int request_begin(struct relay_request *request, const struct relay *rela
 
 	snprintf(request->url, sizeof(request->url), "%s/%s", relay->url,
 		 zbase32_write(key, NODE_KEY_LEN, text));
-	request->job = (struct job){.run = request_run, .done = done};
+	request->job = (struct job){.run = builtin_request_run, .done = done};
 	request->fetch.url = request->url;
 	request->fetch.ca_file = request->client->ca_file;
 	request->fetch.timeout_ns = HTTP_GET_NS;
@@ -107,19 +107,20 @@ static void packet_tell(struct relay_look *look, const struct relay_request *req
 	struct pkarr_record record;
 	struct mesh_found found;
 
-	if (pkarr_packet_parse_body(look->key, request->body, request->fetch.answer_len, &packet) <
-	    0) {
+	if (dht_pkarr_packet_parse_body(look->key, request->body, request->fetch.answer_len,
+					&packet) < 0) {
 		look->err = WEFT_EDAMAGED;
 		return;
 	}
 	if (look->newest_seq >= packet.seq + 1 ||
-	    pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) < 0)
+	    dht_pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) <
+		    0)
 		return;
 	look->newest_seq = packet.seq + 1;
 	found = (struct mesh_found){.addrs = record.addrs,
 				    .addr_cnt = record.addr_cnt,
 				    .seq = packet.seq,
-				    .is_over = publish_record_is_over(node, packet.seq)};
+				    .is_over = locate_publish_record_is_over(node, packet.seq)};
 	(void)look->look->found(look->look, &found, node->home.now_ns);
 }
 
@@ -189,7 +190,7 @@ static void client_cancel(void *ctx, void *run)
 	((struct relay_look *)run)->look = NULL;
 }
 
-struct mesh_locator pkarr_client_locator(struct pkarr_client *client)
+struct mesh_locator locate_pkarr_relay_locator(struct pkarr_client *client)
 {
 	return (struct mesh_locator){
 		.name = "pkarr-relay",
@@ -275,7 +276,7 @@ static void relay_publish(struct timer *timer, uint64_t now_ns)
 	request->fetch = (struct http_get){
 		.method = "PUT",
 		.body = request->body,
-		.body_len = pkarr_packet_write_body(&client->packet, request->body),
+		.body_len = dht_pkarr_packet_write_body(&client->packet, request->body),
 		.body_type = PACKET_TYPE,
 	};
 	relay->is_running = request_begin(request, relay, client->packet.key, relay_published) == 0;
@@ -283,8 +284,8 @@ static void relay_publish(struct timer *timer, uint64_t now_ns)
 		relay_again(relay, RETRY_MIN_NS);
 }
 
-void pkarr_client_publish(struct pkarr_client *client, const struct pkarr_packet *packet,
-			  uint64_t now_ns)
+void locate_pkarr_relay_publish(struct pkarr_client *client, const struct pkarr_packet *packet,
+				uint64_t now_ns)
 {
 	if (!client || (packet && client->has_packet && packet->seq == client->packet.seq))
 		return;
@@ -311,7 +312,7 @@ static int relays_parse(struct pkarr_client *client, const char *text, char *wha
 		if (!*word)
 			continue;
 		snprintf(what, NODE_WHAT_CAP, "pkarr.relays: %.128s", word);
-		if (url_parse(word, &url) < 0)
+		if (gateway_url_parse(word, &url) < 0)
 			return WEFT_EMALFORMED;
 		snprintf(relay->url, sizeof(relay->url), "%.*s",
 			 (int)(strlen(word) - (word[strlen(word) - 1] == '/')), word);
@@ -322,7 +323,7 @@ static int relays_parse(struct pkarr_client *client, const char *text, char *wha
 	return 0;
 }
 
-int pkarr_client_open(struct node *node, char *what)
+int locate_pkarr_relay_open(struct node *node, char *what)
 {
 	const struct pkarr_client_config *config = &node->config->pkarr_client;
 	struct pkarr_client *client;
@@ -344,12 +345,12 @@ int pkarr_client_open(struct node *node, char *what)
 	return err < 0 ? err : worker_watch(&node->home, &client->watch, jobs_fd(client->jobs));
 }
 
-bool pkarr_client_turn(struct pkarr_client *client)
+bool locate_pkarr_relay_turn(struct pkarr_client *client)
 {
 	return client && jobs_reap(client->jobs) > 0;
 }
 
-void pkarr_client_close(struct pkarr_client *client)
+void locate_pkarr_relay_close(struct pkarr_client *client)
 {
 	if (!client)
 		return;

@@ -25,28 +25,28 @@ struct pkarr_client_config {
 		[PKARR_CLIENT_LIST_CAP]; /* URLs, apart by commas or spaces; the first four count */
 	char ca_file[PKARR_CLIENT_PATH_CAP]; /* "": the machine's authorities */
 };
-/* pkarr_client_footprint: bytes laid out; 0 when there are no relays. */
-size_t pkarr_client_footprint(const struct pkarr_client_config *config);
+/* locate_pkarr_relay_footprint: bytes laid out; 0 when there are no relays. */
+size_t locate_pkarr_relay_footprint(const struct pkarr_client_config *config);
 
 struct pkarr_client;
 
-/* pkarr_client_open: 0 with node's relays set unless there are none, or a negative code with what. */
+/* locate_pkarr_relay_open: 0 with node's relays set unless there are none, or a negative code with what. */
 WEFT_MUST_CHECK
-int pkarr_client_open(struct node *node, char *what);
-/* pkarr_client_close waits for what runs, at most one time limit. Takes NULL. */
-void pkarr_client_close(struct pkarr_client *client);
-/* pkarr_client_turn takes in what was fetched; true when there was something. */
-bool pkarr_client_turn(struct pkarr_client *client);
+int locate_pkarr_relay_open(struct node *node, char *what);
+/* locate_pkarr_relay_close waits for what runs, at most one time limit. Takes NULL. */
+void locate_pkarr_relay_close(struct pkarr_client *client);
+/* locate_pkarr_relay_turn takes in what was fetched; true when there was something. */
+bool locate_pkarr_relay_turn(struct pkarr_client *client);
 
-/* pkarr_client_locator: whom mesh asks; for the life of client. */
-struct mesh_locator pkarr_client_locator(struct pkarr_client *client);
+/* locate_pkarr_relay_locator: whom mesh asks; for the life of client. */
+struct mesh_locator locate_pkarr_relay_locator(struct pkarr_client *client);
 
 /*
- * pkarr_client_publish puts packet, which is copied, to every relay, now and
+ * locate_pkarr_relay_publish puts packet, which is copied, to every relay, now and
  * each hour, and again sooner where that failed; a packet of another number is
  * forgotten. NULL: nothing is to be public any more, and nothing is put.
  */
-void pkarr_client_publish(struct pkarr_client *client, const struct pkarr_packet *packet,
-			  uint64_t now_ns);
+void locate_pkarr_relay_publish(struct pkarr_client *client, const struct pkarr_packet *packet,
+				uint64_t now_ns);
 
 #endif

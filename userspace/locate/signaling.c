@@ -2,7 +2,7 @@
 /*
  * The signaling endpoint as a client: each question is a connection of its
  * own on the one thread here, so a look waits for those before it and for
- * publishing. Home worker, but for request_run.
+ * publishing. Home worker, but for builtin_request_run.
  */
 #include "signaling.h"
 
@@ -60,16 +60,16 @@ struct signaling {
 	struct signal_request looks[LOOKS_MAX];
 };
 
-size_t signaling_footprint(const struct signaling_config *config)
+size_t locate_signaling_footprint(const struct signaling_config *config)
 {
 	return config->url[0] ? sizeof(struct signaling) : 0;
 }
 
-static void request_run(struct job *job)
+static void builtin_request_run(struct job *job)
 {
 	struct signal_request *request = (struct signal_request *)job;
 
-	request->err = websocket_ask(&request->ask);
+	request->err = gateway_websocket_ask(&request->ask);
 	if (request->err == 0 && request->ask.status != STATUS_SWITCHED)
 		request->err = WEFT_EREFUSED;
 }
@@ -81,7 +81,7 @@ static int request_begin(struct signal_request *request, job_fn done)
 	int err;
 
 	random_fill(node->random, request->random, sizeof(request->random));
-	request->job = (struct job){.run = request_run, .done = done};
+	request->job = (struct job){.run = builtin_request_run, .done = done};
 	request->ask = (struct websocket_ask){
 		.url = config->url,
 		.protocol = PROTOCOL,
@@ -128,15 +128,16 @@ static int look_tell(struct signal_request *request)
 		return 0;
 	if (signal != SIGNAL_FIND)
 		return WEFT_EMALFORMED;
-	if (pkarr_packet_parse_body(request->question + 1, request->answer + MESSAGE_HEAD,
-				    request->ask.answer_len - MESSAGE_HEAD, &packet) < 0)
+	if (dht_pkarr_packet_parse_body(request->question + 1, request->answer + MESSAGE_HEAD,
+					request->ask.answer_len - MESSAGE_HEAD, &packet) < 0)
 		return WEFT_EDAMAGED;
-	if (pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) < 0)
+	if (dht_pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) <
+	    0)
 		return 0;
 	found = (struct mesh_found){.addrs = record.addrs,
 				    .addr_cnt = record.addr_cnt,
 				    .seq = packet.seq,
-				    .is_over = publish_record_is_over(node, packet.seq)};
+				    .is_over = locate_publish_record_is_over(node, packet.seq)};
 	(void)request->look->found(request->look, &found, node->home.now_ns);
 	return 0;
 }
@@ -188,7 +189,7 @@ static void signaling_cancel(void *ctx, void *run)
 	((struct signal_request *)run)->look = NULL;
 }
 
-struct mesh_locator signaling_locator(struct signaling *signaling)
+struct mesh_locator locate_signaling_locator(struct signaling *signaling)
 {
 	return (struct mesh_locator){
 		.name = "signaling",
@@ -228,16 +229,16 @@ static void publish_fire(struct timer *timer, uint64_t now_ns)
 
 	if (!request->is_running) {
 		question_write(request, SIGNAL_PUBLISH, signaling->packet.key);
-		request->question_len += pkarr_packet_write_body(&signaling->packet,
-								 request->question + MESSAGE_HEAD);
+		request->question_len += dht_pkarr_packet_write_body(
+			&signaling->packet, request->question + MESSAGE_HEAD);
 		err = request_begin(request, published);
 	}
 	if (err < 0)
 		timer_set(&signaling->node->home.timers, timer, now_ns + NS_PER_S);
 }
 
-void signaling_publish(struct signaling *signaling, const struct pkarr_packet *packet,
-		       uint64_t now_ns)
+void locate_signaling_publish(struct signaling *signaling, const struct pkarr_packet *packet,
+			      uint64_t now_ns)
 {
 	if (!signaling || (packet && signaling->has_packet && packet->seq == signaling->packet.seq))
 		return;
@@ -247,7 +248,7 @@ void signaling_publish(struct signaling *signaling, const struct pkarr_packet *p
 	timer_set(&signaling->node->home.timers, &signaling->timer, packet ? now_ns : TIMER_NEVER);
 }
 
-int signaling_open(struct node *node, char *what)
+int locate_signaling_open(struct node *node, char *what)
 {
 	const struct signaling_config *config = &node->config->signaling;
 	struct signaling *signaling;
@@ -270,12 +271,12 @@ int signaling_open(struct node *node, char *what)
 		       : worker_watch(&node->home, &signaling->watch, jobs_fd(signaling->jobs));
 }
 
-bool signaling_turn(struct signaling *signaling)
+bool locate_signaling_turn(struct signaling *signaling)
 {
 	return signaling && jobs_reap(signaling->jobs) > 0;
 }
 
-void signaling_close(struct signaling *signaling)
+void locate_signaling_close(struct signaling *signaling)
 {
 	if (!signaling)
 		return;

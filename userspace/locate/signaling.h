@@ -25,25 +25,25 @@ struct signaling_config {
 	char url[SIGNALING_URL_CAP];	  /* "": none */
 	char ca_file[SIGNALING_PATH_CAP]; /* "": the machine's authorities */
 };
-size_t signaling_footprint(const struct signaling_config *config);
+size_t locate_signaling_footprint(const struct signaling_config *config);
 
 struct signaling;
 
-/* signaling_open: 0 with node's signaling set unless none is configured, or a negative code with what. */
+/* locate_signaling_open: 0 with node's signaling set unless none is configured, or a negative code with what. */
 WEFT_MUST_CHECK
-int signaling_open(struct node *node, char *what);
-/* signaling_close waits for what runs, at most one time limit. Takes NULL. */
-void signaling_close(struct signaling *signaling);
-/* signaling_turn takes in what was answered; true when there was something. */
-bool signaling_turn(struct signaling *signaling);
+int locate_signaling_open(struct node *node, char *what);
+/* locate_signaling_close waits for what runs, at most one time limit. Takes NULL. */
+void locate_signaling_close(struct signaling *signaling);
+/* locate_signaling_turn takes in what was answered; true when there was something. */
+bool locate_signaling_turn(struct signaling *signaling);
 
-/* signaling_locator: whom mesh asks; for the life of signaling. */
-struct mesh_locator signaling_locator(struct signaling *signaling);
+/* locate_signaling_locator: whom mesh asks; for the life of signaling. */
+struct mesh_locator locate_signaling_locator(struct signaling *signaling);
 /*
- * signaling_publish tells the endpoint packet, which is copied, now, every
+ * locate_signaling_publish tells the endpoint packet, which is copied, now, every
  * hour, and sooner again where that failed. NULL: nothing is to be public.
  */
-void signaling_publish(struct signaling *signaling, const struct pkarr_packet *packet,
-		       uint64_t now_ns);
+void locate_signaling_publish(struct signaling *signaling, const struct pkarr_packet *packet,
+			      uint64_t now_ns);
 
 #endif

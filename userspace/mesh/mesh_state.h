@@ -503,27 +503,27 @@ void mesh_lost_note(struct mesh_session *session);
 void mesh_identify_ended(struct mesh *mesh, struct mesh_identify *identify,
 			 const struct transport_close *close);
 
-/* liveness.c. watch_begin: something of ours went out on session. watch_expire: its timer. */
+/* liveness.c. mesh_liveness_begin: something of ours went out on session. mesh_liveness_expire: its timer. */
 void mesh_liveness_begin(struct mesh_session *session);
 void mesh_liveness_expire(struct timer *timer, uint64_t now_ns);
 
 /* redial.c. mesh_redial_asked: a request of peer went out on session, which owes a packet now. */
 void mesh_redial_asked(struct mesh_session *session, const struct mesh_peer *peer);
-/* race_is_held: dial waits beside a session for it to be silent; race_is_on: it is, and races. */
+/* mesh_redial_is_held: dial waits beside a session for it to be silent; mesh_redial_is_on: it is, and races. */
 bool mesh_redial_is_held(const struct mesh_dial *dial);
 bool mesh_redial_is_on(const struct mesh_session *session);
-/* redial_goes_on, when dial's timer fires: false when it was decided; dial is gone then. */
+/* mesh_redial_goes_on, when dial's timer fires: false when it was decided; dial is gone then. */
 bool mesh_redial_goes_on(struct mesh_dial *dial);
-/* race_puts_off: idx is the address of the session itself, which is asked there; not yet. */
+/* mesh_redial_puts_off: idx is the address of the session itself, which is asked there; not yet. */
 bool mesh_redial_puts_off(const struct mesh_dial *dial, unsigned idx);
-/* race_is_over: the session that dial is beside has stirred; a connection proved now is not needed. */
+/* mesh_redial_is_over: the session that dial is beside has stirred; a connection proved now is not needed. */
 bool mesh_redial_is_over(const struct mesh_dial *dial);
-/* race_loser: the silent session to be closed when winner (NULL: nobody) is used, or NULL. */
+/* mesh_redial_loser: the silent session to be closed when winner (NULL: nobody) is used, or NULL. */
 struct mesh_session *mesh_redial_loser(const struct mesh_dial *dial,
 				       const struct mesh_session *winner);
-/* race_lost ends a session that is silent and whose peer answers nowhere else. */
+/* mesh_redial_lost ends a session that is silent and whose peer answers nowhere else. */
 void mesh_redial_lost(struct mesh_session *session);
-/* race_session_suits: session is at an address of peer, or peer names none. */
+/* mesh_redial_session_suits: session is at an address of peer, or peer names none. */
 bool mesh_redial_session_suits(const struct mesh_session *session, const struct mesh_peer *peer);
 
 #endif

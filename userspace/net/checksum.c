@@ -35,7 +35,7 @@ static uint64_t tail_add(uint64_t sum, const uint8_t *at, size_t len)
 	return sum;
 }
 
-uint64_t checksum_add(uint64_t sum, const void *data, size_t len)
+uint64_t net_checksum_add(uint64_t sum, const void *data, size_t len)
 {
 	const uint8_t *at = data;
 	words sums[2] = {{0}};
@@ -51,7 +51,7 @@ uint64_t checksum_add(uint64_t sum, const void *data, size_t len)
 	return tail_add(sum + sums[0][0] + sums[0][1], at, len);
 }
 
-uint64_t checksum_copy(uint64_t sum, void *dst, const void *src, size_t len)
+uint64_t net_checksum_copy(uint64_t sum, void *dst, const void *src, size_t len)
 {
 	const uint8_t *at = src;
 	uint8_t *to = dst;

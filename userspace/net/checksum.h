@@ -14,10 +14,10 @@
  * A part of odd length must be the last one added.
  */
 
-/* checksum_add: sum with the len bytes at data added. */
-uint64_t checksum_add(uint64_t sum, const void *data, size_t len);
-/* checksum_copy copies len bytes from src to dst, which do not overlap, and adds them on the way. */
-uint64_t checksum_copy(uint64_t sum, void *dst, const void *src, size_t len);
+/* net_checksum_add: sum with the len bytes at data added. */
+uint64_t net_checksum_add(uint64_t sum, const void *data, size_t len);
+/* net_checksum_copy copies len bytes from src to dst, which do not overlap, and adds them on the way. */
+uint64_t net_checksum_copy(uint64_t sum, void *dst, const void *src, size_t len);
 
 /* checksum_fold: the 16 bits that a header carries, in memory's byte order; 0: the sum is right. */
 static inline uint16_t checksum_fold(uint64_t sum)

@@ -39,7 +39,7 @@ struct link_table {
 	struct link_path sets[SET_CNT][SET_LEN];
 };
 
-int link_table_new(const uint64_t secret[2], struct link_table **out_table)
+int net_link_table_new(const uint64_t secret[2], struct link_table **out_table)
 {
 	struct link_table *table = calloc(1, sizeof(*table));
 
@@ -52,7 +52,7 @@ int link_table_new(const uint64_t secret[2], struct link_table **out_table)
 	return 0;
 }
 
-void link_table_free(struct link_table *table)
+void net_link_table_free(struct link_table *table)
 {
 	free(table);
 }
@@ -90,8 +90,9 @@ static struct link_path *path_for(struct link_table *table, const struct link_ke
 	return oldest;
 }
 
-void link_table_learn(struct link_table *table, const struct addr *local, const struct addr *remote,
-		      const uint8_t *link, size_t link_len, uint8_t device)
+void net_link_table_learn(struct link_table *table, const struct addr *local,
+			  const struct addr *remote, const uint8_t *link, size_t link_len,
+			  uint8_t device)
 {
 	struct link_key key = key_of(local, remote);
 	struct link_path *path = table->last;
@@ -101,12 +102,12 @@ void link_table_learn(struct link_table *table, const struct addr *local, const 
 	path->key = key;
 	path->heard_s = table->now_s;
 	path->device = device;
-	link_header_reverse(link, link_len, &path->header);
+	net_link_header_reverse(link, link_len, &path->header);
 	table->last = path;
 }
 
-const struct link_header *link_table_lookup(struct link_table *table, const struct addr *local,
-					    const struct addr *remote, uint8_t *out_device)
+const struct link_header *net_link_table_lookup(struct link_table *table, const struct addr *local,
+						const struct addr *remote, uint8_t *out_device)
 {
 	struct link_key key = key_of(local, remote);
 	const struct link_path *path = table->last;
@@ -119,12 +120,12 @@ const struct link_header *link_table_lookup(struct link_table *table, const stru
 	return &path->header;
 }
 
-void link_table_turn(struct link_table *table, uint64_t now_ns)
+void net_link_table_turn(struct link_table *table, uint64_t now_ns)
 {
 	table->now_s = (uint32_t)(now_ns / NS_PER_S) + 1;
 }
 
-void link_table_forget(struct link_table *table, uint8_t device)
+void net_link_table_forget(struct link_table *table, uint8_t device)
 {
 	for (unsigned i = 0; i < LINK_TABLE_CAP; i++) {
 		struct link_path *path = &table->sets[i / SET_LEN][i % SET_LEN];

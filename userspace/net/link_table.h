@@ -26,26 +26,27 @@
 
 struct link_table;
 
-/* link_table_new: secret keys the hash. 0 or -ENOMEM. */
+/* net_link_table_new: secret keys the hash. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int link_table_new(const uint64_t secret[2], struct link_table **out_table);
-void link_table_free(struct link_table *table);
+int net_link_table_new(const uint64_t secret[2], struct link_table **out_table);
+void net_link_table_free(struct link_table *table);
 
 /*
- * link_table_learn: a frame from remote to local came by device (a number
+ * net_link_table_learn: a frame from remote to local came by device (a number
  * of the caller's) with the link_len bytes at link in front.
  */
-void link_table_learn(struct link_table *table, const struct addr *local, const struct addr *remote,
-		      const uint8_t *link, size_t link_len, uint8_t device);
+void net_link_table_learn(struct link_table *table, const struct addr *local,
+			  const struct addr *remote, const uint8_t *link, size_t link_len,
+			  uint8_t device);
 /*
- * link_table_lookup: the header for a frame from local to remote, or NULL:
+ * net_link_table_lookup: the header for a frame from local to remote, or NULL:
  * not heard of within LINK_AGE_MAX_S. Borrowed until the next learn.
  */
-const struct link_header *link_table_lookup(struct link_table *table, const struct addr *local,
-					    const struct addr *remote, uint8_t *out_device);
-/* link_table_turn: it is now_ns, by which paths grow old. */
-void link_table_turn(struct link_table *table, uint64_t now_ns);
-/* link_table_forget: device is gone. */
-void link_table_forget(struct link_table *table, uint8_t device);
+const struct link_header *net_link_table_lookup(struct link_table *table, const struct addr *local,
+						const struct addr *remote, uint8_t *out_device);
+/* net_link_table_turn: it is now_ns, by which paths grow old. */
+void net_link_table_turn(struct link_table *table, uint64_t now_ns);
+/* net_link_table_forget: device is gone. */
+void net_link_table_forget(struct link_table *table, uint8_t device);
 
 #endif

@@ -402,8 +402,8 @@ static const struct packet_tx_ops mem_tx_ops = {.flush = mem_flush, .close = mem
 static const struct dgram_sink_ops mem_sink_ops = {
 	.reserve = mem_reserve, .commit = mem_commit, .cancel = mem_cancel};
 
-int mem_net_new(uint32_t node_cap, uint32_t dgram_cap, struct random *random,
-		struct mem_net **out_net)
+int net_mem_net_new(uint32_t node_cap, uint32_t dgram_cap, struct random *random,
+		    struct mem_net **out_net)
 {
 	static const uint64_t secret[2] = {1, 2}; /* replay needs order, not secrecy */
 	struct mem_net *net = calloc(1, sizeof(*net));
@@ -438,7 +438,7 @@ free_net:
 	return err;
 }
 
-void mem_net_free(struct mem_net *net)
+void net_mem_net_free(struct mem_net *net)
 {
 	if (!net)
 		return;
@@ -446,8 +446,8 @@ void mem_net_free(struct mem_net *net)
 	free(net);
 }
 
-int mem_net_attach(struct mem_net *net, const struct addr *addr, struct packet_rx **out_rx,
-		   struct packet_tx **out_tx)
+int net_mem_net_attach(struct mem_net *net, const struct addr *addr, struct packet_rx **out_rx,
+		       struct packet_tx **out_tx)
 {
 	struct mem_node *node = NULL;
 	int err;
@@ -479,13 +479,13 @@ int mem_net_attach(struct mem_net *net, const struct addr *addr, struct packet_r
 	return 0;
 }
 
-void mem_net_set_default_link(struct mem_net *net, const struct mem_link *link)
+void net_mem_net_set_default_link(struct mem_net *net, const struct mem_link *link)
 {
 	weft_assert(link->mtu_len <= MEM_DGRAM_LEN_MAX);
 	net->link = *link;
 }
 
-void mem_net_set_link(struct mem_net *net, const struct addr *addr, const struct mem_link *link)
+void net_mem_net_set_link(struct mem_net *net, const struct addr *addr, const struct mem_link *link)
 {
 	struct mem_node *node = map_lookup(&net->node_by_addr, addr);
 
@@ -495,7 +495,7 @@ void mem_net_set_link(struct mem_net *net, const struct addr *addr, const struct
 	node->link = *link;
 }
 
-bool mem_rx_is_waiting(const struct packet_rx *rx)
+bool net_mem_rx_is_waiting(const struct packet_rx *rx)
 {
 	const struct mem_node *node =
 		(const struct mem_node *)((const char *)rx - offsetof(struct mem_node, rx));
@@ -503,7 +503,7 @@ bool mem_rx_is_waiting(const struct packet_rx *rx)
 	return node->inbox.cnt > 0;
 }
 
-void mem_net_set_group(struct mem_net *net, const struct addr *addr, unsigned group)
+void net_mem_net_set_group(struct mem_net *net, const struct addr *addr, unsigned group)
 {
 	struct mem_node *node = map_lookup(&net->node_by_addr, addr);
 
@@ -511,13 +511,13 @@ void mem_net_set_group(struct mem_net *net, const struct addr *addr, unsigned gr
 	node->group = group;
 }
 
-void mem_net_set_fate(struct mem_net *net, mem_fate_fn fate, void *ctx)
+void net_mem_net_set_fate(struct mem_net *net, mem_fate_fn fate, void *ctx)
 {
 	net->fate = fate;
 	net->fate_ctx = ctx;
 }
 
-int mem_net_move(struct mem_net *net, const struct addr *from, const struct addr *to)
+int net_mem_net_move(struct mem_net *net, const struct addr *from, const struct addr *to)
 {
 	struct mem_node *node = map_lookup(&net->node_by_addr, from);
 	int err;
@@ -551,7 +551,7 @@ static void net_deliver(struct mem_net *net, uint32_t slot_idx)
 	list_push(net, &node->inbox, slot_idx);
 }
 
-void mem_net_advance(struct mem_net *net, uint64_t now_ns)
+void net_mem_net_advance(struct mem_net *net, uint64_t now_ns)
 {
 	weft_assert(now_ns >= net->now_ns);
 	net->now_ns = now_ns;
@@ -559,12 +559,12 @@ void mem_net_advance(struct mem_net *net, uint64_t now_ns)
 		net_deliver(net, flight_pop(net));
 }
 
-uint64_t mem_net_next_ns(const struct mem_net *net)
+uint64_t net_mem_net_next_ns(const struct mem_net *net)
 {
 	return net->flight_cnt ? net->slots[net->flight[0]].arrive_ns : UINT64_MAX;
 }
 
-uint64_t mem_net_trace_hash(const struct mem_net *net)
+uint64_t net_mem_net_trace_hash(const struct mem_net *net)
 {
 	return net->trace_hash;
 }

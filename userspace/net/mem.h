@@ -29,54 +29,55 @@ struct mem_link {
 };
 
 /*
- * mem_net_new makes room for node_cap nodes and dgram_cap datagrams that
+ * net_mem_net_new makes room for node_cap nodes and dgram_cap datagrams that
  * are queued, in flight or lent at once; one more is dropped and counted
  * at its sender. random is borrowed for the network's life.
  * Returns 0 or -errno.
  */
 WEFT_MUST_CHECK
-int mem_net_new(uint32_t node_cap, uint32_t dgram_cap, struct random *random,
-		struct mem_net **out_net);
-void mem_net_free(struct mem_net *net);
+int net_mem_net_new(uint32_t node_cap, uint32_t dgram_cap, struct random *random,
+		    struct mem_net **out_net);
+void net_mem_net_free(struct mem_net *net);
 /*
- * mem_net_attach gives addr an interface on the network; closing both
+ * net_mem_net_attach gives addr an interface on the network; closing both
  * sides detaches it, and what is in flight to it is lost.
  * Returns 0, WEFT_EFULL or WEFT_EEXISTS.
  */
 WEFT_MUST_CHECK
-int mem_net_attach(struct mem_net *net, const struct addr *addr, struct packet_rx **out_rx,
-		   struct packet_tx **out_tx);
-void mem_net_set_default_link(struct mem_net *net, const struct mem_link *link);
-/* mem_net_set_link: what addr sends goes over a link of its own, until it is detached. */
-void mem_net_set_link(struct mem_net *net, const struct addr *addr, const struct mem_link *link);
-/* mem_rx_is_waiting: a burst of rx, a receive side of a mem_net, would not be empty. */
-bool mem_rx_is_waiting(const struct packet_rx *rx);
+int net_mem_net_attach(struct mem_net *net, const struct addr *addr, struct packet_rx **out_rx,
+		       struct packet_tx **out_tx);
+void net_mem_net_set_default_link(struct mem_net *net, const struct mem_link *link);
+/* net_mem_net_set_link: what addr sends goes over a link of its own, until it is detached. */
+void net_mem_net_set_link(struct mem_net *net, const struct addr *addr,
+			  const struct mem_link *link);
+/* net_mem_rx_is_waiting: a burst of rx, a receive side of a mem_net, would not be empty. */
+bool net_mem_rx_is_waiting(const struct packet_rx *rx);
 /*
- * mem_net_set_group: nodes in different groups do not hear each other
+ * net_mem_net_set_group: nodes in different groups do not hear each other
  * (partition); 0 at first. A datagram is heard by who is in the group that
  * its sender was in when it left.
  */
-void mem_net_set_group(struct mem_net *net, const struct addr *addr, unsigned group);
+void net_mem_net_set_group(struct mem_net *net, const struct addr *addr, unsigned group);
 /*
- * mem_net_set_fate: fate is asked of each datagram that its link has not lost, and
+ * net_mem_net_set_fate: fate is asked of each datagram that its link has not lost, and
  * answers what it takes longer, or MEM_LOST. NULL: nothing more happens to any.
  */
 #define MEM_LOST UINT64_MAX
 typedef uint64_t (*mem_fate_fn)(void *ctx, const struct addr *from, const struct addr *to,
 				uint64_t now_ns);
-void mem_net_set_fate(struct mem_net *net, mem_fate_fn fate, void *ctx);
+void net_mem_net_set_fate(struct mem_net *net, mem_fate_fn fate, void *ctx);
 /*
- * mem_net_move: NAT rebinding; what the node sends and receives is now
+ * net_mem_net_move: NAT rebinding; what the node sends and receives is now
  * under its new address, and what is in flight to the old one is lost.
  * Returns 0, WEFT_EABSENT or WEFT_EEXISTS.
  */
 WEFT_MUST_CHECK
-int mem_net_move(struct mem_net *net, const struct addr *from, const struct addr *to);
-/* mem_net_advance sets the time; arrived datagrams become visible to burst. */
-void mem_net_advance(struct mem_net *net, uint64_t now_ns);
-/* mem_net_next_ns: when the next datagram arrives, or UINT64_MAX. */
-uint64_t mem_net_next_ns(const struct mem_net *net);
-/* mem_net_trace_hash: over (time, from, to, length) of every datagram so far; equal runs agree. */
-uint64_t mem_net_trace_hash(const struct mem_net *net);
+int net_mem_net_move(struct mem_net *net, const struct addr *from, const struct addr *to);
+/* net_mem_net_advance sets the time; arrived datagrams become visible to burst. */
+void net_mem_net_advance(struct mem_net *net, uint64_t now_ns);
+/* net_mem_net_next_ns: when the next datagram arrives, or UINT64_MAX. */
+uint64_t net_mem_net_next_ns(const struct mem_net *net);
+/* net_mem_net_trace_hash: over (time, from, to, length) of every datagram so far; equal runs agree. */
+uint64_t net_mem_net_trace_hash(const struct mem_net *net);
 
 #endif

@@ -82,7 +82,7 @@ static inline void packet_tx_close(struct packet_tx *tx)
 }
 
 /*
- * udp_open binds one UDP socket per listen address (1 to 8; port 0 lets
+ * net_udp_open binds one UDP socket per listen address (1 to 8; port 0 lets
  * the kernel choose, the chosen one is written back into listen) and makes
  * both sides over them: io_uring, else epoll with recvmmsg and sendmmsg.
  * Sockets have DF set, ECN and packet info on, GRO on, GSO used when the
@@ -106,11 +106,11 @@ struct udp_config {
 	bool refuse_io_uring; /* take the fallback, for tests and by configuration */
 };
 WEFT_MUST_CHECK
-int udp_open(struct udp_config *config, struct packet_rx **out_rx, struct packet_tx **out_tx,
-	     unsigned *out_failed_idx);
+int net_udp_open(struct udp_config *config, struct packet_rx **out_rx, struct packet_tx **out_tx,
+		 unsigned *out_failed_idx);
 
 /*
- * udp_tx_hold: what tx, the send side of udp_open, would send from one of
+ * net_udp_tx_hold: what tx, the send side of net_udp_open, would send from one of
  * these addresses of ours is dropped and counted, until told otherwise. A
  * wildcard stands for all whose source is the kernel's choice. Ports do not matter.
  */
@@ -119,8 +119,8 @@ struct udp_hold {
 	struct addr ips[UDP_HOLD_MAX];
 	unsigned cnt;
 };
-void udp_tx_hold(struct packet_tx *tx, const struct udp_hold *hold);
-/* udp_hold_has: hold keeps back what goes along route. */
-bool udp_hold_has(const struct udp_hold *hold, const struct dgram_route *route);
+void net_udp_tx_hold(struct packet_tx *tx, const struct udp_hold *hold);
+/* net_udp_hold_has: hold keeps back what goes along route. */
+bool net_udp_hold_has(const struct udp_hold *hold, const struct dgram_route *route);
 
 #endif

@@ -52,7 +52,7 @@ static uint16_t port_parse(const char *text)
 	return *end == '\0' && port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
-int resolver_target_parse(const char *text, struct resolver_target *out_target)
+int net_resolver_target_parse(const char *text, struct resolver_target *out_target)
 {
 	struct resolver_target target = {.port = 0};
 	const char *colon = strrchr(text, ':');
@@ -177,8 +177,8 @@ static int lookup_result(const struct lookup *lookup)
 	}
 }
 
-int resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns, int stop_fd,
-		    struct addr *out_addrs, unsigned cap)
+int net_resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns, int stop_fd,
+			struct addr *out_addrs, unsigned cap)
 {
 	struct lookup lookup = {
 		.fds[LOOKUP_STOP_IDX] = {.fd = stop_fd, .events = POLLIN},

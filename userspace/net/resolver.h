@@ -20,15 +20,15 @@ struct resolver_target {
 };
 
 /*
- * resolver_target_parse reads "relay.example:6881", "192.0.2.1:6881" or
+ * net_resolver_target_parse reads "relay.example:6881", "192.0.2.1:6881" or
  * "[2001:db8::1]:6881"; a name is letters, digits, '-', '_' and dots.
  * 0, or WEFT_EMALFORMED.
  */
 WEFT_MUST_CHECK
-int resolver_target_parse(const char *text, struct resolver_target *out_target);
+int net_resolver_target_parse(const char *text, struct resolver_target *out_target);
 
 /*
- * resolver_lookup gives at most cap addresses of target, in the order in
+ * net_resolver_lookup gives at most cap addresses of target, in the order in
  * which they should be tried (RFC 6724). As soon as stop_fd is readable
  * (-1: never) it gives up: name servers that keep silent must not hold up
  * whoever waits for the job thread to end.
@@ -41,7 +41,7 @@ int resolver_target_parse(const char *text, struct resolver_target *out_target);
  *   -errno
  */
 WEFT_MUST_CHECK
-int resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns, int stop_fd,
-		    struct addr *out_addrs, unsigned cap);
+int net_resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns, int stop_fd,
+			struct addr *out_addrs, unsigned cap);
 
 #endif

@@ -184,11 +184,11 @@ static unsigned changes_read(struct address_watch *addresses, uint64_t now_ns)
 
 static void addresses_changed(struct node *node, uint64_t now_ns)
 {
-	fastpath_addresses_changed(&node->fastpath);
+	node_fastpath_addresses_changed(&node->fastpath);
 	node_advertise(node);
-	publish_changed(node->publish, now_ns);
-	fabric_addresses_changed(node->fabric, now_ns);
-	sharing_addresses_changed(node->sharing, now_ns);
+	locate_publish_changed(node->publish, now_ns);
+	node_fabric_addresses_changed(node->fabric, now_ns);
+	node_sharing_addresses_changed(node->sharing, now_ns);
 }
 
 static bool is_lost(void *ctx, unsigned ifindex)
@@ -218,7 +218,8 @@ static void hold_renew(struct address_watch *addresses)
 	struct addr ways[2];
 
 	ways_look(ways);
-	link_hold_choose(addrs, link_hold_look(addrs, ADDRS_MAX, is_lost, addresses), ways, &hold);
+	node_link_hold_choose(addrs, node_link_hold_look(addrs, ADDRS_MAX, is_lost, addresses),
+			      ways, &hold);
 	if (!hold.cnt && !addresses->hold.cnt)
 		return;
 	addresses->hold = hold;
@@ -251,10 +252,10 @@ static bool is_back(void *ctx, unsigned ifindex)
 static void call_out(struct address_watch *addresses)
 {
 	struct link_addr addrs[ADDRS_MAX];
-	size_t cnt = link_hold_look(addrs, ADDRS_MAX, is_back, addresses);
+	size_t cnt = node_link_hold_look(addrs, ADDRS_MAX, is_back, addresses);
 
 	for (size_t i = 0; i < cnt; i++) {
-		struct addr to = link_hold_call(&addrs[i]);
+		struct addr to = node_link_hold_call(&addrs[i]);
 		struct sockaddr_storage from_sa, to_sa;
 		unsigned from_len = addr_to_sockaddr(&addrs[i].ip, &from_sa);
 		int fd = -1;

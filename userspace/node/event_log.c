@@ -92,7 +92,7 @@ static void line_add_field(struct line *line, const char *name, const json_t *va
 static void line_write(struct line *line, const char *kind, const json_t *fields)
 {
 	const char *dot = strchr(kind, '.');
-	json_t *shown = fields ? redact_capabilities(fields) : NULL;
+	json_t *shown = fields ? control_redact_capabilities(fields) : NULL;
 	const char *name;
 	json_t *value;
 
@@ -119,7 +119,8 @@ static bool window_take(struct event_log_window *window, uint64_t now_ns)
 	return true;
 }
 
-void event_log_write(struct event_log *log, const char *kind, const json_t *fields, uint64_t now_ns)
+void node_event_log_write(struct event_log *log, const char *kind, const json_t *fields,
+			  uint64_t now_ns)
 {
 	bool is_quiet = kind_is_quiet(kind);
 	enum log_level level = is_quiet ? LOG_DEBUG : LOG_INFO;

@@ -22,10 +22,10 @@ struct event_log {
 };
 
 /*
- * event_log_write; fields hold no addresses, as events never do; of links and
+ * node_event_log_write; fields hold no addresses, as events never do; of links and
  * ids of 32 bytes the first letters are written (control/redact.h).
  */
-void event_log_write(struct event_log *log, const char *kind, const json_t *fields,
-		     uint64_t now_ns);
+void node_event_log_write(struct event_log *log, const char *kind, const json_t *fields,
+			  uint64_t now_ns);
 
 #endif

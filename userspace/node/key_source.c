@@ -25,9 +25,9 @@ static bool credential_path(const char *name, char path[static CONFIG_PATH_CAP])
 	       access(path, F_OK) == 0;
 }
 
-int key_source_passphrase(const struct node_config *config,
-			  char passphrase[static KEY_SOURCE_PASSPHRASE_CAP],
-			  char message[static KEY_SOURCE_MESSAGE_CAP])
+int node_key_source_passphrase(const struct node_config *config,
+			       char passphrase[static KEY_SOURCE_PASSPHRASE_CAP],
+			       char message[static KEY_SOURCE_MESSAGE_CAP])
 {
 	char path[CONFIG_PATH_CAP];
 	FILE *file;
@@ -113,12 +113,12 @@ static const char *key_error_text(int err)
 	}
 }
 
-int key_source_load(const struct node_config *config, struct node_key **out_key,
-		    char message[static KEY_SOURCE_MESSAGE_CAP])
+int node_key_source_load(const struct node_config *config, struct node_key **out_key,
+			 char message[static KEY_SOURCE_MESSAGE_CAP])
 {
 	char path[CONFIG_PATH_CAP + 16], passphrase[KEY_SOURCE_PASSPHRASE_CAP];
 	const char *sealing;
-	int err = key_source_passphrase(config, passphrase, message);
+	int err = node_key_source_passphrase(config, passphrase, message);
 
 	if (err < 0)
 		return err;

@@ -40,7 +40,7 @@ static void line_parse(const char *line, struct last_crash *crash)
 	}
 }
 
-bool last_crash_parse(const char *text, struct last_crash *out_crash)
+bool node_last_crash_parse(const char *text, struct last_crash *out_crash)
 {
 	struct last_crash crash = {0};
 	size_t magic_len = strlen(CRASH_REPORT_MAGIC "\n");
@@ -72,7 +72,7 @@ static const char *reason_of(const struct last_crash *crash)
 	return strcmp(crash->signal, "SIGABRT") == 0 ? "a failed check" : "a fault";
 }
 
-const char *last_crash_format(const struct last_crash *crash, char text[LAST_CRASH_TEXT_CAP])
+const char *node_last_crash_format(const struct last_crash *crash, char text[LAST_CRASH_TEXT_CAP])
 {
 	time_t died_at = (time_t)crash->died_at_s;
 	struct tm tm;
@@ -114,7 +114,7 @@ static int report_open(const char *path)
 	return -EBUSY;
 }
 
-int last_crash_open(const char *dir, struct last_crash *out_crash)
+int node_last_crash_open(const char *dir, struct last_crash *out_crash)
 {
 	char path[PATH_CAP], kept[PATH_CAP], text[CRASH_REPORT_CAP + 1];
 	int fd = report_open(report_path(dir, "crash.report", path));
@@ -126,7 +126,7 @@ int last_crash_open(const char *dir, struct last_crash *out_crash)
 	len = read(fd, text, sizeof(text) - 1);
 	if (len > 0) {
 		text[len] = '\0';
-		(void)last_crash_parse(text, out_crash);
+		(void)node_last_crash_parse(text, out_crash);
 		(void)rename(path, report_path(dir, "crash.last", kept));
 		close(fd);
 		fd = report_open(path);
@@ -139,7 +139,7 @@ int last_crash_open(const char *dir, struct last_crash *out_crash)
 	return fd;
 }
 
-void last_crash_close(const char *dir, int fd)
+void node_last_crash_close(const char *dir, int fd)
 {
 	char path[PATH_CAP];
 

@@ -30,19 +30,19 @@ struct last_crash {
 	uint64_t returns[CRASH_RETURNS_MAX];
 };
 
-/* last_crash_parse: false when text is no report; a report that ends early is one. */
-bool last_crash_parse(const char *text, struct last_crash *out_crash);
-/* last_crash_format writes one sentence, without the folder. */
-const char *last_crash_format(const struct last_crash *crash, char text[LAST_CRASH_TEXT_CAP]);
+/* node_last_crash_parse: false when text is no report; a report that ends early is one. */
+bool node_last_crash_parse(const char *text, struct last_crash *out_crash);
+/* node_last_crash_format writes one sentence, without the folder. */
+const char *node_last_crash_format(const struct last_crash *crash, char text[LAST_CRASH_TEXT_CAP]);
 /*
- * last_crash_open reads what an earlier run left in dir, keeps it as
+ * node_last_crash_open reads what an earlier run left in dir, keeps it as
  * crash.last and directs this run's report to a fresh file, whose blocks
  * are reserved. The file is locked: where another process holds it
  * nothing is read, and a crash is told on standard error alone.
- * Returns: the descriptor for last_crash_close, or -errno.
+ * Returns: the descriptor for node_last_crash_close, or -errno.
  */
-int last_crash_open(const char *dir, struct last_crash *out_crash);
-/* last_crash_close removes the file: the run ended well. */
-void last_crash_close(const char *dir, int fd);
+int node_last_crash_open(const char *dir, struct last_crash *out_crash);
+/* node_last_crash_close removes the file: the run ended well. */
+void node_last_crash_close(const char *dir, int fd);
 
 #endif

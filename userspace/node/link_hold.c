@@ -66,8 +66,8 @@ static void hold_family(const struct link_addr *addrs, size_t cnt, unsigned fami
 		hold_add(hold, &any);
 }
 
-void link_hold_choose(const struct link_addr *addrs, size_t cnt, const struct addr ways[2],
-		      struct udp_hold *out_hold)
+void node_link_hold_choose(const struct link_addr *addrs, size_t cnt, const struct addr ways[2],
+			   struct udp_hold *out_hold)
 {
 	static const unsigned families[2] = {ADDR_IPV4, ADDR_IPV6};
 
@@ -90,8 +90,8 @@ static uint8_t prefix_len_of(const struct ifaddrs *at)
 	return len;
 }
 
-size_t link_hold_look(struct link_addr *out_addrs, size_t cap,
-		      bool (*is_lost)(void *ctx, unsigned ifindex), void *ctx)
+size_t node_link_hold_look(struct link_addr *out_addrs, size_t cap,
+			   bool (*is_lost)(void *ctx, unsigned ifindex), void *ctx)
 {
 	struct ifaddrs *list, *at;
 	size_t cnt = 0;
@@ -112,7 +112,7 @@ size_t link_hold_look(struct link_addr *out_addrs, size_t cap,
 	return cnt;
 }
 
-struct addr link_hold_call(const struct link_addr *addr)
+struct addr node_link_hold_call(const struct link_addr *addr)
 {
 	struct addr to = {0};
 

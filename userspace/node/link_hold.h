@@ -19,28 +19,28 @@ struct link_addr {
 };
 
 /*
- * link_hold_choose: from which of cnt addresses nothing shall leave. ways are
+ * node_link_hold_choose: from which of cnt addresses nothing shall leave. ways are
  * the addresses that the kernel would use towards somewhere else, one of
  * each family, or ADDR_NONE where it has no route. While one of them is on a
  * device that is not lost, nothing of that family is held: the machine has
  * another way, and may use it with any of its addresses.
  */
-void link_hold_choose(const struct link_addr *addrs, size_t cnt, const struct addr ways[2],
-		      struct udp_hold *out_hold);
+void node_link_hold_choose(const struct link_addr *addrs, size_t cnt, const struct addr ways[2],
+			   struct udp_hold *out_hold);
 
 /*
- * link_hold_look: the machine's addresses, at most cap of them. is_lost is
+ * node_link_hold_look: the machine's addresses, at most cap of them. is_lost is
  * asked for the index of each device. Returns how many; 0 when the kernel
  * does not say.
  */
-size_t link_hold_look(struct link_addr *out_addrs, size_t cap,
-		      bool (*is_lost)(void *ctx, unsigned ifindex), void *ctx);
+size_t node_link_hold_look(struct link_addr *out_addrs, size_t cap,
+			   bool (*is_lost)(void *ctx, unsigned ifindex), void *ctx);
 
 /*
- * link_hold_call: where a datagram from addr leaves to nobody, so that the
+ * node_link_hold_call: where a datagram from addr leaves to nobody, so that the
  * kernel asks all neighbours for him (ARP): the lowest address of the subnet,
  * which no host has. ADDR_NONE: there is no such address.
  */
-struct addr link_hold_call(const struct link_addr *addr);
+struct addr node_link_hold_call(const struct link_addr *addr);
 
 #endif

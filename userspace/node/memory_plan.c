@@ -19,13 +19,13 @@
 /* One worker's end, home's, and what may be between them. */
 static uint64_t relay_len(const struct node_config *config)
 {
-	return stream_relay_footprint(config->mesh.stream_cap) +
-	       stream_inlet_footprint(config->mesh.stream_cap) + RELAY_LEN_MAX +
+	return worker_stream_relay_footprint(config->mesh.stream_cap) +
+	       worker_stream_inlet_footprint(config->mesh.stream_cap) + RELAY_LEN_MAX +
 	       RELAY_MESSAGES_LEN_MAX;
 }
 
-unsigned memory_plan(const struct node_config *config,
-		     struct memory_region out_regions[MEMORY_REGION_CAP])
+unsigned node_memory_plan(const struct node_config *config,
+			  struct memory_region out_regions[MEMORY_REGION_CAP])
 {
 	uint64_t workers = config->worker_cnt;
 	const struct memory_region regions[] = {
@@ -34,33 +34,35 @@ unsigned memory_plan(const struct node_config *config,
 		{"TLS of open connections (quic.conn_cap)",
 		 workers * config->quic.conn_cap * TLS_LEN_PER_CONN, MEMORY_UNTOLD},
 		{"chunk buffers and tables of serving (content.chunk_buffers)",
-		 workers * serve_footprint(config->content.chunk_buffer_cnt), MEMORY_UNTOLD},
-		{"files that are read by the gateway, 32 at once (content)", readers_footprint(),
-		 MEMORY_UNTOLD},
+		 workers * blobs_serve_footprint(config->content.chunk_buffer_cnt), MEMORY_UNTOLD},
+		{"files that are read by the gateway, 32 at once (content)",
+		 blobs_readers_footprint(), MEMORY_UNTOLD},
 		{"sessions, requests, peers (mesh)", workers * mesh_footprint(&config->mesh),
 		 MEMORY_UNTOLD},
 		{"what was dropped and what happened (node)",
 		 sizeof(struct drops) + sizeof(struct incidents), MEMORY_UNTOLD},
 		{"what strangers sent in the last day (node)",
-		 record_footprint(config->worker_cnt, xdp_cpu_cnt()), MEMORY_UNTOLD},
-		{"bans (node)", ban_list_footprint(), MEMORY_UNTOLD},
-		{"the DHT (dht.item_cap, dht.peer_cap)", mainline_footprint(&config->mainline),
-		 MEMORY_UNTOLD},
+		 firewall_record_footprint(config->worker_cnt, net_xdp_cpu_cnt()), MEMORY_UNTOLD},
+		{"bans (node)", firewall_ban_list_footprint(), MEMORY_UNTOLD},
+		{"the DHT (dht.item_cap, dht.peer_cap)",
+		 locate_mainline_footprint(&config->mainline), MEMORY_UNTOLD},
 		{"HTTP clients and records (gateway), asking relays (pkarr)",
-		 web_footprint(&config->web) + pkarr_client_footprint(&config->pkarr_client),
+		 api_http_footprint(&config->web) +
+			 locate_pkarr_relay_footprint(&config->pkarr_client),
 		 MEMORY_UNTOLD},
-		{"signaling (node)", signaling_footprint(&config->signaling), MEMORY_UNTOLD},
+		{"signaling (node)", locate_signaling_footprint(&config->signaling), MEMORY_UNTOLD},
 		{"services (service.memory, overlay.value_memory)",
-		 fabric_footprint(&config->fabric), MEMORY_UNTOLD},
+		 node_fabric_footprint(&config->fabric), MEMORY_UNTOLD},
 		{"shares that are published, followed, searched, announced (sharing)",
-		 sharing_footprint(&config->sharing), MEMORY_UNTOLD},
+		 node_sharing_footprint(&config->sharing), MEMORY_UNTOLD},
 		{"streams to services on sessions of other workers (mesh.stream_cap)",
 		 config->fabric.is_on ? (workers - 1) * relay_len(config) : 0,
 		 MEMORY_WORKER_STREAMS},
 		{"control clients and events (control)", control_footprint(&config->control),
 		 MEMORY_UNTOLD},
 		{"limits, proven addresses (xdp.session_cap), bans in force",
-		 workers * ingress_footprint(config->fastpath.xdp.session_cap), MEMORY_UNTOLD},
+		 workers * firewall_ingress_footprint(config->fastpath.xdp.session_cap),
+		 MEMORY_UNTOLD},
 		{"socket buffers (net)",
 		 workers * config->udp.listen_cnt *
 			 (config->udp.rx_buffer_len + config->udp.tx_buffer_len),

@@ -8,7 +8,7 @@
 struct node_config;
 
 /*
- * memory_plan lists what the configuration may take at worst, table by
+ * node_memory_plan lists what the configuration may take at worst, table by
  * table, for `weftd --plan` and ShowMemory. Pages are touched as they are
  * used, so an idle node holds far less.
  * Returns how many regions it wrote, at most MEMORY_REGION_CAP.
@@ -24,7 +24,7 @@ struct memory_region {
 	enum memory_use use;
 };
 
-unsigned memory_plan(const struct node_config *config,
-		     struct memory_region out_regions[MEMORY_REGION_CAP]);
+unsigned node_memory_plan(const struct node_config *config,
+			  struct memory_region out_regions[MEMORY_REGION_CAP]);
 
 #endif

@@ -93,7 +93,7 @@ static void wall_tell(struct node *node, uint64_t now_ns)
 	worker_set_wall(&node->home, wall_s, now_ns);
 	if (node->home.dht)
 		dht_set_wall(node->home.dht, wall_us, now_ns);
-	fabric_set_wall(node->fabric, wall_s, now_ns);
+	node_fabric_set_wall(node->fabric, wall_s, now_ns);
 	if (node->workers)
 		workers_set_wall(node->workers, wall_s, now_ns);
 }
@@ -111,7 +111,7 @@ static void node_on_served_index(void *ctx)
 	struct node *node = ctx;
 
 	node->is_served_due = node->workers != NULL;
-	sharing_content_changed(node->sharing, NULL, node->home.now_ns);
+	node_sharing_content_changed(node->sharing, NULL, node->home.now_ns);
 }
 
 static void node_on_limits(void *ctx)
@@ -119,7 +119,7 @@ static void node_on_limits(void *ctx)
 	workers_content_limits_changed(&((struct node *)ctx)->workers_content);
 }
 
-static void node_on_member(void *ctx, const struct content_member *member)
+static void node_on_member(void *ctx, const struct blobs_member *member)
 {
 	struct node *node = ctx;
 
@@ -128,7 +128,7 @@ static void node_on_member(void *ctx, const struct content_member *member)
 
 static void node_on_sample(void *ctx, const struct weft_sample *sample)
 {
-	drops_sample(&((struct node *)ctx)->drops, sample);
+	firewall_drops_sample(&((struct node *)ctx)->drops, sample);
 }
 
 /* Whom mesh asks where a key is, in order. */
@@ -137,18 +137,20 @@ static int node_open_discovery(struct node *node, char *what)
 	int err;
 
 	snprintf(what, NODE_WHAT_CAP, "bootstrap lists");
-	if ((err = bootstrap_open(node)) < 0 || (err = mainline_open(node, what)) < 0 ||
-	    (!node->config->mainline.is_only &&
-	     ((err = pkarr_client_open(node, what)) < 0 || (err = signaling_open(node, what)) < 0)))
+	if ((err = locate_bootstrap_open(node)) < 0 ||
+	    (err = locate_mainline_open(node, what)) < 0 ||
+	    (!node->config->mainline.is_only && ((err = locate_pkarr_relay_open(node, what)) < 0 ||
+						 (err = locate_signaling_open(node, what)) < 0)))
 		return err;
-	if ((err = publish_open(node)) < 0 || (err = json_record_open(node)) < 0)
+	if ((err = locate_publish_open(node)) < 0 || (err = locate_json_record_open(node)) < 0)
 		return err;
 	if (node->mainline)
-		node->providers[node->provider_cnt++] = mainline_locator(node->mainline);
+		node->providers[node->provider_cnt++] = locate_mainline_locator(node->mainline);
 	if (node->pkarr_client)
-		node->providers[node->provider_cnt++] = pkarr_client_locator(node->pkarr_client);
+		node->providers[node->provider_cnt++] =
+			locate_pkarr_relay_locator(node->pkarr_client);
 	if (node->signaling)
-		node->providers[node->provider_cnt++] = signaling_locator(node->signaling);
+		node->providers[node->provider_cnt++] = locate_signaling_locator(node->signaling);
 	for (unsigned i = 0; i < node->provider_cnt; i++)
 		if ((err = mesh_add_provider(node->home.mesh, &node->providers[i])) < 0)
 			return err;
@@ -192,7 +194,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_sample = node_on_sample,
 		.handover = node->handover,
 		.cid_epoch = node->cid_epoch,
-		.on_path = fastpath_on_path,
+		.on_path = node_fastpath_on_path,
 		.ctx = node,
 	};
 	int err = worker_listen(&node->home, &worker, what);
@@ -203,24 +205,26 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	worker.advertised = node->advertised;
 	worker.advertised_cnt = node->advertised_cnt;
 	if ((err = worker_open(&node->home, &worker, what)) < 0 ||
-	    (err = node_open_discovery(node, what)) < 0 || (err = fabric_open(node, what)) < 0 ||
-	    (err = sharing_open(node, what)) < 0 || (err = fabric_start(node->fabric, what)) < 0)
+	    (err = node_open_discovery(node, what)) < 0 ||
+	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
+	    (err = node_fabric_start(node->fabric, what)) < 0)
 		return err;
 	if (params->is_simulated)
-		return params->has_locals ? web_open(node, what) : 0;
+		return params->has_locals ? api_http_open(node, what) : 0;
 	if ((err = worker_watch(&node->home, &node->store_watch, store_fd(node->store))) < 0)
 		return err;
 	if ((err = node_watch_addresses(node)) < 0)
 		return err;
-	drops_open(&node->drops, node);
+	firewall_drops_open(&node->drops, node);
 	snprintf(what, NODE_WHAT_CAP, "bans in %s", params->config->store.dir);
-	if ((err = bans_open(&node->bans, node)) < 0 || (err = web_open(node, what)) < 0)
+	if ((err = firewall_bans_open(&node->bans, node)) < 0 ||
+	    (err = api_http_open(node, what)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "fast path");
-	if ((err = fastpath_open(&node->fastpath, node)) < 0)
+	if ((err = node_fastpath_open(&node->fastpath, node)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "record of the last day");
-	return record_open(&node->record, node);
+	return firewall_record_open(&node->record, node);
 }
 
 static void node_on_workers_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
@@ -236,37 +240,37 @@ static void node_on_workers_path(void *ctx, const struct addr *remote)
 {
 	struct node *node = ctx;
 
-	ingress_prove(node->home.ingress, remote, node->home.now_ns);
-	fastpath_on_path(node, remote);
+	firewall_ingress_prove(node->home.ingress, remote, node->home.now_ns);
+	node_fastpath_on_path(node, remote);
 }
 
-static void node_on_finding(void *ctx, const struct content_finding *finding)
+static void node_on_finding(void *ctx, const struct blobs_finding *finding)
 {
-	content_note_finding(((struct node *)ctx)->home.content, finding);
+	blobs_note_finding(((struct node *)ctx)->home.content, finding);
 }
 
 static void node_on_arrivals(void *ctx, unsigned idx, const struct arrivals_changes *changes)
 {
-	record_take(&((struct node *)ctx)->record, idx, changes);
+	firewall_record_take(&((struct node *)ctx)->record, idx, changes);
 }
 
 static void node_on_served(void *ctx, const uint8_t manifest_id[static 32], uint64_t len)
 {
-	content_note_served(((struct node *)ctx)->home.content, manifest_id, len);
+	blobs_note_served(((struct node *)ctx)->home.content, manifest_id, len);
 }
 
-static void node_on_workers_member(void *ctx, unsigned idx, const struct content_member *member)
+static void node_on_workers_member(void *ctx, unsigned idx, const struct blobs_member *member)
 {
 	struct node *node = ctx;
 
 	workers_content_member(&node->workers_content, idx, member, node->home.now_ns);
 }
 
-static void node_on_usage(void *ctx, const struct content_usage *usage)
+static void node_on_usage(void *ctx, const struct blobs_usage *usage)
 {
 	struct node *node = ctx;
 
-	content_note_usage(node->home.content, usage, node->home.now_ns);
+	blobs_note_usage(node->home.content, usage, node->home.now_ns);
 }
 
 /* Its share of the datagrams would go nowhere: whoever supervises us starts us again. */
@@ -302,7 +306,8 @@ static void node_tell_workers(struct node *node, uint64_t now_ns)
 		node->is_bans_due = !workers_spread_bans(node->workers, node->bans.list,
 							 clock_wall_s(), now_ns);
 	if (node->is_config_due)
-		node->is_config_due = !workers_configure(node->workers, config_live(node->config));
+		node->is_config_due =
+			!workers_configure(node->workers, node_config_live(node->config));
 	if (node->is_shares_due)
 		node->is_shares_due = !node_tell_shares(node);
 	if (node->is_policy_due)
@@ -333,7 +338,7 @@ static int node_open_workers(struct node *node, const struct node_params *params
 		.on_served = node_on_served,
 		.on_member = node_on_workers_member,
 		.on_usage = node_on_usage,
-		.on_queue_left = fastpath_on_queue_left,
+		.on_queue_left = node_fastpath_on_queue_left,
 		.on_ended = node_on_workers_ended,
 		.ctx = node,
 	};
@@ -359,15 +364,15 @@ static pid_t barred_ancestor(void *ctx)
 {
 	const struct node *node = ctx;
 
-	return launcher_ancestor(node->launcher);
+	return provider_launcher_ancestor(node->launcher);
 }
 
 static int node_open_control(struct node *node, const struct node_params *params, char *what)
 {
 	struct control_params control = {
 		.config = params->config->control,
-		.methods = node_methods,
-		.upgrades = node_upgrades,
+		.methods = api_methods,
+		.upgrades = api_upgrades,
 		.ctx = node,
 		.poller = node->home.poller,
 		.timers = &node->home.timers,
@@ -404,7 +409,7 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	node->cid_epoch = (uint32_t)(params->wall_s * NS_PER_S / CID_KEY_LIFE_NS);
 	node->cids_rotated_ns = params->now_ns;
 	if (!params->is_simulated && params->config->worker_cnt > 1 &&
-	    (err = handover_new(params->config->worker_cnt, &node->handover)) < 0)
+	    (err = net_handover_new(params->config->worker_cnt, &node->handover)) < 0)
 		goto free_node;
 	if ((err = node_open_store(node, params, what)) < 0 ||
 	    (err = node_open_home(node, params, what)) < 0 ||
@@ -426,44 +431,44 @@ static void node_free_above_store(struct node *node)
 {
 	store_hurry(node->store);
 	node_unwatch_addresses(node);
-	port_probes_close(node->port_probes);
+	node_port_probes_close(node->port_probes);
 	node->port_probes = NULL;
-	web_close(node->web);
+	api_http_close(node->web);
 	node->web = NULL;
 	control_close(node->control);
 	node->control = NULL;
-	method_imports_forget(node);
-	method_files_check_forget(node);
-	method_get_watches_forget(node);
-	method_pings_forget(node);
-	method_load_watches_forget(node);
-	method_checks_forget(node);
-	method_dht_runs_forget(node);
-	method_bootstrap_checks_forget(node);
-	method_idempotency_forget(node);
+	api_imports_forget(node);
+	api_files_check_forget(node);
+	api_get_watches_forget(node);
+	api_pings_forget(node);
+	api_load_watches_forget(node);
+	api_checks_forget(node);
+	api_dht_runs_forget(node);
+	api_bootstrap_checks_forget(node);
+	api_idempotency_forget(node);
 	workers_content_stop(&node->workers_content);
-	method_joinings_forget(node);
+	api_joinings_forget(node);
 	workers_free(node->workers);
 	node->workers = NULL;
-	fastpath_close(&node->fastpath);
-	bans_close(&node->bans);
-	drops_close(&node->drops);
-	record_close(&node->record);
+	node_fastpath_close(&node->fastpath);
+	firewall_bans_close(&node->bans);
+	firewall_drops_close(&node->drops);
+	firewall_record_close(&node->record);
 	mesh_forget_locators(node->home.mesh);
-	json_record_close(node->json_record);
-	publish_close(node->publish);
-	pkarr_client_close(node->pkarr_client);
-	signaling_close(node->signaling);
-	sharing_stop(node->sharing);
-	fabric_stop(node->fabric);
-	mainline_stop(node);
-	bootstrap_stop(node->bootstrap);
+	locate_json_record_close(node->json_record);
+	locate_publish_close(node->publish);
+	locate_pkarr_relay_close(node->pkarr_client);
+	locate_signaling_close(node->signaling);
+	node_sharing_stop(node->sharing);
+	node_fabric_stop(node->fabric);
+	locate_mainline_stop(node);
+	locate_bootstrap_stop(node->bootstrap);
 	worker_close(&node->home);
-	bootstrap_free(node->bootstrap);
-	sharing_free(node->sharing);
-	fabric_free(node->fabric);
-	mainline_free(node->mainline);
-	handover_free(node->handover);
+	locate_bootstrap_free(node->bootstrap);
+	node_sharing_free(node->sharing);
+	node_fabric_free(node->fabric);
+	locate_mainline_free(node->mainline);
+	net_handover_free(node->handover);
 }
 
 void node_free(struct node *node)
@@ -492,7 +497,7 @@ static void node_rotate_cids(struct node *node, uint64_t now_ns)
 		return;
 	node->cids_rotated_ns = now_ns;
 	worker_rotate_cids(&node->home);
-	fastpath_cids_rotated(&node->fastpath);
+	node_fastpath_cids_rotated(&node->fastpath);
 }
 
 /* Damage found while weftd runs: by the reading behind the start, or by a caller's read. */
@@ -519,11 +524,11 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	}
 	node_rotate_cids(node, now_ns);
 	if (node->mainline)
-		mainline_turn(node->mainline);
-	fabric_turn(node->fabric, now_ns);
-	sharing_turn(node->sharing, now_ns);
-	is_busy |= pkarr_client_turn(node->pkarr_client);
-	is_busy |= signaling_turn(node->signaling);
+		locate_mainline_turn(node->mainline);
+	node_fabric_turn(node->fabric, now_ns);
+	node_sharing_turn(node->sharing, now_ns);
+	is_busy |= locate_pkarr_relay_turn(node->pkarr_client);
+	is_busy |= locate_signaling_turn(node->signaling);
 	is_busy |= worker_turn(&node->home, now_ns);
 	if (node->workers)
 		is_busy |= workers_flush(node->workers);
@@ -537,8 +542,8 @@ uint64_t node_next_ns(const struct node *node)
 	/* Without threads, commits run in the next turn. */
 	if (node->home.is_simulated && store_is_pending(node->store))
 		return node->home.now_ns;
-	next_ns = fabric_next_ns(node->fabric);
-	sharing_ns = sharing_next_ns(node->sharing);
+	next_ns = node_fabric_next_ns(node->fabric);
+	sharing_ns = node_sharing_next_ns(node->sharing);
 	next_ns = sharing_ns < next_ns ? sharing_ns : next_ns;
 	worker_ns = worker_next_ns(&node->home);
 	return next_ns < worker_ns ? next_ns : worker_ns;
@@ -551,11 +556,11 @@ uint64_t node_next_ns(const struct node *node)
 static void node_leave(struct node *node)
 {
 	uint64_t now_ns = clock_monotonic_ns();
-	uint64_t budget_ns = config_live(node->config)->drain_timeout_ns / 2;
+	uint64_t budget_ns = node_config_live(node->config)->drain_timeout_ns / 2;
 	uint64_t deadline_ns = now_ns + (budget_ns < LEAVE_MAX_NS ? budget_ns : LEAVE_MAX_NS);
 
-	fabric_leave(node->fabric, now_ns);
-	while (now_ns < deadline_ns && !fabric_has_left(node->fabric)) {
+	node_fabric_leave(node->fabric, now_ns);
+	while (now_ns < deadline_ns && !node_fabric_has_left(node->fabric)) {
 		(void)node_turn(node, now_ns);
 		if (poller_wait(node->home.poller, now_ns + NS_PER_MS) < 0)
 			return;
@@ -567,11 +572,11 @@ static void node_leave(struct node *node)
 static void node_drain(struct node *node)
 {
 	uint64_t now_ns = clock_monotonic_ns();
-	uint64_t deadline_ns = now_ns + config_live(node->config)->drain_timeout_ns;
+	uint64_t deadline_ns = now_ns + node_config_live(node->config)->drain_timeout_ns;
 
 	if (node->workers)
 		workers_stop(node->workers);
-	mainline_drain(node->mainline);
+	locate_mainline_drain(node->mainline);
 	worker_goodbye(&node->home, now_ns);
 	do {
 		(void)node_turn(node, now_ns);
@@ -637,7 +642,7 @@ bool node_is_called(const struct node *node)
 
 void node_adopt(struct node *node, int fd, const struct addr *remote, uint64_t now_ns)
 {
-	web_adopt(node->web, fd, remote, now_ns);
+	api_http_adopt(node->web, fd, remote, now_ns);
 }
 
 void node_set_wall(struct node *node, uint64_t wall_s, uint64_t now_ns)
@@ -651,7 +656,7 @@ struct fabric *node_fabric(struct node *node)
 	return node->fabric;
 }
 
-struct content *node_content(struct node *node)
+struct blobs *node_content(struct node *node)
 {
 	return node->home.content;
 }

@@ -9,7 +9,7 @@
 #include "weft/err.h"
 
 struct addr;
-struct content;
+struct blobs;
 struct fabric;
 struct last_crash;
 struct launcher;
@@ -78,7 +78,7 @@ int node_run(struct node *node);
 /* node_stop ends node_run after the turn. On the worker only. */
 void node_stop(struct node *node);
 /*
- * node_reload reads the configuration again (config_reload) and hands what a
+ * node_reload reads the configuration again (node_config_reload) and hands what a
  * reload may change to the modules. On the worker only.
  */
 WEFT_MUST_CHECK
@@ -96,7 +96,7 @@ bool node_is_called(const struct node *node);
 void node_adopt(struct node *node, int fd, const struct addr *remote, uint64_t now_ns);
 void node_set_wall(struct node *node, uint64_t wall_s, uint64_t now_ns);
 struct fabric *node_fabric(struct node *node);
-struct content *node_content(struct node *node);
+struct blobs *node_content(struct node *node);
 struct mesh *node_mesh(struct node *node);
 struct quic_engine *node_quic(struct node *node);
 

@@ -69,16 +69,16 @@ struct node {
 	struct event_log event_log;
 	struct address_watch *addresses;
 	struct port_probes *port_probes; /* NULL: simulated, or nobody was knocked at yet */
-	struct import_record *imports;	 /* methods/share.c */
-	struct get_watch *get_watches;	 /* methods/get.c */
-	struct ping_run *ping_runs;	 /* methods/ping.c */
-	struct load_watch *load_watches; /* methods/top.c */
-	struct check_run *check_runs;	 /* methods/check.c */
-	struct dht_run *dht_runs;	 /* methods/dht_search.c */
-	struct bootstrap_check *bootstrap_checks;	       /* methods/bootstrap_check.c */
-	struct joining *joinings;			       /* methods/community.c */
-	struct idempotent_reply *idempotent_replies;	       /* methods/kept.c */
-	struct community_question_record *community_questions; /* methods/community_show.c */
+	struct import_record *imports;	 /* method_share.c */
+	struct get_watch *get_watches;	 /* method_get.c */
+	struct ping_run *ping_runs;	 /* method_ping.c */
+	struct load_watch *load_watches; /* method_top.c */
+	struct check_run *check_runs;	 /* method_check.c */
+	struct dht_run *dht_runs;	 /* method_dht_lookup.c */
+	struct bootstrap_check *bootstrap_checks;	       /* method_bootstrap_check.c */
+	struct joining *joinings;			       /* method_community.c */
+	struct idempotent_reply *idempotent_replies;	       /* method_idempotency.c */
+	struct community_question_record *community_questions; /* method_community_show.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
 	unsigned advertised_cnt;
@@ -112,18 +112,18 @@ bool node_is_holding(const struct node *node);
  * line into the log; fields is taken. The others are what blobs/ and mesh/ tell.
  */
 void node_tell(struct node *node, const char *kind, json_t *fields);
-struct content_event;
+struct blobs_event;
 struct mesh_failure;
 struct mesh_peer_info;
-void node_on_content(void *ctx, const struct content_event *event);
+void node_on_content(void *ctx, const struct blobs_event *event);
 void node_on_verified(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 void node_on_step(void *ctx, const struct mesh_step *step);
 void node_on_failure(void *ctx, const struct mesh_failure *failure);
 uint32_t node_choices(void *ctx, const uint8_t *key);
 
-/* methods/table.c: the method table of the control socket; ctx is the node. */
-extern const struct control_method node_methods[];
-extern const char *const node_upgrades[]; /* of them, those that take the connection */
+/* method_table.c: the method table of the control socket; ctx is the node. */
+extern const struct control_method api_methods[];
+extern const char *const api_upgrades[]; /* of them, those that take the connection */
 
 #endif

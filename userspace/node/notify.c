@@ -44,7 +44,7 @@ static int socket_open(const char *path)
 	return fd;
 }
 
-void notify_open(struct notify *notify)
+void node_notify_open(struct notify *notify)
 {
 	notify->fd = socket_open(getenv("NOTIFY_SOCKET"));
 	notify->watchdog_ns = notify->fd < 0 ? 0 : watchdog_read();
@@ -53,7 +53,7 @@ void notify_open(struct notify *notify)
 	unsetenv("WATCHDOG_PID");
 }
 
-void notify_close(struct notify *notify)
+void node_notify_close(struct notify *notify)
 {
 	if (notify->fd >= 0)
 		close(notify->fd);
@@ -67,7 +67,7 @@ static void notify_send(const struct notify *notify, const char *text)
 		(void)send(notify->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-void notify_ready(const struct notify *notify, const char *status)
+void node_notify_ready(const struct notify *notify, const char *status)
 {
 	char text[512];
 
@@ -76,17 +76,17 @@ void notify_ready(const struct notify *notify, const char *status)
 	notify_send(notify, text);
 }
 
-void notify_stopping(const struct notify *notify)
+void node_notify_stopping(const struct notify *notify)
 {
 	notify_send(notify, "STOPPING=1\nSTATUS=draining");
 }
 
-void notify_alive(const struct notify *notify)
+void node_notify_alive(const struct notify *notify)
 {
 	notify_send(notify, "WATCHDOG=1");
 }
 
-void notify_reloading(const struct notify *notify, uint64_t now_ns)
+void node_notify_reloading(const struct notify *notify, uint64_t now_ns)
 {
 	char text[128];
 

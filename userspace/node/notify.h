@@ -14,15 +14,15 @@ struct notify {
 	uint64_t watchdog_ns; /* how often WATCHDOG=1 is expected; 0: not */
 };
 
-/* notify_open reads the environment and takes the variables out of it. */
-void notify_open(struct notify *notify);
-void notify_close(struct notify *notify);
+/* node_notify_open reads the environment and takes the variables out of it. */
+void node_notify_open(struct notify *notify);
+void node_notify_close(struct notify *notify);
 
 /* notify_{ready,stopping,alive}: READY=1, STOPPING=1, WATCHDOG=1; status may be NULL. */
-void notify_ready(const struct notify *notify, const char *status);
-void notify_stopping(const struct notify *notify);
-void notify_alive(const struct notify *notify);
-/* notify_reloading comes before a reload, notify_ready after it. */
-void notify_reloading(const struct notify *notify, uint64_t now_ns);
+void node_notify_ready(const struct notify *notify, const char *status);
+void node_notify_stopping(const struct notify *notify);
+void node_notify_alive(const struct notify *notify);
+/* node_notify_reloading comes before a reload, node_notify_ready after it. */
+void node_notify_reloading(const struct notify *notify, uint64_t now_ns);
 
 #endif

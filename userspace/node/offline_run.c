@@ -28,7 +28,7 @@ static int failed(const char *dir, int err)
 	return err == WEFT_EDAMAGED || err == WEFT_ENEWER ? OPTIONS_EXIT_STORE : EXIT_FAILURE;
 }
 
-int offline_salvage(const struct node_config *config)
+int node_offline_salvage(const struct node_config *config)
 {
 	struct store_salvage_result result;
 	int err = store_salvage(config->state_dir, finding_print, NULL, &result);
@@ -46,14 +46,14 @@ int offline_salvage(const struct node_config *config)
 	return EXIT_SUCCESS;
 }
 
-int offline_restore(const struct node_config *config, const char *backup, int passphrase_fd)
+int node_offline_restore(const struct node_config *config, const char *backup, int passphrase_fd)
 {
 	struct store_restore_result result;
 	struct stat st;
 	int err;
 
 	if (stat(backup, &st) == 0 && !S_ISDIR(st.st_mode))
-		return backup_restore(config, backup, passphrase_fd);
+		return node_backup_restore(config, backup, passphrase_fd);
 	err = store_restore(backup, config->state_dir, "node.key", finding_print, NULL, &result);
 	if (err < 0)
 		return failed(result.is_of_backup ? backup : config->state_dir, err);

@@ -43,7 +43,7 @@ struct port_probes {
 	struct port_probe all[PORT_PROBE_CNT];
 };
 
-void port_probe_write(uint8_t out_probe[static PORT_PROBE_LEN], struct random *random)
+void node_port_probe_write(uint8_t out_probe[static PORT_PROBE_LEN], struct random *random)
 {
 	memset(out_probe, 0, PORT_PROBE_LEN);
 	random_fill(random, out_probe, HEAD_LEN);
@@ -54,8 +54,8 @@ void port_probe_write(uint8_t out_probe[static PORT_PROBE_LEN], struct random *r
 	out_probe[FROM_OFF - 1] = ID_LEN;
 }
 
-bool port_probe_is_answer(const uint8_t port_probe[static PORT_PROBE_LEN], const uint8_t *answer,
-			  size_t len)
+bool node_port_probe_is_answer(const uint8_t port_probe[static PORT_PROBE_LEN],
+			       const uint8_t *answer, size_t len)
 {
 	static const uint8_t no_version[4];
 
@@ -88,7 +88,7 @@ static void port_probe_tell(struct port_probe *port_probe, int err, const uint8_
 
 	if (err == ECONNREFUSED)
 		mesh_knocked(mesh, &port_probe->remote, MESH_PORT_PROBE_NOBODY, now_ns);
-	else if (!err && port_probe_is_answer(port_probe->bytes, answer, len))
+	else if (!err && node_port_probe_is_answer(port_probe->bytes, answer, len))
 		mesh_knocked(mesh, &port_probe->remote, MESH_PORT_PROBE_THERE, now_ns);
 }
 
@@ -136,7 +136,7 @@ static int port_probe_begin(struct port_probe *port_probe, const struct addr *re
 	port_probe->watch.fd = fd;
 	port_probe->watch.ready = port_probe_ready;
 	port_probe->remote = *remote;
-	port_probe_write(port_probe->bytes, random);
+	node_port_probe_write(port_probe->bytes, random);
 	if (connect(fd, (struct sockaddr *)&sa, sa_len) == 0 &&
 	    poller_add(port_probe->node->home.poller, &port_probe->watch, POLLER_IN) == 0)
 		return 0;
@@ -178,7 +178,7 @@ void node_port_probe(void *ctx, const struct addr *remote)
 			return;
 }
 
-void port_probes_close(struct port_probes *port_probes)
+void node_port_probes_close(struct port_probes *port_probes)
 {
 	for (unsigned i = 0; port_probes && i < PORT_PROBE_CNT; i++)
 		port_probe_end(&port_probes->all[i]);

@@ -20,17 +20,17 @@ struct random;
  * is ctx is told, if there is an answer at all. Nobody is asked while a link is down.
  */
 void node_port_probe(void *ctx, const struct addr *remote);
-/* port_probes_close takes NULL. */
-void port_probes_close(struct port_probes *port_probes);
+/* node_port_probes_close takes NULL. */
+void node_port_probes_close(struct port_probes *port_probes);
 
 /*
  * A port probe, as bytes: the start of a connection of a version that nobody has,
- * which any server answers by naming its own (RFC 9000 6.1, 15). port_probe_is_answer:
+ * which any server answers by naming its own (RFC 9000 6.1, 15). node_port_probe_is_answer:
  * that is what answer is, and it repeats the ids of port probe.
  */
 #define PORT_PROBE_LEN 1200
-void port_probe_write(uint8_t out_probe[static PORT_PROBE_LEN], struct random *random);
-bool port_probe_is_answer(const uint8_t port_probe[static PORT_PROBE_LEN], const uint8_t *answer,
-			  size_t len);
+void node_port_probe_write(uint8_t out_probe[static PORT_PROBE_LEN], struct random *random);
+bool node_port_probe_is_answer(const uint8_t port_probe[static PORT_PROBE_LEN],
+			       const uint8_t *answer, size_t len);
 
 #endif

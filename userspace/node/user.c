@@ -194,7 +194,7 @@ static int user_switch(const struct user *user, char *message)
 	return 0;
 }
 
-int user_become(const struct node_config *config, char message[static USER_MESSAGE_CAP])
+int node_user_become(const struct node_config *config, char message[static USER_MESSAGE_CAP])
 {
 	struct user user;
 	int err;

@@ -7,7 +7,7 @@
 struct node_config;
 
 /*
- * user_become makes the process node.user's, where that is set: its uid,
+ * node_user_become makes the process node.user's, where that is set: its uid,
  * gid and groups, of the capabilities those that attaching XDP takes, no
  * other in the bounding set. Folders that are missing are made for the
  * user; a state folder that is another's is refused. Unset: nothing
@@ -19,6 +19,6 @@ struct node_config;
  */
 #define USER_MESSAGE_CAP 3072
 WEFT_MUST_CHECK
-int user_become(const struct node_config *config, char message[static USER_MESSAGE_CAP]);
+int node_user_become(const struct node_config *config, char message[static USER_MESSAGE_CAP]);
 
 #endif

@@ -21,7 +21,7 @@ static void libraries_add(json_t *object, const struct library *libraries, size_
 		json_object_set_new(object, libraries[i].name, json_string(libraries[i].version));
 }
 
-void version_print_json(FILE *out)
+void node_version_print_json(FILE *out)
 {
 	struct {
 		struct library quic[QUIC_LIBRARY_CNT], crypto[CRYPTO_LIBRARY_CNT];

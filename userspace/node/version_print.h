@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* version_print_json: weft's version and that of each linked library, as one JSON object. */
-void version_print_json(FILE *out);
+/* node_version_print_json: weft's version and that of each linked library, as one JSON object. */
+void node_version_print_json(FILE *out);
 
 #endif

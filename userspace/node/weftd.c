@@ -51,7 +51,7 @@ struct daemon {
 static int print_plan(const struct node_config *config)
 {
 	struct memory_region regions[MEMORY_REGION_CAP];
-	unsigned cnt = memory_plan(config, regions);
+	unsigned cnt = node_memory_plan(config, regions);
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < cnt; i++) {
@@ -127,10 +127,10 @@ static void daemon_reload(struct daemon *daemon)
 {
 	char message[CONFIG_MESSAGE_CAP];
 
-	notify_reloading(&daemon->notify, clock_monotonic_ns());
+	node_notify_reloading(&daemon->notify, clock_monotonic_ns());
 	if (node_reload(daemon->node, reload_changed, NULL, message) < 0)
 		log_error("configuration: %s; keeping what is in force", message);
-	notify_ready(&daemon->notify, NULL);
+	node_notify_ready(&daemon->notify, NULL);
 }
 
 static void signals_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
@@ -148,7 +148,7 @@ static void signals_ready(struct poller_watch *watch, unsigned events, uint64_t 
 		if (daemon->is_stopping)
 			continue;
 		log_info("stopping");
-		notify_stopping(&daemon->notify);
+		node_notify_stopping(&daemon->notify);
 		daemon->is_stopping = true;
 		node_stop(daemon->node);
 	}
@@ -158,7 +158,7 @@ static void watchdog_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct daemon *daemon = (void *)((char *)timer - offsetof(struct daemon, watchdog));
 
-	notify_alive(&daemon->notify);
+	node_notify_alive(&daemon->notify);
 	/* Twice within the interval the manager allows. */
 	timer_set(node_timers(daemon->node), timer, now_ns + daemon->notify.watchdog_ns / 2);
 }
@@ -222,7 +222,7 @@ static int process_prepare(const struct node_config *config)
 	int err;
 
 	process_confine();
-	err = user_become(config, message);
+	err = node_user_become(config, message);
 	if (err < 0) {
 		log_error("%s", message);
 		return err;
@@ -249,12 +249,12 @@ static int daemon_run(struct daemon *daemon, const uint8_t *public_key)
 	snprintf(status, sizeof(status), "node %s", id);
 	log_info("weftd %s ready: node %s, control socket %s", WEFT_VERSION, id,
 		 daemon->config->control_path);
-	notify_ready(&daemon->notify, status);
+	node_notify_ready(&daemon->notify, status);
 	/* All that takes more is done: ports, state, threads. */
 	sandbox_enter(SANDBOX_HOME);
 	err = node_run(daemon->node);
 	if (!daemon->is_stopping)
-		notify_stopping(&daemon->notify);
+		node_notify_stopping(&daemon->notify);
 	if (err < 0)
 		log_error("event loop: %s", weft_err_text(err));
 	return err < 0 ? EXIT_FAILED : EXIT_SUCCESS;
@@ -264,14 +264,14 @@ static int daemon_run(struct daemon *daemon, const uint8_t *public_key)
 static int crash_report_open(const struct node_config *config, struct last_crash *last_crash)
 {
 	char text[LAST_CRASH_TEXT_CAP];
-	int fd = last_crash_open(config->state_dir, last_crash);
+	int fd = node_last_crash_open(config->state_dir, last_crash);
 
 	/* Busy: a second daemon, which the store refuses. */
 	if (fd < 0 && fd != -EBUSY)
 		log_warn("%s/crash.report: %s; a crash of this run is told on standard error alone",
 			 config->state_dir, strerror(-fd));
 	if (last_crash->died_at_s)
-		log_error("%s; kept in %s/crash.last", last_crash_format(last_crash, text),
+		log_error("%s; kept in %s/crash.last", node_last_crash_format(last_crash, text),
 			  config->state_dir);
 	return fd;
 }
@@ -295,7 +295,7 @@ static int daemon_start(const struct node_config *config)
 	struct last_crash last_crash;
 	struct random random;
 	struct launcher *launcher;
-	int err = launcher_open(&launcher), report_fd, status = EXIT_FAILED;
+	int err = provider_launcher_open(&launcher), report_fd, status = EXIT_FAILED;
 
 	if (err < 0) {
 		log_error("the process that starts programs: %s", weft_err_text(err));
@@ -303,13 +303,13 @@ static int daemon_start(const struct node_config *config)
 	}
 	if (process_prepare(config) < 0)
 		goto close_launcher;
-	notify_open(&daemon.notify);
+	node_notify_open(&daemon.notify);
 	err = signals_block(&daemon);
 	if (err < 0) {
 		log_error("signals: %s", weft_err_text(err));
 		goto close_notify;
 	}
-	err = key_source_load(config, &key, message);
+	err = node_key_source_load(config, &key, message);
 	if (err < 0) {
 		log_error("%s%s", message, start_advice(err, "key"));
 		goto close_signals;
@@ -334,16 +334,16 @@ static int daemon_start(const struct node_config *config)
 	status = daemon_run(&daemon, node_key_public(key));
 	node_free(daemon.node);
 	if (status == EXIT_SUCCESS)
-		last_crash_close(config->state_dir, report_fd);
+		node_last_crash_close(config->state_dir, report_fd);
 free_key:
 	node_key_free(key);
 close_signals:
 	close(daemon.stop_fd);
 	close(daemon.signals.fd);
 close_notify:
-	notify_close(&daemon.notify);
+	node_notify_close(&daemon.notify);
 close_launcher:
-	launcher_close(launcher);
+	provider_launcher_close(launcher);
 	return status;
 }
 
@@ -352,24 +352,24 @@ int main(int argc, char **argv)
 	static struct daemon_options args;
 	char message[CONFIG_MESSAGE_CAP];
 	struct node_config *config;
-	int err, status = options_read(argc, argv, &args);
+	int err, status = node_options_read(argc, argv, &args);
 
 	if (status >= 0)
 		return status;
 	if (args.mode == OPTIONS_VERSION) {
 		if (args.is_json)
-			version_print_json(stdout);
+			node_version_print_json(stdout);
 		else
 			printf("weftd %s\n", WEFT_VERSION);
 		return EXIT_SUCCESS;
 	}
 	if (args.mode == OPTIONS_REFERENCE) {
-		config_print_reference(stdout);
+		node_config_print_reference(stdout);
 		return EXIT_SUCCESS;
 	}
 	const struct config_ask ask = {args.config_file, args.overrides, args.override_cnt};
 
-	err = config_load(&ask, &config, message);
+	err = node_config_load(&ask, &config, message);
 	if (err < 0) {
 		fprintf(stderr, "weftd: %s\n", message);
 		return err == -ENOMEM ? EXIT_FAILED : OPTIONS_EXIT_USAGE;
@@ -383,20 +383,20 @@ int main(int argc, char **argv)
 		status = print_plan(config);
 		break;
 	case OPTIONS_PRINT:
-		config_print(config, stdout);
+		node_config_print(config, stdout);
 		break;
 	case OPTIONS_CHECK:
 		printf("configuration is good\n");
 		break;
 	case OPTIONS_SALVAGE:
-		status = offline_salvage(config);
+		status = node_offline_salvage(config);
 		break;
 	case OPTIONS_RESTORE:
-		status = offline_restore(config, args.backup, args.passphrase_fd);
+		status = node_offline_restore(config, args.backup, args.passphrase_fd);
 		break;
 	default:
 		status = daemon_start(config);
 	}
-	config_free(config);
+	node_config_free(config);
 	return status;
 }

@@ -5,8 +5,8 @@
 
 #define COPY_LEN_MAX 4096 /* less is copied by the channel: a block that waits costs more */
 
-bool buffer_refs_init(struct buffer_refs *buffer_refs, struct heap *heap, size_t head_len,
-		      void (*returned)(struct buffer_refs *buffer_refs))
+bool provider_buffer_refs_init(struct buffer_refs *buffer_refs, struct heap *heap, size_t head_len,
+			       void (*returned)(struct buffer_refs *buffer_refs))
 {
 	*buffer_refs = (struct buffer_refs){.heap = heap, .returned = returned};
 	buffer_refs->head.buffer_refs = buffer_refs;
@@ -16,20 +16,20 @@ bool buffer_refs_init(struct buffer_refs *buffer_refs, struct heap *heap, size_t
 	return buffer_refs->head.data;
 }
 
-void buffer_refs_release(struct buffer_ref *ref)
+void provider_buffer_refs_release(struct buffer_ref *ref)
 {
 	heap_release(ref->buffer_refs->heap, ref->data);
 	ref->data = NULL;
 }
 
-void buffer_refs_fini(struct buffer_refs *buffer_refs)
+void provider_buffer_refs_fini(struct buffer_refs *buffer_refs)
 {
-	buffer_refs_release(&buffer_refs->head);
+	provider_buffer_refs_release(&buffer_refs->head);
 	for (unsigned i = 0; i < BUFFER_REFS_BLOCK_CNT; i++)
-		buffer_refs_release(&buffer_refs->blocks[i]);
+		provider_buffer_refs_release(&buffer_refs->blocks[i]);
 }
 
-struct buffer_ref *buffer_refs_acquire(struct buffer_refs *buffer_refs)
+struct buffer_ref *provider_buffer_refs_acquire(struct buffer_refs *buffer_refs)
 {
 	struct buffer_ref *ref = NULL;
 
@@ -43,7 +43,7 @@ struct buffer_ref *buffer_refs_acquire(struct buffer_refs *buffer_refs)
 	return ref->data ? ref : NULL;
 }
 
-void buffer_refs_pend(struct buffer_ref *ref, size_t len)
+void provider_buffer_refs_pend(struct buffer_ref *ref, size_t len)
 {
 	struct buffer_refs *buffer_refs = ref->buffer_refs;
 
@@ -56,7 +56,7 @@ static void ref_returned(void *arg)
 	struct buffer_ref *ref = arg;
 
 	ref->is_lent = false;
-	buffer_refs_release(ref);
+	provider_buffer_refs_release(ref);
 	ref->buffer_refs->returned(ref->buffer_refs);
 }
 
@@ -68,7 +68,7 @@ static int ref_send(struct buffer_ref *ref, struct service_channel *channel)
 	if (ref->len <= COPY_LEN_MAX) {
 		err = service_channel_send(channel, &piece, NULL, NULL);
 		if (err == 0)
-			buffer_refs_release(ref);
+			provider_buffer_refs_release(ref);
 		return err;
 	}
 	ref->is_lent = true;
@@ -78,7 +78,7 @@ static int ref_send(struct buffer_ref *ref, struct service_channel *channel)
 	return err;
 }
 
-bool buffer_refs_send(struct buffer_refs *buffer_refs, struct service_channel *channel)
+bool provider_buffer_refs_send(struct buffer_refs *buffer_refs, struct service_channel *channel)
 {
 	while (buffer_refs->pending_cnt) {
 		/* Of a channel that is closed one hears by its end. */
@@ -90,7 +90,7 @@ bool buffer_refs_send(struct buffer_refs *buffer_refs, struct service_channel *c
 	return true;
 }
 
-bool buffer_refs_has_room(const struct buffer_refs *buffer_refs)
+bool provider_buffer_refs_has_room(const struct buffer_refs *buffer_refs)
 {
 	for (unsigned i = 0; i < BUFFER_REFS_BLOCK_CNT; i++)
 		if (!buffer_refs->blocks[i].data)
@@ -98,7 +98,7 @@ bool buffer_refs_has_room(const struct buffer_refs *buffer_refs)
 	return false;
 }
 
-bool buffer_refs_owes(const struct buffer_refs *buffer_refs)
+bool provider_buffer_refs_owes(const struct buffer_refs *buffer_refs)
 {
 	if (buffer_refs->head.is_lent)
 		return true;

@@ -36,21 +36,21 @@ struct buffer_refs {
 	bool is_starved; /* the last acquire met a full heap, not the limit */
 };
 
-/* buffer_refs_init: false: the heap has no head_len bytes for head. */
-bool buffer_refs_init(struct buffer_refs *buffer_refs, struct heap *heap, size_t head_len,
-		      void (*returned)(struct buffer_refs *buffer_refs));
-/* buffer_refs_fini gives back all memory; nothing is lent any more. */
-void buffer_refs_fini(struct buffer_refs *buffer_refs);
-/* buffer_refs_acquire: a block of BUFFER_REFS_BLOCK_LEN bytes, or NULL. */
-struct buffer_ref *buffer_refs_acquire(struct buffer_refs *buffer_refs);
-void buffer_refs_release(struct buffer_ref *ref);
-/* buffer_refs_pend: len bytes of buffer reference are to be sent. At most one block pends. */
-void buffer_refs_pend(struct buffer_ref *ref, size_t len);
-/* buffer_refs_send hands what pends to channel, each as a message; true: nothing pends any more. */
-bool buffer_refs_send(struct buffer_refs *buffer_refs, struct service_channel *channel);
-/* buffer_refs_has_room: a block is to be had, as far as the limit goes. */
-bool buffer_refs_has_room(const struct buffer_refs *buffer_refs);
-/* buffer_refs_owes: something is lent. */
-bool buffer_refs_owes(const struct buffer_refs *buffer_refs);
+/* provider_buffer_refs_init: false: the heap has no head_len bytes for head. */
+bool provider_buffer_refs_init(struct buffer_refs *buffer_refs, struct heap *heap, size_t head_len,
+			       void (*returned)(struct buffer_refs *buffer_refs));
+/* provider_buffer_refs_fini gives back all memory; nothing is lent any more. */
+void provider_buffer_refs_fini(struct buffer_refs *buffer_refs);
+/* provider_buffer_refs_acquire: a block of BUFFER_REFS_BLOCK_LEN bytes, or NULL. */
+struct buffer_ref *provider_buffer_refs_acquire(struct buffer_refs *buffer_refs);
+void provider_buffer_refs_release(struct buffer_ref *ref);
+/* provider_buffer_refs_pend: len bytes of buffer reference are to be sent. At most one block pends. */
+void provider_buffer_refs_pend(struct buffer_ref *ref, size_t len);
+/* provider_buffer_refs_send hands what pends to channel, each as a message; true: nothing pends any more. */
+bool provider_buffer_refs_send(struct buffer_refs *buffer_refs, struct service_channel *channel);
+/* provider_buffer_refs_has_room: a block is to be had, as far as the limit goes. */
+bool provider_buffer_refs_has_room(const struct buffer_refs *buffer_refs);
+/* provider_buffer_refs_owes: something is lent. */
+bool provider_buffer_refs_owes(const struct buffer_refs *buffer_refs);
 
 #endif

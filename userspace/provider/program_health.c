@@ -35,7 +35,8 @@ static void health_become(struct offer *offer, enum provider_state state, const 
 	offer->provider->ready_cnt += is_ready;
 	offer->provider->ready_cnt -= was_ready;
 	service_set_ready(offer->handle, is_ready, now_ns);
-	offer_tell(offer, is_ready ? PROVIDER_EVENT_READY : PROVIDER_EVENT_DOWN, why, now_ns);
+	provider_offer_tell(offer, is_ready ? PROVIDER_EVENT_READY : PROVIDER_EVENT_DOWN, why,
+			    now_ns);
 }
 
 /* health_end_check closes what a check that runs has open. */
@@ -93,12 +94,12 @@ static void health_slow(struct offer *offer, const char *why, uint64_t now_ns)
 	health_bad(offer, why, now_ns);
 }
 
-void health_refused(struct offer *offer, int err, uint64_t now_ns)
+void provider_health_refused(struct offer *offer, int err, uint64_t now_ns)
 {
 	/* That we ran out of descriptors says nothing of the program, a full backlog says it lives. */
 	if (err == -EMFILE || err == -ENFILE || err == -EAGAIN)
 		return;
-	health_bad(offer, upstream_err_text(err), now_ns);
+	health_bad(offer, provider_upstream_err_text(err), now_ns);
 }
 
 static int ask_send(const struct offer *offer, int fd)
@@ -117,10 +118,10 @@ static void health_connected(struct offer *offer, uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
 	struct health *health = &offer->health;
-	int err = upstream_connect_result(health->watch.fd);
+	int err = provider_upstream_connect_result(health->watch.fd);
 
 	if (err < 0) {
-		health_refused(offer, err, now_ns);
+		provider_health_refused(offer, err, now_ns);
 		return;
 	}
 	if (!offer->spec.view.health_path) {
@@ -129,7 +130,7 @@ static void health_connected(struct offer *offer, uint64_t now_ns)
 	}
 	health->ask = heap_alloc(provider->heap, sizeof(*health->ask));
 	if (health->ask)
-		http_answer_init(&health->ask->answer, false);
+		provider_http_answer_init(&health->ask->answer, false);
 	if (!health->ask || poller_change(provider->poller, &health->watch, POLLER_IN) < 0) {
 		health_slow(offer, "there is no memory left to ask it", now_ns);
 		return;
@@ -148,7 +149,7 @@ static void health_answered(struct offer *offer, uint64_t now_ns)
 		return;
 	if (n <= 0)
 		health_bad(offer, "it closed the connection before its answer", now_ns);
-	else if (http_answer_input(&ask->answer, ask->data, (size_t)n, &body_len) < 0)
+	else if (provider_http_answer_input(&ask->answer, ask->data, (size_t)n, &body_len) < 0)
 		health_bad(offer, "its answer is not HTTP", now_ns);
 	else if (ask->answer.has_head && ask->answer.status < 400)
 		health_good(offer, now_ns);
@@ -170,10 +171,10 @@ static void health_ready(struct poller_watch *watch, unsigned events, uint64_t n
 static void health_check_listener(struct offer *offer, uint64_t now_ns)
 {
 	struct health *health = &offer->health;
-	int fd = upstream_connect(&offer->addr), err;
+	int fd = provider_upstream_connect(&offer->addr), err;
 
 	if (fd < 0) {
-		health_refused(offer, fd, now_ns);
+		provider_health_refused(offer, fd, now_ns);
 		health_next(offer, health_soon_ns(offer), now_ns);
 		return;
 	}
@@ -191,18 +192,18 @@ static void health_check_listener(struct offer *offer, uint64_t now_ns)
 /* Only its user can say: the file may be the daemon's to read, or below what the program may not see. */
 static void health_check_file(struct offer *offer, uint64_t now_ns)
 {
-	int err = exec_launch_check(offer);
+	int err = provider_exec_launch_check(offer);
 
 	offer->health.is_asked = err == 0;
 	if (err == 0)
 		health_next(offer, HEALTH_TIMEOUT_NS, now_ns);
 	else if (err == WEFT_EBUSY)
-		health_slow(offer, exec_error_fault(err), now_ns);
+		health_slow(offer, provider_exec_error_fault(err), now_ns);
 	else
-		health_bad(offer, exec_error_fault(err), now_ns);
+		health_bad(offer, provider_exec_error_fault(err), now_ns);
 }
 
-void health_checked(struct offer *offer, const char *fault, uint64_t now_ns)
+void provider_health_checked(struct offer *offer, const char *fault, uint64_t now_ns)
 {
 	offer->health.is_asked = false;
 	if (fault)
@@ -218,7 +219,7 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	if (offer->health.is_watched) {
 		health_slow(offer,
 			    offer->health.ask ? "its health path does not answer"
-					      : upstream_err_text(-ETIMEDOUT),
+					      : provider_upstream_err_text(-ETIMEDOUT),
 			    now_ns);
 		return;
 	}
@@ -234,7 +235,7 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 		health_check_listener(offer, now_ns);
 }
 
-void health_start(struct offer *offer, uint64_t now_ns)
+void provider_health_start(struct offer *offer, uint64_t now_ns)
 {
 	offer->health = (struct health){.state = PROVIDER_CHECKING, .since_ns = now_ns};
 	timer_init(&offer->health.timer, timer_fire);
@@ -242,7 +243,7 @@ void health_start(struct offer *offer, uint64_t now_ns)
 	health_next(offer, 0, now_ns);
 }
 
-void health_stop(struct offer *offer)
+void provider_health_stop(struct offer *offer)
 {
 	health_end_check(offer);
 	timer_cancel(offer->provider->timers, &offer->health.timer);
@@ -251,7 +252,7 @@ void health_stop(struct offer *offer)
 	offer->health.is_pausing = false;
 }
 
-void health_suspect(struct offer *offer, uint64_t now_ns)
+void provider_health_suspect(struct offer *offer, uint64_t now_ns)
 {
 	uint64_t next_ns = offer->health.checked_ns + health_soon_ns(offer);
 
@@ -262,7 +263,7 @@ void health_suspect(struct offer *offer, uint64_t now_ns)
 		  next_ns > now_ns ? next_ns : now_ns);
 }
 
-void health_call_answered(struct offer *offer, uint64_t now_ns)
+void provider_health_call_answered(struct offer *offer, uint64_t now_ns)
 {
 	struct health *health = &offer->health;
 
@@ -273,7 +274,7 @@ void health_call_answered(struct offer *offer, uint64_t now_ns)
 		health_good(offer, now_ns);
 }
 
-void health_call_overdue(struct offer *offer, uint64_t came_ns, uint64_t now_ns)
+void provider_health_call_overdue(struct offer *offer, uint64_t came_ns, uint64_t now_ns)
 {
 	struct health *health = &offer->health;
 	uint64_t pause_ns = health->pause_ns ? 2 * health->pause_ns : HEALTH_PAUSE_NS;

@@ -44,19 +44,19 @@ struct health {
 	struct health_ask *ask; /* the question of a health path, while it is under way */
 };
 
-/* health_start checks now; the offer is not ready until then. */
-void health_start(struct offer *offer, uint64_t now_ns);
-void health_stop(struct offer *offer);
-/* health_suspect: a connection closed for no reason we know; checked soon. */
-void health_suspect(struct offer *offer, uint64_t now_ns);
-/* health_refused: the program cannot be reached, told by connecting to it: -errno. */
-void health_refused(struct offer *offer, int err, uint64_t now_ns);
-/* health_call_answered: the program replied to a call, by a result or an error. */
-void health_call_answered(struct offer *offer, uint64_t now_ns);
-/* health_call_overdue: a call that came at came_ns used up the offer's own timeout. */
-void health_call_overdue(struct offer *offer, uint64_t came_ns, uint64_t now_ns);
+/* provider_health_start checks now; the offer is not ready until then. */
+void provider_health_start(struct offer *offer, uint64_t now_ns);
+void provider_health_stop(struct offer *offer);
+/* provider_health_suspect: a connection closed for no reason we know; checked soon. */
+void provider_health_suspect(struct offer *offer, uint64_t now_ns);
+/* provider_health_refused: the program cannot be reached, told by connecting to it: -errno. */
+void provider_health_refused(struct offer *offer, int err, uint64_t now_ns);
+/* provider_health_call_answered: the program replied to a call, by a result or an error. */
+void provider_health_call_answered(struct offer *offer, uint64_t now_ns);
+/* provider_health_call_overdue: a call that came at came_ns used up the offer's own timeout. */
+void provider_health_call_overdue(struct offer *offer, uint64_t came_ns, uint64_t now_ns);
 
-/* health_checked: what the launcher found; fault NULL: it can be run. */
-void health_checked(struct offer *offer, const char *fault, uint64_t now_ns);
+/* provider_health_checked: what the launcher found; fault NULL: it can be run. */
+void provider_health_checked(struct offer *offer, const char *fault, uint64_t now_ns);
 
 #endif

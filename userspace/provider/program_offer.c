@@ -12,16 +12,16 @@ static const uint32_t concurrency_defaults[PROVIDER_KIND_CNT] = {
 	[PROVIDER_EXEC] = 4,
 };
 
-uint32_t offer_concurrency(const struct offer *offer)
+uint32_t provider_offer_concurrency(const struct offer *offer)
 {
 	const struct provider_spec *view = &offer->spec.view;
 
 	return view->concurrency_max ? view->concurrency_max : concurrency_defaults[view->kind];
 }
 
-bool offer_is_busy(const struct offer *offer)
+bool provider_offer_is_busy(const struct offer *offer)
 {
-	return offer->active_cnt >= offer_concurrency(offer);
+	return offer->active_cnt >= provider_offer_concurrency(offer);
 }
 
 static struct fair_path place_path(const struct offer *offer, const struct service_caller *caller)
@@ -41,10 +41,11 @@ static bool provider_is_busy(const struct provider *provider)
 	return provider->active_cnt >= provider->config.active_cap;
 }
 
-void offer_make_room(struct offer *offer, const struct service_caller *caller, uint64_t now_ns)
+void provider_offer_make_room(struct offer *offer, const struct service_caller *caller,
+			      uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
-	bool is_own = offer_is_busy(offer); /* its limit, not that of all offers */
+	bool is_own = provider_offer_is_busy(offer); /* its limit, not that of all offers */
 	struct fair_path path;
 	struct fair_item *item;
 	struct active *active;
@@ -61,14 +62,15 @@ void offer_make_room(struct offer *offer, const struct service_caller *caller, u
 	active->kind->abandon(active, "its place went to a caller that has fewer streams", now_ns);
 }
 
-bool offer_enter(struct offer *offer, struct active *active, const struct active_kind *kind,
-		 const struct service_caller *caller, uint64_t now_ns)
+bool provider_offer_enter(struct offer *offer, struct active *active,
+			  const struct active_kind *kind, const struct service_caller *caller,
+			  uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
 	struct fair_path path = place_path(offer, caller);
 	struct fair_item *victim = NULL;
 
-	if (offer_is_busy(offer) || provider_is_busy(provider)) {
+	if (provider_offer_is_busy(offer) || provider_is_busy(provider)) {
 		fair_refuse(&provider->places, &path, now_ns);
 		provider->stats.refused_cnt++;
 		return false;
@@ -90,7 +92,7 @@ bool offer_enter(struct offer *offer, struct active *active, const struct active
 	return true;
 }
 
-bool offer_is_idle(const struct offer *offer)
+bool provider_offer_is_idle(const struct offer *offer)
 {
 	return offer->active_cnt + offer->apart_cnt == 0;
 }
@@ -99,10 +101,10 @@ static void active_uncount(struct offer *offer)
 {
 	offer->active_cnt--;
 	offer->provider->active_cnt--;
-	waiting_wake(offer);
+	provider_waiting_wake(offer);
 }
 
-void offer_set_apart(struct active *active)
+void provider_offer_set_apart(struct active *active)
 {
 	fair_release(&active->offer->provider->places, &active->place,
 		     active->offer->provider->places.now_ns);
@@ -111,7 +113,7 @@ void offer_set_apart(struct active *active)
 	active_uncount(active->offer);
 }
 
-void offer_leave(struct active *active)
+void provider_offer_leave(struct active *active)
 {
 	struct offer *offer = active->offer;
 
@@ -121,12 +123,12 @@ void offer_leave(struct active *active)
 		offer->apart_cnt--;
 	else
 		active_uncount(offer);
-	if (offer->is_gone && offer_is_idle(offer))
+	if (offer->is_gone && provider_offer_is_idle(offer))
 		pool_release(&offer->provider->offers, offer);
 }
 
-void offer_tell(struct offer *offer, enum provider_event_kind kind, const char *text,
-		uint64_t now_ns)
+void provider_offer_tell(struct offer *offer, enum provider_event_kind kind, const char *text,
+			 uint64_t now_ns)
 {
 	const struct provider_event event = {
 		.kind = kind,
@@ -138,17 +140,17 @@ void offer_tell(struct offer *offer, enum provider_event_kind kind, const char *
 	offer->provider->event(offer->provider->ctx, &event, now_ns);
 }
 
-void offer_failed(struct offer *offer, const char *fault, uint64_t now_ns)
+void provider_offer_failed(struct offer *offer, const char *fault, uint64_t now_ns)
 {
 	offer->failed_cnt++;
 	offer->provider->stats.failed_cnt++;
 	if (offer->told_ns && now_ns - offer->told_ns < NS_PER_S)
 		return;
 	offer->told_ns = now_ns;
-	offer_tell(offer, PROVIDER_EVENT_FAILED, fault, now_ns);
+	provider_offer_tell(offer, PROVIDER_EVENT_FAILED, fault, now_ns);
 }
 
-void offer_said(struct offer *offer, const char *line, uint64_t now_ns)
+void provider_offer_said(struct offer *offer, const char *line, uint64_t now_ns)
 {
 	if (offer->said_cnt == 0 || now_ns - offer->said_ns >= NS_PER_S) {
 		offer->said_ns = now_ns;
@@ -157,17 +159,17 @@ void offer_said(struct offer *offer, const char *line, uint64_t now_ns)
 	if (offer->said_cnt >= PROVIDER_STDERR_PER_S)
 		return;
 	offer->said_cnt++;
-	offer_tell(offer, PROVIDER_EVENT_STDERR, line, now_ns);
+	provider_offer_tell(offer, PROVIDER_EVENT_STDERR, line, now_ns);
 }
 
-uint64_t offer_timeout_ns(const struct offer *offer)
+uint64_t provider_offer_timeout_ns(const struct offer *offer)
 {
 	uint64_t timeout_ns = offer->spec.view.timeout_ns;
 
 	return timeout_ns ? timeout_ns : offer->provider->config.timeout_ns;
 }
 
-size_t offer_payload_len_max(const struct offer *offer)
+size_t provider_offer_payload_len_max(const struct offer *offer)
 {
 	uint32_t len_max = offer->spec.view.payload_len_max;
 

@@ -88,34 +88,36 @@ struct active {
 	bool is_apart;
 };
 
-/* offer_concurrency: calls and streams that it takes at once. */
-uint32_t offer_concurrency(const struct offer *offer);
-/* offer_is_busy: its program has as many calls and streams as it may have at once. */
-bool offer_is_busy(const struct offer *offer);
+/* provider_offer_concurrency: calls and streams that it takes at once. */
+uint32_t provider_offer_concurrency(const struct offer *offer);
+/* provider_offer_is_busy: its program has as many calls and streams as it may have at once. */
+bool provider_offer_is_busy(const struct offer *offer);
 /*
- * offer_make_room ends a stream of a caller that has more than caller, where a limit of what is
- * under way is reached. offer_enter: false: one is reached, and counted; offer_leave undoes it.
+ * provider_offer_make_room ends a stream of a caller that has more than caller, where a limit of what is
+ * under way is reached. provider_offer_enter: false: one is reached, and counted; provider_offer_leave undoes it.
  */
-void offer_make_room(struct offer *offer, const struct service_caller *caller, uint64_t now_ns);
-bool offer_enter(struct offer *offer, struct active *active, const struct active_kind *kind,
-		 const struct service_caller *caller, uint64_t now_ns);
-void offer_leave(struct active *active);
+void provider_offer_make_room(struct offer *offer, const struct service_caller *caller,
+			      uint64_t now_ns);
+bool provider_offer_enter(struct offer *offer, struct active *active,
+			  const struct active_kind *kind, const struct service_caller *caller,
+			  uint64_t now_ns);
+void provider_offer_leave(struct active *active);
 /*
- * offer_set_apart: active goes on, but the limits of what is under way do not count it any more: it
+ * provider_offer_set_apart: active goes on, but the limits of what is under way do not count it any more: it
  * is bounded elsewhere.
  */
-void offer_set_apart(struct active *active);
-/* offer_is_idle: nothing is under way, so nothing holds it. */
-bool offer_is_idle(const struct offer *offer);
-/* offer_failed counts that the program failed a caller, and tells by which fault. */
-void offer_failed(struct offer *offer, const char *fault, uint64_t now_ns);
-void offer_tell(struct offer *offer, enum provider_event_kind kind, const char *text,
-		uint64_t now_ns);
-/* offer_said tells a line of its standard error, unless it says too many. */
-void offer_said(struct offer *offer, const char *line, uint64_t now_ns);
-/* offer_timeout_ns: how long a call may take. */
-uint64_t offer_timeout_ns(const struct offer *offer);
-/* offer_payload_len_max: bytes of a payload and of a reply. */
-size_t offer_payload_len_max(const struct offer *offer);
+void provider_offer_set_apart(struct active *active);
+/* provider_offer_is_idle: nothing is under way, so nothing holds it. */
+bool provider_offer_is_idle(const struct offer *offer);
+/* provider_offer_failed counts that the program failed a caller, and tells by which fault. */
+void provider_offer_failed(struct offer *offer, const char *fault, uint64_t now_ns);
+void provider_offer_tell(struct offer *offer, enum provider_event_kind kind, const char *text,
+			 uint64_t now_ns);
+/* provider_offer_said tells a line of its standard error, unless it says too many. */
+void provider_offer_said(struct offer *offer, const char *line, uint64_t now_ns);
+/* provider_offer_timeout_ns: how long a call may take. */
+uint64_t provider_offer_timeout_ns(const struct offer *offer);
+/* provider_offer_payload_len_max: bytes of a payload and of a reply. */
+size_t provider_offer_payload_len_max(const struct offer *offer);
 
 #endif

@@ -86,13 +86,13 @@ static void pools_plan(struct provider *provider, const struct provider_config *
 	const struct pool_plan rows[POOL_CNT] = {
 		{&provider->offers, sizeof(struct offer), config->offer_cap},
 		{&provider->changes, sizeof(struct change), CHANGE_CAP},
-		{&provider->http_streams, http_stream_len(),
+		{&provider->http_streams, provider_http_stream_len(),
 		 config->active_cap + config->upgrade_cap},
 		{&provider->http_conns, sizeof(struct http_conn), conn_cap(config)},
-		{&provider->socket_calls, socket_call_len(), config->active_cap},
-		{&provider->socket_streams, socket_stream_len(), config->active_cap},
-		{&provider->processes, exec_process_len(), config->process_cap},
-		{&provider->waiting, waiting_len(), waiting_cap(config)},
+		{&provider->socket_calls, provider_socket_call_len(), config->active_cap},
+		{&provider->socket_streams, provider_socket_stream_len(), config->active_cap},
+		{&provider->processes, provider_exec_process_len(), config->process_cap},
+		{&provider->waiting, provider_waiting_len(), waiting_cap(config)},
 		{&provider->turn_accounts, sizeof(struct turns_account),
 		 waiting_cap(config) * TURNS_PEER_LEVELS},
 	};
@@ -120,7 +120,8 @@ static size_t arena_len(const struct provider_config *config)
 	pools_plan(&none, config, plan);
 	for (unsigned i = 0; i < POOL_CNT; i++)
 		len += pool_footprint(plan[i].object_len, plan[i].cap_cnt);
-	return len + process_places_footprint(config) + http_upgrade_footprint(config);
+	return len + provider_process_places_footprint(config) +
+	       provider_http_upgrade_footprint(config);
 }
 
 size_t provider_footprint(const struct provider_config *config)
@@ -148,8 +149,8 @@ static int pools_init(struct provider *provider)
 		err = fair_init(&provider->places, &provider->arena, &places,
 				provider->paths.secret);
 	if (err == 0)
-		err = process_places_init(provider);
-	return err < 0 ? err : http_upgrade_init(provider);
+		err = provider_process_places_init(provider);
+	return err < 0 ? err : provider_http_upgrade_init(provider);
 }
 
 /* A launcher that is dead is no reason not to start: offers of programs say so. */
@@ -167,8 +168,8 @@ static int launcher_take(struct provider *provider, const struct provider_params
 	if (!params->launcher)
 		return 0;
 	provider->launcher = params->launcher;
-	err = launcher_attach(params->launcher, &setup, params->poller, &exec_launcher_events,
-			      provider);
+	err = provider_launcher_attach(params->launcher, &setup, params->poller,
+				       &provider_exec_launcher_events, provider);
 	return err == WEFT_ECLOSED ? 0 : err;
 }
 
@@ -206,20 +207,20 @@ static void offer_end(struct offer *offer, uint64_t now_ns)
 {
 	struct list_node *node = offer->actives.next, *next;
 
-	health_stop(offer);
-	waiting_end(offer, now_ns);
+	provider_health_stop(offer);
+	provider_waiting_end(offer, now_ns);
 	for (; node != &offer->actives; node = next) {
 		struct active *active = list_entry(node, struct active, link);
 
 		next = node->next;
 		active->kind->abandon(active, "the service is withdrawn", now_ns);
 	}
-	http_conns_close_idle(offer);
+	provider_http_conns_close_idle(offer);
 	service_withdraw(offer->handle, now_ns);
 	list_unlink(&offer->link);
 	offer->provider->stats.offer_cnt--;
 	offer->is_gone = true;
-	if (offer_is_idle(offer))
+	if (provider_offer_is_idle(offer))
 		pool_release(&offer->provider->offers, offer);
 }
 
@@ -243,8 +244,8 @@ void provider_stop(struct provider *provider, uint64_t now_ns)
 	changes_end(provider);
 	while (!list_is_empty(&provider->offer_list))
 		offer_end(list_entry(provider->offer_list.next, struct offer, link), now_ns);
-	exec_reap_all(provider);
-	launcher_detach(provider->launcher);
+	provider_exec_reap_all(provider);
+	provider_launcher_detach(provider->launcher);
 }
 
 void provider_free(struct provider *provider)
@@ -259,9 +260,9 @@ void provider_free(struct provider *provider)
 static const struct service_handler *handler_of(enum provider_kind kind)
 {
 	static const struct service_handler *const handlers[PROVIDER_KIND_CNT] = {
-		[PROVIDER_HTTP] = &http_handler,
-		[PROVIDER_SOCKET] = &socket_handler,
-		[PROVIDER_EXEC] = &exec_handler,
+		[PROVIDER_HTTP] = &provider_http_handler,
+		[PROVIDER_SOCKET] = &provider_socket_handler,
+		[PROVIDER_EXEC] = &provider_exec_handler,
 	};
 
 	return handlers[kind];
@@ -312,8 +313,8 @@ static int offer_addr(struct offer *offer)
 	const struct provider_spec *view = &offer->spec.view;
 
 	if (view->kind == PROVIDER_HTTP)
-		return upstream_addr_parse(view->target, &offer->addr);
-	return upstream_addr_of_path(view->target, &offer->addr);
+		return provider_upstream_addr_parse(view->target, &offer->addr);
+	return provider_upstream_addr_of_path(view->target, &offer->addr);
 }
 
 static int offer_new(struct provider *provider, const uint8_t *record, size_t len, uint64_t now_ns,
@@ -330,9 +331,9 @@ static int offer_new(struct provider *provider, const uint8_t *record, size_t le
 	list_init(&offer->actives);
 	list_init(&offer->idle_conns);
 	*out_why = "its record in the store is not one of this version";
-	err = spec_parse(record, len, &offer->spec);
+	err = provider_spec_parse(record, len, &offer->spec);
 	if (err == 0)
-		waiting_init(offer, handler_of(offer->spec.view.kind));
+		provider_waiting_init(offer, handler_of(offer->spec.view.kind));
 	if (err == 0)
 		err = offer_addr(offer);
 	if (err == 0)
@@ -347,7 +348,7 @@ static int offer_new(struct provider *provider, const uint8_t *record, size_t le
 	}
 	list_push_back(&provider->offer_list, &offer->link);
 	provider->stats.offer_cnt++;
-	health_start(offer, now_ns);
+	provider_health_start(offer, now_ns);
 	*out_offer = offer;
 	return 0;
 }
@@ -355,7 +356,7 @@ static int offer_new(struct provider *provider, const uint8_t *record, size_t le
 static bool offer_matches(const struct offer *offer, const char *name, uint32_t major)
 {
 	return strcmp(offer->spec.view.name, name) == 0 &&
-	       (major == PROVIDER_MAJOR_ANY || spec_major(&offer->spec.view) == major);
+	       (major == PROVIDER_MAJOR_ANY || provider_spec_major(&offer->spec.view) == major);
 }
 
 /* offer_find: the first of that name and major version; is_leaving: that the store is to forget. */
@@ -378,7 +379,7 @@ static bool offer_is(const struct offer *offer, const uint8_t *record, size_t le
 	uint8_t own[SPEC_RECORD_CAP];
 	struct writer w = writer_of(own, sizeof(own));
 
-	spec_write(&w, &offer->spec.view);
+	provider_spec_write(&w, &offer->spec.view);
 	return writer_len(&w) == len && memcmp(own, record, len) == 0;
 }
 
@@ -470,7 +471,7 @@ static int change_store(struct change *change, const struct provider_spec *spec,
 {
 	struct store_batch *batch = store_batch_new(change->provider->store);
 	char key[SPEC_KEY_CAP];
-	size_t key_len = spec_key_write(key, spec->name, spec_major(spec));
+	size_t key_len = provider_spec_key_write(key, spec->name, provider_spec_major(spec));
 
 	store_batch_put(batch, STORE_OFFERS, key, key_len, record, len);
 	return change_submit(change, batch);
@@ -483,17 +484,17 @@ int provider_publish(struct provider *provider, const struct provider_spec *spec
 	struct writer w = writer_of(record, sizeof(record));
 	struct offer *offer, *made = NULL;
 	struct change *change;
-	int err = spec_check(spec, out_why);
+	int err = provider_spec_check(spec, out_why);
 
 	if (err < 0)
 		return err;
-	spec_write(&w, spec);
+	provider_spec_write(&w, spec);
 	*out_why = "it is being withdrawn: publish it again after that";
-	if (offer_find(provider, spec->name, spec_major(spec), true))
+	if (offer_find(provider, spec->name, provider_spec_major(spec), true))
 		return WEFT_EEXISTS;
-	if (spec->kind == PROVIDER_EXEC && (*out_why = exec_confine_fault(provider, spec)))
+	if (spec->kind == PROVIDER_EXEC && (*out_why = provider_exec_confine_fault(provider, spec)))
 		return WEFT_EREFUSED;
-	offer = offer_find(provider, spec->name, spec_major(spec), false);
+	offer = offer_find(provider, spec->name, provider_spec_major(spec), false);
 	*out_why = "it is offered already and differs: withdraw it first";
 	if (offer && !offer_is(offer, record, writer_len(&w)))
 		return WEFT_EEXISTS;
@@ -537,10 +538,10 @@ static int change_access(struct change *change, struct offer *offer,
 
 	if (err < 0)
 		return err;
-	spec_write(&w, spec);
+	provider_spec_write(&w, spec);
 	err = change_store(change, spec, record, writer_len(&w));
 	if (err == 0) {
-		err = spec_parse(record, writer_len(&w), &offer->spec);
+		err = provider_spec_parse(record, writer_len(&w), &offer->spec);
 		weft_assert(err == 0); /* it was written from a spec that was checked */
 	} else if (service_set_access(offer->handle, &now) < 0) {
 		service_set_ready(offer->handle, false, 0);
@@ -565,7 +566,7 @@ int provider_set_access(struct provider *provider, const char *name, uint32_t ma
 	changed.allow_cnt = spec->allow_cnt;
 	changed.grants = spec->grants;
 	changed.grant_cnt = spec->grant_cnt;
-	if ((err = spec_check(&changed, out_why)) < 0)
+	if ((err = provider_spec_check(&changed, out_why)) < 0)
 		return err;
 	*out_why = "too many changes wait for the disk";
 	change = change_new(provider, done, arg);
@@ -585,7 +586,8 @@ static void leaving_mark(struct provider *provider, struct store_batch *batch,
 	char key[SPEC_KEY_CAP];
 
 	while ((offer = offer_find(provider, change->name, change->major, false))) {
-		size_t len = spec_key_write(key, change->name, spec_major(&offer->spec.view));
+		size_t len = provider_spec_key_write(key, change->name,
+						     provider_spec_major(&offer->spec.view));
 
 		store_batch_delete(batch, STORE_OFFERS, key, len);
 		offer->is_leaving = true;
@@ -687,7 +689,7 @@ void provider_each(const struct provider *provider,
 			.why = offer->health.why,
 			.since_ns = offer->health.since_ns,
 			.active_cnt = offer->active_cnt,
-			.active_max = offer_concurrency(offer),
+			.active_max = provider_offer_concurrency(offer),
 			.waiting_cnt = offer->turns.cnt,
 			.waiting_max = WAITING_CAP,
 			.call_cnt = offer->call_cnt,
@@ -719,7 +721,7 @@ void provider_stats(const struct provider *provider, struct provider_stats *out_
 	out_stats->active_cap = config->active_cap;
 	out_stats->process_cnt = provider->processes.used_cnt;
 	out_stats->process_cap = config->process_cap;
-	launcher_usage(provider->launcher, &out_stats->launcher);
+	provider_launcher_usage(provider->launcher, &out_stats->launcher);
 	out_stats->waiting_cnt = provider->waiting.used_cnt;
 	out_stats->waiting_cap = config->offer_cap * WAITING_CAP;
 	out_stats->idle_cnt = provider->idle_cnt;

@@ -53,7 +53,7 @@ static size_t block_fill(struct queue_block *block, const uint8_t *data, size_t 
 	return taken;
 }
 
-int queue_push(struct queue *queue, const void *data, size_t len)
+int provider_queue_push(struct queue *queue, const void *data, size_t len)
 {
 	const uint8_t *at = data;
 	size_t left = len, room = queue->last ? sizeof(queue->last->data) - queue->last->end : 0;
@@ -77,7 +77,7 @@ int queue_push(struct queue *queue, const void *data, size_t len)
 	return 0;
 }
 
-void queue_append(struct queue *queue, struct queue *from)
+void provider_queue_append(struct queue *queue, struct queue *from)
 {
 	if (!from->first)
 		return;
@@ -105,7 +105,7 @@ static void queue_drop(struct queue *queue, size_t len)
 	heap_release(queue->heap, block);
 }
 
-int64_t queue_flush(struct queue *queue, int fd)
+int64_t provider_queue_flush(struct queue *queue, int fd)
 {
 	int64_t sent = 0;
 
@@ -124,7 +124,7 @@ int64_t queue_flush(struct queue *queue, int fd)
 	return sent;
 }
 
-void queue_clear(struct queue *queue)
+void provider_queue_clear(struct queue *queue)
 {
 	while (queue->len)
 		queue_drop(queue, queue->first->end - queue->first->begin);

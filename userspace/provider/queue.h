@@ -16,14 +16,14 @@ struct queue {
 	size_t len;
 };
 
-/* queue_push copies all of data or nothing. 0 or WEFT_EFULL. */
+/* provider_queue_push copies all of data or nothing. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int queue_push(struct queue *queue, const void *data, size_t len);
-/* queue_append moves all of from, which is of the same heap, behind what queue holds. */
-void queue_append(struct queue *queue, struct queue *from);
-/* queue_flush sends to fd what it takes. How many bytes went, or -errno of a connection that is gone. */
+int provider_queue_push(struct queue *queue, const void *data, size_t len);
+/* provider_queue_append moves all of from, which is of the same heap, behind what queue holds. */
+void provider_queue_append(struct queue *queue, struct queue *from);
+/* provider_queue_flush sends to fd what it takes. How many bytes went, or -errno of a connection that is gone. */
 WEFT_MUST_CHECK
-int64_t queue_flush(struct queue *queue, int fd);
-void queue_clear(struct queue *queue);
+int64_t provider_queue_flush(struct queue *queue, int fd);
+void provider_queue_clear(struct queue *queue);
 
 #endif

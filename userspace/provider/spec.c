@@ -48,7 +48,7 @@ static const char *target_fault(const struct provider_spec *view)
 
 	if (!text_is_sound(view->target, PROVIDER_TARGET_LEN_MAX))
 		return "the target is empty or too long";
-	if (view->kind == PROVIDER_HTTP && upstream_addr_parse(view->target, &addr) < 0)
+	if (view->kind == PROVIDER_HTTP && provider_upstream_addr_parse(view->target, &addr) < 0)
 		return "the target is no address and port of this form: 127.0.0.1:8080, "
 		       "[::1]:8080, unix:/path";
 	if (view->kind != PROVIDER_HTTP && view->target[0] != '/')
@@ -187,7 +187,7 @@ static const char *description_fault(const struct provider_spec *view)
 	return NULL;
 }
 
-int spec_check(const struct provider_spec *view, const char **out_why)
+int provider_spec_check(const struct provider_spec *view, const char **out_why)
 {
 	const char *fault = NULL;
 	struct service_version version;
@@ -224,7 +224,7 @@ int spec_check(const struct provider_spec *view, const char **out_why)
 	return WEFT_EMALFORMED;
 }
 
-uint32_t spec_major(const struct provider_spec *view)
+uint32_t provider_spec_major(const struct provider_spec *view)
 {
 	struct service_version version;
 
@@ -233,7 +233,7 @@ uint32_t spec_major(const struct provider_spec *view)
 	return version.major;
 }
 
-size_t spec_key_write(char key[static SPEC_KEY_CAP], const char *name, uint32_t major)
+size_t provider_spec_key_write(char key[static SPEC_KEY_CAP], const char *name, uint32_t major)
 {
 	return (size_t)snprintf(key, SPEC_KEY_CAP, "%.*s@%u", SERVICE_NAME_LEN_MAX, name, major);
 }
@@ -297,7 +297,7 @@ static void grants_write(struct writer *w, const struct provider_spec *view)
 	}
 }
 
-void spec_write(struct writer *w, const struct provider_spec *view)
+void provider_spec_write(struct writer *w, const struct provider_spec *view)
 {
 	cbor_write_map(w, 16u + (view->health_path != NULL) + (view->user != NULL) +
 				  (view->read_only_cnt > 0) + (view->grant_cnt > 0) +
@@ -509,7 +509,7 @@ static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 	}
 }
 
-int spec_parse(const uint8_t *record, size_t len, struct spec *spec)
+int provider_spec_parse(const uint8_t *record, size_t len, struct spec *spec)
 {
 	uint64_t version = 0, field;
 	struct cbor_reader r;
@@ -536,5 +536,5 @@ int spec_parse(const uint8_t *record, size_t len, struct spec *spec)
 	if (cbor_reader_finish(&r) < 0 ||
 	    version != (spec->view.grant_cnt ? RECORD_VERSION_GRANTS : RECORD_VERSION))
 		return WEFT_EMALFORMED;
-	return spec_check(&spec->view, &why);
+	return provider_spec_check(&spec->view, &why);
 }

@@ -30,20 +30,20 @@ struct spec {
 	size_t text_len;
 };
 
-/* spec_check: 0 or WEFT_EMALFORMED with *out_why. Names, versions, methods and keys of metadata are the service's to judge. */
+/* provider_spec_check: 0 or WEFT_EMALFORMED with *out_why. Names, versions, methods and keys of metadata are the service's to judge. */
 WEFT_MUST_CHECK
-int spec_check(const struct provider_spec *view, const char **out_why);
-/* spec_write writes the record of what spec_check took. */
-void spec_write(struct writer *w, const struct provider_spec *view);
-/* spec_parse: 0, WEFT_EUNKNOWN (a later version's record), WEFT_EMALFORMED; then spec holds nothing. */
+int provider_spec_check(const struct provider_spec *view, const char **out_why);
+/* provider_spec_write writes the record of what provider_spec_check took. */
+void provider_spec_write(struct writer *w, const struct provider_spec *view);
+/* provider_spec_parse: 0, WEFT_EUNKNOWN (a later version's record), WEFT_EMALFORMED; then spec holds nothing. */
 WEFT_MUST_CHECK
-int spec_parse(const uint8_t *record, size_t len, struct spec *spec);
+int provider_spec_parse(const uint8_t *record, size_t len, struct spec *spec);
 
-/* spec_major: the major version of what spec_check took. */
-uint32_t spec_major(const struct provider_spec *view);
+/* provider_spec_major: the major version of what provider_spec_check took. */
+uint32_t provider_spec_major(const struct provider_spec *view);
 
-/* The key of STORE_OFFERS: name, '@', major version. spec_key_write returns its length. */
+/* The key of STORE_OFFERS: name, '@', major version. provider_spec_key_write returns its length. */
 #define SPEC_KEY_CAP (SERVICE_NAME_LEN_MAX + 12)
-size_t spec_key_write(char key[static SPEC_KEY_CAP], const char *name, uint32_t major);
+size_t provider_spec_key_write(char key[static SPEC_KEY_CAP], const char *name, uint32_t major);
 
 #endif

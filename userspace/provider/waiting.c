@@ -24,7 +24,7 @@ struct waiting {
 	size_t method_cap, len;
 };
 
-size_t waiting_len(void)
+size_t provider_waiting_len(void)
 {
 	return sizeof(struct waiting);
 }
@@ -44,7 +44,7 @@ static void waiting_free(struct waiting *waiting)
 }
 
 /* Half a second to one and a half, so that those who are refused do not come back together. */
-void waiting_refuse(struct offer *offer, struct service_call *call, uint64_t now_ns)
+void provider_waiting_refuse(struct offer *offer, struct service_call *call, uint64_t now_ns)
 {
 	uint64_t jitter_ns = offer->provider->stats.refused_cnt * JITTER_STEP_NS % BUSY_WAIT_NS;
 
@@ -102,23 +102,23 @@ static bool waiting_put(struct offer *offer, const struct waiting_call *call, ui
 
 		offer->provider->stats.waiting_evicted_cnt++;
 		waiting_free(waiting_of(victim));
-		waiting_refuse(offer, evicted, now_ns);
+		provider_waiting_refuse(offer, evicted, now_ns);
 	}
 	return true;
 }
 
-bool waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_t now_ns)
+bool provider_waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_t now_ns)
 {
 	if (offer->is_serving)
 		return false;
-	offer_make_room(offer, call->caller, now_ns);
+	provider_offer_make_room(offer, call->caller, now_ns);
 	/* No call passes those that wait. */
-	if (!offer_is_busy(offer) && !offer->turns.cnt)
+	if (!provider_offer_is_busy(offer) && !offer->turns.cnt)
 		return false;
 	if (waiting_put(offer, call, now_ns))
 		return true;
 	offer->provider->stats.refused_cnt++;
-	waiting_refuse(offer, call->call, now_ns);
+	provider_waiting_refuse(offer, call->call, now_ns);
 	return true;
 }
 
@@ -138,11 +138,11 @@ static void turn_expire(struct timer *timer, uint64_t now_ns)
 	struct offer *offer = list_entry(timer, struct offer, turn);
 	struct turns_item *item;
 
-	while (!offer_is_busy(offer) && (item = turns_pop(&offer->turns, NULL, now_ns)))
+	while (!provider_offer_is_busy(offer) && (item = turns_pop(&offer->turns, NULL, now_ns)))
 		waiting_serve(offer, waiting_of(item), now_ns);
 }
 
-void waiting_init(struct offer *offer, const struct service_handler *handler)
+void provider_waiting_init(struct offer *offer, const struct service_handler *handler)
 {
 	const struct turns_config config = {.cap_cnt = WAITING_CAP,
 					    .quantum_len = WAITING_QUANTUM_LEN,
@@ -155,13 +155,13 @@ void waiting_init(struct offer *offer, const struct service_handler *handler)
 }
 
 /* Not now: the active that ends may be in the middle of its answer. */
-void waiting_wake(struct offer *offer)
+void provider_waiting_wake(struct offer *offer)
 {
 	if (offer->turns.cnt)
 		timer_set(offer->provider->timers, &offer->turn, 0);
 }
 
-bool waiting_cancel(struct offer *offer, const struct service_call *call)
+bool provider_waiting_cancel(struct offer *offer, const struct service_call *call)
 {
 	struct turns_item *item = NULL;
 
@@ -174,7 +174,7 @@ bool waiting_cancel(struct offer *offer, const struct service_call *call)
 	return false;
 }
 
-void waiting_end(struct offer *offer, uint64_t now_ns)
+void provider_waiting_end(struct offer *offer, uint64_t now_ns)
 {
 	struct turns_item *item;
 

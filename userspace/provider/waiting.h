@@ -23,17 +23,17 @@ struct waiting_call {
 	size_t len;
 };
 
-size_t waiting_len(void);
-void waiting_init(struct offer *offer, const struct service_handler *handler);
-/* waiting_takes: the program is busy, so call waits, or was answered. False: it may begin now. */
-bool waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_t now_ns);
-/* waiting_refuse: there is no place for call now; its caller is told when to come again. */
-void waiting_refuse(struct offer *offer, struct service_call *call, uint64_t now_ns);
-/* waiting_wake: an active of offer ended, so the next call may begin soon. */
-void waiting_wake(struct offer *offer);
-/* waiting_cancel: false: call does not wait. */
-bool waiting_cancel(struct offer *offer, const struct service_call *call);
-/* waiting_end answers all that waits: the offer ends. */
-void waiting_end(struct offer *offer, uint64_t now_ns);
+size_t provider_waiting_len(void);
+void provider_waiting_init(struct offer *offer, const struct service_handler *handler);
+/* provider_waiting_takes: the program is busy, so call waits, or was answered. False: it may begin now. */
+bool provider_waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_t now_ns);
+/* provider_waiting_refuse: there is no place for call now; its caller is told when to come again. */
+void provider_waiting_refuse(struct offer *offer, struct service_call *call, uint64_t now_ns);
+/* provider_waiting_wake: an active of offer ended, so the next call may begin soon. */
+void provider_waiting_wake(struct offer *offer);
+/* provider_waiting_cancel: false: call does not wait. */
+bool provider_waiting_cancel(struct offer *offer, const struct service_call *call);
+/* provider_waiting_end answers all that waits: the offer ends. */
+void provider_waiting_end(struct offer *offer, uint64_t now_ns);
 
 #endif

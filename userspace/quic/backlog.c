@@ -15,15 +15,15 @@
 
 #define DROPPED_BY "handshake datagrams that wait"
 
-size_t backlog_footprint(void)
+size_t quic_backlog_footprint(void)
 {
 	return BACKLOG_CAP * sizeof(struct backlog_slot);
 }
 
-int backlog_init(struct backlog *backlog, struct arena *arena)
+int quic_backlog_init(struct backlog *backlog, struct arena *arena)
 {
 	*backlog = (struct backlog){0};
-	backlog->slots = arena_alloc(arena, backlog_footprint());
+	backlog->slots = arena_alloc(arena, quic_backlog_footprint());
 	return backlog->slots ? 0 : WEFT_EFULL;
 }
 
@@ -76,8 +76,8 @@ static struct backlog_slot *slot_for(struct backlog *backlog, struct load *load,
 	return slot;
 }
 
-void backlog_put(struct backlog *backlog, struct load *load, const struct dgram *dgram,
-		 uint64_t now_ns)
+void quic_backlog_put(struct backlog *backlog, struct load *load, const struct dgram *dgram,
+		      uint64_t now_ns)
 {
 	const struct load_who who = {.addr = &dgram->remote};
 	struct backlog_slot *slot;
@@ -99,8 +99,8 @@ void backlog_put(struct backlog *backlog, struct load *load, const struct dgram 
 	slot->seq = backlog->seq++;
 }
 
-struct backlog_slot *backlog_first(struct backlog *backlog, const struct load *load,
-				   uint64_t now_ns)
+struct backlog_slot *quic_backlog_first(struct backlog *backlog, const struct load *load,
+					uint64_t now_ns)
 {
 	struct backlog_slot *first = &backlog->slots[0];
 
@@ -112,7 +112,7 @@ struct backlog_slot *backlog_first(struct backlog *backlog, const struct load *l
 	return first;
 }
 
-void backlog_remove(struct backlog *backlog, struct backlog_slot *slot)
+void quic_backlog_remove(struct backlog *backlog, struct backlog_slot *slot)
 {
 	struct backlog_slot *last = &backlog->slots[--backlog->cnt];
 

@@ -50,21 +50,21 @@ struct backlog {
 	uint64_t dropped_cnt;
 };
 
-size_t backlog_footprint(void);
-/* backlog_init: 0, or WEFT_EFULL: arena is too small. */
+size_t quic_backlog_footprint(void);
+/* quic_backlog_init: 0, or WEFT_EFULL: arena is too small. */
 WEFT_MUST_CHECK
-int backlog_init(struct backlog *backlog, struct arena *arena);
+int quic_backlog_init(struct backlog *backlog, struct arena *arena);
 
 /*
- * backlog_put copies dgram, of at most BACKLOG_DGRAM_MAX bytes, and charges
+ * quic_backlog_put copies dgram, of at most BACKLOG_DGRAM_MAX bytes, and charges
  * its address one unit; in a full backlog it takes the place of another or
- * is dropped, whichever costs more. backlog_first: whose turn it is, or
- * NULL; borrowed until backlog_remove.
+ * is dropped, whichever costs more. quic_backlog_first: whose turn it is, or
+ * NULL; borrowed until quic_backlog_remove.
  */
-void backlog_put(struct backlog *backlog, struct load *load, const struct dgram *dgram,
-		 uint64_t now_ns);
-struct backlog_slot *backlog_first(struct backlog *backlog, const struct load *load,
-				   uint64_t now_ns);
-void backlog_remove(struct backlog *backlog, struct backlog_slot *slot);
+void quic_backlog_put(struct backlog *backlog, struct load *load, const struct dgram *dgram,
+		      uint64_t now_ns);
+struct backlog_slot *quic_backlog_first(struct backlog *backlog, const struct load *load,
+					uint64_t now_ns);
+void quic_backlog_remove(struct backlog *backlog, struct backlog_slot *slot);
 
 #endif

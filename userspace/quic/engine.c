@@ -113,7 +113,7 @@ static size_t engine_footprint(const struct quic_config *config)
 	       pool_footprint(sizeof(struct quic_stream), config->stream_cap) +
 	       quic_cids_footprint(slot_cap) + quic_limits_footprint(slot_cap) +
 	       quic_tls_footprint(SESSION_CAP) + quic_token_footprint() +
-	       quic_share_footprint(config, validated_cap_of(config)) + backlog_footprint();
+	       quic_share_footprint(config, validated_cap_of(config)) + quic_backlog_footprint();
 }
 
 static int engine_lay_out_cids(struct quic_engine *engine, const struct quic_engine_params *params,
@@ -160,7 +160,7 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 				    config->conn_per_key_cap, params->random)) < 0 ||
 	    (err = quic_token_init(engine)) < 0 ||
 	    (err = quic_share_init(engine, validated_cap_of(config))) < 0 ||
-	    (err = backlog_init(&engine->backlog, &engine->arena)) < 0)
+	    (err = quic_backlog_init(&engine->backlog, &engine->arena)) < 0)
 		return err;
 	return quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
 }
@@ -291,7 +291,7 @@ static bool engine_defer(struct quic_engine *engine, const struct dgram *dgram)
 {
 	if (!engine->load || engine->is_serving || dgram->len > BACKLOG_DGRAM_MAX)
 		return false;
-	backlog_put(&engine->backlog, engine->load, dgram, engine->now_ns);
+	quic_backlog_put(&engine->backlog, engine->load, dgram, engine->now_ns);
 	return true;
 }
 
@@ -540,11 +540,11 @@ static void engine_serve_waiting(struct quic_engine *engine)
 		return;
 	engine->is_serving = true;
 	for (unsigned i = 0; i < BACKLOG_TURN_MAX; i++) {
-		slot = backlog_first(&engine->backlog, engine->load, engine->now_ns);
+		slot = quic_backlog_first(&engine->backlog, engine->load, engine->now_ns);
 		if (!slot)
 			break;
 		quic_engine_input(engine, &slot->dgram, engine->now_ns);
-		backlog_remove(&engine->backlog, slot);
+		quic_backlog_remove(&engine->backlog, slot);
 	}
 	engine->is_serving = false;
 }

@@ -46,16 +46,16 @@ static size_t item_len(const struct shard *shard, uint32_t document, const struc
 	uint32_t off = shard_document(shard, document).off, end = part->len;
 
 	if (document + 1 < shard->head.document_cnt &&
-	    shard_part_of(shard, document + 1).first_document == part->first_document)
+	    search_shard_part_of(shard, document + 1).first_document == part->first_document)
 		end = shard_document(shard, document + 1).off;
 	return end - off < ITEM_LEN_MAX ? end - off : ITEM_LEN_MAX;
 }
 
-int hit_read(struct store *store, const struct indexed *indexed, const struct shard *shard,
-	     uint32_t document, const struct query *query, struct search_hit *out_hit)
+int search_hit_read(struct store *store, const struct indexed *indexed, const struct shard *shard,
+		    uint32_t document, const struct query *query, struct search_hit *out_hit)
 {
 	struct shard_document d = shard_document(shard, document);
-	struct shard_part part = shard_part_of(shard, document);
+	struct shard_part part = search_shard_part_of(shard, document);
 	struct search_hit hit = {.share_title = indexed->title};
 	const struct manifest_item *item;
 	uint8_t bytes[ITEM_LEN_MAX];
@@ -68,7 +68,7 @@ int hit_read(struct store *store, const struct indexed *indexed, const struct sh
 	len = item_len(shard, document, &part);
 	err = store_blob_read(store, part.manifest_id, d.off, bytes, len);
 	if (err == 0)
-		err = manifest_parse_item(bytes, len, &manifest);
+		err = blobs_manifest_parse_item(bytes, len, &manifest);
 	if (err < 0)
 		return err;
 	item = manifest->items;
@@ -76,19 +76,19 @@ int hit_read(struct store *store, const struct indexed *indexed, const struct sh
 	memcpy(hit.manifest_id, indexed->manifest_id, sizeof(hit.manifest_id));
 	memcpy(hit.content_id, item->content_id, sizeof(hit.content_id));
 	hit.size = item->size;
-	snippet_make(item->path, item->path_len, query, &hit.path_snippet);
-	snippet_make(indexed->description, strlen(indexed->description), query, &hit.about);
+	search_snippet_make(item->path, item->path_len, query, &hit.path_snippet);
+	search_snippet_make(indexed->description, strlen(indexed->description), query, &hit.about);
 	if (hit.about.mark_cnt == 0)
 		hit.about = (struct snippet){0};
 	hit.path = texts_copy(item, &hit);
-	manifest_free(manifest);
+	blobs_manifest_free(manifest);
 	if (!hit.path)
 		return -ENOMEM;
 	*out_hit = hit;
 	return 0;
 }
 
-void hit_free(struct search_hit *hit)
+void search_hit_free(struct search_hit *hit)
 {
 	free((void *)(uintptr_t)hit->path);
 }

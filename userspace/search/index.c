@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of the index (index.h). Jobs only, but for indexed_free. */
+/* Rows of the index (index.h). Jobs only, but for search_indexed_free. */
 #include "index.h"
 
 #include <errno.h>
@@ -9,63 +9,64 @@
 #include "index_shard.h"
 #include "store/derived.h"
 
-void index_key(const uint8_t share_id[static 32], const uint8_t shard_hash[static 32],
-	       uint8_t key[static INDEX_KEY_LEN])
+void search_index_key(const uint8_t share_id[static 32], const uint8_t shard_hash[static 32],
+		      uint8_t key[static INDEX_KEY_LEN])
 {
 	memcpy(key, share_id, 32);
 	memcpy(key + 32, shard_hash, 32);
 }
 
-static int row_get(struct derived_view *view, const uint8_t share_id[static 32],
-		   const uint8_t shard_hash[static 32], const void **out_bytes, size_t *out_len)
+static int store_row_get(struct derived_view *view, const uint8_t share_id[static 32],
+			 const uint8_t shard_hash[static 32], const void **out_bytes,
+			 size_t *out_len)
 {
 	uint8_t key[INDEX_KEY_LEN];
 
-	index_key(share_id, shard_hash, key);
-	return derived_view_get(view, key, sizeof(key), out_bytes, out_len);
+	search_index_key(share_id, shard_hash, key);
+	return store_derived_view_get(view, key, sizeof(key), out_bytes, out_len);
 }
 
-int index_shard(struct derived_view *view, const uint8_t share_id[static 32],
-		const uint8_t shard_hash[static 32], struct shard *out_shard)
+int search_index_shard(struct derived_view *view, const uint8_t share_id[static 32],
+		       const uint8_t shard_hash[static 32], struct shard *out_shard)
 {
 	const void *bytes;
 	size_t len;
-	int err = row_get(view, share_id, shard_hash, &bytes, &len);
+	int err = store_row_get(view, share_id, shard_hash, &bytes, &len);
 
-	return err < 0 ? err : shard_open(bytes, len, out_shard);
+	return err < 0 ? err : search_shard_open(bytes, len, out_shard);
 }
 
-bool index_has(struct derived *derived, const uint8_t share_id[static 32],
-	       const uint8_t shard_hash[static 32])
+bool search_index_has(struct derived *derived, const uint8_t share_id[static 32],
+		      const uint8_t shard_hash[static 32])
 {
 	struct derived_view *view;
 	const void *bytes;
 	size_t len;
 	bool has;
 
-	if (derived_view_open(derived, &view) < 0)
+	if (store_derived_view_open(derived, &view) < 0)
 		return false;
-	has = row_get(view, share_id, shard_hash, &bytes, &len) == 0 &&
-	      shard_verify(bytes, len) == 0;
-	derived_view_close(view);
+	has = store_row_get(view, share_id, shard_hash, &bytes, &len) == 0 &&
+	      search_shard_verify(bytes, len) == 0;
+	store_derived_view_close(view);
 	return has;
 }
 
-int index_put(struct derived *derived, const uint8_t share_id[static 32],
-	      const uint8_t shard_hash[static 32], const void *bytes, size_t len)
+int search_index_put(struct derived *derived, const uint8_t share_id[static 32],
+		     const uint8_t shard_hash[static 32], const void *bytes, size_t len)
 {
 	uint8_t key[INDEX_KEY_LEN];
 	struct derived_write *write;
-	int err = derived_write_open(derived, &write);
+	int err = store_derived_write_open(derived, &write);
 
 	if (err < 0)
 		return err;
-	index_key(share_id, shard_hash, key);
-	derived_write_put(write, key, sizeof(key), bytes, len);
-	return derived_write_commit(write);
+	search_index_key(share_id, shard_hash, key);
+	store_derived_write_put(write, key, sizeof(key), bytes, len);
+	return store_derived_write_commit(write);
 }
 
-void indexed_free(struct indexed *indexed)
+void search_indexed_free(struct indexed *indexed)
 {
 	if (!indexed)
 		return;
@@ -133,24 +134,24 @@ static int keys_delete(struct derived *derived, const struct sweep *sweep)
 
 	if (sweep->key_cnt == 0)
 		return 0;
-	err = derived_write_open(derived, &write);
+	err = store_derived_write_open(derived, &write);
 	if (err < 0)
 		return err;
 	for (size_t i = 0; i < sweep->key_cnt; i++)
-		derived_write_delete(write, sweep->keys[i], INDEX_KEY_LEN);
-	return derived_write_commit(write);
+		store_derived_write_delete(write, sweep->keys[i], INDEX_KEY_LEN);
+	return store_derived_write_commit(write);
 }
 
-int index_sweep(struct derived *derived, const struct index_kept *kept)
+int search_index_sweep(struct derived *derived, const struct index_kept *kept)
 {
 	struct sweep sweep = {.kept = kept};
 	struct derived_view *view;
-	int err = derived_view_open(derived, &view);
+	int err = store_derived_view_open(derived, &view);
 
 	if (err < 0)
 		return err;
-	err = derived_view_each(view, NULL, 0, row_judge, &sweep);
-	derived_view_close(view);
+	err = store_derived_view_each(view, NULL, 0, row_judge, &sweep);
+	store_derived_view_close(view);
 	if (err == 0)
 		err = sweep.err;
 	if (err == 0)

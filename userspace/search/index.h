@@ -19,18 +19,18 @@ struct shard;
 #define INDEX_NAME    "search"
 #define INDEX_KEY_LEN 64u
 
-void index_key(const uint8_t share_id[static 32], const uint8_t shard_hash[static 32],
-	       uint8_t key[static INDEX_KEY_LEN]);
-/* index_shard: 0 with a shard that the view lends, WEFT_EABSENT, WEFT_EDAMAGED, -errno. */
+void search_index_key(const uint8_t share_id[static 32], const uint8_t shard_hash[static 32],
+		      uint8_t key[static INDEX_KEY_LEN]);
+/* search_index_shard: 0 with a shard that the view lends, WEFT_EABSENT, WEFT_EDAMAGED, -errno. */
 WEFT_MUST_CHECK
-int index_shard(struct derived_view *view, const uint8_t share_id[static 32],
-		const uint8_t shard_hash[static 32], struct shard *out_shard);
-/* index_has: the shard is there and verifies. */
-bool index_has(struct derived *derived, const uint8_t share_id[static 32],
-	       const uint8_t shard_hash[static 32]);
+int search_index_shard(struct derived_view *view, const uint8_t share_id[static 32],
+		       const uint8_t shard_hash[static 32], struct shard *out_shard);
+/* search_index_has: the shard is there and verifies. */
+bool search_index_has(struct derived *derived, const uint8_t share_id[static 32],
+		      const uint8_t shard_hash[static 32]);
 WEFT_MUST_CHECK
-int index_put(struct derived *derived, const uint8_t share_id[static 32],
-	      const uint8_t shard_hash[static 32], const void *bytes, size_t len);
+int search_index_put(struct derived *derived, const uint8_t share_id[static 32],
+		     const uint8_t shard_hash[static 32], const void *bytes, size_t len);
 
 /* What of a share is searched. Does not change once it is made; counted on home. */
 struct indexed {
@@ -42,9 +42,9 @@ struct indexed {
 	uint32_t shard_cnt;
 	uint8_t (*shards)[32]; /* hashes, in the order of the items */
 };
-void indexed_free(struct indexed *indexed);
+void search_indexed_free(struct indexed *indexed);
 
-/* index_sweep removes the shards of all shares but those kept. 0 or what the commit says. */
+/* search_index_sweep removes the shards of all shares but those kept. 0 or what the commit says. */
 struct index_kept {
 	uint8_t (*keys)[INDEX_KEY_LEN]; /* ascending */
 	size_t key_cnt;
@@ -52,6 +52,6 @@ struct index_kept {
 	size_t share_cnt;
 };
 WEFT_MUST_CHECK
-int index_sweep(struct derived *derived, const struct index_kept *kept);
+int search_index_sweep(struct derived *derived, const struct index_kept *kept);
 
 #endif

@@ -17,7 +17,7 @@ static uint32_t u32_at(const uint8_t *at)
 	return value;
 }
 
-int shard_open(const void *bytes, size_t len, struct shard *out_shard)
+int search_shard_open(const void *bytes, size_t len, struct shard *out_shard)
 {
 	struct shard s = {0};
 	uint64_t block_cnt, parts_len, documents_len, blocks_len;
@@ -44,11 +44,11 @@ int shard_open(const void *bytes, size_t len, struct shard *out_shard)
 	return 0;
 }
 
-int shard_verify(const void *bytes, size_t len)
+int search_shard_verify(const void *bytes, size_t len)
 {
 	uint8_t hash[BLAKE3_HASH_LEN];
 	struct shard shard;
-	int err = shard_open(bytes, len, &shard);
+	int err = search_shard_open(bytes, len, &shard);
 
 	if (err < 0)
 		return err;
@@ -65,7 +65,7 @@ static struct shard_part part_at(const struct shard *shard, uint32_t idx)
 	return (struct shard_part){at, u32_at(at + 32), u32_at(at + 36)};
 }
 
-struct shard_part shard_part_of(const struct shard *shard, uint32_t document)
+struct shard_part search_shard_part_of(const struct shard *shard, uint32_t document)
 {
 	uint32_t low = 0, high = shard->head.part_cnt;
 
@@ -80,7 +80,7 @@ struct shard_part shard_part_of(const struct shard *shard, uint32_t document)
 	return part_at(shard, low);
 }
 
-size_t shard_word_cut(const char *text, size_t len)
+size_t search_shard_word_cut(const char *text, size_t len)
 {
 	if (len <= SHARD_WORD_LEN_MAX)
 		return len;
@@ -89,7 +89,7 @@ size_t shard_word_cut(const char *text, size_t len)
 	return len;
 }
 
-uint32_t shard_name_hash(const char *words, size_t len)
+uint32_t search_shard_name_hash(const char *words, size_t len)
 {
 	static const uint64_t key[2] = {0};
 
@@ -117,11 +117,11 @@ static void block_enter(const struct shard *shard, uint32_t block, struct shard_
 		shard->postings + u32_at(shard->blocks + (size_t)block * BLOCK_LEN + 4);
 }
 
-bool shard_word_next(const struct shard *shard, struct shard_word *word)
+bool search_shard_word_next(const struct shard *shard, struct shard_word *word)
 {
 	const uint8_t *end = shard->postings + shard->head.postings_len;
 
-	if (++word->idx >= shard->head.word_cnt || !postings_skip(&word->postings, end))
+	if (++word->idx >= shard->head.word_cnt || !search_postings_skip(&word->postings, end))
 		return false;
 	word->text += word->len + 1;
 	word->len = strlen(word->text);
@@ -135,8 +135,8 @@ static int word_compare(const char *a, size_t a_len, const char *b, size_t b_len
 	return order ? order : (a_len > b_len) - (a_len < b_len);
 }
 
-bool shard_word_seek(const struct shard *shard, const char *text, size_t len,
-		     struct shard_word *out_word)
+bool search_shard_word_seek(const struct shard *shard, const char *text, size_t len,
+			    struct shard_word *out_word)
 {
 	uint32_t low = 0, high = block_cnt(shard);
 
@@ -153,7 +153,7 @@ bool shard_word_seek(const struct shard *shard, const char *text, size_t len,
 	}
 	block_enter(shard, low, out_word);
 	while (word_compare(out_word->text, out_word->len, text, len) < 0)
-		if (!shard_word_next(shard, out_word))
+		if (!search_shard_word_next(shard, out_word))
 			return false;
 	return true;
 }
@@ -172,7 +172,7 @@ static void word_enter(const struct shard *shard, size_t off, struct shard_word 
 			high = mid;
 	}
 	block_enter(shard, low, out_word);
-	while (out_word->text < shard->text + off && shard_word_next(shard, out_word))
+	while (out_word->text < shard->text + off && search_shard_word_next(shard, out_word))
 		;
 }
 
@@ -228,8 +228,8 @@ static size_t text_find(const struct shard *shard, size_t off, const char *needl
 	return end;
 }
 
-bool shard_word_within(const struct shard *shard, const char *text, size_t len, size_t *io_off,
-		       struct shard_word *out_word)
+bool search_shard_word_within(const struct shard *shard, const char *text, size_t len,
+			      size_t *io_off, struct shard_word *out_word)
 {
 	size_t begin = text_find(shard, *io_off, text, len);
 

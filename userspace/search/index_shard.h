@@ -65,12 +65,12 @@ struct shard {
 	const uint8_t *postings;
 };
 
-/* shard_open: 0, or WEFT_EDAMAGED when the lengths do not add up. */
+/* search_shard_open: 0, or WEFT_EDAMAGED when the lengths do not add up. */
 WEFT_MUST_CHECK
-int shard_open(const void *bytes, size_t len, struct shard *out_shard);
-/* shard_verify also hashes; what it let pass once is read without further questions. */
+int search_shard_open(const void *bytes, size_t len, struct shard *out_shard);
+/* search_shard_verify also hashes; what it let pass once is read without further questions. */
 WEFT_MUST_CHECK
-int shard_verify(const void *bytes, size_t len);
+int search_shard_verify(const void *bytes, size_t len);
 
 static inline struct shard_document shard_document(const struct shard *shard, uint32_t document)
 {
@@ -79,30 +79,30 @@ static inline struct shard_document shard_document(const struct shard *shard, ui
 	memcpy(&d, shard->documents + (size_t)document * sizeof(d), sizeof(d));
 	return d;
 }
-/* shard_part_of: the part that has document. */
-struct shard_part shard_part_of(const struct shard *shard, uint32_t document);
+/* search_shard_part_of: the part that has document. */
+struct shard_part search_shard_part_of(const struct shard *shard, uint32_t document);
 
-/* A word and where its postings begin; shard_word_next: false after the last. */
+/* A word and where its postings begin; search_shard_word_next: false after the last. */
 struct shard_word {
 	const char *text;
 	size_t len;
 	uint32_t idx;
 	const uint8_t *postings;
 };
-/* shard_word_seek: the first word that is not less than text; false: there is none. */
-bool shard_word_seek(const struct shard *shard, const char *text, size_t len,
-		     struct shard_word *out_word);
-bool shard_word_next(const struct shard *shard, struct shard_word *word);
+/* search_shard_word_seek: the first word that is not less than text; false: there is none. */
+bool search_shard_word_seek(const struct shard *shard, const char *text, size_t len,
+			    struct shard_word *out_word);
+bool search_shard_word_next(const struct shard *shard, struct shard_word *word);
 /*
- * shard_word_within: the first word at or behind *io_off of the text, which begins at 0,
+ * search_shard_word_within: the first word at or behind *io_off of the text, which begins at 0,
  * that has text in it; false: there is none. *io_off becomes where it ends.
  */
-bool shard_word_within(const struct shard *shard, const char *text, size_t len, size_t *io_off,
-		       struct shard_word *out_word);
+bool search_shard_word_within(const struct shard *shard, const char *text, size_t len,
+			      size_t *io_off, struct shard_word *out_word);
 
-/* shard_word_cut: the length of a word of len bytes after it was cut to SHARD_WORD_LEN_MAX. */
-size_t shard_word_cut(const char *text, size_t len);
-/* shard_name_hash: of folded words, each followed by a space. */
-uint32_t shard_name_hash(const char *words, size_t len);
+/* search_shard_word_cut: the length of a word of len bytes after it was cut to SHARD_WORD_LEN_MAX. */
+size_t search_shard_word_cut(const char *text, size_t len);
+/* search_shard_name_hash: of folded words, each followed by a space. */
+uint32_t search_shard_name_hash(const char *words, size_t len);
 
 #endif

@@ -172,7 +172,7 @@ static int text_add(struct shard_builder *b, const char *text, size_t text_len,
 	if (folded_len < 0)
 		return folded_len == WEFT_ETOOSMALL ? WEFT_EMALFORMED : folded_len;
 	while (fold_word(b->folded, (size_t)folded_len, &off, &word, &len)) {
-		len = shard_word_cut(word, len);
+		len = search_shard_word_cut(word, len);
 		err = run_add(b, word, len, field, run);
 		if (err < 0)
 			return err;
@@ -211,7 +211,7 @@ static int folder_enter(struct shard_builder *b, const char *folder, size_t len)
 	return 0;
 }
 
-int shard_builder_new(const uint64_t secret[static 2], struct shard_builder **out_builder)
+int search_shard_builder_new(const uint64_t secret[static 2], struct shard_builder **out_builder)
 {
 	struct shard_builder *b = calloc(1, sizeof(*b));
 
@@ -228,7 +228,7 @@ int shard_builder_new(const uint64_t secret[static 2], struct shard_builder **ou
 	return 0;
 }
 
-void shard_builder_free(struct shard_builder *b)
+void search_shard_builder_free(struct shard_builder *b)
 {
 	if (!b)
 		return;
@@ -242,13 +242,13 @@ void shard_builder_free(struct shard_builder *b)
 	free(b);
 }
 
-bool shard_builder_is_cut(const struct shard_builder *builder)
+bool search_shard_builder_is_cut(const struct shard_builder *builder)
 {
 	return builder->is_cut;
 }
 
-int shard_builder_add_part(struct shard_builder *b, const uint8_t manifest_id[static 32],
-			   uint32_t len)
+int search_shard_builder_add_part(struct shard_builder *b, const uint8_t manifest_id[static 32],
+				  uint32_t len)
 {
 	struct part *part = list_reserve(&b->parts, 1, sizeof(*part));
 
@@ -261,7 +261,8 @@ int shard_builder_add_part(struct shard_builder *b, const uint8_t manifest_id[st
 	return 0;
 }
 
-int shard_builder_add_item(struct shard_builder *b, const struct manifest_item *item, uint32_t off)
+int search_shard_builder_add_item(struct shard_builder *b, const struct manifest_item *item,
+				  uint32_t off)
 {
 	const char *slash = memrchr(item->path, '/', item->path_len);
 	size_t folder_len = slash ? (size_t)(slash - item->path) : 0, name_len = 0;
@@ -287,7 +288,7 @@ int shard_builder_add_item(struct shard_builder *b, const struct manifest_item *
 	if (err < 0)
 		return err;
 	memcpy(document->content_prefix, item->content_id, sizeof(document->content_prefix));
-	document->name_hash = shard_name_hash(b->name_words, name_len);
+	document->name_hash = search_shard_name_hash(b->name_words, name_len);
 	document->off = off;
 	b->documents.cnt++;
 	return 0;
@@ -406,15 +407,15 @@ static uint8_t *words_write(const struct shard_builder *b, const struct ranked *
 			runs[f] = laid->runs + start[0];
 			cnts[f] = start[1] - start[0];
 		}
-		pos += postings_write(pos, runs, cnts);
+		pos += search_postings_write(pos, runs, cnts);
 	}
 	head->text_len = (uint32_t)(text_pos - text);
 	head->postings_len = (uint32_t)(pos - postings);
 	return pos;
 }
 
-static int shard_write(const struct shard_builder *b, const struct ranked *ranked,
-		       const struct laid_out *laid, uint8_t **out_bytes, size_t *out_len)
+static int builtin_shard_write(const struct shard_builder *b, const struct ranked *ranked,
+			       const struct laid_out *laid, uint8_t **out_bytes, size_t *out_len)
 {
 	struct shard_head head = {.order = SHARD_ORDER,
 				  .part_cnt = (uint32_t)b->parts.cnt,
@@ -423,8 +424,8 @@ static int shard_write(const struct shard_builder *b, const struct ranked *ranke
 	size_t documents_len = b->documents.cnt * sizeof(struct shard_document);
 	size_t cap = sizeof(head) + b->parts.cnt * 40 + documents_len +
 		     (b->words.cnt / SHARD_BLOCK_WORDS + 1) * 8 + b->text.cnt + b->words.cnt + 1 +
-		     b->words.cnt * postings_len_max(0) + postings_len_max(b->runs.cnt) +
-		     BLAKE3_HASH_LEN;
+		     b->words.cnt * search_postings_len_max(0) +
+		     search_postings_len_max(b->runs.cnt) + BLAKE3_HASH_LEN;
 	uint8_t *bytes = malloc(cap), *at, *shrunk;
 
 	if (!bytes)
@@ -441,7 +442,7 @@ static int shard_write(const struct shard_builder *b, const struct ranked *ranke
 	return 0;
 }
 
-int shard_builder_finish(struct shard_builder *b, uint8_t **out_bytes, size_t *out_len)
+int search_shard_builder_finish(struct shard_builder *b, uint8_t **out_bytes, size_t *out_len)
 {
 	struct laid_out laid = {0};
 	struct ranked *ranked;
@@ -452,7 +453,7 @@ int shard_builder_finish(struct shard_builder *b, uint8_t **out_bytes, size_t *o
 	ranked = words_rank(b);
 	err = ranked ? runs_lay_out(b, &laid) : -ENOMEM;
 	if (err == 0)
-		err = shard_write(b, ranked, &laid, out_bytes, out_len);
+		err = builtin_shard_write(b, ranked, &laid, out_bytes, out_len);
 	free(ranked);
 	free(laid.starts);
 	free(laid.runs);

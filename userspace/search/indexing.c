@@ -19,7 +19,7 @@ struct span {
 	uint8_t hash[32];
 };
 
-int indexing_new(const struct indexing_ask *ask, struct indexing **out_indexing)
+int search_indexing_new(const struct indexing_ask *ask, struct indexing **out_indexing)
 {
 	struct indexing *indexing = calloc(1, sizeof(*indexing));
 
@@ -30,13 +30,13 @@ int indexing_new(const struct indexing_ask *ask, struct indexing **out_indexing)
 	return 0;
 }
 
-void indexing_free(struct indexing *indexing)
+void search_indexing_free(struct indexing *indexing)
 {
 	if (!indexing)
 		return;
-	manifest_free(indexing->root);
+	blobs_manifest_free(indexing->root);
 	free(indexing->root_bytes);
-	indexed_free(indexing->made);
+	search_indexed_free(indexing->made);
 	free(indexing);
 }
 
@@ -119,7 +119,7 @@ static int root_load(struct indexing *indexing)
 	err = blob_load(indexing->ask.store, made->manifest_id, &indexing->root_bytes,
 			&indexing->root_len);
 	if (err == 0)
-		err = manifest_parse(indexing->root_bytes, indexing->root_len, &root);
+		err = blobs_manifest_parse(indexing->root_bytes, indexing->root_len, &root);
 	if (err < 0)
 		return err;
 	indexing->root = root;
@@ -171,12 +171,13 @@ static void span_next(const struct indexing *indexing, struct span *out_span)
 static int manifest_add(struct shard_builder *builder, const uint8_t id[static 32],
 			const struct manifest *manifest, const uint8_t *bytes, size_t len)
 {
-	int err = shard_builder_add_part(builder, id, (uint32_t)len);
+	int err = search_shard_builder_add_part(builder, id, (uint32_t)len);
 
 	for (uint32_t i = 0; i < manifest->item_cnt && err == 0; i++) {
 		const struct manifest_item *item = &manifest->items[i];
 
-		err = shard_builder_add_item(builder, item, (uint32_t)(item->encoding - bytes));
+		err = search_shard_builder_add_item(builder, item,
+						    (uint32_t)(item->encoding - bytes));
 	}
 	return err;
 }
@@ -191,12 +192,12 @@ static int part_add(struct shard_builder *builder, const struct indexing *indexi
 
 	if (err < 0)
 		return err;
-	err = manifest_parse(bytes, len, &manifest);
+	err = blobs_manifest_parse(bytes, len, &manifest);
 	if (err == 0 && (manifest->shape != MANIFEST_PART || manifest->item_cnt != part->item_cnt))
 		err = WEFT_EMALFORMED;
 	if (err == 0)
 		err = manifest_add(builder, part->manifest_id, manifest, bytes, len);
-	manifest_free(manifest);
+	blobs_manifest_free(manifest);
 	free(bytes);
 	return err;
 }
@@ -207,7 +208,7 @@ static int span_build(struct indexing *indexing, const struct span *span)
 	struct shard_builder *builder;
 	uint8_t *bytes = NULL;
 	size_t len = 0;
-	int err = shard_builder_new(indexing->ask.secret, &builder);
+	int err = search_shard_builder_new(indexing->ask.secret, &builder);
 
 	if (err < 0)
 		return err;
@@ -217,12 +218,12 @@ static int span_build(struct indexing *indexing, const struct span *span)
 	for (uint32_t i = span->first; i < span->end && i < root->part_cnt && err == 0; i++)
 		err = part_add(builder, indexing, &root->parts[i]);
 	if (err == 0)
-		err = shard_builder_finish(builder, &bytes, &len);
-	indexing->cut_cnt += shard_builder_is_cut(builder);
-	shard_builder_free(builder);
+		err = search_shard_builder_finish(builder, &bytes, &len);
+	indexing->cut_cnt += search_shard_builder_is_cut(builder);
+	search_shard_builder_free(builder);
 	if (err == 0)
-		err = index_put(indexing->ask.derived, indexing->ask.share_id, span->hash, bytes,
-				len);
+		err = search_index_put(indexing->ask.derived, indexing->ask.share_id, span->hash,
+				       bytes, len);
 	free(bytes);
 	return err;
 }
@@ -235,7 +236,7 @@ static int shard_make(struct indexing *indexing)
 	int err = 0;
 
 	span_next(indexing, &span);
-	if (index_has(indexing->ask.derived, made->share_id, span.hash)) {
+	if (search_index_has(indexing->ask.derived, made->share_id, span.hash)) {
 		indexing->reused_cnt++;
 	} else {
 		err = span_build(indexing, &span);
@@ -252,7 +253,7 @@ static int shard_make(struct indexing *indexing)
 	return 0;
 }
 
-bool indexing_step(struct indexing *indexing)
+bool search_indexing_step(struct indexing *indexing)
 {
 	if (!indexing->root)
 		indexing->err = root_load(indexing);

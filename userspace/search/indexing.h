@@ -17,7 +17,7 @@ struct store;
  * beyond its limits, so that two revisions have the same shards where they have the same
  * manifests. Shards that are there and verify are kept.
  *
- * indexing_step runs in jobs, one at a time; all else on home while none runs.
+ * search_indexing_step runs in jobs, one at a time; all else on home while none runs.
  */
 #define INDEXING_PARTS_MEAN 64u
 
@@ -41,13 +41,13 @@ struct indexing {
 };
 
 WEFT_MUST_CHECK
-int indexing_new(const struct indexing_ask *ask, struct indexing **out_indexing);
-void indexing_free(struct indexing *indexing);
+int search_indexing_new(const struct indexing_ask *ask, struct indexing **out_indexing);
+void search_indexing_free(struct indexing *indexing);
 /*
- * indexing_step goes on by one shard; false when that was all or err is set: WEFT_EABSENT
- * (a manifest is not in the store), WEFT_EDAMAGED, what manifest_parse says, what the
+ * search_indexing_step goes on by one shard; false when that was all or err is set: WEFT_EABSENT
+ * (a manifest is not in the store), WEFT_EDAMAGED, what blobs_manifest_parse says, what the
  * commit says.
  */
-bool indexing_step(struct indexing *indexing);
+bool search_indexing_step(struct indexing *indexing);
 
 #endif

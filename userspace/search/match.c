@@ -48,7 +48,7 @@ static uint8_t points_of(unsigned marks)
 	return (uint8_t)(points + (marks & MARK_FOLDER ? MATCH_FOLDER : 0));
 }
 
-int matcher_new(struct matcher **out_matcher)
+int search_matcher_new(struct matcher **out_matcher)
 {
 	struct matcher *matcher = calloc(1, sizeof(*matcher));
 
@@ -60,7 +60,7 @@ int matcher_new(struct matcher **out_matcher)
 	return 0;
 }
 
-void matcher_free(struct matcher *matcher)
+void search_matcher_free(struct matcher *matcher)
 {
 	free(matcher);
 }
@@ -77,7 +77,7 @@ static void list_mark(struct matcher *m, struct postings *list, uint32_t documen
 {
 	struct posting_run run;
 
-	while (postings_next(list, &run)) {
+	while (search_postings_next(list, &run)) {
 		if (run.first >= document_cnt || run.cnt > document_cnt - run.first)
 			return;
 		for (uint32_t d = run.first; d < run.first + run.cnt; d++)
@@ -92,7 +92,7 @@ static void word_mark(struct matcher *m, const struct shard *shard, const uint8_
 	const uint8_t *end = shard->postings + shard->head.postings_len;
 	struct postings lists[POSTING_FIELD_CNT];
 
-	if (!postings_open(&at, end, lists))
+	if (!search_postings_open(&at, end, lists))
 		return;
 	list_mark(m, &lists[POSTING_NAME], shard->head.document_cnt, name_mark);
 	list_mark(m, &lists[POSTING_FOLDER], shard->head.document_cnt, MARK_FOLDER);
@@ -106,9 +106,9 @@ static void term_mark(struct matcher *m, const struct shard *shard, const struct
 	size_t off = 0;
 	bool has;
 
-	for (has = shard_word_seek(shard, term->text, term->len, &word);
+	for (has = search_shard_word_seek(shard, term->text, term->len, &word);
 	     has && word.len >= term->len && memcmp(word.text, term->text, term->len) == 0;
-	     has = shard_word_next(shard, &word)) {
+	     has = search_shard_word_next(shard, &word)) {
 		bool is_whole = word.len == term->len;
 
 		word_mark(m, shard, word.postings, is_whole ? MARK_NAME_WHOLE : MARK_NAME_PREFIX,
@@ -116,7 +116,7 @@ static void term_mark(struct matcher *m, const struct shard *shard, const struct
 	}
 	if (term->len < QUERY_INSIDE_LEN_MIN)
 		return;
-	while (shard_word_within(shard, term->text, term->len, &off, &word))
+	while (search_shard_word_within(shard, term->text, term->len, &off, &word))
 		if (memcmp(word.text, term->text, term->len) != 0)
 			word_mark(m, shard, word.postings, MARK_NAME_INSIDE, 0);
 }
@@ -239,14 +239,14 @@ static uint64_t group_rank(struct matcher *m, uint32_t group, const struct shard
 		score = (sums[i] + (d.name_hash == ask->query->name_hash ? exact : 0)) *
 			ask->weight;
 		if (score > rank->bar)
-			rank_add(rank, score, ask->share, ask->shard_idx, document);
+			search_rank_add(rank, score, ask->share, ask->shard_idx, document);
 	}
 	memset(sums, 0, GROUP_LEN * sizeof(*sums));
 	return found_cnt;
 }
 
-uint64_t match_shard(struct matcher *m, const struct shard *shard, const struct match_ask *ask,
-		     struct rank *rank)
+uint64_t search_match_shard(struct matcher *m, const struct shard *shard,
+			    const struct match_ask *ask, struct rank *rank)
 {
 	uint64_t found_cnt = 0;
 

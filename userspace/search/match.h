@@ -45,10 +45,10 @@ struct match_ask {
 struct matcher;
 #define MATCHER_LEN (4ull * (128u << 10)) /* bytes, about */
 WEFT_MUST_CHECK
-int matcher_new(struct matcher **out_matcher);
-void matcher_free(struct matcher *matcher);
-/* match_shard adds to rank what is found, and returns how many that are. */
-uint64_t match_shard(struct matcher *matcher, const struct shard *shard,
-		     const struct match_ask *ask, struct rank *rank);
+int search_matcher_new(struct matcher **out_matcher);
+void search_matcher_free(struct matcher *matcher);
+/* search_match_shard adds to rank what is found, and returns how many that are. */
+uint64_t search_match_shard(struct matcher *matcher, const struct shard *shard,
+			    const struct match_ask *ask, struct rank *rank);
 
 #endif

@@ -35,7 +35,7 @@ static bool number_read(const uint8_t **io_pos, const uint8_t *end, uint32_t *ou
 
 /* --- writing --- */
 
-size_t postings_len_max(size_t run_cnt)
+size_t search_postings_len_max(size_t run_cnt)
 {
 	return (1 + POSTING_FIELD_CNT + 2 * run_cnt) * NUMBER_LEN_MAX;
 }
@@ -66,8 +66,8 @@ static size_t list_write(uint8_t *dst, const struct posting_run *runs, size_t cn
 	return (size_t)(pos - dst);
 }
 
-size_t postings_write(uint8_t *dst, const struct posting_run *const runs[POSTING_FIELD_CNT],
-		      const size_t cnts[POSTING_FIELD_CNT])
+size_t search_postings_write(uint8_t *dst, const struct posting_run *const runs[POSTING_FIELD_CNT],
+			     const size_t cnts[POSTING_FIELD_CNT])
 {
 	/* The head has the length of what is behind it: written there, then moved up. */
 	uint8_t *body = dst + NUMBER_LEN_MAX, *pos = body, *head_end;
@@ -96,7 +96,7 @@ size_t postings_write(uint8_t *dst, const struct posting_run *const runs[POSTING
 
 /* --- reading --- */
 
-bool postings_skip(const uint8_t **io_pos, const uint8_t *end)
+bool search_postings_skip(const uint8_t **io_pos, const uint8_t *end)
 {
 	uint32_t head;
 
@@ -106,13 +106,13 @@ bool postings_skip(const uint8_t **io_pos, const uint8_t *end)
 	return true;
 }
 
-bool postings_open(const uint8_t **io_pos, const uint8_t *end,
-		   struct postings out_lists[POSTING_FIELD_CNT])
+bool search_postings_open(const uint8_t **io_pos, const uint8_t *end,
+			  struct postings out_lists[POSTING_FIELD_CNT])
 {
 	const uint8_t *pos = *io_pos;
 	uint32_t head, len;
 
-	if (!postings_skip(io_pos, end) || !number_read(&pos, end, &head))
+	if (!search_postings_skip(io_pos, end) || !number_read(&pos, end, &head))
 		return false;
 	end = *io_pos;
 	for (unsigned f = 0; f < POSTING_FIELD_CNT; f++) {
@@ -129,7 +129,7 @@ bool postings_open(const uint8_t **io_pos, const uint8_t *end,
 	return true;
 }
 
-bool postings_next(struct postings *list, struct posting_run *out_run)
+bool search_postings_next(struct postings *list, struct posting_run *out_run)
 {
 	uint32_t gap, more = 0;
 

@@ -24,13 +24,13 @@ struct posting_run {
 };
 
 /* Space for a word of run_cnt runs in all its lists. */
-size_t postings_len_max(size_t run_cnt);
+size_t search_postings_len_max(size_t run_cnt);
 /*
- * postings_write writes the lists of one word and returns their length. runs of a
+ * search_postings_write writes the lists of one word and returns their length. runs of a
  * field ascend by first; what overlaps or touches becomes one.
  */
-size_t postings_write(uint8_t *dst, const struct posting_run *const runs[POSTING_FIELD_CNT],
-		      const size_t cnts[POSTING_FIELD_CNT]);
+size_t search_postings_write(uint8_t *dst, const struct posting_run *const runs[POSTING_FIELD_CNT],
+			     const size_t cnts[POSTING_FIELD_CNT]);
 
 /* A reader of one list. Beyond the end of damaged bytes there is nothing. */
 struct postings {
@@ -38,12 +38,12 @@ struct postings {
 	uint32_t next; /* the end of the run before */
 };
 /*
- * postings_open makes a reader for each field of the word at *io_pos (empty: not had)
- * and steps over it; false when it goes beyond end. postings_skip only steps.
+ * search_postings_open makes a reader for each field of the word at *io_pos (empty: not had)
+ * and steps over it; false when it goes beyond end. search_postings_skip only steps.
  */
-bool postings_open(const uint8_t **io_pos, const uint8_t *end,
-		   struct postings out_lists[POSTING_FIELD_CNT]);
-bool postings_skip(const uint8_t **io_pos, const uint8_t *end);
-bool postings_next(struct postings *list, struct posting_run *out_run);
+bool search_postings_open(const uint8_t **io_pos, const uint8_t *end,
+			  struct postings out_lists[POSTING_FIELD_CNT]);
+bool search_postings_skip(const uint8_t **io_pos, const uint8_t *end);
+bool search_postings_next(struct postings *list, struct posting_run *out_run);
 
 #endif

@@ -50,7 +50,7 @@ void search_indexed_release(struct search *search, struct indexed *indexed)
 {
 	if (--indexed->ref_cnt > 0)
 		return;
-	indexed_free(indexed);
+	search_indexed_free(indexed);
 	search->retired_cnt--;
 	if (search->retired_cnt == 0 && search->wants_sweep)
 		search_kick(search);
@@ -121,7 +121,8 @@ static int kept_collect(const struct search *search, struct index_kept *out_kept
 		if (!share->indexed || share->is_wanting)
 			memcpy(kept.share_ids[kept.share_cnt++], share->id, 32);
 		for (uint32_t k = 0; share->indexed && k < share->indexed->shard_cnt; k++)
-			index_key(share->id, share->indexed->shards[k], kept.keys[kept.key_cnt++]);
+			search_index_key(share->id, share->indexed->shards[k],
+					 kept.keys[kept.key_cnt++]);
 	}
 	qsort(kept.keys, kept.key_cnt, sizeof(*kept.keys), bytes64_compare);
 	qsort(kept.share_ids, kept.share_cnt, sizeof(*kept.share_ids), bytes32_compare);
@@ -134,9 +135,9 @@ static void task_run(struct job *job)
 	struct search_task *task = list_entry(job, struct search_task, job);
 
 	if (task->indexing)
-		task->has_more = indexing_step(task->indexing);
+		task->has_more = search_indexing_step(task->indexing);
 	else
-		task->err = index_sweep(task->search->derived, &task->kept);
+		task->err = search_index_sweep(task->search->derived, &task->kept);
 }
 
 /* The share that task->indexing is of, if it still wants that revision. */
@@ -175,7 +176,7 @@ static void indexing_end(struct search *search)
 		search_tell(search, &event);
 	}
 	search->task.indexing = NULL;
-	indexing_free(indexing);
+	search_indexing_free(indexing);
 }
 
 static void task_done(struct job *job)
@@ -210,7 +211,7 @@ static int indexing_begin(struct search *search, struct search_share *share)
 	memcpy(ask.share_id, share->id, sizeof(ask.share_id));
 	memcpy(ask.manifest_id, share->manifest_id, sizeof(ask.manifest_id));
 	share->done_cnt = share->all_cnt = 0;
-	return indexing_new(&ask, &search->task.indexing);
+	return search_indexing_new(&ask, &search->task.indexing);
 }
 
 /* What is to be done next; false: nothing. */
@@ -279,7 +280,7 @@ static int index_open(struct search *search)
 
 	if (search->derived)
 		return 0;
-	err = derived_open(&config, &search->derived, &start);
+	err = store_derived_open(&config, &search->derived, &start);
 	if (err == 0 && (start == DERIVED_DAMAGED || start == DERIVED_OTHER_VERSION)) {
 		search->was_reset = true;
 		search->reset_err = start == DERIVED_DAMAGED ? WEFT_EDAMAGED : 0;
@@ -324,13 +325,13 @@ void search_free(struct search *search)
 	if (!search)
 		return;
 	search_stop(search);
-	indexing_free(search->task.indexing);
+	search_indexing_free(search->task.indexing);
 	kept_free(&search->task.kept);
 	search_runs_free(search);
 	for (uint32_t i = 0; i < search->share_cnt; i++)
-		indexed_free(search->shares[i].indexed);
+		search_indexed_free(search->shares[i].indexed);
 	search_blocked_release(search->blocked);
-	derived_close(search->derived);
+	store_derived_close(search->derived);
 	free(search->shares);
 	free(search);
 }
@@ -444,7 +445,7 @@ void search_stats(const struct search *search, struct search_stats *out_stats)
 		.share_cnt = search->share_cnt,
 		.query_cnt = search->run_cnt,
 		.blocked_cnt = search->blocked ? search->blocked->cnt : 0,
-		.index_len = search->derived ? derived_used_len(search->derived) : 0,
+		.index_len = search->derived ? store_derived_used_len(search->derived) : 0,
 		.index_len_max = search->params.config.index_len_max,
 		.asked_cnt = search->asked_cnt,
 		.refused_cnt = search->refused_cnt,

@@ -145,7 +145,7 @@ struct search_ask {
 };
 struct search_run;
 /*
- * search_query searches in a job. 0, what query_parse says, WEFT_ETOOLARGE (page or its
+ * search_query searches in a job. 0, what search_query_parse says, WEFT_ETOOLARGE (page or its
  * length), WEFT_EBUSY (query_cap), WEFT_EFULL (no job is free) or -ENOMEM.
  * search_cancel: done is not called.
  */

@@ -73,12 +73,12 @@ static int share_match(struct search_run *run, struct derived_view *view, uint32
 		ask.bonus[i] = bonus_of(indexed, &run->query.terms[i]);
 	for (ask.shard_idx = 0; ask.shard_idx < indexed->shard_cnt; ask.shard_idx++) {
 		struct shard shard;
-		int err = index_shard(view, indexed->share_id, indexed->shards[ask.shard_idx],
-				      &shard);
+		int err = search_index_shard(view, indexed->share_id,
+					     indexed->shards[ask.shard_idx], &shard);
 
 		if (err < 0)
 			return err;
-		run->result.found_cnt += match_shard(run->matcher, &shard, &ask, rank);
+		run->result.found_cnt += search_match_shard(run->matcher, &shard, &ask, rank);
 	}
 	return 0;
 }
@@ -97,12 +97,12 @@ static int page_read(struct search_run *run, struct derived_view *view, const st
 		const struct run_share *share = &run->shares[found->share];
 		struct search_hit *hit = &run->hits[run->result.hit_cnt];
 		struct shard shard;
-		int err = index_shard(view, share->indexed->share_id,
-				      share->indexed->shards[found->shard], &shard);
+		int err = search_index_shard(view, share->indexed->share_id,
+					     share->indexed->shards[found->shard], &shard);
 
 		if (err == 0)
-			err = hit_read(run->store, share->indexed, &shard, found->document,
-				       &run->query, hit);
+			err = search_hit_read(run->store, share->indexed, &shard, found->document,
+					      &run->query, hit);
 		if (err == -ENOMEM)
 			return err;
 		if (err < 0)
@@ -122,25 +122,25 @@ static int run_search(struct search_run *run)
 
 	if (run->share_cnt == 0)
 		return 0;
-	err = run->matcher ? 0 : matcher_new(&run->matcher);
+	err = run->matcher ? 0 : search_matcher_new(&run->matcher);
 	if (err < 0)
 		return err;
-	err = rank_init(&rank, SEARCH_HITS_MAX);
+	err = search_rank_init(&rank, SEARCH_HITS_MAX);
 	if (err < 0)
 		return err;
-	err = derived_view_open(run->derived, &view);
+	err = store_derived_view_open(run->derived, &view);
 	if (err < 0)
 		goto end_rank;
 	for (uint32_t i = 0; i < run->share_cnt && err == 0; i++)
 		err = share_match(run, view, i, &rank);
 	if (err == 0) {
-		rank_finish(&rank);
+		search_rank_finish(&rank);
 		run->result.reachable_cnt = rank.cnt;
 		err = page_read(run, view, &rank);
 	}
-	derived_view_close(view);
+	store_derived_view_close(view);
 end_rank:
-	rank_fini(&rank);
+	search_rank_fini(&rank);
 	return err;
 }
 
@@ -161,13 +161,13 @@ static void run_free(struct search_run *run)
 	list_unlink(&run->node);
 	search->run_cnt--;
 	for (uint32_t i = 0; run->hits && i < run->result.hit_cnt; i++)
-		hit_free(&run->hits[i]);
+		search_hit_free(&run->hits[i]);
 	for (uint32_t i = 0; i < run->share_cnt; i++)
 		search_indexed_release(search, run->shares[i].indexed);
 	search_blocked_release(run->blocked);
 	/* One is kept for the next query. */
 	if (search->matcher || search->is_stopped)
-		matcher_free(run->matcher);
+		search_matcher_free(run->matcher);
 	else
 		search->matcher = run->matcher;
 	free(run->shares);
@@ -207,7 +207,7 @@ void search_runs_free(struct search *search)
 {
 	while (!list_is_empty(&search->runs))
 		run_free(list_entry(search->runs.next, struct search_run, node));
-	matcher_free(search->matcher);
+	search_matcher_free(search->matcher);
 	search->matcher = NULL;
 }
 
@@ -248,7 +248,7 @@ static int shares_take(struct search_run *run, const struct search_ask *ask)
 static int run_begin(struct search_run *run, const struct search_ask *ask)
 {
 	struct search *search = run->search;
-	int err = query_parse(ask->text, ask->text_len, &run->query);
+	int err = search_query_parse(ask->text, ask->text_len, &run->query);
 
 	if (err == 0)
 		err = shares_take(run, ask);

@@ -14,7 +14,7 @@ static bool query_has(const struct query *query, const char *text, size_t len)
 	return false;
 }
 
-int query_parse(const char *text, size_t len, struct query *out_query)
+int search_query_parse(const char *text, size_t len, struct query *out_query)
 {
 	char words[2 * QUERY_FOLDED_CAP];
 	size_t words_len = 0, off = 0, word_len;
@@ -28,7 +28,7 @@ int query_parse(const char *text, size_t len, struct query *out_query)
 		return folded_len;
 	out_query->term_cnt = 0;
 	while (fold_word(out_query->folded, (size_t)folded_len, &off, &word, &word_len)) {
-		word_len = shard_word_cut(word, word_len);
+		word_len = search_shard_word_cut(word, word_len);
 		memcpy(words + words_len, word, word_len);
 		words[words_len + word_len] = ' ';
 		words_len += word_len + 1;
@@ -38,6 +38,6 @@ int query_parse(const char *text, size_t len, struct query *out_query)
 			return WEFT_ETOOLARGE;
 		out_query->terms[out_query->term_cnt++] = (struct query_term){word, word_len};
 	}
-	out_query->name_hash = shard_name_hash(words, words_len);
+	out_query->name_hash = search_shard_name_hash(words, words_len);
 	return out_query->term_cnt ? 0 : WEFT_EABSENT;
 }

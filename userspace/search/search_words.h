@@ -32,10 +32,10 @@ struct query {
 };
 
 /*
- * query_parse: 0, WEFT_ETOOLARGE (bytes or words), WEFT_EMALFORMED (not UTF-8),
+ * search_query_parse: 0, WEFT_ETOOLARGE (bytes or words), WEFT_EMALFORMED (not UTF-8),
  * WEFT_EABSENT (no word is in it) or -ENOMEM.
  */
 WEFT_MUST_CHECK
-int query_parse(const char *text, size_t len, struct query *out_query);
+int search_query_parse(const char *text, size_t len, struct query *out_query);
 
 #endif

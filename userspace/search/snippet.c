@@ -60,8 +60,8 @@ static size_t part_begin(const char *text, size_t len, const struct query *query
 	return 0;
 }
 
-void snippet_make(const char *text, size_t len, const struct query *query,
-		  struct snippet *out_snippet)
+void search_snippet_make(const char *text, size_t len, const struct query *query,
+			 struct snippet *out_snippet)
 {
 	struct snippet *s = out_snippet;
 	size_t begin = len > SNIPPET_LEN_MAX ? part_begin(text, len, query) : 0;

@@ -25,10 +25,10 @@ struct snippet {
 };
 
 /*
- * snippet_make: of a text longer than a snippet, that which begins a few words before
+ * search_snippet_make: of a text longer than a snippet, that which begins a few words before
  * the first marked one. A text without any marked word gives its beginning.
  */
-void snippet_make(const char *text, size_t len, const struct query *query,
-		  struct snippet *out_snippet);
+void search_snippet_make(const char *text, size_t len, const struct query *query,
+			 struct snippet *out_snippet);
 
 #endif

@@ -23,12 +23,13 @@ struct rank {
 };
 
 WEFT_MUST_CHECK
-int rank_init(struct rank *rank, uint32_t keep_cnt);
-void rank_fini(struct rank *rank);
-/* rank_add: score is above rank->bar. */
-void rank_add(struct rank *rank, uint32_t score, uint32_t share, uint32_t shard, uint32_t document);
-/* rank_finish leaves the best in documents, in order. */
-void rank_finish(struct rank *rank);
+int search_rank_init(struct rank *rank, uint32_t keep_cnt);
+void search_rank_fini(struct rank *rank);
+/* search_rank_add: score is above rank->bar. */
+void search_rank_add(struct rank *rank, uint32_t score, uint32_t share, uint32_t shard,
+		     uint32_t document);
+/* search_rank_finish leaves the best in documents, in order. */
+void search_rank_finish(struct rank *rank);
 static inline uint32_t rank_score(const struct ranked_document *document)
 {
 	return (uint32_t)(document->order >> 32);

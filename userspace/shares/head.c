@@ -29,7 +29,7 @@ void share_id_of(const uint8_t key[static 32], uint8_t out_id[static SHARE_ID_LE
 	sha256(key, 32, out_id);
 }
 
-void head_write(struct writer *w, const struct node_key *key, struct share_head *head)
+void shares_head_write(struct writer *w, const struct node_key *key, struct share_head *head)
 {
 	uint8_t body[BODY_LEN_MAX];
 	struct writer b = writer_of(body, sizeof(body));
@@ -84,18 +84,18 @@ static bool seq_fits(const struct share_head *head)
 	static const uint8_t nothing[sizeof(head->manifest_id)];
 	bool is_nothing = memcmp(head->manifest_id, nothing, sizeof(nothing)) == 0;
 
-	return head->seq > 0 && is_nothing == head_is_revoked(head);
+	return head->seq > 0 && is_nothing == shares_head_is_revoked(head);
 }
 
 /* It ends its share, and is another. */
 static bool successor_fits(const struct share_head *head)
 {
 	return !head->has_successor ||
-	       (head_is_revoked(head) &&
+	       (shares_head_is_revoked(head) &&
 		memcmp(head->successor, head->share_key, sizeof(head->successor)) != 0);
 }
 
-int head_parse(const void *bytes, size_t len, struct share_head *out_head)
+int shares_head_parse(const void *bytes, size_t len, struct share_head *out_head)
 {
 	struct signed_object object;
 	struct share_head head = {.has_successor = false};
@@ -123,31 +123,31 @@ int head_parse(const void *bytes, size_t len, struct share_head *out_head)
 	return err;
 }
 
-bool head_is_newer(const struct share_head *a, const struct share_head *b)
+bool shares_head_is_newer(const struct share_head *a, const struct share_head *b)
 {
 	if (a->seq != b->seq)
 		return a->seq > b->seq;
-	if (head_is_revoked(a))
+	if (shares_head_is_revoked(a))
 		return b->has_successor && !a->has_successor;
 	if (a->updated_s != b->updated_s)
 		return a->updated_s > b->updated_s;
 	return memcmp(a->manifest_id, b->manifest_id, sizeof(a->manifest_id)) > 0;
 }
 
-bool head_is_fork(const struct share_head *a, const struct share_head *b)
+bool shares_head_is_fork(const struct share_head *a, const struct share_head *b)
 {
 	return a->seq == b->seq && memcmp(a->manifest_id, b->manifest_id, 32) != 0;
 }
 
-bool head_is_revoked(const struct share_head *head)
+bool shares_head_is_revoked(const struct share_head *head)
 {
 	return head->seq == HEAD_SEQ_REVOKED;
 }
 
 /* --- in the overlay --- */
 
-void head_overlay_name(const uint8_t share_id[static SHARE_ID_LEN],
-		       uint8_t name[static HEAD_OVERLAY_NAME_LEN])
+void shares_head_overlay_name(const uint8_t share_id[static SHARE_ID_LEN],
+			      uint8_t name[static HEAD_OVERLAY_NAME_LEN])
 {
 	memcpy(name, OVERLAY_PREFIX, OVERLAY_PREFIX_LEN);
 	memcpy(name + OVERLAY_PREFIX_LEN, share_id, SHARE_ID_LEN);
@@ -163,10 +163,10 @@ static int rule_check(void *ctx, const void *name, size_t name_len, const uint8_
 	(void)ctx;
 	if (len == 0 || value[0] != HEAD_OVERLAY_TAG)
 		return WEFT_EMALFORMED;
-	err = head_parse(value + 1, len - 1, &head);
+	err = shares_head_parse(value + 1, len - 1, &head);
 	if (err < 0)
 		return err;
-	head_overlay_name(head.share_id, own_name);
+	shares_head_overlay_name(head.share_id, own_name);
 	if (name_len != sizeof(own_name) || memcmp(name, own_name, sizeof(own_name)) != 0 ||
 	    head.updated_s > wall_s + HEAD_SKEW_S)
 		return WEFT_EREFUSED;
@@ -177,7 +177,7 @@ static int rule_check(void *ctx, const void *name, size_t name_len, const uint8_
 	return 0;
 }
 
-void head_rule(struct overlay_rule *out_rule)
+void shares_head_rule(struct overlay_rule *out_rule)
 {
 	*out_rule = (struct overlay_rule){
 		.tag = HEAD_OVERLAY_TAG,

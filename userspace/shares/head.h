@@ -47,25 +47,25 @@ struct share_head {
 /* share_id_of: the id of the share whose public key is key. */
 void share_id_of(const uint8_t key[static 32], uint8_t out_id[static SHARE_ID_LEN]);
 
-/* head_write signs head with the share's key, which sets share_id and share_key. */
-void head_write(struct writer *w, const struct node_key *key, struct share_head *head);
+/* shares_head_write signs head with the share's key, which sets share_id and share_key. */
+void shares_head_write(struct writer *w, const struct node_key *key, struct share_head *head);
 /*
- * head_parse checks form, ids and signature. 0, WEFT_EMALFORMED, WEFT_ETOOLARGE or
+ * shares_head_parse checks form, ids and signature. 0, WEFT_EMALFORMED, WEFT_ETOOLARGE or
  * WEFT_EDAMAGED (the signature, or a key that is not the share's).
  */
 WEFT_MUST_CHECK
-int head_parse(const void *bytes, size_t len, struct share_head *out_head);
+int shares_head_parse(const void *bytes, size_t len, struct share_head *out_head);
 
 /*
- * head_is_newer: a comes after b. The higher sequence number does, then the later time,
+ * shares_head_is_newer: a comes after b. The higher sequence number does, then the later time,
  * then the greater manifest id: two publishers who used one number end at the same
  * revision, whatever order they are heard in. Nothing comes after what is revoked, and that
  * comes after what is revoked for a successor: who has stolen a key cannot keep what he named.
  */
-bool head_is_newer(const struct share_head *a, const struct share_head *b);
-/* head_is_fork: both are revision seq, and differ. */
-bool head_is_fork(const struct share_head *a, const struct share_head *b);
-bool head_is_revoked(const struct share_head *head);
+bool shares_head_is_newer(const struct share_head *a, const struct share_head *b);
+/* shares_head_is_fork: both are revision seq, and differ. */
+bool shares_head_is_fork(const struct share_head *a, const struct share_head *b);
+bool shares_head_is_revoked(const struct share_head *head);
 
 /*
  * In the overlay a head is HEAD_OVERLAY_TAG followed by its bytes, under the name
@@ -75,9 +75,9 @@ bool head_is_revoked(const struct share_head *head);
 #define HEAD_OVERLAY_TAG      0x01
 #define HEAD_OVERLAY_TTL_S    86400u
 #define HEAD_OVERLAY_NAME_LEN (11u + SHARE_ID_LEN)
-void head_overlay_name(const uint8_t share_id[static SHARE_ID_LEN],
-		       uint8_t name[static HEAD_OVERLAY_NAME_LEN]);
-/* head_rule makes the overlay's rule for heads. */
-void head_rule(struct overlay_rule *out_rule);
+void shares_head_overlay_name(const uint8_t share_id[static SHARE_ID_LEN],
+			      uint8_t name[static HEAD_OVERLAY_NAME_LEN]);
+/* shares_head_rule makes the overlay's rule for heads. */
+void shares_head_rule(struct overlay_rule *out_rule);
 
 #endif

@@ -11,7 +11,7 @@
  * is a head that the share's key signed, or nothing: which head is the newest is for who
  * asked several.
  *
- * The caller keeps it where it is until done or head_ask_cancel.
+ * The caller keeps it where it is until done or shares_head_ask_cancel.
  */
 struct head_ask {
 	uint8_t share_id[SHARE_ID_LEN];
@@ -31,11 +31,11 @@ struct head_ask {
 	uint8_t buf[HEAD_LEN_MAX + LIST_CURSOR_LEN + 64u + MESH_FRAME_OVERHEAD];
 };
 
-/* head_ask_start: 0, or as mesh_ops.ask; done is never called from within. */
+/* shares_head_ask_start: 0, or as mesh_ops.ask; done is never called from within. */
 WEFT_MUST_CHECK
-int head_ask_start(struct head_ask *ask, const struct mesh_seam *mesh, const struct mesh_peer *peer,
-		   uint64_t now_ns);
-/* head_ask_cancel: also of one that is not under way. */
-void head_ask_cancel(struct head_ask *ask, const struct mesh_seam *mesh);
+int shares_head_ask_start(struct head_ask *ask, const struct mesh_seam *mesh,
+			  const struct mesh_peer *peer, uint64_t now_ns);
+/* shares_head_ask_cancel: also of one that is not under way. */
+void shares_head_ask_cancel(struct head_ask *ask, const struct mesh_seam *mesh);
 
 #endif

@@ -6,8 +6,8 @@
 #include "base/assert.h"
 #include "store/store.h"
 
-int head_seen_get(struct store_snapshot *snapshot, const uint8_t share_id[static SHARE_ID_LEN],
-		  struct head_seen *out_seen)
+int shares_head_seen_get(struct store_snapshot *snapshot,
+			 const uint8_t share_id[static SHARE_ID_LEN], struct head_seen *out_seen)
 {
 	struct head_seen seen;
 	const void *bytes;
@@ -15,7 +15,7 @@ int head_seen_get(struct store_snapshot *snapshot, const uint8_t share_id[static
 
 	if (err < 0)
 		return err;
-	if (head_parse(bytes, seen.len, &seen.head) < 0 ||
+	if (shares_head_parse(bytes, seen.len, &seen.head) < 0 ||
 	    memcmp(seen.head.share_id, share_id, SHARE_ID_LEN) != 0)
 		return WEFT_EDAMAGED;
 	memcpy(seen.bytes, bytes, seen.len);
@@ -23,19 +23,19 @@ int head_seen_get(struct store_snapshot *snapshot, const uint8_t share_id[static
 	return 0;
 }
 
-void head_seen_put(struct store_batch *batch, const struct head_seen *seen)
+void shares_head_seen_put(struct store_batch *batch, const struct head_seen *seen)
 {
 	store_batch_put(batch, STORE_HEADS, seen->head.share_id, SHARE_ID_LEN, seen->bytes,
 			seen->len);
 }
 
-void head_seen_write(const struct node_key *key, const struct share_head *head,
-		     struct head_seen *out_seen)
+void shares_head_seen_write(const struct node_key *key, const struct share_head *head,
+			    struct head_seen *out_seen)
 {
 	struct writer w = writer_of(out_seen->bytes, sizeof(out_seen->bytes));
 
 	out_seen->head = *head;
-	head_write(&w, key, &out_seen->head);
+	shares_head_write(&w, key, &out_seen->head);
 	weft_assert(!w.bad); /* HEAD_LEN_MAX has room for any */
 	out_seen->len = writer_len(&w);
 }

@@ -17,14 +17,14 @@ struct head_seen {
 	size_t len;
 };
 
-/* head_seen_get: 0, WEFT_EABSENT, WEFT_EDAMAGED (no head, or another share's) or -errno. */
+/* shares_head_seen_get: 0, WEFT_EABSENT, WEFT_EDAMAGED (no head, or another share's) or -errno. */
 WEFT_MUST_CHECK
-int head_seen_get(struct store_snapshot *snapshot, const uint8_t share_id[static SHARE_ID_LEN],
-		  struct head_seen *out_seen);
-/* head_seen_put is for a head that is newer than what was seen; who asks has compared them. */
-void head_seen_put(struct store_batch *batch, const struct head_seen *seen);
-/* head_seen_write signs head (head.h) into out_seen. */
-void head_seen_write(const struct node_key *key, const struct share_head *head,
-		     struct head_seen *out_seen);
+int shares_head_seen_get(struct store_snapshot *snapshot,
+			 const uint8_t share_id[static SHARE_ID_LEN], struct head_seen *out_seen);
+/* shares_head_seen_put is for a head that is newer than what was seen; who asks has compared them. */
+void shares_head_seen_put(struct store_batch *batch, const struct head_seen *seen);
+/* shares_head_seen_write signs head (head.h) into out_seen. */
+void shares_head_seen_write(const struct node_key *key, const struct share_head *head,
+			    struct head_seen *out_seen);
 
 #endif

@@ -6,7 +6,8 @@
 enum { KEY_SHARE = 0, KEY_CURSOR = 1 };
 enum { KEY_HEADS = 0 };
 
-size_t list_request_write(const struct list_request *request, uint8_t out[static LIST_REQUEST_CAP])
+size_t shares_list_request_write(const struct list_request *request,
+				 uint8_t out[static LIST_REQUEST_CAP])
 {
 	struct writer w = writer_of(out, LIST_REQUEST_CAP);
 
@@ -19,7 +20,7 @@ size_t list_request_write(const struct list_request *request, uint8_t out[static
 	return writer_len(&w);
 }
 
-int list_request_parse(const void *payload, size_t len, struct list_request *out_request)
+int shares_list_request_parse(const void *payload, size_t len, struct list_request *out_request)
 {
 	struct list_request request = {0};
 	struct cbor_reader r;
@@ -44,7 +45,7 @@ int list_request_parse(const void *payload, size_t len, struct list_request *out
 	return 0;
 }
 
-void list_answer_write(struct writer *w, const struct list_answer *answer)
+void shares_list_answer_write(struct writer *w, const struct list_answer *answer)
 {
 	cbor_write_map(w, 1 + answer->has_cursor);
 	cbor_write_uint(w, KEY_HEADS);
@@ -70,7 +71,7 @@ static void heads_read(struct cbor_reader *r, struct list_answer *answer)
 	}
 }
 
-int list_answer_parse(const void *payload, size_t len, struct list_answer *out_answer)
+int shares_list_answer_parse(const void *payload, size_t len, struct list_answer *out_answer)
 {
 	struct cbor_reader r;
 	uint64_t key;

@@ -32,10 +32,11 @@ struct list_request {
 	bool has_cursor; /* never with a share */
 	uint8_t cursor[LIST_CURSOR_LEN];
 };
-/* list_request_write returns the length. */
-size_t list_request_write(const struct list_request *request, uint8_t out[static LIST_REQUEST_CAP]);
+/* shares_list_request_write returns the length. */
+size_t shares_list_request_write(const struct list_request *request,
+				 uint8_t out[static LIST_REQUEST_CAP]);
 WEFT_MUST_CHECK
-int list_request_parse(const void *payload, size_t len, struct list_request *out_request);
+int shares_list_request_parse(const void *payload, size_t len, struct list_request *out_request);
 
 struct list_answer {
 	struct {
@@ -46,9 +47,9 @@ struct list_answer {
 	bool has_cursor;
 	uint8_t cursor[LIST_CURSOR_LEN];
 };
-/* list_answer_write needs at most LIST_ANSWER_CAP bytes. */
-void list_answer_write(struct writer *w, const struct list_answer *answer);
+/* shares_list_answer_write needs at most LIST_ANSWER_CAP bytes. */
+void shares_list_answer_write(struct writer *w, const struct list_answer *answer);
 WEFT_MUST_CHECK
-int list_answer_parse(const void *payload, size_t len, struct list_answer *out_answer);
+int shares_list_answer_parse(const void *payload, size_t len, struct list_answer *out_answer);
 
 #endif

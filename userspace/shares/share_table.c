@@ -50,7 +50,7 @@ struct share {
 };
 
 struct shares {
-	struct content *content;
+	struct blobs *content;
 	struct share *first;
 	uint32_t cnt; /* listed and being added */
 };
@@ -156,14 +156,14 @@ static int row_parse(const struct store_item *item, char *path, char *title, cha
 static int parts_load(struct store *store, struct share *share)
 {
 	struct stored_manifest root;
-	int err = stored_manifest_load(store, share->manifest_id, &root);
+	int err = blobs_stored_manifest_load(store, share->manifest_id, &root);
 
 	if (err < 0)
 		return err == -ENOMEM ? err : 0;
-	err = manifest_part_ids(root.manifest, &share->part_ids);
+	err = blobs_manifest_part_ids(root.manifest, &share->part_ids);
 	if (err == 0)
 		share->part_cnt = root.manifest->part_cnt;
-	stored_manifest_fini(&root);
+	blobs_stored_manifest_fini(&root);
 	return err;
 }
 
@@ -200,7 +200,7 @@ static bool bad_loaded(void *arg, const struct object_file *file);
 static int shares_each_bad(struct shares *shares, struct store_snapshot *snapshot,
 			   bool (*fn)(void *arg, const struct object_file *file));
 
-int shares_new(struct content *content, struct shares **out_shares)
+int shares_new(struct blobs *content, struct shares **out_shares)
 {
 	struct share_load load = {.shares = calloc(1, sizeof(struct shares))};
 	int err;
@@ -281,11 +281,11 @@ static int share_fill_places(const struct share *share, struct served_index *ser
 	int err = 0;
 
 	if (!*at)
-		return served_index_add_share(served_index, share->path, share->manifest_id);
-	while (err == 0 && (line = only_next(&at, &len))) {
+		return blobs_served_index_add_share(served_index, share->path, share->manifest_id);
+	while (err == 0 && (line = blobs_only_next(&at, &len))) {
 		snprintf(path, sizeof(path), "%s/%.*s", share->path[1] ? share->path : "", (int)len,
 			 line);
-		err = served_index_add_share(served_index, path, share->manifest_id);
+		err = blobs_served_index_add_share(served_index, path, share->manifest_id);
 	}
 	return err;
 }
@@ -297,9 +297,10 @@ int shares_fill_served(const struct shares *shares, struct served_filling *filli
 
 	for (const struct share *share = shares->first; share && !err; share = share->next) {
 		int (*add)(struct served_index *served_index, const uint8_t id[static 32]) =
-			share->changed_cnt ? served_index_add_manifest : served_index_add_whole;
+			share->changed_cnt ? blobs_served_index_add_manifest
+					   : blobs_served_index_add_whole;
 
-		err = content_scope_set(filling, share->manifest_id);
+		err = blobs_scope_set(filling, share->manifest_id);
 		if (!err)
 			err = share_fill_places(share, served_index);
 		if (!err)
@@ -324,12 +325,11 @@ void shares_note_changed(struct shares *shares, const char *path)
 		if (!share_covers(share, path))
 			continue;
 		if (share->changed_cnt++ == 0)
-			content_served_changed(shares->content); /* it is whole no more */
-		content_tell(shares->content,
-			     &(struct content_event){.kind = CONTENT_FILE_CHANGED,
-						     .manifest_id = share->manifest_id,
-						     .err = WEFT_ECHANGED,
-						     .text = path});
+			blobs_served_changed(shares->content); /* it is whole no more */
+		blobs_tell(shares->content, &(struct blobs_event){.kind = BLOBS_FILE_CHANGED,
+								  .manifest_id = share->manifest_id,
+								  .err = WEFT_ECHANGED,
+								  .text = path});
 	}
 }
 
@@ -337,7 +337,7 @@ void shares_note_mended(struct shares *shares, const char *path)
 {
 	for (struct share *share = shares->first; share; share = share->next)
 		if (share_covers(share, path) && share->changed_cnt && --share->changed_cnt == 0)
-			content_served_changed(shares->content);
+			blobs_served_changed(shares->content);
 }
 
 /* A file that was bad when this node ended still is: its share is not whole. */
@@ -364,7 +364,7 @@ static int shares_each_bad(struct shares *shares, struct store_snapshot *snapsho
 {
 	static const uint8_t first[OBJECT_ID_LEN];
 	struct object_file *file = malloc(sizeof(*file));
-	int err = file ? object_bad_each(snapshot, first, file, fn, shares) : -ENOMEM;
+	int err = file ? blobs_object_bad_each(snapshot, first, file, fn, shares) : -ENOMEM;
 
 	free(file);
 	return err;
@@ -394,13 +394,13 @@ bool shares_added_s(const struct shares *shares, const char *path, uint64_t *out
 	return false;
 }
 
-void content_shares_each(struct content *content,
-			 bool (*fn)(void *arg, const struct content_share *share), void *arg)
+void shares_shares_each(struct blobs *content,
+			bool (*fn)(void *arg, const struct blobs_share *share), void *arg)
 {
-	content_collect_served(content);
+	blobs_collect_served(content);
 	bad_count(content->shares);
 	for (const struct share *share = content->shares->first; share; share = share->next) {
-		struct content_share told = {
+		struct blobs_share told = {
 			.path = share->path,
 			.title = share->title,
 			.added_s = share->added_s,
@@ -469,16 +469,15 @@ static void share_added(void *arg, int err)
 	void *done_arg = share->arg;
 
 	if (err == 0)
-		content_collect_served(shares->content);
+		blobs_collect_served(shares->content);
 	if (err == 0 && !known) {
 		share_replace(share);
 		share->next = shares->first;
 		shares->first = share;
-		content_served_changed(shares->content);
-		content_tell(shares->content,
-			     &(struct content_event){.kind = CONTENT_SHARE_ADDED,
-						     .manifest_id = share->manifest_id,
-						     .text = share->path});
+		blobs_served_changed(shares->content);
+		blobs_tell(shares->content, &(struct blobs_event){.kind = BLOBS_SHARE_ADDED,
+								  .manifest_id = share->manifest_id,
+								  .text = share->path});
 	} else {
 		if (err == 0) {
 			char *path = known->path, *only = known->only;
@@ -488,7 +487,7 @@ static void share_added(void *arg, int err)
 			known->only = share->only;
 			share->only = only;
 			known->changed_cnt = 0; /* all of it was looked at */
-			content_served_changed(shares->content);
+			blobs_served_changed(shares->content);
 		}
 		shares->cnt--;
 		share_free(share);
@@ -506,7 +505,7 @@ static bool bad_dropped(void *arg, const struct object_file *file)
 	struct bad_dropping *dropping = arg;
 
 	if (share_covers(dropping->share, file->path))
-		object_bad_delete(dropping->batch, file);
+		blobs_object_bad_delete(dropping->batch, file);
 	return true;
 }
 
@@ -519,7 +518,7 @@ static void bad_drop(const struct share *share, struct store_batch *batch)
 	struct store_snapshot *snapshot;
 
 	if (file && store_snapshot_open(share->shares->content->params.store, &snapshot) == 0) {
-		(void)!object_bad_each(snapshot, first, file, bad_dropped, &dropping);
+		(void)!blobs_object_bad_each(snapshot, first, file, bad_dropped, &dropping);
 		store_snapshot_close(snapshot);
 	}
 	free(file);
@@ -555,14 +554,14 @@ int shares_add(struct shares *shares, struct store_batch *batch, const struct sh
 /* share_drop ends it: peers may not read it any more. */
 static void share_drop(struct share *share)
 {
-	struct content *content = share->shares->content;
+	struct blobs *content = share->shares->content;
 
 	share_unlist(share);
-	content_served_changed(content);
-	serve_forget_files(content->serve);
-	content_tell(content, &(struct content_event){.kind = CONTENT_SHARE_REMOVED,
-						      .manifest_id = share->manifest_id,
-						      .text = share->path});
+	blobs_served_changed(content);
+	blobs_serve_forget_files(content->serve);
+	blobs_tell(content, &(struct blobs_event){.kind = BLOBS_SHARE_REMOVED,
+						  .manifest_id = share->manifest_id,
+						  .text = share->path});
 	share_free(share);
 }
 
@@ -593,8 +592,8 @@ static void share_removed(void *arg, int err)
 		done(done_arg, err);
 }
 
-int content_share_remove(struct content *content, const uint8_t manifest_id[static 32],
-			 void (*done)(void *arg, int err), void *arg)
+int shares_share_remove(struct blobs *content, const uint8_t manifest_id[static 32],
+			void (*done)(void *arg, int err), void *arg)
 {
 	struct share *share = share_find(content->shares, manifest_id);
 	struct store_batch *batch;

@@ -8,7 +8,7 @@
 
 #include "weft/err.h"
 
-struct content;
+struct blobs;
 struct served_filling;
 struct shares;
 struct store_batch;
@@ -18,7 +18,7 @@ struct store_batch;
  * removing shows only after the commit. Home worker.
  */
 WEFT_MUST_CHECK
-int shares_new(struct content *content, struct shares **out_shares);
+int shares_new(struct blobs *content, struct shares **out_shares);
 /* shares_stop: removals under way are told to nobody any more. */
 void shares_stop(struct shares *shares);
 void shares_free(struct shares *shares);

@@ -69,7 +69,7 @@ static void batch_add(struct store_batch *batch, enum op_kind kind, enum store_d
 	if (!batch || batch->err < 0)
 		return;
 	if (db >= STORE_DB_CNT || key_len == 0 || key_len > BATCH_KEY_LEN_MAX ||
-	    (env_databases[db].key_len && env_databases[db].key_len != key_len) ||
+	    (store_env_databases[db].key_len && store_env_databases[db].key_len != key_len) ||
 	    value_len > SIZE_MAX / 4) {
 		batch->err = WEFT_ETOOLARGE;
 		return;
@@ -110,7 +110,7 @@ void store_batch_delete_blob(struct store_batch *batch, const uint8_t id[static 
 	batch_add(batch, OP_DELETE_BLOB, STORE_BLOBS, id, 32, NULL, 0);
 }
 
-bool batch_op_next(const struct store_batch *batch, size_t *io_off, struct op *out_op)
+bool store_batch_op_next(const struct store_batch *batch, size_t *io_off, struct op *out_op)
 {
 	const uint8_t *at = batch->ops + *io_off;
 	struct op_head head;

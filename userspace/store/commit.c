@@ -16,7 +16,7 @@
 
 #include "base/byte_cursor.h"
 
-void place_parse(const void *value, size_t len, struct segment_place *out_place)
+void store_place_parse(const void *value, size_t len, struct segment_place *out_place)
 {
 	struct cursor c = cursor_of(value, len);
 
@@ -25,19 +25,19 @@ void place_parse(const void *value, size_t len, struct segment_place *out_place)
 	out_place->len = cursor_be64(&c);
 }
 
-void segment_key_write(uint8_t key[static SEGMENT_KEY_LEN], uint32_t number)
+void store_segment_key_write(uint8_t key[static SEGMENT_KEY_LEN], uint32_t number)
 {
 	struct writer w = writer_of(key, SEGMENT_KEY_LEN);
 
 	writer_be32(&w, number);
 }
 
-bool segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_row *out_row)
+bool store_segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_row *out_row)
 {
 	struct cursor k = cursor_of(key->mv_data, key->mv_size), v;
 	MDB_val bare = *value;
 
-	if (row_check(env_databases[ENV_SEGMENTS].name, key, &bare) < 0)
+	if (store_row_check(store_env_databases[ENV_SEGMENTS].name, key, &bare) < 0)
 		return false;
 	v = cursor_of(bare.mv_data, bare.mv_size);
 	out_row->number = cursor_be32(&k);
@@ -46,18 +46,18 @@ bool segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_
 	return !k.bad && !v.bad;
 }
 
-int blob_place(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
-	       struct segment_place *out_place)
+int store_blob_place(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
+		     struct segment_place *out_place)
 {
 	const void *value;
 	size_t len;
-	int err = env_get(&store->env, txn, STORE_BLOBS, id, 32, &value, &len);
+	int err = store_env_get(&store->env, txn, STORE_BLOBS, id, 32, &value, &len);
 
 	if (err < 0)
 		return err;
 	if (len != BLOB_PLACE_LEN)
 		return WEFT_EDAMAGED;
-	place_parse(value, len, out_place);
+	store_place_parse(value, len, out_place);
 	return 0;
 }
 
@@ -72,24 +72,25 @@ static int segment_account(struct store *store, MDB_txn *txn, const struct segme
 	MDB_val k = {sizeof(key), key}, v;
 	int err;
 
-	segment_key_write(key, place->segment);
-	err = proof_need(&store->env.proof, ENV_SEGMENTS);
+	store_segment_key_write(key, place->segment);
+	err = store_proof_need(&store->env.proof, ENV_SEGMENTS);
 	if (err == 0)
-		err = row_err(mdb_get(txn, store->env.dbs[ENV_SEGMENTS].dbi, &k, &v));
+		err = store_row_err(mdb_get(txn, store->env.dbs[ENV_SEGMENTS].dbi, &k, &v));
 	if (err < 0 && err != WEFT_EABSENT)
 		return err;
-	if (err == 0 && !segment_row_parse(&k, &v, &row))
+	if (err == 0 && !store_segment_row_parse(&k, &v, &row))
 		return WEFT_EDAMAGED;
 	writer_be64(&w, row.len > end ? row.len : end);
 	writer_be64(&w, row.live_len + (uint64_t)live_delta);
-	return env_put(&store->env, txn, ENV_SEGMENTS, key, sizeof(key), value, sizeof(value));
+	return store_env_put(&store->env, txn, ENV_SEGMENTS, key, sizeof(key), value,
+			     sizeof(value));
 }
 
-int segment_account_file(struct store *store, MDB_txn *txn, uint32_t number)
+int store_segment_account_file(struct store *store, MDB_txn *txn, uint32_t number)
 {
 	struct segment_place place = {.segment = number};
 	uint64_t file_len;
-	int err = segment_file_len(store->segments.dir_fd, number, &file_len);
+	int err = store_segment_file_len(store->segments.dir_fd, number, &file_len);
 
 	if (err < 0 || file_len < SEGMENT_RECORD_ALIGN)
 		return err == WEFT_EABSENT ? 0 : err;
@@ -108,37 +109,37 @@ static int blob_index(struct store *store, MDB_txn *txn, const uint8_t *id,
 	writer_be32(&w, place->segment);
 	writer_be64(&w, place->off);
 	writer_be64(&w, place->len);
-	err = env_put(&store->env, txn, STORE_BLOBS, id, 32, value, sizeof(value));
+	err = store_env_put(&store->env, txn, STORE_BLOBS, id, 32, value, sizeof(value));
 	if (err < 0)
 		return err;
 	return segment_account(store, txn, place, (int64_t)segment_record_len(place->len));
 }
 
-int blob_put(struct store *store, MDB_txn *txn, const uint8_t id[static 32], const void *data,
-	     size_t len)
+int store_blob_put(struct store *store, MDB_txn *txn, const uint8_t id[static 32], const void *data,
+		   size_t len)
 {
 	struct segment_place place;
-	int err = blob_place(store, txn, id, &place);
+	int err = store_blob_place(store, txn, id, &place);
 
 	if (err != WEFT_EABSENT)
 		return err;
-	err = segments_append(&store->segments, id, data, len, &place);
+	err = store_segments_append(&store->segments, id, data, len, &place);
 	return err < 0 ? err : blob_index(store, txn, id, &place);
 }
 
-int blob_adopt(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
-	       const struct segment_place *place)
+int store_blob_adopt(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
+		     const struct segment_place *place)
 {
 	struct segment_place known;
-	int err = blob_place(store, txn, id, &known);
+	int err = store_blob_place(store, txn, id, &known);
 
 	return err == WEFT_EABSENT ? blob_index(store, txn, id, place) : err;
 }
 
-int blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32])
+int store_blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32])
 {
 	struct segment_place place;
-	int err = blob_place(store, txn, id, &place);
+	int err = store_blob_place(store, txn, id, &place);
 
 	if (err == WEFT_EABSENT)
 		return 0;
@@ -146,29 +147,29 @@ int blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32])
 		err = segment_account(store, txn, &place, -(int64_t)segment_record_len(place.len));
 	if (err < 0 && err != WEFT_EDAMAGED)
 		return err;
-	return env_delete(&store->env, txn, STORE_BLOBS, id, 32);
+	return store_env_delete(&store->env, txn, STORE_BLOBS, id, 32);
 }
 
 static int batch_apply(struct store *store, MDB_txn *txn, const struct store_batch *batch)
 {
 	struct op op;
 	size_t off = 0;
-	int err = batch->put_len ? env_room(&store->env, batch->put_len) : 0;
+	int err = batch->put_len ? store_env_room(&store->env, batch->put_len) : 0;
 
-	while (err == 0 && batch_op_next(batch, &off, &op)) {
+	while (err == 0 && store_batch_op_next(batch, &off, &op)) {
 		switch ((enum op_kind)op.kind) {
 		case OP_PUT:
-			err = env_put(&store->env, txn, op.db, op.key, op.key_len, op.value,
-				      (size_t)op.value_len);
+			err = store_env_put(&store->env, txn, op.db, op.key, op.key_len, op.value,
+					    (size_t)op.value_len);
 			break;
 		case OP_DELETE:
-			err = env_delete(&store->env, txn, op.db, op.key, op.key_len);
+			err = store_env_delete(&store->env, txn, op.db, op.key, op.key_len);
 			break;
 		case OP_PUT_BLOB:
-			err = blob_put(store, txn, op.key, op.value, (size_t)op.value_len);
+			err = store_blob_put(store, txn, op.key, op.value, (size_t)op.value_len);
 			break;
 		case OP_DELETE_BLOB:
-			err = blob_drop(store, txn, op.key);
+			err = store_blob_drop(store, txn, op.key);
 			break;
 		}
 	}
@@ -185,18 +186,18 @@ static int file_check(struct store *store)
 	    fstatat(store->dir_fd, "db/data.mdb", &st, 0) == 0 && st.st_ino == open_st.st_ino &&
 	    st.st_dev == open_st.st_dev)
 		return 0;
-	proof_note_gone(&store->env.proof);
+	store_proof_note_gone(&store->env.proof);
 	return WEFT_EDAMAGED;
 }
 
-int write_begin(struct store *store, MDB_txn **out_txn)
+int store_write_begin(struct store *store, MDB_txn **out_txn)
 {
 	int err;
 
 	pthread_mutex_lock(&store->write_lock);
 	err = file_check(store);
 	if (err == 0)
-		err = row_err(mdb_txn_begin(store->env.lmdb, NULL, 0, out_txn));
+		err = store_row_err(mdb_txn_begin(store->env.lmdb, NULL, 0, out_txn));
 	if (err < 0)
 		pthread_mutex_unlock(&store->write_lock);
 	return err;
@@ -209,23 +210,23 @@ static int commit_err(const struct store *store, int lmdb_code)
 
 	if (lmdb_code == EIO && fstatvfs(store->segments.dir_fd, &fs) == 0 && fs.f_bavail == 0)
 		return -ENOSPC;
-	return row_err(lmdb_code);
+	return store_row_err(lmdb_code);
 }
 
-int write_end(struct store *store, MDB_txn *txn, int err)
+int store_write_end(struct store *store, MDB_txn *txn, int err)
 {
 	if (err == 0)
-		err = segments_sync(&store->segments);
+		err = store_segments_sync(&store->segments);
 	if (err == 0) {
 		err = commit_err(store, mdb_txn_commit(txn));
 		if (err == 0)
-			segments_keep(&store->segments);
+			store_segments_keep(&store->segments);
 		else
-			segments_undo(&store->segments);
+			store_segments_undo(&store->segments);
 	} else {
 		mdb_txn_abort(txn);
-		segments_undo(&store->segments);
-		segments_trim(&store->segments);
+		store_segments_undo(&store->segments);
+		store_segments_trim(&store->segments);
 	}
 	pthread_mutex_unlock(&store->write_lock);
 	return err;
@@ -235,16 +236,16 @@ int write_end(struct store *store, MDB_txn *txn, int err)
 static int commit_run(struct store *store, struct store_batch *first, struct store_batch *end)
 {
 	MDB_txn *txn;
-	int err = write_begin(store, &txn);
+	int err = store_write_begin(store, &txn);
 
 	if (err < 0)
 		return err;
 	for (struct store_batch *batch = first; batch != end && err == 0; batch = batch->next)
 		err = batch_apply(store, txn, batch);
-	return write_end(store, txn, err);
+	return store_write_end(store, txn, err);
 }
 
-void commit_group(struct store *store, struct store_batch *first)
+void store_commit_group(struct store *store, struct store_batch *first)
 {
 	bool is_alone = !first->next;
 	int err = commit_run(store, first, NULL);

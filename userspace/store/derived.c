@@ -59,7 +59,7 @@ static int row_look(void *arg, const struct pages_row *row)
 	MDB_val value = {row->value_len, (void *)(uintptr_t)row->value};
 	struct bad_rows *bad = arg;
 
-	if (row_check(ROWS_NAME, &key, &value) == 0)
+	if (store_row_check(ROWS_NAME, &key, &value) == 0)
 		return 0;
 	if (bad->cnt == DERIVED_BAD_MAX || row->key_len > DERIVED_KEY_LEN_MAX)
 		return WEFT_EDAMAGED;
@@ -73,14 +73,14 @@ static int rows_look(int fd, struct bad_rows *bad)
 	struct pages_config config = {.fd = fd};
 	char finding[PAGES_FINDING_CAP];
 	struct pages *pages;
-	int err = pages_open(&config, &pages, finding);
+	int err = store_pages_open(&config, &pages, finding);
 
 	if (err < 0)
 		return err == WEFT_EABSENT ? 0 : err;
-	err = pages_walk(pages, META_NAME, NULL, NULL);
+	err = store_pages_walk(pages, META_NAME, NULL, NULL);
 	if (err == 0)
-		err = pages_walk(pages, ROWS_NAME, row_look, bad);
-	pages_close(pages);
+		err = store_pages_walk(pages, ROWS_NAME, row_look, bad);
+	store_pages_close(pages);
 	return err;
 }
 
@@ -113,13 +113,14 @@ static int version_take(struct derived *derived, MDB_txn *txn, enum derived_star
 	uint8_t bytes[4];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	size_t len;
-	int err = row_get(txn, &derived->meta, VERSION_KEY, strlen(VERSION_KEY), &value, &len);
+	int err =
+		store_row_get(txn, &derived->meta, VERSION_KEY, strlen(VERSION_KEY), &value, &len);
 
 	writer_be32(&w, derived->config.version);
 	if (err == WEFT_EABSENT) {
 		*out_start = DERIVED_NEW;
-		return row_put(txn, &derived->meta, VERSION_KEY, strlen(VERSION_KEY), bytes,
-			       sizeof(bytes));
+		return store_row_put(txn, &derived->meta, VERSION_KEY, strlen(VERSION_KEY), bytes,
+				     sizeof(bytes));
 	}
 	*out_start = DERIVED_KEPT;
 	/* Rows of the time before checks are of another version, not damaged. */
@@ -133,23 +134,23 @@ static int version_take(struct derived *derived, MDB_txn *txn, enum derived_star
 static int databases_open(struct derived *derived, enum derived_start *out_start)
 {
 	MDB_txn *txn;
-	int err = row_err(mdb_txn_begin(derived->lmdb, NULL, 0, &txn));
+	int err = store_row_err(mdb_txn_begin(derived->lmdb, NULL, 0, &txn));
 
 	if (err < 0)
 		return err;
-	err = row_err(mdb_dbi_open(txn, META_NAME, MDB_CREATE, &derived->meta.dbi));
+	err = store_row_err(mdb_dbi_open(txn, META_NAME, MDB_CREATE, &derived->meta.dbi));
 	if (err == 0)
-		err = row_err(mdb_dbi_open(txn, ROWS_NAME, MDB_CREATE, &derived->rows.dbi));
+		err = store_row_err(mdb_dbi_open(txn, ROWS_NAME, MDB_CREATE, &derived->rows.dbi));
 	if (err == 0)
 		err = version_take(derived, txn, out_start);
 	for (unsigned i = 0; err == 0 && i < derived->bad->cnt; i++)
-		err = row_delete(txn, &derived->rows, derived->bad->rows[i].key,
-				 derived->bad->rows[i].len);
+		err = store_row_delete(txn, &derived->rows, derived->bad->rows[i].key,
+				       derived->bad->rows[i].len);
 	if (err < 0) {
 		mdb_txn_abort(txn);
 		return err;
 	}
-	return row_err(mdb_txn_commit(txn));
+	return store_row_err(mdb_txn_commit(txn));
 }
 
 /* 0, -errno, or what is wrong with what was found: WEFT_EDAMAGED, WEFT_EUNKNOWN. */
@@ -164,17 +165,17 @@ static int derived_begin(struct derived *derived, enum derived_start *out_start)
 	err = file_look(derived);
 	if (err < 0)
 		return err;
-	err = row_err(mdb_env_create(&derived->lmdb));
+	err = store_row_err(mdb_env_create(&derived->lmdb));
 	if (err < 0)
 		return err;
-	err = row_err(mdb_env_set_maxdbs(derived->lmdb, 2));
+	err = store_row_err(mdb_env_set_maxdbs(derived->lmdb, 2));
 	if (err == 0)
-		err = row_err(mdb_env_set_maxreaders(derived->lmdb, config->reader_cap));
+		err = store_row_err(mdb_env_set_maxreaders(derived->lmdb, config->reader_cap));
 	if (err == 0)
-		err = row_err(mdb_env_set_mapsize(derived->lmdb, config->map_len_max));
+		err = store_row_err(mdb_env_set_mapsize(derived->lmdb, config->map_len_max));
 	if (err == 0)
-		err = row_err(mdb_env_open(derived->lmdb, derived->path, MDB_NOTLS | MDB_NOMETASYNC,
-					   0600));
+		err = store_row_err(mdb_env_open(derived->lmdb, derived->path,
+						 MDB_NOTLS | MDB_NOMETASYNC, 0600));
 	return err < 0 ? err : databases_open(derived, out_start);
 }
 
@@ -200,8 +201,8 @@ static int files_remove(const struct derived *derived)
 	return err;
 }
 
-int derived_open(const struct derived_config *config, struct derived **out_derived,
-		 enum derived_start *out_start)
+int store_derived_open(const struct derived_config *config, struct derived **out_derived,
+		       enum derived_start *out_start)
 {
 	struct derived *derived = calloc(1, sizeof(*derived));
 	enum derived_start start = DERIVED_NEW, again;
@@ -219,7 +220,7 @@ int derived_open(const struct derived_config *config, struct derived **out_deriv
 	derived->rows.name = ROWS_NAME;
 	if ((size_t)snprintf(derived->path, sizeof(derived->path), "%s/%s", config->state_dir,
 			     config->name) >= sizeof(derived->path)) {
-		derived_close(derived);
+		store_derived_close(derived);
 		return -ENAMETOOLONG;
 	}
 	err = derived_begin(derived, &start);
@@ -233,7 +234,7 @@ int derived_open(const struct derived_config *config, struct derived **out_deriv
 	free(derived->bad);
 	derived->bad = NULL;
 	if (err < 0) {
-		derived_close(derived);
+		store_derived_close(derived);
 		return err;
 	}
 	*out_derived = derived;
@@ -241,7 +242,7 @@ int derived_open(const struct derived_config *config, struct derived **out_deriv
 	return 0;
 }
 
-void derived_close(struct derived *derived)
+void store_derived_close(struct derived *derived)
 {
 	if (!derived)
 		return;
@@ -250,7 +251,7 @@ void derived_close(struct derived *derived)
 	free(derived);
 }
 
-uint64_t derived_used_len(const struct derived *derived)
+uint64_t store_derived_used_len(const struct derived *derived)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
@@ -262,7 +263,7 @@ uint64_t derived_used_len(const struct derived *derived)
 
 /* --- reading --- */
 
-int derived_view_open(struct derived *derived, struct derived_view **out_view)
+int store_derived_view_open(struct derived *derived, struct derived_view **out_view)
 {
 	struct derived_view *view = calloc(1, sizeof(*view));
 	int err;
@@ -270,7 +271,7 @@ int derived_view_open(struct derived *derived, struct derived_view **out_view)
 	if (!view)
 		return -ENOMEM;
 	view->rows = derived->rows;
-	err = row_err(mdb_txn_begin(derived->lmdb, NULL, MDB_RDONLY, &view->txn));
+	err = store_row_err(mdb_txn_begin(derived->lmdb, NULL, MDB_RDONLY, &view->txn));
 	if (err < 0) {
 		free(view);
 		return err;
@@ -279,7 +280,7 @@ int derived_view_open(struct derived *derived, struct derived_view **out_view)
 	return 0;
 }
 
-void derived_view_close(struct derived_view *view)
+void store_derived_view_close(struct derived_view *view)
 {
 	if (!view)
 		return;
@@ -287,11 +288,11 @@ void derived_view_close(struct derived_view *view)
 	free(view);
 }
 
-int derived_view_get(struct derived_view *view, const void *key, size_t key_len,
-		     const void **out_value, size_t *out_len)
+int store_derived_view_get(struct derived_view *view, const void *key, size_t key_len,
+			   const void **out_value, size_t *out_len)
 {
 	MDB_val k = {key_len, (void *)(uintptr_t)key}, v;
-	int err = row_err(mdb_get(view->txn, view->rows.dbi, &k, &v));
+	int err = store_row_err(mdb_get(view->txn, view->rows.dbi, &k, &v));
 
 	if (err < 0)
 		return err;
@@ -300,16 +301,17 @@ int derived_view_get(struct derived_view *view, const void *key, size_t key_len,
 	return 0;
 }
 
-int derived_view_each(struct derived_view *view, const void *prefix, size_t prefix_len,
-		      derived_row_fn fn, void *arg)
+int store_derived_view_each(struct derived_view *view, const void *prefix, size_t prefix_len,
+			    derived_row_fn fn, void *arg)
 {
 	MDB_val key = {prefix_len, (void *)(uintptr_t)prefix}, value;
 	MDB_cursor *cursor;
-	int err = row_err(mdb_cursor_open(view->txn, view->rows.dbi, &cursor));
+	int err = store_row_err(mdb_cursor_open(view->txn, view->rows.dbi, &cursor));
 
 	if (err < 0)
 		return err;
-	err = row_err(mdb_cursor_get(cursor, &key, &value, prefix_len ? MDB_SET_RANGE : MDB_FIRST));
+	err = store_row_err(
+		mdb_cursor_get(cursor, &key, &value, prefix_len ? MDB_SET_RANGE : MDB_FIRST));
 	while (err == 0) {
 		if (key.mv_size < prefix_len ||
 		    (prefix_len && memcmp(key.mv_data, prefix, prefix_len) != 0))
@@ -317,7 +319,7 @@ int derived_view_each(struct derived_view *view, const void *prefix, size_t pref
 		if (!fn(arg, key.mv_data, key.mv_size, value.mv_data,
 			value.mv_size - ROW_CHECK_LEN))
 			break;
-		err = row_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+		err = store_row_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
 	}
 	mdb_cursor_close(cursor);
 	return err == WEFT_EABSENT ? 0 : err;
@@ -325,7 +327,7 @@ int derived_view_each(struct derived_view *view, const void *prefix, size_t pref
 
 /* --- writing --- */
 
-int derived_write_open(struct derived *derived, struct derived_write **out_write)
+int store_derived_write_open(struct derived *derived, struct derived_write **out_write)
 {
 	struct derived_write *write = calloc(1, sizeof(*write));
 	int err;
@@ -333,7 +335,7 @@ int derived_write_open(struct derived *derived, struct derived_write **out_write
 	if (!write)
 		return -ENOMEM;
 	write->rows = derived->rows;
-	err = row_err(mdb_txn_begin(derived->lmdb, NULL, 0, &write->txn));
+	err = store_row_err(mdb_txn_begin(derived->lmdb, NULL, 0, &write->txn));
 	if (err < 0) {
 		free(write);
 		return err;
@@ -342,32 +344,33 @@ int derived_write_open(struct derived *derived, struct derived_write **out_write
 	return 0;
 }
 
-void derived_write_put(struct derived_write *write, const void *key, size_t key_len,
-		       const void *value, size_t value_len)
+void store_derived_write_put(struct derived_write *write, const void *key, size_t key_len,
+			     const void *value, size_t value_len)
 {
 	if (write->err == 0)
-		write->err = row_put(write->txn, &write->rows, key, key_len, value, value_len);
+		write->err =
+			store_row_put(write->txn, &write->rows, key, key_len, value, value_len);
 }
 
-void derived_write_delete(struct derived_write *write, const void *key, size_t key_len)
+void store_derived_write_delete(struct derived_write *write, const void *key, size_t key_len)
 {
 	if (write->err == 0)
-		write->err = row_delete(write->txn, &write->rows, key, key_len);
+		write->err = store_row_delete(write->txn, &write->rows, key, key_len);
 }
 
-int derived_write_commit(struct derived_write *write)
+int store_derived_write_commit(struct derived_write *write)
 {
 	int err = write->err;
 
 	if (err == 0)
-		err = row_err(mdb_txn_commit(write->txn));
+		err = store_row_err(mdb_txn_commit(write->txn));
 	else
 		mdb_txn_abort(write->txn);
 	free(write);
 	return err;
 }
 
-void derived_write_cancel(struct derived_write *write)
+void store_derived_write_cancel(struct derived_write *write)
 {
 	if (!write)
 		return;

@@ -41,46 +41,46 @@ enum derived_start {
 };
 
 /*
- * derived_open: 0, or -errno (of the folder: neither made nor removed). It reads the whole
+ * store_derived_open: 0, or -errno (of the folder: neither made nor removed). It reads the whole
  * file first, as LMDB may die of damaged pages.
  */
 WEFT_MUST_CHECK
-int derived_open(const struct derived_config *config, struct derived **out_derived,
-		 enum derived_start *out_start);
-/* derived_close ends it; views and writes were closed before. Takes NULL. */
-void derived_close(struct derived *derived);
-/* derived_used_len: bytes of pages that hold rows or are free for others. */
-uint64_t derived_used_len(const struct derived *derived);
+int store_derived_open(const struct derived_config *config, struct derived **out_derived,
+		       enum derived_start *out_start);
+/* store_derived_close ends it; views and writes were closed before. Takes NULL. */
+void store_derived_close(struct derived *derived);
+/* store_derived_used_len: bytes of pages that hold rows or are free for others. */
+uint64_t store_derived_used_len(const struct derived *derived);
 
 /*
  * A view is a consistent look; what it lends stays until it is closed. One thread uses it.
- * derived_view_get: 0, WEFT_EABSENT, WEFT_EDAMAGED or -errno.
- * derived_view_each: the rows whose keys begin with prefix, in order, until fn says false.
+ * store_derived_view_get: 0, WEFT_EABSENT, WEFT_EDAMAGED or -errno.
+ * store_derived_view_each: the rows whose keys begin with prefix, in order, until fn says false.
  */
 WEFT_MUST_CHECK
-int derived_view_open(struct derived *derived, struct derived_view **out_view);
-void derived_view_close(struct derived_view *view);
+int store_derived_view_open(struct derived *derived, struct derived_view **out_view);
+void store_derived_view_close(struct derived_view *view);
 WEFT_MUST_CHECK
-int derived_view_get(struct derived_view *view, const void *key, size_t key_len,
-		     const void **out_value, size_t *out_len);
+int store_derived_view_get(struct derived_view *view, const void *key, size_t key_len,
+			   const void **out_value, size_t *out_len);
 typedef bool (*derived_row_fn)(void *arg, const uint8_t *key, size_t key_len, const void *value,
 			       size_t value_len);
 WEFT_MUST_CHECK
-int derived_view_each(struct derived_view *view, const void *prefix, size_t prefix_len,
-		      derived_row_fn fn, void *arg);
+int store_derived_view_each(struct derived_view *view, const void *prefix, size_t prefix_len,
+			    derived_row_fn fn, void *arg);
 
 /*
  * A write is applied whole by its commit or not at all. Errors are sticky: the commit
  * returns the first of WEFT_EFULL (map_len_max), -ENOSPC, WEFT_EDAMAGED, -errno.
- * derived_write_commit and _cancel free it.
+ * store_derived_write_commit and _cancel free it.
  */
 WEFT_MUST_CHECK
-int derived_write_open(struct derived *derived, struct derived_write **out_write);
-void derived_write_put(struct derived_write *write, const void *key, size_t key_len,
-		       const void *value, size_t value_len);
-void derived_write_delete(struct derived_write *write, const void *key, size_t key_len);
+int store_derived_write_open(struct derived *derived, struct derived_write **out_write);
+void store_derived_write_put(struct derived_write *write, const void *key, size_t key_len,
+			     const void *value, size_t value_len);
+void store_derived_write_delete(struct derived_write *write, const void *key, size_t key_len);
 WEFT_MUST_CHECK
-int derived_write_commit(struct derived_write *write);
-void derived_write_cancel(struct derived_write *write);
+int store_derived_write_commit(struct derived_write *write);
+void store_derived_write_cancel(struct derived_write *write);
 
 #endif

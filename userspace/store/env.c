@@ -23,7 +23,7 @@
 #define ENV_RESERVE_LEN (16ull << 20)
 
 /* Late are those that grow with what is shared and stored, and that no load goes over. */
-const struct env_database env_databases[ENV_DB_CNT] = {
+const struct env_database store_env_databases[ENV_DB_CNT] = {
 	[STORE_META] = {"meta", 0, false},
 	[STORE_PEERS] = {"peers", 32, false},
 	[STORE_OBJECTS] = {"objects", 64, true},
@@ -72,7 +72,7 @@ static int step_seals_rows(struct env *env, MDB_txn *txn)
 	int err = 0;
 
 	for (unsigned db = 0; db < ENV_DB_CNT && err == 0; db++)
-		err = row_seal(txn, &env->dbs[db]);
+		err = store_row_seal(txn, &env->dbs[db]);
 	return err;
 }
 
@@ -81,48 +81,48 @@ static const struct env_step env_steps[] = {{1, step_adds_databases},
 					    {3, step_adds_databases},
 					    {4, step_adds_databases},
 					    {5, step_seals_rows}};
-const struct env_schema env_schema_current = {
+const struct env_schema store_env_schema_current = {
 	.version = STORE_SCHEMA_VERSION,
 	.steps = env_steps,
 	.step_cnt = sizeof(env_steps) / sizeof(env_steps[0]),
 };
 
-int env_get(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
-	    const void **out_value, size_t *out_len)
+int store_env_get(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
+		  const void **out_value, size_t *out_len)
 {
-	int err = proof_need(&env->proof, db);
+	int err = store_proof_need(&env->proof, db);
 
 	if (err < 0)
 		return err;
-	err = row_get(txn, &env->dbs[db], key, key_len, out_value, out_len);
+	err = store_row_get(txn, &env->dbs[db], key, key_len, out_value, out_len);
 	if (err == WEFT_EDAMAGED)
-		proof_note_row(&env->proof, db);
+		store_proof_note_row(&env->proof, db);
 	return err;
 }
 
-int env_put(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
-	    const void *value, size_t value_len)
+int store_env_put(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
+		  const void *value, size_t value_len)
 {
-	int err = proof_need(&env->proof, db);
+	int err = store_proof_need(&env->proof, db);
 
-	return err < 0 ? err : row_put(txn, &env->dbs[db], key, key_len, value, value_len);
+	return err < 0 ? err : store_row_put(txn, &env->dbs[db], key, key_len, value, value_len);
 }
 
-int env_delete(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len)
+int store_env_delete(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len)
 {
-	int err = proof_need(&env->proof, db);
+	int err = store_proof_need(&env->proof, db);
 
-	return err < 0 ? err : row_delete(txn, &env->dbs[db], key, key_len);
+	return err < 0 ? err : store_row_delete(txn, &env->dbs[db], key, key_len);
 }
 
-int env_cursor(struct env *env, MDB_txn *txn, unsigned db, MDB_cursor **out_cursor)
+int store_env_cursor(struct env *env, MDB_txn *txn, unsigned db, MDB_cursor **out_cursor)
 {
-	int err = proof_need(&env->proof, db);
+	int err = store_proof_need(&env->proof, db);
 
-	return err < 0 ? err : row_err(mdb_cursor_open(txn, env->dbs[db].dbi, out_cursor));
+	return err < 0 ? err : store_row_err(mdb_cursor_open(txn, env->dbs[db].dbi, out_cursor));
 }
 
-uint64_t env_used_len(const struct env *env)
+uint64_t store_env_used_len(const struct env *env)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
@@ -160,9 +160,9 @@ static uint64_t env_free_len(struct env *env)
 	return page_cnt * stat.ms_psize;
 }
 
-int env_room(struct env *env, uint64_t put_len)
+int store_env_room(struct env *env, uint64_t put_len)
 {
-	uint64_t used_len = env_used_len(env) + put_len;
+	uint64_t used_len = store_env_used_len(env) + put_len;
 	uint64_t free_len;
 	struct statvfs fs;
 
@@ -188,9 +188,9 @@ int env_room(struct env *env, uint64_t put_len)
 static int env_version_get(struct env *env, MDB_txn *txn, uint32_t *out_version)
 {
 	MDB_val key = {SCHEMA_KEY_LEN, (void *)(uintptr_t)SCHEMA_KEY}, value;
-	int err = row_err(mdb_get(txn, env->dbs[STORE_META].dbi, &key, &value));
+	int err = store_row_err(mdb_get(txn, env->dbs[STORE_META].dbi, &key, &value));
 
-	return err < 0 ? err : schema_version_parse(&key, &value, out_version);
+	return err < 0 ? err : store_schema_version_parse(&key, &value, out_version);
 }
 
 static int env_migrate(struct env *env, MDB_txn *txn, const struct env_schema *schema,
@@ -214,13 +214,14 @@ static int env_migrate(struct env *env, MDB_txn *txn, const struct env_schema *s
 		version++;
 	}
 	writer_be32(&w, version);
-	return env_put(env, txn, STORE_META, SCHEMA_KEY, SCHEMA_KEY_LEN, value, sizeof(value));
+	return store_env_put(env, txn, STORE_META, SCHEMA_KEY, SCHEMA_KEY_LEN, value,
+			     sizeof(value));
 }
 
 static int env_db_open(struct env *env, MDB_txn *txn, unsigned db)
 {
-	env->dbs[db].name = env_databases[db].name;
-	return row_err(mdb_dbi_open(txn, env->dbs[db].name, MDB_CREATE, &env->dbs[db].dbi));
+	env->dbs[db].name = store_env_databases[db].name;
+	return store_row_err(mdb_dbi_open(txn, env->dbs[db].name, MDB_CREATE, &env->dbs[db].dbi));
 }
 
 /* The version is read before any other database is made or looked at. */
@@ -254,7 +255,7 @@ static int env_setup(struct env *env, const struct env_schema *schema)
 	MDB_txn *txn;
 	int err;
 
-	err = row_err(mdb_txn_begin(env->lmdb, NULL, 0, &txn));
+	err = store_row_err(mdb_txn_begin(env->lmdb, NULL, 0, &txn));
 	if (err < 0)
 		return err;
 	err = env_schema_apply(env, txn, schema);
@@ -262,7 +263,7 @@ static int env_setup(struct env *env, const struct env_schema *schema)
 		mdb_txn_abort(txn);
 		return err;
 	}
-	return row_err(mdb_txn_commit(txn));
+	return store_row_err(mdb_txn_commit(txn));
 }
 
 /* LMDB syncs its file, not the directory that names it. */
@@ -291,13 +292,13 @@ static void lmdb_gave_up(MDB_env *lmdb, const char *message)
 static int fresh_fill(const char *path, uint64_t map_len)
 {
 	MDB_env *lmdb;
-	int err = row_err(mdb_env_create(&lmdb));
+	int err = store_row_err(mdb_env_create(&lmdb));
 
 	if (err < 0)
 		return err;
-	err = row_err(mdb_env_set_mapsize(lmdb, map_len));
+	err = store_row_err(mdb_env_set_mapsize(lmdb, map_len));
 	if (err == 0)
-		err = row_err(mdb_env_open(lmdb, path, MDB_NOLOCK, 0600));
+		err = store_row_err(mdb_env_open(lmdb, path, MDB_NOLOCK, 0600));
 	mdb_env_close(lmdb);
 	return err;
 }
@@ -357,30 +358,30 @@ static int env_begin(struct env *env, const struct store_config *config, int dir
 		return -ENAMETOOLONG;
 	if (mkdirat(dir_fd, "db", 0700) < 0 && errno != EEXIST)
 		return -errno;
-	err = proof_open(&env->proof, &proof);
+	err = store_proof_open(&env->proof, &proof);
 	if (err == 0 && env->proof.is_absent)
 		err = fresh_make(dir_fd, path, config->map_len_max + ENV_RESERVE_LEN);
 	if (err < 0)
 		return err;
-	err = row_err(mdb_env_create(&env->lmdb));
+	err = store_row_err(mdb_env_create(&env->lmdb));
 	if (err < 0)
 		return err;
 	(void)mdb_env_set_assert(env->lmdb, lmdb_gave_up);
-	err = row_err(mdb_env_set_maxdbs(env->lmdb, ENV_DB_CNT));
+	err = store_row_err(mdb_env_set_maxdbs(env->lmdb, ENV_DB_CNT));
 	if (err == 0)
-		err = row_err(mdb_env_set_maxreaders(env->lmdb, config->reader_cap));
+		err = store_row_err(mdb_env_set_maxreaders(env->lmdb, config->reader_cap));
 	if (err == 0)
-		err = row_err(
+		err = store_row_err(
 			mdb_env_set_mapsize(env->lmdb, config->map_len_max + ENV_RESERVE_LEN));
 	if (err == 0)
-		err = row_err(mdb_env_open(env->lmdb, path, MDB_NOTLS, 0600));
+		err = store_row_err(mdb_env_open(env->lmdb, path, MDB_NOTLS, 0600));
 	if (err == 0)
 		err = env_setup(env, schema);
 	return err < 0 ? err : env_dir_sync(dir_fd);
 }
 
-int env_open(struct env *env, const struct store_config *config, int dir_fd,
-	     const struct env_schema *schema)
+int store_env_open(struct env *env, const struct store_config *config, int dir_fd,
+		   const struct env_schema *schema)
 {
 	int err;
 
@@ -392,15 +393,15 @@ int env_open(struct env *env, const struct store_config *config, int dir_fd,
 	if (err < 0) {
 		if (config->finding)
 			memcpy(config->finding, env->proof.finding, STORE_FINDING_CAP);
-		env_close(env);
+		store_env_close(env);
 	}
 	return err;
 }
 
-void env_close(struct env *env)
+void store_env_close(struct env *env)
 {
 	if (env->lmdb)
 		mdb_env_close(env->lmdb);
 	env->lmdb = NULL;
-	proof_close(&env->proof);
+	store_proof_close(&env->proof);
 }

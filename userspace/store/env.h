@@ -32,7 +32,7 @@ struct env_database {
 	size_t key_len;
 	bool is_late; /* not read as a whole while a node starts */
 };
-extern const struct env_database env_databases[ENV_DB_CNT];
+extern const struct env_database store_env_databases[ENV_DB_CNT];
 
 /*
  * What is known of the file as it was when it was opened. lock guards all
@@ -77,54 +77,54 @@ struct env_schema {
 	const struct env_step *steps;
 	unsigned step_cnt;
 };
-extern const struct env_schema env_schema_current;
+extern const struct env_schema store_env_schema_current;
 /* The first schema whose rows have checks (row.h). */
 #define ENV_SCHEMA_CHECKS 6u
 
 /*
- * env_open opens or makes the environment under config->dir and brings it
+ * store_env_open opens or makes the environment under config->dir and brings it
  * to schema->version in one transaction. WEFT_ENEWER, WEFT_EDAMAGED,
  * WEFT_EFULL or -errno; nothing is changed then.
  */
 WEFT_MUST_CHECK
-int env_open(struct env *env, const struct store_config *config, int dir_fd,
-	     const struct env_schema *schema);
-void env_close(struct env *env);
+int store_env_open(struct env *env, const struct store_config *config, int dir_fd,
+		   const struct env_schema *schema);
+void store_env_close(struct env *env);
 
 /*
- * env_room makes room for put_len more bytes before a batch is applied.
+ * store_env_room makes room for put_len more bytes before a batch is applied.
  * 0, WEFT_EFULL (map_len_max is reached) or -ENOSPC. Context: holder of
  * the write lock.
  */
 WEFT_MUST_CHECK
-int env_room(struct env *env, uint64_t put_len);
-/* env_used_len: the bytes of pages up to the last one in use. */
-uint64_t env_used_len(const struct env *env);
+int store_env_room(struct env *env, uint64_t put_len);
+/* store_env_used_len: the bytes of pages up to the last one in use. */
+uint64_t store_env_used_len(const struct env *env);
 
 /*
  * env_{get,put,delete} on a database of env; codes are ours. Of a damaged
  * one WEFT_EDAMAGED. The first use of a late one may wait until it is read.
  */
 WEFT_MUST_CHECK
-int env_get(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
-	    const void **out_value, size_t *out_len);
+int store_env_get(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
+		  const void **out_value, size_t *out_len);
 WEFT_MUST_CHECK
-int env_put(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
-	    const void *value, size_t value_len);
-/* env_delete: deleting what is not there is no error. */
+int store_env_put(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
+		  const void *value, size_t value_len);
+/* store_env_delete: deleting what is not there is no error. */
 WEFT_MUST_CHECK
-int env_delete(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len);
-/* env_cursor opens a cursor; its rows are for row_check. */
+int store_env_delete(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len);
+/* store_env_cursor opens a cursor; its rows are for store_row_check. */
 WEFT_MUST_CHECK
-int env_cursor(struct env *env, MDB_txn *txn, unsigned db, MDB_cursor **out_cursor);
+int store_env_cursor(struct env *env, MDB_txn *txn, unsigned db, MDB_cursor **out_cursor);
 
 /*
- * proof_open reads the list of databases, the free list and every database
+ * store_proof_open reads the list of databases, the free list and every database
  * that is not late before LMDB opens the file; the late ones, too, while
  * time is left of late_ns (UINT64_MAX: all) or the schema is older.
  * version_max: the newest schema known. stop_fd, borrowed, ends it early when
- * it is readable, as proof_hurry does. 0, WEFT_ENEWER, WEFT_EDAMAGED,
- * WEFT_ECANCELLED or -errno; finding is set with WEFT_EDAMAGED. proof_close takes
+ * it is readable, as store_proof_hurry does. 0, WEFT_ENEWER, WEFT_EDAMAGED,
+ * WEFT_ECANCELLED or -errno; finding is set with WEFT_EDAMAGED. store_proof_close takes
  * what failed to open.
  */
 struct proof_config {
@@ -134,24 +134,24 @@ struct proof_config {
 	uint64_t late_ns;
 };
 WEFT_MUST_CHECK
-int proof_open(struct proof *proof, const struct proof_config *config);
-void proof_close(struct proof *proof);
+int store_proof_open(struct proof *proof, const struct proof_config *config);
+void store_proof_close(struct proof *proof);
 /*
- * proof_hurry: no database is read any more, so that one that was not read
+ * store_proof_hurry: no database is read any more, so that one that was not read
  * yet is not used in this process. Any thread.
  */
-void proof_hurry(struct proof *proof);
-/* proof_need reads db unless that was done: 0, WEFT_EDAMAGED, WEFT_ECANCELLED, -ENOMEM or -errno. */
+void store_proof_hurry(struct proof *proof);
+/* store_proof_need reads db unless that was done: 0, WEFT_EDAMAGED, WEFT_ECANCELLED, -ENOMEM or -errno. */
 WEFT_MUST_CHECK
-int proof_need(struct proof *proof, unsigned db);
-/* proof_next reads one more; false: none is left. */
-bool proof_next(struct proof *proof);
+int store_proof_need(struct proof *proof, unsigned db);
+/* store_proof_next reads one more; false: none is left. */
+bool store_proof_next(struct proof *proof);
 /*
- * proof_note_row: a row of db was damaged when it was read. proof_finding:
+ * store_proof_note_row: a row of db was damaged when it was read. store_proof_finding:
  * what was found first since the start; NULL without damage. Any thread.
  */
-void proof_note_row(struct proof *proof, unsigned db);
-void proof_note_gone(struct proof *proof); /* the file of the databases is not in its place */
-const char *proof_finding(const struct proof *proof);
+void store_proof_note_row(struct proof *proof, unsigned db);
+void store_proof_note_gone(struct proof *proof); /* the file of the databases is not in its place */
+const char *store_proof_finding(const struct proof *proof);
 
 #endif

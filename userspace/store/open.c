@@ -18,7 +18,7 @@
 #include "base/ring.h"
 
 /* The descriptor of flock belongs to this open, so a second one here is refused as well. */
-int state_lock(const char *dir, int *io_dir_fd, int *io_lock_fd)
+int store_state_lock(const char *dir, int *io_dir_fd, int *io_lock_fd)
 {
 	*io_dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*io_dir_fd < 0)
@@ -50,10 +50,10 @@ static void segment_counted(void *arg, uint32_t number)
 
 	if (number > census->newest)
 		census->newest = number;
-	segment_key_write(key, number);
-	if (census->removes_unknown && env_get(&store->env, census->txn, ENV_SEGMENTS, key,
-					       sizeof(key), &value, &len) == WEFT_EABSENT)
-		err = segments_remove(&store->segments, number);
+	store_segment_key_write(key, number);
+	if (census->removes_unknown && store_env_get(&store->env, census->txn, ENV_SEGMENTS, key,
+						     sizeof(key), &value, &len) == WEFT_EABSENT)
+		err = store_segments_remove(&store->segments, number);
 	if (err < 0)
 		census->err = err;
 }
@@ -65,11 +65,11 @@ static int segments_newest(struct store *store, MDB_txn *txn, struct segment_row
 	int err;
 
 	*out_row = (struct segment_row){0};
-	err = env_cursor(&store->env, txn, ENV_SEGMENTS, &cursor);
+	err = store_env_cursor(&store->env, txn, ENV_SEGMENTS, &cursor);
 	if (err < 0)
 		return err;
-	err = row_err(mdb_cursor_get(cursor, &key, &value, MDB_LAST));
-	if (err == 0 && !segment_row_parse(&key, &value, out_row))
+	err = store_row_err(mdb_cursor_get(cursor, &key, &value, MDB_LAST));
+	if (err == 0 && !store_segment_row_parse(&key, &value, out_row))
 		err = WEFT_EDAMAGED;
 	mdb_cursor_close(cursor);
 	return err == WEFT_EABSENT ? 0 : err;
@@ -80,7 +80,7 @@ static int meta_has(struct store *store, MDB_txn *txn, const char *key, size_t k
 {
 	const void *value;
 	size_t len;
-	int err = env_get(&store->env, txn, STORE_META, key, key_len, &value, &len);
+	int err = store_env_get(&store->env, txn, STORE_META, key, key_len, &value, &len);
 
 	*out_has = err == 0;
 	return err == WEFT_EABSENT ? 0 : err;
@@ -102,20 +102,21 @@ static int segments_reconcile(struct store *store, MDB_txn *txn)
 	if (err < 0)
 		return err;
 	census.removes_unknown = has_seen && !adopts;
-	err = segments_each(store->segments.dir_fd, segment_counted, &census);
+	err = store_segments_each(store->segments.dir_fd, segment_counted, &census);
 	if (err == 0)
 		err = census.err;
 	if (err == 0 && !has_seen)
-		err = env_put(&store->env, txn, STORE_META, STORE_SEEN_KEY, STORE_SEEN_KEY_LEN, "",
-			      0);
+		err = store_env_put(&store->env, txn, STORE_META, STORE_SEEN_KEY,
+				    STORE_SEEN_KEY_LEN, "", 0);
 	if (err < 0 || census.removes_unknown || census.newest == 0)
 		return err;
 	if (census.newest > store->segments.head) {
 		store->segments.head = census.newest;
-		segments_seal(&store->segments);
-		segments_keep(&store->segments);
+		store_segments_seal(&store->segments);
+		store_segments_keep(&store->segments);
 	}
-	return env_put(&store->env, txn, STORE_META, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, "", 0);
+	return store_env_put(&store->env, txn, STORE_META, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, "",
+			     0);
 }
 
 static int segments_setup(struct store *store, MDB_txn *txn)
@@ -124,8 +125,8 @@ static int segments_setup(struct store *store, MDB_txn *txn)
 	int err = segments_newest(store, txn, &row);
 
 	if (err == 0)
-		err = segments_open(&store->segments, store->dir_fd, store->config.segment_len_max,
-				    row.number, row.len);
+		err = store_segments_open(&store->segments, store->dir_fd,
+					  store->config.segment_len_max, row.number, row.len);
 	return err < 0 ? err : segments_reconcile(store, txn);
 }
 
@@ -137,7 +138,7 @@ static int store_attend(struct store *store)
 
 	if (store_map_find(&store->env, &map, &len))
 		crash_region(map, len, STORE_CRASH_HINT);
-	return thread_start(store);
+	return store_thread_start(store);
 }
 
 static int store_setup(struct store *store)
@@ -148,19 +149,20 @@ static int store_setup(struct store *store)
 
 	if (mkdir(store->dir, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	err = state_lock(store->dir, &store->dir_fd, &store->lock_fd);
+	err = store_state_lock(store->dir, &store->dir_fd, &store->lock_fd);
 	if (err == 0)
-		err = env_open(&store->env, config, store->dir_fd, &env_schema_current);
+		err = store_env_open(&store->env, config, store->dir_fd, &store_env_schema_current);
 	if (err == 0)
-		err = row_err(mdb_env_set_userctx(store->env.lmdb, store)); /* for snapshots */
+		err = store_row_err(
+			mdb_env_set_userctx(store->env.lmdb, store)); /* for snapshots */
 	if (err < 0)
 		return err;
-	err = row_err(mdb_txn_begin(store->env.lmdb, NULL, 0, &txn));
+	err = store_row_err(mdb_txn_begin(store->env.lmdb, NULL, 0, &txn));
 	if (err < 0)
 		return err;
 	err = segments_setup(store, txn);
 	if (err == 0)
-		err = row_err(mdb_txn_commit(txn));
+		err = store_row_err(mdb_txn_commit(txn));
 	else
 		mdb_txn_abort(txn);
 	if (err == 0 && !config->is_inline)
@@ -172,9 +174,9 @@ static void store_destroy(struct store *store)
 {
 	if (store->has_thread)
 		crash_region(NULL, 0, NULL);
-	thread_stop(store);
-	segments_close(&store->segments);
-	env_close(&store->env);
+	store_thread_stop(store);
+	store_segments_close(&store->segments);
+	store_env_close(&store->env);
 	ring_free(store->waiting);
 	ring_free(store->finished);
 	if (store->wake_fd >= 0)
@@ -222,7 +224,7 @@ int store_open(const struct store_config *config, struct store **out_store)
 	return 0;
 }
 
-struct store_batch *inline_take(struct store *store)
+struct store_batch *store_inline_take(struct store *store)
 {
 	struct store_batch *first = store->inline_first;
 
@@ -247,12 +249,12 @@ void store_close(struct store *store)
 
 	if (!store)
 		return;
-	thread_stop(store);
+	store_thread_stop(store);
 	while (store->finished && (batch = ring_pop(store->finished)))
 		store_batch_free(batch);
 	if (store->inline_first) {
-		batch = inline_take(store);
-		commit_group(store, batch);
+		batch = store_inline_take(store);
+		store_commit_group(store, batch);
 		batches_free(batch);
 	}
 	store_destroy(store);
@@ -266,8 +268,8 @@ void store_freeze(struct store *store)
 
 void store_crash(struct store *store)
 {
-	batches_free(inline_take(store));
-	segments_undo(&store->segments);
-	segments_trim(&store->segments);
+	batches_free(store_inline_take(store));
+	store_segments_undo(&store->segments);
+	store_segments_trim(&store->segments);
 	store_destroy(store);
 }

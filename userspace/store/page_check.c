@@ -22,12 +22,12 @@
 #include "base/monotonic.h"
 #include "base/byte_cursor.h"
 
-int schema_version_parse(const MDB_val *key, const MDB_val *value, uint32_t *out_version)
+int store_schema_version_parse(const MDB_val *key, const MDB_val *value, uint32_t *out_version)
 {
 	MDB_val bare = *value;
 	bool has_check = value->mv_size != sizeof(*out_version);
 	struct cursor c;
-	int err = has_check ? row_check(env_databases[STORE_META].name, key, &bare) : 0;
+	int err = has_check ? store_row_check(store_env_databases[STORE_META].name, key, &bare) : 0;
 
 	if (err < 0)
 		return err;
@@ -42,7 +42,7 @@ int schema_version_parse(const MDB_val *key, const MDB_val *value, uint32_t *out
 
 #define STOP_ASK_PAGES 64u /* a system call each */
 
-void proof_hurry(struct proof *proof)
+void store_proof_hurry(struct proof *proof)
 {
 	__atomic_store_n(&proof->is_hurried, true, __ATOMIC_RELAXED);
 }
@@ -66,7 +66,7 @@ static bool proof_is_hurried(void *arg, size_t read_len)
 	behind_give_way(proof);
 	if (proof->stop_fd >= 0 && proof->asked_cnt++ % STOP_ASK_PAGES == 0 &&
 	    poll(&stop, 1, 0) == 1)
-		proof_hurry(proof);
+		store_proof_hurry(proof);
 	return __atomic_load_n(&proof->is_hurried, __ATOMIC_RELAXED);
 }
 
@@ -99,7 +99,7 @@ static int row_prove(void *arg, const struct pages_row *row)
 	struct proof *proof = reading->proof;
 	MDB_val key = {row->key_len, (void *)(uintptr_t)row->key};
 	MDB_val value = {row->value_len, (void *)(uintptr_t)row->value};
-	int err = row_check(reading->name, &key, &value);
+	int err = store_row_check(reading->name, &key, &value);
 
 	if (err < 0)
 		row_finding_keep(proof, reading->name);
@@ -114,20 +114,20 @@ static int version_note(void *arg, const struct pages_row *row)
 
 	if (row->key_len != SCHEMA_KEY_LEN || memcmp(row->key, SCHEMA_KEY, SCHEMA_KEY_LEN) != 0)
 		return 0;
-	return schema_version_parse(&key, &value, &reading->version);
+	return store_schema_version_parse(&key, &value, &reading->version);
 }
 
 /* --- databases, under the lock --- */
 
 static int db_prove(struct proof *proof, unsigned db, bool has_checks)
 {
-	struct reading reading = {.proof = proof, .name = env_databases[db].name};
+	struct reading reading = {.proof = proof, .name = store_env_databases[db].name};
 	int err;
 
 	__atomic_store_n(&proof->states[db], PROOF_READING, __ATOMIC_RELAXED);
-	err = pages_walk(proof->pages, reading.name, has_checks ? row_prove : NULL, &reading);
+	err = store_pages_walk(proof->pages, reading.name, has_checks ? row_prove : NULL, &reading);
 	if (err == WEFT_EDAMAGED) {
-		finding_keep(proof, pages_finding(proof->pages));
+		finding_keep(proof, store_pages_finding(proof->pages));
 		__atomic_store_n(&proof->is_damaged, true, __ATOMIC_RELEASE);
 	}
 	__atomic_store_n(&proof->states[db],
@@ -140,7 +140,7 @@ static int db_prove(struct proof *proof, unsigned db, bool has_checks)
 
 static void pages_end(struct proof *proof)
 {
-	pages_close(proof->pages);
+	store_pages_close(proof->pages);
 	proof->pages = NULL;
 	if (proof->fd >= 0)
 		close(proof->fd);
@@ -158,7 +158,8 @@ static unsigned db_open_first(const struct proof *proof)
 
 		if (proof->states[db] != PROOF_OPEN)
 			continue;
-		cnt = proof->pages ? pages_cnt(proof->pages, env_databases[db].name) : 0;
+		cnt = proof->pages ? store_pages_cnt(proof->pages, store_env_databases[db].name)
+				   : 0;
 		if (cnt < least) {
 			least = cnt;
 			first = db;
@@ -167,7 +168,7 @@ static unsigned db_open_first(const struct proof *proof)
 	return first;
 }
 
-static void waiting_end(struct proof *proof)
+static void provider_waiting_end(struct proof *proof)
 {
 	__atomic_fetch_sub(&proof->waiting_cnt, 1, __ATOMIC_RELAXED);
 	pthread_cond_broadcast(&proof->turn);
@@ -178,13 +179,13 @@ static void reading_await(struct proof *proof, unsigned db)
 {
 	if (proof->states[db] != PROOF_READING)
 		return;
-	waiting_end(proof);
+	provider_waiting_end(proof);
 	while (proof->states[db] == PROOF_READING)
 		pthread_cond_wait(&proof->turn, &proof->lock);
 	__atomic_fetch_add(&proof->waiting_cnt, 1, __ATOMIC_RELAXED);
 }
 
-int proof_need(struct proof *proof, unsigned db)
+int store_proof_need(struct proof *proof, unsigned db)
 {
 	uint8_t state = __atomic_load_n(&proof->states[db], __ATOMIC_ACQUIRE);
 	int err = 0;
@@ -198,7 +199,7 @@ int proof_need(struct proof *proof, unsigned db)
 		err = db_prove(proof, db, true);
 	else if (proof->states[db] == PROOF_DAMAGED)
 		err = WEFT_EDAMAGED;
-	waiting_end(proof);
+	provider_waiting_end(proof);
 	pthread_mutex_unlock(&proof->lock);
 	return err;
 }
@@ -211,7 +212,7 @@ static bool is_reading(const struct proof *proof)
 	return false;
 }
 
-bool proof_next(struct proof *proof)
+bool store_proof_next(struct proof *proof)
 {
 	unsigned db;
 	int err = 0;
@@ -233,7 +234,7 @@ bool proof_next(struct proof *proof)
 }
 
 /* The thread with the lock is reading: the row will be met again. */
-void proof_note_gone(struct proof *proof)
+void store_proof_note_gone(struct proof *proof)
 {
 	pthread_mutex_lock(&proof->lock);
 	finding_keep(proof, "the databases are gone from the state folder");
@@ -241,16 +242,16 @@ void proof_note_gone(struct proof *proof)
 	pthread_mutex_unlock(&proof->lock);
 }
 
-void proof_note_row(struct proof *proof, unsigned db)
+void store_proof_note_row(struct proof *proof, unsigned db)
 {
-	if (proof_finding(proof) || pthread_mutex_trylock(&proof->lock) != 0)
+	if (store_proof_finding(proof) || pthread_mutex_trylock(&proof->lock) != 0)
 		return;
-	row_finding_keep(proof, env_databases[db].name);
+	row_finding_keep(proof, store_env_databases[db].name);
 	__atomic_store_n(&proof->is_damaged, true, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&proof->lock);
 }
 
-const char *proof_finding(const struct proof *proof)
+const char *store_proof_finding(const struct proof *proof)
 {
 	return __atomic_load_n(&proof->is_damaged, __ATOMIC_ACQUIRE) ? proof->finding : NULL;
 }
@@ -263,16 +264,16 @@ static int version_read(int fd, struct proof *proof, uint32_t *out_version)
 	struct pages_config config = {.fd = fd, .stop = &proof->stop};
 	struct reading reading = {.proof = proof};
 	struct pages *pages;
-	int err = pages_open(&config, &pages, proof->finding);
+	int err = store_pages_open(&config, &pages, proof->finding);
 
 	if (err < 0)
 		return err;
-	err = pages_walk(pages, env_databases[STORE_META].name, version_note, &reading);
+	err = store_pages_walk(pages, store_env_databases[STORE_META].name, version_note, &reading);
 	if (err == WEFT_EDAMAGED)
-		finding_keep(proof, pages_finding(pages));
+		finding_keep(proof, store_pages_finding(pages));
 	if (err == WEFT_EDAMAGED)
 		finding_keep(proof, "the schema version is damaged");
-	pages_close(pages);
+	store_pages_close(pages);
 	*out_version = reading.version;
 	return err;
 }
@@ -294,9 +295,9 @@ static int dbs_prove(struct proof *proof, uint64_t late_ns, bool has_checks)
 
 	for (int late = 0; late < 2; late++)
 		for (unsigned db = 0; db < ENV_DB_CNT && err == 0; db++) {
-			uint64_t cnt = pages_cnt(proof->pages, env_databases[db].name);
+			uint64_t cnt = store_pages_cnt(proof->pages, store_env_databases[db].name);
 
-			if (env_databases[db].is_late != late ||
+			if (store_env_databases[db].is_late != late ||
 			    (late && cnt && !has_time(begin_ns, end_ns, done_cnt, cnt)))
 				continue;
 			err = db_prove(proof, db, has_checks);
@@ -318,7 +319,7 @@ static int file_prove(struct proof *proof, uint32_t version_max, uint64_t late_n
 		err = WEFT_ENEWER;
 	}
 	if (err == 0)
-		err = pages_open(&config, &proof->pages, proof->finding);
+		err = store_pages_open(&config, &proof->pages, proof->finding);
 	if (err < 0)
 		return err;
 	/* Steps to the newest schema go over everything. */
@@ -327,7 +328,7 @@ static int file_prove(struct proof *proof, uint32_t version_max, uint64_t late_n
 	return dbs_prove(proof, late_ns, version >= ENV_SCHEMA_CHECKS);
 }
 
-int proof_open(struct proof *proof, const struct proof_config *config)
+int store_proof_open(struct proof *proof, const struct proof_config *config)
 {
 	int err;
 
@@ -354,7 +355,7 @@ int proof_open(struct proof *proof, const struct proof_config *config)
 	return err;
 }
 
-void proof_close(struct proof *proof)
+void store_proof_close(struct proof *proof)
 {
 	if (!proof->pages && proof->fd < 0)
 		return;

@@ -2,8 +2,8 @@
 /*
  * LMDB's data file, read with suspicion (pages.h).
  *
- * pages_open -> meta_choose -> tree_walk of the main tree (which gives the
- * roots of the databases) and of the free list; pages_walk -> tree_walk ->
+ * store_pages_open -> meta_choose -> tree_walk of the main tree (which gives the
+ * roots of the databases) and of the free list; store_pages_walk -> tree_walk ->
  * page_walk, one level of the tree per call -> leaf_walk or branch_walk.
  * Numbers are in the machine's byte order, as LMDB has them.
  */
@@ -675,12 +675,12 @@ static int pages_setup(struct pages *pages)
 	/* What follows reads all of it, and pages of one database lie anywhere. */
 	(void)posix_fadvise(pages->config.fd, 0, READAHEAD_LEN_MAX, POSIX_FADV_WILLNEED);
 	err = main_walk(pages);
-	/* A list that lies would hide pages from a salvage: it comes last there (pages_lost). */
+	/* A list that lies would hide pages from a salvage: it comes last there (store_pages_lost). */
 	return err < 0 || pages->config.is_salvaging ? err : free_walk(pages);
 }
 
-int pages_open(const struct pages_config *config, struct pages **out_pages,
-	       char out_finding[static PAGES_FINDING_CAP])
+int store_pages_open(const struct pages_config *config, struct pages **out_pages,
+		     char out_finding[static PAGES_FINDING_CAP])
 {
 	struct pages *pages = calloc(1, sizeof(*pages));
 	int err;
@@ -691,14 +691,14 @@ int pages_open(const struct pages_config *config, struct pages **out_pages,
 	err = pages_setup(pages);
 	if (err < 0) {
 		memcpy(out_finding, pages->finding, sizeof(pages->finding));
-		pages_close(pages);
+		store_pages_close(pages);
 		return err;
 	}
 	*out_pages = pages;
 	return 0;
 }
 
-void pages_close(struct pages *pages)
+void store_pages_close(struct pages *pages)
 {
 	if (!pages)
 		return;
@@ -708,7 +708,7 @@ void pages_close(struct pages *pages)
 
 /* --- databases --- */
 
-static const struct pages_tree *tree_find(const struct pages *pages, const char *database)
+static const struct pages_tree *blobs_tree_find(const struct pages *pages, const char *database)
 {
 	for (unsigned i = 0; i < pages->tree_cnt; i++)
 		if (strcmp(pages->trees[i].name, database) == 0)
@@ -716,9 +716,9 @@ static const struct pages_tree *tree_find(const struct pages *pages, const char 
 	return NULL;
 }
 
-int pages_walk(struct pages *pages, const char *database, pages_row_fn fn, void *arg)
+int store_pages_walk(struct pages *pages, const char *database, pages_row_fn fn, void *arg)
 {
-	const struct pages_tree *tree = tree_find(pages, database);
+	const struct pages_tree *tree = blobs_tree_find(pages, database);
 	struct walk walk = {.pages = pages, .name = database, .fn = fn, .arg = arg};
 
 	if (!tree)
@@ -728,14 +728,14 @@ int pages_walk(struct pages *pages, const char *database, pages_row_fn fn, void 
 	return tree_walk(&walk);
 }
 
-uint64_t pages_cnt(const struct pages *pages, const char *database)
+uint64_t store_pages_cnt(const struct pages *pages, const char *database)
 {
-	const struct pages_tree *tree = tree_find(pages, database);
+	const struct pages_tree *tree = blobs_tree_find(pages, database);
 
 	return tree ? tree->head.branch_cnt + tree->head.leaf_cnt + tree->head.large_cnt : 0;
 }
 
-int pages_lost(struct pages *pages, pages_row_fn fn, void *arg)
+int store_pages_lost(struct pages *pages, pages_row_fn fn, void *arg)
 {
 	static const struct tree_head any = {.depth = 1};
 	struct walk walk = {.pages = pages,
@@ -769,7 +769,7 @@ int pages_lost(struct pages *pages, pages_row_fn fn, void *arg)
 	return err;
 }
 
-const char *pages_finding(const struct pages *pages)
+const char *store_pages_finding(const struct pages *pages)
 {
 	return pages->finding;
 }

@@ -44,40 +44,41 @@ struct pages_config {
 	/* Told of each damaged page when salvaging; may be NULL. */
 	void (*report)(void *arg, const char *finding);
 	void *arg;
-	const struct store_stop *stop; /* borrowed until pages_close; NULL: no walk is ended */
+	const struct store_stop
+		*stop; /* borrowed until store_pages_close; NULL: no walk is ended */
 };
 
 /*
- * pages_open reads the meta pages, the list of databases and the free list.
+ * store_pages_open reads the meta pages, the list of databases and the free list.
  * 0, WEFT_EABSENT (an empty file), WEFT_EDAMAGED, WEFT_ECANCELLED, -ENOMEM or -errno.
  * out_finding has a sentence for WEFT_EDAMAGED.
  */
 WEFT_MUST_CHECK
-int pages_open(const struct pages_config *config, struct pages **out_pages,
-	       char out_finding[static PAGES_FINDING_CAP]);
-void pages_close(struct pages *pages);
+int store_pages_open(const struct pages_config *config, struct pages **out_pages,
+		     char out_finding[static PAGES_FINDING_CAP]);
+void store_pages_close(struct pages *pages);
 
 /*
  * Several threads may walk at once as long as one only runs at a time: the
  * question of stop is where a walk may be held up for another.
  *
- * pages_walk reads a database whole; fn may be NULL. 0 (also for one that
+ * store_pages_walk reads a database whole; fn may be NULL. 0 (also for one that
  * is not there), WEFT_EDAMAGED, WEFT_ECANCELLED, what fn returned, -ENOMEM or
  * -errno. Of a database that was walked before it returns WEFT_EDAMAGED, for each
  * page is read once; but a walk that ended without a verdict may be repeated.
  */
 WEFT_MUST_CHECK
-int pages_walk(struct pages *pages, const char *database, pages_row_fn fn, void *arg);
-/* pages_cnt: the pages a database says it has; 0 when it is not there. */
-uint64_t pages_cnt(const struct pages *pages, const char *database);
+int store_pages_walk(struct pages *pages, const char *database, pages_row_fn fn, void *arg);
+/* store_pages_cnt: the pages a database says it has; 0 when it is not there. */
+uint64_t store_pages_cnt(const struct pages *pages, const char *database);
 /*
- * pages_lost walks the leaves that neither a database nor the free list
+ * store_pages_lost walks the leaves that neither a database nor the free list
  * refers to: where a damaged branch led. Rows come in no order and of any
  * database. After all databases, and only when salvaging.
  */
 WEFT_MUST_CHECK
-int pages_lost(struct pages *pages, pages_row_fn fn, void *arg);
-/* pages_finding: what the last WEFT_EDAMAGED of pages_walk was about. */
-const char *pages_finding(const struct pages *pages);
+int store_pages_lost(struct pages *pages, pages_row_fn fn, void *arg);
+/* store_pages_finding: what the last WEFT_EDAMAGED of store_pages_walk was about. */
+const char *store_pages_finding(const struct pages *pages);
 
 #endif

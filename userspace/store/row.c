@@ -16,7 +16,7 @@
 /* Not a secret. */
 #define CHECK_KEY 0x77656674726f7773ull
 
-int row_err(int lmdb_code)
+int store_row_err(int lmdb_code)
 {
 	switch (lmdb_code) {
 	case MDB_SUCCESS:
@@ -55,7 +55,7 @@ static uint64_t check_of(const char *database, const void *key, size_t key_len, 
 	return siphash(chain, value, value_len);
 }
 
-int row_check(const char *database, const MDB_val *key, MDB_val *io_value)
+int store_row_check(const char *database, const MDB_val *key, MDB_val *io_value)
 {
 	const uint8_t *bytes = io_value->mv_data;
 	struct cursor c;
@@ -71,15 +71,15 @@ int row_check(const char *database, const MDB_val *key, MDB_val *io_value)
 	return 0;
 }
 
-int row_get(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
-	    const void **out_value, size_t *out_len)
+int store_row_get(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
+		  const void **out_value, size_t *out_len)
 {
 	MDB_val k = {key_len, (void *)(uintptr_t)key};
 	MDB_val v;
-	int err = row_err(mdb_get(txn, db->dbi, &k, &v));
+	int err = store_row_err(mdb_get(txn, db->dbi, &k, &v));
 
 	if (err == 0)
-		err = row_check(db->name, &k, &v);
+		err = store_row_check(db->name, &k, &v);
 	if (err < 0)
 		return err;
 	*out_value = v.mv_data;
@@ -87,12 +87,12 @@ int row_get(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_l
 	return 0;
 }
 
-int row_put(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
-	    const void *value, size_t value_len)
+int store_row_put(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
+		  const void *value, size_t value_len)
 {
 	MDB_val k = {key_len, (void *)(uintptr_t)key};
 	MDB_val v = {value_len + ROW_CHECK_LEN, NULL};
-	int err = row_err(mdb_put(txn, db->dbi, &k, &v, MDB_RESERVE));
+	int err = store_row_err(mdb_put(txn, db->dbi, &k, &v, MDB_RESERVE));
 	struct writer w;
 
 	if (err < 0)
@@ -103,10 +103,10 @@ int row_put(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_l
 	return 0;
 }
 
-int row_delete(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len)
+int store_row_delete(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len)
 {
 	MDB_val k = {key_len, (void *)(uintptr_t)key};
-	int err = row_err(mdb_del(txn, db->dbi, &k, NULL));
+	int err = store_row_err(mdb_del(txn, db->dbi, &k, NULL));
 
 	return err == WEFT_EABSENT ? 0 : err;
 }
@@ -123,21 +123,21 @@ static int row_rewrite(MDB_txn *txn, const struct row_db *db, const MDB_val *key
 	memcpy(copy, key->mv_data, key->mv_size);
 	if (value->mv_size)
 		memcpy(copy + key->mv_size, value->mv_data, value->mv_size);
-	err = row_put(txn, db, copy, key->mv_size, copy + key->mv_size, value->mv_size);
+	err = store_row_put(txn, db, copy, key->mv_size, copy + key->mv_size, value->mv_size);
 	free(copy);
 	return err;
 }
 
-int row_seal(MDB_txn *txn, const struct row_db *db)
+int store_row_seal(MDB_txn *txn, const struct row_db *db)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
-	int err = row_err(mdb_cursor_open(txn, db->dbi, &cursor));
+	int err = store_row_err(mdb_cursor_open(txn, db->dbi, &cursor));
 
 	if (err < 0)
 		return err;
 	/* LMDB keeps a cursor at its row when a put of the same transaction moves that. */
-	while ((err = row_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) == 0)
+	while ((err = store_row_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) == 0)
 		if ((err = row_rewrite(txn, db, &key, &value)) < 0)
 			break;
 	mdb_cursor_close(cursor);

@@ -17,14 +17,14 @@
 #define ROW_CHECK_LEN 8u
 
 /*
- * row_check verifies what LMDB holds under key and cuts the check off
+ * store_row_check verifies what LMDB holds under key and cuts the check off
  * io_value. 0 or WEFT_EDAMAGED.
  */
 WEFT_MUST_CHECK
-int row_check(const char *database, const MDB_val *key, MDB_val *io_value);
+int store_row_check(const char *database, const MDB_val *key, MDB_val *io_value);
 
 /*
- * row_{get,put,delete} on one database; the codes are ours. row_get lends
+ * row_{get,put,delete} on one database; the codes are ours. store_row_get lends
  * the value, verified, as long as txn lasts. Deleting what is not there is
  * no error.
  */
@@ -33,21 +33,21 @@ struct row_db {
 	MDB_dbi dbi;
 };
 WEFT_MUST_CHECK
-int row_get(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
-	    const void **out_value, size_t *out_len);
+int store_row_get(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
+		  const void **out_value, size_t *out_len);
 WEFT_MUST_CHECK
-int row_put(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
-	    const void *value, size_t value_len);
+int store_row_put(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
+		  const void *value, size_t value_len);
 WEFT_MUST_CHECK
-int row_delete(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len);
+int store_row_delete(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len);
 /*
- * row_seal appends the check to every row of a database that has none: the
+ * store_row_seal appends the check to every row of a database that has none: the
  * step to schema 6. 0 or an error, and the transaction is to be aborted.
  */
 WEFT_MUST_CHECK
-int row_seal(MDB_txn *txn, const struct row_db *db);
+int store_row_seal(MDB_txn *txn, const struct row_db *db);
 
-/* row_err turns LMDB's codes into ours. */
-int row_err(int lmdb_code);
+/* store_row_err turns LMDB's codes into ours. */
+int store_row_err(int lmdb_code);
 
 #endif

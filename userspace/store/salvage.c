@@ -69,10 +69,10 @@ static int txn_step(struct salvage *s)
 
 	if (++s->txn_row_cnt >= TXN_ROW_MAX) {
 		s->txn_row_cnt = 0;
-		err = row_err(mdb_txn_commit(s->txn));
+		err = store_row_err(mdb_txn_commit(s->txn));
 		s->txn = NULL;
 		if (err == 0)
-			err = row_err(mdb_txn_begin(s->store->env.lmdb, NULL, 0, &s->txn));
+			err = store_row_err(mdb_txn_begin(s->store->env.lmdb, NULL, 0, &s->txn));
 	}
 	return err;
 }
@@ -94,11 +94,11 @@ static int row_keep(struct salvage *s, unsigned db, const MDB_val *key, const MD
 	if (db == STORE_BLOBS) {
 		if (key->mv_size != 32 || value->mv_size != BLOB_PLACE_LEN)
 			return 0;
-		place_parse(value->mv_data, value->mv_size, &place);
-		err = blob_adopt(s->store, s->txn, key->mv_data, &place);
+		store_place_parse(value->mv_data, value->mv_size, &place);
+		err = store_blob_adopt(s->store, s->txn, key->mv_data, &place);
 	} else {
-		err = env_put(&s->store->env, s->txn, db, key->mv_data, key->mv_size,
-			      value->mv_data, value->mv_size);
+		err = store_env_put(&s->store->env, s->txn, db, key->mv_data, key->mv_size,
+				    value->mv_data, value->mv_size);
 	}
 	s->result.row_cnt += err == 0;
 	return err < 0 ? err : txn_step(s);
@@ -107,12 +107,12 @@ static int row_keep(struct salvage *s, unsigned db, const MDB_val *key, const MD
 static int row_copy(void *arg, const struct pages_row *row)
 {
 	struct salvage *s = arg;
-	const char *name = env_databases[s->db].name;
-	size_t key_len = env_databases[s->db].key_len;
+	const char *name = store_env_databases[s->db].name;
+	size_t key_len = store_env_databases[s->db].key_len;
 	MDB_val key = {row->key_len, (void *)(uintptr_t)row->key};
 	MDB_val value = {row->value_len, (void *)(uintptr_t)row->value};
 
-	if ((s->has_checks && row_check(name, &key, &value) < 0) ||
+	if ((s->has_checks && store_row_check(name, &key, &value) < 0) ||
 	    (key_len && row->key_len != key_len)) {
 		s->result.row_bad_cnt++;
 		s->has_lost |= s->db == STORE_BLOBS;
@@ -133,10 +133,10 @@ static int row_find(void *arg, const struct pages_row *row)
 		const void *known;
 		size_t known_len;
 
-		if (row_check(env_databases[db].name, &key, &value) < 0)
+		if (store_row_check(store_env_databases[db].name, &key, &value) < 0)
 			continue;
-		if (env_get(&s->store->env, s->txn, db, key.mv_data, key.mv_size, &known,
-			    &known_len) != WEFT_EABSENT)
+		if (store_env_get(&s->store->env, s->txn, db, key.mv_data, key.mv_size, &known,
+				  &known_len) != WEFT_EABSENT)
 			return 0;
 		s->result.row_found_cnt++;
 		return row_keep(s, db, &key, &value);
@@ -159,7 +159,7 @@ static void segment_keep(void *arg, uint32_t number)
 {
 	struct segment_lens *lens = arg;
 	struct salvage *s = lens->salvage;
-	int err = segment_account_file(s->store, s->txn, number);
+	int err = store_segment_account_file(s->store, s->txn, number);
 
 	if (lens->err == 0)
 		lens->err = err;
@@ -168,24 +168,24 @@ static void segment_keep(void *arg, uint32_t number)
 static int rows_copy(struct salvage *s)
 {
 	struct segment_lens lens = {.salvage = s};
-	int err = row_err(mdb_txn_begin(s->store->env.lmdb, NULL, 0, &s->txn));
+	int err = store_row_err(mdb_txn_begin(s->store->env.lmdb, NULL, 0, &s->txn));
 
 	for (s->db = 0; s->pages && s->db < ENV_DB_CNT && err == 0; s->db++)
-		err = pages_walk(s->pages, env_databases[s->db].name, row_copy, s);
+		err = store_pages_walk(s->pages, store_env_databases[s->db].name, row_copy, s);
 	if (err == 0 && s->pages && s->has_checks)
-		err = pages_lost(s->pages, row_find, s);
+		err = store_pages_lost(s->pages, row_find, s);
 	if (err == 0)
-		err = segments_each(s->store->segments.dir_fd, segment_keep, &lens);
+		err = store_segments_each(s->store->segments.dir_fd, segment_keep, &lens);
 	if (err == 0)
 		err = lens.err;
 	if (err == 0)
-		err = env_put(&s->store->env, s->txn, STORE_META, STORE_SEEN_KEY,
-			      STORE_SEEN_KEY_LEN, "", 0);
+		err = store_env_put(&s->store->env, s->txn, STORE_META, STORE_SEEN_KEY,
+				    STORE_SEEN_KEY_LEN, "", 0);
 	if (err == 0 && s->has_lost)
-		err = env_put(&s->store->env, s->txn, STORE_META, STORE_ADOPT_KEY,
-			      STORE_ADOPT_KEY_LEN, "", 0);
+		err = store_env_put(&s->store->env, s->txn, STORE_META, STORE_ADOPT_KEY,
+				    STORE_ADOPT_KEY_LEN, "", 0);
 	if (err == 0) {
-		err = row_err(mdb_txn_commit(s->txn));
+		err = store_row_err(mdb_txn_commit(s->txn));
 		s->txn = NULL;
 	}
 	if (s->txn)
@@ -200,7 +200,7 @@ static int version_seen(void *arg, const struct pages_row *row)
 	uint32_t version;
 
 	if (row->key_len == SCHEMA_KEY_LEN && memcmp(row->key, SCHEMA_KEY, SCHEMA_KEY_LEN) == 0 &&
-	    schema_version_parse(&key, &value, &version) == 0)
+	    store_schema_version_parse(&key, &value, &version) == 0)
 		*(uint32_t *)arg = version;
 	return 0;
 }
@@ -212,7 +212,7 @@ static int version_look(struct salvage *s, const struct pages_config *config)
 	char finding[PAGES_FINDING_CAP] = "";
 	struct pages_config quiet = {.fd = config->fd, .is_salvaging = true};
 	struct pages *pages;
-	int err = pages_open(&quiet, &pages, finding);
+	int err = store_pages_open(&quiet, &pages, finding);
 
 	if (err == WEFT_EDAMAGED || err == WEFT_EABSENT) {
 		s->has_lost = true;
@@ -221,8 +221,8 @@ static int version_look(struct salvage *s, const struct pages_config *config)
 	}
 	if (err < 0)
 		return err;
-	err = pages_walk(pages, env_databases[STORE_META].name, version_seen, &version);
-	pages_close(pages);
+	err = store_pages_walk(pages, store_env_databases[STORE_META].name, version_seen, &version);
+	store_pages_close(pages);
 	if (err < 0)
 		return err;
 	if (version > STORE_SCHEMA_VERSION) {
@@ -234,7 +234,7 @@ static int version_look(struct salvage *s, const struct pages_config *config)
 	if (!s->has_checks)
 		tell(s, "rows of schema %u have no checks: all that can be read are taken",
 		     (unsigned)version);
-	return pages_open(config, &s->pages, finding);
+	return store_pages_open(config, &s->pages, finding);
 }
 
 static int salvage_run(struct salvage *s, int state_fd)
@@ -257,11 +257,12 @@ static int salvage_run(struct salvage *s, int state_fd)
 	if (err == 0 && new_fd < 0)
 		err = -errno;
 	if (err == 0)
-		err = env_open(&store->env, &store->config, new_fd, &env_schema_current);
+		err = store_env_open(&store->env, &store->config, new_fd,
+				     &store_env_schema_current);
 	if (err == 0)
 		err = rows_copy(s);
-	env_close(&store->env);
-	pages_close(s->pages);
+	store_env_close(&store->env);
+	store_pages_close(s->pages);
 	if (new_fd >= 0)
 		close(new_fd);
 	close(config.fd);
@@ -307,7 +308,7 @@ int store_salvage(const char *dir, void (*report)(void *arg, const char *finding
 	store.config.dir = new_dir;
 	if ((size_t)snprintf(new_dir, sizeof(new_dir), "%s/" SALVAGE_NAME, dir) >= sizeof(new_dir))
 		return -ENAMETOOLONG;
-	err = state_lock(dir, &store.dir_fd, &store.lock_fd);
+	err = store_state_lock(dir, &store.dir_fd, &store.lock_fd);
 	if (err == 0) {
 		store.segments.dir_fd =
 			openat(store.dir_fd, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

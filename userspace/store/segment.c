@@ -134,7 +134,7 @@ static int segment_open(int dir_fd, uint32_t number, int flags)
 	return fd < 0 ? (errno == ENOENT ? WEFT_EABSENT : -errno) : fd;
 }
 
-int segment_file_len(int dir_fd, uint32_t number, uint64_t *out_len)
+int store_segment_file_len(int dir_fd, uint32_t number, uint64_t *out_len)
 {
 	char name[SEGMENT_NAME_CAP];
 	struct stat st;
@@ -167,8 +167,8 @@ static int segment_unlink(int dir_fd, uint32_t number)
 	return unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int segments_open(struct segments *s, int state_fd, uint64_t len_max, uint32_t durable,
-		  uint64_t durable_len)
+int store_segments_open(struct segments *s, int state_fd, uint64_t len_max, uint32_t durable,
+			uint64_t durable_len)
 {
 	uint64_t file_len;
 	int err;
@@ -187,19 +187,19 @@ int segments_open(struct segments *s, int state_fd, uint64_t len_max, uint32_t d
 		return -errno;
 	if (durable == 0)
 		return 0;
-	err = segment_file_len(s->dir_fd, durable, &file_len);
+	err = store_segment_file_len(s->dir_fd, durable, &file_len);
 	if (err == 0 && file_len > durable_len)
 		err = segment_cut(s->dir_fd, durable, durable_len);
 	else if (err == WEFT_EABSENT || (err == 0 && file_len < durable_len)) {
-		segments_seal(s);
+		store_segments_seal(s);
 		err = 0;
 	}
 	if (err < 0)
-		segments_close(s);
+		store_segments_close(s);
 	return err;
 }
 
-void segments_close(struct segments *s)
+void store_segments_close(struct segments *s)
 {
 	if (s->head_fd >= 0)
 		close(s->head_fd);
@@ -209,7 +209,7 @@ void segments_close(struct segments *s)
 	s->dir_fd = -1;
 }
 
-void segments_seal(struct segments *s)
+void store_segments_seal(struct segments *s)
 {
 	if (s->head_len < s->len_max)
 		s->head_len = s->len_max;
@@ -245,8 +245,8 @@ static int head_ready(struct segments *s)
 	return 0;
 }
 
-int segments_append(struct segments *s, const uint8_t id[static 32], const void *data, size_t len,
-		    struct segment_place *out_place)
+int store_segments_append(struct segments *s, const uint8_t id[static 32], const void *data,
+			  size_t len, struct segment_place *out_place)
 {
 	static const uint8_t pad[SEGMENT_RECORD_ALIGN];
 	uint8_t header[SEGMENT_HEADER_LEN];
@@ -270,7 +270,7 @@ int segments_append(struct segments *s, const uint8_t id[static 32], const void 
 	return 0;
 }
 
-int segments_sync(struct segments *s)
+int store_segments_sync(struct segments *s)
 {
 	if (s->head == s->durable && s->head_len == s->durable_len)
 		return 0;
@@ -282,13 +282,13 @@ int segments_sync(struct segments *s)
 	return 0;
 }
 
-void segments_keep(struct segments *s)
+void store_segments_keep(struct segments *s)
 {
 	s->durable = s->head;
 	s->durable_len = s->head_len;
 }
 
-void segments_undo(struct segments *s)
+void store_segments_undo(struct segments *s)
 {
 	if (s->head_fd >= 0 && s->head != s->durable) {
 		close(s->head_fd);
@@ -299,19 +299,19 @@ void segments_undo(struct segments *s)
 }
 
 /* Failing is harmless: the next append overwrites what is left over. */
-void segments_trim(struct segments *s)
+void store_segments_trim(struct segments *s)
 {
 	if (s->head && s->head_len < s->len_max)
 		segment_cut(s->dir_fd, s->head, s->head_len);
 	segment_unlink(s->dir_fd, s->head + 1);
 }
 
-int segments_remove(struct segments *s, uint32_t number)
+int store_segments_remove(struct segments *s, uint32_t number)
 {
 	return segment_unlink(s->dir_fd, number);
 }
 
-int segments_each(int dir_fd, void (*fn)(void *arg, uint32_t number), void *arg)
+int store_segments_each(int dir_fd, void (*fn)(void *arg, uint32_t number), void *arg)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -338,8 +338,8 @@ int segments_each(int dir_fd, void (*fn)(void *arg, uint32_t number), void *arg)
 	return 0;
 }
 
-static int record_open(int dir_fd, const struct segment_place *place, const uint8_t *id,
-		       uint8_t header[static SEGMENT_HEADER_LEN])
+static int firewall_record_open(int dir_fd, const struct segment_place *place, const uint8_t *id,
+				uint8_t header[static SEGMENT_HEADER_LEN])
 {
 	const uint8_t *found_id = NULL;
 	uint64_t found_len = 0;
@@ -366,18 +366,18 @@ static bool header_check_is(const uint8_t header[static SEGMENT_HEADER_LEN], uin
 	return cursor_be64(&c) == check;
 }
 
-int segment_read(int dir_fd, const struct segment_place *place, const uint8_t id[static 32],
-		 uint64_t off, void *dst, size_t len)
+int store_segment_read(int dir_fd, const struct segment_place *place, const uint8_t id[static 32],
+		       uint64_t off, void *dst, size_t len)
 {
 	uint8_t header[SEGMENT_HEADER_LEN];
 	int err, fd;
 
 	if (off > place->len || len > place->len - off)
 		return WEFT_EDAMAGED;
-	fd = record_open(dir_fd, place, id, header);
+	fd = firewall_record_open(dir_fd, place, id, header);
 	if (fd < 0)
 		return fd;
-	err = len < place->len ? segment_verify(dir_fd, place, id) : 0;
+	err = len < place->len ? store_segment_verify(dir_fd, place, id) : 0;
 	if (err == 0)
 		err = read_full(fd, dst, len, place->off + SEGMENT_HEADER_LEN + off);
 	if (err == 0 && len == place->len &&
@@ -388,7 +388,7 @@ int segment_read(int dir_fd, const struct segment_place *place, const uint8_t id
 	return err;
 }
 
-int segment_verify(int dir_fd, const struct segment_place *place, const uint8_t id[static 32])
+int store_segment_verify(int dir_fd, const struct segment_place *place, const uint8_t id[static 32])
 {
 	uint8_t header[SEGMENT_HEADER_LEN];
 	uint8_t *block = malloc(SEGMENT_BLOCK_LEN);
@@ -397,7 +397,7 @@ int segment_verify(int dir_fd, const struct segment_place *place, const uint8_t 
 
 	if (!block)
 		return -ENOMEM;
-	fd = record_open(dir_fd, place, id, header);
+	fd = firewall_record_open(dir_fd, place, id, header);
 	if (fd < 0) {
 		free(block);
 		return fd;
@@ -449,9 +449,10 @@ static int scan_header(struct scan *scan, uint64_t off, const uint8_t **out_head
 	return err;
 }
 
-static int scan_run(struct scan *scan, uint32_t number,
-		    int (*fn)(void *arg, const struct segment_place *place, const uint8_t id[32]),
-		    void *arg)
+static int blobs_scan_run(struct scan *scan, uint32_t number,
+			  int (*fn)(void *arg, const struct segment_place *place,
+				    const uint8_t id[32]),
+			  void *arg)
 {
 	uint64_t off = 0;
 	int err = 0;
@@ -475,12 +476,13 @@ static int scan_run(struct scan *scan, uint32_t number,
 	return err;
 }
 
-int segment_scan(int dir_fd, uint32_t number, const struct store_stop *stop,
-		 int (*fn)(void *arg, const struct segment_place *place, const uint8_t id[32]),
-		 void *arg)
+int store_segment_scan(int dir_fd, uint32_t number, const struct store_stop *stop,
+		       int (*fn)(void *arg, const struct segment_place *place,
+				 const uint8_t id[32]),
+		       void *arg)
 {
 	struct scan scan = {.stop = stop};
-	int err = segment_file_len(dir_fd, number, &scan.file_len);
+	int err = store_segment_file_len(dir_fd, number, &scan.file_len);
 
 	if (err < 0)
 		return err == WEFT_EABSENT ? 0 : err;
@@ -488,7 +490,7 @@ int segment_scan(int dir_fd, uint32_t number, const struct store_stop *stop,
 	if (scan.fd < 0)
 		return scan.fd;
 	scan.window = malloc(SCAN_WINDOW_LEN);
-	err = scan.window ? scan_run(&scan, number, fn, arg) : -ENOMEM;
+	err = scan.window ? blobs_scan_run(&scan, number, fn, arg) : -ENOMEM;
 	free(scan.window);
 	close(scan.fd);
 	return err;

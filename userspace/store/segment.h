@@ -19,8 +19,8 @@
  * Only what a database commit has named is durable; whatever follows it in
  * the newest segment is a torn tail and is cut off at open.
  *
- * Context: the holder of the store's write lock, except segment_read,
- * segment_verify and segment_scan, which any thread may call.
+ * Context: the holder of the store's write lock, except store_segment_read,
+ * store_segment_verify and store_segment_scan, which any thread may call.
  */
 #define SEGMENT_RECORD_ALIGN 64u
 #define SEGMENT_HEADER_LEN   64u
@@ -51,65 +51,67 @@ static inline uint64_t segment_record_len(uint64_t len)
 }
 
 /*
- * segments_open makes the directory "segments" under state_fd if absent
+ * store_segments_open makes the directory "segments" under state_fd if absent
  * and cuts the torn tail of segment durable (0: none yet). A segment
  * shorter than durable_len is damaged; it is sealed as it is, and reads
  * beyond its end say so. 0 or -errno.
  */
 WEFT_MUST_CHECK
-int segments_open(struct segments *s, int state_fd, uint64_t len_max, uint32_t durable,
-		  uint64_t durable_len);
-void segments_close(struct segments *s);
+int store_segments_open(struct segments *s, int state_fd, uint64_t len_max, uint32_t durable,
+			uint64_t durable_len);
+void store_segments_close(struct segments *s);
 
-/* segments_append writes a record at the head. 0 or -errno; undo takes back. */
+/* store_segments_append writes a record at the head. 0 or -errno; undo takes back. */
 WEFT_MUST_CHECK
-int segments_append(struct segments *s, const uint8_t id[static 32], const void *data, size_t len,
-		    struct segment_place *out_place);
-/* segments_seal makes the next append begin a new segment. */
-void segments_seal(struct segments *s);
-/* segments_sync makes what was appended survive a power cut. 0 or -errno. */
+int store_segments_append(struct segments *s, const uint8_t id[static 32], const void *data,
+			  size_t len, struct segment_place *out_place);
+/* store_segments_seal makes the next append begin a new segment. */
+void store_segments_seal(struct segments *s);
+/* store_segments_sync makes what was appended survive a power cut. 0 or -errno. */
 WEFT_MUST_CHECK
-int segments_sync(struct segments *s);
-/* segments_keep: the databases named what was appended. */
-void segments_keep(struct segments *s);
+int store_segments_sync(struct segments *s);
+/* store_segments_keep: the databases named what was appended. */
+void store_segments_keep(struct segments *s);
 /*
- * segments_undo forgets what was appended since the last keep; the files
+ * store_segments_undo forgets what was appended since the last keep; the files
  * stay as they are, since a commit that failed half-way may yet turn out to
- * name it. segments_trim gives the bytes back to the file system, when no
+ * name it. store_segments_trim gives the bytes back to the file system, when no
  * commit was tried.
  */
-void segments_undo(struct segments *s);
-void segments_trim(struct segments *s);
-/* segment_file_len: 0, WEFT_EABSENT or -errno. */
+void store_segments_undo(struct segments *s);
+void store_segments_trim(struct segments *s);
+/* store_segment_file_len: 0, WEFT_EABSENT or -errno. */
 WEFT_MUST_CHECK
-int segment_file_len(int dir_fd, uint32_t number, uint64_t *out_len);
-/* segments_remove unlinks a sealed segment. 0 or -errno. */
+int store_segment_file_len(int dir_fd, uint32_t number, uint64_t *out_len);
+/* store_segments_remove unlinks a sealed segment. 0 or -errno. */
 WEFT_MUST_CHECK
-int segments_remove(struct segments *s, uint32_t number);
-/* segments_each lists the files that are there, in no order. 0 or -errno. */
+int store_segments_remove(struct segments *s, uint32_t number);
+/* store_segments_each lists the files that are there, in no order. 0 or -errno. */
 WEFT_MUST_CHECK
-int segments_each(int dir_fd, void (*fn)(void *arg, uint32_t number), void *arg);
+int store_segments_each(int dir_fd, void (*fn)(void *arg, uint32_t number), void *arg);
 
 /*
- * segment_read reads [off, off + len) of the blob at place and checks its
+ * store_segment_read reads [off, off + len) of the blob at place and checks its
  * record whole, for which it reads all of it. 0,
  * WEFT_EABSENT (no such file), WEFT_EDAMAGED or -errno. May wait on disk.
  */
 WEFT_MUST_CHECK
-int segment_read(int dir_fd, const struct segment_place *place, const uint8_t id[static 32],
-		 uint64_t off, void *dst, size_t len);
-/* segment_verify checks the whole record in bounded memory; errors as segment_read. */
+int store_segment_read(int dir_fd, const struct segment_place *place, const uint8_t id[static 32],
+		       uint64_t off, void *dst, size_t len);
+/* store_segment_verify checks the whole record in bounded memory; errors as store_segment_read. */
 WEFT_MUST_CHECK
-int segment_verify(int dir_fd, const struct segment_place *place, const uint8_t id[static 32]);
+int store_segment_verify(int dir_fd, const struct segment_place *place,
+			 const uint8_t id[static 32]);
 /*
- * segment_scan calls fn for every record in the file whose header is
+ * store_segment_scan calls fn for every record in the file whose header is
  * sound, in order, until fn returns other than 0; bytes that are no record
  * are stepped over. stop (NULL: none) is asked before each read. Returns
  * what fn returned, 0, WEFT_ECANCELLED or -errno.
  */
 WEFT_MUST_CHECK
-int segment_scan(int dir_fd, uint32_t number, const struct store_stop *stop,
-		 int (*fn)(void *arg, const struct segment_place *place, const uint8_t id[32]),
-		 void *arg);
+int store_segment_scan(int dir_fd, uint32_t number, const struct store_stop *stop,
+		       int (*fn)(void *arg, const struct segment_place *place,
+				 const uint8_t id[32]),
+		       void *arg);
 
 #endif

@@ -44,12 +44,12 @@ void store_config_defaults(struct store_config *config)
 
 const char *store_db_name(enum store_db db)
 {
-	return env_databases[db].name;
+	return store_env_databases[db].name;
 }
 
 const char *store_damage(const struct store *store)
 {
-	return proof_finding(&store->env.proof);
+	return store_proof_finding(&store->env.proof);
 }
 
 void store_hurry(struct store *store)
@@ -57,7 +57,7 @@ void store_hurry(struct store *store)
 	if (!store)
 		return;
 	__atomic_store_n(&store->is_hurried, true, __ATOMIC_RELAXED);
-	proof_hurry(&store->env.proof);
+	store_proof_hurry(&store->env.proof);
 }
 
 /* --- writing --- */
@@ -80,7 +80,7 @@ int store_submit(struct store *store, struct store_batch *batch, void (*done)(vo
 	} else {
 		if (ring_push(store->waiting, batch) < 0)
 			return WEFT_EFULL;
-		wake_raise(store->wake_fd);
+		store_wake_raise(store->wake_fd);
 	}
 	store->in_flight++;
 	return 0;
@@ -104,10 +104,10 @@ unsigned store_reap(struct store *store)
 	unsigned cnt = 0;
 
 	if (store->config.is_inline) {
-		struct store_batch *first = inline_take(store);
+		struct store_batch *first = store_inline_take(store);
 
 		if (first && !store->is_frozen)
-			commit_group(store, first);
+			store_commit_group(store, first);
 		while ((batch = first)) {
 			if (store->is_frozen)
 				batch->err = -EIO;
@@ -117,7 +117,7 @@ unsigned store_reap(struct store *store)
 		}
 		return cnt;
 	}
-	wake_lower(store->done_fd);
+	store_wake_lower(store->done_fd);
 	while ((batch = ring_pop(store->finished))) {
 		batch_tell(store, batch);
 		cnt++;
@@ -139,7 +139,7 @@ void store_flush(struct store *store)
 {
 	while (store->in_flight) {
 		if (!store->config.is_inline)
-			wake_wait(store->done_fd, -1);
+			store_wake_wait(store->done_fd, -1);
 		(void)store_reap(store);
 	}
 }
@@ -149,7 +149,7 @@ void store_flush(struct store *store)
 int store_snapshot_open(struct store *store, struct store_snapshot **out_snapshot)
 {
 	MDB_txn *txn;
-	int err = row_err(mdb_txn_begin(store->env.lmdb, NULL, MDB_RDONLY, &txn));
+	int err = store_row_err(mdb_txn_begin(store->env.lmdb, NULL, MDB_RDONLY, &txn));
 
 	if (err < 0)
 		return err;
@@ -163,7 +163,7 @@ void store_snapshot_close(struct store_snapshot *snapshot)
 		mdb_txn_abort(snapshot_txn(snapshot));
 }
 
-uint64_t snapshot_txn_id(struct store_snapshot *snapshot)
+uint64_t store_snapshot_txn_id(struct store_snapshot *snapshot)
 {
 	return mdb_txn_id(snapshot_txn(snapshot));
 }
@@ -171,33 +171,33 @@ uint64_t snapshot_txn_id(struct store_snapshot *snapshot)
 int store_get(struct store_snapshot *snapshot, enum store_db db, const void *key, size_t key_len,
 	      const void **out_value, size_t *out_len)
 {
-	return env_get(&snapshot_store(snapshot)->env, snapshot_txn(snapshot), db, key, key_len,
-		       out_value, out_len);
+	return store_env_get(&snapshot_store(snapshot)->env, snapshot_txn(snapshot), db, key,
+			     key_len, out_value, out_len);
 }
 
-int snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void *from,
-		  size_t from_len, snapshot_row_fn fn, void *arg)
+int store_snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void *from,
+			size_t from_len, snapshot_row_fn fn, void *arg)
 {
 	MDB_val key = {from_len, (void *)(uintptr_t)from}, value;
 	MDB_cursor *cursor;
 	int err, code;
 
-	err = env_cursor(&snapshot_store(snapshot)->env, snapshot_txn(snapshot), db, &cursor);
+	err = store_env_cursor(&snapshot_store(snapshot)->env, snapshot_txn(snapshot), db, &cursor);
 	if (err < 0)
 		return err;
 	code = mdb_cursor_get(cursor, &key, &value, from && from_len ? MDB_SET_RANGE : MDB_FIRST);
 	while (code == MDB_SUCCESS) {
-		int row = row_check(env_databases[db].name, &key, &value);
+		int row = store_row_check(store_env_databases[db].name, &key, &value);
 		struct store_item item = {key.mv_data, key.mv_size, value.mv_data, value.mv_size};
 
 		if (row == WEFT_EDAMAGED)
-			proof_note_row(&snapshot_store(snapshot)->env.proof, db);
+			store_proof_note_row(&snapshot_store(snapshot)->env.proof, db);
 		if (!fn(arg, &item, row))
 			break;
 		code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 	}
 	mdb_cursor_close(cursor);
-	return code == MDB_NOTFOUND ? 0 : row_err(code);
+	return code == MDB_NOTFOUND ? 0 : store_row_err(code);
 }
 
 struct sound_rows {
@@ -220,8 +220,8 @@ static bool sound_row(void *arg, const struct store_item *item, int err)
 int store_each(struct store_snapshot *snapshot, enum store_db db, const void *from, size_t from_len,
 	       bool (*fn)(void *arg, const struct store_item *item), void *arg)
 {
-	struct sound_rows rows = {env_databases[db].key_len, fn, arg, 0};
-	int err = snapshot_each(snapshot, db, from, from_len, sound_row, &rows);
+	struct sound_rows rows = {store_env_databases[db].key_len, fn, arg, 0};
+	int err = store_snapshot_each(snapshot, db, from, from_len, sound_row, &rows);
 
 	return err < 0 ? err : rows.err;
 }
@@ -229,7 +229,7 @@ int store_each(struct store_snapshot *snapshot, enum store_db db, const void *fr
 int64_t store_blob_len(struct store_snapshot *snapshot, const uint8_t id[static 32])
 {
 	struct segment_place place;
-	int err = blob_place(snapshot_store(snapshot), snapshot_txn(snapshot), id, &place);
+	int err = store_blob_place(snapshot_store(snapshot), snapshot_txn(snapshot), id, &place);
 
 	return err < 0 ? err : (int64_t)place.len;
 }
@@ -246,11 +246,11 @@ int store_blob_read(struct store *store, const uint8_t id[static 32], uint64_t o
 		err = store_snapshot_open(store, &snapshot);
 		if (err < 0)
 			return err;
-		err = blob_place(store, snapshot_txn(snapshot), id, &place);
+		err = store_blob_place(store, snapshot_txn(snapshot), id, &place);
 		store_snapshot_close(snapshot);
 		if (err < 0)
 			return err;
-		err = segment_read(store->segments.dir_fd, &place, id, off, dst, len);
+		err = store_segment_read(store->segments.dir_fd, &place, id, off, dst, len);
 		if (err != WEFT_EABSENT)
 			return err;
 	}
@@ -298,7 +298,7 @@ void store_stats(struct store *store, struct store_stats *out_stats)
 	MDB_stat stat;
 
 	*out_stats = store->stats;
-	out_stats->map_used_len = env_used_len(&store->env);
+	out_stats->map_used_len = store_env_used_len(&store->env);
 	out_stats->map_len_max = store->env.map_len_max;
 	out_stats->batch_waiting = store->in_flight;
 	out_stats->batch_cap = store->config.batch_cap;
@@ -310,11 +310,11 @@ void store_stats(struct store *store, struct store_stats *out_stats)
 	for (unsigned db = 0; db < STORE_DB_CNT; db++)
 		if (mdb_stat(snapshot_txn(snapshot), store->env.dbs[db].dbi, &stat) == MDB_SUCCESS)
 			out_stats->item_cnt[db] = stat.ms_entries;
-	if (env_cursor(&store->env, snapshot_txn(snapshot), ENV_SEGMENTS, &cursor) == 0) {
+	if (store_env_cursor(&store->env, snapshot_txn(snapshot), ENV_SEGMENTS, &cursor) == 0) {
 		struct segment_row row;
 
 		while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS &&
-		       segment_row_parse(&key, &value, &row)) {
+		       store_segment_row_parse(&key, &value, &row)) {
 			out_stats->segment_cnt++;
 			out_stats->segment_len += row.len;
 			out_stats->segment_dead_len += row.len - row.live_len;

@@ -102,7 +102,7 @@ static int segments_copy(int from_state_fd, int to_state_fd)
 	int err = copying.from_fd < 0 ? copying.from_fd : copying.to_fd < 0 ? copying.to_fd : 0;
 
 	if (err == 0)
-		err = segments_each(copying.from_fd, segment_copy, &copying);
+		err = store_segments_each(copying.from_fd, segment_copy, &copying);
 	if (err == 0)
 		err = copying.err;
 	if (err == 0 && fsync(copying.to_fd) < 0)
@@ -128,7 +128,7 @@ static int databases_copy(struct store *store, const char *to, int to_fd)
 	if (fd < 0)
 		return fd;
 	close(fd);
-	err = row_err(mdb_env_copy(store->env.lmdb, path));
+	err = store_row_err(mdb_env_copy(store->env.lmdb, path));
 	fd = err == 0 ? openat(to_fd, "db/data.mdb", O_RDWR | O_CLOEXEC) : -1;
 	if (err == 0 && (fd < 0 || fchmod(fd, 0600) < 0 || fsync(fd) < 0))
 		err = -errno;
@@ -143,7 +143,7 @@ int store_backup(struct store *store, const char *to, const char *extra_file)
 
 	/* LMDB copies pages as they are: no damaged one passes for a backup. */
 	for (unsigned db = 0; db < ENV_DB_CNT; db++)
-		if ((err = proof_need(&store->env.proof, db)) < 0)
+		if ((err = store_proof_need(&store->env.proof, db)) < 0)
 			return err;
 	if (mkdir(to, 0700) < 0)
 		return -errno;
@@ -178,7 +178,7 @@ static void stage_clear(int state_fd)
 	removing.from_fd = dir_open_at(state_fd, STAGE_NAME "/segments");
 	if (removing.from_fd >= 0) {
 		/* What stays fails the next restore, which then says so. */
-		if (segments_each(removing.from_fd, segment_copy, &removing) < 0)
+		if (store_segments_each(removing.from_fd, segment_copy, &removing) < 0)
 			removing.err = -EIO;
 		close(removing.from_fd);
 	}
@@ -291,7 +291,7 @@ int store_restore(const char *from, const char *dir, const char *extra_file,
 	out_result->is_of_backup = false;
 	err = mkdir(dir, 0700) < 0 && errno != EEXIST ? -errno : 0;
 	if (err == 0)
-		err = state_lock(dir, &dir_fd, &lock_fd);
+		err = store_state_lock(dir, &dir_fd, &lock_fd);
 	if (err == 0)
 		err = restore_run(from_fd, dir_fd, stage, report, arg, out_result);
 	/* One that is there stays: it may have been made since. */

@@ -83,34 +83,34 @@ static int record_adopt(void *arg, const struct segment_place *place, const uint
 
 	if (check_is_due(adoption->check, (size_t)place->len))
 		return WEFT_ECANCELLED;
-	if (segment_verify(store->segments.dir_fd, place, id) < 0)
+	if (store_segment_verify(store->segments.dir_fd, place, id) < 0)
 		return 0;
-	err = blob_adopt(store, adoption->txn, id, place);
+	err = store_blob_adopt(store, adoption->txn, id, place);
 	if (err < 0)
 		return err;
 	adoption->check->result.repaired_cnt++;
 	if (++adoption->slice_cnt < CHECK_SLICE_CNT)
 		return 0;
 	adoption->slice_cnt = 0;
-	err = write_end(store, adoption->txn, 0);
+	err = store_write_end(store, adoption->txn, 0);
 	adoption->txn = NULL;
-	return err < 0 ? err : write_begin(store, &adoption->txn);
+	return err < 0 ? err : store_write_begin(store, &adoption->txn);
 }
 
 static int segments_adopt(struct check *check)
 {
 	struct store *store = check->store;
 	struct adoption adoption = {.check = check};
-	int err = write_begin(store, &adoption.txn);
+	int err = store_write_begin(store, &adoption.txn);
 
 	/* A segment that was never made scans as empty. */
 	for (uint32_t number = 1; err == 0 && number <= store->segments.durable; number++)
-		err = segment_scan(store->segments.dir_fd, number, &check->stop, record_adopt,
-				   &adoption);
+		err = store_segment_scan(store->segments.dir_fd, number, &check->stop, record_adopt,
+					 &adoption);
 	if (err == 0)
-		err = env_delete(&store->env, adoption.txn, STORE_META, STORE_ADOPT_KEY,
-				 STORE_ADOPT_KEY_LEN);
-	return adoption.txn ? write_end(store, adoption.txn, err) : err;
+		err = store_env_delete(&store->env, adoption.txn, STORE_META, STORE_ADOPT_KEY,
+				       STORE_ADOPT_KEY_LEN);
+	return adoption.txn ? store_write_end(store, adoption.txn, err) : err;
 }
 
 static int check_adoption(struct check *check)
@@ -154,7 +154,7 @@ static size_t blob_len_of(const struct store_item *item)
 {
 	struct segment_place place;
 
-	place_parse(item->value, item->value_len, &place);
+	store_place_parse(item->value, item->value_len, &place);
 	return (size_t)place.len;
 }
 
@@ -167,8 +167,8 @@ static bool blob_is_sound(struct check *check, const struct store_item *item)
 	check->result.blob_cnt++;
 	if (item->value_len != BLOB_PLACE_LEN)
 		return false;
-	place_parse(item->value, item->value_len, &place);
-	err = segment_verify(check->store->segments.dir_fd, &place, item->key);
+	store_place_parse(item->value, item->value_len, &place);
+	err = store_segment_verify(check->store->segments.dir_fd, &place, item->key);
 	if (err == 0)
 		return true;
 	check->result.blob_bad_cnt++;
@@ -187,7 +187,7 @@ static bool slice_item(void *arg, const struct store_item *item, int err)
 {
 	struct slice *slice = arg;
 	struct check *check = slice->check;
-	size_t key_len = env_databases[slice->db].key_len;
+	size_t key_len = store_env_databases[slice->db].key_len;
 
 	/* Another slice would begin here; there is none. */
 	if (check_is_due(check, slice->db == STORE_BLOBS ? blob_len_of(item) : 0)) {
@@ -219,18 +219,18 @@ static int slice_repair(struct slice *slice)
 {
 	struct store *store = slice->check->store;
 	MDB_txn *txn;
-	int err = write_begin(store, &txn);
+	int err = store_write_begin(store, &txn);
 
 	if (err < 0)
 		return err;
 	for (unsigned i = 0; i < slice->bad_cnt && err == 0; i++) {
 		if (slice->db == STORE_BLOBS && slice->bad_len[i] == 32)
-			err = blob_drop(store, txn, slice->bad[i]);
+			err = store_blob_drop(store, txn, slice->bad[i]);
 		else
-			err = env_delete(&store->env, txn, slice->db, slice->bad[i],
-					 slice->bad_len[i]);
+			err = store_env_delete(&store->env, txn, slice->db, slice->bad[i],
+					       slice->bad_len[i]);
 	}
-	err = write_end(store, txn, err);
+	err = store_write_end(store, txn, err);
 	if (err == 0)
 		slice->check->result.repaired_cnt += slice->bad_cnt;
 	return err;
@@ -254,7 +254,8 @@ static int database_check(struct check *check, enum store_db db)
 		err = store_snapshot_open(check->store, &snapshot);
 		if (err < 0)
 			break;
-		err = snapshot_each(snapshot, db, slice->next, slice->next_len, slice_item, slice);
+		err = store_snapshot_each(snapshot, db, slice->next, slice->next_len, slice_item,
+					  slice);
 		store_snapshot_close(snapshot);
 		if (err == 0 && slice->is_cut)
 			err = WEFT_ECANCELLED;
@@ -277,8 +278,8 @@ static int pages_of_now(const struct check *check, int fd, struct store_snapshot
 	pthread_mutex_lock(&store->write_lock);
 	err = store_snapshot_open(store, out_snapshot);
 	if (err == 0) {
-		config.txn_id = snapshot_txn_id(*out_snapshot);
-		err = pages_open(&config, out_pages, finding);
+		config.txn_id = store_snapshot_txn_id(*out_snapshot);
+		err = store_pages_open(&config, out_pages, finding);
 		if (err < 0)
 			store_snapshot_close(*out_snapshot);
 	}
@@ -297,9 +298,9 @@ static int check_pages(struct check *check)
 
 	if (err == 0) {
 		for (unsigned db = 0; db < ENV_DB_CNT && err == 0; db++)
-			err = pages_walk(pages, env_databases[db].name, NULL, NULL);
-		memcpy(finding, pages_finding(pages), sizeof(finding));
-		pages_close(pages);
+			err = store_pages_walk(pages, store_env_databases[db].name, NULL, NULL);
+		memcpy(finding, store_pages_finding(pages), sizeof(finding));
+		store_pages_close(pages);
 		store_snapshot_close(snapshot);
 	}
 	if (fd >= 0)
@@ -349,14 +350,14 @@ static int record_move(struct compaction *c, const struct segment_place *place, 
 
 	if (!data)
 		return -ENOMEM;
-	err = segment_read(store->segments.dir_fd, place, id, 0, data, (size_t)place->len);
+	err = store_segment_read(store->segments.dir_fd, place, id, 0, data, (size_t)place->len);
 	if (err == WEFT_EDAMAGED) {
 		c->lost_any = true;
 		err = 0;
 	} else if (err == 0) {
-		err = blob_drop(store, c->txn, id);
+		err = store_blob_drop(store, c->txn, id);
 		if (err == 0)
-			err = blob_put(store, c->txn, id, data, (size_t)place->len);
+			err = store_blob_put(store, c->txn, id, data, (size_t)place->len);
 		c->slice_len += place->len;
 	}
 	free(data);
@@ -372,7 +373,7 @@ static int record_compact(void *arg, const struct segment_place *place, const ui
 	/* What this slice moved is taken back, the slices before stay. */
 	if (is_hurried(c->store))
 		return WEFT_ECANCELLED;
-	err = blob_place(c->store, c->txn, id, &live);
+	err = store_blob_place(c->store, c->txn, id, &live);
 	if (err == WEFT_EABSENT)
 		return 0;
 	if (err < 0)
@@ -383,9 +384,9 @@ static int record_compact(void *arg, const struct segment_place *place, const ui
 	if (err < 0 || c->slice_len < COMPACT_SLICE_LEN)
 		return err;
 	c->slice_len = 0;
-	err = write_end(c->store, c->txn, 0);
+	err = store_write_end(c->store, c->txn, 0);
 	c->txn = NULL;
-	return err < 0 ? err : write_begin(c->store, &c->txn);
+	return err < 0 ? err : store_write_begin(c->store, &c->txn);
 }
 
 /* Moves what lives in the segment to the head, then drops its row and its file. */
@@ -394,21 +395,21 @@ static int segment_compact(struct store *store, uint32_t number)
 	const struct store_stop stop = {store_is_due, store};
 	struct compaction c = {.store = store};
 	uint8_t key[SEGMENT_KEY_LEN];
-	int err = write_begin(store, &c.txn);
+	int err = store_write_begin(store, &c.txn);
 
 	if (err < 0)
 		return err;
 	if (store->segments.head == number)
-		segments_seal(&store->segments);
-	err = segment_scan(store->segments.dir_fd, number, &stop, record_compact, &c);
-	segment_key_write(key, number);
+		store_segments_seal(&store->segments);
+	err = store_segment_scan(store->segments.dir_fd, number, &stop, record_compact, &c);
+	store_segment_key_write(key, number);
 	if (err == 0 && !c.lost_any)
-		err = env_delete(&store->env, c.txn, ENV_SEGMENTS, key, sizeof(key));
+		err = store_env_delete(&store->env, c.txn, ENV_SEGMENTS, key, sizeof(key));
 	if (c.txn)
-		err = write_end(store, c.txn, err);
+		err = store_write_end(store, c.txn, err);
 	if (err < 0 || c.lost_any)
 		return err;
-	return segments_remove(&store->segments, number);
+	return store_segments_remove(&store->segments, number);
 }
 
 static int compact_next(struct store *store, uint32_t after, struct segment_row *out_row)
@@ -418,17 +419,17 @@ static int compact_next(struct store *store, uint32_t after, struct segment_row 
 	struct segment_row row;
 	MDB_cursor *cursor;
 	MDB_txn *txn;
-	int err = row_err(mdb_txn_begin(store->env.lmdb, NULL, MDB_RDONLY, &txn));
+	int err = store_row_err(mdb_txn_begin(store->env.lmdb, NULL, MDB_RDONLY, &txn));
 
 	if (err < 0)
 		return err;
-	segment_key_write(from, after + 1);
-	err = env_cursor(&store->env, txn, ENV_SEGMENTS, &cursor);
+	store_segment_key_write(from, after + 1);
+	err = store_env_cursor(&store->env, txn, ENV_SEGMENTS, &cursor);
 	if (err == 0) {
-		err = row_err(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
+		err = store_row_err(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
 		while (err == 0 &&
-		       (!segment_row_parse(&key, &value, &row) || row.live_len >= row.len))
-			err = row_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+		       (!store_segment_row_parse(&key, &value, &row) || row.live_len >= row.len))
+			err = store_row_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
 		mdb_cursor_close(cursor);
 	}
 	mdb_txn_abort(txn);

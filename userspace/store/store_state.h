@@ -43,8 +43,8 @@ struct store_batch {
 	void *arg;
 };
 
-/* batch_op_next reads the op at *io_off and moves it on; false at the end. */
-bool batch_op_next(const struct store_batch *batch, size_t *io_off, struct op *out_op);
+/* store_batch_op_next reads the op at *io_off and moves it on; false at the end. */
+bool store_batch_op_next(const struct store_batch *batch, size_t *io_off, struct op *out_op);
 
 /*
  * The worker owns in_flight, config, stats and, inline, the queue. env and
@@ -78,11 +78,11 @@ struct store {
 };
 
 /*
- * state_lock opens a state directory and takes it for this process: 0,
+ * store_state_lock opens a state directory and takes it for this process: 0,
  * WEFT_EBUSY or -errno; the caller closes what is not -1.
  */
 WEFT_MUST_CHECK
-int state_lock(const char *dir, int *io_dir_fd, int *io_lock_fd);
+int store_state_lock(const char *dir, int *io_dir_fd, int *io_lock_fd);
 /* store_aside renames name in the state directory to one that is free: 0 or -errno. */
 WEFT_MUST_CHECK
 int store_aside(int state_fd, const char *name, char aside[static STORE_ASIDE_CAP]);
@@ -93,68 +93,68 @@ int store_aside(int state_fd, const char *name, char aside[static STORE_ASIDE_CA
 	"fails, or another program changed them; see to the disk, then run weft store salvage"
 /* store_map_find: where LMDB has its file; false: unknown. */
 bool store_map_find(const struct env *env, void **out_start, size_t *out_len);
-/* thread_start makes rings, eventfds and the thread; thread_stop lets it finish. */
+/* store_thread_start makes rings, eventfds and the thread; store_thread_stop lets it finish. */
 WEFT_MUST_CHECK
-int thread_start(struct store *store);
-void thread_stop(struct store *store);
+int store_thread_start(struct store *store);
+void store_thread_stop(struct store *store);
 /*
  * wake_{raise,lower,wait} on an eventfd; wait is false when timeout_ms went
  * by (-1: none) or a signal came first.
  */
-void wake_raise(int fd);
-void wake_lower(int fd);
-bool wake_wait(int fd, int timeout_ms);
+void store_wake_raise(int fd);
+void store_wake_lower(int fd);
+bool store_wake_wait(int fd, int timeout_ms);
 /* store_rest gives back memory that only commits needed. Context: store thread. */
 void store_rest(struct store *store);
-/* inline_take empties the queue of an inline store. */
-struct store_batch *inline_take(struct store *store);
+/* store_inline_take empties the queue of an inline store. */
+struct store_batch *store_inline_take(struct store *store);
 
-/* snapshot_txn_id: the commit that a snapshot shows. */
-uint64_t snapshot_txn_id(struct store_snapshot *snapshot);
+/* store_snapshot_txn_id: the commit that a snapshot shows. */
+uint64_t store_snapshot_txn_id(struct store_snapshot *snapshot);
 /*
- * snapshot_each goes over the rows of store_each and those that store_each
+ * store_snapshot_each goes over the rows of store_each and those that store_each
  * would not show: err is 0 or WEFT_EDAMAGED, and the value then has no meaning.
  */
 typedef bool (*snapshot_row_fn)(void *arg, const struct store_item *item, int err);
 WEFT_MUST_CHECK
-int snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void *from,
-		  size_t from_len, snapshot_row_fn fn, void *arg);
+int store_snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void *from,
+			size_t from_len, snapshot_row_fn fn, void *arg);
 
 /*
- * commit_group applies a list of batches in one transaction and sets their
+ * store_commit_group applies a list of batches in one transaction and sets their
  * err. When that fails each is tried alone, so that one bad batch fails
  * alone. Context: store thread, or the worker when inline.
  */
-void commit_group(struct store *store, struct store_batch *first);
+void store_commit_group(struct store *store, struct store_batch *first);
 
 /*
  * A write of our own beside the store thread: check and compact.
- * write_begin takes the lock; write_end commits (err 0) or takes back what
+ * store_write_begin takes the lock; store_write_end commits (err 0) or takes back what
  * was appended, and gives the outcome.
  */
 WEFT_MUST_CHECK
-int write_begin(struct store *store, MDB_txn **out_txn);
+int store_write_begin(struct store *store, MDB_txn **out_txn);
 WEFT_MUST_CHECK
-int write_end(struct store *store, MDB_txn *txn, int err);
+int store_write_end(struct store *store, MDB_txn *txn, int err);
 
 /* blob_{put,drop} inside a transaction, with the account of the segment. */
 WEFT_MUST_CHECK
-int blob_put(struct store *store, MDB_txn *txn, const uint8_t id[static 32], const void *data,
-	     size_t len);
+int store_blob_put(struct store *store, MDB_txn *txn, const uint8_t id[static 32], const void *data,
+		   size_t len);
 WEFT_MUST_CHECK
-int blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32]);
-/* blob_adopt indexes a record that is in a segment already, unless id is known. */
+int store_blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32]);
+/* store_blob_adopt indexes a record that is in a segment already, unless id is known. */
 WEFT_MUST_CHECK
-int blob_adopt(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
-	       const struct segment_place *place);
-/* blob_place: where id is; 0, WEFT_EABSENT, WEFT_EDAMAGED. */
+int store_blob_adopt(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
+		     const struct segment_place *place);
+/* store_blob_place: where id is; 0, WEFT_EABSENT, WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
-int blob_place(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
-	       struct segment_place *out_place);
+int store_blob_place(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
+		     struct segment_place *out_place);
 
-/* segment_account_file: the account of a segment covers its file, if there is one. */
+/* store_segment_account_file: the account of a segment covers its file, if there is one. */
 WEFT_MUST_CHECK
-int segment_account_file(struct store *store, MDB_txn *txn, uint32_t number);
+int store_segment_account_file(struct store *store, MDB_txn *txn, uint32_t number);
 
 #define BLOB_PLACE_LEN	20 /* segment u32be, offset u64be, length u64be */
 #define SEGMENT_KEY_LEN 4
@@ -164,16 +164,16 @@ struct segment_row {
 	uint64_t len;
 	uint64_t live_len;
 };
-void place_parse(const void *value, size_t len, struct segment_place *out_place);
-void segment_key_write(uint8_t key[static SEGMENT_KEY_LEN], uint32_t number);
-/* segment_row_parse reads a row of ENV_SEGMENTS as LMDB holds it; false when it is damaged. */
-bool segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_row *out_row);
+void store_place_parse(const void *value, size_t len, struct segment_place *out_place);
+void store_segment_key_write(uint8_t key[static SEGMENT_KEY_LEN], uint32_t number);
+/* store_segment_row_parse reads a row of ENV_SEGMENTS as LMDB holds it; false when it is damaged. */
+bool store_segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_row *out_row);
 
-/* META "schema": u32be. schema_version_parse: 0 or WEFT_EDAMAGED. */
+/* META "schema": u32be. store_schema_version_parse: 0 or WEFT_EDAMAGED. */
 #define SCHEMA_KEY     "schema"
 #define SCHEMA_KEY_LEN 6
 WEFT_MUST_CHECK
-int schema_version_parse(const MDB_val *key, const MDB_val *value, uint32_t *out_version);
+int store_schema_version_parse(const MDB_val *key, const MDB_val *value, uint32_t *out_version);
 /*
  * META "adopt" is set while segments of a lost database are on disk whose
  * records nobody has indexed yet: store_check with repair does it.

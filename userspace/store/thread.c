@@ -22,7 +22,7 @@
 #define REST_LEN      (4ull << 20)
 #define REST_AFTER_MS 1000
 
-void wake_raise(int fd)
+void store_wake_raise(int fd)
 {
 	const uint64_t one = 1;
 
@@ -31,7 +31,7 @@ void wake_raise(int fd)
 		return;
 }
 
-void wake_lower(int fd)
+void store_wake_lower(int fd)
 {
 	uint64_t cnt;
 
@@ -39,7 +39,7 @@ void wake_lower(int fd)
 		return;
 }
 
-bool wake_wait(int fd, int timeout_ms)
+bool store_wake_wait(int fd, int timeout_ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 
@@ -75,15 +75,15 @@ static void group_finish(struct store *store, struct store_batch *first)
 		if (ring_push(store->finished, batch) < 0)
 			weft_assert(!"the ring of finished batches is full");
 	}
-	wake_raise(store->done_fd);
+	store_wake_raise(store->done_fd);
 }
 
 /* True when there may be work; false when there was none for long after much. */
 static bool work_wait(struct store *store, uint64_t len)
 {
-	bool is_woken = wake_wait(store->wake_fd, len < REST_LEN ? -1 : REST_AFTER_MS);
+	bool is_woken = store_wake_wait(store->wake_fd, len < REST_LEN ? -1 : REST_AFTER_MS);
 
-	wake_lower(store->wake_fd);
+	store_wake_lower(store->wake_fd);
 	return is_woken;
 }
 
@@ -100,9 +100,9 @@ static void *store_main(void *arg)
 	while (!is_stopping) {
 		is_stopping = group_take(store, &first, &len);
 		if (first) {
-			commit_group(store, first);
+			store_commit_group(store, first);
 			group_finish(store, first);
-		} else if (is_stopping || proof_next(&store->env.proof)) {
+		} else if (is_stopping || store_proof_next(&store->env.proof)) {
 			continue;
 		} else if (!work_wait(store, len)) {
 			store_rest(store);
@@ -121,7 +121,7 @@ static uint32_t ring_cap_for(unsigned batch_cap)
 	return cap;
 }
 
-int thread_start(struct store *store)
+int store_thread_start(struct store *store)
 {
 	int err;
 
@@ -140,13 +140,13 @@ int thread_start(struct store *store)
 	return 0;
 }
 
-void thread_stop(struct store *store)
+void store_thread_stop(struct store *store)
 {
 	if (!store->has_thread)
 		return;
 	if (ring_push(store->waiting, &store->stop) < 0)
 		weft_assert(!"the ring of waiting batches is full");
-	wake_raise(store->wake_fd);
+	store_wake_raise(store->wake_fd);
 	pthread_join(store->thread, NULL);
 	store->has_thread = false;
 }

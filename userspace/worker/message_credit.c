@@ -5,8 +5,8 @@
 
 #include "base/siphash_bytes.h"
 
-void message_credit_init(struct message_credit *credit, struct mailbox *mailbox,
-			 const struct fair_paths *paths)
+void worker_message_credit_init(struct message_credit *credit, struct mailbox *mailbox,
+				const struct fair_paths *paths)
 {
 	memset(credit, 0, sizeof(*credit));
 	credit->mailbox = mailbox;
@@ -38,7 +38,7 @@ struct worker_message_account worker_message_account_of_kind(enum worker_message
 /* What home has read since then counts against no peer any more. */
 static void credit_settle(struct message_credit *credit)
 {
-	uint32_t waiting_cnt = mailbox_fill(credit->mailbox);
+	uint32_t waiting_cnt = worker_mailbox_fill(credit->mailbox);
 
 	while (credit->cnt > waiting_cnt) {
 		credit->first = (credit->first + 1) % WORKER_MESSAGE_CNT_MAX;
@@ -67,8 +67,8 @@ static bool account_has_credit(const struct message_credit *credit,
 	return own_cnt < free_cnt && network_cnt < FAIR_NETWORK_FACTOR * free_cnt;
 }
 
-bool message_credit_post(struct message_credit *credit, struct worker_message *message,
-			 struct worker_message_account account)
+bool worker_message_credit_post(struct message_credit *credit, struct worker_message *message,
+				struct worker_message_account account)
 {
 	credit_settle(credit);
 	if (message && !account_has_credit(credit, account)) {
@@ -76,7 +76,7 @@ bool message_credit_post(struct message_credit *credit, struct worker_message *m
 		worker_message_free(message);
 		return false;
 	}
-	if (!mailbox_post(credit->mailbox, message))
+	if (!worker_mailbox_post(credit->mailbox, message))
 		return false;
 	credit->accounts[(credit->first + credit->cnt++) % WORKER_MESSAGE_CNT_MAX] = account;
 	return true;

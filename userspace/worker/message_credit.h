@@ -39,19 +39,19 @@ struct message_credit {
 	uint64_t refused_cnt;
 };
 
-/* message_credit_init: mailbox is empty, and only posted to by message_credit_post. */
-void message_credit_init(struct message_credit *credit, struct mailbox *mailbox,
-			 const struct fair_paths *paths);
+/* worker_message_credit_init: mailbox is empty, and only posted to by worker_message_credit_post. */
+void worker_message_credit_init(struct message_credit *credit, struct mailbox *mailbox,
+				const struct fair_paths *paths);
 /* worker_message_account_of_{peer,kind}: never WORKER_MESSAGE_OWN. */
 struct worker_message_account worker_message_account_of_peer(const struct message_credit *credit,
 							     const uint8_t key[static 32],
 							     const struct addr *addr);
 struct worker_message_account worker_message_account_of_kind(enum worker_message_kind kind);
 /*
- * message_credit_post takes message in any case. False: its account or its
- * network has its part of the mailbox, or as mailbox_post; counted, and the message freed.
+ * worker_message_credit_post takes message in any case. False: its account or its
+ * network has its part of the mailbox, or as worker_mailbox_post; counted, and the message freed.
  */
-bool message_credit_post(struct message_credit *credit, struct worker_message *message,
-			 struct worker_message_account account);
+bool worker_message_credit_post(struct message_credit *credit, struct worker_message *message,
+				struct worker_message_account account);
 
 #endif

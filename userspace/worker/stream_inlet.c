@@ -46,7 +46,7 @@ static int foreign_send(void *carrier, const struct mesh_stream_frame *frame, co
 		stream->wants_writable = true;
 		return WEFT_EFULL;
 	}
-	message = stream_message_new(STREAM_SAY, stream->name, head_len);
+	message = worker_stream_message_new(STREAM_SAY, stream->name, head_len);
 	if (!message)
 		return WEFT_ECLOSED; /* without memory nothing says that there is some again */
 	message->say.frame = *frame;
@@ -55,7 +55,7 @@ static int foreign_send(void *carrier, const struct mesh_stream_frame *frame, co
 	if (head_len)
 		memcpy(message->bytes, head, head_len);
 	stream->say_cnt++;
-	stream_queue_post(stream->inlet->to, message);
+	worker_stream_queue_post(stream->inlet->to, message);
 	return 0;
 }
 
@@ -172,13 +172,13 @@ static void inlet_take(struct stream_inlet *inlet, const struct stream_message *
 	}
 }
 
-bool stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns)
+bool worker_stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns)
 {
 	struct stream_message *message;
 	bool had_some = false;
 
 	for (unsigned i = 0; i < MESSAGES_PER_TURN && inlet->from; i++) {
-		message = stream_queue_take(inlet->from);
+		message = worker_stream_queue_take(inlet->from);
 		if (!message)
 			break;
 		inlet_take(inlet, message, now_ns);
@@ -193,7 +193,7 @@ bool stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns)
 /* False: there is no memory to tell. */
 static bool news_tell(struct inlet_stream *stream)
 {
-	struct stream_message *message = stream_message_new(STREAM_TURN, stream->name, 0);
+	struct stream_message *message = worker_stream_message_new(STREAM_TURN, stream->name, 0);
 
 	if (!message)
 		return false;
@@ -201,7 +201,7 @@ static bool news_tell(struct inlet_stream *stream)
 	message->turn.is_finished = stream->is_finished;
 	message->turn.is_reset = !stream->stream;
 	message->turn.code = stream->code;
-	stream_queue_post(stream->inlet->to, message);
+	worker_stream_queue_post(stream->inlet->to, message);
 	stream->consumed_len = 0;
 	stream->is_finished = false;
 	list_unlink(&stream->node);
@@ -213,17 +213,17 @@ static bool news_tell(struct inlet_stream *stream)
 /* As news_tell. */
 static bool taken_tell(struct stream_inlet *inlet)
 {
-	struct stream_message *message = stream_message_new(STREAM_TAKEN, 0, 0);
+	struct stream_message *message = worker_stream_message_new(STREAM_TAKEN, 0, 0);
 
 	if (!message)
 		return false;
 	message->taken_len = inlet->taken_len;
-	stream_queue_post(inlet->to, message);
+	worker_stream_queue_post(inlet->to, message);
 	inlet->taken_len = 0;
 	return true;
 }
 
-bool stream_inlet_flush(struct stream_inlet *inlet)
+bool worker_stream_inlet_flush(struct stream_inlet *inlet)
 {
 	if (!inlet->to)
 		return false;
@@ -232,24 +232,24 @@ bool stream_inlet_flush(struct stream_inlet *inlet)
 	while (!list_is_empty(&inlet->news))
 		if (!news_tell(list_entry(inlet->news.next, struct inlet_stream, node)))
 			break;
-	return stream_queue_flush(inlet->to) || !list_is_empty(&inlet->news);
+	return worker_stream_queue_flush(inlet->to) || !list_is_empty(&inlet->news);
 }
 
-size_t stream_inlet_footprint(uint32_t stream_cap)
+size_t worker_stream_inlet_footprint(uint32_t stream_cap)
 {
 	return pool_footprint(sizeof(struct inlet_stream), stream_cap) +
 	       map_footprint(sizeof(pool_handle), stream_cap);
 }
 
-int stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
-		      struct stream_queue *to, struct stream_queue *from)
+int worker_stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
+			     struct stream_queue *to, struct stream_queue *from)
 {
 	static const uint64_t secret[2]; /* the worker's names are not its peers' choice */
 	int err;
 
 	*inlet = (struct stream_inlet){.mesh = mesh, .to = to, .from = from};
 	list_init(&inlet->news);
-	err = arena_open(&inlet->arena, stream_inlet_footprint(stream_cap));
+	err = arena_open(&inlet->arena, worker_stream_inlet_footprint(stream_cap));
 	if (err == 0)
 		err = pool_init(&inlet->streams, &inlet->arena, sizeof(struct inlet_stream),
 				stream_cap);
@@ -259,7 +259,7 @@ int stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t st
 	return err;
 }
 
-void stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)
+void worker_stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)
 {
 	const struct mesh_stream_end end = {.err = WEFT_ECLOSED};
 	struct inlet_stream *stream;
@@ -267,7 +267,7 @@ void stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)
 
 	if (!inlet->to)
 		return;
-	while ((message = stream_queue_drain(inlet->from))) {
+	while ((message = worker_stream_queue_drain(inlet->from))) {
 		inlet_take(inlet, message, now_ns);
 		free(message);
 	}
@@ -279,7 +279,7 @@ void stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)
 			mesh_foreign_ended(told, &end, now_ns);
 	}
 	/* What the worker never read. */
-	while ((message = stream_queue_drain(inlet->to))) {
+	while ((message = worker_stream_queue_drain(inlet->to))) {
 		if (message->kind == STREAM_SAY)
 			inlet_said(NULL, message, now_ns);
 		free(message);

@@ -22,19 +22,19 @@ struct stream_inlet {
 	size_t taken_len;      /* of messages that were read, and the worker is to hear of it */
 };
 
-size_t stream_inlet_footprint(uint32_t stream_cap);
-/* stream_inlet_open: 0 or -errno. stream_cap: the worker's. */
+size_t worker_stream_inlet_footprint(uint32_t stream_cap);
+/* worker_stream_inlet_open: 0 or -errno. stream_cap: the worker's. */
 WEFT_MUST_CHECK
-int stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
-		      struct stream_queue *to, struct stream_queue *from);
+int worker_stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
+			     struct stream_queue *to, struct stream_queue *from);
 /*
- * stream_inlet_close, when the worker's thread is over and its relay closed: streams end
+ * worker_stream_inlet_close, when the worker's thread is over and its relay closed: streams end
  * with WEFT_ECLOSED, and nothing that was lent stays away. Takes a zeroed one.
  */
-void stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns);
-/* stream_inlet_read takes what the worker told; true: there was something. */
-bool stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns);
-/* stream_inlet_flush passes on what users did; true: try again soon. At the end of a turn. */
-bool stream_inlet_flush(struct stream_inlet *inlet);
+void worker_stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns);
+/* worker_stream_inlet_read takes what the worker told; true: there was something. */
+bool worker_stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns);
+/* worker_stream_inlet_flush passes on what users did; true: try again soon. At the end of a turn. */
+bool worker_stream_inlet_flush(struct stream_inlet *inlet);
 
 #endif

@@ -9,8 +9,8 @@
 
 #define RING_CNT 4096
 
-struct stream_message *stream_message_new(enum stream_message_kind kind, pool_handle stream,
-					  size_t bytes_len)
+struct stream_message *worker_stream_message_new(enum stream_message_kind kind, pool_handle stream,
+						 size_t bytes_len)
 {
 	struct stream_message *message = malloc(sizeof(*message) + bytes_len);
 
@@ -22,26 +22,26 @@ struct stream_message *stream_message_new(enum stream_message_kind kind, pool_ha
 	return message;
 }
 
-int stream_queue_init(struct stream_queue *queue, int fd)
+int worker_stream_queue_init(struct stream_queue *queue, int fd)
 {
 	*queue = (struct stream_queue){.ring = ring_new(RING_CNT), .fd = fd};
 	queue->last_at = &queue->first;
 	return queue->ring ? 0 : -ENOMEM;
 }
 
-void stream_queue_fini(struct stream_queue *queue)
+void worker_stream_queue_fini(struct stream_queue *queue)
 {
 	struct stream_message *message;
 
 	if (!queue->ring)
 		return;
-	while ((message = stream_queue_drain(queue)))
+	while ((message = worker_stream_queue_drain(queue)))
 		free(message);
 	ring_free(queue->ring);
 	queue->ring = NULL;
 }
 
-void stream_queue_post(struct stream_queue *queue, struct stream_message *message)
+void worker_stream_queue_post(struct stream_queue *queue, struct stream_message *message)
 {
 	queue->has_news = true;
 	if (!queue->first && ring_push(queue->ring, message) == 0)
@@ -51,7 +51,7 @@ void stream_queue_post(struct stream_queue *queue, struct stream_message *messag
 	queue->last_at = &message->next;
 }
 
-bool stream_queue_flush(struct stream_queue *queue)
+bool worker_stream_queue_flush(struct stream_queue *queue)
 {
 	struct stream_message *message;
 
@@ -66,19 +66,19 @@ bool stream_queue_flush(struct stream_queue *queue)
 			queue->last_at = &queue->first;
 	}
 	if (queue->has_news)
-		mailbox_wake(queue->fd);
+		worker_mailbox_wake(queue->fd);
 	queue->has_news = queue->first != NULL;
 	return queue->first != NULL;
 }
 
-struct stream_message *stream_queue_take(struct stream_queue *queue)
+struct stream_message *worker_stream_queue_take(struct stream_queue *queue)
 {
 	return ring_pop(queue->ring);
 }
 
-struct stream_message *stream_queue_drain(struct stream_queue *queue)
+struct stream_message *worker_stream_queue_drain(struct stream_queue *queue)
 {
-	struct stream_message *message = stream_queue_take(queue);
+	struct stream_message *message = worker_stream_queue_take(queue);
 
 	if (message || !queue->first)
 		return message;

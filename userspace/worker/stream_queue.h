@@ -56,9 +56,9 @@ struct stream_message {
 	uint8_t bytes[];
 };
 
-/* stream_message_new: NULL: no memory. Freed by who takes it, by free(). */
-struct stream_message *stream_message_new(enum stream_message_kind kind, pool_handle stream,
-					  size_t bytes_len);
+/* worker_stream_message_new: NULL: no memory. Freed by who takes it, by free(). */
+struct stream_message *worker_stream_message_new(enum stream_message_kind kind, pool_handle stream,
+						 size_t bytes_len);
 
 struct stream_queue {
 	struct ring *ring;
@@ -67,17 +67,17 @@ struct stream_queue {
 	bool has_news;
 };
 
-/* stream_queue_init: 0 or -ENOMEM. stream_queue_fini frees what was not read; takes a zeroed one. */
+/* worker_stream_queue_init: 0 or -ENOMEM. worker_stream_queue_fini frees what was not read; takes a zeroed one. */
 WEFT_MUST_CHECK
-int stream_queue_init(struct stream_queue *queue, int fd);
-void stream_queue_fini(struct stream_queue *queue);
-/* stream_queue_post takes message, which goes no later than at the next flush that has room. */
-void stream_queue_post(struct stream_queue *queue, struct stream_message *message);
-/* stream_queue_flush wakes the reader if there is news. True: there is no room for all, try again. */
-bool stream_queue_flush(struct stream_queue *queue);
-/* stream_queue_take: the oldest message, the reader's from now on, or NULL. */
-struct stream_message *stream_queue_take(struct stream_queue *queue);
-/* stream_queue_drain: as take, and what waits for room, too; once the writer's thread is over. */
-struct stream_message *stream_queue_drain(struct stream_queue *queue);
+int worker_stream_queue_init(struct stream_queue *queue, int fd);
+void worker_stream_queue_fini(struct stream_queue *queue);
+/* worker_stream_queue_post takes message, which goes no later than at the next flush that has room. */
+void worker_stream_queue_post(struct stream_queue *queue, struct stream_message *message);
+/* worker_stream_queue_flush wakes the reader if there is news. True: there is no room for all, try again. */
+bool worker_stream_queue_flush(struct stream_queue *queue);
+/* worker_stream_queue_take: the oldest message, the reader's from now on, or NULL. */
+struct stream_message *worker_stream_queue_take(struct stream_queue *queue);
+/* worker_stream_queue_drain: as take, and what waits for room, too; once the writer's thread is over. */
+struct stream_message *worker_stream_queue_drain(struct stream_queue *queue);
 
 #endif

@@ -141,7 +141,7 @@ static void relay_discharge(struct stream_relay *relay, struct relay_account *ac
 
 static void relay_post(struct stream_relay *relay, struct stream_message *message)
 {
-	stream_queue_post(relay->out, message);
+	worker_stream_queue_post(relay->out, message);
 }
 
 /* Posts a message that account was charged for. */
@@ -219,8 +219,8 @@ static void relayed_release(struct relayed *relayed)
 static bool relayed_tell_end(struct relayed *relayed)
 {
 	struct stream_relay *relay = relayed->relay;
-	struct stream_message *message =
-		stream_message_new(STREAM_ENDED, pool_handle_of(&relay->streams, relayed), 0);
+	struct stream_message *message = worker_stream_message_new(
+		STREAM_ENDED, pool_handle_of(&relay->streams, relayed), 0);
 
 	if (!message)
 		return false;
@@ -267,7 +267,7 @@ static struct stream_message *relayed_message(struct relayed *relayed,
 		relayed_give_up(relayed, WEFT_EBUSY);
 		return NULL;
 	}
-	message = stream_message_new(kind, pool_handle_of(&relay->streams, relayed), len);
+	message = worker_stream_message_new(kind, pool_handle_of(&relay->streams, relayed), len);
 	if (!message) {
 		relayed_give_up(relayed, WEFT_EFULL);
 		return NULL;
@@ -409,7 +409,8 @@ static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, ui
 	relayed = relayed_new(relay, stream, &peer);
 	if (!relayed)
 		return WEFT_EFULL;
-	message = stream_message_new(STREAM_OPENED, pool_handle_of(&relay->streams, relayed), 0);
+	message = worker_stream_message_new(STREAM_OPENED, pool_handle_of(&relay->streams, relayed),
+					    0);
 	if (!message) {
 		relay_discharge(relay, relayed->account, MESSAGES_PER_STREAM, 0);
 		relayed_release(relayed);
@@ -424,7 +425,7 @@ static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, ui
 	return 0;
 }
 
-size_t stream_relay_footprint(uint32_t stream_cap)
+size_t worker_stream_relay_footprint(uint32_t stream_cap)
 {
 	return pool_footprint(sizeof(struct relayed), stream_cap) +
 	       pool_footprint(sizeof(struct relay_account), ACCOUNTS_PER_STREAM * stream_cap) +
@@ -450,8 +451,8 @@ static int accounts_init(struct stream_relay *relay, uint32_t stream_cap)
 	return relay->posted ? 0 : WEFT_EFULL;
 }
 
-int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, uint32_t stream_cap,
-		      struct stream_queue *in, struct stream_queue *out)
+int worker_stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam,
+			     uint32_t stream_cap, struct stream_queue *in, struct stream_queue *out)
 {
 	/* All that has a handler or an acceptor at home alone. */
 	static const unsigned types[] = {
@@ -477,7 +478,7 @@ int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, 
 				       .out = out,
 				       .len_max = RELAY_LEN_MAX,
 				       .messages_len_max = RELAY_MESSAGES_LEN_MAX};
-	err = arena_open(&relay->arena, stream_relay_footprint(stream_cap));
+	err = arena_open(&relay->arena, worker_stream_relay_footprint(stream_cap));
 	if (err == 0)
 		err = pool_init(&relay->streams, &relay->arena, sizeof(struct relayed), stream_cap);
 	if (err == 0)
@@ -487,7 +488,7 @@ int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, 
 	return err;
 }
 
-void stream_relay_close(struct stream_relay *relay)
+void worker_stream_relay_close(struct stream_relay *relay)
 {
 	struct relayed *relayed = NULL;
 
@@ -541,12 +542,12 @@ static void relay_take(struct stream_relay *relay, struct stream_message *messag
 	}
 }
 
-bool stream_relay_read(struct stream_relay *relay)
+bool worker_stream_relay_read(struct stream_relay *relay)
 {
 	struct stream_message *message;
 	bool had_some = false;
 
-	while (relay->in && (message = stream_queue_take(relay->in))) {
+	while (relay->in && (message = worker_stream_queue_take(relay->in))) {
 		relay_take(relay, message);
 		had_some = true;
 	}
@@ -566,10 +567,10 @@ static void relay_tell_lost(struct stream_relay *relay)
 	}
 }
 
-bool stream_relay_flush(struct stream_relay *relay)
+bool worker_stream_relay_flush(struct stream_relay *relay)
 {
 	if (!relay->out)
 		return false;
 	relay_tell_lost(relay);
-	return stream_queue_flush(relay->out) || relay->lost_cnt;
+	return worker_stream_queue_flush(relay->out) || relay->lost_cnt;
 }

@@ -61,16 +61,17 @@ struct stream_relay {
 	unsigned lost_cnt; /* streams whose end is still to be told: there was no memory */
 };
 
-size_t stream_relay_footprint(uint32_t stream_cap);
-/* stream_relay_open accepts calls, streams and requests of the overlay. 0 or a negative code. */
+size_t worker_stream_relay_footprint(uint32_t stream_cap);
+/* worker_stream_relay_open accepts calls, streams and requests of the overlay. 0 or a negative code. */
 WEFT_MUST_CHECK
-int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, uint32_t stream_cap,
-		      struct stream_queue *in, struct stream_queue *out);
-/* stream_relay_close gives back what home lent; after the mesh is gone. Takes a zeroed one. */
-void stream_relay_close(struct stream_relay *relay);
-/* stream_relay_read does what home says; true: there was something. Before the worker's turn. */
-bool stream_relay_read(struct stream_relay *relay);
-/* stream_relay_flush tells home what happened; true: try again soon. After the worker's turn. */
-bool stream_relay_flush(struct stream_relay *relay);
+int worker_stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam,
+			     uint32_t stream_cap, struct stream_queue *in,
+			     struct stream_queue *out);
+/* worker_stream_relay_close gives back what home lent; after the mesh is gone. Takes a zeroed one. */
+void worker_stream_relay_close(struct stream_relay *relay);
+/* worker_stream_relay_read does what home says; true: there was something. Before the worker's turn. */
+bool worker_stream_relay_read(struct stream_relay *relay);
+/* worker_stream_relay_flush tells home what happened; true: try again soon. After the worker's turn. */
+bool worker_stream_relay_flush(struct stream_relay *relay);
 
 #endif

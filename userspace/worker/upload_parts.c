@@ -49,7 +49,8 @@ static uint64_t parts_fill(struct upload_part *parts, unsigned cnt, uint64_t lef
 	return left;
 }
 
-void upload_parts_divide(struct upload_part *parts, unsigned cnt, uint64_t limit, uint64_t span_ns)
+void worker_upload_parts_divide(struct upload_part *parts, unsigned cnt, uint64_t limit,
+				uint64_t span_ns)
 {
 	uint64_t wants[UPLOAD_PARTS_MAX], left;
 

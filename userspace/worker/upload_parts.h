@@ -20,7 +20,8 @@ struct upload_part {
 	uint64_t part;	      /* bytes per second, of the last division */
 };
 
-/* upload_parts_divide sets part of each, cnt of them; span_ns since the last division. */
-void upload_parts_divide(struct upload_part *parts, unsigned cnt, uint64_t limit, uint64_t span_ns);
+/* worker_upload_parts_divide sets part of each, cnt of them; span_ns since the last division. */
+void worker_upload_parts_divide(struct upload_part *parts, unsigned cnt, uint64_t limit,
+				uint64_t span_ns);
 
 #endif

@@ -70,7 +70,7 @@ int worker_listen(struct worker *worker, const struct worker_params *params, cha
 		worker->rx = params->rx;
 		worker->tx = params->tx;
 	} else {
-		err = udp_open(&udp, &worker->rx, &worker->tx, &failed_idx);
+		err = net_udp_open(&udp, &worker->rx, &worker->tx, &failed_idx);
 	}
 	if (err < 0) {
 		snprintf(what, NODE_WHAT_CAP, "UDP address %s",
@@ -103,7 +103,7 @@ static int worker_open_ingress(struct worker *worker, const struct worker_params
 		return 0;
 	snprintf(what, NODE_WHAT_CAP, "tables of limits and bans");
 	random_fill(params->random, ingress.secret, sizeof(ingress.secret));
-	return ingress_new(&ingress, &worker->ingress);
+	return firewall_ingress_new(&ingress, &worker->ingress);
 }
 
 static int worker_open_xdp(struct worker *worker, const struct worker_params *params, char *what)
@@ -114,7 +114,7 @@ static int worker_open_xdp(struct worker *worker, const struct worker_params *pa
 		return 0;
 	snprintf(what, NODE_WHAT_CAP, "table of links");
 	random_fill(params->random, secret, sizeof(secret));
-	return xdp_worker_new(worker->tx, secret, &worker->xdp_worker);
+	return net_xdp_worker_new(worker->tx, secret, &worker->xdp_worker);
 }
 
 /* Who has it from us is no stranger at our sockets, nor wherever the owner tells it. */
@@ -123,7 +123,7 @@ static void worker_on_path(void *ctx, const struct addr *remote)
 	struct worker *worker = ctx;
 
 	if (worker->ingress)
-		ingress_prove(worker->ingress, remote, worker->now_ns);
+		firewall_ingress_prove(worker->ingress, remote, worker->now_ns);
 	if (worker->on_path)
 		worker->on_path(worker->ctx, remote);
 }
@@ -141,7 +141,7 @@ static void paths_tell(struct timer *timer, uint64_t now_ns)
 	struct worker *worker =
 		(struct worker *)((char *)timer - offsetof(struct worker, paths_timer));
 
-	ingress_sweep(worker->ingress);
+	firewall_ingress_sweep(worker->ingress);
 	quic_engine_each_path(worker->quic, worker_on_path, worker);
 	quic_engine_review(worker->quic);
 	timer_set(&worker->timers, timer, now_ns + PATHS_TELL_NS);
@@ -154,9 +154,9 @@ static void worker_push_keys(struct worker *worker)
 
 	if (!worker->ingress)
 		return;
-	ingress_set_cid_keys(worker->ingress, quic_engine_cid_keys(worker->quic));
+	firewall_ingress_set_cid_keys(worker->ingress, quic_engine_cid_keys(worker->quic));
 	if (quic_engine_token_keys(worker->quic, &keys) == 0)
-		ingress_set_token_keys(worker->ingress, &keys);
+		firewall_ingress_set_token_keys(worker->ingress, &keys);
 }
 
 static int worker_open_load(struct worker *worker, const struct worker_params *params, char *what)
@@ -189,7 +189,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.key_class = worker_key_class,
 		.class_ctx = worker,
 		.load = &worker->load,
-		.is_limited = worker->ingress ? ingress_limits : NULL,
+		.is_limited = worker->ingress ? firewall_ingress_limits : NULL,
 		.limited_ctx = worker->ingress,
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
@@ -209,8 +209,8 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.port_probe = worker->idx == 0 ? params->port_probe : NULL,
 		.ctx = params->ctx,
 		.load = &worker->load,
-		.refuses = worker->ingress ? ingress_refuses : NULL,
-		.is_limited = worker->ingress ? ingress_limits : NULL,
+		.refuses = worker->ingress ? firewall_ingress_refuses : NULL,
+		.is_limited = worker->ingress ? firewall_ingress_limits : NULL,
 		.refuses_ctx = worker->ingress,
 	};
 	int err;
@@ -235,7 +235,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 static int worker_open_content(struct worker *worker, const struct worker_params *params,
 			       char *what)
 {
-	struct content_params content = {
+	struct blobs_params content = {
 		.config = params->config->content,
 		.own_key = node_key_public(params->key),
 		.store = params->store,
@@ -263,8 +263,8 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 	snprintf(what, NODE_WHAT_CAP, "content tables in %s", params->config->store.dir);
 	if (params->is_simulated)
 		content.config.import_threads = 0;
-	return worker->idx == 0 ? content_new(&content, &worker->content)
-				: content_server_new(&content, &worker->content);
+	return worker->idx == 0 ? blobs_new(&content, &worker->content)
+				: blobs_server_new(&content, &worker->content);
 }
 
 static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
@@ -287,18 +287,19 @@ static int worker_open_poller(struct worker *worker, const struct worker_params 
 	int err;
 
 	snprintf(what, NODE_WHAT_CAP, "event loop");
-	if ((err = poller_new(
-		     params->config->control.client_cap + params->config->web.gateway.conn_cap +
-			     fabric_watch_cap(&params->config->fabric) + WATCHES_BESIDE_CLIENTS,
-		     &worker->poller)) < 0 ||
+	if ((err = poller_new(params->config->control.client_cap +
+				      params->config->web.gateway.conn_cap +
+				      node_fabric_watch_cap(&params->config->fabric) +
+				      WATCHES_BESIDE_CLIENTS,
+			      &worker->poller)) < 0 ||
 	    (err = worker_watch(worker, &worker->rx_watch, worker->rx->fd)) < 0 ||
 	    (err = worker_watch(worker, &worker->jobs_watch, jobs_fd(worker->jobs))) < 0)
 		return err;
 	if (worker->handover &&
 	    (err = worker_watch(worker, &worker->handover_watch,
-				handover_rx(worker->handover, worker->idx)->fd)) < 0)
+				net_handover_rx(worker->handover, worker->idx)->fd)) < 0)
 		return err;
-	return worker_watch(worker, &worker->content_watch, content_fd(worker->content));
+	return worker_watch(worker, &worker->content_watch, blobs_fd(worker->content));
 }
 
 int worker_open(struct worker *worker, const struct worker_params *params, char *what)
@@ -326,12 +327,12 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 
 void worker_close(struct worker *worker)
 {
-	content_free(worker->content);
+	blobs_free(worker->content);
 	key_seal_free(worker->seal);
 	mesh_free(worker->mesh);
 	quic_engine_free(worker->quic);
-	ingress_free(worker->ingress);
-	xdp_worker_free(worker->xdp_worker);
+	firewall_ingress_free(worker->ingress);
+	net_xdp_worker_free(worker->xdp_worker);
 	packet_tx_close(worker->tx);
 	packet_rx_close(worker->rx);
 	jobs_free(worker->jobs);
@@ -348,8 +349,8 @@ static void worker_input_quic(struct worker *worker, struct dgram *dgram, bool i
 	int owner = worker->handover && !is_handed ? quic_engine_owner(worker->quic, dgram) : -1;
 
 	if (owner >= 0 && (unsigned)owner != worker->idx &&
-	    (unsigned)owner < handover_worker_cnt(worker->handover))
-		(void)handover_give(worker->handover, worker->idx, (unsigned)owner, dgram);
+	    (unsigned)owner < net_handover_worker_cnt(worker->handover))
+		(void)net_handover_give(worker->handover, worker->idx, (unsigned)owner, dgram);
 	else
 		quic_engine_input(worker->quic, dgram, worker->now_ns);
 }
@@ -360,7 +361,7 @@ static void worker_input_krpc(struct worker *worker, struct dgram *dgram, bool i
 	if (worker->dht)
 		dht_input(worker->dht, dgram, worker->now_ns);
 	else if (worker->idx != 0 && !is_handed)
-		(void)handover_give(worker->handover, worker->idx, 0, dgram);
+		(void)net_handover_give(worker->handover, worker->idx, 0, dgram);
 	else
 		worker->unknown_flow_cnt++;
 }
@@ -377,7 +378,7 @@ static bool worker_admits(struct worker *worker, const struct packet_rx *rx,
 
 	if (rx != worker->rx || !worker->ingress)
 		return true;
-	verdict = ingress_judge(worker->ingress, dgram);
+	verdict = firewall_ingress_judge(worker->ingress, dgram);
 	if (verdict == WEFT_ANSWER_RETRY)
 		quic_engine_retry(worker->quic, dgram, worker->now_ns);
 	return verdict != WEFT_DROP && verdict != WEFT_ANSWER_RETRY;
@@ -386,12 +387,12 @@ static bool worker_admits(struct worker *worker, const struct packet_rx *rx,
 static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, struct dgram *dgrams,
 			    unsigned cnt)
 {
-	bool is_handed = worker->handover && rx == handover_rx(worker->handover, worker->idx);
+	bool is_handed = worker->handover && rx == net_handover_rx(worker->handover, worker->idx);
 
 	for (unsigned i = 0; i < cnt; i++) {
 		if (!worker_admits(worker, rx, &dgrams[i]))
 			continue;
-		switch (demux_classify(&dgrams[i])) {
+		switch (net_ingress_classify(&dgrams[i])) {
 		case WEFT_FLOW_QUIC_LONG:
 		case WEFT_FLOW_QUIC_SHORT:
 			worker_input_quic(worker, &dgrams[i], is_handed);
@@ -446,8 +447,8 @@ static bool worker_receive(struct worker *worker)
 	is_full |= worker_receive_from(worker, worker->rx) == PACKET_BURST_MAX;
 	if (!worker->handover)
 		return is_full;
-	handover_flush(worker->handover, worker->idx);
-	return worker_receive_from(worker, handover_rx(worker->handover, worker->idx)) ==
+	net_handover_flush(worker->handover, worker->idx);
+	return worker_receive_from(worker, net_handover_rx(worker->handover, worker->idx)) ==
 		       PACKET_BURST_MAX ||
 	       is_full;
 }
@@ -483,8 +484,8 @@ int worker_add_queue(struct worker *worker, struct xdp_queue *queue)
 	if (worker->queue_cap <= i)
 		worker->queue_cap = i + 1;
 	worker_set_tx(worker, NULL);
-	xdp_worker_add(worker->xdp_worker, queue);
-	worker_set_tx(worker, xdp_worker_tx(worker->xdp_worker));
+	net_xdp_worker_add(worker->xdp_worker, queue);
+	worker_set_tx(worker, net_xdp_worker_tx(worker->xdp_worker));
 	return 0;
 }
 
@@ -499,21 +500,21 @@ void worker_remove_queue(struct worker *worker, struct xdp_queue *queue)
 		worker->queues[i].queue = NULL;
 		/* Its frames may be in the send side's hands: that is changed first. */
 		worker_set_tx(worker, NULL);
-		xdp_worker_remove(worker->xdp_worker, queue);
-		worker_set_tx(worker, xdp_worker_tx(worker->xdp_worker));
+		net_xdp_worker_remove(worker->xdp_worker, queue);
+		worker_set_tx(worker, net_xdp_worker_tx(worker->xdp_worker));
 	}
 }
 
 void worker_set_mtu(struct worker *worker, unsigned device, uint32_t mtu)
 {
-	xdp_worker_set_mtu(worker->xdp_worker, device, mtu);
+	net_xdp_worker_set_mtu(worker->xdp_worker, device, mtu);
 }
 
 static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
 {
 	unsigned cnt = jobs_reap(worker->jobs);
 
-	content_reap(worker->content, now_ns);
+	blobs_reap(worker->content, now_ns);
 	return cnt > 0;
 }
 
@@ -533,9 +534,9 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 	worker->now_ns = now_ns;
 	worker->turn_cnt++;
 	if (worker->ingress)
-		ingress_turn(worker->ingress, now_ns);
+		firewall_ingress_turn(worker->ingress, now_ns);
 	if (worker->xdp_worker)
-		xdp_worker_turn(worker->xdp_worker, now_ns);
+		net_xdp_worker_turn(worker->xdp_worker, now_ns);
 	is_busy = worker_receive(worker);
 	is_busy |= worker_drain_mailboxes(worker, now_ns);
 	timer_wheel_expire(&worker->timers, now_ns);
@@ -548,10 +549,11 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 
 void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_ns)
 {
-	ingress_take(worker->ingress, set);
-	ingress_turn(worker->ingress, now_ns);
+	firewall_ingress_take(worker->ingress, set);
+	firewall_ingress_turn(worker->ingress, now_ns);
 	(void)mesh_expel(worker->mesh, now_ns);
-	(void)quic_engine_expel(worker->quic, ingress_refuses_addr, worker->ingress, now_ns);
+	(void)quic_engine_expel(worker->quic, firewall_ingress_refuses_addr, worker->ingress,
+				now_ns);
 }
 
 void worker_rotate_cids(struct worker *worker)
@@ -575,7 +577,7 @@ void worker_wake(struct worker *worker, uint64_t now_ns)
 
 void worker_hold(struct worker *worker, const struct udp_hold *hold)
 {
-	udp_tx_hold(worker->tx, hold);
+	net_udp_tx_hold(worker->tx, hold);
 }
 
 uint64_t worker_next_ns(const struct worker *worker)
@@ -589,7 +591,7 @@ uint64_t worker_next_ns(const struct worker *worker)
 		next_ns = dht_ns;
 	/* Without threads, jobs run in the next turn. */
 	if (worker->is_simulated &&
-	    (jobs_in_flight(worker->jobs) || content_is_hashing(worker->content)))
+	    (jobs_in_flight(worker->jobs) || blobs_is_hashing(worker->content)))
 		return worker->now_ns;
 	/* A full socket has no descriptor event here: look again soon. */
 	if (worker->is_tx_waiting && next_ns > worker->now_ns + NS_PER_MS)

@@ -13,13 +13,13 @@
 #include "mesh/seam.h"
 #include "weft/err.h"
 
-struct content;
+struct blobs;
 struct dht;
 struct dgram;
-struct content_event;
+struct blobs_event;
 struct ban_set;
-struct content_finding;
-struct content_member;
+struct blobs_finding;
+struct blobs_member;
 struct ingress;
 struct handover;
 struct jobs;
@@ -70,7 +70,7 @@ struct worker {
 	struct quic_engine *quic;
 	struct mesh *mesh;
 	struct key_seal *seal; /* of keys in the store */
-	struct content *content;
+	struct blobs *content;
 	struct dht *dht; /* home's; NULL: off. Node's mainline.c makes and frees it */
 	struct timer_wheel timers;
 	bool is_simulated;     /* by who turns it: no threads, no sockets, no clock but now_ns */
@@ -102,17 +102,17 @@ struct worker_params {
 	uint64_t (*content_wall_s)(void *ctx);
 	int64_t (*content_utc_offset_s)(void *ctx, uint64_t wall_s); /* home */
 	unsigned (*content_own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
-	void (*on_content)(void *ctx, const struct content_event *event);
+	void (*on_content)(void *ctx, const struct blobs_event *event);
 	void (*on_verified)(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
-	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);      /* home */
-	void (*port_probe)(void *ctx, const struct addr *remote);	      /* home */
-	void (*on_served_changed)(void *ctx);				      /* home */
-	void (*on_finding)(void *ctx, const struct content_finding *finding); /* others */
-	void (*on_limits_changed)(void *ctx);				      /* home */
-	void (*on_member)(void *ctx, const struct content_member *member);
+	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);    /* home */
+	void (*port_probe)(void *ctx, const struct addr *remote);	    /* home */
+	void (*on_served_changed)(void *ctx);				    /* home */
+	void (*on_finding)(void *ctx, const struct blobs_finding *finding); /* others */
+	void (*on_limits_changed)(void *ctx);				    /* home */
+	void (*on_member)(void *ctx, const struct blobs_member *member);
 	/*
 	 * Datagrams of a connection are expected from remote: told when that
 	 * begins, and again within INGRESS_PATH_LIFE_NS while it lasts. May be NULL.
@@ -176,7 +176,7 @@ void worker_set_wall(struct worker *worker, uint64_t wall_s, uint64_t now_ns);
 
 /* worker_wake: the machine has a link, an address or a route more; see quic_engine_wake, mesh_wake. */
 void worker_wake(struct worker *worker, uint64_t now_ns);
-/* worker_hold: nothing leaves from these addresses (udp_tx_hold); not for simulated workers. */
+/* worker_hold: nothing leaves from these addresses (net_udp_tx_hold); not for simulated workers. */
 struct udp_hold;
 void worker_hold(struct worker *worker, const struct udp_hold *hold);
 

@@ -18,8 +18,8 @@ static void queues_read(const struct worker *worker, struct worker_figures *figu
 		out->device = queue->device;
 		out->idx = queue->idx;
 		out->counters = queue->rx->counters;
-		out->sent_cnt = xdp_queue_sent_cnt(queue);
-		xdp_queue_frames(queue, out->frames);
+		out->sent_cnt = net_xdp_queue_sent_cnt(queue);
+		net_xdp_queue_frames(queue, out->frames);
 		figures->queue_cnt++;
 	}
 }
@@ -41,15 +41,16 @@ void worker_figures_read(const struct worker *worker, struct worker_figures *out
 	out_figures->refusal_cnt = refusals_newest(&worker->load.refusals, out_figures->refusals);
 	quic_engine_stats(worker->quic, &out_figures->quic);
 	mesh_stats(worker->mesh, &out_figures->mesh);
-	content_stats(worker->content, &out_figures->content);
-	content_traffic(worker->content, worker->now_ns, &out_figures->traffic);
+	blobs_stats(worker->content, &out_figures->content);
+	blobs_traffic(worker->content, worker->now_ns, &out_figures->traffic);
 	if (worker->ingress)
-		memcpy(out_figures->judged, ingress_counters(worker->ingress),
+		memcpy(out_figures->judged, firewall_ingress_counters(worker->ingress),
 		       sizeof(out_figures->judged));
 	if (!worker->handover)
 		return;
-	out_figures->handed_in_cnt = handover_rx(worker->handover, worker->idx)->counters.dgram_cnt;
-	out_figures->handover_dropped_cnt = handover_dropped_cnt(worker->handover, worker->idx);
+	out_figures->handed_in_cnt =
+		net_handover_rx(worker->handover, worker->idx)->counters.dgram_cnt;
+	out_figures->handover_dropped_cnt = net_handover_dropped_cnt(worker->handover, worker->idx);
 }
 
 const struct queue_figures *worker_figures_queue(const struct worker_figures *figures,

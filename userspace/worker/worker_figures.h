@@ -26,8 +26,8 @@ struct queue_figures {
 struct worker_figures {
 	struct quic_stats quic;
 	struct mesh_stats mesh;
-	struct content_stats content;
-	struct content_traffic traffic;
+	struct blobs_stats content;
+	struct blobs_traffic traffic;
 	struct stream_relay_stats worker_streams; /* between it and home */
 	struct packet_counters rx, tx;		  /* of its kernel sockets */
 	struct packet_counters fast_tx;		  /* what it sends by AF_XDP now; zeros: nothing */

@@ -27,22 +27,24 @@
 
 static void member_report(struct worker_handle *member, struct worker_message *message)
 {
-	(void)message_credit_post(&member->credit, message, WORKER_MESSAGE_OWN);
+	(void)worker_message_credit_post(&member->credit, message, WORKER_MESSAGE_OWN);
 }
 
 /* A report that the peer of key at addr caused, and may cause again. */
 static void member_report_of_peer(struct worker_handle *member, struct worker_message *message,
 				  const uint8_t *key, const struct addr *addr)
 {
-	(void)message_credit_post(&member->credit, message,
-				  worker_message_account_of_peer(&member->credit, key, addr));
+	(void)worker_message_credit_post(
+		&member->credit, message,
+		worker_message_account_of_peer(&member->credit, key, addr));
 }
 
 /* One that strangers cause, or sessions together. */
 static void member_report_of_kind(struct worker_handle *member, struct worker_message *message,
 				  enum worker_message_kind kind)
 {
-	(void)message_credit_post(&member->credit, message, worker_message_account_of_kind(kind));
+	(void)worker_message_credit_post(&member->credit, message,
+					 worker_message_account_of_kind(kind));
 }
 
 static void member_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
@@ -87,7 +89,7 @@ static void member_on_path(void *ctx, const struct addr *remote)
 		member_tell_paths(member);
 }
 
-static void member_on_finding(void *ctx, const struct content_finding *finding)
+static void member_on_finding(void *ctx, const struct blobs_finding *finding)
 {
 	struct worker_message *message = worker_message_new(WORKER_MESSAGE_FINDING, finding->len);
 
@@ -110,7 +112,7 @@ static void member_on_served(void *ctx, const uint8_t manifest_id[static 32], ui
 	member_report(ctx, message);
 }
 
-static void member_on_member(void *ctx, const struct content_member *told)
+static void member_on_member(void *ctx, const struct blobs_member *told)
 {
 	struct worker_message *message = worker_message_new(WORKER_MESSAGE_MEMBER, 0);
 
@@ -119,10 +121,10 @@ static void member_on_member(void *ctx, const struct content_member *told)
 	member_report_of_peer(ctx, message, told->key, &told->from);
 }
 
-static void usage_write(void *arg, const struct content_usage *usage)
+static void usage_write(void *arg, const struct blobs_usage *usage)
 {
 	struct worker_message *message = arg;
-	struct content_usage *usages = (void *)message->bytes;
+	struct blobs_usage *usages = (void *)message->bytes;
 
 	usages[message->usages.cnt++] = *usage;
 }
@@ -130,12 +132,12 @@ static void usage_write(void *arg, const struct content_usage *usage)
 static void member_tell_usages(struct worker_handle *member)
 {
 	struct worker_message *message = worker_message_new(
-		WORKER_MESSAGE_USAGES, 2 * CONTENT_USAGE_MAX * sizeof(struct content_usage));
+		WORKER_MESSAGE_USAGES, 2 * BLOBS_USAGE_MAX * sizeof(struct blobs_usage));
 
 	if (!message)
 		return; /* told with the next */
 	message->usages.cnt = 0;
-	content_usage_changes_each(member->worker.content, usage_write, message);
+	blobs_usage_changes_each(member->worker.content, usage_write, message);
 	if (message->usages.cnt)
 		member_report(member, message);
 	else
@@ -155,7 +157,7 @@ static void member_tell_figures(struct worker_handle *member)
 {
 	struct worker_message *message = worker_message_new(WORKER_MESSAGE_FIGURES, 0);
 
-	content_served_each(member->worker.content, member_on_served, member);
+	blobs_served_each(member->worker.content, member_on_served, member);
 	member_tell_usages(member);
 	if (message) {
 		worker_figures_read(&member->worker, &message->figures);
@@ -227,8 +229,8 @@ static void second_due(struct timer *timer, uint64_t now_ns)
 					 offsetof(struct worker_handle, second_timer));
 
 	member_tell_sessions(member);
-	arrivals_report_each(&member->arrivals, member->worker.ingress, now_ns, member_on_arrivals,
-			     member);
+	firewall_arrivals_report_each(&member->arrivals, member->worker.ingress, now_ns,
+				      member_on_arrivals, member);
 }
 
 /* What happens before the second's report is in it: one is enough. */
@@ -279,33 +281,32 @@ static void member_obey(struct worker_handle *member, struct worker_message *mes
 {
 	switch (message->kind) {
 	case WORKER_MESSAGE_SERVED_INDEX:
-		content_take_served(member->worker.content, message->served_index);
+		blobs_take_served(member->worker.content, message->served_index);
 		message->served_index = NULL;
 		break;
 	case WORKER_MESSAGE_IN_PROGRESS:
-		content_take_in_progress(member->worker.content, message->in_progress);
+		blobs_take_in_progress(member->worker.content, message->in_progress);
 		message->in_progress = NULL;
 		break;
 	case WORKER_MESSAGE_LIMITS:
-		content_limits_take(member->worker.content, message->limits.values,
-				    message->limits.upload_part, member->worker.now_ns);
-		content_credits_take(member->worker.content, message->limits.credits);
+		blobs_limits_take(member->worker.content, message->limits.values,
+				  message->limits.upload_part, member->worker.now_ns);
+		blobs_credits_take(member->worker.content, message->limits.credits);
 		break;
 	case WORKER_MESSAGE_MEMBER:
-		content_note_member(member->worker.content, &message->member,
-				    member->worker.now_ns);
+		blobs_note_member(member->worker.content, &message->member, member->worker.now_ns);
 		break;
 	case WORKER_MESSAGE_CONFIGURE:
 		quic_engine_configure(member->worker.quic, &message->config.quic);
 		mesh_configure(member->worker.mesh, &message->config.mesh);
-		content_configure(member->worker.content, &message->config.content);
+		blobs_configure(member->worker.content, &message->config.content);
 		break;
 	case WORKER_MESSAGE_BANS:
 		worker_take_bans(&member->worker, message->bans, member->worker.now_ns);
 		message->bans = NULL;
 		break;
 	case WORKER_MESSAGE_POLICY:
-		ingress_configure(member->worker.ingress, &message->policy);
+		firewall_ingress_configure(member->worker.ingress, &message->policy);
 		break;
 	case WORKER_MESSAGE_CAPS:
 		mesh_set_caps(member->worker.mesh, message->caps);
@@ -347,17 +348,17 @@ static void member_obey_all(struct worker_handle *member)
 {
 	struct worker_message *message;
 
-	while ((message = mailbox_take(&member->orders)))
+	while ((message = worker_mailbox_take(&member->orders)))
 		member_obey(member, message);
 }
 
 /* What home says goes out in this turn, and what comes in it is told at once. */
 static bool member_turn_streams(struct worker_handle *member, uint64_t now_ns)
 {
-	bool is_busy = stream_relay_read(&member->relay);
+	bool is_busy = worker_stream_relay_read(&member->relay);
 
 	is_busy |= worker_turn(&member->worker, now_ns);
-	return stream_relay_flush(&member->relay) || is_busy;
+	return worker_stream_relay_flush(&member->relay) || is_busy;
 }
 
 static bool member_turn(struct worker_handle *member, uint64_t now_ns)
@@ -378,7 +379,7 @@ static bool member_turn(struct worker_handle *member, uint64_t now_ns)
 static void orders_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
 	(void)events, (void)now_ns;
-	mailbox_rest(watch->fd);
+	worker_mailbox_rest(watch->fd);
 }
 
 static void member_drain(struct worker_handle *member)
@@ -429,9 +430,10 @@ static int member_open(struct worker_handle *member)
 	if (err == 0)
 		err = poller_add(member->worker.poller, &member->orders_watch, POLLER_IN);
 	if (err == 0 && member->params.config->fabric.is_on)
-		err = stream_relay_open(&member->relay, mesh_stream_seam_of(member->worker.mesh),
-					member->params.config->mesh.stream_cap,
-					&member->stream_orders, &member->stream_reports);
+		err = worker_stream_relay_open(&member->relay,
+					       mesh_stream_seam_of(member->worker.mesh),
+					       member->params.config->mesh.stream_cap,
+					       &member->stream_orders, &member->stream_reports);
 	member->relay.load = &member->worker.load;
 	/* Bans and limits are known before the first datagram is taken. */
 	if (err == 0)
@@ -455,10 +457,10 @@ static void *member_main(void *arg)
 	if (err == 0)
 		err = member_run(member);
 	worker_close(&member->worker);
-	stream_relay_close(&member->relay);
+	worker_stream_relay_close(&member->relay);
 	member->err = err;
 	sem_post(&member->ended);
-	mailbox_wake(member->reports.fd);
+	worker_mailbox_wake(member->reports.fd);
 	return NULL;
 }
 
@@ -486,17 +488,17 @@ int worker_handle_init(struct worker_handle *member, const struct worker_params 
 	orders_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (orders_fd < 0)
 		return -errno;
-	if (mailbox_init(&member->orders, orders_fd) < 0) {
+	if (worker_mailbox_init(&member->orders, orders_fd) < 0) {
 		close(orders_fd);
 		return -ENOMEM;
 	}
-	err = mailbox_init(&member->reports, reports_fd);
+	err = worker_mailbox_init(&member->reports, reports_fd);
 	random_fill(&member->random, paths.secret, sizeof(paths.secret));
-	message_credit_init(&member->credit, &member->reports, &paths);
+	worker_message_credit_init(&member->credit, &member->reports, &paths);
 	if (err == 0)
-		err = stream_queue_init(&member->stream_orders, orders_fd);
+		err = worker_stream_queue_init(&member->stream_orders, orders_fd);
 	if (err == 0)
-		err = stream_queue_init(&member->stream_reports, reports_fd);
+		err = worker_stream_queue_init(&member->stream_reports, reports_fd);
 	/* Here and not on the thread: the order of binding is the order of workers. */
 	return err < 0 ? err : worker_listen(&member->worker, &member->params, what);
 }
@@ -507,10 +509,10 @@ void worker_handle_fini(struct worker_handle *member)
 		return;
 	if (!member->is_over)
 		worker_close(&member->worker);
-	mailbox_fini(&member->orders);
-	mailbox_fini(&member->reports);
-	stream_queue_fini(&member->stream_orders);
-	stream_queue_fini(&member->stream_reports);
+	worker_mailbox_fini(&member->orders);
+	worker_mailbox_fini(&member->reports);
+	worker_stream_queue_fini(&member->stream_orders);
+	worker_stream_queue_fini(&member->stream_reports);
 	close(member->orders.fd);
 	sem_destroy(&member->is_open);
 	sem_destroy(&member->ended);
@@ -544,7 +546,7 @@ bool worker_handle_stop(struct worker_handle *member, uint64_t wait_ns)
 	uint64_t deadline_ns = clock_monotonic_ns() + wait_ns;
 
 	while (!worker_handle_has_ended(member) &&
-	       !mailbox_post(&member->orders, worker_message_new(WORKER_MESSAGE_STOP, 0))) {
+	       !worker_mailbox_post(&member->orders, worker_message_new(WORKER_MESSAGE_STOP, 0))) {
 		if (clock_monotonic_ns() >= deadline_ns)
 			return false;
 		(void)usleep(1000);

@@ -19,15 +19,15 @@ struct worker_message *worker_message_new(enum worker_message_kind kind, size_t 
 void worker_message_free(struct worker_message *message)
 {
 	if (message && message->kind == WORKER_MESSAGE_SERVED_INDEX)
-		content_served_free(message->served_index);
+		blobs_served_free(message->served_index);
 	if (message && message->kind == WORKER_MESSAGE_IN_PROGRESS)
-		content_in_progress_free(message->in_progress);
+		blobs_in_progress_free(message->in_progress);
 	if (message && message->kind == WORKER_MESSAGE_BANS)
 		free(message->bans);
 	free(message);
 }
 
-int mailbox_init(struct mailbox *mailbox, int fd)
+int worker_mailbox_init(struct mailbox *mailbox, int fd)
 {
 	mailbox->messages = ring_new(WORKER_MESSAGE_CNT_MAX);
 	mailbox->fd = fd;
@@ -35,45 +35,45 @@ int mailbox_init(struct mailbox *mailbox, int fd)
 	return mailbox->messages ? 0 : -ENOMEM;
 }
 
-void mailbox_fini(struct mailbox *mailbox)
+void worker_mailbox_fini(struct mailbox *mailbox)
 {
 	struct worker_message *message;
 
-	while (mailbox->messages && (message = mailbox_take(mailbox)))
+	while (mailbox->messages && (message = worker_mailbox_take(mailbox)))
 		worker_message_free(message);
 	ring_free(mailbox->messages);
 	mailbox->messages = NULL;
 }
 
-bool mailbox_post(struct mailbox *mailbox, struct worker_message *message)
+bool worker_mailbox_post(struct mailbox *mailbox, struct worker_message *message)
 {
 	if (!message || ring_push(mailbox->messages, message) < 0) {
 		mailbox->lost_cnt++;
 		worker_message_free(message);
 		return false;
 	}
-	mailbox_wake(mailbox->fd);
+	worker_mailbox_wake(mailbox->fd);
 	return true;
 }
 
-struct worker_message *mailbox_take(struct mailbox *mailbox)
+struct worker_message *worker_mailbox_take(struct mailbox *mailbox)
 {
 	return ring_pop(mailbox->messages);
 }
 
-unsigned mailbox_fill(const struct mailbox *mailbox)
+unsigned worker_mailbox_fill(const struct mailbox *mailbox)
 {
 	return ring_fill(mailbox->messages);
 }
 
-void mailbox_wake(int fd)
+void worker_mailbox_wake(int fd)
 {
 	const uint64_t one = 1;
 
 	(void)!write(fd, &one, sizeof(one));
 }
 
-void mailbox_rest(int fd)
+void worker_mailbox_rest(int fd)
 {
 	uint64_t count;
 

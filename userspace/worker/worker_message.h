@@ -73,13 +73,13 @@ struct worker_message {
 		struct ban_set *bans;		   /* likewise */
 		struct in_progress *in_progress;   /* likewise */
 		struct {
-			uint64_t values[CONTENT_LIMIT_CNT];
+			uint64_t values[BLOBS_LIMIT_CNT];
 			uint64_t upload_part;
-			struct content_credit credits[CONTENT_ZONE_CNT];
+			struct blobs_credit credits[BLOBS_ZONE_CNT];
 		} limits;
-		struct content_member member;
+		struct blobs_member member;
 		struct {
-			unsigned cnt; /* of struct content_usage, that follow the message */
+			unsigned cnt; /* of struct blobs_usage, that follow the message */
 		} usages;
 		struct weft_config policy;
 		uint32_t caps;
@@ -97,7 +97,7 @@ struct worker_message {
 		struct {
 			struct quic_config quic;
 			struct mesh_config mesh;
-			struct content_config content;
+			struct blobs_config content;
 		} config;
 		struct {
 			uint64_t wall_s, now_ns;
@@ -145,21 +145,21 @@ struct mailbox {
 	uint64_t lost_cnt;
 };
 
-/* mailbox_init borrows fd. 0 or -ENOMEM. mailbox_fini frees what was not read; takes a zeroed one. */
+/* worker_mailbox_init borrows fd. 0 or -ENOMEM. worker_mailbox_fini frees what was not read; takes a zeroed one. */
 WEFT_MUST_CHECK
-int mailbox_init(struct mailbox *mailbox, int fd);
-void mailbox_fini(struct mailbox *mailbox);
+int worker_mailbox_init(struct mailbox *mailbox, int fd);
+void worker_mailbox_fini(struct mailbox *mailbox);
 /*
- * mailbox_post takes message in any case. False: the mailbox is full, or message
+ * worker_mailbox_post takes message in any case. False: the mailbox is full, or message
  * NULL (no memory for one); counted, and the message freed.
  */
-bool mailbox_post(struct mailbox *mailbox, struct worker_message *message);
-/* mailbox_take: the oldest message, the caller's from now on, or NULL. */
-struct worker_message *mailbox_take(struct mailbox *mailbox);
-/* mailbox_fill: about how many wait. */
-unsigned mailbox_fill(const struct mailbox *mailbox);
-/* mailbox_wake and mailbox_rest: the reader's fd becomes readable, and is not any more. */
-void mailbox_wake(int fd);
-void mailbox_rest(int fd);
+bool worker_mailbox_post(struct mailbox *mailbox, struct worker_message *message);
+/* worker_mailbox_take: the oldest message, the caller's from now on, or NULL. */
+struct worker_message *worker_mailbox_take(struct mailbox *mailbox);
+/* worker_mailbox_fill: about how many wait. */
+unsigned worker_mailbox_fill(const struct mailbox *mailbox);
+/* worker_mailbox_wake and worker_mailbox_rest: the reader's fd becomes readable, and is not any more. */
+void worker_mailbox_wake(int fd);
+void worker_mailbox_rest(int fd);
 
 #endif

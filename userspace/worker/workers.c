@@ -82,9 +82,9 @@ static int workers_init_members(struct workers *workers, char *what)
 		worker.idx = i + 1;
 		err = worker_handle_init(member, &worker, workers->fd, what);
 		if (!err && params->config->fabric.is_on)
-			err = stream_inlet_open(&member->inlet, params->mesh,
-						params->config->mesh.stream_cap,
-						&member->stream_orders, &member->stream_reports);
+			err = worker_stream_inlet_open(
+				&member->inlet, params->mesh, params->config->mesh.stream_cap,
+				&member->stream_orders, &member->stream_reports);
 	}
 	return err;
 }
@@ -143,7 +143,7 @@ void workers_free(struct workers *workers)
 			log_error("worker %u does not end; ending the process", i + 1);
 			abort();
 		}
-		stream_inlet_close(&workers->members[i].inlet, clock_monotonic_ns());
+		worker_stream_inlet_close(&workers->members[i].inlet, clock_monotonic_ns());
 		worker_handle_fini(&workers->members[i]);
 	}
 	if (workers->fd >= 0)
@@ -217,8 +217,8 @@ static void worker_message_heard(struct workers *workers, struct worker_handle *
 		break;
 	case WORKER_MESSAGE_FINDING:
 		params->on_finding(params->ctx,
-				   &(struct content_finding){message->finding.is_changed,
-							     message->bytes, message->finding.len});
+				   &(struct blobs_finding){message->finding.is_changed,
+							   message->bytes, message->finding.len});
 		break;
 	case WORKER_MESSAGE_SAMPLE:
 		params->on_sample(params->ctx, &message->sample);
@@ -229,7 +229,7 @@ static void worker_message_heard(struct workers *workers, struct worker_handle *
 	case WORKER_MESSAGE_USAGES:
 		for (unsigned i = 0; i < message->usages.cnt; i++)
 			params->on_usage(params->ctx,
-					 (const struct content_usage *)message->bytes + i);
+					 (const struct blobs_usage *)message->bytes + i);
 		break;
 	case WORKER_MESSAGE_SERVED:
 		params->on_served(params->ctx, message->served.manifest_id, message->served.len);
@@ -254,14 +254,14 @@ bool workers_reap(struct workers *workers, uint64_t now_ns)
 	struct worker_message *message;
 	bool had_some = false;
 
-	mailbox_rest(workers->fd);
+	worker_mailbox_rest(workers->fd);
 	for (unsigned i = 0; i < workers->cnt; i++) {
-		while ((message = mailbox_take(&workers->members[i].reports))) {
+		while ((message = worker_mailbox_take(&workers->members[i].reports))) {
 			worker_message_heard(workers, &workers->members[i], message);
 			worker_message_free(message);
 			had_some = true;
 		}
-		had_some |= stream_inlet_read(&workers->members[i].inlet, now_ns);
+		had_some |= worker_stream_inlet_read(&workers->members[i].inlet, now_ns);
 		end_heard(workers, &workers->members[i]);
 	}
 	return had_some;
@@ -272,7 +272,7 @@ bool workers_flush(struct workers *workers)
 	bool is_busy = false;
 
 	for (unsigned i = 0; i < workers->cnt; i++)
-		is_busy |= stream_inlet_flush(&workers->members[i].inlet);
+		is_busy |= worker_stream_inlet_flush(&workers->members[i].inlet);
 	return is_busy;
 }
 
@@ -293,7 +293,7 @@ const struct worker_figures *workers_figures(const struct workers *workers, unsi
 
 unsigned workers_report_cnt(const struct workers *workers, unsigned idx)
 {
-	return mailbox_fill(&workers->members[idx - 1].reports);
+	return worker_mailbox_fill(&workers->members[idx - 1].reports);
 }
 
 uint64_t workers_order_lost_cnt(const struct workers *workers, unsigned idx)
@@ -328,34 +328,34 @@ static bool workers_spread(struct workers *workers, enum worker_message_kind kin
 			worker_message_free(message);
 			message = NULL;
 		}
-		is_spread &= mailbox_post(&workers->members[i].orders, message);
+		is_spread &= worker_mailbox_post(&workers->members[i].orders, message);
 	}
 	return is_spread;
 }
 
 static bool reach_write(struct worker_message *message, void *arg)
 {
-	message->served_index = content_served_copy(arg);
+	message->served_index = blobs_served_copy(arg);
 	return message->served_index != NULL;
 }
 
-bool workers_spread_served(struct workers *workers, struct content *content)
+bool workers_spread_served(struct workers *workers, struct blobs *content)
 {
 	return workers_spread(workers, WORKER_MESSAGE_SERVED_INDEX, reach_write, content);
 }
 
 static bool partials_write(struct worker_message *message, void *arg)
 {
-	message->in_progress = content_in_progress_copy(arg);
+	message->in_progress = blobs_in_progress_copy(arg);
 	return message->in_progress != NULL;
 }
 
-bool workers_spread_in_progress(struct workers *workers, struct content *content)
+bool workers_spread_in_progress(struct workers *workers, struct blobs *content)
 {
 	return workers_spread(workers, WORKER_MESSAGE_IN_PROGRESS, partials_write, content);
 }
 
-bool workers_spread_limits(struct workers *workers, const uint64_t values[static CONTENT_LIMIT_CNT],
+bool workers_spread_limits(struct workers *workers, const uint64_t values[static BLOBS_LIMIT_CNT],
 			   const struct workers_content *state)
 {
 	bool is_spread = true;
@@ -369,25 +369,25 @@ bool workers_spread_limits(struct workers *workers, const uint64_t values[static
 			memcpy(message->limits.credits, state->credits[i + 1].credits,
 			       sizeof(message->limits.credits));
 		}
-		is_spread &= mailbox_post(&workers->members[i].orders, message);
+		is_spread &= worker_mailbox_post(&workers->members[i].orders, message);
 	}
 	return is_spread;
 }
 
 void workers_spread_member(struct workers *workers, unsigned but_idx,
-			   const struct content_member *member)
+			   const struct blobs_member *member)
 {
 	for (unsigned i = 0; i < workers->cnt; i++) {
 		struct worker_message *message;
 
 		/* Peers cause these: they leave room for what home has to say. */
 		if (i + 1 == but_idx ||
-		    mailbox_fill(&workers->members[i].orders) > WORKER_MESSAGE_CNT_MAX / 2)
+		    worker_mailbox_fill(&workers->members[i].orders) > WORKER_MESSAGE_CNT_MAX / 2)
 			continue;
 		message = worker_message_new(WORKER_MESSAGE_MEMBER, 0);
 		if (message)
 			message->member = *member;
-		(void)mailbox_post(&workers->members[i].orders, message);
+		(void)worker_mailbox_post(&workers->members[i].orders, message);
 	}
 }
 
@@ -400,7 +400,7 @@ static bool bans_write(struct worker_message *message, void *arg)
 {
 	const struct bans_order *order = arg;
 
-	message->bans = ban_list_copy(order->bans, order->wall_s, order->now_ns);
+	message->bans = firewall_ban_list_copy(order->bans, order->wall_s, order->now_ns);
 	return message->bans != NULL;
 }
 
@@ -451,7 +451,7 @@ bool workers_spread_shares(struct workers *workers, const struct mesh_share *sha
 			if (cnt)
 				memcpy(message->bytes, shares, cnt * sizeof(*shares));
 		}
-		is_spread &= mailbox_post(&workers->members[i].orders, message);
+		is_spread &= worker_mailbox_post(&workers->members[i].orders, message);
 	}
 	return is_spread;
 }
@@ -498,7 +498,7 @@ static bool queue_order(struct workers *workers, unsigned idx, enum worker_messa
 
 	if (message)
 		message->queue.at = *queue;
-	return mailbox_post(&workers->members[idx - 1].orders, message);
+	return worker_mailbox_post(&workers->members[idx - 1].orders, message);
 }
 
 bool workers_add_queue(struct workers *workers, unsigned idx, const struct workers_queue *queue)
@@ -561,7 +561,7 @@ static bool workers_can_rotate_cids(const struct workers *workers)
 {
 	for (unsigned i = 0; i < workers->cnt; i++)
 		if (!workers->members[i].figures.can_rotate_cids ||
-		    mailbox_fill(&workers->members[i].orders) > WORKER_MESSAGE_CNT_MAX / 2)
+		    worker_mailbox_fill(&workers->members[i].orders) > WORKER_MESSAGE_CNT_MAX / 2)
 			return false;
 	return true;
 }
@@ -582,7 +582,7 @@ bool workers_try_rotate_cids(struct workers *workers)
 		}
 		/* What it said was of the last generation. */
 		workers->members[i].figures.can_rotate_cids = false;
-		(void)mailbox_post(&workers->members[i].orders, messages[i]);
+		(void)worker_mailbox_post(&workers->members[i].orders, messages[i]);
 	}
 	return is_ready;
 }

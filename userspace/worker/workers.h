@@ -48,13 +48,13 @@ struct workers_params {
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	void (*on_path)(void *ctx, const struct addr *remote); /* as a worker's */
-	void (*on_finding)(void *ctx, const struct content_finding *finding);
+	void (*on_finding)(void *ctx, const struct blobs_finding *finding);
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	/* What strangers sent to the sockets of worker idx. */
 	void (*on_arrivals)(void *ctx, unsigned idx, const struct arrivals_changes *changes);
 	/* A peer told worker idx of itself; what a worker sent. */
-	void (*on_member)(void *ctx, unsigned idx, const struct content_member *member);
-	void (*on_usage)(void *ctx, const struct content_usage *usage);
+	void (*on_member)(void *ctx, unsigned idx, const struct blobs_member *member);
+	void (*on_usage)(void *ctx, const struct blobs_usage *usage);
 	void (*on_served)(void *ctx, const uint8_t manifest_id[static 32], uint64_t len);
 	/* It has no more to do with queue; err: because it could not take it. */
 	void (*on_queue_left)(void *ctx, const struct workers_queue *queue, int err);
@@ -116,18 +116,18 @@ const struct workers_session *workers_session_next(const struct workers *workers
  * workers_spread_served hands every worker content's new list of what peers
  * may read. False: not all could be told, try again soon.
  */
-bool workers_spread_served(struct workers *workers, struct content *content);
+bool workers_spread_served(struct workers *workers, struct blobs *content);
 /*
  * workers_spread_in_progress hands every worker what content's gets are fetching,
  * workers_spread_limits what is in force, its part of the upload of all and its credits:
  * state has them by worker. As workers_spread_served. workers_spread_member tells all
  * but worker but_idx of a node that serves; what is lost is heard of again.
  */
-bool workers_spread_in_progress(struct workers *workers, struct content *content);
-bool workers_spread_limits(struct workers *workers, const uint64_t values[static CONTENT_LIMIT_CNT],
+bool workers_spread_in_progress(struct workers *workers, struct blobs *content);
+bool workers_spread_limits(struct workers *workers, const uint64_t values[static BLOBS_LIMIT_CNT],
 			   const struct workers_content *state);
 void workers_spread_member(struct workers *workers, unsigned but_idx,
-			   const struct content_member *member);
+			   const struct blobs_member *member);
 /* workers_spread_bans hands every worker what to enforce from now on. As workers_spread_served. */
 bool workers_spread_bans(struct workers *workers, const struct ban_list *bans, uint64_t wall_s,
 			 uint64_t now_ns);

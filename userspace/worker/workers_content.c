@@ -13,15 +13,15 @@
 
 _Static_assert(UPLOAD_PARTS_MAX > WEFT_CID_WORKER_MAX, "a part for every worker there can be");
 
-static void figures_read(struct workers_content *state, uint64_t now_ns)
+static void api_figures_read(struct workers_content *state, uint64_t now_ns)
 {
-	struct content_traffic traffic;
+	struct blobs_traffic traffic;
 
-	content_traffic(state->home, now_ns, &traffic);
+	blobs_traffic(state->home, now_ns, &traffic);
 	state->parts[0].charged_cnt = traffic.upload_charged_cnt;
 	state->parts[0].is_waiting = traffic.upload_waiting_cnt > 0;
 	for (unsigned i = 1; i <= workers_cnt(state->workers); i++) {
-		const struct content_traffic *of = &workers_figures(state->workers, i)->traffic;
+		const struct blobs_traffic *of = &workers_figures(state->workers, i)->traffic;
 
 		state->parts[i].charged_cnt = of->upload_charged_cnt;
 		state->parts[i].is_waiting = of->upload_waiting_cnt > 0;
@@ -32,10 +32,10 @@ static void figures_read(struct workers_content *state, uint64_t now_ns)
 static void credit_grow(struct workers_content *state, unsigned i, unsigned zone, uint64_t now_ns)
 {
 	struct worker_credits *worker = &state->credits[i];
-	struct content_credit home[CONTENT_ZONE_CNT], *credit = &worker->credits[zone];
+	struct blobs_credit home[BLOBS_ZONE_CNT], *credit = &worker->credits[zone];
 	uint64_t rate;
 
-	content_credits_get(state->home, home);
+	blobs_credits_get(state->home, home);
 	credit->taken = workers_figures(state->workers, i)->traffic.upload_taken[zone];
 	if (home[zone].is_capped && !credit->is_capped)
 		credit->granted = credit->taken;
@@ -45,9 +45,8 @@ static void credit_grow(struct workers_content *state, unsigned i, unsigned zone
 	rate = (credit->taken - worker->before[zone]) * (NS_PER_S / TELL_NS);
 	worker->before[zone] = credit->taken;
 	if (credit->is_capped)
-		credit->granted +=
-			content_month_grant(state->home, CONTENT_UPLOADS, (enum content_zone)zone,
-					    credit, rate, now_ns);
+		credit->granted += blobs_month_grant(state->home, BLOBS_UPLOADS,
+						     (enum blobs_zone)zone, credit, rate, now_ns);
 }
 
 /* True: there are caps. Workers take turns, as a glide has little for each. */
@@ -60,7 +59,7 @@ static bool credits_grow(struct workers_content *state, uint64_t now_ns)
 	for (unsigned k = 0; k < cnt; k++) {
 		unsigned i = 1 + (state->credit_turn + k) % cnt;
 
-		for (unsigned zone = 0; zone < CONTENT_ZONE_CNT; zone++) {
+		for (unsigned zone = 0; zone < BLOBS_ZONE_CNT; zone++) {
 			has_cap |= state->credits[i].credits[zone].is_capped;
 			credit_grow(state, i, zone, now_ns);
 			has_cap |= state->credits[i].credits[zone].is_capped;
@@ -71,18 +70,18 @@ static bool credits_grow(struct workers_content *state, uint64_t now_ns)
 
 static void limits_tell(struct workers_content *state, uint64_t now_ns)
 {
-	uint64_t values[CONTENT_LIMIT_CNT];
+	uint64_t values[BLOBS_LIMIT_CNT];
 	uint64_t span_ns = state->divided_ns ? now_ns - state->divided_ns : 0;
 
-	content_limits_get(state->home, values);
+	blobs_limits_get(state->home, values);
 	state->is_limits_due |= credits_grow(state, now_ns);
-	if (!values[CONTENT_LIMIT_UPLOAD] && !state->is_limits_due)
+	if (!values[BLOBS_LIMIT_UPLOAD] && !state->is_limits_due)
 		return;
-	figures_read(state, now_ns);
-	upload_parts_divide(state->parts, 1 + workers_cnt(state->workers),
-			    values[CONTENT_LIMIT_UPLOAD], span_ns);
+	api_figures_read(state, now_ns);
+	worker_upload_parts_divide(state->parts, 1 + workers_cnt(state->workers),
+				   values[BLOBS_LIMIT_UPLOAD], span_ns);
 	state->divided_ns = now_ns;
-	content_limits_take(state->home, values, state->parts[0].part, now_ns);
+	blobs_limits_take(state->home, values, state->parts[0].part, now_ns);
 	state->is_limits_due = !workers_spread_limits(state->workers, values, state);
 }
 
@@ -93,12 +92,12 @@ static void tell(struct timer *timer, uint64_t now_ns)
 	timer_set(state->timers, timer, now_ns + TELL_NS);
 	limits_tell(state, now_ns);
 	/* Those who could not be told are, when it changes again. */
-	if (content_has_new_in_progress(state->home))
+	if (blobs_has_new_in_progress(state->home))
 		(void)workers_spread_in_progress(state->workers, state->home);
 }
 
 void workers_content_start(struct workers_content *state, struct workers *workers,
-			   struct content *home, struct timer_wheel *timers, uint64_t now_ns)
+			   struct blobs *home, struct timer_wheel *timers, uint64_t now_ns)
 {
 	memset(state, 0, sizeof(*state));
 	state->workers = workers;
@@ -125,11 +124,11 @@ void workers_content_limits_changed(struct workers_content *state)
 }
 
 void workers_content_member(struct workers_content *state, unsigned idx,
-			    const struct content_member *member, uint64_t now_ns)
+			    const struct blobs_member *member, uint64_t now_ns)
 {
 	if (!state->workers)
 		return;
 	if (idx > 0)
-		content_note_member(state->home, member, now_ns);
+		blobs_note_member(state->home, member, now_ns);
 	workers_spread_member(state->workers, idx, member);
 }

@@ -27,8 +27,8 @@ const char *twins_open(struct twins *twins)
 	const char *reason;
 
 	memset(twins, 0, sizeof(*twins));
-	if (!ghash || arena_open(&twins->arena, demux_tables_footprint(&params)) < 0 ||
-	    demux_tables_init(&twins->native, &twins->arena, &params) < 0)
+	if (!ghash || arena_open(&twins->arena, net_ingress_tables_footprint(&params)) < 0 ||
+	    net_ingress_tables_init(&twins->native, &twins->arena, &params) < 0)
 		abort();
 	krpc->selves = calloc(WEFT_KRPC_FAMILY_CNT, sizeof(krpc->selves[0]));
 	krpc->buckets = calloc(WEFT_KRPC_BUCKETS_CNT, sizeof(krpc->buckets[0]));
@@ -90,8 +90,8 @@ void twins_reset(struct twins *twins)
 		if (memcmp(&native->validated[i], &empty, sizeof(empty)) != 0)
 			put_set(twins, i, &empty);
 	arena_close(&twins->arena);
-	if (arena_open(&twins->arena, demux_tables_footprint(&params)) < 0 ||
-	    demux_tables_init(native, &twins->arena, &params) < 0)
+	if (arena_open(&twins->arena, net_ingress_tables_footprint(&params)) < 0 ||
+	    net_ingress_tables_init(native, &twins->arena, &params) < 0)
 		abort();
 	native->krpc = kept.krpc;
 	native->locals = kept.locals;
@@ -110,7 +110,7 @@ void twins_reset(struct twins *twins)
 
 void twins_set_config(struct twins *twins, const struct weft_config *config)
 {
-	demux_tables_set_config(&twins->native, config);
+	net_ingress_tables_set_config(&twins->native, config);
 	put(twins, "weft_config", &only, &twins->native.config);
 }
 
@@ -152,7 +152,7 @@ void twins_ban(struct twins *twins, const struct weft_endpoint *addr, unsigned p
 	struct weft_ban_key_ipv4 ipv4 = {.prefix_len = prefix_len};
 	const struct weft_ban ban = {.expires_ns = expires_ns};
 
-	if (demux_ban_put(&twins->native, addr, prefix_len, &ban) < 0)
+	if (net_ingress_ban_put(&twins->native, addr, prefix_len, &ban) < 0)
 		abort();
 	memcpy(ipv4.addr, addr->addr + 12, sizeof(ipv4.addr));
 	memcpy(ipv6.addr, addr->addr, sizeof(ipv6.addr));
@@ -167,7 +167,7 @@ void twins_put_session(struct twins *twins, const struct weft_endpoint *source, 
 {
 	const struct weft_session entry = {.expires_ns = expires_ns};
 
-	if (demux_session_put(&twins->native, source, &entry) < 0)
+	if (net_ingress_session_put(&twins->native, source, &entry) < 0)
 		abort();
 	put(twins, "weft_sessions", source, &entry);
 }
@@ -193,20 +193,20 @@ static const struct weft_krpc_tables *krpc_next(const struct twins *twins,
 void twins_set_krpc_id(struct twins *twins, enum weft_krpc_family family, const uint8_t *id)
 {
 	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
-		krpc_tables_set_id(at, family, id);
+		net_krpc_tables_set_id(at, family, id);
 }
 
 void twins_set_krpc_token_key(struct twins *twins, const uint64_t key[2])
 {
 	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
-		krpc_tables_set_token_key(at, key);
+		net_krpc_tables_set_token_key(at, key);
 }
 
 void twins_set_krpc_nodes(struct twins *twins, enum weft_krpc_family family, unsigned bucket,
 			  const uint8_t *compact, unsigned cnt)
 {
 	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
-		krpc_tables_set_nodes(at, family, bucket, compact, cnt);
+		net_krpc_tables_set_nodes(at, family, bucket, compact, cnt);
 }
 
 void twins_set_krpc_held(struct twins *twins, const uint8_t *key, bool is_held)
@@ -220,13 +220,13 @@ void twins_set_krpc_held(struct twins *twins, const uint8_t *key, bool is_held)
 	mask = 1ull << bit % 64;
 	bits = twins->native.krpc.held[bit / 64];
 	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
-		krpc_tables_set_held_word(at, bit / 64, is_held ? bits | mask : bits & ~mask);
+		net_krpc_tables_set_held_word(at, bit / 64, is_held ? bits | mask : bits & ~mask);
 }
 
 void twins_set_reply_keys(struct twins *twins, const struct weft_krpc_reply_keys *keys)
 {
 	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
-		krpc_tables_set_reply_keys(at, keys);
+		net_krpc_tables_set_reply_keys(at, keys);
 }
 
 void twins_krpc_answer(struct twins *twins, const struct weft_endpoint *asker,
@@ -393,7 +393,7 @@ static bool sessions_differ(struct twins *twins)
 	bool more = program_first(&twins->program, "weft_sessions", &key, &entry);
 
 	for (; more; more = program_next(&twins->program, "weft_sessions", &key, &entry)) {
-		twin = demux_session_lookup(&twins->native, &key);
+		twin = net_ingress_session_lookup(&twins->native, &key);
 		if (!twin || memcmp(&entry, twin, sizeof(entry)) != 0)
 			return true;
 		cnt++;

@@ -2,7 +2,7 @@
 /*
  * A crowd of hostile peers of one daemon, for tests/system/test_crowd.py.
  *
- *   crowd ADDR:PORT NODE_ID BEHAVIOUR KEYS STREAMS [CONTENT_ID]
+ *   crowd ADDR:PORT NODE_ID BEHAVIOUR KEYS STREAMS [BLOBS_ID]
  *
  * BEHAVIOUR is one of support/hostile_peer.h: idle, head, store, manifest,
  * chunk, call or churn, of KEYS peers with STREAMS streams each. churn

@@ -48,9 +48,9 @@ static void sign(uint8_t number, unsigned entry_cnt, int64_t in_s)
 	for (unsigned i = 0; i < entry_cnt; i++)
 		made.entries[i].addr = (struct addr){
 			.family = ADDR_IPV4, .ip = {192, 0, 2, number}, .port = (uint16_t)(i + 1)};
-	bootstrap_list_write(&w, key, &made);
+	locate_bootstrap_list_write(&w, key, &made);
 	CHECK(!w.bad);
-	bootstrap_text_write(bytes, writer_len(&w), list);
+	locate_bootstrap_text_write(bytes, writer_len(&w), list);
 	node_key_free(key);
 }
 

@@ -46,7 +46,7 @@ static bool other_creates(bool is_strict, char text[static LINK_TEXT_CAP], uint8
 	(void)sim_run(&rig.sim, NS_PER_S, NULL, NULL);
 	if (err != 0 || community_link(all, out_id, &link) < 0)
 		return false;
-	link_write(&link, text);
+	blobs_link_write(&link, text);
 	return true;
 }
 

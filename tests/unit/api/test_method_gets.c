@@ -30,7 +30,7 @@ static const char *get(const char *target, const char *more)
 	char text[LINK_TEXT_CAP];
 
 	snprintf(parameters, sizeof(parameters), "{'link':'%s','target':'%s'%s}",
-		 link_write(&link_of_other, text), sim_path(&rig.sim, target), more);
+		 blobs_link_write(&link_of_other, text), sim_path(&rig.sim, target), more);
 	return method_ask(&rig, "Get", parameters);
 }
 

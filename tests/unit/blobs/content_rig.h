@@ -24,22 +24,22 @@
  * One content with a store of its own and a mesh nobody is on, all inline:
  * rig_turn does what a worker's turn does.
  */
-struct content_rig {
+struct blobs_rig {
 	char dir[SCRATCH_CAP]; /* holds state and whatever a test shares */
 	struct store *store;
 	struct jobs *jobs;
 	struct timer_wheel timers;
-	struct content *content;
+	struct blobs *content;
 	uint64_t now_ns;
 	uint64_t wall_s;
-	unsigned events[CONTENT_EVENT_CNT];
+	unsigned events[BLOBS_EVENT_CNT];
 	int open_err;
 };
 
 struct rig_import {
 	unsigned done_cnt, progress_cnt;
 	int err;
-	struct content_import told;
+	struct blobs_import told;
 	char detail[512];
 };
 
@@ -52,25 +52,25 @@ static inline int rig_mesh_handle(struct mesh *mesh, unsigned type, mesh_handler
 
 static inline uint64_t rig_wall(void *ctx)
 {
-	return ((struct content_rig *)ctx)->wall_s++;
+	return ((struct blobs_rig *)ctx)->wall_s++;
 }
 
-static inline void rig_event(void *ctx, const struct content_event *event)
+static inline void rig_event(void *ctx, const struct blobs_event *event)
 {
-	((struct content_rig *)ctx)->events[event->kind]++;
+	((struct blobs_rig *)ctx)->events[event->kind]++;
 }
 
 /* rig_open makes store and content in rig->dir with import_threads threads; 0 or the error. */
-static inline int rig_open(struct content_rig *rig, unsigned import_threads)
+static inline int rig_open(struct blobs_rig *rig, unsigned import_threads)
 {
 	static const struct mesh_ops ops = {.handle = rig_mesh_handle};
 	static const uint8_t own_key[32] = {1};
 	struct store_config store_config;
-	struct content_params params = {.own_key = own_key,
-					.mesh = {.ops = &ops},
-					.wall_s = rig_wall,
-					.on_event = rig_event,
-					.ctx = rig};
+	struct blobs_params params = {.own_key = own_key,
+				      .mesh = {.ops = &ops},
+				      .wall_s = rig_wall,
+				      .on_event = rig_event,
+				      .ctx = rig};
 	char path[SCRATCH_CAP + 16];
 
 	store_config_defaults(&store_config);
@@ -87,20 +87,20 @@ static inline int rig_open(struct content_rig *rig, unsigned import_threads)
 		rig->open_err = jobs_new(0, 64, &rig->jobs);
 	if (rig->open_err < 0)
 		return rig->open_err;
-	content_config_defaults(&params.config);
+	blobs_config_defaults(&params.config);
 	params.config.import_threads = import_threads;
 	params.config.chunk_buffer_cnt = 4;
 	params.store = rig->store;
 	params.jobs = rig->jobs;
 	params.timers = &rig->timers;
 	params.now_ns = rig->now_ns;
-	rig->open_err = content_new(&params, &rig->content);
+	rig->open_err = blobs_new(&params, &rig->content);
 	return rig->open_err;
 }
 
-static inline void rig_close(struct content_rig *rig)
+static inline void rig_close(struct blobs_rig *rig)
 {
-	content_free(rig->content);
+	blobs_free(rig->content);
 	jobs_free(rig->jobs);
 	store_close(rig->store);
 	rig->content = NULL;
@@ -108,7 +108,7 @@ static inline void rig_close(struct content_rig *rig)
 	rig->store = NULL;
 }
 
-static inline bool rig_begin(struct content_rig *rig)
+static inline bool rig_begin(struct blobs_rig *rig)
 {
 	memset(rig, 0, sizeof(*rig));
 	rig->wall_s = 5000;
@@ -116,22 +116,22 @@ static inline bool rig_begin(struct content_rig *rig)
 	return rig_open(rig, 0) == 0;
 }
 
-static inline void rig_end(struct content_rig *rig)
+static inline void rig_end(struct blobs_rig *rig)
 {
 	rig_close(rig);
 	scratch_remove(rig->dir);
 }
 
-static inline void rig_turn(struct content_rig *rig)
+static inline void rig_turn(struct blobs_rig *rig)
 {
 	rig->now_ns += 200000000;
-	content_reap(rig->content, rig->now_ns);
+	blobs_reap(rig->content, rig->now_ns);
 	(void)jobs_reap(rig->jobs);
 	(void)store_reap(rig->store);
 	timer_wheel_expire(&rig->timers, rig->now_ns);
 }
 
-static inline void rig_import_progress(void *arg, const struct content_import *import)
+static inline void rig_import_progress(void *arg, const struct blobs_import *import)
 {
 	struct rig_import *seen = arg;
 
@@ -139,7 +139,7 @@ static inline void rig_import_progress(void *arg, const struct content_import *i
 	seen->told = *import;
 }
 
-static inline void rig_import_done(void *arg, int err, const struct content_import *import,
+static inline void rig_import_done(void *arg, int err, const struct blobs_import *import,
 				   const char *detail)
 {
 	struct rig_import *seen = arg;
@@ -150,23 +150,23 @@ static inline void rig_import_done(void *arg, int err, const struct content_impo
 	snprintf(seen->detail, sizeof(seen->detail), "%s", detail);
 }
 
-/* rig_add asks for a share of dir/name; 0 or what content_share_add says. */
-static inline int rig_add(struct content_rig *rig, const char *name, struct rig_import *seen)
+/* rig_add asks for a share of dir/name; 0 or what blobs_share_add says. */
+static inline int rig_add(struct blobs_rig *rig, const char *name, struct rig_import *seen)
 {
 	char path[4096];
-	struct content_share_ask ask = {.path = scratch_path(path, sizeof(path), rig->dir, name),
-					.progress = rig_import_progress,
-					.done = rig_import_done,
-					.arg = seen};
+	struct blobs_share_ask ask = {.path = scratch_path(path, sizeof(path), rig->dir, name),
+				      .progress = rig_import_progress,
+				      .done = rig_import_done,
+				      .arg = seen};
 	uint64_t id;
 
 	memset(seen, 0, sizeof(*seen));
 	seen->err = 1;
-	return content_share_add(rig->content, &ask, rig->now_ns, &id);
+	return blobs_share_add(rig->content, &ask, rig->now_ns, &id);
 }
 
 /* rig_share does it to the end and gives the outcome. */
-static inline int rig_share(struct content_rig *rig, const char *name, struct rig_import *seen)
+static inline int rig_share(struct blobs_rig *rig, const char *name, struct rig_import *seen)
 {
 	int err = rig_add(rig, name, seen);
 
@@ -175,7 +175,7 @@ static inline int rig_share(struct content_rig *rig, const char *name, struct ri
 	return err < 0 ? err : seen->done_cnt == 1 ? seen->err : 1;
 }
 
-static inline void rig_mkdir(struct content_rig *rig, const char *name)
+static inline void rig_mkdir(struct blobs_rig *rig, const char *name)
 {
 	char path[4096];
 
@@ -203,7 +203,7 @@ static inline void rig_backdate(const char *path)
 	utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
 }
 
-static inline void rig_file(struct content_rig *rig, const char *name, size_t len, unsigned seed)
+static inline void rig_file(struct blobs_rig *rig, const char *name, size_t len, unsigned seed)
 {
 	char path[4096];
 	uint8_t *data = malloc(len ? len : 1);
@@ -215,7 +215,7 @@ static inline void rig_file(struct content_rig *rig, const char *name, size_t le
 }
 
 /* rig_manifest reads the manifest id from the store; bytes must be freed after it. */
-static inline struct manifest *rig_manifest(struct content_rig *rig, const uint8_t *id,
+static inline struct manifest *rig_manifest(struct blobs_rig *rig, const uint8_t *id,
 					    uint8_t **out_bytes)
 {
 	struct store_snapshot *snapshot;
@@ -234,7 +234,8 @@ static inline struct manifest *rig_manifest(struct content_rig *rig, const uint8
 	if (store_blob_read(rig->store, id, 0, *out_bytes, (size_t)len) < 0)
 		return NULL;
 	blake3_hash(*out_bytes, (size_t)len, hash);
-	if (memcmp(hash, id, 32) != 0 || manifest_parse(*out_bytes, (size_t)len, &manifest) < 0)
+	if (memcmp(hash, id, 32) != 0 ||
+	    blobs_manifest_parse(*out_bytes, (size_t)len, &manifest) < 0)
 		return NULL;
 	return manifest;
 }

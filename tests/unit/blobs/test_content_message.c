@@ -23,9 +23,9 @@ static size_t answer_write(unsigned type, const struct message_answer *answer, u
 {
 	struct writer w = writer_of(out, cap);
 	uint8_t end[MESSAGE_END_CAP];
-	size_t end_len = message_answer_write_end(type, answer, end);
+	size_t end_len = blobs_message_answer_write_end(type, answer, end);
 
-	message_answer_write_head(&w, type, answer);
+	blobs_message_answer_write_head(&w, type, answer);
 	writer_bytes(&w, answer->bytes, answer->len);
 	writer_bytes(&w, end, end_len);
 	return w.bad ? 0 : writer_len(&w);
@@ -46,14 +46,14 @@ static void test_written_request_is_read_back(void)
 	for (size_t i = 0; i < 4; i++) {
 		struct message_request request = request_example(request_types[i]), got;
 		uint8_t bytes[MESSAGE_REQUEST_CAP];
-		size_t len = message_request_write(request_types[i], &request, bytes);
+		size_t len = blobs_message_request_write(request_types[i], &request, bytes);
 
-		CHECK_EQ(message_request_parse(request_types[i], bytes, len, &got), 0);
+		CHECK_EQ(blobs_message_request_parse(request_types[i], bytes, len, &got), 0);
 		CHECK_MEM(got.id, request.id, sizeof(got.id));
 		CHECK_EQ(got.first, request.first);
 		CHECK_EQ(got.cnt, request.cnt);
 		for (size_t cut = 0; cut < len; cut++)
-			CHECK_EQ(message_request_parse(request_types[i], bytes, cut, &got),
+			CHECK_EQ(blobs_message_request_parse(request_types[i], bytes, cut, &got),
 				 WEFT_EMALFORMED);
 	}
 }
@@ -62,9 +62,9 @@ static void test_longest_request_fits(void)
 {
 	struct message_request request = {.first = UINT64_MAX, .cnt = UINT64_MAX}, got;
 	uint8_t bytes[MESSAGE_REQUEST_CAP];
-	size_t len = message_request_write(MESH_RANGE_PROOF, &request, bytes);
+	size_t len = blobs_message_request_write(MESH_RANGE_PROOF, &request, bytes);
 
-	CHECK_EQ(message_request_parse(MESH_RANGE_PROOF, bytes, len, &got), 0);
+	CHECK_EQ(blobs_message_request_parse(MESH_RANGE_PROOF, bytes, len, &got), 0);
 	CHECK(got.first == UINT64_MAX && got.cnt == UINT64_MAX);
 }
 
@@ -76,14 +76,14 @@ static void test_written_answer_is_read_back(void)
 		size_t len = answer_write(answer_types[i], &answer, bytes, sizeof(bytes));
 
 		CHECK(len > 0);
-		CHECK_EQ(message_answer_parse(answer_types[i], bytes, len, &got), 0);
+		CHECK_EQ(blobs_message_answer_parse(answer_types[i], bytes, len, &got), 0);
 		CHECK_MEM(got.id, answer.id, sizeof(got.id));
 		CHECK_EQ(got.first, answer.first);
 		CHECK_EQ(got.total, answer.total);
 		CHECK_EQ(got.len, answer.len);
 		CHECK_MEM(got.bytes, answer.bytes, answer.len);
 		for (size_t cut = 0; cut < len; cut++)
-			CHECK_EQ(message_answer_parse(answer_types[i], bytes, cut, &got),
+			CHECK_EQ(blobs_message_answer_parse(answer_types[i], bytes, cut, &got),
 				 WEFT_EMALFORMED);
 	}
 }
@@ -96,7 +96,7 @@ static void test_longest_head_fits(void)
 	for (size_t i = 0; i < 4; i++) {
 		struct writer w = writer_of(bytes, sizeof(bytes));
 
-		message_answer_write_head(&w, answer_types[i], &answer);
+		blobs_message_answer_write_head(&w, answer_types[i], &answer);
 		CHECK(!w.bad);
 	}
 }
@@ -107,15 +107,16 @@ static void test_message_of_another_kind_is_malformed(void)
 	uint8_t bytes[MESSAGE_HEAD_CAP + 16];
 	struct message_request request = request_example(MESH_GET_CHUNK), got_request;
 	struct message_answer answer = answer_example(MESH_CHUNK_DATA), got;
-	size_t len = message_request_write(MESH_GET_CHUNK, &request, bytes);
+	size_t len = blobs_message_request_write(MESH_GET_CHUNK, &request, bytes);
 
-	CHECK_EQ(message_request_parse(MESH_GET_MANIFEST, bytes, len, &got_request),
+	CHECK_EQ(blobs_message_request_parse(MESH_GET_MANIFEST, bytes, len, &got_request),
 		 WEFT_EMALFORMED);
-	CHECK_EQ(message_request_parse(MESH_GET_CHUNK_HASHES, bytes, len, &got_request),
+	CHECK_EQ(blobs_message_request_parse(MESH_GET_CHUNK_HASHES, bytes, len, &got_request),
 		 WEFT_EMALFORMED);
 	len = answer_write(MESH_CHUNK_DATA, &answer, bytes, sizeof(bytes));
-	CHECK_EQ(message_answer_parse(MESH_CHUNK_HASH_LIST, bytes, len, &got), WEFT_EMALFORMED);
-	CHECK_EQ(message_answer_parse(MESH_MANIFEST_DATA, bytes, len, &got), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_message_answer_parse(MESH_CHUNK_HASH_LIST, bytes, len, &got),
+		 WEFT_EMALFORMED);
+	CHECK_EQ(blobs_message_answer_parse(MESH_MANIFEST_DATA, bytes, len, &got), WEFT_EMALFORMED);
 }
 
 int main(void)

@@ -24,13 +24,13 @@ static void test_asked_ids_are_read_back(void)
 		struct writer w = writer_of(bytes, sizeof(bytes));
 		struct message_have_request got;
 
-		message_have_ask_ids(&w, ids, cnts[i]);
+		blobs_message_have_ask_ids(&w, ids, cnts[i]);
 		CHECK(!w.bad);
-		CHECK_EQ(message_have_request_parse(bytes, writer_len(&w), &got), 0);
+		CHECK_EQ(blobs_message_have_request_parse(bytes, writer_len(&w), &got), 0);
 		CHECK(!got.has_manifest);
 		CHECK_EQ(got.id_cnt, cnts[i]);
 		for (uint32_t j = 0; j < cnts[i]; j++)
-			CHECK_MEM(message_have_id(&got, j), ids[j], 32);
+			CHECK_MEM(blobs_message_have_id(&got, j), ids[j], 32);
 	}
 }
 
@@ -40,12 +40,12 @@ static void test_asked_manifest_is_read_back(void)
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct message_have_request got;
 
-	message_have_ask_manifest(&w, ids[3], 32);
-	CHECK_EQ(message_have_request_parse(bytes, writer_len(&w), &got), 0);
+	blobs_message_have_ask_manifest(&w, ids[3], 32);
+	CHECK_EQ(blobs_message_have_request_parse(bytes, writer_len(&w), &got), 0);
 	CHECK(got.has_manifest);
 	CHECK_MEM(got.manifest_id, ids[3], 32);
 	for (size_t cut = 0; cut < writer_len(&w); cut++)
-		CHECK_EQ(message_have_request_parse(bytes, cut, &got), WEFT_EMALFORMED);
+		CHECK_EQ(blobs_message_have_request_parse(bytes, cut, &got), WEFT_EMALFORMED);
 }
 
 /* One id too many, none at all, neither kind of question, both kinds, an id of 31 bytes. */
@@ -58,9 +58,9 @@ static void test_wrong_questions_are_malformed(void)
 	for (unsigned kind = 0; kind < 5; kind++) {
 		w = writer_of(bytes, sizeof(bytes));
 		if (kind == 0) {
-			message_have_ask_ids(&w, ids, HAVE_IDS_MAX + 1);
+			blobs_message_have_ask_ids(&w, ids, HAVE_IDS_MAX + 1);
 		} else if (kind == 1) {
-			message_have_ask_ids(&w, ids, 0);
+			blobs_message_have_ask_ids(&w, ids, 0);
 		} else if (kind == 2) {
 			cbor_write_map(&w, 0);
 		} else if (kind == 3) {
@@ -76,7 +76,8 @@ static void test_wrong_questions_are_malformed(void)
 			cbor_write_bytes(&w, ids[0], 31);
 		}
 		CHECK(!w.bad);
-		CHECK_EQ(message_have_request_parse(bytes, writer_len(&w), &got), WEFT_EMALFORMED);
+		CHECK_EQ(blobs_message_have_request_parse(bytes, writer_len(&w), &got),
+			 WEFT_EMALFORMED);
 	}
 }
 
@@ -100,7 +101,7 @@ static size_t answer_write(const struct message_have_answer *answer, uint8_t *ou
 {
 	struct writer w = writer_of(out, cap);
 
-	message_have_answer_write(&w, answer);
+	blobs_message_have_answer_write(&w, answer);
 	return w.bad ? 0 : writer_len(&w);
 }
 
@@ -110,13 +111,13 @@ static void test_answer_is_read_back(void)
 	uint8_t bytes[128];
 	size_t len = answer_write(&answer, bytes, sizeof(bytes));
 
-	CHECK_EQ(message_have_answer_parse(bytes, len, &got), 0);
+	CHECK_EQ(blobs_message_have_answer_parse(bytes, len, &got), 0);
 	CHECK(!got.has_all);
 	CHECK_EQ(got.whole_len, sizeof(whole));
 	CHECK_EQ(got.partial_cnt, 2);
 	CHECK_EQ(got.in_progress[1].chunks_log2, 3);
 	for (size_t cut = 0; cut < len; cut++)
-		CHECK_EQ(message_have_answer_parse(bytes, cut, &got), WEFT_EMALFORMED);
+		CHECK_EQ(blobs_message_have_answer_parse(bytes, cut, &got), WEFT_EMALFORMED);
 }
 
 static void test_who_fetches_the_rest_says_so(void)
@@ -125,15 +126,15 @@ static void test_who_fetches_the_rest_says_so(void)
 	uint8_t bytes[128];
 	size_t len = answer_write(&answer, bytes, sizeof(bytes));
 
-	CHECK_EQ(message_have_answer_parse(bytes, len, &got), 0);
+	CHECK_EQ(blobs_message_have_answer_parse(bytes, len, &got), 0);
 	CHECK(!got.is_growing);
 	answer.is_growing = true;
 	len = answer_write(&answer, bytes, sizeof(bytes));
-	CHECK_EQ(message_have_answer_parse(bytes, len, &got), 0);
+	CHECK_EQ(blobs_message_have_answer_parse(bytes, len, &got), 0);
 	CHECK(got.is_growing);
 	CHECK_EQ(got.partial_cnt, 2);
 	bytes[len - 1] = 0xf4; /* false is never written */
-	CHECK_EQ(message_have_answer_parse(bytes, len, &got), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_message_have_answer_parse(bytes, len, &got), WEFT_EMALFORMED);
 }
 
 static void test_bits_say_what_is_here(void)
@@ -159,7 +160,7 @@ static void test_bits_say_what_is_here(void)
 	struct message_have_answer answer = answer_example();
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		bool got = message_have_has_chunk(&answer, rows[i].item, rows[i].chunk);
+		bool got = blobs_message_have_has_chunk(&answer, rows[i].item, rows[i].chunk);
 
 		if (got != rows[i].want)
 			printf("# %s\n", rows[i].why);
@@ -176,8 +177,8 @@ static void test_who_has_all_says_so_in_few_bytes(void)
 	answer.has_all = true;
 	len = answer_write(&answer, bytes, sizeof(bytes));
 	CHECK_EQ(len, 5);
-	CHECK_EQ(message_have_answer_parse(bytes, len, &got), 0);
-	CHECK(got.has_all && message_have_has_chunk(&got, 2999, 1));
+	CHECK_EQ(blobs_message_have_answer_parse(bytes, len, &got), 0);
+	CHECK(got.has_all && blobs_message_have_has_chunk(&got, 2999, 1));
 }
 
 static void test_limits_of_an_answer(void)
@@ -209,7 +210,7 @@ static void test_limits_of_an_answer(void)
 			answer.in_progress[j] = (struct message_have_partial){j, rows[i].log2, bits,
 									      rows[i].bits_len};
 		len = answer_write(&answer, bytes, sizeof(bytes));
-		err = message_have_answer_parse(bytes, len, &got);
+		err = blobs_message_have_answer_parse(bytes, len, &got);
 		if (err != rows[i].want)
 			printf("# %s\n", rows[i].why);
 		CHECK_EQ(err, rows[i].want);
@@ -242,7 +243,8 @@ static void test_wrong_answers_are_malformed(void)
 			cbor_write_bool(&w, true);
 		}
 		CHECK(!w.bad);
-		CHECK_EQ(message_have_answer_parse(bytes, writer_len(&w), &got), WEFT_EMALFORMED);
+		CHECK_EQ(blobs_message_have_answer_parse(bytes, writer_len(&w), &got),
+			 WEFT_EMALFORMED);
 	}
 }
 
@@ -257,8 +259,8 @@ static void test_unknown_fields_are_skipped(void)
 	cbor_write_bytes(&w, whole, sizeof(whole));
 	cbor_write_uint(&w, 9);
 	cbor_write_uint(&w, 1);
-	CHECK_EQ(message_have_answer_parse(bytes, writer_len(&w), &got), 0);
-	CHECK(message_have_has_item(&got, 2));
+	CHECK_EQ(blobs_message_have_answer_parse(bytes, writer_len(&w), &got), 0);
+	CHECK(blobs_message_have_has_item(&got, 2));
 }
 
 /* Runs of every length up to two words, and bits that end inside of one. */
@@ -277,11 +279,11 @@ static void test_64_chunks_at_once_are_the_same_as_one_by_one(void)
 			.item = 1, .chunks_log2 = log2, .bits = bits, .bits_len = sizeof(bits)};
 		for (uint64_t first = 0; first < (sizeof(bits) * 8) << log2; first += 64)
 			for (uint64_t i = 0; i < 64; i++)
-				CHECK_EQ(message_have_chunks(&answer, 1, first) >> i & 1,
-					 message_have_has_chunk(&answer, 1, first + i));
+				CHECK_EQ(blobs_message_have_chunks(&answer, 1, first) >> i & 1,
+					 blobs_message_have_has_chunk(&answer, 1, first + i));
 	}
-	CHECK_EQ(message_have_chunks(&answer, 2, 0), ~0ull);
-	CHECK_EQ(message_have_chunks(&answer, 4, 0), 0);
+	CHECK_EQ(blobs_message_have_chunks(&answer, 2, 0), ~0ull);
+	CHECK_EQ(blobs_message_have_chunks(&answer, 4, 0), 0);
 }
 
 int main(void)

@@ -31,15 +31,16 @@ static void test_request_is_read_back(void)
 		request.addr_cnt = rows[i].addr_cnt;
 		for (unsigned j = 0; j < request.addr_cnt; j++)
 			request.addrs[j] = addr_example(j);
-		message_holders_request_write(&w, &request);
+		blobs_message_holders_request_write(&w, &request);
 		CHECK(!w.bad);
-		CHECK_EQ(message_holders_request_parse(bytes, writer_len(&w), &got), 0);
+		CHECK_EQ(blobs_message_holders_request_parse(bytes, writer_len(&w), &got), 0);
 		CHECK_MEM(got.id, request.id, 32);
 		CHECK_EQ(got.is_serving, request.is_serving);
 		CHECK_EQ(got.addr_cnt, request.addr_cnt);
 		CHECK_MEM(got.addrs, request.addrs, request.addr_cnt * sizeof(got.addrs[0]));
 		for (size_t cut = 0; cut < writer_len(&w); cut++)
-			CHECK_EQ(message_holders_request_parse(bytes, cut, &got), WEFT_EMALFORMED);
+			CHECK_EQ(blobs_message_holders_request_parse(bytes, cut, &got),
+				 WEFT_EMALFORMED);
 	}
 }
 
@@ -52,7 +53,7 @@ static void test_request_without_an_id_is_malformed(void)
 	cbor_write_map(&w, 1);
 	cbor_write_uint(&w, 1);
 	cbor_write_array(&w, 0);
-	CHECK_EQ(message_holders_request_parse(bytes, writer_len(&w), &got), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_message_holders_request_parse(bytes, writer_len(&w), &got), WEFT_EMALFORMED);
 }
 
 static void test_request_with_nine_addresses_is_malformed(void)
@@ -72,7 +73,7 @@ static void test_request_with_nine_addresses_is_malformed(void)
 	for (unsigned i = 0; i <= PEER_ADDRS_MAX; i++)
 		peer_addr_write(&w, &addr);
 	CHECK(!w.bad);
-	CHECK_EQ(message_holders_request_parse(bytes, writer_len(&w), &got), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_message_holders_request_parse(bytes, writer_len(&w), &got), WEFT_EMALFORMED);
 }
 
 static struct message_holder providers[HOLDERS_MAX + 1], got_providers[HOLDERS_MAX];
@@ -97,9 +98,10 @@ static void test_answer_is_read_back(void)
 	for (size_t i = 0; i < sizeof(cnts) / sizeof(cnts[0]); i++) {
 		struct writer w = writer_of(bytes, sizeof(bytes));
 
-		message_holders_write(&w, providers, cnts[i]);
+		blobs_message_holders_write(&w, providers, cnts[i]);
 		CHECK(!w.bad);
-		CHECK_EQ(message_holders_parse(bytes, writer_len(&w), got_providers), cnts[i]);
+		CHECK_EQ(blobs_message_holders_parse(bytes, writer_len(&w), got_providers),
+			 cnts[i]);
 		for (unsigned j = 0; j < cnts[i]; j++) {
 			CHECK_MEM(got_providers[j].key, providers[j].key, 32);
 			CHECK_EQ(got_providers[j].addr_cnt, PEER_ADDRS_MAX);
@@ -115,10 +117,10 @@ static void test_cut_answer_is_malformed(void)
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	providers_fill(1);
-	message_holders_write(&w, providers, 2);
+	blobs_message_holders_write(&w, providers, 2);
 	CHECK(!w.bad);
 	for (size_t cut = 0; cut < writer_len(&w); cut++)
-		CHECK_EQ(message_holders_parse(bytes, cut, got_providers), WEFT_EMALFORMED);
+		CHECK_EQ(blobs_message_holders_parse(bytes, cut, got_providers), WEFT_EMALFORMED);
 }
 
 static void test_one_provider_too_many_is_malformed(void)
@@ -127,16 +129,17 @@ static void test_one_provider_too_many_is_malformed(void)
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	providers_fill(1);
-	message_holders_write(&w, providers, HOLDERS_MAX + 1);
+	blobs_message_holders_write(&w, providers, HOLDERS_MAX + 1);
 	CHECK(!w.bad);
-	CHECK_EQ(message_holders_parse(bytes, writer_len(&w), got_providers), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_message_holders_parse(bytes, writer_len(&w), got_providers),
+		 WEFT_EMALFORMED);
 }
 
 static void test_answer_without_a_list_is_malformed(void)
 {
 	static const uint8_t empty_map[] = {0xa0};
 
-	CHECK_EQ(message_holders_parse(empty_map, 1, got_providers), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_message_holders_parse(empty_map, 1, got_providers), WEFT_EMALFORMED);
 }
 
 int main(void)

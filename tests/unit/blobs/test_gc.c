@@ -7,10 +7,10 @@
 struct sweep {
 	unsigned done_cnt;
 	int err;
-	struct content_gc told;
+	struct blobs_gc told;
 };
 
-static void sweep_done(void *arg, int err, const struct content_gc *gc)
+static void sweep_done(void *arg, int err, const struct blobs_gc *gc)
 {
 	struct sweep *sweep = arg;
 
@@ -19,12 +19,12 @@ static void sweep_done(void *arg, int err, const struct content_gc *gc)
 	sweep->told = *gc;
 }
 
-static int sweep_run(struct content_rig *rig, bool run, struct sweep *sweep)
+static int sweep_run(struct blobs_rig *rig, bool run, struct sweep *sweep)
 {
 	int err;
 
 	memset(sweep, 0, sizeof(*sweep));
-	err = content_gc(rig->content, run, sweep_done, sweep);
+	err = blobs_gc(rig->content, run, sweep_done, sweep);
 	for (int i = 0; err == 0 && i < 10000 && !sweep->done_cnt; i++)
 		rig_turn(rig);
 	return err < 0 ? err : sweep->done_cnt == 1 ? sweep->err : 1;
@@ -35,15 +35,15 @@ static void remove_note(void *arg, int err)
 	*(int *)arg = err;
 }
 
-static int remove_share(struct content_rig *rig, const uint8_t *id)
+static int remove_share(struct blobs_rig *rig, const uint8_t *id)
 {
-	int outcome = 1, err = content_share_remove(rig->content, id, remove_note, &outcome);
+	int outcome = 1, err = shares_share_remove(rig->content, id, remove_note, &outcome);
 
 	rig_turn(rig);
 	return err < 0 ? err : outcome;
 }
 
-static bool trees_make(struct content_rig *rig, struct rig_import *kept, struct rig_import *left)
+static bool trees_make(struct blobs_rig *rig, struct rig_import *kept, struct rig_import *left)
 {
 	char name[32];
 
@@ -64,7 +64,7 @@ static bool trees_make(struct content_rig *rig, struct rig_import *kept, struct 
 static void test_what_is_shared_is_kept(void)
 {
 	struct rig_import kept, left;
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct sweep sweep;
 
 	CHECK(trees_make(&rig, &kept, &left));
@@ -77,7 +77,7 @@ static void test_what_no_share_needs_is_planned_then_swept(void)
 {
 	struct store_stats before, planned, after;
 	struct rig_import kept, left;
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct sweep plan, run, again;
 	struct manifest *m;
 	uint8_t *bytes, hashes[5 * 32];
@@ -104,8 +104,10 @@ static void test_what_no_share_needs_is_planned_then_swept(void)
 	CHECK(after.segment_len < before.segment_len);
 	m = rig_manifest(&rig, kept.told.manifest_id, &bytes);
 	CHECK(m);
-	CHECK_EQ(object_hashes_read(rig.store, m->items[0].content_id, 5 * CHUNK, 0, 5, hashes), 0);
-	manifest_free(m);
+	CHECK_EQ(blobs_object_hashes_read(rig.store, m->items[0].content_id, 5 * CHUNK, 0, 5,
+					  hashes),
+		 0);
+	blobs_manifest_free(m);
 	free(bytes);
 	CHECK_EQ(sweep_run(&rig, true, &again), 0);
 	CHECK_EQ(again.told.path_cnt + again.told.object_cnt + again.told.blob_cnt, 0);
@@ -118,7 +120,7 @@ struct keeper {
 	bool fails;
 };
 
-static bool keeper_each(void *ctx, content_holder_fn fn, void *arg)
+static bool keeper_each(void *ctx, blobs_holder_fn fn, void *arg)
 {
 	static const uint8_t root_id[32] = {0xaa};
 	struct keeper *keeper = ctx;
@@ -129,33 +131,33 @@ static bool keeper_each(void *ctx, content_holder_fn fn, void *arg)
 static void test_what_a_holder_names_is_kept_and_reached(void)
 {
 	struct keeper keeper = {0};
-	const struct content_retainer holder = {keeper_each, &keeper};
+	const struct blobs_retainer holder = {keeper_each, &keeper};
 	struct rig_import kept, left;
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct manifest *manifest;
 	struct sweep sweep;
 	uint8_t *bytes;
 
 	CHECK(trees_make(&rig, &kept, &left));
-	CHECK_EQ(content_add_holder(rig.content, &holder), 0);
+	CHECK_EQ(blobs_add_holder(rig.content, &holder), 0);
 	memcpy(keeper.part_id, left.told.manifest_id, 32);
-	content_holder_changed(rig.content);
+	blobs_holder_changed(rig.content);
 	CHECK_EQ(remove_share(&rig, left.told.manifest_id), 0);
-	CHECK(served_index_has_manifest(content_served_index(rig.content), keeper.part_id));
+	CHECK(blobs_served_index_has_manifest(blobs_served_index(rig.content), keeper.part_id));
 
 	/* Who cannot tell what it keeps may keep all of it. */
 	keeper.fails = true;
-	content_holder_changed(rig.content);
+	blobs_holder_changed(rig.content);
 	CHECK(sweep_run(&rig, true, &sweep) < 0);
 	keeper.fails = false;
 	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
 	manifest = rig_manifest(&rig, keeper.part_id, &bytes);
 	CHECK(manifest);
-	manifest_free(manifest);
+	blobs_manifest_free(manifest);
 	free(bytes);
 
 	memset(keeper.part_id, 0, 32);
-	content_holder_changed(rig.content);
+	blobs_holder_changed(rig.content);
 	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
 	CHECK_EQ(sweep.told.blob_cnt, 1);
 	rig_end(&rig);
@@ -164,30 +166,30 @@ static void test_what_a_holder_names_is_kept_and_reached(void)
 static void test_holders_have_a_limit(void)
 {
 	struct keeper keeper = {0};
-	const struct content_retainer holder = {keeper_each, &keeper};
-	struct content_rig rig;
+	const struct blobs_retainer holder = {keeper_each, &keeper};
+	struct blobs_rig rig;
 
 	CHECK(rig_begin(&rig));
-	for (unsigned i = 0; i < CONTENT_HOLDERS_MAX; i++)
-		CHECK_EQ(content_add_holder(rig.content, &holder), 0);
-	CHECK_EQ(content_add_holder(rig.content, &holder), WEFT_EFULL);
+	for (unsigned i = 0; i < BLOBS_HOLDERS_MAX; i++)
+		CHECK_EQ(blobs_add_holder(rig.content, &holder), 0);
+	CHECK_EQ(blobs_add_holder(rig.content, &holder), WEFT_EFULL);
 	rig_end(&rig);
 }
 
 static void test_no_import_starts_while_it_sweeps_nor_the_reverse(void)
 {
 	struct rig_import seen;
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct sweep sweep = {0};
 
 	CHECK(rig_begin(&rig));
 	rig_mkdir(&rig, "t");
 	CHECK_EQ(rig_add(&rig, "t", &seen), 0);
-	CHECK_EQ(content_gc(rig.content, true, sweep_done, &sweep), WEFT_EBUSY);
+	CHECK_EQ(blobs_gc(rig.content, true, sweep_done, &sweep), WEFT_EBUSY);
 	while (!seen.done_cnt)
 		rig_turn(&rig);
-	CHECK_EQ(content_gc(rig.content, true, sweep_done, &sweep), 0);
-	CHECK_EQ(content_gc(rig.content, true, sweep_done, &sweep), WEFT_EBUSY);
+	CHECK_EQ(blobs_gc(rig.content, true, sweep_done, &sweep), 0);
+	CHECK_EQ(blobs_gc(rig.content, true, sweep_done, &sweep), WEFT_EBUSY);
 	CHECK_EQ(rig_add(&rig, "t", &seen), WEFT_EBUSY);
 	for (int i = 0; i < 100 && !sweep.done_cnt; i++)
 		rig_turn(&rig);
@@ -200,7 +202,7 @@ static void test_what_an_import_left_behind_is_swept(void)
 {
 	struct store_stats stats;
 	struct rig_import seen;
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct sweep sweep;
 
 	CHECK(rig_begin(&rig));
@@ -210,7 +212,7 @@ static void test_what_an_import_left_behind_is_swept(void)
 	CHECK_EQ(rig_add(&rig, "t", &seen), 0);
 	while (seen.told.file_done_cnt == 0 && !seen.done_cnt)
 		rig_turn(&rig);
-	CHECK_EQ(content_import_cancel(rig.content, 1), 0);
+	CHECK_EQ(blobs_import_cancel(rig.content, 1), 0);
 	while (!seen.done_cnt)
 		rig_turn(&rig);
 	CHECK_EQ(seen.err, WEFT_ECANCELLED);
@@ -226,13 +228,13 @@ static void test_closing_in_the_middle_of_a_sweep_tells_nobody(void)
 {
 	for (unsigned turn_cnt = 0; turn_cnt < 20; turn_cnt++) {
 		struct rig_import kept, left;
-		struct content_rig rig;
+		struct blobs_rig rig;
 		struct sweep sweep = {0};
 		unsigned before;
 
 		CHECK(trees_make(&rig, &kept, &left));
 		CHECK_EQ(remove_share(&rig, left.told.manifest_id), 0);
-		CHECK_EQ(content_gc(rig.content, true, sweep_done, &sweep), 0);
+		CHECK_EQ(blobs_gc(rig.content, true, sweep_done, &sweep), 0);
 		for (unsigned i = 0; i < turn_cnt; i++)
 			rig_turn(&rig);
 		before = sweep.done_cnt;
@@ -250,7 +252,7 @@ static void test_many_equal_files_are_swept_in_one_pass(void)
 {
 	struct store_stats stats;
 	struct rig_import seen;
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct sweep sweep;
 	char name[32];
 

@@ -34,7 +34,7 @@ static void test_written_link_is_read_back(void)
 		struct link link = link_example(cnt), got;
 		char text[LINK_TEXT_CAP];
 
-		CHECK_EQ(link_parse(link_write(&link, text), &got), 0);
+		CHECK_EQ(blobs_link_parse(blobs_link_write(&link, text), &got), 0);
 		CHECK_MEM(&got, &link, sizeof(link));
 	}
 }
@@ -44,8 +44,8 @@ static void test_white_space_around_a_link_is_ignored(void)
 	struct link link = link_example(1), got;
 	char text[LINK_TEXT_CAP], spaced[LINK_TEXT_CAP + 8];
 
-	snprintf(spaced, sizeof(spaced), " \t%s\r\n", link_write(&link, text));
-	CHECK_EQ(link_parse(spaced, &got), 0);
+	snprintf(spaced, sizeof(spaced), " \t%s\r\n", blobs_link_write(&link, text));
+	CHECK_EQ(blobs_link_parse(spaced, &got), 0);
 	CHECK_MEM(&got, &link, sizeof(link));
 }
 
@@ -54,7 +54,7 @@ static void test_every_changed_letter_is_noticed(void)
 	struct link link = link_example(2), got;
 	char text[LINK_TEXT_CAP];
 
-	link_write(&link, text);
+	blobs_link_write(&link, text);
 	for (size_t i = 5; text[i]; i++) {
 		char kept = text[i];
 
@@ -62,7 +62,7 @@ static void test_every_changed_letter_is_noticed(void)
 			int err;
 
 			text[i] = alphabet[k];
-			err = link_parse(text, &got);
+			err = blobs_link_parse(text, &got);
 			if (alphabet[k] == kept)
 				CHECK_EQ(err, 0);
 			else
@@ -78,9 +78,9 @@ static void test_changed_letter_of_an_id_is_called_damage(void)
 	struct link link = link_example(1), got;
 	char text[LINK_TEXT_CAP];
 
-	link_write(&link, text);
+	blobs_link_write(&link, text);
 	text[30] = text[30] == 'y' ? 'b' : 'y';
-	CHECK_EQ(link_parse(text, &got), WEFT_EDAMAGED);
+	CHECK_EQ(blobs_link_parse(text, &got), WEFT_EDAMAGED);
 }
 
 static void test_cut_link_is_called_too_short(void)
@@ -89,17 +89,17 @@ static void test_cut_link_is_called_too_short(void)
 	char text[LINK_TEXT_CAP];
 	size_t len;
 
-	len = strlen(link_write(&link, text));
+	len = strlen(blobs_link_write(&link, text));
 	for (size_t cut = len - 1; cut >= 5; cut--) {
 		text[cut] = '\0';
-		CHECK_EQ(link_parse(text, &got), WEFT_ETOOSMALL);
+		CHECK_EQ(blobs_link_parse(text, &got), WEFT_ETOOSMALL);
 	}
 	for (size_t cut = 4; cut > 0; cut--) {
 		text[cut] = '\0';
-		CHECK_EQ(link_parse(text, &got), WEFT_EUNKNOWN);
+		CHECK_EQ(blobs_link_parse(text, &got), WEFT_EUNKNOWN);
 	}
-	CHECK_EQ(link_parse("", &got), WEFT_EABSENT);
-	CHECK_EQ(link_parse(" \n", &got), WEFT_EABSENT);
+	CHECK_EQ(blobs_link_parse("", &got), WEFT_EABSENT);
+	CHECK_EQ(blobs_link_parse(" \n", &got), WEFT_EABSENT);
 }
 
 static void test_case_does_not_matter(void)
@@ -107,12 +107,12 @@ static void test_case_does_not_matter(void)
 	struct link link = link_example(2), got;
 	char text[LINK_TEXT_CAP];
 
-	link_write(&link, text);
+	blobs_link_write(&link, text);
 	memcpy(text, "MeSH:", 5);
-	CHECK_EQ(link_parse(text, &got), 0);
+	CHECK_EQ(blobs_link_parse(text, &got), 0);
 	for (char *at = text; *at; at++)
 		*at = (char)toupper((unsigned char)*at);
-	CHECK_EQ(link_parse(text, &got), 0);
+	CHECK_EQ(blobs_link_parse(text, &got), 0);
 	CHECK_MEM(&got, &link, sizeof(link));
 }
 
@@ -133,38 +133,38 @@ static void test_foreign_kinds_and_forms_are_refused(void)
 	char text[LINK_TEXT_CAP + 100], whole[LINK_TEXT_CAP];
 	struct link link = link_example(0), got;
 
-	CHECK_EQ(link_parse("magnet:?xt=urn:btih:0", &got), WEFT_EUNKNOWN);
-	CHECK_EQ(link_parse("mesh", &got), WEFT_EUNKNOWN);
+	CHECK_EQ(blobs_link_parse("magnet:?xt=urn:btih:0", &got), WEFT_EUNKNOWN);
+	CHECK_EQ(blobs_link_parse("mesh", &got), WEFT_EUNKNOWN);
 
 	bytes[0] = 4;
 	link_of_bytes(bytes, 66, text);
-	CHECK_EQ(link_parse(text, &got), WEFT_ENEWER);
+	CHECK_EQ(blobs_link_parse(text, &got), WEFT_ENEWER);
 
 	bytes[0] = LINK_COLLECTION;
 	link_of_bytes(bytes, 66, text);
-	CHECK_EQ(link_parse(text, &got), 0);
+	CHECK_EQ(blobs_link_parse(text, &got), 0);
 
 	bytes[65] = LINK_ADDRS_MAX + 1; /* addresses, one too many */
 	for (unsigned i = 0; i < LINK_ADDRS_MAX + 1; i++)
 		bytes[66 + 7 * i] = ADDR_IPV4;
 	link_of_bytes(bytes, 66 + 7 * (LINK_ADDRS_MAX + 1), text);
-	CHECK_EQ(link_parse(text, &got), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_link_parse(text, &got), WEFT_EMALFORMED);
 
 	memset(bytes + 65, 0, 100);
 	bytes[65] = 1;
 	bytes[66] = 5; /* a family that is none */
 	link_of_bytes(bytes, 66 + 7, text);
-	CHECK_EQ(link_parse(text, &got), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_link_parse(text, &got), WEFT_EMALFORMED);
 
-	link_write(&link, whole);
+	blobs_link_write(&link, whole);
 	snprintf(text, sizeof(text), "%sy", whole);
-	CHECK_EQ(link_parse(text, &got), WEFT_ETOOLARGE);
+	CHECK_EQ(blobs_link_parse(text, &got), WEFT_ETOOLARGE);
 	snprintf(text, sizeof(text), "%.20s!%s", whole, whole + 21);
-	CHECK_EQ(link_parse(text, &got), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_link_parse(text, &got), WEFT_EMALFORMED);
 	memset(text, 'y', sizeof(text) - 1);
 	memcpy(text, "mesh:", 5);
 	text[sizeof(text) - 1] = '\0';
-	CHECK_EQ(link_parse(text, &got), WEFT_ETOOLARGE);
+	CHECK_EQ(blobs_link_parse(text, &got), WEFT_ETOOLARGE);
 }
 
 /* A link of a share or community with all hints there is room for. */
@@ -202,7 +202,7 @@ static void test_hints_are_read_back(void)
 				struct link got;
 				char text[LINK_TEXT_CAP];
 
-				CHECK_EQ(link_parse(link_write(&link, text), &got), 0);
+				CHECK_EQ(blobs_link_parse(blobs_link_write(&link, text), &got), 0);
 				CHECK_MEM(&got, &link, sizeof(link));
 			}
 }
@@ -212,7 +212,7 @@ static void test_the_bare_link_of_a_share_is_short(void)
 	struct link link = hinted_example(LINK_SHARE, 0, 0, 0);
 	char text[LINK_TEXT_CAP];
 
-	CHECK_EQ(strlen(link_write(&link, text)), 5 + 63);
+	CHECK_EQ(strlen(blobs_link_write(&link, text)), 5 + 63);
 }
 
 static void test_every_cut_of_a_hinted_link_is_noticed(void)
@@ -220,9 +220,9 @@ static void test_every_cut_of_a_hinted_link_is_noticed(void)
 	struct link link = hinted_example(LINK_COMMUNITY, 2, 3, 1), got;
 	char text[LINK_TEXT_CAP];
 
-	for (size_t cut = strlen(link_write(&link, text)) - 1; cut >= 5; cut--) {
+	for (size_t cut = strlen(blobs_link_write(&link, text)) - 1; cut >= 5; cut--) {
 		text[cut] = '\0';
-		CHECK_EQ(link_parse(text, &got), WEFT_ETOOSMALL);
+		CHECK_EQ(blobs_link_parse(text, &got), WEFT_ETOOSMALL);
 	}
 }
 
@@ -232,7 +232,7 @@ static int hinted_parse(uint8_t *bytes, size_t len)
 	struct link got;
 
 	link_of_bytes(bytes, len, text);
-	return link_parse(text, &got);
+	return blobs_link_parse(text, &got);
 }
 
 static void test_hints_beyond_the_limits_are_refused(void)

@@ -36,8 +36,8 @@ static struct manifest_builder *builder_example(void)
 		.content_id = content_id, .size = 3, .path = "d/a", .path_len = 3};
 	struct manifest_builder *b = NULL;
 
-	if (manifest_builder_new(&b) < 0 || manifest_builder_add_item(b, &item) < 0 ||
-	    manifest_builder_add_dir(b, "e", 1) < 0)
+	if (blobs_manifest_builder_new(&b) < 0 || blobs_manifest_builder_add_item(b, &item) < 0 ||
+	    blobs_manifest_builder_add_dir(b, "e", 1) < 0)
 		return NULL;
 	return b;
 }
@@ -51,8 +51,8 @@ static void test_what_was_signed_is_read_back(void)
 	uint8_t id[SHARE_ID_LEN];
 	size_t len;
 
-	CHECK_EQ(manifest_builder_sign(b, MANIFEST_WHOLE, &revision, &bytes, &len), 0);
-	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+	CHECK_EQ(blobs_manifest_builder_sign(b, MANIFEST_WHOLE, &revision, &bytes, &len), 0);
+	CHECK_EQ(blobs_manifest_parse(bytes, len, &m), 0);
 	CHECK(m->is_signed);
 	CHECK(m->is_public);
 	CHECK_EQ(m->shape, MANIFEST_WHOLE);
@@ -71,8 +71,8 @@ static void test_what_was_signed_is_read_back(void)
 	CHECK_MEM(m->share_id, id, 32);
 	CHECK_EQ(m->item_cnt, 1);
 	CHECK_EQ(m->dir_cnt, 1);
-	manifest_free(m);
-	manifest_builder_free(b);
+	blobs_manifest_free(m);
+	blobs_manifest_builder_free(b);
 }
 
 static void test_a_root_is_signed_and_names_parts(void)
@@ -84,15 +84,15 @@ static void test_a_root_is_signed_and_names_parts(void)
 	const uint8_t *bytes;
 	size_t len;
 
-	CHECK_EQ(manifest_builder_new(&b), 0);
-	CHECK_EQ(manifest_builder_add_part(b, &part), 0);
-	CHECK_EQ(manifest_builder_sign(b, MANIFEST_ROOT, &revision, &bytes, &len), 0);
-	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&b), 0);
+	CHECK_EQ(blobs_manifest_builder_add_part(b, &part), 0);
+	CHECK_EQ(blobs_manifest_builder_sign(b, MANIFEST_ROOT, &revision, &bytes, &len), 0);
+	CHECK_EQ(blobs_manifest_parse(bytes, len, &m), 0);
 	CHECK_EQ(m->shape, MANIFEST_ROOT);
 	CHECK(m->is_signed && !m->is_public && m->expires_s == 0 && !m->description);
 	CHECK_EQ(m->all_item_cnt, 3000);
-	manifest_free(m);
-	manifest_builder_free(b);
+	blobs_manifest_free(m);
+	blobs_manifest_builder_free(b);
 }
 
 /* One flipped bit anywhere breaks the signature or the form, visibility included. */
@@ -105,18 +105,18 @@ static void test_every_prefix_and_every_flipped_byte_is_refused(void)
 	const uint8_t *bytes;
 	size_t len;
 
-	CHECK_EQ(manifest_builder_sign(b, MANIFEST_WHOLE, &revision, &bytes, &len), 0);
+	CHECK_EQ(blobs_manifest_builder_sign(b, MANIFEST_WHOLE, &revision, &bytes, &len), 0);
 	for (size_t i = 0; i < len; i++) {
 		uint8_t *prefix = malloc(i ? i : 1);
 
 		memcpy(prefix, bytes, i);
-		CHECK(manifest_parse(prefix, i, &m) < 0);
+		CHECK(blobs_manifest_parse(prefix, i, &m) < 0);
 		free(prefix);
 		memcpy(copy, bytes, len);
 		copy[i] ^= 1;
-		CHECK(manifest_parse(copy, len, &m) < 0);
+		CHECK(blobs_manifest_parse(copy, len, &m) < 0);
 	}
-	manifest_builder_free(b);
+	blobs_manifest_builder_free(b);
 }
 
 static int sign(const struct manifest_revision *revision)
@@ -125,14 +125,14 @@ static int sign(const struct manifest_revision *revision)
 	struct manifest *m;
 	const uint8_t *bytes;
 	size_t len;
-	int err = manifest_builder_sign(b, MANIFEST_WHOLE, revision, &bytes, &len);
+	int err = blobs_manifest_builder_sign(b, MANIFEST_WHOLE, revision, &bytes, &len);
 
 	if (err == 0) {
-		err = manifest_parse(bytes, len, &m);
+		err = blobs_manifest_parse(bytes, len, &m);
 		if (err == 0)
-			manifest_free(m);
+			blobs_manifest_free(m);
 	}
-	manifest_builder_free(b);
+	blobs_manifest_builder_free(b);
 	return err;
 }
 
@@ -248,9 +248,9 @@ static int craft_parse(const struct craft *craft, const struct node_key *signer,
 	int err;
 
 	signed_write(&w, signer, tag, body, craft_body(craft, body, sizeof(body)));
-	err = manifest_parse(bytes, writer_len(&w), &m);
+	err = blobs_manifest_parse(bytes, writer_len(&w), &m);
 	if (err == 0)
-		manifest_free(m);
+		blobs_manifest_free(m);
 	return err;
 }
 
@@ -326,7 +326,7 @@ static void test_an_unsigned_manifest_says_nothing_of_a_share(void)
 	struct manifest *m;
 	size_t len = craft_body(&craft, body, sizeof(body));
 
-	CHECK_EQ(manifest_parse(body, len, &m), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_manifest_parse(body, len, &m), WEFT_EMALFORMED);
 }
 
 int main(void)

@@ -32,15 +32,17 @@ static void manifest_make(uint32_t cnt)
 
 	for (unsigned i = 0; i < MANIFEST_COMMUNITIES_MAX; i++)
 		ids[i][0] = (uint8_t)(i + 1);
-	CHECK_EQ(manifest_builder_new(&builder), 0);
-	CHECK_EQ(manifest_builder_add_item(builder, &item), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&builder), 0);
+	CHECK_EQ(blobs_manifest_builder_add_item(builder, &item), 0);
 	if (cnt)
-		CHECK_EQ(manifest_builder_sign(builder, MANIFEST_WHOLE, &revision, &made, &len), 0);
+		CHECK_EQ(blobs_manifest_builder_sign(builder, MANIFEST_WHOLE, &revision, &made,
+						     &len),
+			 0);
 	else
-		made = manifest_builder_encode(builder, MANIFEST_WHOLE, 1, "", &len);
+		made = blobs_manifest_builder_encode(builder, MANIFEST_WHOLE, 1, "", &len);
 	CHECK(len <= sizeof(bytes));
 	memcpy(bytes, made, len);
-	manifest_builder_free(builder);
+	blobs_manifest_builder_free(builder);
 }
 
 static void test_communities_are_read_up_to_as_many_as_a_manifest_has(void)
@@ -48,13 +50,13 @@ static void test_communities_are_read_up_to_as_many_as_a_manifest_has(void)
 	struct scope scope;
 
 	manifest_make(MANIFEST_COMMUNITIES_MAX);
-	CHECK_EQ(scope_parse(bytes, len, &scope), 0);
+	CHECK_EQ(blobs_scope_parse(bytes, len, &scope), 0);
 	CHECK_EQ(scope.cnt, MANIFEST_COMMUNITIES_MAX);
-	CHECK(!scope.is_closed && !scope_is_open(&scope));
+	CHECK(!scope.is_closed && !blobs_scope_is_open(&scope));
 	CHECK_MEM(scope.ids, ids, sizeof(ids));
 	manifest_make(0);
-	CHECK_EQ(scope_parse(bytes, len, &scope), 0);
-	CHECK(scope_is_open(&scope));
+	CHECK_EQ(blobs_scope_parse(bytes, len, &scope), 0);
+	CHECK(blobs_scope_is_open(&scope));
 }
 
 /* The wrapper has lengths: none of its prefixes is one. */
@@ -67,7 +69,7 @@ static void test_every_prefix_is_refused(void)
 		uint8_t *prefix = malloc(i ? i : 1);
 
 		memcpy(prefix, bytes, i);
-		CHECK_EQ(scope_parse(prefix, i, &scope), WEFT_EMALFORMED);
+		CHECK_EQ(blobs_scope_parse(prefix, i, &scope), WEFT_EMALFORMED);
 		free(prefix);
 	}
 }
@@ -92,17 +94,17 @@ static void test_one_community_more_or_a_short_id_is_refused(void)
 	for (unsigned i = 0; i <= MANIFEST_COMMUNITIES_MAX; i++)
 		cbor_write_bytes(&w, ids[0], 32);
 	body_sign(body, writer_len(&w));
-	CHECK_EQ(scope_parse(bytes, len, &scope), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_scope_parse(bytes, len, &scope), WEFT_EMALFORMED);
 	w = writer_of(body, sizeof(body));
 	cbor_write_map(&w, 1);
 	cbor_write_uint(&w, 9);
 	cbor_write_array(&w, 1);
 	cbor_write_bytes(&w, ids[0], 31);
 	body_sign(body, writer_len(&w));
-	CHECK_EQ(scope_parse(bytes, len, &scope), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_scope_parse(bytes, len, &scope), WEFT_EMALFORMED);
 }
 
-static int put(struct content_rig *rig, const uint8_t *id, bool has_row, bool has_blob)
+static int put(struct blobs_rig *rig, const uint8_t *id, bool has_row, bool has_blob)
 {
 	struct store_batch *batch = store_batch_new(rig->store);
 	int err;
@@ -110,9 +112,9 @@ static int put(struct content_rig *rig, const uint8_t *id, bool has_row, bool ha
 	if (has_blob)
 		store_batch_put_blob(batch, id, bytes, len);
 	if (has_row)
-		scope_put(batch, id, bytes, len);
+		blobs_scope_put(batch, id, bytes, len);
 	else
-		scope_drop(batch, id);
+		blobs_scope_drop(batch, id);
 	err = store_submit(rig->store, batch, NULL, NULL);
 	rig_turn(rig);
 	return err;
@@ -120,20 +122,20 @@ static int put(struct content_rig *rig, const uint8_t *id, bool has_row, bool ha
 
 static void test_scope_is_kept_beside_its_manifest(void)
 {
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct scope scope, same;
 	uint8_t id[32];
 
 	CHECK(rig_begin(&rig));
 	manifest_make(2);
 	blake3_hash(bytes, len, id);
-	CHECK_EQ(scope_load(rig.store, id, &scope), WEFT_EABSENT);
+	CHECK_EQ(blobs_scope_load(rig.store, id, &scope), WEFT_EABSENT);
 	CHECK_EQ(put(&rig, id, true, false), 0);
-	CHECK_EQ(scope_load(rig.store, id, &scope), 0); /* the row is enough */
+	CHECK_EQ(blobs_scope_load(rig.store, id, &scope), 0); /* the row is enough */
 	CHECK_EQ(scope.cnt, 2);
 	CHECK_EQ(put(&rig, id, false, true), 0);
-	CHECK_EQ(scope_load(rig.store, id, &same), 0); /* and so are the bytes */
-	CHECK(scope_is_equal(&scope, &same));
+	CHECK_EQ(blobs_scope_load(rig.store, id, &same), 0); /* and so are the bytes */
+	CHECK(blobs_scope_is_equal(&scope, &same));
 	rig_end(&rig);
 }
 

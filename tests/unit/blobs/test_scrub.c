@@ -21,7 +21,7 @@ static struct duo_node *a(void)
 
 static const struct scrub_figures *figures(void)
 {
-	return scrub_figures(b()->content->scrub);
+	return blobs_scrub_figures(b()->content->scrub);
 }
 
 static bool begin(uint64_t rate)
@@ -32,7 +32,7 @@ static bool begin(uint64_t rate)
 	folder_make();
 	if (!duo_share(&duo, duo_path(&duo, "in"), &link))
 		return false;
-	if (get_run(&link, "out")->state != CONTENT_GET_FINISHED)
+	if (get_run(&link, "out")->state != BLOBS_GET_FINISHED)
 		return false;
 	duo_node_close(&duo, DUO_B);
 	b()->config.scrub_rate = rate;
@@ -53,12 +53,12 @@ static bool rot_at(struct duo_node *node, const char *name)
 	close(fd);
 	if (!is_done || store_snapshot_open(node->store, &snapshot) < 0)
 		return false;
-	is_done = object_file_get(snapshot, duo_path(&duo, name), &file) == 0;
+	is_done = blobs_object_file_get(snapshot, duo_path(&duo, name), &file) == 0;
 	store_snapshot_close(snapshot);
-	object_stamp_of(&st, &file.stamp);
+	blobs_object_stamp_of(&st, &file.stamp);
 	file.is_racy = false;
 	batch = store_batch_new(node->store);
-	object_file_put(batch, &file, NULL);
+	blobs_object_file_put(batch, &file, NULL);
 	is_done = is_done && store_submit(node->store, batch, NULL, NULL) == 0;
 	store_flush(node->store);
 	return is_done;
@@ -81,7 +81,7 @@ static void round_run(void)
 static void get_end(void)
 {
 	for (unsigned i = 0; i < TURN_MAX; i++)
-		if (content_get_lookup(b()->content, 1)->state == CONTENT_GET_FINISHED)
+		if (blobs_get_lookup(b()->content, 1)->state == BLOBS_GET_FINISHED)
 			return;
 		else
 			(void)duo_turn(&duo);
@@ -94,7 +94,7 @@ static void test_right_files_are_verified_and_left_alone(void)
 	CHECK_EQ(figures()->round_cnt, 1);
 	CHECK_EQ(figures()->file_cnt, 9);
 	CHECK_EQ(figures()->bad_cnt, 0);
-	CHECK_EQ(b()->event_cnt[CONTENT_FILE_BAD], 0);
+	CHECK_EQ(b()->event_cnt[BLOBS_FILE_BAD], 0);
 	duo_fini(&duo);
 }
 
@@ -104,9 +104,9 @@ static void test_rotten_file_of_a_get_is_told_and_fetched_again(void)
 	CHECK(rot("out/a/big.bin"));
 	CHECK(rot("out/a/small.txt"));
 	round_run();
-	CHECK_EQ(b()->event_cnt[CONTENT_FILE_BAD], 2);
+	CHECK_EQ(b()->event_cnt[BLOBS_FILE_BAD], 2);
 	get_end();
-	CHECK_EQ(content_get_lookup(b()->content, 1)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(blobs_get_lookup(b()->content, 1)->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
@@ -117,7 +117,7 @@ static void test_file_that_somebody_wrote_is_passed_over(void)
 	file_make("out/a/small.txt", 1000, 77);
 	round_run();
 	CHECK_EQ(figures()->passed_cnt, 1);
-	CHECK_EQ(b()->event_cnt[CONTENT_FILE_BAD], 0);
+	CHECK_EQ(b()->event_cnt[BLOBS_FILE_BAD], 0);
 	duo_fini(&duo);
 }
 
@@ -132,10 +132,10 @@ static void test_rate_of_zero_reads_nothing(void)
 struct seen {
 	unsigned found_cnt, bad_cnt, done_cnt;
 	int err;
-	struct content_files files;
+	struct blobs_files files;
 };
 
-static void check_found(void *arg, const struct content_file_finding *finding)
+static void check_found(void *arg, const struct blobs_file_finding *finding)
 {
 	struct seen *seen = arg;
 
@@ -143,12 +143,12 @@ static void check_found(void *arg, const struct content_file_finding *finding)
 	seen->bad_cnt += finding->is_bad;
 }
 
-static void check_progress(void *arg, const struct content_files *files)
+static void check_progress(void *arg, const struct blobs_files *files)
 {
 	(void)arg, (void)files;
 }
 
-static void check_done_told(void *arg, int err, const struct content_files *files)
+static void check_done_told(void *arg, int err, const struct blobs_files *files)
 {
 	struct seen *seen = arg;
 
@@ -159,10 +159,10 @@ static void check_done_told(void *arg, int err, const struct content_files *file
 
 static bool check_begin_at(struct duo_node *node, struct seen *seen)
 {
-	const struct content_files_ask ask = {check_found, check_progress, check_done_told, seen};
+	const struct blobs_files_ask ask = {check_found, check_progress, check_done_told, seen};
 
 	memset(seen, 0, sizeof(*seen));
-	return content_check_files(node->content, &ask, duo.now_ns) == 0;
+	return blobs_check_files(node->content, &ask, duo.now_ns) == 0;
 }
 
 static bool check_begin(struct seen *seen)
@@ -183,17 +183,17 @@ static uint64_t bad_by_check(struct duo_node *node)
 	return seen.done_cnt && seen.err == 0 ? seen.files.bad_cnt : UINT64_MAX;
 }
 
-static bool share_note(void *arg, const struct content_share *share)
+static bool share_note(void *arg, const struct blobs_share *share)
 {
-	*(struct content_share *)arg = *share;
+	*(struct blobs_share *)arg = *share;
 	return false;
 }
 
-static struct content_share share_of(struct duo_node *node)
+static struct blobs_share share_of(struct duo_node *node)
 {
-	struct content_share share = {0};
+	struct blobs_share share = {0};
 
-	content_shares_each(node->content, share_note, &share);
+	shares_shares_each(node->content, share_note, &share);
 	return share;
 }
 
@@ -201,7 +201,7 @@ static unsigned bad_known(struct duo_node *node)
 {
 	char path[256];
 
-	return content_bad_files(node->content, path, sizeof(path));
+	return blobs_bad_files(node->content, path, sizeof(path));
 }
 
 /* Bytes 100 to 106 as they were, with the stamp of a file that was written. */
@@ -233,7 +233,7 @@ static void test_bad_file_of_a_share_stays_named_until_it_is_mended(void)
 	CHECK(rot_at(a(), "in/a/big.bin"));
 	CHECK_EQ(bad_by_check(a()), 1);
 	CHECK_EQ(bad_by_check(a()), 1);
-	CHECK_EQ(a()->event_cnt[CONTENT_FILE_BAD], 1);
+	CHECK_EQ(a()->event_cnt[BLOBS_FILE_BAD], 1);
 	CHECK_EQ(share_of(a()).bad_cnt, 1);
 	duo_node_close(&duo, DUO_A);
 	duo_node_open(&duo, DUO_A);
@@ -274,7 +274,7 @@ static void test_more_bad_files_than_are_named_are_not_marked(void)
 		struct store_batch *batch = store_batch_new(a()->store);
 
 		snprintf(file.path, sizeof(file.path), "%s/%u", duo_path(&duo, "in"), i);
-		CHECK_EQ(object_bad_put(a()->store, batch, &file),
+		CHECK_EQ(blobs_object_bad_put(a()->store, batch, &file),
 			 i < OBJECT_BAD_MAX ? 0 : WEFT_EFULL);
 		CHECK_EQ(store_submit(a()->store, batch, NULL, NULL), 0);
 		store_flush(a()->store);
@@ -315,7 +315,7 @@ static void test_check_reads_all_files_at_once_though_the_rate_is_zero(void)
 	CHECK_EQ(seen.files.bad_cnt, 1);
 	CHECK_EQ(seen.files.passed_cnt, 1);
 	CHECK_EQ(seen.bad_cnt, 1);
-	CHECK_EQ(b()->event_cnt[CONTENT_FILE_BAD], 1);
+	CHECK_EQ(b()->event_cnt[BLOBS_FILE_BAD], 1);
 	duo_fini(&duo);
 }
 
@@ -327,7 +327,7 @@ static void test_check_that_is_cancelled_tells_nothing_and_lets_the_slow_round_g
 	turns(50);
 	CHECK(check_begin(&seen));
 	turns(2);
-	content_check_files_cancel(b()->content);
+	blobs_check_files_cancel(b()->content);
 	round_run();
 	CHECK_EQ(seen.done_cnt, 0);
 	CHECK(figures()->file_cnt >= 9);

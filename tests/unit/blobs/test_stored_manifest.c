@@ -16,24 +16,24 @@ static void root_encode(uint32_t cnt, uint8_t *out, size_t cap, size_t *out_len)
 	uint8_t id[32];
 	size_t len;
 
-	CHECK_EQ(manifest_builder_new(&builder), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&builder), 0);
 	for (uint32_t i = 0; i < cnt; i++) {
 		id_of(100 + i, id);
-		CHECK_EQ(manifest_builder_add_part(builder,
-						   &(struct manifest_part){.manifest_id = id,
-									   .item_cnt = 1,
-									   .byte_cnt = 1,
-									   .len = 100}),
+		CHECK_EQ(blobs_manifest_builder_add_part(builder,
+							 &(struct manifest_part){.manifest_id = id,
+										 .item_cnt = 1,
+										 .byte_cnt = 1,
+										 .len = 100}),
 			 0);
 	}
-	bytes = manifest_builder_encode(builder, MANIFEST_ROOT, 7, "many", &len);
+	bytes = blobs_manifest_builder_encode(builder, MANIFEST_ROOT, 7, "many", &len);
 	CHECK(len <= cap);
 	memcpy(out, bytes, len);
-	manifest_builder_free(builder);
+	blobs_manifest_builder_free(builder);
 	*out_len = len;
 }
 
-static int blob_put(struct content_rig *rig, const uint8_t *id, const void *bytes, size_t len)
+static int store_blob_put(struct blobs_rig *rig, const uint8_t *id, const void *bytes, size_t len)
 {
 	struct store_batch *batch = store_batch_new(rig->store);
 	int err;
@@ -46,7 +46,7 @@ static int blob_put(struct content_rig *rig, const uint8_t *id, const void *byte
 
 static void test_a_manifest_is_loaded_with_its_bytes(void)
 {
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct stored_manifest stored;
 	uint8_t id[32], bytes[512], *ids;
 	size_t len = 0;
@@ -54,39 +54,39 @@ static void test_a_manifest_is_loaded_with_its_bytes(void)
 	root_encode(3, bytes, sizeof(bytes), &len);
 	CHECK(rig_begin(&rig));
 	id_of(1, id);
-	CHECK_EQ(blob_put(&rig, id, bytes, len), 0);
-	CHECK_EQ(stored_manifest_load(rig.store, id, &stored), 0);
+	CHECK_EQ(store_blob_put(&rig, id, bytes, len), 0);
+	CHECK_EQ(blobs_stored_manifest_load(rig.store, id, &stored), 0);
 	CHECK_MEM(stored.id, id, sizeof(id));
 	CHECK_EQ(stored.len, len);
 	CHECK_MEM(stored.bytes, bytes, len);
 	CHECK_EQ(stored.manifest->part_cnt, 3);
-	CHECK_EQ(manifest_part_ids(stored.manifest, &ids), 0);
+	CHECK_EQ(blobs_manifest_part_ids(stored.manifest, &ids), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		id_of(100 + i, id);
 		CHECK_MEM(ids + 32 * i, id, sizeof(id));
 	}
 	free(ids);
-	stored_manifest_fini(&stored);
+	blobs_stored_manifest_fini(&stored);
 	CHECK(stored.manifest == NULL && stored.bytes == NULL);
-	stored_manifest_fini(&stored);
+	blobs_stored_manifest_fini(&stored);
 	rig_end(&rig);
 }
 
 static void test_what_cannot_be_loaded_leaves_no_volume(void)
 {
 	static uint8_t much[MANIFEST_LEN_MAX + 1];
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct stored_manifest stored = {.len = 77};
 	uint8_t id[32];
 
 	CHECK(rig_begin(&rig));
 	id_of(1, id);
-	CHECK_EQ(stored_manifest_load(rig.store, id, &stored), WEFT_EABSENT);
-	CHECK_EQ(blob_put(&rig, id, "no manifest", 11), 0);
-	CHECK_EQ(stored_manifest_load(rig.store, id, &stored), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_stored_manifest_load(rig.store, id, &stored), WEFT_EABSENT);
+	CHECK_EQ(store_blob_put(&rig, id, "no manifest", 11), 0);
+	CHECK_EQ(blobs_stored_manifest_load(rig.store, id, &stored), WEFT_EMALFORMED);
 	id_of(2, id);
-	CHECK_EQ(blob_put(&rig, id, much, sizeof(much)), 0);
-	CHECK_EQ(stored_manifest_load(rig.store, id, &stored), WEFT_EDAMAGED);
+	CHECK_EQ(store_blob_put(&rig, id, much, sizeof(much)), 0);
+	CHECK_EQ(blobs_stored_manifest_load(rig.store, id, &stored), WEFT_EDAMAGED);
 	CHECK_EQ(stored.len, 77);
 	rig_end(&rig);
 }

@@ -344,28 +344,28 @@ static void test_a_quota_is_of_any_period_and_of_each_peer(void)
 	struct quota quota;
 
 	random_init_seeded(&dice, 1);
-	CHECK_EQ(arena_open(&arena, quota_footprint(3)), 0);
-	CHECK_EQ(quota_init(&quota, &arena, 3, 100, &dice), 0);
+	CHECK_EQ(arena_open(&arena, builtin_quota_footprint(3)), 0);
+	CHECK_EQ(builtin_quota_init(&quota, &arena, 3, 100, &dice), 0);
 	rig_key(1, key);
-	CHECK(quota_take(&quota, key, 10));
-	CHECK(quota_take(&quota, key, 20));
-	CHECK(quota_take(&quota, key, 30));
-	CHECK(!quota_take(&quota, key, 109));
-	CHECK(quota_take(&quota, key, 110));
-	CHECK(!quota_take(&quota, key, 119));
-	CHECK(quota_take(&quota, key, 120));
+	CHECK(builtin_quota_take(&quota, key, 10));
+	CHECK(builtin_quota_take(&quota, key, 20));
+	CHECK(builtin_quota_take(&quota, key, 30));
+	CHECK(!builtin_quota_take(&quota, key, 109));
+	CHECK(builtin_quota_take(&quota, key, 110));
+	CHECK(!builtin_quota_take(&quota, key, 119));
+	CHECK(builtin_quota_take(&quota, key, 120));
 	/* Of more peers than it knows, who was silent for longest is forgotten. */
 	for (unsigned who = 2; who < QUOTA_PEER_MAX + 1; who++) {
 		rig_key(who, key);
-		CHECK(quota_take(&quota, key, 121));
+		CHECK(builtin_quota_take(&quota, key, 121));
 	}
 	rig_key(1, key);
-	CHECK(quota_take(&quota, key, 130));
-	CHECK(!quota_take(&quota, key, 131));
+	CHECK(builtin_quota_take(&quota, key, 130));
+	CHECK(!builtin_quota_take(&quota, key, 131));
 	rig_key(QUOTA_PEER_MAX + 1, key);
-	CHECK(quota_take(&quota, key, 132));
+	CHECK(builtin_quota_take(&quota, key, 132));
 	rig_key(1, key);
-	CHECK(!quota_take(&quota, key, 133));
+	CHECK(!builtin_quota_take(&quota, key, 133));
 	arena_close(&arena);
 }
 

@@ -149,19 +149,19 @@ static void test_ids_follow_their_rule(void)
 		random_fill(&dice, scope, sizeof(scope));
 		random_fill(&dice, a, sizeof(a));
 		random_fill(&dice, b, sizeof(b));
-		pod_id_of(scope, "room", one);
+		builtin_pod_id_of(scope, "room", one);
 		CHECK_EQ(strlen(one), POD_ID_LEN);
 		CHECK(memcmp(one, "pod:", 4) == 0);
 		CHECK_EQ(strspn(one + 4, "0123456789abcdef"), 32);
-		pod_id_of(scope, "rooms", other);
+		builtin_pod_id_of(scope, "rooms", other);
 		CHECK(strcmp(one, other) != 0);
-		pod_id_of_conversation(a, b, one);
-		pod_id_of_conversation(b, a, other);
+		builtin_pod_id_of_conversation(a, b, one);
+		builtin_pod_id_of_conversation(b, a, other);
 		CHECK_STR(one, other);
 	}
 	/* (head -c 32 /dev/zero; printf room) | sha256sum */
 	memset(scope, 0, sizeof(scope));
-	pod_id_of(scope, "room", one);
+	builtin_pod_id_of(scope, "room", one);
 	CHECK_STR(one, "pod:00d45db436c0c75d29ccf67e18f886c8");
 }
 

@@ -39,13 +39,13 @@ static size_t make(const struct node_key *by, const struct room_segment *segment
 {
 	struct writer b = writer_of(body, sizeof(body)), w = writer_of(bytes, sizeof(bytes));
 
-	room_segment_begin(&b, segment);
+	builtin_room_segment_begin(&b, segment);
 	for (unsigned i = 0; i < segment->event_cnt; i++, sequence += (uint64_t)step) {
 		struct room_event event = event_of(sequence);
 
-		room_event_write(&b, &event);
+		builtin_room_event_write(&b, &event);
 	}
-	room_segment_sign(&w, by, &b);
+	builtin_room_segment_sign(&w, by, &b);
 	return w.bad ? 0 : writer_len(&w);
 }
 
@@ -83,12 +83,12 @@ static void test_a_segment_is_read_as_it_was_written(void)
 	struct room_segment segment;
 	unsigned cnt = 0;
 
-	CHECK_EQ(room_segment_check(bytes, len, &place, &segment), 0);
+	CHECK_EQ(builtin_room_segment_check(bytes, len, &place, &segment), 0);
 	CHECK_EQ(segment.number, 3);
 	CHECK_EQ(segment.event_cnt, 4);
 	CHECK_EQ(segment.first_sequence, 100);
 	CHECK_EQ(segment.last_sequence, 103);
-	room_segment_each(bytes, len, event_same, &cnt);
+	builtin_room_segment_each(bytes, len, event_same, &cnt);
 	CHECK_EQ(cnt, 3);
 }
 
@@ -101,24 +101,24 @@ static void test_a_forged_or_misplaced_segment_is_refused(void)
 
 	for (size_t i = 0; i < len; i++) {
 		bytes[i] ^= 1;
-		CHECK(room_segment_check(bytes, len, &place, &segment) < 0);
+		CHECK(builtin_room_segment_check(bytes, len, &place, &segment) < 0);
 		bytes[i] ^= 1;
 	}
 	place.previous = another;
-	CHECK_EQ(room_segment_check(bytes, len, &place, &segment), WEFT_EDAMAGED);
+	CHECK_EQ(builtin_room_segment_check(bytes, len, &place, &segment), WEFT_EDAMAGED);
 	place.previous = NULL;
-	CHECK_EQ(room_segment_check(bytes, len, &place, &segment), 0);
+	CHECK_EQ(builtin_room_segment_check(bytes, len, &place, &segment), 0);
 	place.after_sequence = 100;
-	CHECK_EQ(room_segment_check(bytes, len, &place, &segment), WEFT_EREFUSED);
+	CHECK_EQ(builtin_room_segment_check(bytes, len, &place, &segment), WEFT_EREFUSED);
 	place = place_of();
 	place.number = 4;
-	CHECK_EQ(room_segment_check(bytes, len, &place, &segment), WEFT_EREFUSED);
+	CHECK_EQ(builtin_room_segment_check(bytes, len, &place, &segment), WEFT_EREFUSED);
 	place = place_of();
 	place.id = "pod:ffffffffffffffffffffffffffffffff";
-	CHECK_EQ(room_segment_check(bytes, len, &place, &segment), WEFT_EREFUSED);
+	CHECK_EQ(builtin_room_segment_check(bytes, len, &place, &segment), WEFT_EREFUSED);
 	place = place_of();
 	len = make(other_key, &plain, 100, 1);
-	CHECK_EQ(room_segment_check(bytes, len, &place, &segment), WEFT_EREFUSED);
+	CHECK_EQ(builtin_room_segment_check(bytes, len, &place, &segment), WEFT_EREFUSED);
 }
 
 static void test_events_ascend_and_are_500_at_most(void)
@@ -126,16 +126,17 @@ static void test_events_ascend_and_are_500_at_most(void)
 	struct room_segment segment = plain;
 	struct room_place place = place_of();
 
-	CHECK_EQ(room_segment_check(bytes, make(key, &plain, 200, -1), &place, &segment),
+	CHECK_EQ(builtin_room_segment_check(bytes, make(key, &plain, 200, -1), &place, &segment),
 		 WEFT_EMALFORMED);
-	CHECK_EQ(room_segment_check(bytes, make(key, &plain, 200, 0), &place, &segment),
+	CHECK_EQ(builtin_room_segment_check(bytes, make(key, &plain, 200, 0), &place, &segment),
 		 WEFT_EMALFORMED);
 	segment = plain;
 	segment.event_cnt = ROOM_SEGMENT_EVENT_MAX;
-	CHECK_EQ(room_segment_check(bytes, make(key, &segment, 100, 1), &place, &segment), 0);
+	CHECK_EQ(builtin_room_segment_check(bytes, make(key, &segment, 100, 1), &place, &segment),
+		 0);
 	segment = plain;
 	segment.event_cnt = ROOM_SEGMENT_EVENT_MAX + 1;
-	CHECK_EQ(room_segment_check(bytes, make(key, &segment, 100, 1), &place, &segment),
+	CHECK_EQ(builtin_room_segment_check(bytes, make(key, &segment, 100, 1), &place, &segment),
 		 WEFT_EMALFORMED);
 }
 
@@ -162,23 +163,25 @@ static void test_a_head_is_its_hosts_and_of_its_room(void)
 	struct room_head head = head_of(), got;
 	size_t len;
 
-	room_head_write(&w, key, &head);
+	builtin_room_head_write(&w, key, &head);
 	len = writer_len(&w);
 	CHECK(!w.bad);
-	CHECK_EQ(room_head_check(bytes, len, ID, node_key_public(key), &got), 0);
+	CHECK_EQ(builtin_room_head_check(bytes, len, ID, node_key_public(key), &got), 0);
 	CHECK_MEM(&got.members, &head.members, sizeof(got.members));
 	CHECK_STR(got.name, "tea");
 	CHECK_EQ(got.sealed_cnt, 4);
 	CHECK_EQ(got.updated_ms, head.updated_ms);
-	CHECK(room_head_admits(&got, member));
-	CHECK(!room_head_admits(&got, stranger));
+	CHECK(builtin_room_head_admits(&got, member));
+	CHECK(!builtin_room_head_admits(&got, stranger));
 	got.visibility = POD_UNLISTED;
-	CHECK(room_head_admits(&got, stranger));
-	CHECK_EQ(room_head_check(bytes, len, ID, node_key_public(other_key), &got), WEFT_EREFUSED);
-	CHECK_EQ(room_head_check(bytes, len, "pod:1", node_key_public(key), &got), WEFT_EREFUSED);
+	CHECK(builtin_room_head_admits(&got, stranger));
+	CHECK_EQ(builtin_room_head_check(bytes, len, ID, node_key_public(other_key), &got),
+		 WEFT_EREFUSED);
+	CHECK_EQ(builtin_room_head_check(bytes, len, "pod:1", node_key_public(key), &got),
+		 WEFT_EREFUSED);
 	for (size_t i = 0; i < len; i++) {
 		bytes[i] ^= 1;
-		CHECK(room_head_check(bytes, len, ID, node_key_public(key), &got) < 0);
+		CHECK(builtin_room_head_check(bytes, len, ID, node_key_public(key), &got) < 0);
 		bytes[i] ^= 1;
 	}
 }
@@ -195,24 +198,26 @@ static void test_every_prefix_is_refused(void)
 	size_t len = make(key, &plain, 100, 1);
 
 	for (size_t i = 0; i < len; i++)
-		CHECK(room_segment_parse(bytes, i, &segment) < 0);
+		CHECK(builtin_room_segment_parse(bytes, i, &segment) < 0);
 	w = writer_of(bytes, sizeof(bytes));
-	room_head_write(&w, key, &head);
+	builtin_room_head_write(&w, key, &head);
 	for (size_t i = 0; i < writer_len(&w); i++)
-		CHECK(room_head_parse(bytes, i, &head) < 0);
+		CHECK(builtin_room_head_parse(bytes, i, &head) < 0);
 	for (unsigned has_number = 0; has_number < 2; has_number++) {
 		w = writer_of(bytes, sizeof(bytes));
-		room_ask_write(&w, &ask, has_number);
+		builtin_room_ask_write(&w, &ask, has_number);
 		for (size_t i = 0; i < writer_len(&w); i++)
-			CHECK_EQ(room_ask_parse(bytes, i, has_number, &asked), WEFT_EMALFORMED);
-		CHECK_EQ(room_ask_parse(bytes, writer_len(&w), has_number, &asked), 0);
+			CHECK_EQ(builtin_room_ask_parse(bytes, i, has_number, &asked),
+				 WEFT_EMALFORMED);
+		CHECK_EQ(builtin_room_ask_parse(bytes, writer_len(&w), has_number, &asked), 0);
 		CHECK_STR(asked.id, ID);
 		CHECK_EQ(asked.number, has_number ? 300 : 0);
 		w = writer_of(bytes, sizeof(bytes));
-		room_answer_write(&w, &answer, has_number);
+		builtin_room_answer_write(&w, &answer, has_number);
 		for (size_t i = 0; i < writer_len(&w); i++)
-			CHECK_EQ(room_answer_parse(bytes, i, has_number, &told), WEFT_EMALFORMED);
-		CHECK_EQ(room_answer_parse(bytes, writer_len(&w), has_number, &told), 0);
+			CHECK_EQ(builtin_room_answer_parse(bytes, i, has_number, &told),
+				 WEFT_EMALFORMED);
+		CHECK_EQ(builtin_room_answer_parse(bytes, writer_len(&w), has_number, &told), 0);
 		CHECK_EQ(told.len, 32);
 		CHECK_EQ(told.first, has_number ? 70000 : 0);
 	}

@@ -138,11 +138,11 @@ static struct room_answer asked(unsigned who, unsigned type, const struct room_a
 
 	rig_key(who, key);
 	fake.asker = who;
-	room_ask_write(&w, ask, type == MESH_GET_ROOM_SEGMENT);
+	builtin_room_ask_write(&w, ask, type == MESH_GET_ROOM_SEGMENT);
 	call.payload_len = writer_len(&w);
 	fake.handlers[type](fake.ctx[type], &call, rig.now_ns);
-	if (fake.code == 0 &&
-	    room_answer_parse(fake.answer, fake.answer_len, type == MESH_ASK_ROOM, &told) < 0)
+	if (fake.code == 0 && builtin_room_answer_parse(fake.answer, fake.answer_len,
+							type == MESH_ASK_ROOM, &told) < 0)
 		abort();
 	return told;
 }
@@ -170,21 +170,21 @@ static void test_200_messages_become_a_segment(void)
 	place = (struct room_place){.id = pod, .host = ask.host, .previous = zeros};
 	say(199);
 	told = asked(1, MESH_ASK_ROOM, &ask);
-	CHECK_EQ(room_head_check(told.bytes, told.len, pod, ask.host, &head), 0);
+	CHECK_EQ(builtin_room_head_check(told.bytes, told.len, pod, ask.host, &head), 0);
 	CHECK_EQ(head.sealed_cnt, 0);
 	told = asked(1, MESH_GET_ROOM_SEGMENT, &ask);
-	CHECK_EQ(room_segment_check(told.bytes, told.len, &place, &segment), 0);
+	CHECK_EQ(builtin_room_segment_check(told.bytes, told.len, &place, &segment), 0);
 	CHECK_EQ(segment.event_cnt, 199);
 	lent_give_back();
 	say(2);
 	told = asked(1, MESH_ASK_ROOM, &ask);
-	CHECK_EQ(room_head_check(told.bytes, told.len, pod, ask.host, &head), 0);
+	CHECK_EQ(builtin_room_head_check(told.bytes, told.len, pod, ask.host, &head), 0);
 	CHECK_EQ(head.sealed_cnt, 1);
 	CHECK_EQ(told.first, 0);
 	told = asked(1, MESH_GET_ROOM_SEGMENT, &ask);
 	blake3_hash(told.bytes, told.len, hash);
 	CHECK_MEM(hash, head.last, sizeof(hash));
-	CHECK_EQ(room_segment_check(told.bytes, told.len, &place, &segment), 0);
+	CHECK_EQ(builtin_room_segment_check(told.bytes, told.len, &place, &segment), 0);
 	CHECK_EQ(segment.event_cnt, 200);
 	after = segment.last_sequence;
 	ask.number = 1;
@@ -196,7 +196,7 @@ static void test_200_messages_become_a_segment(void)
 				    .number = 1,
 				    .previous = head.last,
 				    .after_sequence = after};
-	CHECK_EQ(room_segment_check(told.bytes, told.len, &place, &segment), 0);
+	CHECK_EQ(builtin_room_segment_check(told.bytes, told.len, &place, &segment), 0);
 	CHECK_EQ(segment.event_cnt, 1);
 	ask.number = 2;
 	(void)asked(1, MESH_GET_ROOM_SEGMENT, &ask);
@@ -216,13 +216,13 @@ static void test_a_crash_changes_no_segment(void)
 	ask = own_ask(0);
 	say(401);
 	told = asked(1, MESH_ASK_ROOM, &ask);
-	CHECK_EQ(room_head_parse(told.bytes, told.len, &head), 0);
+	CHECK_EQ(builtin_room_head_parse(told.bytes, told.len, &head), 0);
 	CHECK_EQ(head.sealed_cnt, 2);
 	memcpy(before, head.last, sizeof(before));
 	lent_give_back();
 	rig_crash();
 	told = asked(1, MESH_ASK_ROOM, &ask);
-	CHECK_EQ(room_head_parse(told.bytes, told.len, &head), 0);
+	CHECK_EQ(builtin_room_head_parse(told.bytes, told.len, &head), 0);
 	CHECK_EQ(head.sealed_cnt, 2);
 	CHECK_MEM(head.last, before, sizeof(before));
 	lent_give_back();
@@ -309,7 +309,7 @@ static void segment_make(unsigned number, unsigned cnt)
 
 	if (number)
 		memcpy(segment.previous, hashes[number - 1], ROOM_HASH_LEN);
-	room_segment_begin(&b, &segment);
+	builtin_room_segment_begin(&b, &segment);
 	for (unsigned i = 0; i < cnt; i++) {
 		struct room_event event = {.sequence = rig.wall_ms + number * 1000 + i,
 					   .at_ms = 1,
@@ -320,9 +320,9 @@ static void segment_make(unsigned number, unsigned cnt)
 					   .body = "hello",
 					   .body_len = 5};
 
-		room_event_write(&b, &event);
+		builtin_room_event_write(&b, &event);
 	}
-	room_segment_sign(&w, host_key, &b);
+	builtin_room_segment_sign(&w, host_key, &b);
 	lens[number] = writer_len(&w);
 	blake3_hash(bytes[number], lens[number], hashes[number]);
 }
@@ -343,7 +343,7 @@ static void keep_start(void)
 	CHECK_EQ(rig.call.status, SERVICE_OK);
 }
 
-static void keep_stop(void)
+static void shares_keep_stop(void)
 {
 	stop();
 	node_key_free(host_key);
@@ -363,7 +363,7 @@ static void tell(unsigned type, const uint8_t *what, size_t len, uint64_t first)
 	struct writer w = writer_of(fake.ask.reply_buf, fake.ask.reply_cap);
 	struct mesh_reply reply = {.type = type, .payload = fake.ask.reply_buf};
 
-	room_answer_write(&w, &told, type == MESH_ROOM_HEAD);
+	builtin_room_answer_write(&w, &told, type == MESH_ROOM_HEAD);
 	reply.payload_len = writer_len(&w);
 	fake.is_asked = false;
 	fake.ask.reply(fake.ask.arg, &reply, rig.now_ns);
@@ -378,7 +378,7 @@ static void tell_head(const struct node_key *by, uint64_t first, uint64_t update
 
 	memcpy(head.last, hashes[1], ROOM_HASH_LEN);
 	memcpy(head.tail, hashes[2], ROOM_HASH_LEN);
-	room_head_write(&w, by, &head);
+	builtin_room_head_write(&w, by, &head);
 	tell(MESH_ROOM_HEAD, text, writer_len(&w), first);
 }
 
@@ -424,7 +424,7 @@ static void test_a_history_is_fetched_and_outlives_a_crash(void)
 	CHECK(is_asking(MESH_ASK_ROOM));
 	tell_head(host_key, 0, 5);
 	CHECK(!fake.is_asked);
-	keep_stop();
+	shares_keep_stop();
 }
 
 static void test_who_joins_late_gets_what_is_still_there(void)
@@ -437,7 +437,7 @@ static void test_who_joins_late_gets_what_is_still_there(void)
 	CHECK(is_asking(MESH_GET_ROOM_SEGMENT));
 	tell(MESH_ROOM_SEGMENT, bytes[2], lens[2], 0);
 	CHECK_EQ(history_cnt(), 203);
-	keep_stop();
+	shares_keep_stop();
 }
 
 static void test_what_is_forged_or_in_another_order_is_not_taken(void)
@@ -472,7 +472,7 @@ static void test_what_is_forged_or_in_another_order_is_not_taken(void)
 	tell(MESH_ROOM_SEGMENT, bytes[2], lens[2], 0);
 	CHECK(strstr(fault(), "a segment that its host did not sign"));
 	CHECK_EQ(history_cnt(), 400);
-	keep_stop();
+	shares_keep_stop();
 }
 
 static void test_two_histories_of_one_host_are_noticed(void)
@@ -489,7 +489,7 @@ static void test_two_histories_of_one_host_are_noticed(void)
 	tell_head(host_key, 0, 6);
 	CHECK_STR(fault(), "its host signed two histories that differ");
 	CHECK_EQ(history_cnt(), 403);
-	keep_stop();
+	shares_keep_stop();
 }
 
 /* ---- bounds ---- */
@@ -525,7 +525,7 @@ static void test_each_bound_drops_the_oldest_segments(void)
 				.len = rows[i].len,
 				.event_cnt = rows[i].event_cnt,
 				.last_sequence = RIG_WALL_S * 1000ull - rows[i].age_ms + j * 1000};
-		room_trim(&room, rows[i].days, RIG_WALL_S * 1000ull, NULL);
+		builtin_room_trim(&room, rows[i].days, RIG_WALL_S * 1000ull, NULL);
 		CHECK_EQ(room.part_cnt, rows[i].left_cnt);
 		CHECK_EQ(room.parts[0].number, rows[i].part_cnt - rows[i].left_cnt);
 	}
@@ -541,7 +541,7 @@ static void test_the_51st_segment_drops_the_first(void)
 		struct room_part part = {.number = i, .len = 1, .last_sequence = i + 1};
 		struct store_batch *batch = store_batch_new(rig.store);
 
-		room_take_part(&room, &part, nothing, batch);
+		builtin_room_take_part(&room, &part, nothing, batch);
 		store_batch_free(batch);
 		CHECK_EQ(room.part_cnt, i < ROOM_SEGMENTS_MAX ? i + 1 : ROOM_SEGMENTS_MAX);
 	}
@@ -561,7 +561,7 @@ static void test_eight_nodes_are_named_for_a_room(void)
 		     rig_key_text(i));
 		CHECK_EQ(rig.call.status, i <= ROOM_VIA_MAX ? SERVICE_OK : SERVICE_UNAVAILABLE);
 	}
-	keep_stop();
+	shares_keep_stop();
 }
 
 int main(void)

@@ -52,11 +52,12 @@ static void test_keys_are_those_of_sha1sum(void)
 	start();
 	for (unsigned kind = 0; kind < SHARD_KIND_CNT; kind++) {
 		reply = INDEX(1, "LookupByMbId", "{s:s, s:s}", "mbid", MBID, "kind",
-			      shard_kinds[kind]);
+			      builtin_shard_kinds[kind]);
 		CHECK_STR(rig_text(reply, "key"), want[kind]);
 		/* In capitals it is the same one. */
 		reply = INDEX(1, "LookupByMbId", "{s:s, s:s}", "mbid",
-			      "B10BBBFC-CF9E-42E0-BE17-E2C3E1D2600D", "kind", shard_kinds[kind]);
+			      "B10BBBFC-CF9E-42E0-BE17-E2C3E1D2600D", "kind",
+			      builtin_shard_kinds[kind]);
 		CHECK_STR(rig_text(reply, "key"), want[kind]);
 	}
 	rig_stop();
@@ -324,18 +325,18 @@ static void test_a_shard_survives_its_record_and_no_cut_of_it(void)
 		one.codec[3] = (char)('a' + i % 12);
 		one.prefix[0] = (uint8_t)i;
 		one.size = UINT64_MAX;
-		shard_add(&shard, &one);
+		builtin_shard_add(&shard, &one);
 	}
 	CHECK_EQ(shard.variant_cnt, SHARD_VARIANT_MAX);
-	shard_write(&shard, &w);
+	builtin_shard_write(&shard, &w);
 	CHECK(!w.bad);
-	CHECK_EQ(shard_parse(&again, record, writer_len(&w)), 0);
+	CHECK_EQ(builtin_shard_parse(&again, record, writer_len(&w)), 0);
 	CHECK_EQ(again.at_s, shard.at_s);
-	shard_write(&again, &of_copy);
+	builtin_shard_write(&again, &of_copy);
 	CHECK_EQ(writer_len(&of_copy), writer_len(&w));
 	CHECK_MEM(copy, record, writer_len(&w));
 	for (size_t len = 0; len < writer_len(&w); len++)
-		CHECK_EQ(shard_parse(&again, record, len), WEFT_EMALFORMED);
+		CHECK_EQ(builtin_shard_parse(&again, record, len), WEFT_EMALFORMED);
 }
 
 static void test_an_answer_does_not_depend_on_the_order_of_arrival(void)
@@ -352,10 +353,10 @@ static void test_an_answer_does_not_depend_on_the_order_of_arrival(void)
 		snprintf(other.codec, sizeof(other.codec), "c%u", (cnt - 1 - i) % 10);
 		variant.prefix[0] = (uint8_t)i;
 		other.prefix[0] = (uint8_t)(cnt - 1 - i);
-		shard_add(&forth, &variant);
-		shard_add(&back, &other);
-		shard_add_peer(&forth, key);
-		shard_add_peer(&back, other_key);
+		builtin_shard_add(&forth, &variant);
+		builtin_shard_add(&back, &other);
+		builtin_shard_add_peer(&forth, key);
+		builtin_shard_add_peer(&back, other_key);
 	}
 	CHECK_EQ(forth.peer_cnt, SHARD_PEER_MAX);
 	CHECK_EQ(back.peer_cnt, SHARD_PEER_MAX);

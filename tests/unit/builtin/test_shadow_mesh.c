@@ -61,8 +61,8 @@ static size_t value_of(uint8_t seed_byte, const char *codec, uint64_t wall_s,
 	if (node_key_from_seed(seed, &key) < 0)
 		abort();
 	snprintf(variant.codec, sizeof(variant.codec), "%s", codec);
-	shard_add(&row, &variant);
-	shard_value_write(&row, key, wall_s, &w);
+	builtin_shard_add(&row, &variant);
+	builtin_shard_value_write(&row, key, wall_s, &w);
 	node_key_free(key);
 	return w.bad ? 0 : writer_len(&w);
 }
@@ -136,7 +136,7 @@ static void test_200_tracks_take_two_cycles(void)
 		char name[SHARD_NAME_CAP];
 
 		snprintf(mbid, sizeof(mbid), "%08x-0000-0000-0000-000000000000", i);
-		shard_name(SHARD_RECORDING, mbid, name);
+		builtin_shard_name(SHARD_RECORDING, mbid, name);
 		CHECK(fake_overlay_find(&rig.overlay, name, 0) != NULL);
 	}
 	stop();
@@ -232,7 +232,7 @@ static void test_who_leaves_takes_the_lookup_back(void)
 
 static int judge(const char *name, const uint8_t *value, size_t len, uint64_t wall_s)
 {
-	const struct overlay_rule rule = shard_value_rule();
+	const struct overlay_rule rule = builtin_shard_value_rule();
 	struct overlay_claim claim;
 
 	return rule.check(rule.ctx, name, strlen(name), value, len, wall_s, &claim);

@@ -75,13 +75,13 @@ static inline void say_text(int fd, const char *text)
 }
 
 /* Of the call that this connection answers; -1: it has none. */
-static _Thread_local json_int_t call_id = -1;
+static _Thread_local json_int_t control_call_id = -1;
 
 /* say takes message. */
 static inline void say(int fd, json_t *message)
 {
-	if (call_id >= 0)
-		json_object_set_new(message, "id", json_integer(call_id));
+	if (control_call_id >= 0)
+		json_object_set_new(message, "id", json_integer(control_call_id));
 	char *text = json_dumps(message, JSON_COMPACT);
 
 	say_text(fd, text);
@@ -116,9 +116,9 @@ static inline void *conn_run(void *arg)
 
 	while ((call = hear(fd)) != NULL) {
 		fake.call_cnt++;
-		call_id = json_object_get(call, "id")
-				  ? json_integer_value(json_object_get(call, "id"))
-				  : -1;
+		control_call_id = json_object_get(call, "id")
+					  ? json_integer_value(json_object_get(call, "id"))
+					  : -1;
 		fake.answer(fd, call);
 		json_decref(call);
 	}

@@ -14,7 +14,7 @@ static void held_give(int fd)
 {
 	pthread_mutex_lock(&lock);
 	held_fd = fd;
-	held_id = call_id;
+	held_id = control_call_id;
 	pthread_cond_signal(&changed);
 	pthread_mutex_unlock(&lock);
 }
@@ -46,13 +46,13 @@ static void answer_call(int fd, const json_t *call)
 		static json_int_t ids[MANY];
 		static unsigned cnt;
 
-		ids[cnt++] = call_id;
+		ids[cnt++] = control_call_id;
 		if (cnt < MANY)
 			return;
 		while (cnt) {
-			call_id = ids[--cnt];
+			control_call_id = ids[--cnt];
 			say(fd, json_pack("{s:{s:i, s:I}}", "parameters", "status", 0, "took_us",
-					  call_id));
+					  control_call_id));
 		}
 	} else {
 		held_give(fd);
@@ -62,7 +62,7 @@ static void answer_call(int fd, const json_t *call)
 static void answer(int fd, const json_t *call)
 {
 	if (call_is(call, "net.weft.Node.CancelCall")) {
-		call_id = json_integer_value(parameter(call, "call"));
+		control_call_id = json_integer_value(parameter(call, "call"));
 		held_give(fd);
 	} else {
 		answer_call(fd, call);

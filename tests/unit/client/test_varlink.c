@@ -24,9 +24,9 @@ static const char message[] =
 
 static int message_take(struct varlink *varlink, json_t **out_json)
 {
-	int err = varlink_fill(varlink);
+	int err = client_varlink_fill(varlink);
 
-	return err < 0 ? err : varlink_take(varlink, out_json);
+	return err < 0 ? err : client_varlink_take(varlink, out_json);
 }
 
 static void test_message_without_memory_is_refused_and_never_cut_short(void)
@@ -42,13 +42,13 @@ static void test_message_without_memory_is_refused_and_never_cut_short(void)
 
 		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 		CHECK_EQ(write(fds[1], message, sizeof(message)), sizeof(message));
-		varlink_adopt(&varlink, fds[0]);
+		client_varlink_adopt(&varlink, fds[0]);
 		fail_alloc_arm(n, 1);
 		err = message_take(&varlink, &json);
 		was_met = fail_alloc_disarm();
 		CHECK(err == -ENOMEM || (err == 1 && json_equal(json, whole)));
 		json_decref(json);
-		varlink_close(&varlink);
+		client_varlink_close(&varlink);
 		close(fds[1]);
 	}
 	CHECK(!was_met);
@@ -64,16 +64,16 @@ static void test_message_that_lost_a_part_is_not_sent(void)
 
 	json_heap_begin();
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	varlink_adopt(&varlink, fds[0]);
+	client_varlink_adopt(&varlink, fds[0]);
 	parameters = json_pack("{s:s}", "path", "/x");
 	fail_alloc_arm(1, 1);
 	json_object_set_new(parameters, "repair", json_string("all of it"));
 	(void)fail_alloc_disarm();
-	CHECK_EQ(varlink_send(&varlink, parameters), -ENOMEM);
+	CHECK_EQ(client_varlink_send(&varlink, parameters), -ENOMEM);
 	/* It was that one's alone. */
-	CHECK_EQ(varlink_send(&varlink, parameters), 0);
+	CHECK_EQ(client_varlink_send(&varlink, parameters), 0);
 	json_decref(parameters);
-	varlink_close(&varlink);
+	client_varlink_close(&varlink);
 	close(fds[1]);
 }
 

@@ -63,7 +63,7 @@ static unsigned key_cnt(const struct community_lab_node *node, uint64_t after_s)
 static bool opens(const uint8_t *name)
 {
 	uint8_t opened[32];
-	const struct blind_key *key = blind_id_open(&keys, name, opened);
+	const struct blind_key *key = blobs_blind_id_open(&keys, name, opened);
 
 	return key && memcmp(key->community, id, sizeof(id)) == 0 &&
 	       memcmp(opened, content, sizeof(content)) == 0;
@@ -84,7 +84,7 @@ static void test_members_name_things_alike_and_those_of_the_epoch_before_for_the
 	CHECK(community_lab_run(&lab, MINUTES(15), has_key, expelled));
 	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
 	CHECK_EQ(key_cnt(home, 0), 1);
-	blind_id_write(&keys.keys[0], content, old_name);
+	blobs_blind_id_write(&keys.keys[0], content, old_name);
 	CHECK(memcmp(old_name, content, 32) != 0 && memcmp(old_name + 32, content, 32) != 0);
 	CHECK_EQ(key_cnt(member, 0), 1);
 	CHECK(opens(old_name));
@@ -96,7 +96,7 @@ static void test_members_name_things_alike_and_those_of_the_epoch_before_for_the
 	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
 	CHECK_EQ(key_cnt(member, 0), 2);
 	CHECK(opens(old_name));
-	blind_id_write(&keys.keys[0], content, name);
+	blobs_blind_id_write(&keys.keys[0], content, name);
 	CHECK(memcmp(name, old_name, 32) != 0);
 	/* Who was expelled cannot tell what members ask for, nor ask by the name of now. */
 	CHECK_EQ(key_cnt(expelled, 0), 1);
@@ -124,7 +124,7 @@ static void test_an_epoch_whose_key_is_not_here_stands_without_one(void)
 	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
 	CHECK_EQ(key_cnt(home, 0), 1);
 	CHECK(keys.keys[0].is_missing);
-	CHECK(blind_keys_first(&keys, id) == &keys.keys[0]);
+	CHECK(blobs_blind_keys_first(&keys, id) == &keys.keys[0]);
 	community_lab_fini(&lab);
 }
 
@@ -147,19 +147,19 @@ static void test_keys_of_many_communities_are_all_found(void)
 	uint8_t name[BLIND_ID_LEN], opened[32];
 
 	for (unsigned i = 0; i < 100; i++) {
-		struct blind_key *key = blind_keys_add(&many);
+		struct blind_key *key = blobs_blind_keys_add(&many);
 
 		CHECK(key != NULL);
 		*key = (struct blind_key){.community = {(uint8_t)i}, .blind = {1, (uint8_t)i}};
 	}
 	for (unsigned i = 0; i < 100; i++) {
-		blind_id_write(&many.keys[i], content, name);
-		CHECK(blind_id_open(&many, name, opened) == &many.keys[i]);
+		blobs_blind_id_write(&many.keys[i], content, name);
+		CHECK(blobs_blind_id_open(&many, name, opened) == &many.keys[i]);
 		CHECK_MEM(opened, content, sizeof(opened));
 		name[i % BLIND_ID_LEN] ^= 1;
-		CHECK(!blind_id_open(&many, name, opened));
+		CHECK(!blobs_blind_id_open(&many, name, opened));
 	}
-	blind_keys_fini(&many);
+	blobs_blind_keys_fini(&many);
 }
 
 int main(void)
@@ -168,6 +168,6 @@ int main(void)
 	RUN(test_an_epoch_whose_key_is_not_here_stands_without_one);
 	RUN(test_open_communities_blind_nothing);
 	RUN(test_keys_of_many_communities_are_all_found);
-	blind_keys_fini(&keys);
+	blobs_blind_keys_fini(&keys);
 	return check_done();
 }

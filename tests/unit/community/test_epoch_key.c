@@ -35,8 +35,8 @@ static struct epoch_keys two_keys(void)
 	struct random random;
 
 	random_init_seeded(&random, 3);
-	epoch_keys_make(&keys, &random, 4);
-	epoch_keys_make(&keys, &random, 5);
+	community_epoch_keys_make(&keys, &random, 4);
+	community_epoch_keys_make(&keys, &random, 5);
 	return keys;
 }
 
@@ -44,7 +44,7 @@ static struct community_revocations revocations_of(const struct epoch_key *key)
 {
 	struct community_revocations revocations = {.epoch = key->epoch, .has_commit = true};
 
-	epoch_key_commit(key->secret, revocations.commit);
+	community_epoch_key_commit(key->secret, revocations.commit);
 	return revocations;
 }
 
@@ -66,10 +66,10 @@ static void test_commitment_and_blinded_ids_are_those_of_the_vectors(void)
 		secret[i] = (uint8_t)i;
 		content[i] = (uint8_t)(0x80 + i);
 	}
-	epoch_key_commit(secret, out);
+	community_epoch_key_commit(secret, out);
 	CHECK_MEM(out, commit, sizeof(commit));
-	epoch_key_blind(secret, &key);
-	blind_id_write(&key, content, name);
+	community_epoch_key_blind(secret, &key);
+	blobs_blind_id_write(&key, content, name);
 	CHECK_MEM(name, blind, sizeof(blind));
 }
 
@@ -83,17 +83,17 @@ static void test_what_is_written_is_read_by_the_same_seal_alone(void)
 
 	CHECK_EQ(key_seal_new(key, &seal), 0);
 	CHECK_EQ(key_seal_new(other_key, &other), 0);
-	len = epoch_keys_write(&keys, seal, row);
+	len = community_epoch_keys_write(&keys, seal, row);
 	CHECK(!memmem(row, len, keys.current.secret, 8));
 	CHECK(!memmem(row, len, keys.previous.secret, 8));
-	CHECK_EQ(epoch_keys_parse(row, len, seal, &read), 0);
+	CHECK_EQ(community_epoch_keys_parse(row, len, seal, &read), 0);
 	CHECK_MEM(&read, &keys, sizeof(keys));
-	CHECK_EQ(epoch_keys_parse(row, len, other, &read), WEFT_ESEALED);
+	CHECK_EQ(community_epoch_keys_parse(row, len, other, &read), WEFT_ESEALED);
 	for (size_t cut = 0; cut < len; cut++)
-		CHECK(epoch_keys_parse(row, cut, seal, &read) < 0);
-	CHECK_EQ(epoch_keys_parse(row, len + 1, seal, &read), WEFT_EDAMAGED);
+		CHECK(community_epoch_keys_parse(row, cut, seal, &read) < 0);
+	CHECK_EQ(community_epoch_keys_parse(row, len + 1, seal, &read), WEFT_EDAMAGED);
 	row[0]++;
-	CHECK_EQ(epoch_keys_parse(row, len, seal, &read), WEFT_EDAMAGED);
+	CHECK_EQ(community_epoch_keys_parse(row, len, seal, &read), WEFT_EDAMAGED);
 	key_seal_free(seal);
 	key_seal_free(other);
 	node_key_free(key);
@@ -111,15 +111,16 @@ static void test_a_box_counts_when_the_roll_commits_to_it(void)
 
 	CHECK_EQ(key_wrap(node_key_public(key), made.current.secret, box), 0);
 	CHECK_EQ(key_wrap(node_key_public(key), made.previous.secret, wrong), 0);
-	CHECK_EQ(epoch_keys_take(&taken, key, &revocations, wrong), WEFT_ESTALE);
-	CHECK_EQ(epoch_keys_take(&taken, key, &bare, box), WEFT_ESTALE);
-	CHECK_EQ(epoch_keys_take(&taken, other, &revocations, box), WEFT_EDAMAGED);
+	CHECK_EQ(community_epoch_keys_take(&taken, key, &revocations, wrong), WEFT_ESTALE);
+	CHECK_EQ(community_epoch_keys_take(&taken, key, &bare, box), WEFT_ESTALE);
+	CHECK_EQ(community_epoch_keys_take(&taken, other, &revocations, box), WEFT_EDAMAGED);
 	CHECK_EQ(taken.current.epoch, 0);
-	CHECK_EQ(epoch_keys_take(&taken, key, &older, wrong), 0);
-	CHECK_EQ(epoch_keys_take(&taken, key, &revocations, box), 0);
+	CHECK_EQ(community_epoch_keys_take(&taken, key, &older, wrong), 0);
+	CHECK_EQ(community_epoch_keys_take(&taken, key, &revocations, box), 0);
 	CHECK_MEM(&taken, &made, sizeof(made));
-	CHECK(epoch_keys_are_of(&taken, &revocations) && !epoch_keys_are_of(&taken, &older));
-	CHECK_EQ(epoch_keys_take(&taken, key, &revocations, box), WEFT_ESTALE);
+	CHECK(community_epoch_keys_are_of(&taken, &revocations) &&
+	      !community_epoch_keys_are_of(&taken, &older));
+	CHECK_EQ(community_epoch_keys_take(&taken, key, &revocations, box), WEFT_ESTALE);
 	node_key_free(key);
 	node_key_free(other);
 }
@@ -312,12 +313,12 @@ static void test_sixteen_members_are_asked_at_once_and_no_more(void)
 	community = community_lookup(b->communities, id);
 	CHECK_EQ(community_peer(b->communities, id, node_key_public(home->key), &peer, addrs), 0);
 	for (unsigned i = 0; i < REVOCATIONS_SHOWS_MAX; i++)
-		revocations_show(community, &peer, lab.mesh.now_ns);
+		community_revocations_show(community, &peer, lab.mesh.now_ns);
 	communities_stats(b->communities, &stats);
 	CHECK_EQ(stats.show_cnt, REVOCATIONS_SHOWS_MAX);
 	CHECK_EQ(stats.show_cap, REVOCATIONS_SHOWS_MAX);
 	CHECK_EQ(stats.show_refused_cnt, 0);
-	revocations_show(community, &peer, lab.mesh.now_ns);
+	community_revocations_show(community, &peer, lab.mesh.now_ns);
 	communities_stats(b->communities, &stats);
 	CHECK_EQ(stats.show_cnt, REVOCATIONS_SHOWS_MAX);
 	CHECK_EQ(stats.show_refused_cnt, 1);

@@ -63,9 +63,9 @@ static void lot_take(struct community_lab_node *node, unsigned *taken_cnt)
 	lot.roster = &community_lookup(all, id)->roster;
 	lot.done = lot_done;
 	lot.arg = taken_cnt;
-	intake_submit(all->intake, &lot);
+	community_intake_submit(all->intake, &lot);
 	while (lot.is_waiting) {
-		intake_work(all->intake, lab.mesh.now_ns);
+		community_intake_work(all->intake, lab.mesh.now_ns);
 		(void)jobs_reap(node->jobs);
 		(void)store_reap(node->store);
 	}
@@ -100,7 +100,7 @@ static unsigned members_fill(struct community_lab_node *node)
 	for (unsigned number = 0; number < MEMBER_CNT; number++) {
 		size_t len = member_make(number, records[number % LOT_CNT]);
 
-		(void)intake_lot_add(&lot, ROSTER_MEMBER, records[number % LOT_CNT], len);
+		(void)community_intake_lot_add(&lot, ROSTER_MEMBER, records[number % LOT_CNT], len);
 		if (number % LOT_CNT == LOT_CNT - 1)
 			lot_take(node, &taken_cnt);
 	}
@@ -161,7 +161,7 @@ static unsigned shares_fill(struct community_lab_node *node)
 	for (unsigned number = 0; number < share_cnt; number++) {
 		size_t len = share_make(number, records[number % LOT_CNT]);
 
-		(void)intake_lot_add(&lot, ROSTER_SHARE, records[number % LOT_CNT], len);
+		(void)community_intake_lot_add(&lot, ROSTER_SHARE, records[number % LOT_CNT], len);
 		if (number % LOT_CNT == LOT_CNT - 1)
 			lot_take(node, &taken_cnt);
 	}

@@ -56,14 +56,14 @@ static void make_head(struct writer *w)
 	struct share_head head = {.seq = 7, .updated_s = TIME_S};
 
 	bytes_fill(head.manifest_id, 32, 1);
-	head_write(w, key, &head);
+	shares_head_write(w, key, &head);
 }
 
 static void make_revocation(struct writer *w)
 {
 	struct share_head head = {.seq = HEAD_SEQ_REVOKED, .updated_s = TIME_S};
 
-	head_write(w, key, &head);
+	shares_head_write(w, key, &head);
 }
 
 static void make_succession(struct writer *w)
@@ -72,7 +72,7 @@ static void make_succession(struct writer *w)
 		.seq = HEAD_SEQ_REVOKED, .updated_s = TIME_S, .has_successor = true};
 
 	memcpy(head.successor, node_key_public(other_key), sizeof(head.successor));
-	head_write(w, key, &head);
+	shares_head_write(w, key, &head);
 }
 
 static void manifest_make(struct writer *w, enum manifest_shape shape,
@@ -96,17 +96,17 @@ static void manifest_make(struct writer *w, enum manifest_shape shape,
 	struct manifest_part part = {id, 3000, 1ull << 40, 70000};
 
 	bytes_fill(id, 32, 0x40);
-	CHECK_EQ(manifest_builder_new(&builder), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&builder), 0);
 	if (shape == MANIFEST_ROOT) {
-		CHECK_EQ(manifest_builder_add_part(builder, &part), 0);
+		CHECK_EQ(blobs_manifest_builder_add_part(builder, &part), 0);
 	} else {
-		CHECK_EQ(manifest_builder_add_item(builder, &item), 0);
-		CHECK_EQ(manifest_builder_add_item(builder, &plain), 0);
-		CHECK_EQ(manifest_builder_add_dir(builder, "empty", 5), 0);
+		CHECK_EQ(blobs_manifest_builder_add_item(builder, &item), 0);
+		CHECK_EQ(blobs_manifest_builder_add_item(builder, &plain), 0);
+		CHECK_EQ(blobs_manifest_builder_add_dir(builder, "empty", 5), 0);
 	}
-	CHECK_EQ(manifest_builder_sign(builder, shape, revision, &bytes, &len), 0);
+	CHECK_EQ(blobs_manifest_builder_sign(builder, shape, revision, &bytes, &len), 0);
 	writer_bytes(w, bytes, len);
-	manifest_builder_free(builder);
+	blobs_manifest_builder_free(builder);
 }
 
 static void make_manifest(struct writer *w)
@@ -148,7 +148,7 @@ static void make_provider(struct writer *w)
 
 	provider.addr_cnt = addrs_fill(provider.addrs);
 	bytes_fill(provider.id, sizeof(provider.id), 3);
-	holder_record_write(w, key, &provider);
+	shares_holder_record_write(w, key, &provider);
 }
 
 static void make_golomb_set(struct writer *w)
@@ -167,9 +167,9 @@ static void make_golomb_set(struct writer *w)
 		ids[i][0] = 0xab;
 	}
 	set.addr_cnt = addrs_fill(set.addrs);
-	set.code_len = golomb_set_encode(node_key_public(key), (const uint8_t(*)[32])ids, 40,
-					 numbers, code, sizeof(code));
-	golomb_set_write(w, key, &set);
+	set.code_len = shares_golomb_set_encode(node_key_public(key), (const uint8_t(*)[32])ids, 40,
+						numbers, code, sizeof(code));
+	shares_golomb_set_write(w, key, &set);
 }
 
 /* --- communities --- */
@@ -249,7 +249,7 @@ static void make_strict_roll(struct writer *w)
 
 	for (unsigned i = 0; i < sizeof(secret); i++)
 		secret[i] = (uint8_t)i;
-	epoch_key_commit(secret, revocations.commit);
+	community_epoch_key_commit(secret, revocations.commit);
 	memcpy(revocations.home, node_key_public(other_key), sizeof(revocations.home));
 	community_revocations_write(w, key, &revocations);
 }
@@ -293,7 +293,7 @@ static void make_shard(struct writer *w)
 		.variant_cnt = 1,
 		.variants = {{.codec = "flac", .quality = 100, .kbps = 900, .size = 1 << 24}}};
 
-	shard_value_write(&row, key, TIME_S, &v);
+	builtin_shard_value_write(&row, key, TIME_S, &v);
 	writer_bytes(w, value + 1, writer_len(&v) - 1);
 }
 
@@ -317,7 +317,7 @@ static void room_segment_make(struct writer *w, unsigned number)
 		blake3_hash(first, writer_len(&f), segment.previous);
 	}
 	body = writer_of(bytes, sizeof(bytes));
-	room_segment_begin(&body, &segment);
+	builtin_room_segment_begin(&body, &segment);
 	for (unsigned i = 0; i < 2; i++) {
 		struct room_event event = {.sequence = TIME_S * 1000 + 2 * number + i,
 					   .at_ms = TIME_S * 1000,
@@ -330,9 +330,9 @@ static void room_segment_make(struct writer *w, unsigned number)
 					   .body = "t\xc3\xa9",
 					   .body_len = 3};
 
-		room_event_write(&body, &event);
+		builtin_room_event_write(&body, &event);
 	}
-	room_segment_sign(w, key, &body);
+	builtin_room_segment_sign(w, key, &body);
 }
 
 static void make_room_segment(struct writer *w)
@@ -364,7 +364,7 @@ static void make_room_head(struct writer *w)
 	segment = writer_of(bytes, sizeof(bytes));
 	room_segment_make(&segment, 1);
 	blake3_hash(bytes, writer_len(&segment), head.tail);
-	room_head_write(w, key, &head);
+	builtin_room_head_write(w, key, &head);
 }
 
 /* --- ways in --- */
@@ -383,7 +383,7 @@ static void make_bootstrap(struct writer *w)
 		list.entries[i].addr = addrs[i];
 	list.entries[1].has_key = true;
 	memcpy(list.entries[1].key, node_key_public(other_key), 32);
-	bootstrap_list_write(w, key, &list);
+	locate_bootstrap_list_write(w, key, &list);
 }
 
 static const struct {

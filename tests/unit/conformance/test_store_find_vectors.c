@@ -53,7 +53,7 @@ static void step(const char *name, const char *from, const struct addr *asker,
 	uint8_t bytes[2048];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	krpc_write_query(&w, query);
+	dht_krpc_write_query(&w, query);
 	CHECK(!w.bad);
 	dht_rig_forget(&rig);
 	dht_rig_input(&rig, asker, bytes, writer_len(&w));

@@ -132,7 +132,7 @@ static void check_content(void)
 	bytes_of(vector, "id", want);
 	blake3_hash(data, len, got);
 	CHECK_MEM(got, want, 32);
-	CHECK_EQ(manifest_chunk_cnt(len), json_array_size(chunks));
+	CHECK_EQ(blobs_manifest_chunk_cnt(len), json_array_size(chunks));
 	if (len > 0) {
 		blake3_chunk_tree_finish(&tree, got);
 		CHECK_MEM(got, want, 32);
@@ -243,8 +243,8 @@ static void check_request(struct writer *w, const uint8_t *want, size_t len)
 	uint8_t bytes[MESSAGE_REQUEST_CAP];
 
 	bytes_of(vector, "id", request.id);
-	writer_bytes(w, bytes, message_request_write(type, &request, bytes));
-	CHECK_EQ(message_request_parse(type, want, len, &got), 0);
+	writer_bytes(w, bytes, blobs_message_request_write(type, &request, bytes));
+	CHECK_EQ(blobs_message_request_parse(type, want, len, &got), 0);
 	CHECK_MEM(&got, &request, sizeof(got));
 }
 
@@ -261,10 +261,10 @@ static void check_answer(struct writer *w, const uint8_t *want, size_t len)
 	unsigned type = (unsigned)number_of(vector, "type");
 
 	bytes_of(vector, "id", answer.id);
-	message_answer_write_head(w, type, &answer);
+	blobs_message_answer_write_head(w, type, &answer);
 	writer_bytes(w, bytes, answer.len);
-	writer_bytes(w, end, message_answer_write_end(type, &answer, end));
-	CHECK_EQ(message_answer_parse(type, want, len, &got), 0);
+	writer_bytes(w, end, blobs_message_answer_write_end(type, &answer, end));
+	CHECK_EQ(blobs_message_answer_parse(type, want, len, &got), 0);
 	CHECK_MEM(got.id, answer.id, 32);
 	CHECK_EQ(got.first, answer.first);
 	CHECK_EQ(got.total, answer.total);
@@ -344,11 +344,11 @@ static void manifest_add(struct manifest_builder *builder)
 		};
 
 		bytes_of(each, "id", id);
-		CHECK_EQ(manifest_builder_add_item(builder, &item), 0);
+		CHECK_EQ(blobs_manifest_builder_add_item(builder, &item), 0);
 	}
 	json_array_foreach(dirs, at, each)
-		CHECK_EQ(manifest_builder_add_dir(builder, json_string_value(each),
-						  json_string_length(each)),
+		CHECK_EQ(blobs_manifest_builder_add_dir(builder, json_string_value(each),
+							json_string_length(each)),
 			 0);
 	json_array_foreach(json_object_get(vector, "links"), at, each)
 	{
@@ -356,7 +356,7 @@ static void manifest_add(struct manifest_builder *builder)
 		const char *text = json_string_value(json_array_get(each, 1));
 		const struct manifest_link link = {path, strlen(path), text, strlen(text)};
 
-		CHECK_EQ(manifest_builder_add_link(builder, &link), 0);
+		CHECK_EQ(blobs_manifest_builder_add_link(builder, &link), 0);
 	}
 }
 
@@ -367,18 +367,19 @@ static void check_manifest(struct writer *w, const uint8_t *want, size_t len)
 	const uint8_t *bytes;
 	size_t bytes_len;
 
-	CHECK_EQ(manifest_builder_new(&builder), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&builder), 0);
 	manifest_add(builder);
-	bytes = manifest_builder_encode(builder, MANIFEST_WHOLE, number_of(vector, "created_s"),
-					text_of(vector, "title"), &bytes_len);
+	bytes = blobs_manifest_builder_encode(builder, MANIFEST_WHOLE,
+					      number_of(vector, "created_s"),
+					      text_of(vector, "title"), &bytes_len);
 	writer_bytes(w, bytes, bytes_len);
-	manifest_builder_free(builder);
-	CHECK_EQ(manifest_parse(want, len, &manifest), 0);
+	blobs_manifest_builder_free(builder);
+	CHECK_EQ(blobs_manifest_parse(want, len, &manifest), 0);
 	CHECK_EQ(manifest->item_cnt, json_array_size(json_object_get(vector, "items")));
 	CHECK_EQ(manifest->dir_cnt, json_array_size(json_object_get(vector, "dirs")));
 	CHECK_EQ(manifest->link_cnt, json_array_size(json_object_get(vector, "links")));
 	CHECK_STR(manifest->title, text_of(vector, "title"));
-	manifest_free(manifest);
+	blobs_manifest_free(manifest);
 }
 
 static void check_link(void)
@@ -389,8 +390,8 @@ static void check_link(void)
 	bytes_of(vector, "manifest_id", link.manifest_id);
 	bytes_of(vector, "node_key", link.node_key);
 	link.addr_cnt = (uint8_t)addrs_of(link.addrs);
-	CHECK_STR(link_write(&link, text), text_of(vector, "text"));
-	CHECK_EQ(link_parse(text, &got), 0);
+	CHECK_STR(blobs_link_write(&link, text), text_of(vector, "text"));
+	CHECK_EQ(blobs_link_parse(text, &got), 0);
 	CHECK_MEM(&got, &link, sizeof(got));
 }
 

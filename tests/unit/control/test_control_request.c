@@ -11,14 +11,14 @@ static int feed(struct request_splitter *s, const char *data, size_t len, size_t
 	while (len) {
 		char *room;
 		size_t cap, n;
-		int err = request_reserve(s, &room, &cap);
+		int err = control_request_reserve(s, &room, &cap);
 
 		if (err < 0)
 			return err;
 		n = len < step ? len : step;
 		n = n < cap ? n : cap;
 		memcpy(room, data, n);
-		request_commit(s, n);
+		control_request_commit(s, n);
 		data += n;
 		len -= n;
 	}
@@ -37,20 +37,20 @@ static void test_requests_come_out_whole_in_any_step(void)
 
 		CHECK_EQ(feed(&s, stream, sizeof(stream) - 1, step), 0);
 		for (int i = 0; i < 3; i++) {
-			CHECK_EQ(request_take(&s, &text, &len), 1);
+			CHECK_EQ(control_request_take(&s, &text, &len), 1);
 			CHECK_STR(text, wanted[i]);
 			CHECK_EQ(len, strlen(wanted[i]));
 		}
-		CHECK_EQ(request_take(&s, &text, &len), 0);
-		CHECK(request_is_partial(&s));
+		CHECK_EQ(control_request_take(&s, &text, &len), 0);
+		CHECK(control_request_is_partial(&s));
 		CHECK_EQ(feed(&s, "r", 2, step), 0);
-		CHECK_EQ(request_take(&s, &text, &len), 1);
+		CHECK_EQ(control_request_take(&s, &text, &len), 1);
 		CHECK_STR(text, "four");
-		CHECK(!request_is_partial(&s));
-		request_shrink(&s);
+		CHECK(!control_request_is_partial(&s));
+		control_request_shrink(&s);
 		CHECK(s.buf == NULL);
 		CHECK_EQ(s.len_max, LEN_MAX);
-		request_fini(&s);
+		control_request_fini(&s);
 	}
 }
 
@@ -64,16 +64,16 @@ static void test_the_longest_request_fits_and_one_byte_more_does_not(void)
 	memset(data, 'x', LEN_MAX + 2);
 	data[LEN_MAX] = '\0';
 	CHECK_EQ(feed(&s, data, LEN_MAX + 1, 1000), 0);
-	CHECK_EQ(request_take(&s, &text, &len), 1);
+	CHECK_EQ(control_request_take(&s, &text, &len), 1);
 	CHECK_EQ(len, LEN_MAX);
-	request_fini(&s);
+	control_request_fini(&s);
 
 	data[LEN_MAX] = 'x';
 	CHECK_EQ(feed(&s, data, LEN_MAX + 1, 1000), 0);
-	CHECK_EQ(request_take(&s, &text, &len), WEFT_ETOOLARGE);
+	CHECK_EQ(control_request_take(&s, &text, &len), WEFT_ETOOLARGE);
 	CHECK_EQ(feed(&s, data, 1, 1), WEFT_ETOOLARGE);
 	CHECK_EQ(s.cap, LEN_MAX + 1);
-	request_fini(&s);
+	control_request_fini(&s);
 	free(data);
 }
 
@@ -83,14 +83,14 @@ static void test_a_call_is_read(void)
 				   "\"extension\":[1]}";
 	struct request r;
 
-	CHECK_EQ(request_parse(text, sizeof(text) - 1, &r), 0);
+	CHECK_EQ(control_request_parse(text, sizeof(text) - 1, &r), 0);
 	CHECK_STR(r.method, "a.b.C");
 	CHECK(r.wants_more);
 	CHECK(!r.is_oneway && !r.wants_upgrade);
 	CHECK_EQ(json_integer_value(json_object_get(r.parameters, "x")), 1);
-	request_drop(&r);
+	control_request_drop(&r);
 	for (size_t len = 0; len < sizeof(text) - 1; len++)
-		CHECK_EQ(request_parse(text, len, &r), WEFT_EMALFORMED);
+		CHECK_EQ(control_request_parse(text, len, &r), WEFT_EMALFORMED);
 }
 
 static void test_an_upgrade_is_read_and_what_follows_it_is_kept(void)
@@ -103,20 +103,20 @@ static void test_an_upgrade_is_read_and_what_follows_it_is_kept(void)
 	size_t len;
 
 	CHECK_EQ(feed(&s, text, sizeof(text) - 1, 1000), 0);
-	CHECK_EQ(request_take(&s, &call, &len), 1);
-	CHECK_EQ(request_parse(call, len, &r), 0);
+	CHECK_EQ(control_request_take(&s, &call, &len), 1);
+	CHECK_EQ(control_request_parse(call, len, &r), 0);
 	CHECK(r.wants_upgrade);
-	request_drop(&r);
-	CHECK_EQ(request_peek(&s, &data), 3);
+	control_request_drop(&r);
+	CHECK_EQ(control_request_peek(&s, &data), 3);
 	CHECK_MEM(data, "raw", 3);
-	request_skip(&s, 1);
-	request_widen(&s);
+	control_request_skip(&s, 1);
+	control_request_widen(&s);
 	CHECK_EQ(s.cap, LEN_MAX + 1);
-	CHECK_EQ(request_peek(&s, &data), 2);
+	CHECK_EQ(control_request_peek(&s, &data), 2);
 	CHECK_MEM(data, "aw", 2);
-	request_skip(&s, 2);
-	CHECK_EQ(request_peek(&s, &data), 0);
-	request_fini(&s);
+	control_request_skip(&s, 2);
+	CHECK_EQ(control_request_peek(&s, &data), 0);
+	control_request_fini(&s);
 }
 
 static void test_absent_parameters_are_an_empty_object(void)
@@ -129,9 +129,9 @@ static void test_absent_parameters_are_an_empty_object(void)
 	for (size_t i = 0; i < 2; i++) {
 		struct request r;
 
-		CHECK_EQ(request_parse(texts[i], strlen(texts[i]), &r), 0);
+		CHECK_EQ(control_request_parse(texts[i], strlen(texts[i]), &r), 0);
 		CHECK_EQ(json_object_size(r.parameters), 0);
-		request_drop(&r);
+		control_request_drop(&r);
 	}
 }
 
@@ -165,7 +165,8 @@ static void test_calls_that_are_none_are_refused(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct request r;
 
-		CHECK_EQ(request_parse(rows[i].text, strlen(rows[i].text), &r), rows[i].err);
+		CHECK_EQ(control_request_parse(rows[i].text, strlen(rows[i].text), &r),
+			 rows[i].err);
 	}
 }
 
@@ -187,9 +188,10 @@ static void test_depth_is_limited(void)
 	char *text = malloc(3 * REQUEST_DEPTH_MAX + 100);
 	struct request r;
 
-	CHECK_EQ(request_parse(text, nested(text, REQUEST_DEPTH_MAX), &r), 0);
-	request_drop(&r);
-	CHECK_EQ(request_parse(text, nested(text, REQUEST_DEPTH_MAX + 1), &r), WEFT_EMALFORMED);
+	CHECK_EQ(control_request_parse(text, nested(text, REQUEST_DEPTH_MAX), &r), 0);
+	control_request_drop(&r);
+	CHECK_EQ(control_request_parse(text, nested(text, REQUEST_DEPTH_MAX + 1), &r),
+		 WEFT_EMALFORMED);
 	free(text);
 }
 

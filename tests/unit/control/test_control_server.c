@@ -39,7 +39,7 @@ static void test_the_service_describes_itself(void)
 	reply = json_loads(hear(fd), 0, NULL);
 	CHECK_STR(json_string_value(
 			  json_object_get(json_object_get(reply, "parameters"), "description")),
-		  interface_lookup(INTERFACE_NODE)->text);
+		  control_interface_lookup(INTERFACE_NODE)->text);
 	json_decref(reply);
 	close(fd);
 	rig_close();

@@ -8,7 +8,7 @@ static int parse(const char *text, struct idl **out_idl)
 {
 	unsigned line;
 
-	return idl_parse(text, out_idl, &line);
+	return control_idl_parse(text, out_idl, &line);
 }
 
 static void test_our_interfaces_parse(void)
@@ -17,11 +17,11 @@ static void test_our_interfaces_parse(void)
 		struct idl *idl;
 
 		CHECK_EQ(parse(interfaces[i].text, &idl), 0);
-		CHECK(idl_members(idl) != NULL);
-		CHECK(interface_lookup(interfaces[i].name) == &interfaces[i]);
-		idl_free(idl);
+		CHECK(control_idl_members(idl) != NULL);
+		CHECK(control_interface_lookup(interfaces[i].name) == &interfaces[i]);
+		control_idl_free(idl);
 	}
-	CHECK(interface_lookup("net.weft") == NULL);
+	CHECK(control_interface_lookup("net.weft") == NULL);
 }
 
 static void test_bad_descriptions_are_refused(void)
@@ -54,7 +54,7 @@ static void test_bad_descriptions_are_refused(void)
 		struct idl *idl;
 		unsigned line = 0;
 
-		CHECK_EQ(idl_parse(rows[i].text, &idl, &line), WEFT_EMALFORMED);
+		CHECK_EQ(control_idl_parse(rows[i].text, &idl, &line), WEFT_EMALFORMED);
 		CHECK_EQ(line, rows[i].line);
 	}
 }
@@ -69,7 +69,7 @@ static void test_every_cut_of_a_description_is_read_within_bounds(void)
 		struct idl *idl;
 
 		if (parse(cut, &idl) == 0)
-			idl_free(idl);
+			control_idl_free(idl);
 		free(cut);
 	}
 }

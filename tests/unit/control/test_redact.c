@@ -31,7 +31,7 @@ static void test_what_opens_something_is_left_out(void)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		json_t *given = json_loads(rows[i].given, 0, NULL);
-		json_t *shown = redact_capabilities(given);
+		json_t *shown = control_redact_capabilities(given);
 		char *text = json_dumps(shown, JSON_COMPACT);
 
 		CHECK(given && shown && text);
@@ -47,7 +47,7 @@ static void test_what_opens_something_is_left_out(void)
 static void test_what_is_given_stays_as_it_was(void)
 {
 	json_t *given = json_loads("{\"a\":[\"" ID "\"]}", 0, NULL);
-	json_t *shown = redact_capabilities(given);
+	json_t *shown = control_redact_capabilities(given);
 
 	CHECK(strcmp(json_string_value(json_array_get(json_object_get(given, "a"), 0)), ID) == 0);
 	json_decref(shown);

@@ -40,7 +40,7 @@ static inline void begin_without_loss(void)
 	const struct mem_link link = {.delay_ns = 20000000, .jitter_ns = 80000000};
 
 	begin();
-	mem_net_set_default_link(lab.mem, &link);
+	net_mem_net_set_default_link(lab.mem, &link);
 }
 
 static inline struct dht *dht_of(unsigned number)

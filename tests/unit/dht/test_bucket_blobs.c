@@ -115,7 +115,7 @@ static void test_each_bucket_tells_of_its_own_members_first(void)
 		struct addr addr;
 		struct kad_id id;
 
-		while (krpc_node_read(&c, ADDR_IPV4, &id, &addr)) {
+		while (dht_krpc_node_read(&c, ADDR_IPV4, &id, &addr)) {
 			CHECK_EQ(kad_id_common_bits(kad_table_own_id(table), &id), bucket);
 			cnt++;
 		}

@@ -31,7 +31,7 @@ static void test_a_ping_is_answered_with_id_and_address(void)
 		CHECK_EQ(answer.kind, KRPC_REPLY);
 		CHECK(bencode_is(&answer.transaction, "aa"));
 		CHECK(kad_id_equal(&answer.id, dht_own_id(rig.dht, (enum dht_net)net)));
-		CHECK(krpc_peer_read(&answer.external, &external));
+		CHECK(dht_krpc_peer_read(&answer.external, &external));
 		CHECK(addr_equal(&external, &asker));
 	}
 	CHECK_EQ(dht_rig_count(&rig, DHT_ANSWERED), 2);
@@ -86,7 +86,7 @@ static void test_a_new_id_tells_of_other_nodes_at_once(void)
 	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
 	CHECK_EQ(answer.nodes.len, 8 * 26);
 	c = cursor_of(answer.nodes.data, answer.nodes.len);
-	while (krpc_node_read(&c, ADDR_IPV4, &told, &addr))
+	while (dht_krpc_node_read(&c, ADDR_IPV4, &told, &addr))
 		CHECK_EQ(kad_id_common_bits(&id, &told), 0);
 	dht_rig_fini(&rig);
 }
@@ -160,7 +160,7 @@ static void test_answers_are_those_of_the_fast_path(void)
 		query.is_read_only = turn % 5 == 0;
 		query.target = kad_id_random_in(dht_own_id(rig.dht, DHT_NET_IPV4), turn % 160,
 						&rig.random);
-		krpc_write_query(&w, &query);
+		dht_krpc_write_query(&w, &query);
 		dht_rig_forget(&rig);
 		/* Past the burst that strangers share. */
 		rig.now_ns += 10000000;
@@ -257,8 +257,8 @@ static void test_an_announced_peer_is_told_with_its_port(void)
 	CHECK_EQ(dht_rig_code(&rig, &implied, &query), 0);
 	query = dht_rig_query(KRPC_GET_PEERS);
 	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-	krpc_peers_begin(&answer, &iter);
-	while (krpc_peers_next(&iter, &got)) {
+	dht_krpc_peers_begin(&answer, &iter);
+	while (dht_krpc_peers_next(&iter, &got)) {
 		CHECK(addr_equal(&got, &want) || addr_equal(&got, &implied));
 		cnt++;
 	}
@@ -402,7 +402,7 @@ static void test_refusals_are_told_by_code(void)
 		dht_rig_forget(&rig);
 		dht_rig_input(&rig, &asker, rows[i].text, strlen(rows[i].text));
 		CHECK_EQ(rig.sent_cnt, 1);
-		CHECK_EQ(krpc_parse(rig.sent[0].data, rig.sent[0].len, &answer), DHT_ANSWERED);
+		CHECK_EQ(dht_krpc_parse(rig.sent[0].data, rig.sent[0].len, &answer), DHT_ANSWERED);
 		CHECK_EQ(answer.kind, KRPC_ERROR);
 		CHECK_EQ(answer.error_code, rows[i].code);
 		CHECK(rig.sent[0].len <= 5 * strlen(rows[i].text));

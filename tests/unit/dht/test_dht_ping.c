@@ -51,7 +51,7 @@ static void test_an_answer_is_told_with_its_time(void)
 	begin();
 	CHECK_EQ(ping(1), 0);
 	CHECK_EQ(rig.sent_cnt, 1);
-	CHECK_EQ(krpc_parse(rig.sent[0].data, rig.sent[0].len, &query), 0);
+	CHECK_EQ(dht_krpc_parse(rig.sent[0].data, rig.sent[0].len, &query), 0);
 	writer_bytes(&w, "d1:rd2:id20:abcdefghij0123456789e1:t", 36);
 	writer_u8(&w, (uint8_t)('0' + query.transaction.len));
 	writer_u8(&w, ':');

@@ -40,7 +40,7 @@ static void begin(dht_lab_stranger_fn fn)
 	if (!key && node_key_from_seed(seed, &key) < 0)
 		abort();
 	dht_lab_init(&lab, 5, 40);
-	mem_net_set_default_link(lab.mem, &link);
+	net_mem_net_set_default_link(lab.mem, &link);
 	lie = (struct krpc_reply){.token = {(const uint8_t *)"tok", 3}};
 	ours = dht_lab_add(&lab);
 	liar = dht_lab_stranger(&lab, fn);
@@ -188,7 +188,7 @@ static void test_impossible_nodes_are_not_asked(void)
 		if (addr_parse(i ? addrs[i] : "20.9.9.9:1", &addr) < 0)
 			abort();
 		addr.port = i ? addr.port : 0;
-		krpc_node_write(&w, &id, &addr);
+		dht_krpc_node_write(&w, &id, &addr);
 	}
 	lie.nodes = (struct bencode_span){nodes, sizeof(nodes)};
 	CHECK(dht_lookup(ours->dht, DHT_NET_IPV4, &target, &asker, lab.now_ns));
@@ -212,7 +212,7 @@ static void test_stuffed_list_of_one_subnet_costs_two_queries(void)
 		struct addr addr = {
 			.family = ADDR_IPV4, .port = 1, .ip = {99, 9, 9, (uint8_t)(i + 1)}};
 
-		krpc_node_write(&w, &id, &addr);
+		dht_krpc_node_write(&w, &id, &addr);
 	}
 	lie.nodes = (struct bencode_span){nodes, sizeof(nodes)};
 	CHECK(dht_lookup(ours->dht, DHT_NET_IPV4, &target, &asker, lab.now_ns));
@@ -360,7 +360,7 @@ static void tell_error(struct dht_lab_node *node, const struct krpc_message *que
 	uint8_t bytes[256];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	krpc_write_error(&w, &query->transaction, asker, DHT_UNKNOWN_METHOD);
+	dht_krpc_write_error(&w, &query->transaction, asker, DHT_UNKNOWN_METHOD);
 	dht_lab_send(node, asker, bytes, writer_len(&w));
 }
 
@@ -411,7 +411,7 @@ static void tell_seen(struct dht_lab_node *node, const struct krpc_message *quer
 	struct krpc_reply reply = {
 		.transaction = query->transaction, .asker = seen_at, .id = node->id};
 
-	krpc_write_reply(&w, &reply);
+	dht_krpc_write_reply(&w, &reply);
 	dht_lab_send(node, asker, bytes, writer_len(&w));
 }
 

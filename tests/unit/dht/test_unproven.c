@@ -62,7 +62,7 @@ static void test_everybody_who_asks_rightly_is_answered(void)
 		query.transaction = (struct bencode_span){
 			(const uint8_t *)"01234567890123456789012345678901", 1 + turn / 40 % 32};
 		rig.now_ns += 10000000;
-		krpc_write_query(&w, &query);
+		dht_krpc_write_query(&w, &query);
 		CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
 		CHECK_EQ(answer.kind, KRPC_REPLY);
 		CHECK(rig.sent[0].len <= 5 * writer_len(&w));
@@ -147,7 +147,7 @@ static void flood(uint32_t cnt, uint64_t *out_sent_len)
 	uint8_t buf[256];
 	struct writer w = writer_of(buf, sizeof(buf));
 
-	krpc_write_query(&w, &query);
+	dht_krpc_write_query(&w, &query);
 	dht_rig_forget(&rig);
 	for (uint32_t i = 0; i < cnt; i++) {
 		struct addr source = {.family = ADDR_IPV4, .port = 6881};
@@ -226,8 +226,8 @@ static void test_many_peers_fill_no_more_than_one_datagram(void)
 			CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
 			CHECK(rig.sent[0].len <= len_max);
 			CHECK_EQ(answer.nodes.len, 8 * 26);
-			krpc_peers_begin(&answer, &iter);
-			while (krpc_peers_next(&iter, &peer)) {
+			dht_krpc_peers_begin(&answer, &iter);
+			while (dht_krpc_peers_next(&iter, &peer)) {
 				unsigned idx = (unsigned)peer.ip[1] * 256 + peer.ip[2];
 
 				CHECK(idx < 300);

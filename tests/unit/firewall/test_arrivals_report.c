@@ -30,20 +30,20 @@ static bool bench_open(struct bench *bench)
 
 	memset(bench, 0, sizeof(*bench));
 	memset(&sketch, 0, sizeof(sketch));
-	fastpath_policy_defaults(&bench->policy);
+	node_fastpath_policy_defaults(&bench->policy);
 	bench->now_ns = NOW_NS;
-	if (arrivals_open(&bench->arrivals, 2, &sketch) < 0 ||
-	    ingress_new(&params, &bench->ingress) < 0)
+	if (firewall_arrivals_open(&bench->arrivals, 2, &sketch) < 0 ||
+	    firewall_ingress_new(&params, &bench->ingress) < 0)
 		return false;
-	ingress_configure(bench->ingress, &bench->policy);
-	ingress_turn(bench->ingress, NOW_NS);
+	firewall_ingress_configure(bench->ingress, &bench->policy);
+	firewall_ingress_turn(bench->ingress, NOW_NS);
 	return true;
 }
 
 static void bench_close(struct bench *bench)
 {
-	ingress_free(bench->ingress);
-	arrivals_close(&bench->arrivals);
+	firewall_ingress_free(bench->ingress);
+	firewall_arrivals_close(&bench->arrivals);
 }
 
 /* 192.0.2.1, 192.0.2.2 and so on: each its own /32, 256 of them a /24. */
@@ -55,7 +55,7 @@ static void send_initial(struct bench *bench, unsigned source)
 
 	snprintf(from, sizeof(from), "192.0.%u.%u:9", 2 + source / 256, source % 256);
 	CHECK_EQ(addr_parse(from, &dgram.remote), 0);
-	(void)ingress_judge(bench->ingress, &dgram);
+	(void)firewall_ingress_judge(bench->ingress, &dgram);
 }
 
 static void take(void *ctx, const struct arrivals_changes *changes)
@@ -76,16 +76,16 @@ static void take(void *ctx, const struct arrivals_changes *changes)
 			.rate = bench->policy.rates[changes->class][changes->level],
 		};
 
-		arrivals_read(&bench->arrivals, &block, bench->now_ns);
+		firewall_arrivals_read(&bench->arrivals, &block, bench->now_ns);
 	}
 }
 
 static void report(struct bench *bench)
 {
 	bench->portion_cnt = bench->change_cnt = 0;
-	arrivals_report_each(&bench->report, bench->ingress, bench->now_ns, take, bench);
+	firewall_arrivals_report_each(&bench->report, bench->ingress, bench->now_ns, take, bench);
 	bench->now_ns += SECOND;
-	ingress_turn(bench->ingress, bench->now_ns);
+	firewall_ingress_turn(bench->ingress, bench->now_ns);
 }
 
 static uint64_t offered_cnt(const struct bench *bench, unsigned level)
@@ -102,8 +102,8 @@ static void test_the_reader_counts_what_the_gate_counted(void)
 	for (unsigned i = 0; i < 30000; i++)
 		send_initial(&bench, i % 3);
 	report(&bench);
-	refused_cnt = ingress_counters(bench.ingress)[WEFT_REASON_RETRY_SENT].packet_cnt +
-		      ingress_counters(bench.ingress)[WEFT_REASON_ANSWER_LIMIT].packet_cnt;
+	refused_cnt = firewall_ingress_counters(bench.ingress)[WEFT_REASON_RETRY_SENT].packet_cnt +
+		      firewall_ingress_counters(bench.ingress)[WEFT_REASON_ANSWER_LIMIT].packet_cnt;
 	CHECK_EQ(offered_cnt(&bench, 0), 30000);
 	CHECK(refused_cnt > 0);
 	CHECK_EQ(bench.arrivals.limits[WEFT_CLASS_INITIAL][0].refused_cnt +
@@ -152,7 +152,8 @@ static void test_what_was_lost_comes_with_the_next_of_the_place(void)
 
 static unsigned used_cnt(const struct ingress *ingress, unsigned level)
 {
-	const struct weft_place *places = ingress_places(ingress, WEFT_CLASS_INITIAL, level);
+	const struct weft_place *places =
+		firewall_ingress_places(ingress, WEFT_CLASS_INITIAL, level);
 	unsigned cnt = 0;
 
 	for (unsigned i = 0; i < WEFT_PLACE_CNT; i++)
@@ -190,16 +191,19 @@ static void test_the_emptiest_bucket_is_known_for_two_seconds(void)
 	for (unsigned i = 0; i < 30000; i++)
 		send_initial(&bench, 1);
 	report(&bench);
-	CHECK(arrivals_credit(limit).left_ns < arrivals_credit(limit).max_ns / 10);
-	arrivals_begin(&bench.arrivals);
-	CHECK(arrivals_credit(limit).left_ns < arrivals_credit(limit).max_ns / 10);
+	CHECK(firewall_arrivals_credit(limit).left_ns <
+	      firewall_arrivals_credit(limit).max_ns / 10);
+	firewall_arrivals_begin(&bench.arrivals);
+	CHECK(firewall_arrivals_credit(limit).left_ns <
+	      firewall_arrivals_credit(limit).max_ns / 10);
 	send_initial(&bench, 2);
 	report(&bench);
-	CHECK(arrivals_credit(limit).left_ns < arrivals_credit(limit).max_ns / 10);
-	arrivals_begin(&bench.arrivals);
-	CHECK(arrivals_credit(limit).left_ns > arrivals_credit(limit).max_ns / 2);
-	arrivals_begin(&bench.arrivals);
-	CHECK_EQ(arrivals_credit(limit).max_ns, 0);
+	CHECK(firewall_arrivals_credit(limit).left_ns <
+	      firewall_arrivals_credit(limit).max_ns / 10);
+	firewall_arrivals_begin(&bench.arrivals);
+	CHECK(firewall_arrivals_credit(limit).left_ns > firewall_arrivals_credit(limit).max_ns / 2);
+	firewall_arrivals_begin(&bench.arrivals);
+	CHECK_EQ(firewall_arrivals_credit(limit).max_ns, 0);
 	bench_close(&bench);
 }
 

@@ -33,7 +33,7 @@ static bool bench_open(struct bench *bench, uint64_t wall_s)
 	config.dir = bench->dir;
 	config.is_inline = true;
 	return store_open(&config, &bench->store) == 0 &&
-	       ban_list_open(bench->store, wall_s, &bench->list) == 0;
+	       firewall_ban_list_open(bench->store, wall_s, &bench->list) == 0;
 }
 
 static void on_sample(void *ctx, const struct weft_sample *sample)
@@ -51,21 +51,21 @@ static bool bench_make(struct bench *bench)
 
 	memset(bench, 0, sizeof(*bench));
 	scratch_make(bench->dir);
-	return ingress_new(&ingress, &bench->ingress) == 0 && bench_open(bench, WALL_S);
+	return firewall_ingress_new(&ingress, &bench->ingress) == 0 && bench_open(bench, WALL_S);
 }
 
 /* Closes as kill -9 would and opens again. */
 static bool bench_crash(struct bench *bench, uint64_t wall_s)
 {
-	ban_list_free(bench->list);
+	firewall_ban_list_free(bench->list);
 	store_crash(bench->store);
 	return bench_open(bench, wall_s);
 }
 
 static void bench_remove(struct bench *bench)
 {
-	ingress_free(bench->ingress);
-	ban_list_free(bench->list);
+	firewall_ingress_free(bench->ingress);
+	firewall_ban_list_free(bench->list);
 	store_close(bench->store);
 	scratch_remove(bench->dir);
 }
@@ -82,7 +82,7 @@ static struct ban ban_of(const char *text, uint64_t expires_s)
 {
 	struct ban ban = {.added_s = WALL_S, .expires_s = expires_s, .reason = "a reason"};
 
-	if (ban_target_parse(text, &ban.target) < 0) {
+	if (firewall_ban_target_parse(text, &ban.target) < 0) {
 		ban.target.kind = BAN_KEY;
 		memset(ban.target.key, text[0], sizeof(ban.target.key));
 	}
@@ -92,7 +92,7 @@ static struct ban ban_of(const char *text, uint64_t expires_s)
 static int ban_put(struct bench *bench, const char *text, uint64_t expires_s)
 {
 	const struct ban ban = ban_of(text, expires_s);
-	int err = ban_list_put(bench->list, &ban, on_done, bench);
+	int err = firewall_ban_list_put(bench->list, &ban, on_done, bench);
 
 	store_flush(bench->store);
 	return err;
@@ -102,13 +102,13 @@ static const struct ban *lookup(const struct bench *bench, const char *text)
 {
 	const struct ban ban = ban_of(text, 0);
 
-	return ban_list_lookup(bench->list, &ban.target);
+	return firewall_ban_list_lookup(bench->list, &ban.target);
 }
 
 static void enforce(struct bench *bench, uint64_t wall_s, uint64_t now_ns)
 {
-	ingress_take(bench->ingress, ban_list_copy(bench->list, wall_s, now_ns));
-	ingress_turn(bench->ingress, now_ns);
+	firewall_ingress_take(bench->ingress, firewall_ban_list_copy(bench->list, wall_s, now_ns));
+	firewall_ingress_turn(bench->ingress, now_ns);
 }
 
 static bool drops(struct bench *bench, const char *from)
@@ -117,7 +117,7 @@ static bool drops(struct bench *bench, const char *from)
 	struct dgram dgram = {.data = data, .len = sizeof(data)};
 
 	return addr_parse(from, &dgram.remote) == 0 &&
-	       ingress_judge(bench->ingress, &dgram) == WEFT_DROP;
+	       firewall_ingress_judge(bench->ingress, &dgram) == WEFT_DROP;
 }
 
 static bool refuses(struct bench *bench, char key, const char *from)
@@ -128,7 +128,7 @@ static bool refuses(struct bench *bench, char key, const char *from)
 	memset(bytes, key, sizeof(bytes));
 	if (from && addr_parse(from, &addr) < 0)
 		return false;
-	return ingress_refuses(bench->ingress, bytes, &addr);
+	return firewall_ingress_refuses(bench->ingress, bytes, &addr);
 }
 
 static void test_what_was_told_to_be_there_survives_a_crash(void)
@@ -142,10 +142,10 @@ static void test_what_was_told_to_be_there_survives_a_crash(void)
 	CHECK_EQ(bench.done_cnt, 2);
 	CHECK_EQ(bench.done_err, 0);
 	ban = ban_of("2001:db8::/48", 0);
-	CHECK_EQ(ban_list_put(bench.list, &ban, on_done, &bench), 0);
+	CHECK_EQ(firewall_ban_list_put(bench.list, &ban, on_done, &bench), 0);
 	CHECK_EQ(bench.done_cnt, 2); /* not told yet, so it may be lost */
 	CHECK(bench_crash(&bench, WALL_S + 1));
-	CHECK_EQ(ban_list_cnt(bench.list), 2);
+	CHECK_EQ(firewall_ban_list_cnt(bench.list), 2);
 	CHECK_STR(lookup(&bench, "192.0.2.0/24")->reason, "a reason");
 	CHECK_EQ(lookup(&bench, "key")->expires_s, WALL_S + 100);
 	bench_remove(&bench);
@@ -157,13 +157,13 @@ static void test_a_removed_ban_does_not_come_back(void)
 	struct ban ban = ban_of("192.0.2.1", 0);
 
 	CHECK(bench_make(&bench));
-	CHECK_EQ(ban_list_delete(bench.list, &ban.target, on_done, &bench), WEFT_EABSENT);
+	CHECK_EQ(firewall_ban_list_delete(bench.list, &ban.target, on_done, &bench), WEFT_EABSENT);
 	CHECK_EQ(ban_put(&bench, "192.0.2.1", 0), 0);
-	CHECK_EQ(ban_list_delete(bench.list, &ban.target, on_done, &bench), 0);
+	CHECK_EQ(firewall_ban_list_delete(bench.list, &ban.target, on_done, &bench), 0);
 	store_flush(bench.store);
 	CHECK_EQ(bench.done_cnt, 2);
 	CHECK(bench_crash(&bench, WALL_S));
-	CHECK_EQ(ban_list_cnt(bench.list), 0);
+	CHECK_EQ(firewall_ban_list_cnt(bench.list), 0);
 	bench_remove(&bench);
 }
 
@@ -175,13 +175,13 @@ static void test_a_ban_that_the_store_refuses_is_taken_back(void)
 	CHECK(bench_make(&bench));
 	CHECK_EQ(ban_put(&bench, "192.0.2.2", 0), 0);
 	store_freeze(bench.store);
-	CHECK_EQ(ban_list_put(bench.list, &ban, on_done, &bench), 0);
+	CHECK_EQ(firewall_ban_list_put(bench.list, &ban, on_done, &bench), 0);
 	CHECK(lookup(&bench, "192.0.2.1"));
 	store_flush(bench.store);
 	CHECK(bench.done_err < 0);
 	CHECK(!lookup(&bench, "192.0.2.1"));
 	ban = ban_of("192.0.2.2", 0);
-	CHECK_EQ(ban_list_delete(bench.list, &ban.target, on_done, &bench), 0);
+	CHECK_EQ(firewall_ban_list_delete(bench.list, &ban.target, on_done, &bench), 0);
 	CHECK(!lookup(&bench, "192.0.2.2"));
 	store_flush(bench.store);
 	CHECK(lookup(&bench, "192.0.2.2"));
@@ -202,12 +202,12 @@ static void test_a_stored_ban_of_ids_is_dropped(void)
 
 	CHECK(bench_make(&bench));
 	batch = store_batch_new(bench.store);
-	ban_target_id(&ban.target, id);
+	firewall_ban_target_id(&ban.target, id);
 	store_batch_put(batch, STORE_BANS, id, sizeof(id), record, sizeof(record) - 1);
 	CHECK_EQ(store_submit(bench.store, batch, NULL, NULL), 0);
 	store_flush(bench.store);
 	CHECK(bench_crash(&bench, WALL_S));
-	CHECK_EQ(ban_list_cnt(bench.list), 0);
+	CHECK_EQ(firewall_ban_list_cnt(bench.list), 0);
 	store_flush(bench.store);
 	CHECK_EQ(store_snapshot_open(bench.store, &snapshot), 0);
 	CHECK_EQ(store_get(snapshot, STORE_BANS, id, sizeof(id), &value, &len), WEFT_EABSENT);
@@ -227,22 +227,22 @@ static void test_bans_end_by_themselves_to_the_second(void)
 	unsigned told = 0;
 
 	CHECK(bench_make(&bench));
-	CHECK_EQ(ban_list_next_s(bench.list), UINT64_MAX);
+	CHECK_EQ(firewall_ban_list_next_s(bench.list), UINT64_MAX);
 	CHECK_EQ(ban_put(&bench, "192.0.2.1", WALL_S + 10), 0);
 	CHECK_EQ(ban_put(&bench, "192.0.2.2", WALL_S + 11), 0);
 	CHECK_EQ(ban_put(&bench, "192.0.2.3", 0), 0);
-	CHECK_EQ(ban_list_next_s(bench.list), WALL_S + 10);
-	CHECK_EQ(ban_list_expire(bench.list, WALL_S + 9, count_end, &told), 0);
-	CHECK_EQ(ban_list_expire(bench.list, WALL_S + 10, count_end, &told), 1);
+	CHECK_EQ(firewall_ban_list_next_s(bench.list), WALL_S + 10);
+	CHECK_EQ(firewall_ban_list_expire(bench.list, WALL_S + 9, count_end, &told), 0);
+	CHECK_EQ(firewall_ban_list_expire(bench.list, WALL_S + 10, count_end, &told), 1);
 	CHECK_EQ(told, 1);
 	CHECK(!lookup(&bench, "192.0.2.1"));
 	store_flush(bench.store);
 	/* One ended while the daemon was down. */
 	CHECK(bench_crash(&bench, WALL_S + 11));
-	CHECK_EQ(ban_list_cnt(bench.list), 1);
+	CHECK_EQ(firewall_ban_list_cnt(bench.list), 1);
 	store_flush(bench.store);
 	CHECK(bench_crash(&bench, WALL_S));
-	CHECK_EQ(ban_list_cnt(bench.list), 1);
+	CHECK_EQ(firewall_ban_list_cnt(bench.list), 1);
 	bench_remove(&bench);
 }
 
@@ -259,17 +259,17 @@ static void test_one_more_than_fits_is_refused(void)
 
 		snprintf(text, sizeof(text), "10.0.%u.%u", i >> 8, i & 255);
 		if (i % 2) {
-			CHECK_EQ(ban_list_put(bench.list, &ban, on_done, &bench), 0);
+			CHECK_EQ(firewall_ban_list_put(bench.list, &ban, on_done, &bench), 0);
 			if (i % 512 == 511)
 				store_flush(bench.store);
 		} else {
 			const struct ban addr = ban_of(text, 0);
 
-			CHECK_EQ(ban_list_put(bench.list, &addr, on_done, &bench), 0);
+			CHECK_EQ(firewall_ban_list_put(bench.list, &addr, on_done, &bench), 0);
 		}
 	}
 	store_flush(bench.store);
-	CHECK_EQ(ban_list_cnt(bench.list), BAN_LIST_CAP);
+	CHECK_EQ(firewall_ban_list_cnt(bench.list), BAN_LIST_CAP);
 	CHECK_EQ(ban_put(&bench, "192.0.2.1", 0), WEFT_EFULL);
 	CHECK_EQ(ban_put(&bench, "10.0.0.0", 5), 0); /* that is one of them */
 	enforce(&bench, 4, NOW_NS);
@@ -293,8 +293,8 @@ static void test_a_store_of_more_bans_than_fit_does_not_open(void)
 
 		ban.target.key[0] = (uint8_t)i;
 		ban.target.key[1] = (uint8_t)(i >> 8);
-		ban_target_id(&ban.target, id);
-		ban_record_write(&w, &ban);
+		firewall_ban_target_id(&ban.target, id);
+		firewall_ban_record_write(&w, &ban);
 		if (!batch)
 			batch = store_batch_new(bench.store);
 		store_batch_put(batch, STORE_BANS, id, sizeof(id), record, writer_len(&w));
@@ -304,9 +304,9 @@ static void test_a_store_of_more_bans_than_fit_does_not_open(void)
 		store_flush(bench.store);
 		batch = NULL;
 	}
-	ban_list_free(bench.list);
+	firewall_ban_list_free(bench.list);
 	bench.list = NULL;
-	CHECK_EQ(ban_list_open(bench.store, WALL_S, &bench.list), WEFT_EFULL);
+	CHECK_EQ(firewall_ban_list_open(bench.store, WALL_S, &bench.list), WEFT_EFULL);
 	CHECK(!bench.list);
 	bench_remove(&bench);
 }
@@ -324,12 +324,12 @@ static void test_the_gate_drops_what_is_banned_until_the_ban_ends(void)
 	CHECK(drops(&bench, "[2001:db8::77]:9"));
 	CHECK(!drops(&bench, "192.0.3.1:1"));
 	CHECK(!drops(&bench, "[2001:db8:1::77]:9"));
-	CHECK_EQ(ingress_counters(bench.ingress)[WEFT_REASON_BANNED].packet_cnt, 2);
-	CHECK_EQ(ingress_counters(bench.ingress)[WEFT_REASON_BANNED].byte_cnt, 100);
+	CHECK_EQ(firewall_ingress_counters(bench.ingress)[WEFT_REASON_BANNED].packet_cnt, 2);
+	CHECK_EQ(firewall_ingress_counters(bench.ingress)[WEFT_REASON_BANNED].byte_cnt, 100);
 	CHECK(bench.told_cnt > 0);
-	ingress_turn(bench.ingress, NOW_NS + 10 * S - 1);
+	firewall_ingress_turn(bench.ingress, NOW_NS + 10 * S - 1);
 	CHECK(drops(&bench, "192.0.2.1:1"));
-	ingress_turn(bench.ingress, NOW_NS + 10 * S);
+	firewall_ingress_turn(bench.ingress, NOW_NS + 10 * S);
 	CHECK(!drops(&bench, "192.0.2.1:1"));
 	CHECK(drops(&bench, "[2001:db8::77]:9"));
 	bench_remove(&bench);
@@ -349,16 +349,16 @@ static void test_the_gate_refuses_keys_and_addresses(void)
 	CHECK(!refuses(&bench, 'l', "198.51.100.1:1"));
 	CHECK(!refuses(&bench, 'l', NULL));
 	CHECK(refuses(&bench, 'l', "192.0.2.1:1"));
-	ingress_turn(bench.ingress, NOW_NS + 10 * S);
+	firewall_ingress_turn(bench.ingress, NOW_NS + 10 * S);
 	CHECK(!refuses(&bench, 'k', NULL));
-	CHECK_EQ(ban_list_delete(bench.list, &ban.target, on_done, &bench), 0);
+	CHECK_EQ(firewall_ban_list_delete(bench.list, &ban.target, on_done, &bench), 0);
 	CHECK_EQ(ban_put(&bench, "m", 0), 0);
 	enforce(&bench, WALL_S, NOW_NS);
 	CHECK(!refuses(&bench, 'k', NULL));
 	CHECK(refuses(&bench, 'm', NULL));
 	/* What is gone from the list is gone from the gate. */
 	ban = ban_of("192.0.2.1", 0);
-	CHECK_EQ(ban_list_delete(bench.list, &ban.target, on_done, &bench), 0);
+	CHECK_EQ(firewall_ban_list_delete(bench.list, &ban.target, on_done, &bench), 0);
 	enforce(&bench, WALL_S, NOW_NS);
 	CHECK(!refuses(&bench, 'l', "192.0.2.1:1"));
 	bench_remove(&bench);
@@ -373,11 +373,11 @@ static void test_the_longest_prefix_names_the_ban(void)
 	CHECK_EQ(ban_put(&bench, "192.0.0.0/16", 0), 0);
 	CHECK_EQ(ban_put(&bench, "192.0.2.0/24", 0), 0);
 	CHECK_EQ(addr_parse("192.0.2.9:1", &addr), 0);
-	CHECK_EQ(ban_list_match(bench.list, &addr)->target.prefix_len, 24);
+	CHECK_EQ(firewall_ban_list_match(bench.list, &addr)->target.prefix_len, 24);
 	CHECK_EQ(addr_parse("192.0.3.9:1", &addr), 0);
-	CHECK_EQ(ban_list_match(bench.list, &addr)->target.prefix_len, 16);
+	CHECK_EQ(firewall_ban_list_match(bench.list, &addr)->target.prefix_len, 16);
 	CHECK_EQ(addr_parse("192.1.3.9:1", &addr), 0);
-	CHECK(!ban_list_match(bench.list, &addr));
+	CHECK(!firewall_ban_list_match(bench.list, &addr));
 	bench_remove(&bench);
 }
 
@@ -400,17 +400,18 @@ static const struct ban *automatic_lookup(const struct bench *bench, unsigned n)
 {
 	const struct ban ban = automatic(n, "192.0.2.1:1", 0);
 
-	return ban_list_lookup(bench->list, &ban.target);
+	return firewall_ban_list_lookup(bench->list, &ban.target);
 }
 
 /* As bans.c does it. */
 static void put_in_place(struct bench *bench, const struct ban *ban)
 {
-	if (ban_list_auto_cnt(bench->list) == BAN_LIST_AUTO_CAP) {
-		CHECK_EQ(ban_list_put(bench->list, ban, on_done, bench), WEFT_EFULL);
-		ban_list_drop(bench->list, &ban_room_victim(bench->list, ban)->target);
+	if (firewall_ban_list_auto_cnt(bench->list) == BAN_LIST_AUTO_CAP) {
+		CHECK_EQ(firewall_ban_list_put(bench->list, ban, on_done, bench), WEFT_EFULL);
+		firewall_ban_list_drop(bench->list,
+				       &firewall_ban_room_victim(bench->list, ban)->target);
 	}
-	CHECK_EQ(ban_list_put(bench->list, ban, on_done, bench), 0);
+	CHECK_EQ(firewall_ban_list_put(bench->list, ban, on_done, bench), 0);
 	store_flush(bench->store);
 }
 
@@ -434,7 +435,7 @@ static void test_an_attackers_bans_push_out_his_own(void)
 		ban = automatic(i, from, WALL_S + 3600);
 		put_in_place(&bench, &ban);
 	}
-	CHECK_EQ(ban_list_auto_cnt(bench.list), BAN_LIST_AUTO_CAP);
+	CHECK_EQ(firewall_ban_list_auto_cnt(bench.list), BAN_LIST_AUTO_CAP);
 	for (unsigned i = 0; i < 40; i++)
 		CHECK(automatic_lookup(&bench, 1000000 + i));
 	CHECK(automatic_lookup(&bench, BAN_LIST_AUTO_CAP + 199));
@@ -442,7 +443,7 @@ static void test_an_attackers_bans_push_out_his_own(void)
 	CHECK(lookup(&bench, "o"));
 	/* What was pushed out does not come back. */
 	CHECK(bench_crash(&bench, WALL_S));
-	CHECK_EQ(ban_list_cnt(bench.list), BAN_LIST_AUTO_CAP + 2);
+	CHECK_EQ(firewall_ban_list_cnt(bench.list), BAN_LIST_AUTO_CAP + 2);
 	bench_remove(&bench);
 }
 
@@ -455,27 +456,27 @@ static void test_a_limited_address_is_not_kept_out(void)
 	CHECK(bench_make(&bench));
 	CHECK_EQ(addr_parse("192.0.2.1:5", &addr), 0);
 	ban.is_automatic = ban.is_limit = true;
-	CHECK_EQ(ban_list_put(bench.list, &ban, on_done, &bench), 0);
+	CHECK_EQ(firewall_ban_list_put(bench.list, &ban, on_done, &bench), 0);
 	store_flush(bench.store);
 	enforce(&bench, WALL_S, NOW_NS);
-	CHECK(ingress_limits(bench.ingress, &addr));
+	CHECK(firewall_ingress_limits(bench.ingress, &addr));
 	CHECK(!drops(&bench, "192.0.2.1:5"));
 	CHECK(!refuses(&bench, 'k', "192.0.2.1:5"));
-	CHECK(ban_list_match(bench.list, &addr)->is_limit);
+	CHECK(firewall_ban_list_match(bench.list, &addr)->is_limit);
 	/* A ban says more, however short its prefix. */
 	CHECK_EQ(ban_put(&bench, "192.0.0.0/16", 0), 0);
-	CHECK(!ban_list_match(bench.list, &addr)->is_limit);
+	CHECK(!firewall_ban_list_match(bench.list, &addr)->is_limit);
 	enforce(&bench, WALL_S, NOW_NS);
 	CHECK(drops(&bench, "192.0.2.1:5"));
-	ingress_turn(bench.ingress, NOW_NS + 10 * S);
-	CHECK(!ingress_limits(bench.ingress, &addr));
-	ingress_turn(bench.ingress, NOW_NS);
+	firewall_ingress_turn(bench.ingress, NOW_NS + 10 * S);
+	CHECK(!firewall_ingress_limits(bench.ingress, &addr));
+	firewall_ingress_turn(bench.ingress, NOW_NS);
 	addr.ip[3] = 2;
-	CHECK(!ingress_limits(bench.ingress, &addr));
-	ban_list_drop(bench.list, &ban.target);
+	CHECK(!firewall_ingress_limits(bench.ingress, &addr));
+	firewall_ban_list_drop(bench.list, &ban.target);
 	enforce(&bench, WALL_S, NOW_NS);
 	addr.ip[3] = 1;
-	CHECK(!ingress_limits(bench.ingress, &addr));
+	CHECK(!firewall_ingress_limits(bench.ingress, &addr));
 	bench_remove(&bench);
 }
 

@@ -46,9 +46,9 @@ static void test_targets_are_read_and_written(void)
 		struct ban_target target = {0};
 
 		printf("# %s\n", rows[i].text);
-		CHECK_EQ(ban_target_parse(rows[i].text, &target), rows[i].err);
+		CHECK_EQ(firewall_ban_target_parse(rows[i].text, &target), rows[i].err);
 		if (rows[i].want)
-			CHECK_STR(ban_target_format(&target, buf), rows[i].want);
+			CHECK_STR(firewall_ban_target_format(&target, buf), rows[i].want);
 	}
 }
 
@@ -57,8 +57,8 @@ static bool target_has(const char *prefix, const char *from)
 	struct ban_target target;
 	struct addr addr;
 
-	return ban_target_parse(prefix, &target) == 0 && addr_parse(from, &addr) == 0 &&
-	       ban_target_has(&target, &addr);
+	return firewall_ban_target_parse(prefix, &target) == 0 && addr_parse(from, &addr) == 0 &&
+	       firewall_ban_target_has(&target, &addr);
 }
 
 static void test_a_prefix_has_its_addresses_and_no_other(void)
@@ -84,7 +84,7 @@ static void test_records_come_back_as_they_were(void)
 		struct writer w = writer_of(record, sizeof(record));
 
 		if (i < 3)
-			CHECK_EQ(ban_target_parse(texts[i], &ban.target), 0);
+			CHECK_EQ(firewall_ban_target_parse(texts[i], &ban.target), 0);
 		else
 			memset(ban.target.key, 7, sizeof(ban.target.key));
 		if (i >= 2) {
@@ -95,11 +95,11 @@ static void test_records_come_back_as_they_were(void)
 			ban.source.family = ADDR_IPV6;
 		}
 		memset(ban.reason, 'x', BAN_REASON_CAP - 1);
-		ban_record_write(&w, &ban);
+		firewall_ban_record_write(&w, &ban);
 		CHECK(!w.bad);
-		ban_target_id(&ban.target, id);
-		CHECK_EQ(ban_record_parse(id, record, writer_len(&w), &got), 0);
-		ban_target_id(&got.target, again);
+		firewall_ban_target_id(&ban.target, id);
+		CHECK_EQ(firewall_ban_record_parse(id, record, writer_len(&w), &got), 0);
+		firewall_ban_target_id(&got.target, again);
 		CHECK_MEM(again, id, sizeof(id));
 		CHECK_STR(got.reason, ban.reason);
 		CHECK_EQ(got.added_s, 5);
@@ -109,7 +109,7 @@ static void test_records_come_back_as_they_were(void)
 		CHECK_EQ(got.cause, ban.cause);
 		CHECK(addr_equal(&got.source, &ban.source));
 		for (size_t len = 0; len < writer_len(&w); len++)
-			CHECK(ban_record_parse(id, record, len, &got) < 0);
+			CHECK(firewall_ban_record_parse(id, record, len, &got) < 0);
 	}
 }
 
@@ -119,20 +119,20 @@ static void test_damaged_and_later_records_are_refused(void)
 	uint8_t id[BAN_ID_LEN] = {BAN_KEY}, record[BAN_RECORD_LEN_MAX];
 	struct writer w = writer_of(record, sizeof(record));
 
-	ban_record_write(&w, &ban);
+	firewall_ban_record_write(&w, &ban);
 	id[0] = BAN_KEY + 1;
-	CHECK_EQ(ban_record_parse(id, record, writer_len(&w), &got), WEFT_EMALFORMED);
+	CHECK_EQ(firewall_ban_record_parse(id, record, writer_len(&w), &got), WEFT_EMALFORMED);
 	id[0] = BAN_IPV4; /* a prefix of no bits */
-	CHECK_EQ(ban_record_parse(id, record, writer_len(&w), &got), WEFT_EMALFORMED);
+	CHECK_EQ(firewall_ban_record_parse(id, record, writer_len(&w), &got), WEFT_EMALFORMED);
 	id[17] = 33;
-	CHECK_EQ(ban_record_parse(id, record, writer_len(&w), &got), WEFT_EMALFORMED);
+	CHECK_EQ(firewall_ban_record_parse(id, record, writer_len(&w), &got), WEFT_EMALFORMED);
 	id[17] = 8;
 	id[2] = 1; /* a bit beyond the prefix */
-	CHECK_EQ(ban_record_parse(id, record, writer_len(&w), &got), WEFT_EMALFORMED);
+	CHECK_EQ(firewall_ban_record_parse(id, record, writer_len(&w), &got), WEFT_EMALFORMED);
 	id[2] = 0;
-	CHECK_EQ(ban_record_parse(id, record, writer_len(&w), &got), 0);
+	CHECK_EQ(firewall_ban_record_parse(id, record, writer_len(&w), &got), 0);
 	record[2] = 2; /* the layout */
-	CHECK_EQ(ban_record_parse(id, record, writer_len(&w), &got), WEFT_ENEWER);
+	CHECK_EQ(firewall_ban_record_parse(id, record, writer_len(&w), &got), WEFT_ENEWER);
 }
 
 /* Earlier versions had bans of connection ids alone. Here they would keep out everything. */
@@ -142,12 +142,12 @@ static void test_a_record_of_an_earlier_version_keeps_nothing_out(void)
 	const size_t len = sizeof(record) - 1;
 	struct ban got;
 
-	CHECK_EQ(ban_record_parse(id, record, len, &got), WEFT_EABSENT);
+	CHECK_EQ(firewall_ban_record_parse(id, record, len, &got), WEFT_EABSENT);
 	record[len - 1] = 0;
-	CHECK_EQ(ban_record_parse(id, record, len, &got), 0);
+	CHECK_EQ(firewall_ban_record_parse(id, record, len, &got), 0);
 	CHECK_STR(got.reason, "x");
 	record[len - 1] = 2;
-	CHECK_EQ(ban_record_parse(id, record, len, &got), WEFT_EMALFORMED);
+	CHECK_EQ(firewall_ban_record_parse(id, record, len, &got), WEFT_EMALFORMED);
 }
 
 int main(void)

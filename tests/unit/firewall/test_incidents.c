@@ -21,7 +21,7 @@ static struct ban_target prefix_of(const char *text)
 {
 	struct ban_target who = {0};
 
-	if (ban_target_parse(text, &who) < 0)
+	if (firewall_ban_target_parse(text, &who) < 0)
 		printf("# %s is no prefix\n", text);
 	return who;
 }
@@ -32,12 +32,12 @@ static void add(struct ban_target who, const char *addr, uint64_t at_ns, uint64_
 
 	if (addr && addr_parse(addr, &incident.addr) < 0)
 		printf("# %s is no address\n", addr);
-	incidents_add(&incidents, &incident);
+	firewall_incidents_add(&incidents, &incident);
 }
 
 static unsigned find(struct ban_target who, uint64_t now_ns, unsigned cap)
 {
-	return incidents_find(&incidents, now_ns, &who, found, cap, &lost_cnt);
+	return firewall_incidents_find(&incidents, now_ns, &who, found, cap, &lost_cnt);
 }
 
 static void test_each_finds_its_own(void)
@@ -112,7 +112,7 @@ static void test_attempts_in_vain_are_counted_not_kept(void)
 		attempt.at_ns = 2 + i;
 		attempt.at_s = i;
 		attempt.addr.port = (uint16_t)i;
-		incidents_add(&incidents, &attempt);
+		firewall_incidents_add(&incidents, &attempt);
 	}
 	CHECK_EQ(find(key_of(1), HOUR - 1, 10), 1);
 	CHECK_EQ(find(key_of(7), HOUR - 1, 10), 1);
@@ -122,13 +122,13 @@ static void test_attempts_in_vain_are_counted_not_kept(void)
 	CHECK_EQ(lost_cnt, 0);
 	/* Another cause, another place, another hour, another kind are another incident. */
 	attempt.end.code = 7;
-	incidents_add(&incidents, &attempt);
+	firewall_incidents_add(&incidents, &attempt);
 	attempt.addr.ip[3] = 2;
-	incidents_add(&incidents, &attempt);
+	firewall_incidents_add(&incidents, &attempt);
 	attempt.kind = INCIDENT_DIAL_FAILED;
-	incidents_add(&incidents, &attempt);
+	firewall_incidents_add(&incidents, &attempt);
 	attempt.at_ns += HOUR;
-	incidents_add(&incidents, &attempt);
+	firewall_incidents_add(&incidents, &attempt);
 	CHECK_EQ(find(key_of(7), 2 * HOUR - 1, 10), 5);
 }
 
@@ -140,9 +140,9 @@ static void test_violations_of_one_rule_are_counted(void)
 
 	memset(&incidents, 0, sizeof(incidents));
 	for (unsigned i = 0; i < 3; i++)
-		incidents_add(&incidents, &incident);
+		firewall_incidents_add(&incidents, &incident);
 	incident.rule = other;
-	incidents_add(&incidents, &incident);
+	firewall_incidents_add(&incidents, &incident);
 	CHECK_EQ(find(key_of(1), 9, 10), 2);
 	CHECK(found[0].rule == first && found[0].again_cnt == 2);
 	CHECK(found[1].rule == other && found[1].again_cnt == 0);

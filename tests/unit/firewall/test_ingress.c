@@ -23,14 +23,14 @@ static bool bench_open(struct bench *bench)
 	bool is_made = true;
 
 	memset(bench, 0, sizeof(*bench));
-	fastpath_policy_defaults(&bench->policy);
+	node_fastpath_policy_defaults(&bench->policy);
 	part = bench->policy;
-	ingress_share(&part, WORKER_CNT);
+	firewall_ingress_share(&part, WORKER_CNT);
 	for (unsigned i = 0; i < WORKER_CNT && is_made; i++) {
-		is_made = ingress_new(&params, &bench->ingresses[i]) == 0;
+		is_made = firewall_ingress_new(&params, &bench->ingresses[i]) == 0;
 		if (is_made) {
-			ingress_configure(bench->ingresses[i], &part);
-			ingress_turn(bench->ingresses[i], NOW_NS);
+			firewall_ingress_configure(bench->ingresses[i], &part);
+			firewall_ingress_turn(bench->ingresses[i], NOW_NS);
 		}
 	}
 	return is_made;
@@ -39,7 +39,7 @@ static bool bench_open(struct bench *bench)
 static void bench_close(struct bench *bench)
 {
 	for (unsigned i = 0; i < WORKER_CNT; i++)
-		ingress_free(bench->ingresses[i]);
+		firewall_ingress_free(bench->ingresses[i]);
 }
 
 static bool admits(struct ingress *ingress, const char *from, const void *data, size_t len)
@@ -49,7 +49,7 @@ static bool admits(struct ingress *ingress, const char *from, const void *data, 
 
 	memcpy(copy, data, len < 16 ? len : 16);
 	return addr_parse(from, &dgram.remote) == 0 &&
-	       ingress_judge(ingress, &dgram) == WEFT_DELIVER;
+	       firewall_ingress_judge(ingress, &dgram) == WEFT_DELIVER;
 }
 
 static bool admits_initial(struct ingress *ingress, const char *from)
@@ -72,7 +72,8 @@ static bool admits_id_of(struct ingress *ingress, const struct weft_cid_keys *ke
 	struct dgram dgram = {.data = packet, .len = sizeof(packet)};
 
 	weft_cid_write(keys, 0, noise, packet + 1);
-	return addr_parse(from, &dgram.remote) == 0 && ingress_judge(ingress, &dgram) != WEFT_DROP;
+	return addr_parse(from, &dgram.remote) == 0 &&
+	       firewall_ingress_judge(ingress, &dgram) != WEFT_DROP;
 }
 
 static unsigned burst_of(const struct bench *bench, enum weft_class class)
@@ -95,7 +96,8 @@ static void test_two_workers_admit_together_what_the_limit_says_and_not_one_more
 	for (unsigned i = 0; i < WORKER_CNT; i++) {
 		CHECK(!admits_initial(bench.ingresses[i], STRANGER));
 		/* Nor is it dropped: it is asked for proof. */
-		CHECK_EQ(ingress_counters(bench.ingresses[i])[WEFT_REASON_RETRY_SENT].packet_cnt,
+		CHECK_EQ(firewall_ingress_counters(bench.ingresses[i])[WEFT_REASON_RETRY_SENT]
+				 .packet_cnt,
 			 1);
 	}
 	bench_close(&bench);
@@ -111,7 +113,7 @@ static void test_a_second_brings_the_rate_to_both_together(void)
 	for (unsigned i = 0; i < burst; i++)
 		(void)admits_initial(bench.ingresses[i % WORKER_CNT], STRANGER);
 	for (unsigned i = 0; i < WORKER_CNT; i++)
-		ingress_turn(bench.ingresses[i], NOW_NS + 1000000000);
+		firewall_ingress_turn(bench.ingresses[i], NOW_NS + 1000000000);
 	for (unsigned i = 0; i < burst; i++)
 		cnt += admits_initial(bench.ingresses[i % WORKER_CNT], STRANGER);
 	CHECK_EQ(cnt, 1000000000 / bench.policy.rates[WEFT_CLASS_INITIAL][0].cost_ns);
@@ -138,7 +140,7 @@ static void test_a_part_admits_one_at_least_in_a_flood_too(void)
 
 	CHECK(bench_open(&bench));
 	bench.policy.mode = WEFT_MODE_FLOOD;
-	ingress_share(&bench.policy, 1000);
+	firewall_ingress_share(&bench.policy, 1000);
 	/* But for whose questions userspace sees: nobody is news in a flood. */
 	for (unsigned class = 0; class < WEFT_CLASS_CNT; class ++) {
 		const struct weft_bucket_rate *rate = &bench.policy.rates[class][0];
@@ -156,15 +158,17 @@ static void test_a_mode_reaches_what_is_judged(void)
 	CHECK(bench_open(&bench));
 	part = bench.policy;
 	part.mode = WEFT_MODE_PRESSURED;
-	ingress_configure(bench.ingresses[1], &part);
+	firewall_ingress_configure(bench.ingresses[1], &part);
 	CHECK(!admits_initial(bench.ingresses[1], STRANGER));
-	CHECK_EQ(ingress_counters(bench.ingresses[1])[WEFT_REASON_RETRY_SENT].packet_cnt, 1);
+	CHECK_EQ(firewall_ingress_counters(bench.ingresses[1])[WEFT_REASON_RETRY_SENT].packet_cnt,
+		 1);
 	part.mode = WEFT_MODE_FLOOD;
-	ingress_configure(bench.ingresses[1], &part);
+	firewall_ingress_configure(bench.ingresses[1], &part);
 	for (unsigned i = burst_of(&bench, WEFT_CLASS_KRPC) >> LIMITS_FLOOD_SHIFT; i > 0; i--)
 		CHECK(admits_krpc(bench.ingresses[1], STRANGER));
 	CHECK(!admits_krpc(bench.ingresses[1], STRANGER));
-	CHECK_EQ(ingress_counters(bench.ingresses[1])[WEFT_REASON_KRPC_LIMIT].packet_cnt, 1);
+	CHECK_EQ(firewall_ingress_counters(bench.ingresses[1])[WEFT_REASON_KRPC_LIMIT].packet_cnt,
+		 1);
 	CHECK(admits_krpc(bench.ingresses[0], STRANGER));
 	bench_close(&bench);
 }
@@ -178,10 +182,10 @@ static void test_ids_are_held_against_the_keys(void)
 	CHECK(bench_open(&bench));
 	weft_cid_keys_rotate(&keys, key);
 	CHECK(!admits_id_of(bench.ingresses[0], &keys, STRANGER));
-	ingress_set_cid_keys(bench.ingresses[0], &keys);
+	firewall_ingress_set_cid_keys(bench.ingresses[0], &keys);
 	CHECK(admits_id_of(bench.ingresses[0], &keys, STRANGER));
-	CHECK_EQ(ingress_counters(bench.ingresses[0])[WEFT_REASON_BAD_ID].packet_cnt, 1);
-	CHECK_EQ(ingress_counters(bench.ingresses[0])[WEFT_REASON_NEW_PATH].packet_cnt, 1);
+	CHECK_EQ(firewall_ingress_counters(bench.ingresses[0])[WEFT_REASON_BAD_ID].packet_cnt, 1);
+	CHECK_EQ(firewall_ingress_counters(bench.ingresses[0])[WEFT_REASON_NEW_PATH].packet_cnt, 1);
 	bench_close(&bench);
 }
 
@@ -205,19 +209,19 @@ static void test_a_path_is_proven_as_long_as_it_is_told(void)
 	CHECK(bench_open(&bench));
 	ingress = bench.ingresses[0];
 	weft_cid_keys_rotate(&keys, key);
-	ingress_set_cid_keys(ingress, &keys);
+	firewall_ingress_set_cid_keys(ingress, &keys);
 	CHECK_EQ(addr_parse(STRANGER, &remote), 0);
-	ingress_prove(ingress, &remote, NOW_NS);
-	ingress_each_session(ingress, count_session, &cnt);
+	firewall_ingress_prove(ingress, &remote, NOW_NS);
+	firewall_ingress_each_session(ingress, count_session, &cnt);
 	CHECK_EQ(cnt, 1);
-	ingress_turn(ingress, NOW_NS + INGRESS_PATH_LIFE_NS - 1);
+	firewall_ingress_turn(ingress, NOW_NS + INGRESS_PATH_LIFE_NS - 1);
 	CHECK(admits_id_of(ingress, &keys, STRANGER));
-	CHECK_EQ(ingress_counters(ingress)[WEFT_REASON_SESSION].packet_cnt, 1);
-	ingress_turn(ingress, NOW_NS + INGRESS_PATH_LIFE_NS);
+	CHECK_EQ(firewall_ingress_counters(ingress)[WEFT_REASON_SESSION].packet_cnt, 1);
+	firewall_ingress_turn(ingress, NOW_NS + INGRESS_PATH_LIFE_NS);
 	CHECK(admits_id_of(ingress, &keys, STRANGER));
-	CHECK_EQ(ingress_counters(ingress)[WEFT_REASON_NEW_PATH].packet_cnt, 1);
-	ingress_sweep(ingress);
-	ingress_each_session(ingress, count_session, &cnt);
+	CHECK_EQ(firewall_ingress_counters(ingress)[WEFT_REASON_NEW_PATH].packet_cnt, 1);
+	firewall_ingress_sweep(ingress);
+	firewall_ingress_each_session(ingress, count_session, &cnt);
 	CHECK_EQ(cnt, 1);
 	bench_close(&bench);
 }
@@ -233,14 +237,14 @@ static void test_one_path_more_than_fits_is_a_strangers(void)
 
 	CHECK(bench_open(&bench));
 	weft_cid_keys_rotate(&keys, key);
-	ingress_set_cid_keys(bench.ingresses[0], &keys);
+	firewall_ingress_set_cid_keys(bench.ingresses[0], &keys);
 	for (unsigned i = 0; i < 5; i++) {
 		CHECK_EQ(addr_parse(remotes[i], &remote), 0);
-		ingress_prove(bench.ingresses[0], &remote, NOW_NS);
+		firewall_ingress_prove(bench.ingresses[0], &remote, NOW_NS);
 		CHECK(admits_id_of(bench.ingresses[0], &keys, remotes[i]));
 	}
-	CHECK_EQ(ingress_counters(bench.ingresses[0])[WEFT_REASON_SESSION].packet_cnt, 4);
-	CHECK_EQ(ingress_counters(bench.ingresses[0])[WEFT_REASON_NEW_PATH].packet_cnt, 1);
+	CHECK_EQ(firewall_ingress_counters(bench.ingresses[0])[WEFT_REASON_SESSION].packet_cnt, 4);
+	CHECK_EQ(firewall_ingress_counters(bench.ingresses[0])[WEFT_REASON_NEW_PATH].packet_cnt, 1);
 	bench_close(&bench);
 }
 

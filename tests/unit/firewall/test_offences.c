@@ -16,7 +16,7 @@ static struct addr place_of(const char *text)
 
 	if (addr_parse(text, &addr) < 0)
 		abort();
-	return offences_place(&addr);
+	return firewall_offences_place(&addr);
 }
 
 static void note(unsigned key, const char *at, uint64_t at_s)
@@ -24,14 +24,14 @@ static void note(unsigned key, const char *at, uint64_t at_s)
 	struct offence offence = {.place = place_of(at), .at_s = at_s, .cause = 1000 + key};
 
 	memcpy(offence.key, &key, sizeof(key));
-	offences_note(&offences, &offence);
+	firewall_offences_note(&offences, &offence);
 }
 
 static uint64_t until_s(const char *at, uint64_t now_s)
 {
 	const struct addr place = place_of(at);
 
-	return offences_limit_until_s(&offences, &place, now_s);
+	return firewall_offences_limit_until_s(&offences, &place, now_s);
 }
 
 static void test_three_keys_within_an_hour_limit_an_address(void)
@@ -79,14 +79,14 @@ static void test_a_cause_is_taken_back_wherever_it_led(void)
 	before = offences;
 	note(2, "192.0.2.1:1", NOW_S + 1);
 	note(2, "198.51.100.1:1", NOW_S + 2);
-	CHECK_EQ(offences_cause(&offences, key_two, 7), 1002);
+	CHECK_EQ(firewall_offences_cause(&offences, key_two, 7), 1002);
 	CHECK(until_s("192.0.2.1:1", NOW_S) != 0);
-	offences_forget_cause(&offences, 1002, place_told, &told_cnt);
+	firewall_offences_forget_cause(&offences, 1002, place_told, &told_cnt);
 	CHECK_EQ(told_cnt, 2);
 	CHECK_EQ(until_s("192.0.2.1:1", NOW_S), 0);
 	CHECK_EQ(offences.cnt, before.cnt);
 	CHECK_MEM(offences.offences, before.offences, before.cnt * sizeof(before.offences[0]));
-	CHECK_EQ(offences_cause(&offences, key_two, 7), 7);
+	CHECK_EQ(firewall_offences_cause(&offences, key_two, 7), 7);
 }
 
 static void test_a_pardoned_address_begins_anew(void)
@@ -97,7 +97,7 @@ static void test_a_pardoned_address_begins_anew(void)
 	for (unsigned i = 0; i < 5; i++)
 		note(i, "192.0.2.1:1", NOW_S);
 	note(9, "192.0.2.9:1", NOW_S);
-	offences_forget_place(&offences, &place);
+	firewall_offences_forget_place(&offences, &place);
 	CHECK_EQ(offences.cnt, 1);
 	note(6, "192.0.2.1:1", NOW_S);
 	CHECK_EQ(until_s("192.0.2.1:1", NOW_S), 0);
@@ -125,8 +125,8 @@ static void test_a_full_table_forgets_the_oldest_offence(void)
 		note(i, text, NOW_S + i);
 	}
 	CHECK_EQ(offences.cnt, OFFENCES_CAP);
-	CHECK_EQ(offences_cause(&offences, (const uint8_t[BAN_KEY_LEN]){0}, 7), 7);
-	CHECK_EQ(offences_cause(&offences, (const uint8_t[BAN_KEY_LEN]){1}, 7), 1001);
+	CHECK_EQ(firewall_offences_cause(&offences, (const uint8_t[BAN_KEY_LEN]){0}, 7), 7);
+	CHECK_EQ(firewall_offences_cause(&offences, (const uint8_t[BAN_KEY_LEN]){1}, 7), 1001);
 }
 
 int main(void)

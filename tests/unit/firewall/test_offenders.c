@@ -25,12 +25,12 @@ static void add(struct weft_endpoint source, enum weft_reason reason, uint32_t w
 	const struct weft_sample sample = {
 		.at_ns = at_ns, .source = source, .weight = weight, .reason = (__u16)reason};
 
-	offenders_add(&offenders, &sample);
+	firewall_offenders_add(&offenders, &sample);
 }
 
 static unsigned all_at(uint64_t now_ns)
 {
-	return offenders_top(&offenders, now_ns, top, sizeof(top) / sizeof(top[0]));
+	return firewall_offenders_top(&offenders, now_ns, top, sizeof(top) / sizeof(top[0]));
 }
 
 static void test_ports_and_hosts_of_a_64_are_one_source(void)

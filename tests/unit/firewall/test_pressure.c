@@ -30,12 +30,13 @@ static void test_modes_rise_at_once_and_fall_a_step_at_a_time_when_calm(void)
 	};
 	struct pressure pressure;
 
-	pressure_init(&pressure, &config);
+	firewall_pressure_init(&pressure, &config);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		const struct pressure_load load = {.handshake_cnt = steps[i].handshake_cnt,
 						   .unvalidated_cnt = steps[i].unvalidated_cnt};
 
-		if (pressure_measure(&pressure, &load, steps[i].at_s * NS_PER_S) != steps[i].want)
+		if (firewall_pressure_measure(&pressure, &load, steps[i].at_s * NS_PER_S) !=
+		    steps[i].want)
 			printf("# step %zu: %s\n", i, steps[i].why);
 		CHECK_EQ(pressure.mode, steps[i].want);
 	}
@@ -47,20 +48,21 @@ static void test_initials_enter_and_hold_the_mode_as_handshakes_do(void)
 	struct pressure_load load = {.initial_cnt = 7};
 	struct pressure pressure;
 
-	pressure_init(&pressure, &config);
-	(void)pressure_measure(&pressure, &load, NS_PER_S);
+	firewall_pressure_init(&pressure, &config);
+	(void)firewall_pressure_measure(&pressure, &load, NS_PER_S);
 	load.handshake_cnt = 40;
 	load.initial_cnt += 59;
-	CHECK_EQ(pressure_measure(&pressure, &load, 2 * NS_PER_S), WEFT_MODE_NORMAL);
+	CHECK_EQ(firewall_pressure_measure(&pressure, &load, 2 * NS_PER_S), WEFT_MODE_NORMAL);
 	load.initial_cnt += 60;
-	CHECK_EQ(pressure_measure(&pressure, &load, 3 * NS_PER_S), WEFT_MODE_PRESSURED);
+	CHECK_EQ(firewall_pressure_measure(&pressure, &load, 3 * NS_PER_S), WEFT_MODE_PRESSURED);
 	load.handshake_cnt = 0;
 	for (unsigned i = 4; i < 60; i++) {
 		load.initial_cnt += 20000;
-		CHECK_EQ(pressure_measure(&pressure, &load, i * NS_PER_S), WEFT_MODE_PRESSURED);
+		CHECK_EQ(firewall_pressure_measure(&pressure, &load, i * NS_PER_S),
+			 WEFT_MODE_PRESSURED);
 	}
 	for (unsigned i = 60; i < 71; i++)
-		(void)pressure_measure(&pressure, &load, i * NS_PER_S);
+		(void)firewall_pressure_measure(&pressure, &load, i * NS_PER_S);
 	CHECK_EQ(pressure.mode, WEFT_MODE_NORMAL);
 }
 
@@ -69,15 +71,16 @@ static void test_a_forced_mode_holds_until_released(void)
 	const struct pressure_load heavy = {.handshake_cnt = 1000}, none = {.handshake_cnt = 0};
 	struct pressure pressure;
 
-	pressure_init(&pressure, &config);
-	pressure_force(&pressure, WEFT_MODE_NORMAL);
-	CHECK_EQ(pressure_measure(&pressure, &heavy, NS_PER_S), WEFT_MODE_NORMAL);
-	pressure_force(&pressure, WEFT_MODE_FLOOD);
+	firewall_pressure_init(&pressure, &config);
+	firewall_pressure_force(&pressure, WEFT_MODE_NORMAL);
+	CHECK_EQ(firewall_pressure_measure(&pressure, &heavy, NS_PER_S), WEFT_MODE_NORMAL);
+	firewall_pressure_force(&pressure, WEFT_MODE_FLOOD);
 	for (unsigned i = 2; i < 100; i++)
-		CHECK_EQ(pressure_measure(&pressure, &none, i * NS_PER_S), WEFT_MODE_FLOOD);
-	pressure_release(&pressure);
+		CHECK_EQ(firewall_pressure_measure(&pressure, &none, i * NS_PER_S),
+			 WEFT_MODE_FLOOD);
+	firewall_pressure_release(&pressure);
 	for (unsigned i = 100; i < 125; i++)
-		(void)pressure_measure(&pressure, &none, i * NS_PER_S);
+		(void)firewall_pressure_measure(&pressure, &none, i * NS_PER_S);
 	CHECK_EQ(pressure.mode, WEFT_MODE_NORMAL);
 }
 
@@ -85,11 +88,11 @@ static void test_a_counter_that_begins_again_is_no_flood(void)
 {
 	struct pressure pressure;
 
-	pressure_init(&pressure, &config);
-	(void)pressure_measure(&pressure, &(struct pressure_load){.unvalidated_cnt = 1000000},
-			       NS_PER_S);
-	CHECK_EQ(pressure_measure(&pressure, &(struct pressure_load){.unvalidated_cnt = 5},
-				  2 * NS_PER_S),
+	firewall_pressure_init(&pressure, &config);
+	(void)firewall_pressure_measure(
+		&pressure, &(struct pressure_load){.unvalidated_cnt = 1000000}, NS_PER_S);
+	CHECK_EQ(firewall_pressure_measure(&pressure, &(struct pressure_load){.unvalidated_cnt = 5},
+					   2 * NS_PER_S),
 		 WEFT_MODE_NORMAL);
 }
 

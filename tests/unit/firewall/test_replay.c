@@ -66,9 +66,9 @@ static void config_of(struct weft_config *config, uint32_t krpc_rate)
 	struct limits_config limits;
 
 	memset(config, 0, sizeof(*config));
-	limits_config_defaults(&limits);
+	firewall_limits_config_defaults(&limits);
 	limits.classes[WEFT_CLASS_KRPC] = (struct limits_rate){krpc_rate, 2 * krpc_rate};
-	limits_apply(&limits, config);
+	firewall_limits_apply(&limits, config);
 	config->salt[0] = 0x1234567;
 	config->salt[1] = 0x89abcdef;
 	config->salt[2] = 0x55aa55aa55;
@@ -78,7 +78,7 @@ static void second_read(struct weft_tables *tables, uint64_t now_ns)
 {
 	const struct sketch_second second = {.mode = WEFT_MODE_NORMAL};
 
-	sketch_tell_second(&sketch, &second, now_ns);
+	firewall_sketch_tell_second(&sketch, &second, now_ns);
 	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++) {
 		const struct arrivals_block block = {
 			.level = level,
@@ -88,7 +88,7 @@ static void second_read(struct weft_tables *tables, uint64_t now_ns)
 			.rate = tables->config.rates[WEFT_CLASS_KRPC][level],
 		};
 
-		arrivals_read(&arrivals, &block, now_ns);
+		firewall_arrivals_read(&arrivals, &block, now_ns);
 	}
 }
 
@@ -124,8 +124,8 @@ static uint64_t policy_run(const struct pattern *pattern, uint32_t krpc_rate, bo
 	uint64_t refused_cnt = 0;
 	struct arena arena;
 
-	if (arena_open(&arena, demux_tables_footprint(&params)) < 0 ||
-	    demux_tables_init(tables, &arena, &params) < 0)
+	if (arena_open(&arena, net_ingress_tables_footprint(&params)) < 0 ||
+	    net_ingress_tables_init(tables, &arena, &params) < 0)
 		abort();
 	config_of(&tables->config, krpc_rate);
 	for (unsigned second = 0; second < SECONDS; second++) {
@@ -152,21 +152,21 @@ static void replay(uint32_t before, uint32_t after)
 {
 	struct replay_params params = {
 		.sketch = &sketch,
-		.from_minute = sketch_minute(START_S * NS_PER_S),
-		.to_minute = sketch_minute((START_S + SECONDS) * NS_PER_S),
+		.from_minute = firewall_sketch_minute(START_S * NS_PER_S),
+		.to_minute = firewall_sketch_minute((START_S + SECONDS) * NS_PER_S),
 	};
 
 	replay_limits_of(&params.before, before);
 	replay_limits_of(&params.after, after);
-	sketch_settle(&sketch);
-	CHECK_EQ(replay_run(&params, &result), 0);
+	firewall_sketch_settle(&sketch);
+	CHECK_EQ(firewall_replay_run(&params, &result), 0);
 }
 
 static void record_begin(void)
 {
 	memset(&sketch, 0, sizeof(sketch));
-	arrivals_close(&arrivals);
-	CHECK_EQ(arrivals_open(&arrivals, 1, &sketch), 0);
+	firewall_arrivals_close(&arrivals);
+	CHECK_EQ(firewall_arrivals_open(&arrivals, 1, &sketch), 0);
 }
 
 static bool is_within(int64_t told, int64_t real, uint64_t unsure)
@@ -198,7 +198,7 @@ static void test_what_is_told_is_what_the_policy_refuses_within_what_is_unsure(v
 			CHECK(class->unsure_cnt <= class->offered_cnt / 10);
 		CHECK_EQ(result.known_s, SECONDS);
 	}
-	arrivals_close(&arrivals);
+	firewall_arrivals_close(&arrivals);
 }
 
 static void test_sources_and_times_are_named(void)
@@ -206,7 +206,7 @@ static void test_sources_and_times_are_named(void)
 	const struct pattern quiet = {"quiet", 5, 10, 0, 1, false, false, 100, 50, true};
 	struct pattern loud = {"loud", 1, 90, 0, 1, false, false, 100, 50, true};
 	struct weft_endpoint source = source_of(&loud, 0);
-	uint64_t first = sketch_minute(START_S * NS_PER_S);
+	uint64_t first = firewall_sketch_minute(START_S * NS_PER_S);
 
 	record_begin();
 	(void)policy_run(&quiet, 100, true);
@@ -225,7 +225,7 @@ static void test_sources_and_times_are_named(void)
 	CHECK_EQ(result.periods[0].from_minute, first);
 	CHECK_EQ(result.periods[0].to_minute, first + MINUTES);
 	CHECK_EQ(result.periods[0].newly_refused_cnt, result.sources[0].newly_refused_cnt);
-	arrivals_close(&arrivals);
+	firewall_arrivals_close(&arrivals);
 }
 
 /* The sketch has but table 0: that of a worker's socket, or of a CPU. */
@@ -234,24 +234,24 @@ static void test_a_workers_socket_has_its_part_of_the_limit(void)
 	const struct pattern steady = {"steady", 1, 60, 0, 1, true, false, 80, 80, true};
 	struct replay_params params = {
 		.sketch = &sketch,
-		.from_minute = sketch_minute(START_S * NS_PER_S),
-		.to_minute = sketch_minute((START_S + SECONDS) * NS_PER_S),
+		.from_minute = firewall_sketch_minute(START_S * NS_PER_S),
+		.to_minute = firewall_sketch_minute((START_S + SECONDS) * NS_PER_S),
 	};
 
 	record_begin();
 	(void)policy_run(&steady, 80, true);
-	sketch_settle(&sketch);
+	firewall_sketch_settle(&sketch);
 	replay_limits_of(&params.before, 80);
 	replay_limits_of(&params.after, 80);
 	for (unsigned i = 0; i < WEFT_LEVEL_CNT; i++)
 		params.after.worker_rates[WEFT_CLASS_KRPC][i] =
 			(struct weft_bucket_rate){NS_PER_S / 30, NS_PER_S};
-	CHECK_EQ(replay_run(&params, &result), 0);
+	CHECK_EQ(firewall_replay_run(&params, &result), 0);
 	CHECK_EQ(result.classes[WEFT_CLASS_KRPC].newly_refused_cnt, 0);
 	params.after.worker_cnt = 1;
-	CHECK_EQ(replay_run(&params, &result), 0);
+	CHECK_EQ(firewall_replay_run(&params, &result), 0);
 	CHECK(result.classes[WEFT_CLASS_KRPC].newly_refused_cnt > 25ull * SECONDS);
-	arrivals_close(&arrivals);
+	firewall_arrivals_close(&arrivals);
 }
 
 static void test_arrivals_count_what_each_level_refused(void)
@@ -269,9 +269,11 @@ static void test_arrivals_count_what_each_level_refused(void)
 	CHECK(limits[1].refused_at_ns > 0);
 	CHECK_EQ(limits[0].refused_at_ns, 0);
 	/* The network's bucket is empty, the sources' are not. */
-	CHECK(arrivals_credit(&limits[1]).left_ns < arrivals_credit(&limits[1]).max_ns / 100);
-	CHECK(arrivals_credit(&limits[0]).left_ns > arrivals_credit(&limits[0]).max_ns / 2);
-	arrivals_close(&arrivals);
+	CHECK(firewall_arrivals_credit(&limits[1]).left_ns <
+	      firewall_arrivals_credit(&limits[1]).max_ns / 100);
+	CHECK(firewall_arrivals_credit(&limits[0]).left_ns >
+	      firewall_arrivals_credit(&limits[0]).max_ns / 2);
+	firewall_arrivals_close(&arrivals);
 }
 
 static void test_modes_follow_the_recorded_load(void)
@@ -286,20 +288,20 @@ static void test_modes_follow_the_recorded_load(void)
 			.unvalidated_cnt = s >= 60 && s < 70 ? 30000 : 10,
 		};
 
-		sketch_tell_second(&sketch, &second, s * NS_PER_S + 1);
+		firewall_sketch_tell_second(&sketch, &second, s * NS_PER_S + 1);
 	}
 	replay_limits_of(&params.before, 100);
 	replay_limits_of(&params.after, 100);
-	sketch_settle(&sketch);
-	CHECK_EQ(replay_run(&params, &result), 0);
+	firewall_sketch_settle(&sketch);
+	CHECK_EQ(firewall_replay_run(&params, &result), 0);
 	CHECK_EQ(result.mode_after_s[WEFT_MODE_NORMAL], 120);
 	params.after.pressure.pressured_from = 100;
-	CHECK_EQ(replay_run(&params, &result), 0);
+	CHECK_EQ(firewall_replay_run(&params, &result), 0);
 	/* Ten seconds of it, and the calm after. */
 	CHECK_EQ(result.mode_after_s[WEFT_MODE_PRESSURED], 20);
 	CHECK_EQ(result.mode_before_s[WEFT_MODE_NORMAL], 120);
 	params.after.pressure.flood_above = 20000;
-	CHECK_EQ(replay_run(&params, &result), 0);
+	CHECK_EQ(firewall_replay_run(&params, &result), 0);
 	CHECK_EQ(result.mode_after_s[WEFT_MODE_FLOOD], 20);
 }
 
@@ -308,7 +310,7 @@ static void test_a_second_at_once_is_as_one_by_one(void)
 {
 	static const uint32_t cnts[] = {0, 1, 2, 5, 10, 99, 100, 101, 150, 200, 500, 3000};
 	const struct limits_rate limit = {100, 200};
-	struct weft_bucket_rate rate = limits_bucket_rate(&limit, 0);
+	struct weft_bucket_rate rate = firewall_limits_bucket_rate(&limit, 0);
 
 	for (unsigned first = 0; first < sizeof(cnts) / sizeof(cnts[0]); first++) {
 		struct weft_bucket one = {0}, all = {0};
@@ -320,7 +322,7 @@ static void test_a_second_at_once_is_as_one_by_one(void)
 
 			for (uint32_t i = 1; i <= cnt; i++)
 				ahead -= weft_bucket_take(&one, &rate, at_ns + i * NS_PER_S / cnt);
-			ahead += replay_take(&all, &rate, cnt, at_ns);
+			ahead += firewall_replay_take(&all, &rate, cnt, at_ns);
 			CHECK(llabs(ahead) <= 1 + (int64_t)s / 8);
 		}
 	}

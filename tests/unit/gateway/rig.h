@@ -225,7 +225,7 @@ static inline bool rig_make_room(struct conn_shared *shared, const struct gatewa
 	rig.room_asked_cnt++;
 	rig.slower = NULL;
 	if (slower)
-		conn_evict(slower);
+		gateway_conn_evict(slower);
 	return slower != NULL;
 }
 
@@ -246,7 +246,7 @@ static inline void rig_start(void)
 	struct addr remote = {.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 1};
 
 	if (rig.heap)
-		conn_fini(&rig.conn);
+		gateway_conn_fini(&rig.conn);
 	heap_free(rig.heap);
 	memset(&rig, 0, sizeof(rig));
 	rig.now_ns = NS_PER_S;
@@ -262,20 +262,20 @@ static inline void rig_start(void)
 					  .make_room = rig_make_room,
 					  .woken = rig_woken,
 					  .stats.socket_cap = 1};
-	conn_init(&rig.conn, &rig.shared, &remote, rig.now_ns);
+	gateway_conn_init(&rig.conn, &rig.shared, &remote, rig.now_ns);
 }
 
 /* rig_start_sites: services have hosts of their own, as at a gateway of port 5030. */
 static inline void rig_start_sites(void)
 {
 	strcpy(rig.guard.site_suffix, ".localhost:5030");
-	pass_book_init(&rig.passes, 5030);
+	gateway_pass_book_init(&rig.passes, 5030);
 	rig.shared.passes = &rig.passes;
 }
 
 static inline void rig_turn(void)
 {
-	conn_turn(&rig.conn, rig.now_ns);
+	gateway_conn_turn(&rig.conn, rig.now_ns);
 }
 
 /* rig_drain takes at most step bytes at a time. */
@@ -284,12 +284,12 @@ static inline void rig_drain(size_t step)
 	const char *data;
 	size_t len;
 
-	while ((len = conn_output(&rig.conn, &data)) != 0) {
+	while ((len = gateway_conn_output(&rig.conn, &data)) != 0) {
 		len = len < step ? len : step;
 		memcpy(rig.out + rig.out_len, data, len);
 		rig.out_len += len;
 		rig.out[rig.out_len] = '\0';
-		conn_sent(&rig.conn, len, rig.now_ns);
+		gateway_conn_sent(&rig.conn, len, rig.now_ns);
 	}
 }
 
@@ -300,14 +300,14 @@ static inline size_t rig_feed(const char *data, size_t len, size_t step)
 
 	while (fed < len) {
 		char *room;
-		size_t cap = conn_reserve(&rig.conn, &room);
+		size_t cap = gateway_conn_reserve(&rig.conn, &room);
 		size_t piece = len - fed < step ? len - fed : step;
 
 		if (!cap)
 			break;
 		piece = piece < cap ? piece : cap;
 		memcpy(room, data + fed, piece);
-		conn_commit(&rig.conn, piece, rig.now_ns);
+		gateway_conn_commit(&rig.conn, piece, rig.now_ns);
 		fed += piece;
 		rig_drain(SIZE_MAX);
 	}

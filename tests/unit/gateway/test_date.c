@@ -20,11 +20,11 @@ static void test_dates_are_written_and_read(void)
 	uint64_t wall_s;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		CHECK_STR(http_date_write(rows[i].wall_s, text), rows[i].text);
-		CHECK_EQ(http_date_parse(rows[i].text, &wall_s), 0);
+		CHECK_STR(gateway_http_date_write(rows[i].wall_s, text), rows[i].text);
+		CHECK_EQ(gateway_http_date_parse(rows[i].text, &wall_s), 0);
 		CHECK_EQ(wall_s, rows[i].wall_s);
 	}
-	CHECK_STR(http_date_write(UINT64_MAX, text), rows[4].text);
+	CHECK_STR(gateway_http_date_write(UINT64_MAX, text), rows[4].text);
 }
 
 static void test_what_is_no_such_date_is_refused(void)
@@ -47,7 +47,7 @@ static void test_what_is_no_such_date_is_refused(void)
 	uint64_t wall_s;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		CHECK_EQ(http_date_parse(bad[i], &wall_s), WEFT_EMALFORMED);
+		CHECK_EQ(gateway_http_date_parse(bad[i], &wall_s), WEFT_EMALFORMED);
 }
 
 int main(void)

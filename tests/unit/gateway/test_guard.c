@@ -216,7 +216,7 @@ static void test_an_address_is_opened_once_and_sets_a_cookie_for_its_service(voi
 
 	rig_start();
 	rig_start_sites();
-	pass_issue(&rig.passes, "web", rig.now_ns, code);
+	gateway_pass_make(&rig.passes, "web", rig.now_ns, code);
 	CHECK(strstr(open_pass("0123"), "HTTP/1.1 401 "));
 	answer = open_pass(code);
 	CHECK(strstr(answer, "HTTP/1.1 303 "));
@@ -263,7 +263,7 @@ static void test_a_cookie_is_good_for_its_service_with_its_origin(void)
 		printf("# %s\n", rows[i].why);
 		rig_start();
 		rig_start_sites();
-		pass_issue(&rig.passes, "web", rig.now_ns, code);
+		gateway_pass_make(&rig.passes, "web", rig.now_ns, code);
 		snprintf(cookie, sizeof(cookie), "%s", cookie_of(open_pass(code)));
 		snprintf(request, sizeof(request),
 			 "%sCookie: weft-5030=evil; a=b;%s\r\n" BODY "\r\n", rows[i].head, cookie);
@@ -273,9 +273,9 @@ static void test_a_cookie_is_good_for_its_service_with_its_origin(void)
 		CHECK_EQ(rig.handled_cnt, rows[i].status == 200);
 	}
 	opened_ns = rig.now_ns;
-	CHECK(pass_is_shown(&rig.passes, "web", cookie, opened_ns + PASS_NS - 1));
-	CHECK(!pass_is_shown(&rig.passes, "web", cookie, opened_ns + PASS_NS));
-	CHECK(!pass_is_shown(&rig.passes, "we", cookie, opened_ns));
+	CHECK(gateway_pass_is_shown(&rig.passes, "web", cookie, opened_ns + PASS_NS - 1));
+	CHECK(!gateway_pass_is_shown(&rig.passes, "web", cookie, opened_ns + PASS_NS));
+	CHECK(!gateway_pass_is_shown(&rig.passes, "we", cookie, opened_ns));
 }
 
 static void test_addresses_end_and_the_oldest_makes_room(void)
@@ -283,18 +283,18 @@ static void test_addresses_end_and_the_oldest_makes_room(void)
 	char codes[PASS_CAP + 1][PASS_TEXT_CAP], value[PASS_TEXT_CAP];
 	struct pass_book book = {0};
 
-	pass_issue(&book, "web", 0, codes[0]);
-	CHECK(!pass_open(&book, "web", codes[0], PASS_CODE_NS, value));
-	CHECK(!pass_open(&book, "other", codes[0], 1, value));
-	CHECK(pass_open(&book, "web", codes[0], PASS_CODE_NS - 1, value));
+	gateway_pass_make(&book, "web", 0, codes[0]);
+	CHECK(!gateway_pass_open(&book, "web", codes[0], PASS_CODE_NS, value));
+	CHECK(!gateway_pass_open(&book, "other", codes[0], 1, value));
+	CHECK(gateway_pass_open(&book, "web", codes[0], PASS_CODE_NS - 1, value));
 	memset(&book, 0, sizeof(book));
 	for (unsigned i = 0; i <= PASS_CAP; i++) {
-		CHECK_EQ(pass_cnt(&book, 1), i < PASS_CAP ? i : PASS_CAP);
-		pass_issue(&book, "web", i, codes[i]);
+		CHECK_EQ(gateway_pass_cnt(&book, 1), i < PASS_CAP ? i : PASS_CAP);
+		gateway_pass_make(&book, "web", i, codes[i]);
 	}
-	CHECK_EQ(pass_cnt(&book, 1), PASS_CAP);
-	CHECK(!pass_open(&book, "web", codes[0], 1, value));
-	CHECK(pass_open(&book, "web", codes[PASS_CAP], 1, value));
+	CHECK_EQ(gateway_pass_cnt(&book, 1), PASS_CAP);
+	CHECK(!gateway_pass_open(&book, "web", codes[0], 1, value));
+	CHECK(gateway_pass_open(&book, "web", codes[PASS_CAP], 1, value));
 }
 
 static void test_the_gateways_cookies_stay_here(void)
@@ -413,7 +413,7 @@ static void test_lists_follow_from_where_it_listens(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		CHECK_EQ(addr_parse(rows[i].listen, &listen), 0);
-		CHECK_EQ(guard_init(&guard, &params, &listen), 0);
+		CHECK_EQ(gateway_guard_init(&guard, &params, &listen), 0);
 		for (unsigned j = 0; rows[i].hosts[j]; j++) {
 			CHECK_STR(guard.hosts.names[j], rows[i].hosts[j]);
 			CHECK_STR(guard.origins.names[j + 1] + strlen("http://"), rows[i].hosts[j]);

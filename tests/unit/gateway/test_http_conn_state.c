@@ -37,7 +37,7 @@ static void test_a_request_reaches_its_route_and_is_answered(void)
 	CHECK_STR(rig.header, "v");
 	CHECK_EQ(rig.method, GATEWAY_GET);
 	CHECK_EQ(rig.shared.stats.request_cnt, 1);
-	CHECK(conn_is_idle(&rig.conn) && !conn_is_over(&rig.conn));
+	CHECK(gateway_conn_is_idle(&rig.conn) && !gateway_conn_is_over(&rig.conn));
 }
 
 /* However the bytes are cut, the requests and the answers are the same. */
@@ -76,7 +76,7 @@ static void test_a_reply_may_come_later_and_the_next_request_waits(void)
 	CHECK_STR(rig_hear(), "");
 	CHECK_EQ(rig.handled_cnt, 1);
 	CHECK(rig.waiting);
-	CHECK_EQ(conn_deadline_ns(&rig.conn), UINT64_MAX);
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), UINT64_MAX);
 	gateway_reply(rig.waiting, &reply, rig.now_ns);
 	CHECK(rig.woken_cnt >= 1);
 	CHECK(ends(rig_hear(), "/tree/x"));
@@ -98,11 +98,11 @@ static void test_a_client_that_leaves_is_told_to_the_handler_once(void)
 {
 	rig_start();
 	rig_say("GET /wait HTTP/1.1\r\n" HOST "\r\n");
-	conn_eof(&rig.conn);
-	CHECK(!conn_is_over(&rig.conn)); /* half closed: it still listens */
-	conn_fini(&rig.conn);
+	gateway_conn_eof(&rig.conn);
+	CHECK(!gateway_conn_is_over(&rig.conn)); /* half closed: it still listens */
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.gone_cnt, 1);
-	conn_fini(&rig.conn);
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.gone_cnt, 1);
 }
 
@@ -398,14 +398,14 @@ static void test_who_asks_too_often_is_told_to_wait(void)
 static void expire_at(uint64_t now_ns)
 {
 	rig.now_ns = now_ns;
-	conn_expire(&rig.conn, now_ns);
+	gateway_conn_expire(&rig.conn, now_ns);
 }
 
 static void test_a_head_that_dribbles_is_answered_by_408_and_closed(void)
 {
 	rig_start();
 	rig_say("GET /tree/ HT");
-	CHECK_EQ(conn_deadline_ns(&rig.conn), rig.now_ns + CONN_HEAD_NS);
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), rig.now_ns + CONN_HEAD_NS);
 	/* A byte now and then does not help. */
 	rig.now_ns += CONN_HEAD_NS - 1;
 	rig_say("TP");
@@ -414,11 +414,11 @@ static void test_a_head_that_dribbles_is_answered_by_408_and_closed(void)
 	expire_at(rig.now_ns + 1);
 	CHECK(begins(rig_hear(), "HTTP/1.1 408 "));
 	CHECK_EQ(rig.shared.stats.slow_cnt, 1);
-	CHECK_EQ(conn_deadline_ns(&rig.conn), rig.now_ns + CONN_DRAIN_NS);
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), rig.now_ns + CONN_DRAIN_NS);
 	rig_say("what still comes is thrown away");
-	CHECK(!conn_is_over(&rig.conn));
+	CHECK(!gateway_conn_is_over(&rig.conn));
 	expire_at(rig.now_ns + CONN_DRAIN_NS);
-	CHECK(conn_is_over(&rig.conn));
+	CHECK(gateway_conn_is_over(&rig.conn));
 }
 
 static void test_a_slow_request_is_answered_by_408(void)
@@ -428,7 +428,7 @@ static void test_a_slow_request_is_answered_by_408(void)
 	rig_start();
 	began_ns = rig.now_ns;
 	rig_say("PUT /public HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n");
-	CHECK_EQ(conn_deadline_ns(&rig.conn), began_ns + CONN_REQUEST_NS);
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), began_ns + CONN_REQUEST_NS);
 	rig.now_ns = began_ns + CONN_REQUEST_NS - 1;
 	rig_say("b");
 	expire_at(rig.now_ns);
@@ -441,9 +441,9 @@ static void test_an_idle_connection_is_closed_without_a_word(void)
 {
 	rig_start();
 	expire_at(rig.now_ns + CONN_IDLE_NS - 1);
-	CHECK(!conn_is_over(&rig.conn));
+	CHECK(!gateway_conn_is_over(&rig.conn));
 	expire_at(rig.now_ns + 1);
-	CHECK(conn_is_over(&rig.conn));
+	CHECK(gateway_conn_is_over(&rig.conn));
 	CHECK_STR(rig_hear(), "");
 	CHECK_EQ(rig.shared.stats.slow_cnt, 0);
 }
@@ -460,25 +460,25 @@ static void test_a_client_that_does_not_read_is_dropped(void)
 	gateway_reply(rig.waiting, &reply, rig.now_ns);
 	rig.now_ns += CONN_PROGRESS_NS - 1;
 	expire_at(rig.now_ns);
-	CHECK(!conn_is_over(&rig.conn));
-	conn_sent(&rig.conn, CONN_PROGRESS_LEN, rig.now_ns);
+	CHECK(!gateway_conn_is_over(&rig.conn));
+	gateway_conn_sent(&rig.conn, CONN_PROGRESS_LEN, rig.now_ns);
 	expire_at(rig.now_ns + CONN_PROGRESS_NS - 1);
-	CHECK(!conn_is_over(&rig.conn));
-	conn_sent(&rig.conn, CONN_PROGRESS_LEN - 1, rig.now_ns);
+	CHECK(!gateway_conn_is_over(&rig.conn));
+	gateway_conn_sent(&rig.conn, CONN_PROGRESS_LEN - 1, rig.now_ns);
 	expire_at(rig.now_ns + 1);
-	CHECK(conn_is_over(&rig.conn));
+	CHECK(gateway_conn_is_over(&rig.conn));
 	CHECK_EQ(rig.shared.stats.slow_cnt, 1);
 }
 
 static void test_the_end_of_the_input_ends_what_is_not_begun_or_owed(void)
 {
 	rig_start();
-	conn_eof(&rig.conn);
-	CHECK(conn_is_over(&rig.conn));
+	gateway_conn_eof(&rig.conn);
+	CHECK(gateway_conn_is_over(&rig.conn));
 	rig_start();
 	rig_say("GET /tree/ HTTP/1.1\r\n");
-	conn_eof(&rig.conn);
-	CHECK(conn_is_over(&rig.conn));
+	gateway_conn_eof(&rig.conn);
+	CHECK(gateway_conn_is_over(&rig.conn));
 }
 
 int main(void)

@@ -46,7 +46,7 @@ static void test_ranges(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint64_t off = 0, len = 0;
 
-		CHECK_EQ(range_parse(rows[i].text, rows[i].size, &off, &len), rows[i].kind);
+		CHECK_EQ(gateway_range_parse(rows[i].text, rows[i].size, &off, &len), rows[i].kind);
 		CHECK_EQ(off, rows[i].off);
 		CHECK_EQ(len, rows[i].len);
 	}

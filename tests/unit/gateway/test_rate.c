@@ -9,7 +9,7 @@ static struct rate rate;
 static void start(void)
 {
 	memset(&rate, 0, sizeof(rate));
-	rate_init(&rate, NS_PER_S / 2, 10);
+	gateway_rate_init(&rate, NS_PER_S / 2, 10);
 }
 
 static struct addr addr_of(const char *text)
@@ -24,7 +24,7 @@ static unsigned take_all(const char *text, uint64_t now_ns)
 	struct addr addr = addr_of(text);
 	unsigned cnt = 0;
 
-	while (cnt < 1000 && rate_take(&rate, &addr, now_ns))
+	while (cnt < 1000 && gateway_rate_take(&rate, &addr, now_ns))
 		cnt++;
 	return cnt;
 }
@@ -73,7 +73,7 @@ static void test_more_addresses_than_places(void)
 		struct addr addr = {.family = ADDR_IPV4,
 				    .ip = {10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}};
 
-		CHECK(rate_take(&rate, &addr, NS_PER_S));
+		CHECK(gateway_rate_take(&rate, &addr, NS_PER_S));
 	}
 }
 
@@ -88,7 +88,7 @@ static void test_who_asks_most_is_forgotten_last(void)
 		struct addr addr = {.family = ADDR_IPV4,
 				    .ip = {10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}};
 
-		kept_cnt += rate_take(&rate, &addr, NS_PER_S);
+		kept_cnt += gateway_rate_take(&rate, &addr, NS_PER_S);
 	}
 	CHECK_EQ(kept_cnt, RATE_SLOT_CNT);
 	CHECK_EQ(take_all("192.0.2.1:1", NS_PER_S), 0);

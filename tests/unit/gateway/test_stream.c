@@ -33,7 +33,7 @@ static void test_a_reply_of_unknown_length_comes_in_chunks(void)
 	more("0123456789abcdef");
 	gateway_reply_end(rig.waiting, rig.now_ns);
 	CHECK_STR(rig_hear(), "10\r\n0123456789abcdef\r\n0\r\n\r\n");
-	CHECK(conn_is_idle(&rig.conn));
+	CHECK(gateway_conn_is_idle(&rig.conn));
 	CHECK_EQ(rig.gone_cnt, 0);
 	rig_say("GET /tree/next HTTP/1.1\r\n" HOST "\r\n");
 	CHECK(ends(rig_hear(), "/tree/next"));
@@ -53,7 +53,7 @@ static void test_a_reply_of_known_length_has_just_it(void)
 		CHECK(strstr(rig_hear(), "Content-Length: 5\r\n"));
 		more(rows[i].body);
 		gateway_reply_end(rig.waiting, rig.now_ns);
-		CHECK_EQ(conn_is_over(&rig.conn), !rows[i].is_kept);
+		CHECK_EQ(gateway_conn_is_over(&rig.conn), !rows[i].is_kept);
 	}
 }
 
@@ -80,7 +80,7 @@ static void test_head_of_a_streamed_reply_has_no_body(void)
 		more("abcde");
 		gateway_reply_end(rig.waiting, rig.now_ns);
 		CHECK(ends(rig_hear(), "\r\n\r\n"));
-		CHECK(conn_is_idle(&rig.conn));
+		CHECK(gateway_conn_is_idle(&rig.conn));
 	}
 }
 
@@ -104,7 +104,7 @@ static void test_a_body_comes_in_pieces(void)
 			gateway_reply_begin(rig.waiting, &unknown, rig.now_ns);
 			gateway_reply_end(rig.waiting, rig.now_ns);
 			rig_hear();
-			CHECK(conn_is_idle(&rig.conn));
+			CHECK(gateway_conn_is_idle(&rig.conn));
 		}
 }
 
@@ -120,7 +120,7 @@ static void test_the_handler_may_answer_before_the_body_is_there(void)
 	CHECK_EQ(rig.finished_cnt, 1);
 	gateway_reply_end(rig.waiting, rig.now_ns);
 	rig_hear();
-	CHECK(conn_is_idle(&rig.conn));
+	CHECK(gateway_conn_is_idle(&rig.conn));
 
 	/* Who has answered does not want the rest. */
 	rig_start();
@@ -165,7 +165,7 @@ static void test_a_piece_that_is_held_comes_again(void)
 	fed = rig_feed(flood, 64000, SIZE_MAX);
 	CHECK(fed >= CONN_IN_CAP && fed <= 2 * CONN_IN_CAP);
 	CHECK_EQ(rig.taken_len, 0);
-	CHECK_EQ(conn_deadline_ns(&rig.conn), UINT64_MAX); /* nobody blames the client */
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), UINT64_MAX); /* nobody blames the client */
 	rig_turn();
 	CHECK_EQ(rig.taken_len, 0);
 	rig.holds = false;
@@ -218,7 +218,7 @@ static void test_bad_framing_behind_a_begun_reply_cuts_it_off(void)
 	gateway_reply_begin(rig.waiting, &unknown, rig.now_ns);
 	rig_say("zz\r\n");
 	CHECK_EQ(rig.gone_cnt, 1);
-	CHECK(conn_is_over(&rig.conn));
+	CHECK(gateway_conn_is_over(&rig.conn));
 }
 
 static void test_a_client_is_told_to_go_on_when_nobody_refused(void)
@@ -246,11 +246,11 @@ static void test_a_body_that_trickles_is_ended_by_408(void)
 	rig_say("POST /stream HTTP/1.1\r\n" HOST "Content-Length: 65000\r\n\r\n");
 	rig.now_ns += CONN_PROGRESS_NS - 1;
 	(void)rig_feed(piece, sizeof(piece), SIZE_MAX);
-	CHECK_EQ(conn_deadline_ns(&rig.conn), rig.now_ns + CONN_PROGRESS_NS);
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), rig.now_ns + CONN_PROGRESS_NS);
 	rig.now_ns += CONN_PROGRESS_NS - 1;
 	(void)rig_feed(piece, sizeof(piece) - 1, SIZE_MAX);
 	rig.now_ns++;
-	conn_expire(&rig.conn, rig.now_ns);
+	gateway_conn_expire(&rig.conn, rig.now_ns);
 	CHECK(strncmp(rig_hear(), "HTTP/1.1 408 ", 13) == 0);
 	CHECK_EQ(rig.gone_cnt, 1);
 	CHECK_EQ(rig.shared.stats.slow_cnt, 1);
@@ -260,9 +260,9 @@ static void test_who_stops_listening_ends_a_streamed_exchange(void)
 {
 	rig_start();
 	rig_say(ASK);
-	conn_eof(&rig.conn);
-	CHECK(conn_is_over(&rig.conn));
-	conn_fini(&rig.conn);
+	gateway_conn_eof(&rig.conn);
+	CHECK(gateway_conn_is_over(&rig.conn));
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.gone_cnt, 1);
 	CHECK_EQ(rig.shared.stats.gone_cnt, 1);
 }
@@ -280,8 +280,8 @@ static void test_the_handler_hears_when_the_backlog_is_gone(void)
 	CHECK(gateway_backlog_len(rig.waiting) > GATEWAY_BACKLOG_LOW);
 	while (gateway_backlog_len(rig.waiting) > GATEWAY_BACKLOG_LOW) {
 		CHECK_EQ(rig.drained_cnt, 0);
-		CHECK(conn_output(&rig.conn, &data) > 0);
-		conn_sent(&rig.conn, 1, rig.now_ns);
+		CHECK(gateway_conn_output(&rig.conn, &data) > 0);
+		gateway_conn_sent(&rig.conn, 1, rig.now_ns);
 	}
 	CHECK_EQ(rig.drained_cnt, 1);
 	rig_hear();
@@ -315,10 +315,10 @@ static void test_a_slower_reader_makes_room(void)
 
 	rig_start();
 	memset(&slower, 0, sizeof(slower));
-	conn_init(&slower, &rig.shared, &remote, rig.now_ns);
-	CHECK(conn_reserve(&slower, &room) >= strlen(ASK));
+	gateway_conn_init(&slower, &rig.shared, &remote, rig.now_ns);
+	CHECK(gateway_conn_reserve(&slower, &room) >= strlen(ASK));
 	memcpy(room, ASK, strlen(ASK));
-	conn_commit(&slower, strlen(ASK), rig.now_ns);
+	gateway_conn_commit(&slower, strlen(ASK), rig.now_ns);
 	exchange = rig.waiting;
 	gateway_reply_begin(exchange, &unknown, rig.now_ns);
 	CHECK_EQ(gateway_reply_more(exchange, piece, sizeof(piece), rig.now_ns), 0);
@@ -327,12 +327,12 @@ static void test_a_slower_reader_makes_room(void)
 	rig.slower = &slower;
 	CHECK_EQ(gateway_reply_more(rig.waiting, piece, sizeof(piece), rig.now_ns), 0);
 	CHECK_EQ(rig.room_asked_cnt, 1);
-	CHECK(conn_is_over(&slower));
+	CHECK(gateway_conn_is_over(&slower));
 	CHECK_EQ(rig.shared.stats.slow_cnt, 1);
 	/* Its handler does not know yet, and may go on for a while. */
 	CHECK_EQ(gateway_reply_more(exchange, piece, sizeof(piece), rig.now_ns), 0);
 	CHECK_EQ(slower.output.len, 0);
-	conn_fini(&slower);
+	gateway_conn_fini(&slower);
 	rig_drain(SIZE_MAX);
 }
 
@@ -342,8 +342,8 @@ static void test_an_exchange_that_is_aborted_is_cut_and_hears_no_more(void)
 	rig_say(ASK);
 	gateway_reply_begin(rig.waiting, &unknown, rig.now_ns);
 	gateway_abort(rig.waiting, rig.now_ns);
-	CHECK(conn_is_over(&rig.conn));
-	conn_fini(&rig.conn);
+	CHECK(gateway_conn_is_over(&rig.conn));
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.gone_cnt, 0);
 }
 

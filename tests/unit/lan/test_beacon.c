@@ -19,7 +19,7 @@ static size_t write(const struct beacon *beacon, uint8_t out[static BEACON_LEN_M
 {
 	struct writer w = writer_of(out, BEACON_LEN_MAX);
 
-	beacon_write(&w, beacon);
+	lan_beacon_write(&w, beacon);
 	return w.bad ? 0 : writer_len(&w);
 }
 
@@ -30,7 +30,7 @@ static void test_what_is_written_is_read(void)
 	size_t len = write(&own, bytes);
 
 	CHECK(len > 0);
-	CHECK_EQ(beacon_parse(bytes, len, &got), 0);
+	CHECK_EQ(lan_beacon_parse(bytes, len, &got), 0);
 	CHECK_MEM(&got, &own, sizeof(got));
 }
 
@@ -62,7 +62,7 @@ static void test_version_1_is_taken(void)
 	uint8_t bytes[BEACON_LEN_MAX];
 	struct beacon got;
 
-	CHECK_EQ(beacon_parse(bytes, first_version(bytes, 1, 16, 200, 7001), &got), 0);
+	CHECK_EQ(lan_beacon_parse(bytes, first_version(bytes, 1, 16, 200, 7001), &got), 0);
 	CHECK_EQ(got.version, 1);
 	CHECK_EQ(got.instance[15], 200);
 	CHECK_EQ(got.tcp_port, 7001);
@@ -86,7 +86,7 @@ static void test_version_2_with_nothing_in_its_options_is_taken(void)
 	text(&w, "what is to come");
 	cbor_write_array(&w, 1);
 	text(&w, "?");
-	CHECK_EQ(beacon_parse(bytes, writer_len(&w), &got), 0);
+	CHECK_EQ(lan_beacon_parse(bytes, writer_len(&w), &got), 0);
 	CHECK_EQ(got.caps, 0);
 }
 
@@ -102,14 +102,14 @@ static void test_fields_out_of_their_range_are_malformed(void)
 	struct beacon got;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		CHECK_EQ(beacon_parse(bytes,
-				      first_version(bytes, rows[i].version, rows[i].id_cnt,
-						    rows[i].byte, rows[i].port),
-				      &got),
+		CHECK_EQ(lan_beacon_parse(bytes,
+					  first_version(bytes, rows[i].version, rows[i].id_cnt,
+							rows[i].byte, rows[i].port),
+					  &got),
 			 WEFT_EMALFORMED);
-	CHECK_EQ(beacon_parse(bytes, BEACON_LEN_MAX + 1, &got), WEFT_EMALFORMED);
-	CHECK_EQ(beacon_parse("hello", 5, &got), WEFT_EMALFORMED);
-	CHECK_EQ(beacon_parse("\xa0", 1, &got), WEFT_EMALFORMED);
+	CHECK_EQ(lan_beacon_parse(bytes, BEACON_LEN_MAX + 1, &got), WEFT_EMALFORMED);
+	CHECK_EQ(lan_beacon_parse("hello", 5, &got), WEFT_EMALFORMED);
+	CHECK_EQ(lan_beacon_parse("\xa0", 1, &got), WEFT_EMALFORMED);
 }
 
 static void test_every_prefix_is_malformed(void)
@@ -122,7 +122,7 @@ static void test_every_prefix_is_malformed(void)
 		uint8_t *exact = malloc(cut + 1);
 
 		memcpy(exact, bytes, cut);
-		CHECK_EQ(beacon_parse(exact, cut, &got), WEFT_EMALFORMED);
+		CHECK_EQ(lan_beacon_parse(exact, cut, &got), WEFT_EMALFORMED);
 		free(exact);
 	}
 }

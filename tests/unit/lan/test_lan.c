@@ -211,7 +211,7 @@ static void test_an_interface_that_is_off_is_not_heard(void)
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	both_open();
-	beacon_write(&w, &beacon);
+	lan_beacon_write(&w, &beacon);
 	lan_input(a.lan, LAN_BEACON, 3, &b.addr, bytes, writer_len(&w), now_ns);
 	CHECK_EQ(a.found_cnt, 0);
 	CHECK_EQ(lan_counts(a.lan)[LAN_FOREIGN], 1);
@@ -231,7 +231,7 @@ static void beacon_hear(struct station *station, unsigned number, uint8_t host)
 
 	beacon.instance[0] = (uint8_t)number;
 	beacon.instance[1] = 77;
-	beacon_write(&w, &beacon);
+	lan_beacon_write(&w, &beacon);
 	lan_input(station->lan, LAN_BEACON, 2, &source, bytes, writer_len(&w), now_ns);
 }
 
@@ -290,7 +290,7 @@ static size_t label_answer(const char *label, const uint8_t *key, uint8_t *out)
 	struct dnssd_self self = {.key = key, .port = 7000};
 
 	memcpy(self.label, label, DNSSD_LABEL_LEN);
-	return dnssd_write_answer(&self, &eth0, DNSSD_TTL_S, out, LAN_PACKET_LEN_MAX);
+	return lan_dnssd_write_answer(&self, &eth0, DNSSD_TTL_S, out, LAN_PACKET_LEN_MAX);
 }
 
 static bool first_label(void *arg, const struct lan_node *node)
@@ -326,7 +326,7 @@ static void test_a_name_that_another_has_is_given_up(void)
 static void test_an_answer_to_a_question_comes_within_120_ms_and_once_a_second(void)
 {
 	uint8_t bytes[LAN_PACKET_LEN_MAX];
-	size_t len = dnssd_write_query(bytes, sizeof(bytes));
+	size_t len = lan_dnssd_write_query(bytes, sizeof(bytes));
 
 	now_ns = NS_PER_S;
 	station_open(&a, 1);
@@ -363,7 +363,7 @@ static void test_every_prefix_of_an_answer_is_malformed(void)
 	uint8_t bytes[LAN_PACKET_LEN_MAX], key[MESH_KEY_LEN] = {5};
 	size_t len = label_answer("0123abcd", key, bytes);
 
-	CHECK_EQ(dnssd_parse(bytes, len, "ffffffff", &message), 0);
+	CHECK_EQ(lan_dnssd_parse(bytes, len, "ffffffff", &message), 0);
 	CHECK_EQ(message.instance_cnt, 1);
 	CHECK_STR(message.instances[0].label, "0123abcd");
 	CHECK_MEM(message.instances[0].key, key, sizeof(key));
@@ -374,10 +374,10 @@ static void test_every_prefix_of_an_answer_is_malformed(void)
 		uint8_t *exact = malloc(cut + 1);
 
 		memcpy(exact, bytes, cut);
-		CHECK_EQ(dnssd_parse(exact, cut, "ffffffff", &message), WEFT_EMALFORMED);
+		CHECK_EQ(lan_dnssd_parse(exact, cut, "ffffffff", &message), WEFT_EMALFORMED);
 		free(exact);
 	}
-	CHECK_EQ(dnssd_parse(bytes, DNSSD_LEN_MAX + 1, "ffffffff", &message), WEFT_EMALFORMED);
+	CHECK_EQ(lan_dnssd_parse(bytes, DNSSD_LEN_MAX + 1, "ffffffff", &message), WEFT_EMALFORMED);
 }
 
 static void test_more_instances_than_there_is_room_for_are_left_out(void)
@@ -396,7 +396,7 @@ static void test_more_instances_than_there_is_room_for_are_left_out(void)
 		bytes[len + 1] = (uint8_t)('a' + i);
 		len += sizeof(srv) - 1;
 	}
-	CHECK_EQ(dnssd_parse(bytes, len, "ffffffff", &message), 0);
+	CHECK_EQ(lan_dnssd_parse(bytes, len, "ffffffff", &message), 0);
 	CHECK_EQ(message.instance_cnt, DNSSD_INSTANCES_MAX);
 	CHECK_STR(message.instances[1].label, "baaaaaaa");
 	CHECK_EQ(message.instances[1].port, 7000);

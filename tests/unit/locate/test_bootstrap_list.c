@@ -37,7 +37,7 @@ static size_t write(struct bootstrap_list *list)
 {
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	bootstrap_list_write(&w, key, list);
+	locate_bootstrap_list_write(&w, key, list);
 	return w.bad ? 0 : writer_len(&w);
 }
 
@@ -50,11 +50,11 @@ static void test_what_is_written_is_read(void)
 		size_t len = write(&list), text_len;
 
 		CHECK(len > 0);
-		CHECK_EQ(bootstrap_list_parse(bytes, len, &read), 0);
-		CHECK(bootstrap_list_equal(&list, &read));
+		CHECK_EQ(locate_bootstrap_list_parse(bytes, len, &read), 0);
+		CHECK(locate_bootstrap_list_equal(&list, &read));
 		CHECK_MEM(read.issuer, node_key_public(key), 32);
-		bootstrap_text_write(bytes, len, text);
-		CHECK_EQ(bootstrap_text_read(text, again, &text_len), 0);
+		locate_bootstrap_text_write(bytes, len, text);
+		CHECK_EQ(locate_bootstrap_text_read(text, again, &text_len), 0);
 		CHECK_EQ(text_len, len);
 		CHECK_MEM(again, bytes, len);
 	}
@@ -66,13 +66,13 @@ static void test_every_prefix_and_every_changed_byte_is_refused(void)
 	size_t len = write(&list);
 
 	for (size_t i = 0; i < len; i++)
-		CHECK(bootstrap_list_parse(bytes, i, &read) < 0);
+		CHECK(locate_bootstrap_list_parse(bytes, i, &read) < 0);
 	for (size_t i = 0; i < len; i++) {
 		bytes[i] ^= 1;
-		CHECK(bootstrap_list_parse(bytes, len, &read) < 0);
+		CHECK(locate_bootstrap_list_parse(bytes, len, &read) < 0);
 		bytes[i] ^= 1;
 	}
-	CHECK_EQ(bootstrap_list_parse(bytes, len, &read), 0);
+	CHECK_EQ(locate_bootstrap_list_parse(bytes, len, &read), 0);
 }
 
 static void test_times_and_serials_that_cannot_be_are_refused(void)
@@ -86,7 +86,7 @@ static void test_times_and_serials_that_cannot_be_are_refused(void)
 	lists[2].expires_s = lists[2].made_s + BOOTSTRAP_LIFE_S_MAX + 1;
 	lists[3].expires_s = lists[3].made_s + BOOTSTRAP_LIFE_S_MAX;
 	for (unsigned i = 0; i < 4; i++)
-		CHECK_EQ(bootstrap_list_parse(bytes, write(&lists[i]), &read),
+		CHECK_EQ(locate_bootstrap_list_parse(bytes, write(&lists[i]), &read),
 			 i < 3 ? WEFT_EMALFORMED : 0);
 }
 
@@ -117,9 +117,9 @@ static void test_later_kinds_of_entries_and_fields_are_stepped_over(void)
 {
 	struct bootstrap_list read;
 
-	CHECK_EQ(bootstrap_list_parse(bytes, write_foreign(3, 1, BOOTSTRAP_TAG), &read), 0);
+	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(3, 1, BOOTSTRAP_TAG), &read), 0);
 	CHECK_EQ(read.entry_cnt, 2);
-	CHECK_EQ(bootstrap_list_parse(bytes, write_foreign(32, 0, BOOTSTRAP_TAG), &read), 0);
+	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(32, 0, BOOTSTRAP_TAG), &read), 0);
 	CHECK_EQ(read.entry_cnt, 32);
 }
 
@@ -127,11 +127,11 @@ static void test_too_many_entries_and_another_tag_are_refused(void)
 {
 	struct bootstrap_list read;
 
-	CHECK_EQ(bootstrap_list_parse(bytes, write_foreign(33, 0, BOOTSTRAP_TAG), &read),
+	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(33, 0, BOOTSTRAP_TAG), &read),
 		 WEFT_ETOOLARGE);
-	CHECK_EQ(bootstrap_list_parse(bytes, write_foreign(1, 0, "sharehead"), &read),
+	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(1, 0, "sharehead"), &read),
 		 WEFT_EDAMAGED);
-	CHECK_EQ(bootstrap_list_parse(bytes, BOOTSTRAP_LEN_MAX + 1, &read), WEFT_ETOOLARGE);
+	CHECK_EQ(locate_bootstrap_list_parse(bytes, BOOTSTRAP_LEN_MAX + 1, &read), WEFT_ETOOLARGE);
 }
 
 static void test_text_is_read_as_people_paste_it(void)
@@ -150,10 +150,10 @@ static void test_text_is_read_as_people_paste_it(void)
 	size_t len;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		CHECK_EQ(bootstrap_text_read(rows[i].text, again, &len), rows[i].err);
+		CHECK_EQ(locate_bootstrap_text_read(rows[i].text, again, &len), rows[i].err);
 	memset(longest, 'y', sizeof(longest) - 1);
 	memcpy(longest, BOOTSTRAP_SCHEME, sizeof(BOOTSTRAP_SCHEME) - 1);
-	CHECK_EQ(bootstrap_text_read(longest, again, &len), WEFT_ETOOLARGE);
+	CHECK_EQ(locate_bootstrap_text_read(longest, again, &len), WEFT_ETOOLARGE);
 }
 
 int main(void)

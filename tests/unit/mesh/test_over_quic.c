@@ -79,7 +79,7 @@ static bool party_start(struct party *party, uint8_t number)
 	timer_wheel_init(&party->timers, now_ns);
 	random_init_seeded(&party->random, number);
 	if (node_key_from_seed(seed, &party->key) < 0 ||
-	    mem_net_attach(net, &party->addr, &party->rx, &party->tx) < 0)
+	    net_mem_net_attach(net, &party->addr, &party->rx, &party->tx) < 0)
 		return false;
 	mesh_config_defaults(&mesh.config);
 	mesh.own_key = node_key_public(party->key);
@@ -117,10 +117,10 @@ static bool both_start(const struct mem_link *link)
 	random_init_seeded(&dice, 7);
 	for (size_t i = 0; i < sizeof(chunk); i++)
 		chunk[i] = (uint8_t)(i * 7 + i / 253);
-	if (mem_net_new(2, 16384, &dice, &net) < 0)
+	if (net_mem_net_new(2, 16384, &dice, &net) < 0)
 		return false;
-	mem_net_set_default_link(net, link);
-	mem_net_advance(net, now_ns);
+	net_mem_net_set_default_link(net, link);
+	net_mem_net_advance(net, now_ns);
 	return party_start(&parties[0], 1) && party_start(&parties[1], 2);
 }
 
@@ -128,7 +128,7 @@ static void both_stop(void)
 {
 	party_stop(&parties[0]);
 	party_stop(&parties[1]);
-	mem_net_free(net);
+	net_mem_net_free(net);
 }
 
 static void party_turn(struct party *party)
@@ -157,7 +157,7 @@ static void run(uint64_t len_ns)
 	uint64_t until_ns = now_ns + len_ns;
 
 	while (now_ns < until_ns) {
-		uint64_t next_ns = mem_net_next_ns(net);
+		uint64_t next_ns = net_mem_net_next_ns(net);
 
 		for (unsigned i = 0; i < 2; i++)
 			if (party_next_ns(&parties[i]) < next_ns)
@@ -166,7 +166,7 @@ static void run(uint64_t len_ns)
 		now_ns = next_ns <= now_ns ? now_ns + MS / 10 : next_ns;
 		if (now_ns > until_ns)
 			now_ns = until_ns;
-		mem_net_advance(net, now_ns);
+		net_mem_net_advance(net, now_ns);
 		for (unsigned i = 0; i < 2; i++)
 			party_turn(&parties[i]);
 	}
@@ -318,7 +318,7 @@ static void test_partition_fails_requests_and_heals(void)
 	CHECK_EQ(ask(&asks[0], 0, 1, NULL), 0);
 	run(2 * S);
 	CHECK(asks[0].is_right);
-	mem_net_set_group(net, &parties[1].addr, 1);
+	net_mem_net_set_group(net, &parties[1].addr, 1);
 	CHECK_EQ(ask(&asks[0], 0, 1, NULL), 0);
 	run(40 * S);
 	CHECK_EQ(asks[0].reply_cnt, 1);
@@ -329,7 +329,7 @@ static void test_partition_fails_requests_and_heals(void)
 	CHECK_EQ(ask(&asks[0], 0, 1, NULL), 0);
 	run(40 * S);
 	CHECK_EQ(asks[0].err, WEFT_EUNREACHABLE);
-	mem_net_set_group(net, &parties[1].addr, 0);
+	net_mem_net_set_group(net, &parties[1].addr, 0);
 	CHECK_EQ(ask(&asks[0], 0, 1, NULL), 0);
 	run(5 * S);
 	CHECK(asks[0].is_right);

@@ -28,7 +28,7 @@ static void test_rfc_1071_example(void)
 	const uint8_t data[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
 
 	/* RFC 1071 3: the sum is ddf2. */
-	CHECK_EQ(as_be16(checksum_fold(checksum_add(0, data, sizeof(data)))), 0xffff - 0xddf2);
+	CHECK_EQ(as_be16(checksum_fold(net_checksum_add(0, data, sizeof(data)))), 0xffff - 0xddf2);
 }
 
 static void test_every_length_and_alignment_agrees_with_the_plain_sum(void)
@@ -42,10 +42,10 @@ static void test_every_length_and_alignment_agrees_with_the_plain_sum(void)
 		for (size_t len = 0; len <= 2048; len += len < 200 ? 1 : 13) {
 			uint64_t sum;
 
-			CHECK_EQ(as_be16(checksum_fold(checksum_add(0, data + off, len))),
+			CHECK_EQ(as_be16(checksum_fold(net_checksum_add(0, data + off, len))),
 				 plain(data + off, len));
 			memset(copy, 0xee, sizeof(copy));
-			sum = checksum_copy(0, copy + off, data + off, len);
+			sum = net_checksum_copy(0, copy + off, data + off, len);
 			CHECK_EQ(as_be16(checksum_fold(sum)), plain(data + off, len));
 			CHECK_MEM(copy + off, data + off, len);
 			CHECK_EQ(copy[off + len], 0xee);
@@ -58,8 +58,8 @@ static void test_no_carry_is_lost(void)
 	static uint8_t ones[65536];
 
 	memset(ones, 0xff, sizeof(ones));
-	CHECK_EQ(as_be16(checksum_fold(checksum_add(0, ones, sizeof(ones)))), 0);
-	CHECK_EQ(as_be16(checksum_fold(checksum_add(1ull << 40, ones, 65535))),
+	CHECK_EQ(as_be16(checksum_fold(net_checksum_add(0, ones, sizeof(ones)))), 0);
+	CHECK_EQ(as_be16(checksum_fold(net_checksum_add(1ull << 40, ones, 65535))),
 		 plain(ones, 65535) - as_be16(0x0100));
 }
 
@@ -71,7 +71,7 @@ static void test_parts_add_up(void)
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 37);
 	for (size_t i = 0; i < sizeof(data); i += 20)
-		sum = checksum_add(sum, data + i, 20);
+		sum = net_checksum_add(sum, data + i, 20);
 	sum = checksum_add_be16(sum, 0x1234);
 	CHECK_EQ(as_be16(checksum_fold(sum)),
 		 (uint16_t)~(((uint32_t)(uint16_t)~plain(data, sizeof(data)) + 0x1234) % 0xffff));

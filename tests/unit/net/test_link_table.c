@@ -29,7 +29,7 @@ static void learn(struct link_table *table, const char *remote, uint8_t host, ui
 	uint8_t link[14];
 
 	link_from(link, host);
-	link_table_learn(table, &us, &peer, link, sizeof(link), device);
+	net_link_table_learn(table, &us, &peer, link, sizeof(link), device);
 }
 
 /* The host that a frame to remote would go to, or -1. */
@@ -39,7 +39,7 @@ static int host_of(struct link_table *table, const char *remote)
 	const struct link_header *header;
 	uint8_t device;
 
-	header = link_table_lookup(table, &us, &peer, &device);
+	header = net_link_table_lookup(table, &us, &peer, &device);
 	return header ? header->bytes[5] : -1;
 }
 
@@ -47,7 +47,7 @@ static void test_a_path_is_known_once_heard_by_any_port(void)
 {
 	struct link_table *table;
 
-	CHECK_EQ(link_table_new(secret, &table), 0);
+	CHECK_EQ(net_link_table_new(secret, &table), 0);
 	CHECK_EQ(host_of(table, "192.0.2.9:4000"), -1);
 	learn(table, "192.0.2.9:4000", 9, 0);
 	CHECK_EQ(host_of(table, "192.0.2.9:4001"), 9);
@@ -55,35 +55,35 @@ static void test_a_path_is_known_once_heard_by_any_port(void)
 	CHECK_EQ(host_of(table, "[c000:209::]:4000"), -1);
 	learn(table, "192.0.2.9:4000", 8, 0);
 	CHECK_EQ(host_of(table, "192.0.2.9:4000"), 8);
-	link_table_free(table);
+	net_link_table_free(table);
 }
 
 static void test_silence_makes_a_path_unknown(void)
 {
 	struct link_table *table;
 
-	CHECK_EQ(link_table_new(secret, &table), 0);
+	CHECK_EQ(net_link_table_new(secret, &table), 0);
 	learn(table, "192.0.2.9:4000", 9, 0);
-	link_table_turn(table, NS_PER_S * LINK_AGE_MAX_S);
+	net_link_table_turn(table, NS_PER_S * LINK_AGE_MAX_S);
 	CHECK_EQ(host_of(table, "192.0.2.9:4000"), 9);
-	link_table_turn(table, NS_PER_S * (LINK_AGE_MAX_S + 1));
+	net_link_table_turn(table, NS_PER_S * (LINK_AGE_MAX_S + 1));
 	CHECK_EQ(host_of(table, "192.0.2.9:4000"), -1);
 	learn(table, "192.0.2.9:4000", 9, 0);
 	CHECK_EQ(host_of(table, "192.0.2.9:4000"), 9);
-	link_table_free(table);
+	net_link_table_free(table);
 }
 
 static void test_a_device_that_is_gone_takes_its_paths(void)
 {
 	struct link_table *table;
 
-	CHECK_EQ(link_table_new(secret, &table), 0);
+	CHECK_EQ(net_link_table_new(secret, &table), 0);
 	learn(table, "192.0.2.9:4000", 9, 0);
 	learn(table, "192.0.2.10:4000", 10, 1);
-	link_table_forget(table, 0);
+	net_link_table_forget(table, 0);
 	CHECK_EQ(host_of(table, "192.0.2.9:4000"), -1);
 	CHECK_EQ(host_of(table, "192.0.2.10:4000"), 10);
-	link_table_free(table);
+	net_link_table_free(table);
 }
 
 static void test_a_million_paths_displace_the_silent_ones_only_within_bounds(void)
@@ -93,19 +93,19 @@ static void test_a_million_paths_displace_the_silent_ones_only_within_bounds(voi
 	unsigned known_cnt = 0;
 	uint8_t link[14], device;
 
-	CHECK_EQ(link_table_new(secret, &table), 0);
+	CHECK_EQ(net_link_table_new(secret, &table), 0);
 	link_from(link, 3);
 	for (uint32_t i = 0; i < 1000000; i++) {
 		memcpy(peer.ip, &i, sizeof(i));
-		link_table_learn(table, &us, &peer, link, sizeof(link), 0);
-		CHECK(link_table_lookup(table, &us, &peer, &device) != NULL);
+		net_link_table_learn(table, &us, &peer, link, sizeof(link), 0);
+		CHECK(net_link_table_lookup(table, &us, &peer, &device) != NULL);
 	}
 	for (uint32_t i = 0; i < 1000000; i++) {
 		memcpy(peer.ip, &i, sizeof(i));
-		known_cnt += link_table_lookup(table, &us, &peer, &device) != NULL;
+		known_cnt += net_link_table_lookup(table, &us, &peer, &device) != NULL;
 	}
 	CHECK_EQ(known_cnt, LINK_TABLE_CAP);
-	link_table_free(table);
+	net_link_table_free(table);
 }
 
 static void test_the_longest_silent_path_of_a_set_gives_way(void)
@@ -114,20 +114,20 @@ static void test_the_longest_silent_path_of_a_set_gives_way(void)
 	struct link_table *table;
 	uint8_t link[14];
 
-	CHECK_EQ(link_table_new(secret, &table), 0);
+	CHECK_EQ(net_link_table_new(secret, &table), 0);
 	learn(table, "192.0.2.9:4000", 9, 0);
 	link_from(link, 3);
 	/* Twenty times what the table holds, slowly enough that no set fills in one second. */
 	for (uint32_t i = 0; i < 20 * LINK_TABLE_CAP; i++) {
 		if (i % 200 == 0) {
-			link_table_turn(table, NS_PER_S * (i / 200 + 1));
+			net_link_table_turn(table, NS_PER_S * (i / 200 + 1));
 			CHECK_EQ(host_of(table, "192.0.2.9:4000"), 9);
 			learn(table, "192.0.2.9:4000", 9, 0);
 		}
 		memcpy(peer.ip, &i, sizeof(i));
-		link_table_learn(table, &us, &peer, link, sizeof(link), 0);
+		net_link_table_learn(table, &us, &peer, link, sizeof(link), 0);
 	}
-	link_table_free(table);
+	net_link_table_free(table);
 }
 
 int main(void)

@@ -23,12 +23,12 @@ static void lab_open(struct lab *lab, uint64_t seed, uint32_t dgram_cap,
 {
 	memset(lab, 0, sizeof(*lab));
 	random_init_seeded(&lab->random, seed);
-	if (mem_net_new(2, dgram_cap, &lab->random, &lab->net) < 0)
+	if (net_mem_net_new(2, dgram_cap, &lab->random, &lab->net) < 0)
 		abort();
-	mem_net_set_default_link(lab->net, link);
+	net_mem_net_set_default_link(lab->net, link);
 	for (int i = 0; i < 2; i++) {
 		lab->addrs[i] = addr_of((uint8_t)(i + 1));
-		if (mem_net_attach(lab->net, &lab->addrs[i], &lab->rx[i], &lab->tx[i]) < 0)
+		if (net_mem_net_attach(lab->net, &lab->addrs[i], &lab->rx[i], &lab->tx[i]) < 0)
 			abort();
 	}
 }
@@ -39,13 +39,13 @@ static void lab_close(struct lab *lab)
 		packet_rx_close(lab->rx[i]);
 		packet_tx_close(lab->tx[i]);
 	}
-	mem_net_free(lab->net);
+	net_mem_net_free(lab->net);
 }
 
 static void lab_advance(struct lab *lab, uint64_t ns)
 {
 	lab->now_ns += ns;
-	mem_net_advance(lab->net, lab->now_ns);
+	net_mem_net_advance(lab->net, lab->now_ns);
 }
 
 /* Node 0 sends len bytes, each its low byte, cut at segment_len, to node 1. */
@@ -82,7 +82,7 @@ static void test_datagram_arrives_after_the_delay_and_not_before(void)
 	lab_open(&lab, 1, 8, &(struct mem_link){.delay_ns = 5 * NS_PER_MS});
 	lab_advance(&lab, NS_PER_S);
 	lab_send(&lab, 100, 0);
-	CHECK_EQ(mem_net_next_ns(lab.net), NS_PER_S + 5 * NS_PER_MS);
+	CHECK_EQ(net_mem_net_next_ns(lab.net), NS_PER_S + 5 * NS_PER_MS);
 	lab_advance(&lab, 5 * NS_PER_MS - 1);
 	CHECK_EQ(packet_rx_burst(lab.rx[1], &dgram, 1), 0);
 	lab_advance(&lab, 1);
@@ -92,7 +92,7 @@ static void test_datagram_arrives_after_the_delay_and_not_before(void)
 	CHECK_EQ(dgram.ecn, 2);
 	CHECK(memcmp(&dgram.remote, &lab.addrs[0], sizeof(struct addr)) == 0);
 	CHECK(memcmp(&dgram.local, &lab.addrs[1], sizeof(struct addr)) == 0);
-	CHECK(mem_net_next_ns(lab.net) == UINT64_MAX);
+	CHECK(net_mem_net_next_ns(lab.net) == UINT64_MAX);
 	lab_close(&lab);
 }
 
@@ -129,7 +129,7 @@ static uint64_t run_hash(uint64_t seed)
 		lab_advance(&lab, 300 * NS_PER_US);
 		(void)lab_receive_all(&lab);
 	}
-	hash = mem_net_trace_hash(lab.net);
+	hash = net_mem_net_trace_hash(lab.net);
 	lab_close(&lab);
 	return hash;
 }
@@ -179,13 +179,13 @@ static void test_link_of_a_node_is_its_own(void)
 	lab_open(&lab, 1, 16, &dead);
 	lab_send(&lab, 100, 0);
 	lab_advance(&lab, NS_PER_S);
-	CHECK(!mem_rx_is_waiting(lab.rx[1]));
-	mem_net_set_link(lab.net, &lab.addrs[0], &lossless);
+	CHECK(!net_mem_rx_is_waiting(lab.rx[1]));
+	net_mem_net_set_link(lab.net, &lab.addrs[0], &lossless);
 	lab_send(&lab, 100, 0);
 	lab_advance(&lab, NS_PER_S);
-	CHECK(mem_rx_is_waiting(lab.rx[1]));
+	CHECK(net_mem_rx_is_waiting(lab.rx[1]));
 	CHECK_EQ(packet_rx_burst(lab.rx[1], dgrams, 4), 1);
-	CHECK(!mem_rx_is_waiting(lab.rx[1]));
+	CHECK(!net_mem_rx_is_waiting(lab.rx[1]));
 	lab_close(&lab);
 }
 
@@ -217,13 +217,13 @@ static void test_each_of_many_arrives_when_it_is_due(void)
 	for (unsigned i = 0; i < CNT; i++) {
 		uint64_t delay_ns = (1 + i * 12 % CNT) * NS_PER_MS;
 
-		mem_net_set_default_link(lab.net, &(struct mem_link){.delay_ns = delay_ns});
+		net_mem_net_set_default_link(lab.net, &(struct mem_link){.delay_ns = delay_ns});
 		lab_send(&lab, 1 + i * 12 % CNT, 0);
 	}
 	for (unsigned ms = 1; ms <= CNT; ms++) {
 		struct dgram dgrams[2];
 
-		CHECK_EQ(mem_net_next_ns(lab.net), ms * NS_PER_MS);
+		CHECK_EQ(net_mem_net_next_ns(lab.net), ms * NS_PER_MS);
 		lab_advance(&lab, NS_PER_MS);
 		CHECK_EQ(packet_rx_burst(lab.rx[1], dgrams, 2), 1);
 		CHECK_EQ(dgrams[0].len, ms);
@@ -237,10 +237,10 @@ static void test_partition_cuts_and_heals(void)
 
 	lab_open(&lab, 1, 8, &(struct mem_link){.delay_ns = NS_PER_MS});
 	lab_send(&lab, 10, 0);
-	mem_net_set_group(lab.net, &lab.addrs[1], 1);
+	net_mem_net_set_group(lab.net, &lab.addrs[1], 1);
 	lab_advance(&lab, NS_PER_MS);
 	CHECK_EQ(lab_receive_all(&lab), 0);
-	mem_net_set_group(lab.net, &lab.addrs[0], 1);
+	net_mem_net_set_group(lab.net, &lab.addrs[0], 1);
 	lab_send(&lab, 10, 0);
 	lab_advance(&lab, NS_PER_MS);
 	CHECK_EQ(lab_receive_all(&lab), 1);
@@ -265,14 +265,14 @@ static void test_fate_delays_and_loses_what_the_link_did_not(void)
 	struct lab lab;
 
 	lab_open(&lab, 1, 8, &(struct mem_link){.delay_ns = NS_PER_MS});
-	mem_net_set_fate(lab.net, fate_of_some, &cnt);
+	net_mem_net_set_fate(lab.net, fate_of_some, &cnt);
 	lab_send(&lab, 10, 0);
 	lab_send(&lab, 10, 0);
 	lab_advance(&lab, NS_PER_S);
 	CHECK_EQ(lab_receive_all(&lab), 0);
 	lab_advance(&lab, NS_PER_MS);
 	CHECK_EQ(lab_receive_all(&lab), 1);
-	mem_net_set_fate(lab.net, NULL, NULL);
+	net_mem_net_set_fate(lab.net, NULL, NULL);
 	lab_send(&lab, 10, 0);
 	lab_advance(&lab, NS_PER_MS);
 	CHECK_EQ(lab_receive_all(&lab), 1);
@@ -290,7 +290,7 @@ static void test_datagram_above_the_mtu_is_refused_and_counted(void)
 	lab_advance(&lab, 1);
 	CHECK_EQ(lab_receive_all(&lab), 1);
 	CHECK_EQ(lab.tx[0]->toobig_cnt, 1);
-	mem_net_set_default_link(lab.net, &(struct mem_link){.mtu_len = MEM_DGRAM_LEN_MAX});
+	net_mem_net_set_default_link(lab.net, &(struct mem_link){.mtu_len = MEM_DGRAM_LEN_MAX});
 	lab_send(&lab, MEM_DGRAM_LEN_MAX, 0);
 	lab_send(&lab, MEM_DGRAM_LEN_MAX + 1, 0);
 	lab_advance(&lab, 1);
@@ -308,7 +308,7 @@ static void test_rate_spaces_datagrams_and_its_queue_is_bounded(void)
 	lab_send(&lab, 1000, 0);
 	lab_advance(&lab, NS_PER_MS);
 	CHECK_EQ(lab_receive_all(&lab), 1);
-	CHECK_EQ(mem_net_next_ns(lab.net), 2 * NS_PER_MS);
+	CHECK_EQ(net_mem_net_next_ns(lab.net), 2 * NS_PER_MS);
 	lab_advance(&lab, NS_PER_MS);
 	CHECK_EQ(lab_receive_all(&lab), 1);
 	for (int i = 0; i < 263; i++)
@@ -352,15 +352,15 @@ static void test_moved_node_sends_and_hears_under_its_new_address(void)
 	struct lab lab;
 
 	lab_open(&lab, 1, 8, &(struct mem_link){.delay_ns = NS_PER_MS});
-	CHECK_EQ(mem_net_move(lab.net, &lab.addrs[0], &lab.addrs[1]), WEFT_EEXISTS);
-	CHECK_EQ(mem_net_move(lab.net, &moved, &lab.addrs[1]), WEFT_EABSENT);
-	CHECK_EQ(mem_net_move(lab.net, &lab.addrs[0], &moved), 0);
+	CHECK_EQ(net_mem_net_move(lab.net, &lab.addrs[0], &lab.addrs[1]), WEFT_EEXISTS);
+	CHECK_EQ(net_mem_net_move(lab.net, &moved, &lab.addrs[1]), WEFT_EABSENT);
+	CHECK_EQ(net_mem_net_move(lab.net, &lab.addrs[0], &moved), 0);
 	lab_send(&lab, 10, 0);
 	lab_advance(&lab, NS_PER_MS);
 	CHECK_EQ(packet_rx_burst(lab.rx[1], &dgram, 1), 1);
 	CHECK(memcmp(&dgram.remote, &moved, sizeof(moved)) == 0);
 	lab_send(&lab, 10, 0);
-	CHECK_EQ(mem_net_move(lab.net, &lab.addrs[1], &lab.addrs[0]), 0);
+	CHECK_EQ(net_mem_net_move(lab.net, &lab.addrs[1], &lab.addrs[0]), 0);
 	lab_advance(&lab, NS_PER_MS);
 	CHECK_EQ(packet_rx_burst(lab.rx[1], &dgram, 1), 0);
 	lab_close(&lab);
@@ -374,14 +374,14 @@ static void test_detached_address_can_be_attached_again(void)
 	struct addr third = addr_of(3);
 
 	lab_open(&lab, 1, 2, &(struct mem_link){0});
-	CHECK_EQ(mem_net_attach(lab.net, &lab.addrs[1], &rx, &tx), WEFT_EEXISTS);
-	CHECK_EQ(mem_net_attach(lab.net, &third, &rx, &tx), WEFT_EFULL);
+	CHECK_EQ(net_mem_net_attach(lab.net, &lab.addrs[1], &rx, &tx), WEFT_EEXISTS);
+	CHECK_EQ(net_mem_net_attach(lab.net, &third, &rx, &tx), WEFT_EFULL);
 	lab_send(&lab, 10, 0);
 	lab_send(&lab, 10, 0);
 	packet_rx_close(lab.rx[1]);
 	packet_tx_close(lab.tx[1]);
 	lab_advance(&lab, 1);
-	CHECK_EQ(mem_net_attach(lab.net, &lab.addrs[1], &lab.rx[1], &lab.tx[1]), 0);
+	CHECK_EQ(net_mem_net_attach(lab.net, &lab.addrs[1], &lab.rx[1], &lab.tx[1]), 0);
 	CHECK_EQ(lab_receive_all(&lab), 0);
 	lab_send(&lab, 10, 0);
 	lab_send(&lab, 10, 0);

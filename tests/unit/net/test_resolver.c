@@ -39,7 +39,7 @@ static void test_targets_are_parsed_or_refused(void)
 	struct resolver_target target;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		int err = resolver_target_parse(rows[i].text, &target);
+		int err = net_resolver_target_parse(rows[i].text, &target);
 
 		if ((err == 0) != (rows[i].host != NULL))
 			printf("# %s\n", rows[i].text);
@@ -52,7 +52,7 @@ static void test_targets_are_parsed_or_refused(void)
 	for (int over = 0; over <= 1; over++) {
 		memset(longest, 'a', sizeof(longest));
 		strcpy(longest + RESOLVER_HOST_CAP - 1 + over, ":1");
-		CHECK_EQ(resolver_target_parse(longest, &target), over ? WEFT_EMALFORMED : 0);
+		CHECK_EQ(net_resolver_target_parse(longest, &target), over ? WEFT_EMALFORMED : 0);
 	}
 }
 
@@ -66,8 +66,8 @@ static void test_an_address_is_looked_up_without_a_server(void)
 		struct resolver_target target;
 		struct addr addrs[2];
 
-		CHECK_EQ(resolver_target_parse(texts[i], &target), 0);
-		CHECK_EQ(resolver_lookup(&target, UINT64_MAX / 2, -1, addrs, 2), 1);
+		CHECK_EQ(net_resolver_target_parse(texts[i], &target), 0);
+		CHECK_EQ(net_resolver_lookup(&target, UINT64_MAX / 2, -1, addrs, 2), 1);
 		CHECK_STR(addr_format(&addrs[0], text), texts[i]);
 	}
 }
@@ -79,8 +79,8 @@ static void test_a_stopped_lookup_ends_at_once(void)
 	struct addr addrs[1];
 	int stop_fd = eventfd(1, EFD_CLOEXEC);
 
-	CHECK_EQ(resolver_target_parse("192.0.2.1:7", &target), 0);
-	CHECK_EQ(resolver_lookup(&target, UINT64_MAX / 2, stop_fd, addrs, 1), WEFT_ECANCELLED);
+	CHECK_EQ(net_resolver_target_parse("192.0.2.1:7", &target), 0);
+	CHECK_EQ(net_resolver_lookup(&target, UINT64_MAX / 2, stop_fd, addrs, 1), WEFT_ECANCELLED);
 	close(stop_fd);
 }
 

@@ -25,7 +25,7 @@ static const char *line_of(struct event_log *log, enum log_level level, const ch
 	fflush(stderr);
 	dup2(fd, STDERR_FILENO);
 	log_init(level);
-	event_log_write(log, kind, json, now_ns);
+	node_event_log_write(log, kind, json, now_ns);
 	dup2(kept, STDERR_FILENO);
 	close(kept);
 	json_decref(json);

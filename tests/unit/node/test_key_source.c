@@ -25,7 +25,7 @@ static void begin(void)
 static int load_public(uint8_t out_public[static NODE_KEY_LEN])
 {
 	struct node_key *key;
-	int err = key_source_load(&config, &key, message);
+	int err = node_key_source_load(&config, &key, message);
 
 	if (err < 0)
 		return err;

@@ -19,8 +19,8 @@ static void test_a_report_is_read_whole(void)
 	struct last_crash crash;
 	char text[LAST_CRASH_TEXT_CAP];
 
-	CHECK(last_crash_parse(whole, &crash));
-	CHECK_STR(last_crash_format(&crash, text),
+	CHECK(node_last_crash_parse(whole, &crash));
+	CHECK_STR(node_last_crash_format(&crash, text),
 		  "weftd 0.1.0 died at 2023-11-14T22:13:20Z of SIGSEGV (nothing is mapped there) "
 		  "in thread worker-1 at +0x1234, build 00ff, called from +0x10 +0x20");
 }
@@ -35,7 +35,7 @@ static void test_every_prefix_with_time_and_signal_is_a_report(void)
 	for (size_t len = 0; len < sizeof(whole); len++) {
 		memcpy(text, whole, len);
 		text[len] = '\0';
-		CHECK_EQ(last_crash_parse(text, &crash), len >= needed);
+		CHECK_EQ(node_last_crash_parse(text, &crash), len >= needed);
 	}
 }
 
@@ -48,18 +48,18 @@ static void test_more_returns_than_fit_are_left_out(void)
 	for (unsigned i = 2; i <= CRASH_RETURNS_MAX; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len,
 					"return +0xffffffffffffff%02x\n", i);
-	CHECK(last_crash_parse(text, &crash));
+	CHECK(node_last_crash_parse(text, &crash));
 	CHECK_EQ(crash.return_cnt, CRASH_RETURNS_MAX);
-	CHECK(strlen(last_crash_format(&crash, sentence)) < LAST_CRASH_TEXT_CAP - 1);
+	CHECK(strlen(node_last_crash_format(&crash, sentence)) < LAST_CRASH_TEXT_CAP - 1);
 }
 
 static void test_what_is_no_report_is_refused(void)
 {
 	struct last_crash crash = {.died_at_s = 7};
 
-	CHECK(!last_crash_parse("", &crash));
-	CHECK(!last_crash_parse("weft-crash 2\ndied_at 1\nsignal SIGSEGV\n", &crash));
-	CHECK(!last_crash_parse(CRASH_REPORT_MAGIC "\ndied_at 1\n", &crash));
+	CHECK(!node_last_crash_parse("", &crash));
+	CHECK(!node_last_crash_parse("weft-crash 2\ndied_at 1\nsignal SIGSEGV\n", &crash));
+	CHECK(!node_last_crash_parse(CRASH_REPORT_MAGIC "\ndied_at 1\n", &crash));
 	CHECK_EQ(crash.died_at_s, 7);
 }
 
@@ -76,7 +76,7 @@ static int die(const char *dir)
 		(void)dup2(null, STDERR_FILENO);
 		(void)crash_arm("0.0.1");
 		crash_thread_begin("home");
-		if (last_crash_open(dir, &before) >= 0)
+		if (node_last_crash_open(dir, &before) >= 0)
 			weft_assert(!"reached");
 		_exit(1);
 	}
@@ -93,17 +93,17 @@ static void test_the_next_run_reads_what_the_last_died_of(void)
 
 	CHECK(mkdtemp(dir));
 	CHECK_EQ(die(dir), SIGABRT);
-	fd = last_crash_open(dir, &crash);
+	fd = node_last_crash_open(dir, &crash);
 	CHECK(fd >= 0);
 	CHECK(crash.died_at_s > 0 && crash.return_cnt > 0);
 	CHECK_STR(crash.signal, "SIGABRT");
 	CHECK_STR(crash.thread, "home");
 	CHECK(strstr(crash.invariant, "test_last_crash.c:"));
-	last_crash_close(dir, fd);
+	node_last_crash_close(dir, fd);
 	/* Told once: the run after that finds nothing, and the report is kept. */
-	fd = last_crash_open(dir, &crash);
+	fd = node_last_crash_open(dir, &crash);
 	CHECK_EQ(crash.died_at_s, 0);
-	last_crash_close(dir, fd);
+	node_last_crash_close(dir, fd);
 	snprintf(path, sizeof(path), "%s/crash.last", dir);
 	CHECK_EQ(stat(path, &st), 0);
 	unlink(path);

@@ -33,14 +33,14 @@ static void choose(const struct device devices[4], const char *way_v4, const cha
 		addrs[cnt] = (struct link_addr){.ip = addr_of(devices[cnt].ip),
 						.is_lost = devices[cnt].is_lost,
 						.is_loopback = devices[cnt].is_loopback};
-	link_hold_choose(addrs, cnt, ways, out_hold);
+	node_link_hold_choose(addrs, cnt, ways, out_hold);
 }
 
 static bool holds(const struct udp_hold *hold, const char *local, const char *remote)
 {
 	struct dgram_route route = {.local = addr_of(local), .remote = addr_of(remote)};
 
-	return udp_hold_has(hold, &route);
+	return net_udp_hold_has(hold, &route);
 }
 
 #define LO	  {"127.0.0.1:0", false, true}
@@ -128,7 +128,7 @@ static void test_more_addresses_than_there_is_room_for_leave(void)
 		addrs[i] = (struct link_addr){.ip = addr_of(WIRED), .is_lost = true};
 		addrs[i].ip.ip[3] = (uint8_t)(i + 1);
 	}
-	link_hold_choose(addrs, UDP_HOLD_MAX + 1, ways, &hold);
+	node_link_hold_choose(addrs, UDP_HOLD_MAX + 1, ways, &hold);
 	CHECK_EQ(hold.cnt, UDP_HOLD_MAX);
 	CHECK(holds(&hold, "10.77.1.32:7000", PEER));
 	CHECK(!holds(&hold, "10.77.1.33:7000", PEER));
@@ -148,11 +148,11 @@ static void test_neighbours_are_called_from_subnets_with_room(void)
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct link_addr from = {.ip = addr_of(rows[i].ip),
 					 .prefix_len = rows[i].prefix_len};
-		struct addr to = link_hold_call(&from), want = addr_of(rows[i].to);
+		struct addr to = node_link_hold_call(&from), want = addr_of(rows[i].to);
 
 		CHECK(addr_equal(&to, &want));
 		from.is_loopback = true;
-		CHECK_EQ(link_hold_call(&from).family, ADDR_NONE);
+		CHECK_EQ(node_link_hold_call(&from).family, ADDR_NONE);
 	}
 }
 

@@ -120,12 +120,12 @@ static struct ingress *ingress_open(void)
 	struct weft_config policy;
 	struct ingress *ingress;
 
-	if (ingress_new(&params, &ingress) < 0)
+	if (firewall_ingress_new(&params, &ingress) < 0)
 		abort();
-	fastpath_policy_defaults(&policy);
-	ingress_configure(ingress, &policy);
-	ingress_set_cid_keys(ingress, &cid_keys);
-	ingress_set_token_keys(ingress, &token_keys);
+	node_fastpath_policy_defaults(&policy);
+	firewall_ingress_configure(ingress, &policy);
+	firewall_ingress_set_cid_keys(ingress, &cid_keys);
+	firewall_ingress_set_token_keys(ingress, &token_keys);
 	return ingress;
 }
 
@@ -139,18 +139,20 @@ static enum weft_mode mode_after(size_t flood, unsigned cnt)
 	uint8_t data[1200] = {0};
 	struct dgram dgram = {.data = data, .len = floods[flood].write(data)};
 
-	fastpath_config_defaults(&defaults);
-	pressure_init(&pressure, &(struct pressure_config){.pressured_from = 256,
-							   .flood_above = defaults.flood_above});
-	(void)pressure_measure(&pressure, &load, NOW_NS);
+	node_fastpath_config_defaults(&defaults);
+	firewall_pressure_init(&pressure,
+			       &(struct pressure_config){.pressured_from = 256,
+							 .flood_above = defaults.flood_above});
+	(void)firewall_pressure_measure(&pressure, &load, NOW_NS);
 	for (unsigned i = 0; i < cnt; i++) {
 		dgram.remote = floods[flood].source(i);
-		ingress_turn(ingress, NOW_NS + i * (1000000000ull / cnt));
-		(void)ingress_judge(ingress, &dgram);
+		firewall_ingress_turn(ingress, NOW_NS + i * (1000000000ull / cnt));
+		(void)firewall_ingress_judge(ingress, &dgram);
 	}
-	load.unvalidated_cnt = pressure_unvalidated_cnt(ingress_counters(ingress));
-	(void)pressure_measure(&pressure, &load, NOW_NS + 1000000000);
-	ingress_free(ingress);
+	load.unvalidated_cnt =
+		firewall_pressure_unvalidated_cnt(firewall_ingress_counters(ingress));
+	(void)firewall_pressure_measure(&pressure, &load, NOW_NS + 1000000000);
+	firewall_ingress_free(ingress);
 	return pressure.mode;
 }
 
@@ -161,8 +163,9 @@ static void test_a_flood_of_every_class_moves_the_mode(void)
 		enum weft_mode below = mode_after(i, FLOOD_CNT - 1);
 
 		if (over != WEFT_MODE_FLOOD || below != WEFT_MODE_NORMAL)
-			printf("# %s: %s, one less: %s\n", floods[i].name, pressure_mode_name(over),
-			       pressure_mode_name(below));
+			printf("# %s: %s, one less: %s\n", floods[i].name,
+			       firewall_pressure_mode_name(over),
+			       firewall_pressure_mode_name(below));
 		CHECK_EQ(over, WEFT_MODE_FLOOD);
 		CHECK_EQ(below, WEFT_MODE_NORMAL);
 	}
@@ -175,14 +178,14 @@ static void test_junk_moves_no_mode(void)
 	uint8_t data[100] = {0x3f};
 	struct dgram dgram = {.data = data, .len = sizeof(data)};
 
-	ingress_turn(ingress, NOW_NS);
+	firewall_ingress_turn(ingress, NOW_NS);
 	for (unsigned i = 0; i < FLOOD_CNT; i++) {
 		dgram.remote = spread_source(i);
 		data[0] = i % 2 ? 0x3f : 0x40;
-		(void)ingress_judge(ingress, &dgram);
+		(void)firewall_ingress_judge(ingress, &dgram);
 	}
-	CHECK_EQ(pressure_unvalidated_cnt(ingress_counters(ingress)), 0);
-	ingress_free(ingress);
+	CHECK_EQ(firewall_pressure_unvalidated_cnt(firewall_ingress_counters(ingress)), 0);
+	firewall_ingress_free(ingress);
 }
 
 int main(void)

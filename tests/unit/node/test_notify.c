@@ -40,19 +40,19 @@ static void check_words(const char *name)
 	int fd = manager_listen(name);
 	struct notify notify;
 
-	notify_open(&notify);
+	node_notify_open(&notify);
 	CHECK(getenv("NOTIFY_SOCKET") == NULL);
-	notify_ready(&notify, "node x");
+	node_notify_ready(&notify, "node x");
 	CHECK_STR(manager_hear(fd), "READY=1\nSTATUS=node x");
-	notify_ready(&notify, NULL);
+	node_notify_ready(&notify, NULL);
 	CHECK_STR(manager_hear(fd), "READY=1");
-	notify_reloading(&notify, 1234567890);
+	node_notify_reloading(&notify, 1234567890);
 	CHECK_STR(manager_hear(fd), "RELOADING=1\nMONOTONIC_USEC=1234567");
-	notify_alive(&notify);
+	node_notify_alive(&notify);
 	CHECK_STR(manager_hear(fd), "WATCHDOG=1");
-	notify_stopping(&notify);
+	node_notify_stopping(&notify);
 	CHECK_STR(manager_hear(fd), "STOPPING=1\nSTATUS=draining");
-	notify_close(&notify);
+	node_notify_close(&notify);
 	close(fd);
 }
 
@@ -84,15 +84,15 @@ static void test_the_watchdog_counts_for_this_process_only(void)
 	setenv("WATCHDOG_USEC", "30000000", 1);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	setenv("WATCHDOG_PID", pid, 1);
-	notify_open(&notify);
+	node_notify_open(&notify);
 	CHECK_EQ(notify.watchdog_ns, 30 * NS_PER_S);
-	notify_close(&notify);
+	node_notify_close(&notify);
 	setenv("NOTIFY_SOCKET", name, 1);
 	setenv("WATCHDOG_USEC", "30000000", 1);
 	setenv("WATCHDOG_PID", "1", 1);
-	notify_open(&notify);
+	node_notify_open(&notify);
 	CHECK_EQ(notify.watchdog_ns, 0);
-	notify_close(&notify);
+	node_notify_close(&notify);
 	close(fd);
 }
 
@@ -105,10 +105,10 @@ static void test_without_a_manager_nothing_is_sent(void)
 
 		if (names[i])
 			setenv("NOTIFY_SOCKET", names[i], 1);
-		notify_open(&notify);
+		node_notify_open(&notify);
 		CHECK_EQ(notify.fd, -1);
-		notify_ready(&notify, "x");
-		notify_close(&notify);
+		node_notify_ready(&notify, "x");
+		node_notify_close(&notify);
 	}
 }
 

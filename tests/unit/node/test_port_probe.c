@@ -35,7 +35,7 @@ static void ask_server(void)
 	server = quic_net_add(&net, 1, NULL);
 	net.tap = keep_answer;
 	answer_len = 0;
-	port_probe_write(port_probe, &rng);
+	node_port_probe_write(port_probe, &rng);
 	quic_net_inject(server, &from, port_probe, sizeof(port_probe));
 	quic_net_settle(&net, 1000 * 1000);
 	quic_net_fini(&net);
@@ -46,7 +46,7 @@ static void test_server_answers_and_keeps_nothing(void)
 	ask_server();
 	CHECK(answer_len > 0);
 	CHECK(answer_len < PORT_PROBE_LEN);
-	CHECK(port_probe_is_answer(port_probe, answer, answer_len));
+	CHECK(node_port_probe_is_answer(port_probe, answer, answer_len));
 }
 
 static void test_what_is_no_answer_is_not_taken_for_one(void)
@@ -55,20 +55,20 @@ static void test_what_is_no_answer_is_not_taken_for_one(void)
 
 	ask_server();
 	for (size_t len = 0; len < 24; len++)
-		CHECK(!port_probe_is_answer(port_probe, answer, len < 23 ? len : 0));
+		CHECK(!node_port_probe_is_answer(port_probe, answer, len < 23 ? len : 0));
 	/* The version 0, and every byte of both ids. */
 	for (size_t i = 1; i < 23; i++) {
 		answer[i] ^= 1;
-		CHECK(!port_probe_is_answer(port_probe, answer, answer_len));
+		CHECK(!node_port_probe_is_answer(port_probe, answer, answer_len));
 		answer[i] ^= 1;
 	}
 	answer[0] &= 0x7f;
-	CHECK(!port_probe_is_answer(port_probe, answer, answer_len));
+	CHECK(!node_port_probe_is_answer(port_probe, answer, answer_len));
 	answer[0] |= 0x80;
-	CHECK(port_probe_is_answer(port_probe, answer, answer_len));
+	CHECK(node_port_probe_is_answer(port_probe, answer, answer_len));
 	/* To another knock. */
-	port_probe_write(other, &rng);
-	CHECK(!port_probe_is_answer(other, answer, answer_len));
+	node_port_probe_write(other, &rng);
+	CHECK(!node_port_probe_is_answer(other, answer, answer_len));
 }
 
 int main(void)

@@ -149,7 +149,7 @@ static void test_what_has_expired_is_not_read_back(void)
 	CHECK_EQ(stats.item_cnt[STORE_OVERLAY], 1); /* it left the disk with the memory */
 	overlay_lab_stop(server);
 	lab.mesh.now_ns += 3600 * NS_PER_S;
-	mem_net_advance(lab.mesh.mem, lab.mesh.now_ns);
+	net_mem_net_advance(lab.mesh.mem, lab.mesh.now_ns);
 	overlay_lab_start(server, NULL);
 	CHECK_EQ(overlay_lab_stats(server).value_cnt, 0);
 	(void)overlay_lab_run(&lab, NS_PER_S, NULL, NULL);

@@ -71,8 +71,8 @@ static inline void web_open_with(struct web *web, struct prig_stream *stream,
 	prig_run(&web->rig);
 }
 
-static inline void web_open(struct web *web, struct prig_stream *stream, const char *verb,
-			    const char *target, uint64_t body_len)
+static inline void api_http_open(struct web *web, struct prig_stream *stream, const char *verb,
+				 const char *target, uint64_t body_len)
 {
 	struct service_http_request request = request_of(verb, target, body_len);
 

@@ -107,7 +107,7 @@ static inline void prig_start(struct prig *rig)
 	provider.service = rig->service;
 	provider.poller = rig->poller;
 	provider.store = rig->store;
-	weft_assert(launcher_open(&rig->launcher) == 0);
+	weft_assert(provider_launcher_open(&rig->launcher) == 0);
 	provider.launcher = rig->launcher;
 	provider.random = &rig->random;
 	provider.hidden = rig->hidden;
@@ -138,7 +138,7 @@ static inline void prig_stop(struct prig *rig, bool is_crash)
 	provider_stop(rig->provider, prig_now(rig));
 	service_free(rig->service);
 	provider_free(rig->provider);
-	launcher_close(rig->launcher);
+	provider_launcher_close(rig->launcher);
 	poller_free(rig->poller);
 	if (is_crash)
 		store_crash(rig->store);

@@ -51,17 +51,17 @@ static void stream_abandon(struct active *active, const char *why, uint64_t now_
 	CHECK_STR(why, "its place went to a caller that has fewer streams");
 	desk.last_abandoned = (unsigned)(active - desk.actives);
 	desk.abandoned_cnt++;
-	offer_leave(active);
+	provider_offer_leave(active);
 }
 
-static void call_abandon(struct active *active, const char *why, uint64_t now_ns)
+static void control_call_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
 	(void)active, (void)why, (void)now_ns;
 	CHECK(false); /* its program may be at work */
 }
 
 static const struct active_kind stream_kind = {.abandon = stream_abandon, .is_stream = true};
-static const struct active_kind call_kind = {.abandon = call_abandon};
+static const struct active_kind call_kind = {.abandon = control_call_abandon};
 
 /* A caller of 10.0.NETWORK.HOST with the key of that number. */
 static struct service_caller caller_of(unsigned network, unsigned key)
@@ -98,10 +98,11 @@ static void start(void)
 	desk.provider.timers = &desk.timers;
 	timer_wheel_init(&desk.timers, 0);
 	if (arena_open(&desk.arena, fair_footprint(config) + (1 << 20)) < 0 ||
-	    arena_open(&desk.provider.arena, process_places_footprint(&desk.provider.config)) < 0 ||
-	    process_places_init(&desk.provider) < 0 ||
+	    arena_open(&desk.provider.arena,
+		       provider_process_places_footprint(&desk.provider.config)) < 0 ||
+	    provider_process_places_init(&desk.provider) < 0 ||
 	    fair_init(&desk.provider.places, &desk.arena, config, desk.provider.paths.secret) < 0 ||
-	    pool_init(&desk.provider.waiting, &desk.arena, waiting_len(), wait_cap) < 0 ||
+	    pool_init(&desk.provider.waiting, &desk.arena, provider_waiting_len(), wait_cap) < 0 ||
 	    pool_init(&desk.provider.turn_accounts, &desk.arena, sizeof(struct turns_account),
 		      wait_cap * TURNS_PEER_LEVELS) < 0 ||
 	    heap_new(1 << 20, &desk.provider.heap) < 0)
@@ -110,14 +111,14 @@ static void start(void)
 		desk.offers[i].provider = &desk.provider;
 		desk.offers[i].spec.view.concurrency_max = CONCURRENCY;
 		list_init(&desk.offers[i].actives);
-		waiting_init(&desk.offers[i], &handler);
+		provider_waiting_init(&desk.offers[i], &handler);
 	}
 }
 
 static void stop(void)
 {
 	for (unsigned i = 0; i < 40; i++)
-		waiting_end(&desk.offers[i], 1);
+		provider_waiting_end(&desk.offers[i], 1);
 	heap_free(desk.provider.heap);
 	arena_close(&desk.provider.arena);
 	arena_close(&desk.arena);
@@ -129,14 +130,14 @@ static bool enter(unsigned i, struct offer *offer, unsigned network, const struc
 
 	desk.network_of[i] = network;
 	if (kind->is_stream)
-		offer_make_room(offer, &caller, i + 1);
-	return offer_enter(offer, &desk.actives[i], kind, &caller, i + 1);
+		provider_offer_make_room(offer, &caller, i + 1);
+	return provider_offer_enter(offer, &desk.actives[i], kind, &caller, i + 1);
 }
 
 static void leave_all(struct offer *offer)
 {
 	while (!list_is_empty(&offer->actives))
-		offer_leave(list_entry(offer->actives.next, struct active, link));
+		provider_offer_leave(list_entry(offer->actives.next, struct active, link));
 }
 
 static void test_keys_of_one_network_leave_a_program_to_others(void)
@@ -172,7 +173,7 @@ static void test_a_call_under_way_is_never_taken_back(void)
 		CHECK(enter(i, offer, 1, &call_kind));
 	CHECK(!enter(50, offer, 2, &stream_kind));
 	/* A stream beside them goes. */
-	offer_leave(&desk.actives[3]);
+	provider_offer_leave(&desk.actives[3]);
 	CHECK(enter(3, offer, 1, &stream_kind));
 	CHECK(enter(51, offer, 2, &stream_kind));
 	CHECK_EQ(desk.last_abandoned, 3);
@@ -203,7 +204,7 @@ static bool call_waits(unsigned i, unsigned network)
 	const struct waiting_call call = {
 		.call = &desk.calls[i], .caller = &caller, .method = "Do"};
 
-	return waiting_takes(&desk.offers[0], &call, 100) && !desk.calls[i].refused_cnt;
+	return provider_waiting_takes(&desk.offers[0], &call, 100) && !desk.calls[i].refused_cnt;
 }
 
 static void test_free_keys_fill_no_queue(void)
@@ -221,7 +222,7 @@ static void test_free_keys_fill_no_queue(void)
 	CHECK(!call_waits(WAITING_CAP - 1, 1));
 	/* Its turn comes with the second place that gets free, and not with the 32nd. */
 	for (unsigned i = 0; i < 2; i++) {
-		offer_leave(&desk.actives[i]);
+		provider_offer_leave(&desk.actives[i]);
 		timer_wheel_expire(&desk.timers, 200 + i);
 	}
 	CHECK_EQ(desk.served[1], 1);
@@ -233,7 +234,7 @@ static bool process_starts(struct fair_item *place, unsigned network, unsigned k
 {
 	struct service_caller caller = caller_of(network, key);
 
-	return process_place_take(&desk.provider, &caller, place, 100);
+	return provider_process_place_take(&desk.provider, &caller, place, 100);
 }
 
 static void test_free_keys_of_one_network_leave_processes_to_others(void)
@@ -254,7 +255,7 @@ static void test_free_keys_of_one_network_leave_processes_to_others(void)
 	/* A network that has none gets one as long as one is free, and so does this node. */
 	CHECK(process_starts(&places[cnt++], 3, 1));
 	own.is_local = true;
-	CHECK(process_place_take(&desk.provider, &own, &places[cnt++], 100));
+	CHECK(provider_process_place_take(&desk.provider, &own, &places[cnt++], 100));
 	CHECK_EQ(cnt, PROCESS_CNT);
 	CHECK(!process_starts(&places[cnt], 4, 1));
 	provider_process_places(&desk.provider, &view);
@@ -262,7 +263,7 @@ static void test_free_keys_of_one_network_leave_processes_to_others(void)
 	CHECK_EQ(view.held_cnts[FAIR_CHOSEN], 1);
 	CHECK_EQ(view.refused_cnts[FAIR_UNKNOWN], 3);
 	for (unsigned i = 0; i < cnt; i++)
-		process_place_release(&desk.provider, &places[i]);
+		provider_process_place_release(&desk.provider, &places[i]);
 	CHECK_EQ(desk.provider.process_places.held_cnt, 0);
 	stop();
 }
@@ -276,11 +277,12 @@ static void test_one_process_is_for_anybody(void)
 	start();
 	arena = desk.provider.arena;
 	desk.provider.config = config;
-	weft_assert(arena_open(&desk.provider.arena, process_places_footprint(&config)) == 0);
-	weft_assert(process_places_init(&desk.provider) == 0);
+	weft_assert(arena_open(&desk.provider.arena, provider_process_places_footprint(&config)) ==
+		    0);
+	weft_assert(provider_process_places_init(&desk.provider) == 0);
 	CHECK(process_starts(&place, 1, 1));
 	CHECK(!process_starts(&other, 2, 2));
-	process_place_release(&desk.provider, &place);
+	provider_process_place_release(&desk.provider, &place);
 	CHECK(process_starts(&other, 2, 2));
 	arena_close(&desk.provider.arena);
 	desk.provider.arena = arena;

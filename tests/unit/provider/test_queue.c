@@ -32,13 +32,13 @@ static void test_bytes_come_out_as_they_went_in(void)
 	for (size_t at = 0, step = 1; at < sizeof(sent); at += step, step = step * 3 % 20011 + 1) {
 		size_t len = sizeof(sent) - at < step ? sizeof(sent) - at : step;
 
-		CHECK_EQ(queue_push(&queue, sent + at, len), 0);
+		CHECK_EQ(provider_queue_push(&queue, sent + at, len), 0);
 	}
 	CHECK_EQ(queue.len, sizeof(sent));
 	while (got_len < sizeof(sent)) {
 		ssize_t n;
 
-		CHECK(queue_flush(&queue, fds[0]) >= 0);
+		CHECK(provider_queue_flush(&queue, fds[0]) >= 0);
 		n = read(fds[1], got + got_len, sizeof(got) - got_len);
 		got_len += n > 0 ? (size_t)n : 0;
 	}
@@ -46,9 +46,9 @@ static void test_bytes_come_out_as_they_went_in(void)
 	CHECK_EQ(queue.len, 0);
 	CHECK_EQ(heap_used(queue.heap), 0);
 	close(fds[1]);
-	CHECK_EQ(queue_push(&queue, "x", 1), 0);
-	CHECK(queue_flush(&queue, fds[0]) < 0);
-	queue_clear(&queue);
+	CHECK_EQ(provider_queue_push(&queue, "x", 1), 0);
+	CHECK(provider_queue_flush(&queue, fds[0]) < 0);
+	provider_queue_clear(&queue);
 	CHECK_EQ(heap_used(queue.heap), 0);
 	close(fds[0]);
 	heap_free(queue.heap);
@@ -60,12 +60,12 @@ static void test_a_full_heap_takes_all_or_nothing(void)
 	struct queue queue = {.len = 0};
 
 	CHECK_EQ(heap_new(HEAP_LEN, &queue.heap), 0);
-	CHECK_EQ(queue_push(&queue, much, 1000), 0);
-	CHECK_EQ(queue_push(&queue, much, sizeof(much)), WEFT_EFULL);
+	CHECK_EQ(provider_queue_push(&queue, much, 1000), 0);
+	CHECK_EQ(provider_queue_push(&queue, much, sizeof(much)), WEFT_EFULL);
 	CHECK_EQ(queue.len, 1000);
-	CHECK_EQ(queue_push(&queue, much, 1000), 0);
+	CHECK_EQ(provider_queue_push(&queue, much, 1000), 0);
 	CHECK_EQ(queue.len, 2000);
-	queue_clear(&queue);
+	provider_queue_clear(&queue);
 	CHECK_EQ(heap_used(queue.heap), 0);
 	heap_free(queue.heap);
 }
@@ -78,17 +78,17 @@ static void test_one_queue_goes_behind_another(void)
 
 	CHECK_EQ(heap_new(HEAP_LEN, &queue.heap), 0);
 	behind.heap = queue.heap;
-	queue_append(&queue, &behind);
+	provider_queue_append(&queue, &behind);
 	CHECK_EQ(queue.len, 0);
-	CHECK_EQ(queue_push(&behind, "cd", 2), 0);
-	CHECK_EQ(queue_push(&queue, "ab", 2), 0);
-	queue_append(&queue, &behind);
+	CHECK_EQ(provider_queue_push(&behind, "cd", 2), 0);
+	CHECK_EQ(provider_queue_push(&queue, "ab", 2), 0);
+	provider_queue_append(&queue, &behind);
 	CHECK_EQ(behind.len, 0);
-	CHECK_EQ(queue_push(&queue, "ef", 2), 0);
-	CHECK_EQ(queue_push(&behind, "gh", 2), 0);
-	queue_append(&queue, &behind);
+	CHECK_EQ(provider_queue_push(&queue, "ef", 2), 0);
+	CHECK_EQ(provider_queue_push(&behind, "gh", 2), 0);
+	provider_queue_append(&queue, &behind);
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	CHECK_EQ(queue_flush(&queue, fds[0]), 8);
+	CHECK_EQ(provider_queue_flush(&queue, fds[0]), 8);
 	CHECK_EQ(read(fds[1], got, sizeof(got)), 8);
 	CHECK_STR(got, "abcdefgh");
 	CHECK_EQ(heap_used(queue.heap), 0);

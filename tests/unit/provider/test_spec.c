@@ -22,7 +22,7 @@ static size_t spec_to_record(const struct provider_spec *spec, uint8_t record[SP
 {
 	struct writer w = writer_of(record, SPEC_RECORD_CAP);
 
-	spec_write(&w, spec);
+	provider_spec_write(&w, spec);
 	return w.bad ? 0 : writer_len(&w);
 }
 
@@ -41,7 +41,7 @@ static void test_a_record_is_read_as_written_and_no_prefix_of_it(void)
 	view.body_len_max = 1 << 30;
 	len = spec_to_record(&view, record);
 	CHECK(len > 0);
-	CHECK_EQ(spec_parse(record, len, &spec), 0);
+	CHECK_EQ(provider_spec_parse(record, len, &spec), 0);
 	CHECK_STR(spec.view.name, "web");
 	CHECK_STR(spec.view.health_path, "/health");
 	CHECK_STR(spec.view.description, "{\"methods\":[]}");
@@ -51,7 +51,7 @@ static void test_a_record_is_read_as_written_and_no_prefix_of_it(void)
 	CHECK_EQ(spec_to_record(&spec.view, other), len);
 	CHECK_MEM(other, record, len);
 	for (size_t part = 0; part < len; part++)
-		CHECK_EQ(spec_parse(record, part, &again), WEFT_EMALFORMED);
+		CHECK_EQ(provider_spec_parse(record, part, &again), WEFT_EMALFORMED);
 }
 
 static void test_a_bound_of_bodies_is_of_http_and_costs_an_entry_of_metadata(void)
@@ -64,16 +64,16 @@ static void test_a_bound_of_bodies_is_of_http_and_costs_an_entry_of_metadata(voi
 
 	view.metadata = metadata;
 	view.metadata_cnt = 9;
-	CHECK_EQ(spec_check(&view, &why), 0);
+	CHECK_EQ(provider_spec_check(&view, &why), 0);
 	view.body_len_max = PROVIDER_BODY_LEN_MAX;
-	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK_STR(why, "too many entries of metadata");
 	view.metadata_cnt = 8;
-	CHECK_EQ(spec_check(&view, &why), 0);
+	CHECK_EQ(provider_spec_check(&view, &why), 0);
 	view.body_len_max++;
-	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_check(&view, &why), WEFT_EMALFORMED);
 	program.body_len_max = 1;
-	CHECK_EQ(spec_check(&program, &why), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_check(&program, &why), WEFT_EMALFORMED);
 }
 
 static void test_the_greatest_spec_fits_its_record(void)
@@ -131,10 +131,10 @@ static void test_the_greatest_spec_fits_its_record(void)
 	view.grant_cnt = PROVIDER_GRANT_MAX;
 	memset(description, 'd', SERVICE_DESCRIPTION_LEN_MAX);
 	view.description = description;
-	CHECK_EQ(spec_check(&view, &why), 0);
+	CHECK_EQ(provider_spec_check(&view, &why), 0);
 	len = spec_to_record(&view, record);
 	CHECK(len > 0);
-	CHECK_EQ(spec_parse(record, len, &spec), 0);
+	CHECK_EQ(provider_spec_parse(record, len, &spec), 0);
 	CHECK_EQ(spec.view.args_cnt, PROVIDER_ARGS_MAX);
 	CHECK_EQ(spec.view.read_only_cnt, PROVIDER_READ_ONLY_MAX);
 	CHECK_STR(spec.view.read_only[31], method[31]);
@@ -144,27 +144,27 @@ static void test_the_greatest_spec_fits_its_record(void)
 	CHECK_STR(spec.view.description, description);
 	/* A byte more of each. */
 	description[SERVICE_DESCRIPTION_LEN_MAX] = 'd';
-	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK(strstr(why, "description"));
 	view.description = NULL;
 	group[SERVICE_GROUP_LEN_MAX] = 'g';
-	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK(strstr(why, "group"));
 	group[SERVICE_GROUP_LEN_MAX] = '\0';
 	view.grant_cnt++;
-	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK(strstr(why, "32 rules"));
 	view.grant_cnt = 0;
 	value[PROVIDER_METADATA_LEN_MAX - PROVIDER_METADATA_MAX] = 'v';
-	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK(strstr(why, "metadata"));
 	view.metadata_cnt = 0;
 	view.read_only_cnt++;
-	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK(strstr(why, "32 read-only methods"));
 	view.read_only_cnt = 0;
 	view.allow_cnt++;
-	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK(strstr(why, "callers"));
 }
 
@@ -250,7 +250,7 @@ static void test_the_rules_of_a_spec(void)
 
 		spec.name = spec.name ? spec.name : "n";
 		spec.version = spec.version ? spec.version : "1.0.0";
-		err = spec_check(&spec, &why);
+		err = provider_spec_check(&spec, &why);
 		if ((err == 0) != !rows[i].why || (rows[i].why && !strstr(why, rows[i].why)))
 			printf("# row %zu: \"%s\", want \"%s\"\n", i, why,
 			       rows[i].why ? rows[i].why : "");
@@ -275,25 +275,25 @@ static void test_a_daemon_that_knows_no_grants_takes_no_record_with_some(void)
 	view.grant_cnt = 2;
 	len = spec_to_record(&view, record);
 	CHECK_MEM(record + 1, "\0\2", 2);
-	CHECK_EQ(spec_parse(record, len, &spec), 0);
+	CHECK_EQ(provider_spec_parse(record, len, &spec), 0);
 	CHECK_STR(spec.view.grants[0].method, "Write");
 	CHECK_EQ(spec.view.grants[0].id[0], 7);
 	CHECK_EQ(spec.view.grants[1].kind, SERVICE_GRANT_COMMUNITY);
 	for (size_t part = 0; part < len; part++)
-		CHECK_EQ(spec_parse(record, part, &spec), WEFT_EMALFORMED);
+		CHECK_EQ(provider_spec_parse(record, part, &spec), WEFT_EMALFORMED);
 	record[2] = 1;
-	CHECK_EQ(spec_parse(record, len, &spec), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_parse(record, len, &spec), WEFT_EMALFORMED);
 }
 
 static void test_records_of_other_versions(void)
 {
 	static struct spec spec;
 
-	CHECK_EQ(spec_parse((const uint8_t *)"\xa1\0\3", 3, &spec), WEFT_EUNKNOWN);
-	CHECK_EQ(spec_parse((const uint8_t *)"\xa1\0\2", 3, &spec), WEFT_EMALFORMED);
-	CHECK_EQ(spec_parse((const uint8_t *)"\xa1\0\0", 3, &spec), WEFT_EMALFORMED);
-	CHECK_EQ(spec_parse((const uint8_t *)"\xa0", 1, &spec), WEFT_EMALFORMED);
-	CHECK_EQ(spec_parse((const uint8_t *)"", 0, &spec), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_parse((const uint8_t *)"\xa1\0\3", 3, &spec), WEFT_EUNKNOWN);
+	CHECK_EQ(provider_spec_parse((const uint8_t *)"\xa1\0\2", 3, &spec), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_parse((const uint8_t *)"\xa1\0\0", 3, &spec), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_parse((const uint8_t *)"\xa0", 1, &spec), WEFT_EMALFORMED);
+	CHECK_EQ(provider_spec_parse((const uint8_t *)"", 0, &spec), WEFT_EMALFORMED);
 }
 
 static void test_keys_in_the_store_are_of_name_and_major_version(void)
@@ -301,7 +301,7 @@ static void test_keys_in_the_store_are_of_name_and_major_version(void)
 	char key[SPEC_KEY_CAP];
 	struct provider_spec view = exec_spec();
 
-	CHECK_EQ(spec_key_write(key, "box", spec_major(&view)), 5);
+	CHECK_EQ(provider_spec_key_write(key, "box", provider_spec_major(&view)), 5);
 	CHECK_STR(key, "box@1");
 }
 

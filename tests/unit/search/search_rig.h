@@ -159,7 +159,7 @@ static inline int search_rig_add(struct manifest_builder *builder,
 	added.mime_len = added.mime ? strlen(added.mime) : 0;
 	search_rig_content_id(item->path, content_id);
 	added.content_id = content_id;
-	return manifest_builder_add_item(builder, &added);
+	return blobs_manifest_builder_add_item(builder, &added);
 }
 
 /* search_rig_revision keeps a signed manifest of cnt items, whose paths ascend. */
@@ -175,17 +175,17 @@ static inline int search_rig_revision(struct search_rig *rig, const char *title,
 	struct manifest_builder *builder;
 	const uint8_t *bytes;
 	size_t len;
-	int err = manifest_builder_new(&builder);
+	int err = blobs_manifest_builder_new(&builder);
 
 	for (size_t i = 0; i < cnt && err == 0; i++)
 		err = search_rig_add(builder, &items[i]);
 	if (err == 0)
-		err = manifest_builder_sign(builder, MANIFEST_WHOLE, &revision, &bytes, &len);
+		err = blobs_manifest_builder_sign(builder, MANIFEST_WHOLE, &revision, &bytes, &len);
 	if (err == 0) {
 		search_rig_keep(rig, bytes, len, manifest_id);
 		err = search_rig_commit(rig);
 	}
-	manifest_builder_free(builder);
+	blobs_manifest_builder_free(builder);
 	return err;
 }
 

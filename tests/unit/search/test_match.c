@@ -73,7 +73,8 @@ static uint8_t *shard_make(size_t *out_len)
 	struct shard_builder *builder;
 	uint8_t *bytes = NULL;
 
-	if (shard_builder_new(secret, &builder) < 0 || shard_builder_add_part(builder, id, 1 << 20))
+	if (search_shard_builder_new(secret, &builder) < 0 ||
+	    search_shard_builder_add_part(builder, id, 1 << 20))
 		return NULL;
 	for (uint32_t i = 0; i < ITEM_CNT; i++) {
 		char path[2 * TEXT_CAP];
@@ -84,12 +85,12 @@ static uint8_t *shard_make(size_t *out_len)
 						 items[i].name);
 		item.tags = tag.len ? &tag : NULL;
 		item.tag_cnt = tag.len != 0;
-		if (shard_builder_add_item(builder, &item, i) < 0)
+		if (search_shard_builder_add_item(builder, &item, i) < 0)
 			return NULL;
 	}
-	if (shard_builder_finish(builder, &bytes, out_len) < 0)
+	if (search_shard_builder_finish(builder, &bytes, out_len) < 0)
 		return NULL;
-	shard_builder_free(builder);
+	search_shard_builder_free(builder);
 	return bytes;
 }
 
@@ -167,8 +168,9 @@ static void test_what_is_found_is_what_the_rules_say(void)
 	random_init_seeded(&dice, 11);
 	items_make();
 	bytes = shard_make(&len);
-	CHECK(bytes && shard_verify(bytes, len) == 0 && shard_open(bytes, len, &shard) == 0);
-	CHECK_EQ(matcher_new(&matcher), 0);
+	CHECK(bytes && search_shard_verify(bytes, len) == 0 &&
+	      search_shard_open(bytes, len, &shard) == 0);
+	CHECK_EQ(search_matcher_new(&matcher), 0);
 	for (unsigned q = 0; q < QUERY_CNT; q++) {
 		struct match_ask ask = {.query = &query, .weight = 1 + q % 3};
 		uint64_t want_cnt = 0;
@@ -177,15 +179,15 @@ static void test_what_is_found_is_what_the_rules_say(void)
 
 		snprintf(text, sizeof(text), "%s%s%s %s", any_word(), q % 2 ? " " : "",
 			 q % 2 ? any_word() : "", q % 5 == 0 ? any_word() : "");
-		CHECK_EQ(query_parse(text, strlen(text), &query), 0);
+		CHECK_EQ(search_query_parse(text, strlen(text), &query), 0);
 		ask.bonus[q % query.term_cnt] = q % 7 == 0 ? MATCH_TITLE : 0;
 		for (uint32_t i = 0; i < ITEM_CNT; i++) {
 			want[i] = points_by_rules(&items[i], &ask, text);
 			want_cnt += want[i] != 0;
 		}
-		CHECK_EQ(rank_init(&rank, ITEM_CNT), 0);
-		CHECK_EQ(match_shard(matcher, &shard, &ask, &rank), want_cnt);
-		rank_finish(&rank);
+		CHECK_EQ(search_rank_init(&rank, ITEM_CNT), 0);
+		CHECK_EQ(search_match_shard(matcher, &shard, &ask, &rank), want_cnt);
+		search_rank_finish(&rank);
 		CHECK_EQ(rank.cnt, want_cnt);
 		for (uint32_t i = 0; i < rank.cnt; i++) {
 			const struct ranked_document *r = &rank.documents[i];
@@ -197,10 +199,10 @@ static void test_what_is_found_is_what_the_rules_say(void)
 			       r[-1].document < r->document));
 		}
 		found_cnt += want_cnt;
-		rank_fini(&rank);
+		search_rank_fini(&rank);
 	}
 	CHECK(found_cnt > QUERY_CNT * 100); /* it was about something */
-	matcher_free(matcher);
+	search_matcher_free(matcher);
 	free(bytes);
 }
 
@@ -208,14 +210,14 @@ static void test_a_rank_keeps_the_best_however_many_come(void)
 {
 	struct rank rank;
 
-	CHECK_EQ(rank_init(&rank, 10), 0);
+	CHECK_EQ(search_rank_init(&rank, 10), 0);
 	for (uint32_t i = 0; i < 1000; i++) {
 		uint32_t score = 1 + i * 7919 % 500;
 
 		if (score > rank.bar)
-			rank_add(&rank, score, 0, 0, i);
+			search_rank_add(&rank, score, 0, 0, i);
 	}
-	rank_finish(&rank);
+	search_rank_finish(&rank);
 	CHECK_EQ(rank.cnt, 10);
 	for (uint32_t i = 0; i < 10; i++) {
 		CHECK_EQ(rank_score(&rank.documents[i]), 500 - i / 2);
@@ -223,7 +225,7 @@ static void test_a_rank_keeps_the_best_however_many_come(void)
 		/* Each score came twice: the earlier one is in front. */
 		CHECK(i % 2 == 0 || rank.documents[i - 1].document < rank.documents[i].document);
 	}
-	rank_fini(&rank);
+	search_rank_fini(&rank);
 }
 
 static void test_a_shard_cut_short_or_changed_does_not_verify(void)
@@ -237,13 +239,13 @@ static void test_a_shard_cut_short_or_changed_does_not_verify(void)
 	bytes = shard_make(&len);
 	CHECK(bytes != NULL);
 	for (size_t cut = 0; cut < len; cut += cut < 200 ? 1 : 997)
-		CHECK_EQ(shard_open(bytes, cut, &shard), WEFT_EDAMAGED);
+		CHECK_EQ(search_shard_open(bytes, cut, &shard), WEFT_EDAMAGED);
 	for (size_t at = 0; at < len; at += at < 200 ? 1 : 997) {
 		bytes[at] ^= 1;
-		CHECK_EQ(shard_verify(bytes, len), WEFT_EDAMAGED);
+		CHECK_EQ(search_shard_verify(bytes, len), WEFT_EDAMAGED);
 		bytes[at] ^= 1;
 	}
-	CHECK_EQ(shard_verify(bytes, len), 0);
+	CHECK_EQ(search_shard_verify(bytes, len), 0);
 	free(bytes);
 }
 

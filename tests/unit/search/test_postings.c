@@ -18,7 +18,7 @@ static size_t example_write(uint8_t *bytes)
 	const size_t cnts[POSTING_FIELD_CNT] = {
 		[POSTING_NAME] = COUNT(names), [POSTING_FOLDER] = COUNT(folders)};
 
-	return postings_write(bytes, runs, cnts);
+	return search_postings_write(bytes, runs, cnts);
 }
 
 static bool list_is(struct postings *list, const struct posting_run *runs, size_t cnt)
@@ -26,10 +26,10 @@ static bool list_is(struct postings *list, const struct posting_run *runs, size_
 	struct posting_run run;
 
 	for (size_t i = 0; i < cnt; i++)
-		if (!postings_next(list, &run) || run.first != runs[i].first ||
+		if (!search_postings_next(list, &run) || run.first != runs[i].first ||
 		    run.cnt != runs[i].cnt)
 			return false;
-	return !postings_next(list, &run);
+	return !search_postings_next(list, &run);
 }
 
 static void test_lists_are_read_as_they_were_written(void)
@@ -39,14 +39,14 @@ static void test_lists_are_read_as_they_were_written(void)
 	size_t len = example_write(bytes);
 	const uint8_t *pos = bytes;
 
-	CHECK(len <= postings_len_max(COUNT(names) + COUNT(folders)));
-	CHECK(postings_open(&pos, bytes + len, lists));
+	CHECK(len <= search_postings_len_max(COUNT(names) + COUNT(folders)));
+	CHECK(search_postings_open(&pos, bytes + len, lists));
 	CHECK(pos == bytes + len);
 	CHECK(list_is(&lists[POSTING_NAME], names_out, COUNT(names_out)));
 	CHECK(list_is(&lists[POSTING_TAG], NULL, 0));
 	CHECK(list_is(&lists[POSTING_FOLDER], folders_out, COUNT(folders_out)));
 	pos = bytes;
-	CHECK(postings_skip(&pos, bytes + len));
+	CHECK(search_postings_skip(&pos, bytes + len));
 	CHECK(pos == bytes + len);
 }
 
@@ -57,7 +57,7 @@ static void test_a_rare_word_takes_few_bytes(void)
 	const size_t cnts[POSTING_FIELD_CNT] = {[POSTING_NAME] = 1};
 	uint8_t bytes[64];
 
-	CHECK_EQ(postings_write(bytes, runs, cnts), 4);
+	CHECK_EQ(search_postings_write(bytes, runs, cnts), 4);
 }
 
 static void test_lists_cut_short_end_and_are_not_read_beyond(void)
@@ -72,7 +72,7 @@ static void test_lists_cut_short_end_and_are_not_read_beyond(void)
 
 		memcpy(copy, bytes, cut);
 		pos = copy;
-		CHECK(!postings_open(&pos, copy + cut, lists));
+		CHECK(!search_postings_open(&pos, copy + cut, lists));
 		free(copy);
 	}
 }

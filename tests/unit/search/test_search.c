@@ -18,10 +18,10 @@ static int root_keep(uint32_t changed, uint8_t manifest_id[static 32])
 	struct manifest_builder *builder, *root;
 	const uint8_t *bytes;
 	size_t len;
-	int err = manifest_builder_new(&builder);
+	int err = blobs_manifest_builder_new(&builder);
 
 	if (err == 0)
-		err = manifest_builder_new(&root);
+		err = blobs_manifest_builder_new(&root);
 	for (uint32_t p = 0; p < PARTS && err == 0; p++) {
 		struct manifest_part part = {.item_cnt = PART_ITEMS};
 		uint8_t id[32];
@@ -34,21 +34,21 @@ static int root_keep(uint32_t changed, uint8_t manifest_id[static 32])
 				 p == changed ? "new" : "old", i, p * PART_ITEMS + i);
 			err = search_rig_add(builder, &item);
 		}
-		part.byte_cnt = manifest_builder_byte_cnt(builder);
-		bytes = manifest_builder_encode(builder, MANIFEST_PART, 0, "", &len);
+		part.byte_cnt = blobs_manifest_builder_byte_cnt(builder);
+		bytes = blobs_manifest_builder_encode(builder, MANIFEST_PART, 0, "", &len);
 		part.len = len;
 		part.manifest_id = id;
 		search_rig_keep(&rig, bytes, len, id);
 		if (err == 0)
-			err = manifest_builder_add_part(root, &part);
-		manifest_builder_reset(builder);
+			err = blobs_manifest_builder_add_part(root, &part);
+		blobs_manifest_builder_reset(builder);
 	}
-	bytes = manifest_builder_encode(root, MANIFEST_ROOT, 5, "Parts", &len);
+	bytes = blobs_manifest_builder_encode(root, MANIFEST_ROOT, 5, "Parts", &len);
 	search_rig_keep(&rig, bytes, len, manifest_id);
 	if (err == 0)
 		err = search_rig_commit(&rig);
-	manifest_builder_free(builder);
-	manifest_builder_free(root);
+	blobs_manifest_builder_free(builder);
+	blobs_manifest_builder_free(root);
 	return err;
 }
 

@@ -21,7 +21,7 @@ static size_t head_make(struct share_head head)
 {
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	head_write(&w, key, &head);
+	shares_head_write(&w, key, &head);
 	return w.bad ? 0 : writer_len(&w);
 }
 
@@ -31,7 +31,7 @@ static void test_what_was_written_is_read_back(void)
 	uint8_t id[SHARE_ID_LEN];
 	size_t len = head_make(head_example());
 
-	CHECK_EQ(head_parse(bytes, len, &got), 0);
+	CHECK_EQ(shares_head_parse(bytes, len, &got), 0);
 	CHECK_EQ(got.seq, 7);
 	CHECK_EQ(got.updated_s, WALL_S);
 	CHECK_MEM(got.manifest_id, "\1\2\3\0", 4);
@@ -55,16 +55,16 @@ static void test_a_successor_is_named_by_the_last_head_alone_and_is_another(void
 	const uint8_t *other = node_key_public(other_key);
 	struct share_head got, early = head_example();
 
-	CHECK_EQ(head_parse(bytes, head_make(last_head(other)), &got), 0);
-	CHECK(head_is_revoked(&got) && got.has_successor);
+	CHECK_EQ(shares_head_parse(bytes, head_make(last_head(other)), &got), 0);
+	CHECK(shares_head_is_revoked(&got) && got.has_successor);
 	CHECK_MEM(got.successor, other, 32);
-	CHECK_EQ(head_parse(bytes, head_make(last_head(NULL)), &got), 0);
+	CHECK_EQ(shares_head_parse(bytes, head_make(last_head(NULL)), &got), 0);
 	CHECK(!got.has_successor);
-	CHECK_EQ(head_parse(bytes, head_make(last_head(node_key_public(key))), &got),
+	CHECK_EQ(shares_head_parse(bytes, head_make(last_head(node_key_public(key))), &got),
 		 WEFT_EMALFORMED);
 	early.has_successor = true;
 	memcpy(early.successor, other, sizeof(early.successor));
-	CHECK_EQ(head_parse(bytes, head_make(early), &got), WEFT_EMALFORMED);
+	CHECK_EQ(shares_head_parse(bytes, head_make(early), &got), WEFT_EMALFORMED);
 }
 
 static void test_revocation_comes_after_a_successor_and_no_successor_after_another(void)
@@ -75,9 +75,10 @@ static void test_revocation_comes_after_a_successor_and_no_successor_after_anoth
 	elsewhere.successor[0] ^= 1;
 	elsewhere.updated_s++;
 	last.seq = HEAD_SEQ_REVOKED - 1;
-	CHECK(head_is_newer(&moved, &last) && !head_is_newer(&last, &moved));
-	CHECK(head_is_newer(&revoked, &moved) && !head_is_newer(&moved, &revoked));
-	CHECK(!head_is_newer(&moved, &elsewhere) && !head_is_newer(&elsewhere, &moved));
+	CHECK(shares_head_is_newer(&moved, &last) && !shares_head_is_newer(&last, &moved));
+	CHECK(shares_head_is_newer(&revoked, &moved) && !shares_head_is_newer(&moved, &revoked));
+	CHECK(!shares_head_is_newer(&moved, &elsewhere) &&
+	      !shares_head_is_newer(&elsewhere, &moved));
 }
 
 static void test_every_prefix_and_every_flipped_byte_is_refused(void)
@@ -89,13 +90,13 @@ static void test_every_prefix_and_every_flipped_byte_is_refused(void)
 		uint8_t *copy = malloc(i ? i : 1);
 
 		memcpy(copy, bytes, i);
-		CHECK(head_parse(copy, i, &got) < 0);
+		CHECK(shares_head_parse(copy, i, &got) < 0);
 		free(copy);
 		bytes[i] ^= 1;
-		CHECK(head_parse(bytes, len, &got) < 0);
+		CHECK(shares_head_parse(bytes, len, &got) < 0);
 		bytes[i] ^= 1;
 	}
-	CHECK_EQ(head_parse(bytes, len, &got), 0);
+	CHECK_EQ(shares_head_parse(bytes, len, &got), 0);
 }
 
 /* body_make: a head's body with what a test wants to be wrong, signed by signer. */
@@ -129,15 +130,17 @@ static void test_only_the_share_speaks_for_itself(void)
 	uint8_t id[SHARE_ID_LEN];
 
 	share_id_of(node_key_public(key), id);
-	CHECK_EQ(head_parse(bytes, body_make(key, id, 1, manifest_id, 0), &got), 0);
-	CHECK_EQ(head_parse(bytes, body_make(other_key, id, 1, manifest_id, 0), &got),
+	CHECK_EQ(shares_head_parse(bytes, body_make(key, id, 1, manifest_id, 0), &got), 0);
+	CHECK_EQ(shares_head_parse(bytes, body_make(other_key, id, 1, manifest_id, 0), &got),
 		 WEFT_EDAMAGED);
-	CHECK_EQ(head_parse(bytes, body_make(key, id, 0, manifest_id, 0), &got), WEFT_EMALFORMED);
-	CHECK_EQ(head_parse(bytes, body_make(key, id, 1, nothing, 0), &got), WEFT_EMALFORMED);
-	CHECK_EQ(head_parse(bytes, body_make(key, id, UINT64_MAX, manifest_id, 0), &got),
+	CHECK_EQ(shares_head_parse(bytes, body_make(key, id, 0, manifest_id, 0), &got),
 		 WEFT_EMALFORMED);
-	CHECK_EQ(head_parse(bytes, body_make(key, id, UINT64_MAX, nothing, 0), &got), 0);
-	CHECK(head_is_revoked(&got));
+	CHECK_EQ(shares_head_parse(bytes, body_make(key, id, 1, nothing, 0), &got),
+		 WEFT_EMALFORMED);
+	CHECK_EQ(shares_head_parse(bytes, body_make(key, id, UINT64_MAX, manifest_id, 0), &got),
+		 WEFT_EMALFORMED);
+	CHECK_EQ(shares_head_parse(bytes, body_make(key, id, UINT64_MAX, nothing, 0), &got), 0);
+	CHECK(shares_head_is_revoked(&got));
 }
 
 static void test_a_head_of_the_longest_is_taken_and_one_byte_more_is_not(void)
@@ -149,12 +152,12 @@ static void test_a_head_of_the_longest_is_taken_and_one_byte_more_is_not(void)
 
 	share_id_of(node_key_public(key), id);
 	for (pad = 1; (len = body_make(key, id, 1, manifest_id, pad)) < HEAD_LEN_MAX; pad++)
-		CHECK_EQ(head_parse(bytes, len, &got), 0);
+		CHECK_EQ(shares_head_parse(bytes, len, &got), 0);
 	CHECK_EQ(len, HEAD_LEN_MAX);
-	CHECK_EQ(head_parse(bytes, len, &got), 0);
+	CHECK_EQ(shares_head_parse(bytes, len, &got), 0);
 	len = body_make(key, id, 1, manifest_id, pad + 1);
 	CHECK_EQ(len, HEAD_LEN_MAX + 1);
-	CHECK_EQ(head_parse(bytes, len, &got), WEFT_ETOOLARGE);
+	CHECK_EQ(shares_head_parse(bytes, len, &got), WEFT_ETOOLARGE);
 }
 
 static void test_newer_is_one_order_for_all(void)
@@ -170,10 +173,10 @@ static void test_newer_is_one_order_for_all(void)
 
 	for (size_t i = 0; i < 6; i++)
 		for (size_t k = 0; k < 6; k++)
-			CHECK_EQ(head_is_newer(&ascending[i], &ascending[k]), i > k);
-	CHECK(head_is_fork(&ascending[1], &ascending[2]));
-	CHECK(!head_is_fork(&ascending[0], &ascending[1]));
-	CHECK(!head_is_fork(&ascending[1], &ascending[1]));
+			CHECK_EQ(shares_head_is_newer(&ascending[i], &ascending[k]), i > k);
+	CHECK(shares_head_is_fork(&ascending[1], &ascending[2]));
+	CHECK(!shares_head_is_fork(&ascending[0], &ascending[1]));
+	CHECK(!shares_head_is_fork(&ascending[1], &ascending[1]));
 }
 
 static void test_nothing_comes_after_a_revocation(void)
@@ -181,7 +184,7 @@ static void test_nothing_comes_after_a_revocation(void)
 	struct share_head revoked = {.seq = UINT64_MAX, .updated_s = 5};
 	struct share_head later = {.seq = UINT64_MAX, .updated_s = 6};
 
-	CHECK(!head_is_newer(&later, &revoked));
+	CHECK(!shares_head_is_newer(&later, &revoked));
 }
 
 /* --- in the overlay --- */
@@ -191,7 +194,7 @@ static int rule_ask(const uint8_t *value, size_t len, const uint8_t *name, size_
 {
 	struct overlay_rule rule;
 
-	head_rule(&rule);
+	shares_head_rule(&rule);
 	return rule.check(rule.ctx, name, name_len, value, len, wall_s, claim);
 }
 
@@ -204,7 +207,7 @@ static void test_the_overlay_takes_a_head_under_its_own_name(void)
 
 	memcpy(value + 1, bytes, len);
 	share_id_of(node_key_public(key), id);
-	head_overlay_name(id, name);
+	shares_head_overlay_name(id, name);
 	CHECK_MEM(name, "share:head:", 11);
 	CHECK_EQ(rule_ask(value, 1 + len, name, sizeof(name), WALL_S + 1000, &claim), 0);
 	CHECK_MEM(claim.writer, id, sizeof(id));

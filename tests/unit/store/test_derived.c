@@ -24,29 +24,29 @@ static int open_version(uint32_t version, struct derived **out, enum derived_sta
 					.map_len_max = MAP_LEN_MAX,
 					.reader_cap = 8};
 
-	return derived_open(&config, out, out_start);
+	return store_derived_open(&config, out, out_start);
 }
 
 static int put(struct derived *derived, const char *key, const void *value, size_t len)
 {
 	struct derived_write *write;
-	int err = derived_write_open(derived, &write);
+	int err = store_derived_write_open(derived, &write);
 
 	if (err < 0)
 		return err;
-	derived_write_put(write, key, strlen(key), value, len);
-	return derived_write_commit(write);
+	store_derived_write_put(write, key, strlen(key), value, len);
+	return store_derived_write_commit(write);
 }
 
 static int drop(struct derived *derived, const char *key)
 {
 	struct derived_write *write;
-	int err = derived_write_open(derived, &write);
+	int err = store_derived_write_open(derived, &write);
 
 	if (err < 0)
 		return err;
-	derived_write_delete(write, key, strlen(key));
-	return derived_write_commit(write);
+	store_derived_write_delete(write, key, strlen(key));
+	return store_derived_write_commit(write);
 }
 
 static bool has(struct derived *derived, const char *key, const void *value, size_t len)
@@ -56,11 +56,11 @@ static bool has(struct derived *derived, const char *key, const void *value, siz
 	size_t got_len;
 	bool is_there;
 
-	if (derived_view_open(derived, &view) < 0)
+	if (store_derived_view_open(derived, &view) < 0)
 		return false;
-	is_there = derived_view_get(view, key, strlen(key), &got, &got_len) == 0 &&
+	is_there = store_derived_view_get(view, key, strlen(key), &got, &got_len) == 0 &&
 		   got_len == len && memcmp(got, value, len) == 0;
-	derived_view_close(view);
+	store_derived_view_close(view);
 	return is_there;
 }
 
@@ -75,15 +75,16 @@ static void test_rows_outlive_a_close_and_a_kill(void)
 	CHECK_EQ(open_version(1, &derived, &start), 0);
 	CHECK_EQ(start, DERIVED_NEW);
 	CHECK_EQ(put(derived, "a", "one", 3), 0);
-	derived_close(derived);
+	store_derived_close(derived);
 	pid = fork();
 	if (pid == 0) {
 		struct derived_write *write;
 
 		if (open_version(1, &derived, &start) < 0 || start != DERIVED_KEPT ||
-		    put(derived, "b", "two", 3) < 0 || derived_write_open(derived, &write) < 0)
+		    put(derived, "b", "two", 3) < 0 ||
+		    store_derived_write_open(derived, &write) < 0)
 			_exit(1);
-		derived_write_put(write, "c", 1, "half", 4);
+		store_derived_write_put(write, "c", 1, "half", 4);
 		_exit(0); /* in the middle of a write, with the lock held */
 	}
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
@@ -94,7 +95,7 @@ static void test_rows_outlive_a_close_and_a_kill(void)
 	CHECK(!has(derived, "c", "half", 4));
 	CHECK_EQ(put(derived, "c", "", 0), 0);
 	CHECK(has(derived, "c", "", 0));
-	derived_close(derived);
+	store_derived_close(derived);
 	scratch_remove(dir);
 }
 
@@ -106,14 +107,14 @@ static void test_rows_of_another_version_are_thrown_away(void)
 	scratch_make(dir);
 	CHECK_EQ(open_version(1, &derived, &start), 0);
 	CHECK_EQ(put(derived, "a", "one", 3), 0);
-	derived_close(derived);
+	store_derived_close(derived);
 	CHECK_EQ(open_version(2, &derived, &start), 0);
 	CHECK_EQ(start, DERIVED_OTHER_VERSION);
 	CHECK(!has(derived, "a", "one", 3));
-	derived_close(derived);
+	store_derived_close(derived);
 	CHECK_EQ(open_version(1, &derived, &start), 0);
 	CHECK_EQ(start, DERIVED_OTHER_VERSION);
-	derived_close(derived);
+	store_derived_close(derived);
 	scratch_remove(dir);
 }
 
@@ -157,14 +158,14 @@ static void test_damaged_rows_are_thrown_away(void)
 		CHECK_EQ(open_version(1, &derived, &start), 0);
 		CHECK_EQ(put(derived, "a", "one", 3), 0);
 		CHECK_EQ(put(derived, "large", large, sizeof(large)), 0);
-		derived_close(derived);
+		store_derived_close(derived);
 		CHECK(file_damage(how));
 		CHECK_EQ(open_version(1, &derived, &start), 0);
 		CHECK_EQ(start, DERIVED_DAMAGED);
 		CHECK(!has(derived, "a", "one", 3));
 		CHECK_EQ(put(derived, "a", "two", 3), 0);
 		CHECK(has(derived, "a", "two", 3));
-		derived_close(derived);
+		store_derived_close(derived);
 		scratch_remove(dir);
 	}
 }
@@ -174,13 +175,13 @@ static bool rows_put(struct derived *derived, unsigned cnt)
 	struct derived_write *write;
 	char name[16];
 
-	if (derived_write_open(derived, &write) < 0)
+	if (store_derived_write_open(derived, &write) < 0)
 		return false;
 	for (unsigned i = 0; i < cnt; i++) {
 		snprintf(name, sizeof(name), "mark-%03u", i);
-		derived_write_put(write, name + 5, 3, name, 8);
+		store_derived_write_put(write, name + 5, 3, name, 8);
 	}
-	return derived_write_commit(write) == 0;
+	return store_derived_write_commit(write) == 0;
 }
 
 /* A letter of the values of the first rows, cnt of them. */
@@ -213,13 +214,13 @@ static void test_damaged_values_are_dropped_alone_up_to_a_number(void)
 		scratch_make(dir);
 		CHECK_EQ(open_version(1, &derived, &start), 0);
 		CHECK(rows_put(derived, DERIVED_BAD_MAX + 2));
-		derived_close(derived);
+		store_derived_close(derived);
 		CHECK(rows_damage(DERIVED_BAD_MAX + more));
 		CHECK_EQ(open_version(1, &derived, &start), 0);
 		CHECK_EQ(start, more ? DERIVED_DAMAGED : DERIVED_KEPT);
 		CHECK(!has(derived, "000", "mark-000", 8) && !has(derived, "063", "mark-063", 8));
 		CHECK_EQ(has(derived, "065", "mark-065", 8), !more);
-		derived_close(derived);
+		store_derived_close(derived);
 		scratch_remove(dir);
 	}
 }
@@ -238,13 +239,13 @@ static void test_a_full_environment_refuses_and_has_room_after_a_delete(void)
 	CHECK_EQ(put(derived, "c", large, sizeof(large)), WEFT_EFULL);
 	CHECK(!has(derived, "c", large, sizeof(large)));
 	CHECK(has(derived, "b", large, sizeof(large)));
-	CHECK(derived_used_len(derived) <= MAP_LEN_MAX);
+	CHECK(store_derived_used_len(derived) <= MAP_LEN_MAX);
 	CHECK_EQ(drop(derived, "a"), 0);
 	/* LMDB uses pages again two commits later, some of them for its tree. */
 	CHECK_EQ(put(derived, "d", "x", 1), 0);
 	CHECK_EQ(put(derived, "c", large, sizeof(large) - 65536), 0);
 	CHECK(has(derived, "c", large, sizeof(large) - 65536));
-	derived_close(derived);
+	store_derived_close(derived);
 	scratch_remove(dir);
 }
 
@@ -276,18 +277,18 @@ static void test_rows_are_walked_by_prefix_in_a_view_that_stays(void)
 	CHECK_EQ(open_version(1, &derived, &start), 0);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		CHECK_EQ(put(derived, keys[i], "x", 1), 0);
-	CHECK_EQ(derived_view_open(derived, &view), 0);
+	CHECK_EQ(store_derived_view_open(derived, &view), 0);
 	CHECK_EQ(drop(derived, "b1"), 0);
-	CHECK_EQ(derived_view_each(view, "b", 1, list_key, &listing), 0);
+	CHECK_EQ(store_derived_view_each(view, "b", 1, list_key, &listing), 0);
 	CHECK_STR(listing.keys, "b b1 b2 ");
 	listing = (struct listing){.left = 2};
-	CHECK_EQ(derived_view_each(view, "", 0, list_key, &listing), 0);
+	CHECK_EQ(store_derived_view_each(view, "", 0, list_key, &listing), 0);
 	CHECK_STR(listing.keys, "a1 b ");
 	listing = (struct listing){.left = 9};
-	CHECK_EQ(derived_view_each(view, "d", 1, list_key, &listing), 0);
+	CHECK_EQ(store_derived_view_each(view, "d", 1, list_key, &listing), 0);
 	CHECK_STR(listing.keys, "");
-	derived_view_close(view);
-	derived_close(derived);
+	store_derived_view_close(view);
+	store_derived_close(derived);
 	scratch_remove(dir);
 }
 
@@ -300,22 +301,22 @@ static void test_a_write_is_refused_whole_and_may_be_taken_back(void)
 
 	scratch_make(dir);
 	CHECK_EQ(open_version(1, &derived, &start), 0);
-	CHECK_EQ(derived_write_open(derived, &write), 0);
-	derived_write_put(write, "a", 1, "x", 1);
-	derived_write_put(write, long_key, sizeof(long_key), "x", 1);
-	derived_write_put(write, "b", 1, "x", 1);
-	CHECK_EQ(derived_write_commit(write), WEFT_ETOOLARGE);
+	CHECK_EQ(store_derived_write_open(derived, &write), 0);
+	store_derived_write_put(write, "a", 1, "x", 1);
+	store_derived_write_put(write, long_key, sizeof(long_key), "x", 1);
+	store_derived_write_put(write, "b", 1, "x", 1);
+	CHECK_EQ(store_derived_write_commit(write), WEFT_ETOOLARGE);
 	CHECK(!has(derived, "a", "x", 1));
 	CHECK(!has(derived, "b", "x", 1));
-	CHECK_EQ(derived_write_open(derived, &write), 0);
-	derived_write_put(write, long_key, DERIVED_KEY_LEN_MAX, "x", 1);
-	derived_write_cancel(write);
-	CHECK_EQ(derived_write_open(derived, &write), 0);
-	derived_write_put(write, "a", 1, "x", 1);
-	CHECK_EQ(derived_write_commit(write), 0);
+	CHECK_EQ(store_derived_write_open(derived, &write), 0);
+	store_derived_write_put(write, long_key, DERIVED_KEY_LEN_MAX, "x", 1);
+	store_derived_write_cancel(write);
+	CHECK_EQ(store_derived_write_open(derived, &write), 0);
+	store_derived_write_put(write, "a", 1, "x", 1);
+	CHECK_EQ(store_derived_write_commit(write), 0);
 	CHECK(has(derived, "a", "x", 1));
-	derived_close(derived);
-	derived_close(NULL);
+	store_derived_close(derived);
+	store_derived_close(NULL);
 	scratch_remove(dir);
 }
 

@@ -142,8 +142,9 @@ static void test_databases_do_not_change_without_a_schema(void)
 	uint64_t digest[2] = {STORE_SCHEMA_VERSION, 0};
 
 	for (unsigned db = 0; db < ENV_DB_CNT; db++) {
-		digest[1] = env_databases[db].key_len;
-		digest[0] = siphash(digest, env_databases[db].name, strlen(env_databases[db].name));
+		digest[1] = store_env_databases[db].key_len;
+		digest[0] = siphash(digest, store_env_databases[db].name,
+				    strlen(store_env_databases[db].name));
 	}
 	printf("# schema %d: %016llx\n", STORE_SCHEMA_VERSION, (unsigned long long)digest[0]);
 	/* Another number: raise STORE_SCHEMA_VERSION, add the step, and keep a state of before. */

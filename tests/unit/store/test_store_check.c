@@ -348,19 +348,19 @@ static void test_compact_keeps_a_segment_it_cannot_read(void)
 
 static int step_from_7(struct env *env, MDB_txn *txn)
 {
-	return env_put(env, txn, STORE_META, "stepped", 7, "7", 1);
+	return store_env_put(env, txn, STORE_META, "stepped", 7, "7", 1);
 }
 
 static int step_from_8(struct env *env, MDB_txn *txn)
 {
-	int err = env_delete(env, txn, STORE_META, "stepped", 7);
+	int err = store_env_delete(env, txn, STORE_META, "stepped", 7);
 
-	return err < 0 ? err : env_put(env, txn, STORE_META, "stepped", 7, "78", 2);
+	return err < 0 ? err : store_env_put(env, txn, STORE_META, "stepped", 7, "78", 2);
 }
 
 static int step_fails(struct env *env, MDB_txn *txn)
 {
-	int err = env_delete(env, txn, STORE_META, "stepped", 7);
+	int err = store_env_delete(env, txn, STORE_META, "stepped", 7);
 
 	return err < 0 ? err : -EIO;
 }
@@ -376,7 +376,7 @@ static int env_open_as(const char *dir, uint32_t version, const struct env_step 
 	store_config_defaults(&config);
 	config.dir = dir;
 	config.map_len_max = 1ull << 30;
-	err = env_open(env, &config, fd, &schema);
+	err = store_env_open(env, &config, fd, &schema);
 	close(fd);
 	return err;
 }
@@ -390,7 +390,7 @@ static bool stepped_is(struct env *env, const char *want)
 
 	if (mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &txn) != 0)
 		return false;
-	is = env_get(env, txn, STORE_META, "stepped", 7, &value, &len) == 0
+	is = store_env_get(env, txn, STORE_META, "stepped", 7, &value, &len) == 0
 		     ? len == strlen(want) && memcmp(value, want, len) == 0
 		     : *want == '\0';
 	mdb_txn_abort(txn);
@@ -407,17 +407,17 @@ static void test_an_older_schema_is_stepped_up_whole_or_not_at_all(void)
 	scratch_make(dir);
 	CHECK_EQ(env_open_as(dir, 7, NULL, 0, &env), 0);
 	CHECK(stepped_is(&env, ""));
-	env_close(&env);
+	store_env_close(&env);
 	CHECK_EQ(env_open_as(dir, 9, good, 1, &env), WEFT_EUNKNOWN);
 	CHECK_EQ(env_open_as(dir, 10, bad, 3, &env), -EIO);
 	CHECK_EQ(env_open_as(dir, 7, NULL, 0, &env), 0);
 	CHECK(stepped_is(&env, ""));
-	env_close(&env);
+	store_env_close(&env);
 	CHECK_EQ(env_open_as(dir, 9, good, 2, &env), 0);
 	CHECK(stepped_is(&env, "78"));
-	env_close(&env);
+	store_env_close(&env);
 	CHECK_EQ(env_open_as(dir, 9, good, 2, &env), 0);
-	env_close(&env);
+	store_env_close(&env);
 	scratch_remove(dir);
 }
 
@@ -429,10 +429,10 @@ static void test_a_newer_schema_is_refused_and_left_alone(void)
 
 	scratch_make(dir);
 	CHECK_EQ(env_open_as(dir, STORE_SCHEMA_VERSION + 1, NULL, 0, &env), 0);
-	env_close(&env);
+	store_env_close(&env);
 	CHECK_EQ(open_store(dir, &store), WEFT_ENEWER);
 	CHECK_EQ(env_open_as(dir, STORE_SCHEMA_VERSION + 1, NULL, 0, &env), 0);
-	env_close(&env);
+	store_env_close(&env);
 	scratch_remove(dir);
 }
 
@@ -445,7 +445,7 @@ static void test_the_refusal_of_a_newer_schema_names_both(void)
 
 	scratch_make(dir);
 	CHECK_EQ(env_open_as(dir, STORE_SCHEMA_VERSION + 1, NULL, 0, &env), 0);
-	env_close(&env);
+	store_env_close(&env);
 	store_config_defaults(&config);
 	config.dir = dir;
 	config.finding = finding;
@@ -502,8 +502,8 @@ static bool put_short_key(const char *dir, enum store_db db)
 	if (env_open_as(dir, STORE_SCHEMA_VERSION, NULL, 0, &env) < 0)
 		return false;
 	ok = mdb_txn_begin(env.lmdb, NULL, 0, &txn) == 0 &&
-	     env_put(&env, txn, db, "short", 5, "row", 3) == 0 && mdb_txn_commit(txn) == 0;
-	env_close(&env);
+	     store_env_put(&env, txn, db, "short", 5, "row", 3) == 0 && mdb_txn_commit(txn) == 0;
+	store_env_close(&env);
 	return ok;
 }
 

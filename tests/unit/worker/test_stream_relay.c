@@ -38,20 +38,21 @@ static void bench_init(void)
 	peer_seam = mesh_stream_seam_of(rig.nodes[0].mesh);
 	host.ops = mesh_stream_seam_of(rig.nodes[2].mesh).ops;
 	check_failed |=
-		stream_queue_init(&to_worker, -1) < 0 || stream_queue_init(&to_home, -1) < 0 ||
-		stream_relay_open(&relay, mesh_stream_seam_of(rig.nodes[1].mesh), STREAM_CAP,
-				  &to_worker, &to_home) < 0 ||
-		stream_inlet_open(&inlet, rig.nodes[2].mesh, STREAM_CAP, &to_worker, &to_home) <
-			0 ||
+		worker_stream_queue_init(&to_worker, -1) < 0 ||
+		worker_stream_queue_init(&to_home, -1) < 0 ||
+		worker_stream_relay_open(&relay, mesh_stream_seam_of(rig.nodes[1].mesh), STREAM_CAP,
+					 &to_worker, &to_home) < 0 ||
+		worker_stream_inlet_open(&inlet, rig.nodes[2].mesh, STREAM_CAP, &to_worker,
+					 &to_home) < 0 ||
 		host.ops->accept(rig.nodes[2].mesh, MESH_CALL, stream_host_accept, &host) < 0;
 }
 
 static void worker_stop(void)
 {
-	stream_relay_close(&relay);
-	stream_inlet_close(&inlet, rig.net.now_ns);
-	stream_queue_fini(&to_worker);
-	stream_queue_fini(&to_home);
+	worker_stream_relay_close(&relay);
+	worker_stream_inlet_close(&inlet, rig.net.now_ns);
+	worker_stream_queue_fini(&to_worker);
+	worker_stream_queue_fini(&to_home);
 }
 
 static void bench_fini(void)
@@ -65,10 +66,10 @@ static void run(void)
 {
 	for (unsigned i = 0; i < 100; i++) {
 		pair_net_run(&rig.net, 20 * PAIR_MS);
-		(void)stream_relay_read(&relay);
-		(void)stream_relay_flush(&relay);
-		(void)stream_inlet_read(&inlet, rig.net.now_ns);
-		(void)stream_inlet_flush(&inlet);
+		(void)worker_stream_relay_read(&relay);
+		(void)worker_stream_relay_flush(&relay);
+		(void)worker_stream_inlet_read(&inlet, rig.net.now_ns);
+		(void)worker_stream_inlet_flush(&inlet);
 	}
 }
 
@@ -436,7 +437,7 @@ static void test_worker_that_ends_takes_its_streams_along(void)
 	/* Said, but never heard: first on its way, then waiting for room in the stream. */
 	CHECK_EQ(stream_user_say(&host.users[0], MESH_REPLY, "x", "tail"), 0);
 	rig.nodes[1].end->send_full_cnt = 1;
-	(void)stream_relay_read(&relay);
+	(void)worker_stream_relay_read(&relay);
 	CHECK_EQ(stream_user_say(&host.users[0], MESH_STREAM_DATA, "x", "tail"), 0);
 	worker_stop();
 	CHECK_STR(host.users[0].log, "f300:1 d:a end:-1012");
@@ -656,20 +657,20 @@ static void test_lane_keeps_order_when_its_ring_is_full(void)
 	struct stream_message *message;
 	pool_handle next = 1;
 
-	CHECK_EQ(stream_queue_init(&queue, -1), 0);
+	CHECK_EQ(worker_stream_queue_init(&queue, -1), 0);
 	for (pool_handle i = 1; i <= 10000; i++)
-		stream_queue_post(&queue, stream_message_new(STREAM_FINISHED, i, 0));
+		worker_stream_queue_post(&queue, worker_stream_message_new(STREAM_FINISHED, i, 0));
 	for (bool has_more = true; has_more;) {
-		has_more = stream_queue_flush(&queue);
-		while ((message = stream_queue_take(&queue))) {
+		has_more = worker_stream_queue_flush(&queue);
+		while ((message = worker_stream_queue_take(&queue))) {
 			CHECK_EQ(message->stream, next);
 			next++;
 			free(message);
 		}
 	}
 	CHECK_EQ(next, 10001);
-	CHECK(!stream_queue_take(&queue));
-	stream_queue_fini(&queue);
+	CHECK(!worker_stream_queue_take(&queue));
+	worker_stream_queue_fini(&queue);
 }
 
 int main(void)

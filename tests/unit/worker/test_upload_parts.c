@@ -25,7 +25,7 @@ static void begin(void)
 static void test_idle_workers_share_evenly(void)
 {
 	begin();
-	upload_parts_divide(parts, 4, LIMIT + 3, NS_PER_S);
+	worker_upload_parts_divide(parts, 4, LIMIT + 3, NS_PER_S);
 	CHECK_EQ(sum(4), LIMIT + 3);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK(parts[i].part >= LIMIT / 4 && parts[i].part <= LIMIT / 4 + 1);
@@ -36,7 +36,7 @@ static void test_who_waits_gets_what_others_leave(void)
 {
 	begin();
 	parts[2].is_waiting = true;
-	upload_parts_divide(parts, 4, LIMIT, NS_PER_S);
+	worker_upload_parts_divide(parts, 4, LIMIT, NS_PER_S);
 	CHECK_EQ(sum(4), LIMIT);
 	CHECK(parts[2].part > LIMIT * 98 / 100);
 	CHECK(parts[0].part > 0);
@@ -49,13 +49,13 @@ static void test_content_worker_keeps_what_it_sends(void)
 	parts[0].charged_cnt = LIMIT / 40; /* in a quarter of a second */
 	parts[0].part = LIMIT / 4;
 	parts[1].is_waiting = parts[3].is_waiting = true;
-	upload_parts_divide(parts, 4, LIMIT, NS_PER_S / 4);
+	worker_upload_parts_divide(parts, 4, LIMIT, NS_PER_S / 4);
 	CHECK_EQ(sum(4), LIMIT);
 	CHECK(parts[0].part >= LIMIT / 10 && parts[0].part < LIMIT / 7);
 	CHECK_EQ(parts[1].part, parts[3].part);
 	CHECK(parts[1].part > LIMIT * 4 / 10);
 	/* It has stopped since. */
-	upload_parts_divide(parts, 4, LIMIT, NS_PER_S / 4);
+	worker_upload_parts_divide(parts, 4, LIMIT, NS_PER_S / 4);
 	CHECK(parts[0].part < LIMIT / 100);
 }
 
@@ -66,7 +66,7 @@ static void test_all_that_wait_share_evenly(void)
 		parts[i].is_waiting = true;
 		parts[i].charged_cnt = i * LIMIT;
 	}
-	upload_parts_divide(parts, 4, LIMIT, NS_PER_S);
+	worker_upload_parts_divide(parts, 4, LIMIT, NS_PER_S);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK_EQ(parts[i].part, LIMIT / 4);
 }
@@ -76,7 +76,7 @@ static void test_who_sends_all_it_may_wants_more(void)
 	begin();
 	parts[1].part = LIMIT / 10;
 	parts[1].charged_cnt = LIMIT / 10;
-	upload_parts_divide(parts, 4, LIMIT, NS_PER_S);
+	worker_upload_parts_divide(parts, 4, LIMIT, NS_PER_S);
 	CHECK(parts[1].part > LIMIT * 9 / 10);
 }
 
@@ -85,7 +85,7 @@ static void test_small_limits_are_not_lost(void)
 	for (uint64_t limit = 0; limit < 100; limit++) {
 		begin();
 		parts[1].is_waiting = true;
-		upload_parts_divide(parts, 3, limit, 0);
+		worker_upload_parts_divide(parts, 3, limit, 0);
 		CHECK_EQ(sum(3), limit);
 	}
 }

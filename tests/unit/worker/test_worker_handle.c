@@ -14,20 +14,20 @@ static bool member_make(struct worker_handle *member)
 {
 	memset(member, 0, sizeof(*member));
 	sem_init(&member->ended, 0, 0);
-	return mailbox_init(&member->orders, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == 0;
+	return worker_mailbox_init(&member->orders, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == 0;
 }
 
 static void member_remove(struct worker_handle *member)
 {
 	close(member->orders.fd);
-	mailbox_fini(&member->orders);
+	worker_mailbox_fini(&member->orders);
 	sem_destroy(&member->ended);
 }
 
 static void fill(struct mailbox *mailbox)
 {
 	for (unsigned i = 0; i < WORKER_MESSAGE_CNT_MAX; i++)
-		CHECK(mailbox_post(mailbox, worker_message_new(WORKER_MESSAGE_WALL, 0)));
+		CHECK(worker_mailbox_post(mailbox, worker_message_new(WORKER_MESSAGE_WALL, 0)));
 }
 
 static void test_one_letter_more_than_fits_is_refused_and_counted(void)
@@ -37,14 +37,14 @@ static void test_one_letter_more_than_fits_is_refused_and_counted(void)
 
 	CHECK(member_make(&member));
 	fill(&member.orders);
-	CHECK_EQ(mailbox_fill(&member.orders), WORKER_MESSAGE_CNT_MAX);
+	CHECK_EQ(worker_mailbox_fill(&member.orders), WORKER_MESSAGE_CNT_MAX);
 	CHECK_EQ(member.orders.lost_cnt, 0);
-	CHECK(!mailbox_post(&member.orders, worker_message_new(WORKER_MESSAGE_WALL, 0)));
+	CHECK(!worker_mailbox_post(&member.orders, worker_message_new(WORKER_MESSAGE_WALL, 0)));
 	CHECK_EQ(member.orders.lost_cnt, 1);
 	CHECK_EQ(read(member.orders.fd, &posted_cnt, sizeof(posted_cnt)), sizeof(posted_cnt));
 	CHECK_EQ(posted_cnt, WORKER_MESSAGE_CNT_MAX);
-	worker_message_free(mailbox_take(&member.orders));
-	CHECK(mailbox_post(&member.orders, worker_message_new(WORKER_MESSAGE_WALL, 0)));
+	worker_message_free(worker_mailbox_take(&member.orders));
+	CHECK(worker_mailbox_post(&member.orders, worker_message_new(WORKER_MESSAGE_WALL, 0)));
 	member_remove(&member);
 }
 
@@ -53,9 +53,9 @@ static void test_a_letter_for_which_there_was_no_memory_is_counted(void)
 	struct worker_handle member;
 
 	CHECK(member_make(&member));
-	CHECK(!mailbox_post(&member.orders, NULL));
+	CHECK(!worker_mailbox_post(&member.orders, NULL));
 	CHECK_EQ(member.orders.lost_cnt, 1);
-	CHECK(mailbox_take(&member.orders) == NULL);
+	CHECK(worker_mailbox_take(&member.orders) == NULL);
 	member_remove(&member);
 }
 
@@ -67,7 +67,7 @@ static void test_what_an_unread_letter_holds_is_freed(void)
 
 	CHECK(member_make(&member));
 	message->bans = calloc(1, sizeof(*message->bans));
-	CHECK(mailbox_post(&member.orders, message));
+	CHECK(worker_mailbox_post(&member.orders, message));
 	member_remove(&member);
 }
 
@@ -103,13 +103,14 @@ static bool credit_make(struct mailbox *reports)
 {
 	static const struct fair_paths paths = {.secret = {1, 2}};
 
-	message_credit_init(&credit, reports, &paths);
-	return mailbox_init(reports, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == 0;
+	worker_message_credit_init(&credit, reports, &paths);
+	return worker_mailbox_init(reports, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == 0;
 }
 
 static bool report(struct worker_message_account account)
 {
-	return message_credit_post(&credit, worker_message_new(WORKER_MESSAGE_MEMBER, 0), account);
+	return worker_message_credit_post(&credit, worker_message_new(WORKER_MESSAGE_MEMBER, 0),
+					  account);
 }
 
 /* Of a peer at 10.0.NETWORK.1. */
@@ -143,13 +144,13 @@ static void test_one_peer_leaves_room_for_letters_of_others(void)
 
 		(void)report(account_of((uint8_t)i, key));
 	}
-	CHECK_EQ(mailbox_fill(&reports), WORKER_MESSAGE_SHARED_MAX);
+	CHECK_EQ(worker_mailbox_fill(&reports), WORKER_MESSAGE_SHARED_MAX);
 	for (unsigned i = WORKER_MESSAGE_SHARED_MAX; i < WORKER_MESSAGE_CNT_MAX; i++)
 		CHECK(report(WORKER_MESSAGE_OWN));
 	CHECK(!report(WORKER_MESSAGE_OWN));
 	CHECK_EQ(reports.lost_cnt, 1);
 	close(reports.fd);
-	mailbox_fini(&reports);
+	worker_mailbox_fini(&reports);
 }
 
 static void test_free_keys_of_one_network_leave_room_for_letters_of_others(void)
@@ -174,7 +175,7 @@ static void test_free_keys_of_one_network_leave_room_for_letters_of_others(void)
 	CHECK(report(worker_message_account_of_kind(WORKER_MESSAGE_SAMPLE)));
 	CHECK_EQ(reports.lost_cnt, 0);
 	close(reports.fd);
-	mailbox_fini(&reports);
+	worker_mailbox_fini(&reports);
 }
 
 static void test_what_home_has_read_is_credit_again(void)
@@ -191,13 +192,13 @@ static void test_what_home_has_read_is_credit_again(void)
 			CHECK(report(account));
 		while (report(account))
 			;
-		CHECK(mailbox_fill(&reports) < WORKER_MESSAGE_SHARED_MAX);
-		for (struct worker_message *message; (message = mailbox_take(&reports));)
+		CHECK(worker_mailbox_fill(&reports) < WORKER_MESSAGE_SHARED_MAX);
+		for (struct worker_message *message; (message = worker_mailbox_take(&reports));)
 			worker_message_free(message);
 	}
 	CHECK_EQ(credit.refused_cnt, 5);
 	close(reports.fd);
-	mailbox_fini(&reports);
+	worker_mailbox_fini(&reports);
 }
 
 int main(void)

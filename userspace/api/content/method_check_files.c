@@ -14,16 +14,15 @@ struct files_check {
 	struct control_call *call;
 };
 
-static json_t *json_of_files(const struct content_files *files)
+static json_t *json_of_files(const struct blobs_files *files)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "files", method_json_uint(files->total_cnt),
-			 "files_done", method_json_uint(files->file_cnt), "bytes_done",
-			 method_json_uint(files->byte_cnt), "files_bad",
-			 method_json_uint(files->bad_cnt), "files_passed",
-			 method_json_uint(files->passed_cnt));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "files", api_json_uint(files->total_cnt),
+			 "files_done", api_json_uint(files->file_cnt), "bytes_done",
+			 api_json_uint(files->byte_cnt), "files_bad", api_json_uint(files->bad_cnt),
+			 "files_passed", api_json_uint(files->passed_cnt));
 }
 
-static const char *outcome_of(const struct content_file_finding *finding)
+static const char *outcome_of(const struct blobs_file_finding *finding)
 {
 	if (finding->is_bad)
 		return finding->is_got ? "bad: its get fetches it again"
@@ -33,7 +32,7 @@ static const char *outcome_of(const struct content_file_finding *finding)
 	return weft_err_text(finding->err);
 }
 
-static void check_found(void *arg, const struct content_file_finding *finding)
+static void check_found(void *arg, const struct blobs_file_finding *finding)
 {
 	const struct files_check *check = arg;
 
@@ -42,14 +41,14 @@ static void check_found(void *arg, const struct content_file_finding *finding)
 				     finding->is_bad, "why", outcome_of(finding)));
 }
 
-static void check_progress(void *arg, const struct content_files *files)
+static void check_progress(void *arg, const struct blobs_files *files)
 {
 	const struct files_check *check = arg;
 
 	control_reply_more(check->call, json_pack("{s:o}", "progress", json_of_files(files)));
 }
 
-static void check_done(void *arg, int err, const struct content_files *files)
+static void check_done(void *arg, int err, const struct blobs_files *files)
 {
 	struct files_check *check = arg;
 
@@ -68,16 +67,16 @@ static void check_caller_left(void *arg)
 {
 	struct files_check *check = arg;
 
-	content_check_files_cancel(check->node->home.content);
+	blobs_check_files_cancel(check->node->home.content);
 	check->node->files_check = NULL;
 	free(check);
 }
 
-void method_check_files(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_check_files(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
 {
 	struct files_check *check = calloc(1, sizeof(*check));
-	const struct content_files_ask ask = {check_found, check_progress, check_done, check};
+	const struct blobs_files_ask ask = {check_found, check_progress, check_done, check};
 	struct node *node = ctx;
 	int err = -ENOMEM;
 
@@ -85,7 +84,7 @@ void method_check_files(void *ctx, struct control_call *call, const json_t *para
 	if (check) {
 		check->node = node;
 		check->call = call;
-		err = content_check_files(node->home.content, &ask, now_ns);
+		err = blobs_check_files(node->home.content, &ask, now_ns);
 	}
 	if (err < 0) {
 		control_fail(call, err, "files", weft_err_text(err),
@@ -98,10 +97,10 @@ void method_check_files(void *ctx, struct control_call *call, const json_t *para
 	control_on_gone(call, check_caller_left, check);
 }
 
-void method_files_check_forget(struct node *node)
+void api_files_check_forget(struct node *node)
 {
 	if (node->files_check)
-		content_check_files_cancel(node->home.content);
+		blobs_check_files_cancel(node->home.content);
 	free(node->files_check);
 	node->files_check = NULL;
 }

@@ -17,7 +17,7 @@
 #define TOKEN_LIFE_S	     (30 * 86400)
 #define NAME_FROM_ID_LETTERS 12 /* of a community that is joined without a name */
 
-struct communities *method_communities(struct node *node, struct control_call *call)
+struct communities *api_communities(struct node *node, struct control_call *call)
 {
 	if (node->sharing)
 		return node->sharing->communities;
@@ -26,8 +26,8 @@ struct communities *method_communities(struct node *node, struct control_call *c
 	return NULL;
 }
 
-bool method_community_find(struct communities *communities, struct control_call *call,
-			   const char *name, uint8_t out_id[static COMMUNITY_ID_LEN])
+bool api_community_find(struct communities *communities, struct control_call *call,
+			const char *name, uint8_t out_id[static COMMUNITY_ID_LEN])
 {
 	if (community_find(communities, name, out_id))
 		return true;
@@ -42,21 +42,19 @@ static json_t *json_community(const struct node *node, const struct community_in
 {
 	json_t *json = json_pack(
 		"{s:o, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "community_id",
-		method_json_id(info->id), "key", method_json_id(info->key), "name", info->name,
-		"strict", info->is_strict, "ours", info->is_ours, "joined_s",
-		method_json_uint(info->joined_s), "members", method_json_uint(info->member_cnt),
-		"shares", method_json_uint(info->share_cnt), "partners",
-		method_json_uint(info->partner_cnt), "epoch", method_json_uint(info->epoch),
-		"key_epoch", method_json_uint(info->key_epoch), "expelled",
-		(json_int_t)info->expelled_cnt);
+		api_json_id(info->id), "key", api_json_id(info->key), "name", info->name, "strict",
+		info->is_strict, "ours", info->is_ours, "joined_s", api_json_uint(info->joined_s),
+		"members", api_json_uint(info->member_cnt), "shares",
+		api_json_uint(info->share_cnt), "partners", api_json_uint(info->partner_cnt),
+		"epoch", api_json_uint(info->epoch), "key_epoch", api_json_uint(info->key_epoch),
+		"expelled", (json_int_t)info->expelled_cnt);
 
 	if (info->token_expires_s)
-		json_object_set_new(json, "token_expires_s",
-				    method_json_uint(info->token_expires_s));
+		json_object_set_new(json, "token_expires_s", api_json_uint(info->token_expires_s));
 	if (info->synced_ns)
 		json_object_set_new(
 			json, "synced_ago_s",
-			method_json_uint((node->home.now_ns - info->synced_ns) / NS_PER_S));
+			api_json_uint((node->home.now_ns - info->synced_ns) / NS_PER_S));
 	return json;
 }
 
@@ -79,19 +77,18 @@ static bool collect(void *arg, const struct community_info *info)
 
 static json_t *json_fills(const struct node *node, const struct community_stats *stats)
 {
-	const struct community_config *config = &config_live(node->config)->sharing.community;
+	const struct community_config *config = &node_config_live(node->config)->sharing.community;
 	json_t *json = json_array();
 
 	json_array_append_new(json,
-			      method_json_fill("communities joined", stats->community_cnt,
-					       config->community_cap, "community.community_cap"));
-	json_array_append_new(json, method_json_fill("members of the largest", stats->member_max,
-						     config->member_cap, "community.member_cap"));
-	json_array_append_new(json, method_json_fill("shares of the largest", stats->share_max,
-						     config->share_cap, "community.share_cap"));
-	json_array_append_new(json,
-			      method_json_fill("nodes expelled from the one with most",
-					       stats->expelled_max, COMMUNITY_EXPELLED_MAX, ""));
+			      api_json_fill("communities joined", stats->community_cnt,
+					    config->community_cap, "community.community_cap"));
+	json_array_append_new(json, api_json_fill("members of the largest", stats->member_max,
+						  config->member_cap, "community.member_cap"));
+	json_array_append_new(json, api_json_fill("shares of the largest", stats->share_max,
+						  config->share_cap, "community.share_cap"));
+	json_array_append_new(json, api_json_fill("nodes expelled from the one with most",
+						  stats->expelled_max, COMMUNITY_EXPELLED_MAX, ""));
 	return json;
 }
 
@@ -104,8 +101,8 @@ static json_t *json_reasons(const struct community_stats *stats)
 
 		json_array_append_new(json, json_pack("{s:s, s:o, s:s}", "reason",
 						      community_reason_word(reason), "times",
-						      method_json_uint(stats->reasons[i]),
-						      "meaning", community_reason_text(reason)));
+						      api_json_uint(stats->reasons[i]), "meaning",
+						      community_reason_text(reason)));
 	}
 	return json;
 }
@@ -132,13 +129,13 @@ static void joining_forget(struct joining *joining)
 	free(joining);
 }
 
-void method_joinings_forget(struct node *node)
+void api_joinings_forget(struct node *node)
 {
 	if (node->sharing && node->sharing->communities)
 		community_forget_callers(node->sharing->communities);
 	while (node->joinings)
 		joining_forget(node->joinings);
-	method_questions_forget(node);
+	api_questions_forget(node);
 }
 
 static void joining_caller_left(void *arg)
@@ -165,7 +162,7 @@ static void joining_reply(const struct joining *joining)
 		return;
 	}
 	control_reply(joining->call, json_pack("{s:o, s:s}", "community", collecting.found, "link",
-					       link_write(&link, text)));
+					       blobs_link_write(&link, text)));
 }
 
 static void joining_lost(const struct joining *joining, int err)
@@ -243,11 +240,11 @@ static void joining_fail(struct joining *joining, int err)
 	control_fail(call, err, name, rows[i].why ? rows[i].why : weft_err_text(err), rows[i].next);
 }
 
-void method_create_community(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_create_community(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
 {
 	struct node *node = ctx;
-	struct communities *communities = method_communities(node, call);
+	struct communities *communities = api_communities(node, call);
 	const char *name = json_string_value(json_object_get(parameters, "name"));
 	struct joining *joining = communities ? joining_new(node, call, name) : NULL;
 	int err;
@@ -270,10 +267,10 @@ static bool link_read(struct control_call *call, const json_t *parameters, struc
 	int err;
 
 	if (text) {
-		if ((err = link_parse(text, out_link)) < 0) {
-			method_fail_link(call, err, text,
-					 "give the link that weft community link printed, "
-					 "or the community's id and its key");
+		if ((err = blobs_link_parse(text, out_link)) < 0) {
+			api_fail_link(call, err, text,
+				      "give the link that weft community link printed, "
+				      "or the community's id and its key");
 			return false;
 		}
 		if (out_link->kind == LINK_COMMUNITY)
@@ -310,11 +307,11 @@ static bool token_read(struct control_call *call, const json_t *parameters,
 	return false;
 }
 
-void method_join_community(void *ctx, struct control_call *call, const json_t *parameters,
-			   uint64_t now_ns)
+void api_join_community(void *ctx, struct control_call *call, const json_t *parameters,
+			uint64_t now_ns)
 {
 	struct node *node = ctx;
-	struct communities *communities = method_communities(node, call);
+	struct communities *communities = api_communities(node, call);
 	const char *name = json_string_value(json_object_get(parameters, "name"));
 	uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
 	char from_id[ZBASE32_KEY_TEXT_CAP];
@@ -343,18 +340,18 @@ void method_join_community(void *ctx, struct control_call *call, const json_t *p
 		joining_fail(joining, err);
 }
 
-void method_leave_community(void *ctx, struct control_call *call, const json_t *parameters,
-			    uint64_t now_ns)
+void api_leave_community(void *ctx, struct control_call *call, const json_t *parameters,
+			 uint64_t now_ns)
 {
 	struct node *node = ctx;
-	struct communities *communities = method_communities(node, call);
+	struct communities *communities = api_communities(node, call);
 	const char *name = json_string_value(json_object_get(parameters, "name"));
 	uint8_t id[COMMUNITY_ID_LEN];
 	struct joining *joining;
 	int err;
 
 	(void)now_ns;
-	if (!communities || !method_community_find(communities, call, name, id) ||
+	if (!communities || !api_community_find(communities, call, name, id) ||
 	    !(joining = joining_new(node, call, name)))
 		return;
 	joining->is_leave = true;
@@ -365,11 +362,11 @@ void method_leave_community(void *ctx, struct control_call *call, const json_t *
 
 /* --- shown --- */
 
-void method_list_communities(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_list_communities(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
 {
 	struct node *node = ctx;
-	struct communities *communities = method_communities(node, call);
+	struct communities *communities = api_communities(node, call);
 	struct collecting collecting = {.node = node};
 	struct community_stats stats;
 
@@ -383,29 +380,29 @@ void method_list_communities(void *ctx, struct control_call *call, const json_t 
 				      json_fills(node, &stats), "reasons", json_reasons(&stats)));
 }
 
-void method_link_community(void *ctx, struct control_call *call, const json_t *parameters,
-			   uint64_t now_ns)
+void api_link_community(void *ctx, struct control_call *call, const json_t *parameters,
+			uint64_t now_ns)
 {
-	struct communities *communities = method_communities(ctx, call);
+	struct communities *communities = api_communities(ctx, call);
 	const char *name = json_string_value(json_object_get(parameters, "name"));
 	uint8_t id[COMMUNITY_ID_LEN];
 	char text[LINK_TEXT_CAP];
 	struct link link;
 
 	(void)now_ns;
-	if (!communities || !method_community_find(communities, call, name, id))
+	if (!communities || !api_community_find(communities, call, name, id))
 		return;
 	if (community_link(communities, id, &link) < 0)
 		control_fail(call, WEFT_EABSENT, name, "it was left", "join it again");
 	else
-		control_reply(call, json_pack("{s:s}", "link", link_write(&link, text)));
+		control_reply(call, json_pack("{s:s}", "link", blobs_link_write(&link, text)));
 }
 
-void method_make_community_token(void *ctx, struct control_call *call, const json_t *parameters,
-				 uint64_t now_ns)
+void api_make_community_token(void *ctx, struct control_call *call, const json_t *parameters,
+			      uint64_t now_ns)
 {
 	struct node *node = ctx;
-	struct communities *communities = method_communities(node, call);
+	struct communities *communities = api_communities(node, call);
 	const char *name = json_string_value(json_object_get(parameters, "name"));
 	const char *member = json_string_value(json_object_get(parameters, "node_id"));
 	json_int_t life_s = json_integer_value(json_object_get(parameters, "for_s"));
@@ -416,8 +413,8 @@ void method_make_community_token(void *ctx, struct control_call *call, const jso
 	int err;
 
 	(void)now_ns;
-	if (!communities || !method_community_find(communities, call, name, id) ||
-	    !method_node_id_read(node, call, member, key))
+	if (!communities || !api_community_find(communities, call, name, id) ||
+	    !api_node_id_read(node, call, member, key))
 		return;
 	if (life_s == 0)
 		life_s = TOKEN_LIFE_S;
@@ -436,11 +433,11 @@ void method_make_community_token(void *ctx, struct control_call *call, const jso
 	else
 		control_reply(call,
 			      json_pack("{s:s, s:o}", "token", zbase32_write(token, len, text),
-					"expires_s", method_json_uint(expires_s)));
+					"expires_s", api_json_uint(expires_s)));
 }
 
-void method_expel_community_member(void *ctx, struct control_call *call, const json_t *parameters,
-				   uint64_t now_ns)
+void api_expel_community_member(void *ctx, struct control_call *call, const json_t *parameters,
+				uint64_t now_ns)
 {
 	static const struct {
 		int err;
@@ -456,7 +453,7 @@ void method_expel_community_member(void *ctx, struct control_call *call, const j
 		{0, NULL, "try again"},
 	};
 	struct node *node = ctx;
-	struct communities *communities = method_communities(node, call);
+	struct communities *communities = api_communities(node, call);
 	const char *name = json_string_value(json_object_get(parameters, "name"));
 	const char *member = json_string_value(json_object_get(parameters, "node_id"));
 	bool is_expelled = !json_is_true(json_object_get(parameters, "undo"));
@@ -465,14 +462,13 @@ void method_expel_community_member(void *ctx, struct control_call *call, const j
 	size_t i = 0;
 	int err;
 
-	if (!communities || !method_community_find(communities, call, name, id) ||
-	    !method_node_id_read(node, call, member, key))
+	if (!communities || !api_community_find(communities, call, name, id) ||
+	    !api_node_id_read(node, call, member, key))
 		return;
 	err = community_expel(communities, id, key, is_expelled, now_ns);
 	if (err == 0) {
 		communities_each(communities, collect, &collecting);
-		method_reply_idempotent(node, call,
-					json_pack("{s:o}", "community", collecting.found));
+		api_reply_idempotent(node, call, json_pack("{s:o}", "community", collecting.found));
 		return;
 	}
 	while (rows[i].err && rows[i].err != err)

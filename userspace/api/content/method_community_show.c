@@ -29,8 +29,8 @@ static json_t *json_member(const struct node *node, const struct community_membe
 
 	for (unsigned i = 0; i < member->addr_cnt && role != CONTROL_VIEW; i++)
 		json_array_append_new(addrs, json_string(addr_format(&member->addrs[i], text)));
-	return json_pack("{s:o, s:o, s:o, s:b}", "node_id", method_json_id(member->key), "said_s",
-			 method_json_uint(member->time_s), "addresses", addrs, "self",
+	return json_pack("{s:o, s:o, s:o, s:b}", "node_id", api_json_id(member->key), "said_s",
+			 api_json_uint(member->time_s), "addresses", addrs, "self",
 			 memcmp(member->key, node->own_key, MESH_KEY_LEN) == 0);
 }
 
@@ -40,13 +40,12 @@ static json_t *json_share(const struct community_share *share)
 
 	return json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "share_id",
-		method_json_id(binding->share_id), "share_key", method_json_id(binding->share_key),
-		"collection_id", method_json_id(binding->manifest_id), "sequence",
-		method_json_uint(binding->seq), "title",
-		json_text(binding->title, binding->title_len), "description",
-		json_text(binding->text, binding->text_len), "items",
-		method_json_uint(binding->item_cnt), "bytes", method_json_uint(binding->byte_cnt),
-		"node_id", method_json_id(share->key), "said_s", method_json_uint(share->time_s));
+		api_json_id(binding->share_id), "share_key", api_json_id(binding->share_key),
+		"collection_id", api_json_id(binding->manifest_id), "sequence",
+		api_json_uint(binding->seq), "title", json_text(binding->title, binding->title_len),
+		"description", json_text(binding->text, binding->text_len), "items",
+		api_json_uint(binding->item_cnt), "bytes", api_json_uint(binding->byte_cnt),
+		"node_id", api_json_id(share->key), "said_s", api_json_uint(share->time_s));
 }
 
 static json_t *json_cursor(const uint8_t *cursor, bool has_more)
@@ -108,9 +107,9 @@ static bool asking_read(struct asking *asking, const json_t *parameters)
 	int len = 0;
 
 	asking->name = json_string_value(json_object_get(parameters, "name"));
-	asking->communities = method_communities(asking->node, asking->call);
+	asking->communities = api_communities(asking->node, asking->call);
 	if (!asking->communities ||
-	    !method_community_find(asking->communities, asking->call, asking->name, asking->id))
+	    !api_community_find(asking->communities, asking->call, asking->name, asking->id))
 		return false;
 	if (limit < 0 || limit > COMMUNITY_PAGE_MAX) {
 		control_fail(asking->call, WEFT_ETOOLARGE, "limit", "a page has at most 200 rows",
@@ -169,8 +168,8 @@ static void listing_reply(const struct asking *asking, int err, const char *fiel
 					      json_cursor(listing->next, listing->has_more)));
 }
 
-void method_list_community_members(void *ctx, struct control_call *call, const json_t *parameters,
-				   uint64_t now_ns)
+void api_list_community_members(void *ctx, struct control_call *call, const json_t *parameters,
+				uint64_t now_ns)
 {
 	struct asking asking = {.node = ctx, .call = call};
 	struct collecting collecting = {.node = ctx, .role = control_role_of(call)};
@@ -206,7 +205,7 @@ static void question_forget(struct community_question_record *record)
 	free(record);
 }
 
-void method_questions_forget(struct node *node)
+void api_questions_forget(struct node *node)
 {
 	while (node->community_questions)
 		question_forget(node->community_questions);
@@ -251,7 +250,7 @@ static bool peer_read(const struct asking *asking, const json_t *parameters, str
 	*out_is_named = name != NULL;
 	if (!name)
 		return true;
-	if (!method_node_id_read(asking->node, asking->call, name, key))
+	if (!api_node_id_read(asking->node, asking->call, name, key))
 		return false;
 	if (community_peer(asking->communities, asking->id, key, peer, addrs) == 0)
 		return true;
@@ -298,8 +297,8 @@ static void question_begin(const struct asking *asking, question_fn *begin, cons
 		fail(asking, err);
 }
 
-void method_list_community_shares(void *ctx, struct control_call *call, const json_t *parameters,
-				  uint64_t now_ns)
+void api_list_community_shares(void *ctx, struct control_call *call, const json_t *parameters,
+			       uint64_t now_ns)
 {
 	struct asking asking = {.node = ctx, .call = call};
 	struct collecting collecting = {.node = ctx};
@@ -322,8 +321,8 @@ void method_list_community_shares(void *ctx, struct control_call *call, const js
 	listing_reply(&asking, err, "shares", collecting.rows, &listing);
 }
 
-void method_search_community(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_search_community(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
 {
 	struct asking asking = {.node = ctx, .call = call};
 	const char *words = json_string_value(json_object_get(parameters, "words"));

@@ -26,13 +26,13 @@ struct get_watch {
 };
 
 static const char *const get_state_names[] = {
-	[CONTENT_GET_QUEUED] = "queued",	[CONTENT_GET_MANIFEST] = "manifest",
-	[CONTENT_GET_VERIFYING] = "verifying",	[CONTENT_GET_FETCHING] = "fetching",
-	[CONTENT_GET_FINISHED] = "finished",	[CONTENT_GET_STOPPED] = "stopped",
-	[CONTENT_GET_TAKEN_BACK] = "cancelled", [CONTENT_GET_PAUSED] = "paused",
+	[BLOBS_GET_QUEUED] = "queued",	      [BLOBS_GET_MANIFEST] = "manifest",
+	[BLOBS_GET_VERIFYING] = "verifying",  [BLOBS_GET_FETCHING] = "fetching",
+	[BLOBS_GET_FINISHED] = "finished",    [BLOBS_GET_STOPPED] = "stopped",
+	[BLOBS_GET_TAKEN_BACK] = "cancelled", [BLOBS_GET_PAUSED] = "paused",
 };
 
-const char *method_get_state(const struct content_get *get)
+const char *api_get_state(const struct blobs_get *get)
 {
 	return get_state_names[get->state];
 }
@@ -51,7 +51,7 @@ static bool source_count(void *arg, const struct swarm_source_view *view)
 }
 
 /* A link of what the get is of and the first node that may have it; "" without one. */
-static const char *get_link_text(const struct content_get *get, char text[static LINK_TEXT_CAP])
+static const char *get_link_text(const struct blobs_get *get, char text[static LINK_TEXT_CAP])
 {
 	struct link link = {.kind = LINK_COLLECTION};
 
@@ -62,29 +62,29 @@ static const char *get_link_text(const struct content_get *get, char text[static
 	memcpy(link.node_key, get->nodes[0].key, sizeof(link.node_key));
 	link.addr_cnt = get->nodes[0].addr_cnt;
 	memcpy(link.addrs, get->nodes[0].addrs, sizeof(link.addrs));
-	return link_write(&link, text);
+	return blobs_link_write(&link, text);
 }
 
 /* How it is given to others: in force, and what was sent. */
-static void seeding_set(json_t *json, const struct content_get *get)
+static void seeding_set(json_t *json, const struct blobs_get *get)
 {
 	static const char *const ends[] = {"", "asked", "ratio", "time"};
-	const struct content_seed *seed = &get->seed;
+	const struct blobs_seed *seed = &get->seed;
 
 	json_object_set_new(json, "leaving", json_boolean(get->is_leaving));
-	json_object_set_new(json, "seeded", json_boolean(content_get_is_seeded(get)));
+	json_object_set_new(json, "seeded", json_boolean(blobs_get_is_seeded(get)));
 	json_object_set_new(json, "seed_end", json_string(ends[seed->end]));
-	json_object_set_new(json, "bytes_sent", method_json_uint(seed->sent_byte_cnt));
-	json_object_set_new(json, "bytes_counted", method_json_uint(seed->counted_byte_cnt));
-	json_object_set_new(json, "seed_percent", method_json_uint(seed->percent));
-	json_object_set_new(json, "seed_for_s", method_json_uint(seed->for_s));
-	json_object_set_new(json, "kept_files", method_json_uint(get->kept_cnt));
+	json_object_set_new(json, "bytes_sent", api_json_uint(seed->sent_byte_cnt));
+	json_object_set_new(json, "bytes_counted", api_json_uint(seed->counted_byte_cnt));
+	json_object_set_new(json, "seed_percent", api_json_uint(seed->percent));
+	json_object_set_new(json, "seed_for_s", api_json_uint(seed->for_s));
+	json_object_set_new(json, "kept_files", api_json_uint(get->kept_cnt));
 	if (get->folder) {
-		json_object_set_new(json, "follow_id", method_json_id(get->folder->share_id));
-		json_object_set_new(json, "revision", method_json_uint(get->folder->revision));
+		json_object_set_new(json, "follow_id", api_json_id(get->folder->share_id));
+		json_object_set_new(json, "revision", api_json_uint(get->folder->revision));
 	}
 	if (seed->since_s)
-		json_object_set_new(json, "seeded_since_s", method_json_uint(seed->since_s));
+		json_object_set_new(json, "seeded_since_s", api_json_uint(seed->since_s));
 }
 
 static json_t *patterns_json(const char *patterns, size_t len)
@@ -96,9 +96,9 @@ static json_t *patterns_json(const char *patterns, size_t len)
 	return list;
 }
 
-static void choice_set(json_t *json, const struct content_get *get)
+static void choice_set(json_t *json, const struct blobs_get *get)
 {
-	const struct content_get_choice *choice = &get->choice;
+	const struct blobs_get_choice *choice = &get->choice;
 
 	json_object_set_new(json, "only", patterns_json(get->only, get->only_len));
 	json_object_set_new(json, "exclude", patterns_json(choice->exclude, choice->exclude_len));
@@ -106,44 +106,44 @@ static void choice_set(json_t *json, const struct content_get *get)
 	json_object_set_new(json, "sequential", json_boolean(choice->is_sequential));
 }
 
-json_t *method_json_get(const struct node *node, const struct content_get *get)
+json_t *api_json_get(const struct node *node, const struct blobs_get *get)
 {
 	char link[LINK_TEXT_CAP];
 	uint64_t end_ns = get->ended_ns ? get->ended_ns : node->home.now_ns;
 	struct source_count sources = {0};
 	json_t *json;
 
-	content_get_sources_each(node->home.content, get->id, source_count, &sources);
+	blobs_get_sources_each(node->home.content, get->id, source_count, &sources);
 	json = json_pack(
 		"{s:o, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
 		" s:o, s:i, s:s}",
-		"get_id", method_json_uint(get->id), "state", get_state_names[get->state], "link",
+		"get_id", api_json_uint(get->id), "state", get_state_names[get->state], "link",
 		get_link_text(get, link), "target", get->target, "title",
 		get->title ? get->title : "", "node_id",
-		get->node_cnt ? method_json_id(get->nodes[0].key) : json_string(""), "priority",
+		get->node_cnt ? api_json_id(get->nodes[0].key) : json_string(""), "priority",
 		(int)get->priority, "sources", (int)sources.open_cnt, "sources_known",
-		(int)sources.cnt, "items", method_json_uint(get->item_cnt), "items_done",
-		method_json_uint(get->item_done_cnt), "bytes", method_json_uint(get->byte_cnt),
-		"bytes_done", method_json_uint(get->byte_done_cnt), "bytes_reused",
-		method_json_uint(get->reused_byte_cnt), "bytes_received",
-		method_json_uint(get->received_byte_cnt), "bad_chunks",
-		method_json_uint(get->bad_chunk_cnt), "elapsed_ms",
-		method_json_uint((end_ns - get->started_ns) / 1000000), "code", get->err, "detail",
+		(int)sources.cnt, "items", api_json_uint(get->item_cnt), "items_done",
+		api_json_uint(get->item_done_cnt), "bytes", api_json_uint(get->byte_cnt),
+		"bytes_done", api_json_uint(get->byte_done_cnt), "bytes_reused",
+		api_json_uint(get->reused_byte_cnt), "bytes_received",
+		api_json_uint(get->received_byte_cnt), "bad_chunks",
+		api_json_uint(get->bad_chunk_cnt), "elapsed_ms",
+		api_json_uint((end_ns - get->started_ns) / 1000000), "code", get->err, "detail",
 		get->detail ? get->detail : "");
 	seeding_set(json, get);
 	choice_set(json, get);
 	return json;
 }
 
-static bool get_is_over(const struct content_get *get)
+static bool get_is_over(const struct blobs_get *get)
 {
-	return get->state == CONTENT_GET_FINISHED || get->state == CONTENT_GET_STOPPED ||
-	       get->state == CONTENT_GET_TAKEN_BACK || get->state == CONTENT_GET_PAUSED;
+	return get->state == BLOBS_GET_FINISHED || get->state == BLOBS_GET_STOPPED ||
+	       get->state == BLOBS_GET_TAKEN_BACK || get->state == BLOBS_GET_PAUSED;
 }
 
 #define NEXT_STEP_CAP 160
 
-static const char *get_next_step(const struct content_get *get, char text[NEXT_STEP_CAP])
+static const char *get_next_step(const struct blobs_get *get, char text[NEXT_STEP_CAP])
 {
 	const char *first = "mend that";
 
@@ -174,20 +174,20 @@ static const char *get_next_step(const struct content_get *get, char text[NEXT_S
 	return text;
 }
 
-static void get_fail(struct control_call *call, const struct content_get *get)
+static void get_fail(struct control_call *call, const struct blobs_get *get)
 {
-	json_t *extra = json_pack("{s:o}", "get_id", method_json_uint(get->id));
+	json_t *extra = json_pack("{s:o}", "get_id", api_json_uint(get->id));
 	char what[64], next[NEXT_STEP_CAP];
 
 	snprintf(what, sizeof(what), "get %llu", (unsigned long long)get->id);
-	if (get->state == CONTENT_GET_TAKEN_BACK) {
+	if (get->state == BLOBS_GET_TAKEN_BACK) {
 		control_fail_with(call, WEFT_ECANCELLED, what, "it was cancelled",
 				  "start it again with weft get LINK --to DIR", extra);
 		return;
 	}
 	if (get->err == WEFT_EWRONGKEY && get->node_cnt) {
-		json_object_set_new(extra, "wanted_key", method_json_id(get->nodes[0].key));
-		json_object_set_new(extra, "actual_key", method_json_id(get->actual_key));
+		json_object_set_new(extra, "wanted_key", api_json_id(get->nodes[0].key));
+		json_object_set_new(extra, "actual_key", api_json_id(get->actual_key));
 	}
 	control_fail_with(call, get->err, what,
 			  get->detail && get->detail[0] ? get->detail : weft_err_text(get->err),
@@ -195,12 +195,12 @@ static void get_fail(struct control_call *call, const struct content_get *get)
 }
 
 /* The last reply of a call about get. */
-static void get_reply(struct node *node, struct control_call *call, const struct content_get *get)
+static void get_reply(struct node *node, struct control_call *call, const struct blobs_get *get)
 {
-	if (get->state == CONTENT_GET_STOPPED || get->state == CONTENT_GET_TAKEN_BACK)
+	if (get->state == BLOBS_GET_STOPPED || get->state == BLOBS_GET_TAKEN_BACK)
 		get_fail(call, get);
 	else
-		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
+		control_reply(call, json_pack("{s:o}", "transfer", api_json_get(node, get)));
 }
 
 static void watch_remove(struct get_watch *watch)
@@ -214,7 +214,7 @@ static void watch_remove(struct get_watch *watch)
 	free(watch);
 }
 
-void method_get_watches_forget(struct node *node)
+void api_get_watches_forget(struct node *node)
 {
 	while (node->get_watches)
 		watch_remove(node->get_watches);
@@ -245,22 +245,22 @@ static void watch_add(struct node *node, struct control_call *call, uint64_t get
 /* For a get that is under way: how it stands, and with more what becomes of it. */
 static void watch_join(struct node *node, struct control_call *call, uint64_t get_id)
 {
-	const struct content_get *get = content_get_lookup(node->home.content, get_id);
+	const struct blobs_get *get = blobs_get_lookup(node->home.content, get_id);
 
 	if (!control_wants_more(call)) {
 		get_reply(node, call, get);
 		return;
 	}
-	control_reply_more(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
+	control_reply_more(call, json_pack("{s:o}", "transfer", api_json_get(node, get)));
 	watch_add(node, call, get_id);
 }
 
 /* Without more, one reply: as soon as the get is known to be durable. */
-static void watch_tell(struct get_watch *watch, const struct content_get *get)
+static void watch_tell(struct get_watch *watch, const struct blobs_get *get)
 {
 	if (control_wants_more(watch->call) && !get_is_over(get)) {
-		control_reply_more(watch->call, json_pack("{s:o}", "transfer",
-							  method_json_get(watch->node, get)));
+		control_reply_more(watch->call,
+				   json_pack("{s:o}", "transfer", api_json_get(watch->node, get)));
 		return;
 	}
 	control_on_gone(watch->call, NULL, NULL);
@@ -268,9 +268,9 @@ static void watch_tell(struct get_watch *watch, const struct content_get *get)
 	watch_remove(watch);
 }
 
-void method_get_moved(struct node *node, uint64_t get_id)
+void api_get_moved(struct node *node, uint64_t get_id)
 {
-	const struct content_get *get = content_get_lookup(node->home.content, get_id);
+	const struct blobs_get *get = blobs_get_lookup(node->home.content, get_id);
 	struct get_watch *watch, *next;
 
 	for (watch = node->get_watches; get && watch; watch = next) {
@@ -282,22 +282,22 @@ void method_get_moved(struct node *node, uint64_t get_id)
 
 /* What a call asks for beside the link, and room for it. */
 struct get_options {
-	struct content_range ranges[CONTENT_GET_RANGES_MAX];
-	char only[CONTENT_GET_ONLY_LEN_MAX];
-	char exclude[CONTENT_GET_ONLY_LEN_MAX];
-	char first[CONTENT_GET_ONLY_LEN_MAX];
+	struct blobs_range ranges[BLOBS_GET_RANGES_MAX];
+	char only[BLOBS_GET_ONLY_LEN_MAX];
+	char exclude[BLOBS_GET_ONLY_LEN_MAX];
+	char first[BLOBS_GET_ONLY_LEN_MAX];
 };
 
 /* NULL, or what is wrong. */
-static const char *ranges_read(const json_t *ranges, struct content_get_ask *ask,
+static const char *ranges_read(const json_t *ranges, struct blobs_get_ask *ask,
 			       struct get_options *options)
 {
-	if (json_array_size(ranges) > CONTENT_GET_RANGES_MAX)
+	if (json_array_size(ranges) > BLOBS_GET_RANGES_MAX)
 		return "there are more than 16 ranges";
 	for (size_t i = 0; i < json_array_size(ranges); i++) {
 		const json_t *range = json_array_get(ranges, i);
 
-		options->ranges[i] = (struct content_range){
+		options->ranges[i] = (struct blobs_range){
 			(uint64_t)json_integer_value(json_object_get(range, "offset")),
 			(uint64_t)json_integer_value(json_object_get(range, "length")),
 		};
@@ -308,7 +308,7 @@ static const char *ranges_read(const json_t *ranges, struct content_get_ask *ask
 }
 
 /* Each with its NUL, one behind the other; *out_len 0: none. */
-static const char *patterns_read(const json_t *patterns, char text[CONTENT_GET_ONLY_LEN_MAX],
+static const char *patterns_read(const json_t *patterns, char text[BLOBS_GET_ONLY_LEN_MAX],
 				 size_t *out_len)
 {
 	size_t all = 0;
@@ -319,7 +319,7 @@ static const char *patterns_read(const json_t *patterns, char text[CONTENT_GET_O
 
 		if (len == 1)
 			return "a pattern is empty";
-		if (all + len > CONTENT_GET_ONLY_LEN_MAX)
+		if (all + len > BLOBS_GET_ONLY_LEN_MAX)
 			return "the patterns are longer than 4 KiB together";
 		memcpy(text + all, pattern, len);
 		all += len;
@@ -329,7 +329,7 @@ static const char *patterns_read(const json_t *patterns, char text[CONTENT_GET_O
 }
 
 /* Which files, and in which order, as far as parameters say it; the rest stays. */
-static const char *choice_read(const json_t *parameters, struct content_get_selection *selection,
+static const char *choice_read(const json_t *parameters, struct blobs_get_selection *selection,
 			       struct get_options *options)
 {
 	const json_t *only = json_object_get(parameters, "only");
@@ -355,12 +355,12 @@ static const char *choice_read(const json_t *parameters, struct content_get_sele
 	return why;
 }
 
-static const char *options_read(const json_t *parameters, struct content_get_ask *ask,
-				struct get_options *options)
+static const char *node_options_read(const json_t *parameters, struct blobs_get_ask *ask,
+				     struct get_options *options)
 {
 	const json_t *priority = json_object_get(parameters, "priority");
 	const char *why = ranges_read(json_object_get(parameters, "ranges"), ask, options);
-	struct content_get_selection selection = {.only = NULL};
+	struct blobs_get_selection selection = {.only = NULL};
 
 	if (!why)
 		why = choice_read(parameters, &selection, options);
@@ -368,8 +368,8 @@ static const char *options_read(const json_t *parameters, struct content_get_ask
 	ask->only_len = selection.only_len;
 	ask->choice = selection.choice;
 	ask->priority = json_is_integer(priority) ? (unsigned)json_integer_value(priority)
-						  : CONTENT_GET_PRIORITY;
-	if (!why && ask->priority > CONTENT_GET_PRIORITY_MAX)
+						  : BLOBS_GET_PRIORITY;
+	if (!why && ask->priority > BLOBS_GET_PRIORITY_MAX)
 		why = "a priority is 0 to 4";
 	if (!why && (ask->only || ask->choice.exclude_len) && ask->range_cnt)
 		why = "ranges are of one file, patterns of many";
@@ -381,7 +381,7 @@ static void get_begin(struct node *node, struct control_call *call, const json_t
 {
 	const char *why;
 	struct get_options options;
-	struct content_get_ask ask = {
+	struct blobs_get_ask ask = {
 		.link = collection->link,
 		.manifest_id = collection->manifest_id,
 		.nodes = collection->nodes,
@@ -397,12 +397,12 @@ static void get_begin(struct node *node, struct control_call *call, const json_t
 			     "give the full path, beginning with /");
 		return;
 	}
-	why = options_read(parameters, &ask, &options);
+	why = node_options_read(parameters, &ask, &options);
 	if (why) {
 		control_fail(call, WEFT_EMALFORMED, "get", why, "see weft help get");
 		return;
 	}
-	err = content_get_start(node->home.content, &ask, now_ns, &id);
+	err = blobs_get_start(node->home.content, &ask, now_ns, &id);
 	if (err == WEFT_EBUSY)
 		control_fail(call, err, ask.target, "garbage is being collected", "try again soon");
 	else if (err == WEFT_EEXISTS)
@@ -423,15 +423,15 @@ static void get_begin(struct node *node, struct control_call *call, const json_t
 		watch_add(node, call, id);
 }
 
-void method_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
-	method_collection_find(ctx, call, parameters,
-			       json_string_value(json_object_get(parameters, "link")), get_begin,
-			       now_ns);
+	api_collection_find(ctx, call, parameters,
+			    json_string_value(json_object_get(parameters, "link")), get_begin,
+			    now_ns);
 }
 
-void method_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
-		     const char *next)
+void api_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
+		  const char *next)
 {
 	char what[32];
 
@@ -439,23 +439,22 @@ void method_fail_get(struct control_call *call, uint64_t id, int err, const char
 	control_fail(call, err, what, why, next);
 }
 
-const struct content_get *method_get_named(struct node *node, struct control_call *call,
-					   const json_t *parameters)
+const struct blobs_get *api_get_named(struct node *node, struct control_call *call,
+				      const json_t *parameters)
 {
 	json_int_t id = json_integer_value(json_object_get(parameters, "get_id"));
-	const struct content_get *get = content_get_lookup(node->home.content, (uint64_t)id);
+	const struct blobs_get *get = blobs_get_lookup(node->home.content, (uint64_t)id);
 
 	if (!get)
-		method_fail_get(call, (uint64_t)id, WEFT_EABSENT, "there is no get of that number",
-				"weft get list shows all");
+		api_fail_get(call, (uint64_t)id, WEFT_EABSENT, "there is no get of that number",
+			     "weft get list shows all");
 	return get;
 }
 
-void method_watch_get(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_watch_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = method_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, parameters);
 
 	(void)now_ns;
 	if (get && !get_is_over(get))
@@ -470,76 +469,73 @@ struct get_search {
 	bool wants_all;
 };
 
-static bool is_running(const struct content_get *get)
+static bool is_running(const struct blobs_get *get)
 {
-	return get->state == CONTENT_GET_MANIFEST || get->state == CONTENT_GET_VERIFYING ||
-	       get->state == CONTENT_GET_FETCHING;
+	return get->state == BLOBS_GET_MANIFEST || get->state == BLOBS_GET_VERIFYING ||
+	       get->state == BLOBS_GET_FETCHING;
 }
 
-static bool get_collect(void *arg, const struct content_get *get)
+static bool get_collect(void *arg, const struct blobs_get *get)
 {
 	struct get_search *search = arg;
 
 	if (search->wants_all || is_running(get))
-		json_array_append_new(search->found, method_json_get(search->node, get));
+		json_array_append_new(search->found, api_json_get(search->node, get));
 	return true;
 }
 
-json_t *method_json_gets(struct node *node, bool wants_all)
+json_t *api_json_gets(struct node *node, bool wants_all)
 {
 	struct get_search search = {node, json_array(), wants_all};
 
-	content_gets_each(node->home.content, get_collect, &search);
+	blobs_gets_each(node->home.content, get_collect, &search);
 	return search.found;
 }
 
-void method_list_gets(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_list_gets(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	(void)parameters, (void)now_ns;
-	control_reply(call, json_pack("{s:o}", "transfers", method_json_gets(ctx, true)));
+	control_reply(call, json_pack("{s:o}", "transfers", api_json_gets(ctx, true)));
 }
 
-void method_cancel_get(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_cancel_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = method_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, parameters);
 	uint64_t id;
 	int err;
 
 	if (!get)
 		return;
 	id = get->id;
-	err = content_get_cancel(node->home.content, id,
-				 json_is_true(json_object_get(parameters, "discard")), now_ns);
-	get = content_get_lookup(node->home.content, id);
+	err = blobs_get_cancel(node->home.content, id,
+			       json_is_true(json_object_get(parameters, "discard")), now_ns);
+	get = blobs_get_lookup(node->home.content, id);
 	if (err < 0 || !get)
-		method_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
+		api_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
 	else
-		method_reply_idempotent(node, call,
-					json_pack("{s:o}", "transfer", method_json_get(node, get)));
+		api_reply_idempotent(node, call,
+				     json_pack("{s:o}", "transfer", api_json_get(node, get)));
 }
 
-void method_pause_get(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_pause_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = method_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, parameters);
 	uint64_t id;
 	int err;
 
 	if (!get)
 		return;
 	id = get->id;
-	err = content_get_pause(node->home.content, id, now_ns);
+	err = blobs_get_pause(node->home.content, id, now_ns);
 	if (err < 0)
-		method_fail_get(call, id, err,
-				err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
-				"weft get list shows its state");
+		api_fail_get(call, id, err,
+			     err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
+			     "weft get list shows its state");
 	else
-		method_reply_idempotent(node, call,
-					json_pack("{s:o}", "transfer", method_json_get(node, get)));
+		api_reply_idempotent(node, call,
+				     json_pack("{s:o}", "transfer", api_json_get(node, get)));
 }
 
 /* A caller that waits until its change is stored. */
@@ -556,16 +552,16 @@ static void set_caller_left(void *arg)
 
 static void set_end(struct get_set *set, int err)
 {
-	const struct content_get *get = content_get_lookup(set->node->home.content, set->get_id);
+	const struct blobs_get *get = blobs_get_lookup(set->node->home.content, set->get_id);
 
 	control_on_gone(set->call, NULL, NULL);
 	if (err == 0 && get)
 		control_reply(set->call,
-			      json_pack("{s:o}", "transfer", method_json_get(set->node, get)));
+			      json_pack("{s:o}", "transfer", api_json_get(set->node, get)));
 	else
-		method_fail_get(set->call, set->get_id, err ? err : WEFT_EABSENT,
-				weft_err_text(err ? err : WEFT_EABSENT),
-				"weft get list shows how it stands");
+		api_fail_get(set->call, set->get_id, err ? err : WEFT_EABSENT,
+			     weft_err_text(err ? err : WEFT_EABSENT),
+			     "weft get list shows how it stands");
 }
 
 static void set_stored(void *arg, int err)
@@ -588,14 +584,14 @@ static const char *choose_why(int err)
 }
 
 static void get_choose(struct node *node, struct control_call *call, const json_t *parameters,
-		       const struct content_get *get, uint64_t now_ns)
+		       const struct blobs_get *get, uint64_t now_ns)
 {
 	struct get_set *set = calloc(1, sizeof(*set));
-	struct content_get_selection selection = {.only = get->only,
-						  .only_len = get->only_len,
-						  .choice = get->choice,
-						  .done = set_stored,
-						  .arg = set};
+	struct blobs_get_selection selection = {.only = get->only,
+						.only_len = get->only_len,
+						.choice = get->choice,
+						.done = set_stored,
+						.arg = set};
 	struct get_options options;
 	const char *why = choice_read(parameters, &selection, &options);
 	int err = !set ? -ENOMEM : why ? WEFT_EMALFORMED : 0;
@@ -603,7 +599,7 @@ static void get_choose(struct node *node, struct control_call *call, const json_
 	if (err == 0) {
 		*set = (struct get_set){node, call, get->id};
 		control_on_gone(call, set_caller_left, set);
-		err = content_get_choose(node->home.content, get->id, &selection, now_ns);
+		err = blobs_get_choose(node->home.content, get->id, &selection, now_ns);
 	}
 	if (err == 0)
 		return;
@@ -611,16 +607,16 @@ static void get_choose(struct node *node, struct control_call *call, const json_
 		set_end(set, 0);
 	} else {
 		control_on_gone(call, NULL, NULL);
-		method_fail_get(call, get->id, err, why ? why : choose_why(err),
-				"see weft help get set");
+		api_fail_get(call, get->id, err, why ? why : choose_why(err),
+			     "see weft help get set");
 	}
 	free(set);
 }
 
-void method_set_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_set_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = method_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, parameters);
 	const json_t *given = json_object_get(parameters, "priority");
 	json_int_t priority = json_integer_value(given);
 	int err = 0;
@@ -629,46 +625,45 @@ void method_set_get(void *ctx, struct control_call *call, const json_t *paramete
 		return;
 	if (json_is_integer(given))
 		err = priority < 0 ? WEFT_EMALFORMED
-				   : content_get_prioritise(node->home.content, get->id,
-							    (unsigned)priority, now_ns);
+				   : blobs_get_prioritise(node->home.content, get->id,
+							  (unsigned)priority, now_ns);
 	if (err < 0)
-		method_fail_get(call, get->id, err, "a priority is 0 to 4", "2 is that of others");
+		api_fail_get(call, get->id, err, "a priority is 0 to 4", "2 is that of others");
 	else
 		get_choose(node, call, parameters, get, now_ns);
 }
 
 static bool source_list_add(void *arg, const struct swarm_source_view *view)
 {
-	json_array_append_new(arg, json_pack("{s:o, s:b, s:b, s:o, s:o, s:i, s:i}", "node_id",
-					     method_json_id(view->key), "asked", view->is_open,
-					     "has_all", view->has_all, "bytes_received",
-					     method_json_uint(view->received_byte_cnt),
-					     "bytes_per_second", method_json_uint(view->rate),
-					     "in_flight", (int)view->asked_cnt, "bad_chunks",
-					     (int)view->bad_cnt));
+	json_array_append_new(arg,
+			      json_pack("{s:o, s:b, s:b, s:o, s:o, s:i, s:i}", "node_id",
+					api_json_id(view->key), "asked", view->is_open, "has_all",
+					view->has_all, "bytes_received",
+					api_json_uint(view->received_byte_cnt), "bytes_per_second",
+					api_json_uint(view->rate), "in_flight",
+					(int)view->asked_cnt, "bad_chunks", (int)view->bad_cnt));
 	return true;
 }
 
-void method_list_get_sources(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_list_get_sources(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = method_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, parameters);
 	json_t *sources;
 
 	(void)now_ns;
 	if (!get)
 		return;
 	sources = json_array();
-	content_get_sources_each(node->home.content, get->id, source_list_add, sources);
+	blobs_get_sources_each(node->home.content, get->id, source_list_add, sources);
 	control_reply(call, json_pack("{s:o}", "sources", sources));
 }
 
-void method_resume_get(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_resume_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = method_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, parameters);
 	int err;
 
 	if (!get)
@@ -677,13 +672,13 @@ void method_resume_get(void *ctx, struct control_call *call, const json_t *param
 		watch_join(node, call, get->id);
 		return;
 	}
-	err = content_get_resume(node->home.content, get->id, now_ns);
+	err = blobs_get_resume(node->home.content, get->id, now_ns);
 	if (err < 0)
-		method_fail_get(call, get->id, err,
-				get->state == CONTENT_GET_FINISHED ? "it is finished already"
-				: err == WEFT_EBUSY ? "another get of the same into its folder runs"
-						    : weft_err_text(err),
-				"weft get list shows its state");
+		api_fail_get(call, get->id, err,
+			     get->state == BLOBS_GET_FINISHED ? "it is finished already"
+			     : err == WEFT_EBUSY ? "another get of the same into its folder runs"
+						 : weft_err_text(err),
+			     "weft get list shows its state");
 	else
 		watch_add(node, call,
 			  (uint64_t)json_integer_value(json_object_get(parameters, "get_id")));

@@ -27,14 +27,14 @@ static void forget_caller_left(void *arg)
 static void forget_fail(struct control_call *call, uint64_t id, int err)
 {
 	if (err == WEFT_ECANCELLED)
-		method_fail_get(call, id, err, "the daemon stops; it goes on when it starts again",
-				"weft get list shows whether it is gone");
+		api_fail_get(call, id, err, "the daemon stops; it goes on when it starts again",
+			     "weft get list shows whether it is gone");
 	else
-		method_fail_get(call, id, err, weft_err_text(err),
-				"look after its folder; weft get list shows whether it is gone");
+		api_fail_get(call, id, err, weft_err_text(err),
+			     "look after its folder; weft get list shows whether it is gone");
 }
 
-static void forget_done(void *arg, int err, const struct content_forgotten *forgotten)
+static void forget_done(void *arg, int err, const struct blobs_forgotten *forgotten)
 {
 	struct forgetting *forgetting = arg;
 	struct control_call *call = forgetting->call;
@@ -45,28 +45,27 @@ static void forget_done(void *arg, int err, const struct content_forgotten *forg
 		forget_fail(call, forgetting->id, err);
 	else if (call)
 		control_reply(call, json_pack("{s:o, s:o, s:o, s:s}", "get_id",
-					      method_json_uint(forgetting->id), "removed",
-					      method_json_uint(forgotten->removed_cnt), "kept",
-					      method_json_uint(forgotten->kept_cnt), "first_kept",
+					      api_json_uint(forgetting->id), "removed",
+					      api_json_uint(forgotten->removed_cnt), "kept",
+					      api_json_uint(forgotten->kept_cnt), "first_kept",
 					      forgotten->first_kept ? forgotten->first_kept : ""));
 	free(forgetting);
 }
 
-static bool is_followed(const struct node *node, const struct content_get *get)
+static bool is_followed(const struct node *node, const struct blobs_get *get)
 {
 	const struct follow *follow =
 		get->folder && node->sharing
-			? follow_lookup(node->sharing->follows, get->folder->share_id)
+			? shares_follow_lookup(node->sharing->follows, get->folder->share_id)
 			: NULL;
 
 	return follow && strcmp(follow->folder, get->target) == 0;
 }
 
-void method_forget_get(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_forget_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = method_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, parameters);
 	bool deletes = json_is_true(json_object_get(parameters, "delete"));
 	struct forgetting *forgetting;
 	uint64_t id;
@@ -76,29 +75,28 @@ void method_forget_get(void *ctx, struct control_call *call, const json_t *param
 		return;
 	id = get->id;
 	if (is_followed(node, get)) {
-		method_fail_get(
-			call, id, WEFT_EREFUSED,
-			"it fills the folder of a followed share, and would begin again",
-			"first: weft sub set NAME --no-fetch (weft sub list shows the name)");
+		api_fail_get(call, id, WEFT_EREFUSED,
+			     "it fills the folder of a followed share, and would begin again",
+			     "first: weft sub set NAME --no-fetch (weft sub list shows the name)");
 		return;
 	}
 	forgetting = calloc(1, sizeof(*forgetting));
 	if (!forgetting) {
-		method_fail_get(call, id, -ENOMEM, "no memory", "free some and try again");
+		api_fail_get(call, id, -ENOMEM, "no memory", "free some and try again");
 		return;
 	}
 	*forgetting = (struct forgetting){call, id};
 	control_on_gone(call, forget_caller_left, forgetting);
-	err = content_get_forget(node->home.content, id, deletes, now_ns, forget_done, forgetting);
+	err = blobs_get_forget(node->home.content, id, deletes, now_ns, forget_done, forgetting);
 	if (err == 0)
 		return;
 	control_on_gone(call, NULL, NULL);
 	free(forgetting);
 	if (err == WEFT_EBUSY)
-		method_fail_get(call, id, err, "it is given up already, or garbage is collected",
-				"weft get list shows it until it is gone; try again soon");
+		api_fail_get(call, id, err, "it is given up already, or garbage is collected",
+			     "weft get list shows it until it is gone; try again soon");
 	else
-		method_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
+		api_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
 }
 
 /* --- seeding --- */
@@ -114,15 +112,15 @@ static const uint64_t *bound_read(const json_t *parameters, const char *name, ui
 	return value;
 }
 
-void method_set_seeding(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_set_seeding(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = method_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, parameters);
 	const json_t *seeded = json_object_get(parameters, "seeded");
 	uint64_t percent, for_s, id;
 	bool is_stopped = json_is_false(seeded);
-	struct content_seed_ask ask = {
+	struct blobs_seed_ask ask = {
 		.is_stopped = json_is_boolean(seeded) ? &is_stopped : NULL,
 		.percent = bound_read(parameters, "percent", &percent),
 		.for_s = bound_read(parameters, "for_s", &for_s),
@@ -132,14 +130,14 @@ void method_set_seeding(void *ctx, struct control_call *call, const json_t *para
 	if (!get)
 		return;
 	id = get->id;
-	err = content_get_seed(node->home.content, id, &ask, now_ns);
-	get = content_get_lookup(node->home.content, id);
+	err = blobs_get_seed(node->home.content, id, &ask, now_ns);
+	get = blobs_get_lookup(node->home.content, id);
 	if (err == WEFT_EMALFORMED)
-		method_fail_get(call, id, err, "a bound is more than there can be",
-				"a ratio is at most 1000000, a time 100 years");
+		api_fail_get(call, id, err, "a bound is more than there can be",
+			     "a ratio is at most 1000000, a time 100 years");
 	else if (err < 0)
-		method_fail_get(call, id, err, "it is being given up", "weft get list shows all");
+		api_fail_get(call, id, err, "it is being given up", "weft get list shows all");
 	else
-		method_reply_idempotent(node, call,
-					json_pack("{s:o}", "transfer", method_json_get(node, get)));
+		api_reply_idempotent(node, call,
+				     json_pack("{s:o}", "transfer", api_json_get(node, get)));
 }

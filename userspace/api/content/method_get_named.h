@@ -5,19 +5,19 @@
 #include <jansson.h>
 #include <stdint.h>
 
-struct content_get;
+struct blobs_get;
 struct control_call;
 struct node;
 
-/* method_get_named: the get whose number a call gives as get_id, or NULL after the call was failed. */
-const struct content_get *method_get_named(struct node *node, struct control_call *call,
-					   const json_t *parameters);
-/* method_fail_get fails a call about get id. */
-void method_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
-		     const char *next);
-/* method_json_get: the get as a Transfer. */
-json_t *method_json_get(const struct node *node, const struct content_get *get);
-/* method_get_state: the word for its state. */
-const char *method_get_state(const struct content_get *get);
+/* api_get_named: the get whose number a call gives as get_id, or NULL after the call was failed. */
+const struct blobs_get *api_get_named(struct node *node, struct control_call *call,
+				      const json_t *parameters);
+/* api_fail_get fails a call about get id. */
+void api_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
+		  const char *next);
+/* api_json_get: the get as a Transfer. */
+json_t *api_json_get(const struct node *node, const struct blobs_get *get);
+/* api_get_state: the word for its state. */
+const char *api_get_state(const struct blobs_get *get);
 
 #endif

@@ -25,12 +25,12 @@ static struct publisher *publisher_of(struct node *node, struct control_call *ca
 	return NULL;
 }
 
-const struct published *method_published(struct node *node, struct control_call *call,
-					 const json_t *parameters)
+const struct published *api_published(struct node *node, struct control_call *call,
+				      const json_t *parameters)
 {
 	const char *name = json_string_value(json_object_get(parameters, "name"));
 	struct publisher *publisher = publisher_of(node, call);
-	const struct published *share = publisher ? publisher_find(publisher, name) : NULL;
+	const struct published *share = publisher ? shares_publisher_find(publisher, name) : NULL;
 
 	if (publisher && !share)
 		control_fail(call, WEFT_EABSENT, name, "this node publishes no share of that name",
@@ -45,7 +45,7 @@ static json_t *ids_json(const uint8_t (*ids)[32], uint32_t cnt)
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < cnt; i++)
-		json_array_append_new(list, method_json_id(ids[i]));
+		json_array_append_new(list, api_json_id(ids[i]));
 	return list;
 }
 
@@ -55,7 +55,7 @@ static json_t *lines_json(const char *lines)
 	const char *line;
 	size_t len;
 
-	while ((line = only_next(&lines, &len)))
+	while ((line = blobs_only_next(&lines, &len)))
 		json_array_append_new(list, json_stringn(line, len));
 	return list;
 }
@@ -71,7 +71,7 @@ static json_t *link_json(const struct node *node, const struct published *share,
 	link.nodes[0].addr_cnt = (uint8_t)node->advertised_cnt;
 	memcpy(link.nodes[0].addrs, node->advertised,
 	       node->advertised_cnt * sizeof(link.nodes[0].addrs[0]));
-	return json_string(link_write(&link, text));
+	return json_string(blobs_link_write(&link, text));
 }
 
 static void set_text(json_t *json, const char *name, const char *text)
@@ -85,7 +85,7 @@ struct bad_search {
 	uint64_t bad_cnt;
 };
 
-static bool bad_find(void *arg, const struct content_share *share)
+static bool bad_find(void *arg, const struct blobs_share *share)
 {
 	struct bad_search *search = arg;
 
@@ -98,16 +98,16 @@ static void set_bad_files(const struct node *node, json_t *json, const uint8_t *
 {
 	struct bad_search search = {manifest_id, 0};
 
-	content_shares_each(node->home.content, bad_find, &search);
+	shares_shares_each(node->home.content, bad_find, &search);
 	if (search.bad_cnt)
-		json_object_set_new(json, "bad_files", method_json_uint(search.bad_cnt));
+		json_object_set_new(json, "bad_files", api_json_uint(search.bad_cnt));
 }
 
 static void watch_set_fields(const struct node *node, json_t *json, const uint8_t *share_id)
 {
 	struct watch_view view;
 
-	if (!watch_lookup(node->sharing->watches, share_id, &view))
+	if (!shares_watch_lookup(node->sharing->watches, share_id, &view))
 		return;
 	json_object_set_new(json, "watch", json_string(view.is_rescanned ? "rescan" : "inotify"));
 	json_object_set_new(json, "watch_quiet_s", json_integer((json_int_t)view.quiet_s));
@@ -124,11 +124,11 @@ static json_t *published_json(const struct node *node, const struct published *s
 	uint8_t successor_id[SHARE_ID_LEN];
 	json_t *json = json_pack(
 		"{s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o}", "name",
-		settings->name, "share_id", method_json_id(share->share_id), "state",
-		publisher_state_name(share->state), "public", settings->is_public, "revision",
-		method_json_uint(own ? own->seq : 0), "newest", method_json_uint(share->newest.seq),
-		"items", method_json_uint(own ? own->item_cnt : 0), "bytes",
-		method_json_uint(own ? own->byte_cnt : 0), "holders", (int)share->holder_cnt,
+		settings->name, "share_id", api_json_id(share->share_id), "state",
+		shares_publisher_state_name(share->state), "public", settings->is_public,
+		"revision", api_json_uint(own ? own->seq : 0), "newest",
+		api_json_uint(share->newest.seq), "items", api_json_uint(own ? own->item_cnt : 0),
+		"bytes", api_json_uint(own ? own->byte_cnt : 0), "holders", (int)share->holder_cnt,
 		"busy", share->is_busy, "tags", lines_json(settings->rules), "communities",
 		ids_json(settings->communities, settings->community_cnt), "recommended",
 		ids_json(settings->recommended, settings->recommended_cnt));
@@ -142,17 +142,17 @@ static json_t *published_json(const struct node *node, const struct published *s
 		json_object_set_new(json, "only", lines_json(settings->only));
 	watch_set_fields(node, json, share->share_id);
 	if (share->ahead_s)
-		json_object_set_new(json, "dated_ahead_s", method_json_uint(share->ahead_s));
+		json_object_set_new(json, "dated_ahead_s", api_json_uint(share->ahead_s));
 	if (share->newest.has_successor) {
 		share_id_of(share->newest.successor, successor_id);
-		json_object_set_new(json, "successor", method_json_id(successor_id));
+		json_object_set_new(json, "successor", api_json_id(successor_id));
 	}
 	if (share->put_err)
 		set_text(json, "put_error", weft_err_text(share->put_err));
 	if (own) {
-		json_object_set_new(json, "collection_id", method_json_id(own->manifest_id));
-		json_object_set_new(json, "created_s", method_json_uint(own->created_s));
-		json_object_set_new(json, "expires_s", method_json_uint(own->expires_s));
+		json_object_set_new(json, "collection_id", api_json_id(own->manifest_id));
+		json_object_set_new(json, "created_s", api_json_uint(own->created_s));
+		json_object_set_new(json, "expires_s", api_json_uint(own->expires_s));
 		set_bad_files(node, json, own->manifest_id);
 	}
 	return json;
@@ -185,9 +185,9 @@ static json_t *published_one_json(struct node *node, const struct published *sha
 	json_t *json = published_json(node, share);
 	struct clock_poll poll = {0};
 
-	method_peers_each(node, clock_poll_one, &poll);
+	api_peers_each(node, clock_poll_one, &poll);
 	if (poll.behind_cnt * 2 > poll.cnt)
-		json_object_set_new(json, "clock_ahead_s", method_json_uint(poll.least_s));
+		json_object_set_new(json, "clock_ahead_s", api_json_uint(poll.least_s));
 	return json;
 }
 
@@ -204,12 +204,12 @@ static bool published_collect(void *arg, const struct published *share)
 	return true;
 }
 
-json_t *method_json_published_shares(const struct node *node)
+json_t *api_json_published_shares(const struct node *node)
 {
 	struct published_list list = {node, json_array()};
 
 	if (node->sharing)
-		publisher_each(node->sharing->publisher, published_collect, &list);
+		shares_publisher_each(node->sharing->publisher, published_collect, &list);
 	return list.found;
 }
 
@@ -222,21 +222,20 @@ static json_t *revisions_json(const struct published *share)
 
 		json_array_append_new(list,
 				      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "revision",
-						method_json_uint(revision->seq), "collection_id",
-						method_json_id(revision->manifest_id), "created_s",
-						method_json_uint(revision->created_s), "expires_s",
-						method_json_uint(revision->expires_s), "items",
-						method_json_uint(revision->item_cnt), "bytes",
-						method_json_uint(revision->byte_cnt)));
+						api_json_uint(revision->seq), "collection_id",
+						api_json_id(revision->manifest_id), "created_s",
+						api_json_uint(revision->created_s), "expires_s",
+						api_json_uint(revision->expires_s), "items",
+						api_json_uint(revision->item_cnt), "bytes",
+						api_json_uint(revision->byte_cnt)));
 	}
 	return list;
 }
 
-void method_show_share(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_show_share(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct published *share = method_published(node, call, parameters);
+	const struct published *share = api_published(node, call, parameters);
 
 	(void)now_ns;
 	if (share)
@@ -254,14 +253,14 @@ static void caller_left(void *arg)
 	waiting->call = NULL;
 	/* Too late: it is being stored, and stays. */
 	if (waiting->cancels &&
-	    publisher_cancel(waiting->sharing->publisher, waiting->share_id) < 0)
+	    shares_publisher_cancel(waiting->sharing->publisher, waiting->share_id) < 0)
 		waiting->cancels = false;
 }
 
 static struct sharing_call *call_wait(struct sharing *sharing, struct control_call *call,
 				      const char *name, bool cancels)
 {
-	struct sharing_call *waiting = sharing_call_new(sharing);
+	struct sharing_call *waiting = node_sharing_call_new(sharing);
 
 	if (!waiting) {
 		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
@@ -275,13 +274,13 @@ static struct sharing_call *call_wait(struct sharing *sharing, struct control_ca
 }
 
 /* The call of waiting is answered by the caller; NULL: it left. waiting is gone. */
-static struct control_call *call_end(struct sharing_call *waiting)
+static struct control_call *control_call_end(struct sharing_call *waiting)
 {
 	struct control_call *call = waiting->call;
 
 	if (call)
 		control_on_gone(call, NULL, NULL);
-	sharing_call_free(waiting);
+	node_sharing_call_free(waiting);
 	return call;
 }
 
@@ -293,8 +292,8 @@ static bool call_refuse(struct sharing_call *waiting, int err)
 	if (err == 0)
 		return false;
 	memcpy(name, waiting->name, sizeof(name));
-	call = call_end(waiting);
-	method_share_refuse(call, name, err);
+	call = control_call_end(waiting);
+	api_share_refuse(call, name, err);
 	return true;
 }
 
@@ -305,8 +304,8 @@ static void create_done(void *arg, int err)
 	struct sharing_call *waiting = arg;
 	struct node *node = waiting->sharing->node;
 	const struct published *share =
-		publisher_lookup(waiting->sharing->publisher, waiting->share_id);
-	struct control_call *call = call_end(waiting);
+		shares_publisher_lookup(waiting->sharing->publisher, waiting->share_id);
+	struct control_call *call = control_call_end(waiting);
 
 	if (!call)
 		return;
@@ -345,13 +344,13 @@ static void create_begin(struct node *node, struct control_call *call,
 
 	if (!waiting)
 		return;
-	err = publisher_create(node->sharing->publisher, settings, key ? node_key_seed(key) : NULL,
-			       create_done, waiting, waiting->share_id);
+	err = shares_publisher_create(node->sharing->publisher, settings,
+				      key ? node_key_seed(key) : NULL, create_done, waiting,
+				      waiting->share_id);
 	(void)call_refuse(waiting, err);
 }
 
-void method_new_share(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_new_share(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *key_file = json_string_value(json_object_get(parameters, "key_file"));
@@ -359,7 +358,7 @@ void method_new_share(void *ctx, struct control_call *call, const json_t *parame
 	struct node_key *key = NULL;
 
 	(void)now_ns;
-	if (!publisher_of(node, call) || !method_settings_take(node, call, parameters, &settings) ||
+	if (!publisher_of(node, call) || !api_settings_take(node, call, parameters, &settings) ||
 	    (key_file && !key_read(call, key_file, &key)))
 		return;
 	create_begin(node, call, &settings, key);
@@ -368,14 +367,14 @@ void method_new_share(void *ctx, struct control_call *call, const json_t *parame
 
 /* --- PublishShare, SetShare --- */
 
-static void revise_progress(void *arg, const struct content_import *import)
+static void revise_progress(void *arg, const struct blobs_import *import)
 {
 	struct sharing_call *waiting = arg;
 
 	if (waiting->call && control_wants_more(waiting->call))
 		control_reply_more(
 			waiting->call,
-			json_pack("{s:o}", "import", method_json_import(import, waiting->name)));
+			json_pack("{s:o}", "import", api_json_import(import, waiting->name)));
 }
 
 static void revise_done(void *arg, const struct publish_outcome *outcome)
@@ -383,13 +382,13 @@ static void revise_done(void *arg, const struct publish_outcome *outcome)
 	struct sharing_call *waiting = arg;
 	struct node *node = waiting->sharing->node;
 	const struct published *share =
-		publisher_lookup(waiting->sharing->publisher, waiting->share_id);
+		shares_publisher_lookup(waiting->sharing->publisher, waiting->share_id);
 	char name[sizeof(waiting->name)];
 	struct control_call *call;
 	json_t *reply;
 
 	memcpy(name, waiting->name, sizeof(name));
-	call = call_end(waiting);
+	call = control_call_end(waiting);
 	if (!call)
 		return;
 	if (outcome->err < 0 || !share) {
@@ -403,7 +402,7 @@ static void revise_done(void *arg, const struct publish_outcome *outcome)
 			  (int)outcome->part_new_cnt);
 	if (outcome->import)
 		json_object_set_new(reply, "import",
-				    method_json_import(outcome->import, share->settings->path));
+				    api_json_import(outcome->import, share->settings->path));
 	control_reply(call, reply);
 }
 
@@ -422,22 +421,22 @@ static void revise(struct node *node, struct control_call *call, const struct pu
 	if (!waiting)
 		return;
 	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
-	err = publisher_revise(node->sharing->publisher, share->share_id, &ask, now_ns);
+	err = shares_publisher_revise(node->sharing->publisher, share->share_id, &ask, now_ns);
 	(void)call_refuse(waiting, err);
 }
 
-void method_publish_share(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_publish_share(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct published *share = method_published(node, call, parameters);
+	const struct published *share = api_published(node, call, parameters);
 	struct publish_settings settings;
 
 	if (!share)
 		return;
 	settings = *share->settings;
-	if (!method_settings_take(node, call, parameters, &settings) ||
-	    !method_text_take(node, call, share, parameters, &settings))
+	if (!api_settings_take(node, call, parameters, &settings) ||
+	    !api_text_take(node, call, share, parameters, &settings))
 		return;
 	memcpy(settings.name, share->settings->name, sizeof(settings.name));
 	if (settings.path[0] != '/') {
@@ -450,17 +449,16 @@ void method_publish_share(void *ctx, struct control_call *call, const json_t *pa
 	revise(node, call, share, &settings, true, now_ns);
 }
 
-void method_set_share(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_set_share(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct published *share = method_published(node, call, parameters);
+	const struct published *share = api_published(node, call, parameters);
 	struct publish_settings settings;
 
 	if (!share)
 		return;
 	settings = *share->settings;
-	if (!method_settings_take(node, call, parameters, &settings))
+	if (!api_settings_take(node, call, parameters, &settings))
 		return;
 	memcpy(settings.name, share->settings->name, sizeof(settings.name));
 	revise(node, call, share, &settings, false, now_ns);
@@ -468,11 +466,11 @@ void method_set_share(void *ctx, struct control_call *call, const json_t *parame
 
 /* --- RevokeShare, RotateShare, RetireShare, ExportShareKey --- */
 
-void method_revoke_share(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_revoke_share(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct published *share = method_published(node, call, parameters);
+	const struct published *share = api_published(node, call, parameters);
 	struct sharing_call *waiting;
 	int err;
 
@@ -482,8 +480,9 @@ void method_revoke_share(void *ctx, struct control_call *call, const json_t *par
 	if (!waiting)
 		return;
 	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
-	err = publisher_revoke(node->sharing->publisher, share->share_id,
-			       &(struct publish_ask){.done = revise_done, .arg = waiting}, now_ns);
+	err = shares_publisher_revoke(node->sharing->publisher, share->share_id,
+				      &(struct publish_ask){.done = revise_done, .arg = waiting},
+				      now_ns);
 	(void)call_refuse(waiting, err);
 }
 
@@ -492,18 +491,18 @@ static void rotate_done(void *arg, const struct publish_outcome *outcome)
 {
 	struct sharing_call *waiting = arg;
 	const struct published *share =
-		publisher_lookup(waiting->sharing->publisher, waiting->share_id);
+		shares_publisher_lookup(waiting->sharing->publisher, waiting->share_id);
 
 	if (share && share->newest.has_successor)
 		share_id_of(share->newest.successor, waiting->share_id);
 	revise_done(arg, outcome);
 }
 
-void method_rotate_share(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_rotate_share(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct published *share = method_published(node, call, parameters);
+	const struct published *share = api_published(node, call, parameters);
 	struct sharing_call *waiting;
 	int err;
 
@@ -513,14 +512,15 @@ void method_rotate_share(void *ctx, struct control_call *call, const json_t *par
 	if (!waiting)
 		return;
 	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
-	err = publisher_rotate(node->sharing->publisher, share->share_id,
-			       &(struct publish_ask){.done = rotate_done, .arg = waiting}, now_ns);
+	err = shares_publisher_rotate(node->sharing->publisher, share->share_id,
+				      &(struct publish_ask){.done = rotate_done, .arg = waiting},
+				      now_ns);
 	(void)call_refuse(waiting, err);
 }
 
 static void retire_done(void *arg, int err)
 {
-	struct control_call *call = call_end(arg);
+	struct control_call *call = control_call_end(arg);
 
 	if (call && err < 0)
 		control_fail(call, err, "share", weft_err_text(err),
@@ -536,8 +536,8 @@ static void watch_done(void *arg, int err)
 	struct sharing_call *waiting = arg;
 	struct node *node = waiting->sharing->node;
 	const struct published *share =
-		publisher_lookup(waiting->sharing->publisher, waiting->share_id);
-	struct control_call *call = call_end(waiting);
+		shares_publisher_lookup(waiting->sharing->publisher, waiting->share_id);
+	struct control_call *call = control_call_end(waiting);
 
 	if (!call)
 		return;
@@ -561,11 +561,11 @@ static void watch_refuse(struct control_call *call, const char *name, int err)
 			     "give --quiet 1s to 24h");
 }
 
-void method_watch_share(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_watch_share(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct published *share = method_published(node, call, parameters);
+	const struct published *share = api_published(node, call, parameters);
 	const json_t *quiet = json_object_get(parameters, "quiet_s");
 	bool is_off = json_is_false(json_object_get(parameters, "watch"));
 	json_int_t asked_s = json_is_integer(quiet) ? json_integer_value(quiet) : WATCH_QUIET_S;
@@ -583,19 +583,19 @@ void method_watch_share(void *ctx, struct control_call *call, const json_t *para
 	if (!waiting)
 		return;
 	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
-	err = watch_set(node->sharing->watches, share->share_id, is_off ? 0 : quiet_s, watch_done,
-			waiting);
-	if (err < 0 && (call = call_end(waiting)))
+	err = shares_watch_set(node->sharing->watches, share->share_id, is_off ? 0 : quiet_s,
+			       watch_done, waiting);
+	if (err < 0 && (call = control_call_end(waiting)))
 		watch_refuse(call, name, err);
 }
 
 /* --- RetireShare --- */
 
-void method_retire_share(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_retire_share(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct published *share = method_published(node, call, parameters);
+	const struct published *share = api_published(node, call, parameters);
 	struct sharing_call *waiting;
 	int err;
 
@@ -605,23 +605,25 @@ void method_retire_share(void *ctx, struct control_call *call, const json_t *par
 	waiting = call_wait(node->sharing, call, share->settings->name, false);
 	if (!waiting)
 		return;
-	err = publisher_remove(node->sharing->publisher, share->share_id, retire_done, waiting);
+	err = shares_publisher_remove(node->sharing->publisher, share->share_id, retire_done,
+				      waiting);
 	(void)call_refuse(waiting, err);
 }
 
-void method_export_share_key(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_export_share_key(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *path = json_string_value(json_object_get(parameters, "path"));
-	const struct published *share = method_published(node, call, parameters);
+	const struct published *share = api_published(node, call, parameters);
 	int err;
 
 	(void)now_ns;
 	if (!share)
 		return;
-	err = path[0] == '/' ? publisher_export_key(node->sharing->publisher, share->share_id, path)
-			     : WEFT_EMALFORMED;
+	err = path[0] == '/'
+		      ? shares_publisher_export_key(node->sharing->publisher, share->share_id, path)
+		      : WEFT_EMALFORMED;
 	if (err < 0)
 		control_fail(call, err, path,
 			     err == WEFT_EEXISTS      ? "a file of that name is there"

@@ -11,7 +11,7 @@
 #include "method_publish.h"
 #include "node/sharing/sharing_state.h"
 
-void method_share_refuse(struct control_call *call, const char *name, int err)
+void api_share_refuse(struct control_call *call, const char *name, int err)
 {
 	switch (err) {
 	case WEFT_EBUSY:
@@ -137,8 +137,8 @@ static bool communities_take(const struct node *node, struct control_call *call,
 	return true;
 }
 
-bool method_settings_take(const struct node *node, struct control_call *call,
-			  const json_t *parameters, struct publish_settings *settings)
+bool api_settings_take(const struct node *node, struct control_call *call, const json_t *parameters,
+		       struct publish_settings *settings)
 {
 	const json_t *is_public = json_object_get(parameters, "public");
 
@@ -158,8 +158,8 @@ bool method_settings_take(const struct node *node, struct control_call *call,
 	    lines_take(parameters, "only", settings->only, sizeof(settings->only)) &&
 	    recommended_take(parameters, settings))
 		return true;
-	method_share_refuse(call, json_string_value(json_object_get(parameters, "name")),
-			    WEFT_EMALFORMED);
+	api_share_refuse(call, json_string_value(json_object_get(parameters, "name")),
+			 WEFT_EMALFORMED);
 	return false;
 }
 
@@ -190,9 +190,9 @@ static int text_store(const struct node *node, const struct published *share, co
 	return err;
 }
 
-bool method_text_take(const struct node *node, struct control_call *call,
-		      const struct published *share, const json_t *parameters,
-		      struct publish_settings *settings)
+bool api_text_take(const struct node *node, struct control_call *call,
+		   const struct published *share, const json_t *parameters,
+		   struct publish_settings *settings)
 {
 	const char *text = json_string_value(json_object_get(parameters, "text"));
 	const char *as = json_string_value(json_object_get(parameters, "as"));
@@ -202,7 +202,7 @@ bool method_text_take(const struct node *node, struct control_call *call,
 		return true;
 	if (!as)
 		as = "text.txt";
-	err = strchr(as, '/') || !manifest_path_is_safe(as, strlen(as))
+	err = strchr(as, '/') || !blobs_manifest_path_is_safe(as, strlen(as))
 		      ? WEFT_EUNSAFE
 		      : text_store(node, share, text, as, settings->path);
 	if (err < 0)

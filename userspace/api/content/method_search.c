@@ -45,11 +45,11 @@ static void hit_add(struct api_blocks *blocks, const struct search_hit *hit,
 		.path = hit->path,
 		.size = api_uint(hit->size),
 		.score = hit->score / 100.0,
-		.content_id = method_id(blocks, hit->content_id),
-		.share_id = method_id(blocks, hit->share_id),
+		.content_id = api_id(blocks, hit->content_id),
+		.share_id = api_id(blocks, hit->share_id),
 		.share = hit->share_title,
-		.trust = follow_tier_name((enum follow_tier)hit->tier),
-		.collection_id = method_id(blocks, hit->manifest_id),
+		.trust = shares_follow_tier_name((enum follow_tier)hit->tier),
+		.collection_id = api_id(blocks, hit->manifest_id),
 		.mime = hit->mime[0] ? hit->mime : NULL,
 		.shown = snippet_row(blocks, &hit->path_snippet),
 	};
@@ -85,7 +85,7 @@ static uint32_t unfetched_cnt(const struct search_wait *wait)
 {
 	struct unfetched unfetched = {wait, 0};
 
-	follows_each(wait->node->sharing->follows, unfetched_count, &unfetched);
+	shares_follows_each(wait->node->sharing->follows, unfetched_count, &unfetched);
 	return unfetched.cnt;
 }
 
@@ -169,7 +169,7 @@ static bool tiers_read(struct control_call *call, const char *trust, unsigned *o
 	unsigned least = trust ? 0 : SEARCH_NORMAL;
 
 	while (trust && least < SEARCH_TIER_CNT &&
-	       strcmp(trust, follow_tier_name((enum follow_tier)least)) != 0)
+	       strcmp(trust, shares_follow_tier_name((enum follow_tier)least)) != 0)
 		least++;
 	if (least == SEARCH_TIER_CNT) {
 		control_fail(call, WEFT_EMALFORMED, trust, "not a degree of trust",
@@ -208,7 +208,7 @@ static bool page_read(struct control_call *call, const struct api_search_in *in,
 static void search_ask_for(struct node *node, struct control_call *call, struct search_ask *ask)
 {
 	struct search_wait *wait = calloc(1, sizeof(*wait));
-	int err = wait ? sharing_search_block(node->sharing) : -ENOMEM;
+	int err = wait ? node_sharing_search_block(node->sharing) : -ENOMEM;
 
 	if (err == 0) {
 		*wait = (struct search_wait){.node = node,
@@ -231,17 +231,17 @@ static void search_ask_for(struct node *node, struct control_call *call, struct 
 	control_on_gone(call, search_caller_left, wait);
 }
 
-void method_search(struct node *node, struct control_call *call, const struct api_search_in *in,
-		   uint64_t now_ns)
+void api_search(struct node *node, struct control_call *call, const struct api_search_in *in,
+		uint64_t now_ns)
 {
 	struct search_ask ask = {.text = in->query, .text_len = strlen(in->query)};
 
 	(void)now_ns;
-	if (!method_sharing_is_on(node, call) || !page_read(call, in, &ask) ||
+	if (!api_sharing_is_on(node, call) || !page_read(call, in, &ask) ||
 	    !tiers_read(call, in->trust, &ask.tiers))
 		return;
 	if (in->share) {
-		const struct follow *follow = method_follow_named(node, call, in->share);
+		const struct follow *follow = api_follow_named(node, call, in->share);
 
 		if (!follow)
 			return;
@@ -272,9 +272,9 @@ static bool share_add(void *arg, const struct search_share_status *status)
 {
 	const struct share_listing *listing = arg;
 	const struct api_search_share row = {
-		.share_id = method_id(listing->blocks, status->share_id),
+		.share_id = api_id(listing->blocks, status->share_id),
 		.title = api_text(listing->blocks, status->title),
-		.trust = follow_tier_name((enum follow_tier)status->tier),
+		.trust = shares_follow_tier_name((enum follow_tier)status->tier),
 		.weight = status->weight,
 		.state = state_of(status),
 		.items = api_uint(status->item_cnt),
@@ -287,15 +287,15 @@ static bool share_add(void *arg, const struct search_share_status *status)
 	return true;
 }
 
-void method_show_search(struct node *node, struct control_call *call,
-			const struct api_show_search_in *in, uint64_t now_ns)
+void api_show_search(struct node *node, struct control_call *call,
+		     const struct api_show_search_in *in, uint64_t now_ns)
 {
 	struct api_show_search_out out = {.search = {0}};
 	struct share_listing listing = {control_blocks(call), &out.search.shares};
 	struct search_stats stats;
 
 	(void)in, (void)now_ns;
-	if (!method_sharing_is_on(node, call))
+	if (!api_sharing_is_on(node, call))
 		return;
 	search_stats(node->sharing->search, &stats);
 	struct api_fill fills[] = {

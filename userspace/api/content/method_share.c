@@ -27,7 +27,7 @@ struct import_record {
 	struct import_record *next;
 	struct node *node;
 	struct import_caller *callers;
-	struct content_import import;
+	struct blobs_import import;
 	bool is_cancelled; /* nobody joins it any more */
 	char *path;
 	char *title; /* NULL: the path's last part */
@@ -36,7 +36,7 @@ struct import_record {
 /* json_any_text: a name may have bytes that are no UTF-8; they become question marks. */
 static json_t *json_any_text(const char *text)
 {
-	char copy[CONTENT_SKIPPED_LEN];
+	char copy[BLOBS_SKIPPED_LEN];
 	size_t len = strlen(text);
 
 	if (utf8_is_valid(text, len))
@@ -46,7 +46,7 @@ static json_t *json_any_text(const char *text)
 	return json_string(copy);
 }
 
-static json_t *json_skipped(const struct content_import *import)
+static json_t *json_skipped(const struct blobs_import *import)
 {
 	json_t *list = json_array();
 
@@ -56,20 +56,19 @@ static json_t *json_skipped(const struct content_import *import)
 	return list;
 }
 
-json_t *method_json_import(const struct content_import *import, const char *path)
+json_t *api_json_import(const struct blobs_import *import, const char *path)
 {
 	json_t *json = json_pack(
 		"{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "import_id",
-		method_json_uint(import->id), "path", path, "files",
-		method_json_uint(import->file_cnt), "files_done",
-		method_json_uint(import->file_done_cnt), "files_reused",
-		method_json_uint(import->reused_cnt), "bytes", method_json_uint(import->byte_cnt),
-		"bytes_done", method_json_uint(import->byte_done_cnt), "skipped_symlinks",
-		method_json_uint(import->skipped_symlink_cnt), "skipped_special",
-		method_json_uint(import->skipped_special_cnt), "skipped_unreadable",
-		method_json_uint(import->skipped_unreadable_cnt), "skipped_names",
-		method_json_uint(import->skipped_name_cnt), "skipped_changed",
-		method_json_uint(import->skipped_changed_cnt));
+		api_json_uint(import->id), "path", path, "files", api_json_uint(import->file_cnt),
+		"files_done", api_json_uint(import->file_done_cnt), "files_reused",
+		api_json_uint(import->reused_cnt), "bytes", api_json_uint(import->byte_cnt),
+		"bytes_done", api_json_uint(import->byte_done_cnt), "skipped_symlinks",
+		api_json_uint(import->skipped_symlink_cnt), "skipped_special",
+		api_json_uint(import->skipped_special_cnt), "skipped_unreadable",
+		api_json_uint(import->skipped_unreadable_cnt), "skipped_names",
+		api_json_uint(import->skipped_name_cnt), "skipped_changed",
+		api_json_uint(import->skipped_changed_cnt));
 
 	if (import->first_skipped[0])
 		json_object_set_new(json, "first_skipped", json_string(import->first_skipped));
@@ -85,20 +84,19 @@ static json_t *link_json(const struct node *node, const uint8_t manifest_id[stat
 	memcpy(link.manifest_id, manifest_id, sizeof(link.manifest_id));
 	memcpy(link.node_key, node->own_key, sizeof(link.node_key));
 	memcpy(link.addrs, node->advertised, node->advertised_cnt * sizeof(link.addrs[0]));
-	return json_string(link_write(&link, text));
+	return json_string(blobs_link_write(&link, text));
 }
 
-static json_t *share_json(const struct node *node, const struct content_share *share)
+static json_t *share_json(const struct node *node, const struct blobs_share *share)
 {
 	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "collection_id",
-			 method_json_id(share->manifest_id), "link",
+			 api_json_id(share->manifest_id), "link",
 			 link_json(node, share->manifest_id), "path", share->path, "title",
-			 share->title, "added_s", method_json_uint(share->added_s), "items",
-			 method_json_uint(share->item_cnt), "bytes",
-			 method_json_uint(share->byte_cnt), "served_bytes",
-			 method_json_uint(share->served_byte_cnt), "changed_files",
-			 method_json_uint(share->changed_cnt), "bad_files",
-			 method_json_uint(share->bad_cnt), "published", share->is_published);
+			 share->title, "added_s", api_json_uint(share->added_s), "items",
+			 api_json_uint(share->item_cnt), "bytes", api_json_uint(share->byte_cnt),
+			 "served_bytes", api_json_uint(share->served_byte_cnt), "changed_files",
+			 api_json_uint(share->changed_cnt), "bad_files",
+			 api_json_uint(share->bad_cnt), "published", share->is_published);
 }
 
 struct share_search {
@@ -107,7 +105,7 @@ struct share_search {
 	json_t *found;
 };
 
-static bool share_collect(void *arg, const struct content_share *share)
+static bool share_collect(void *arg, const struct blobs_share *share)
 {
 	struct share_search *search = arg;
 
@@ -146,7 +144,7 @@ static void import_forget(struct import_record *record)
 	free(record);
 }
 
-void method_imports_forget(struct node *node)
+void api_imports_forget(struct node *node)
 {
 	while (node->imports)
 		import_forget(node->imports);
@@ -154,7 +152,7 @@ void method_imports_forget(struct node *node)
 
 static int import_cancel(struct import_record *record)
 {
-	int err = content_import_cancel(record->node->home.content, record->import.id);
+	int err = blobs_import_cancel(record->node->home.content, record->import.id);
 
 	record->is_cancelled |= err == 0;
 	return err;
@@ -200,7 +198,7 @@ static struct import_record *import_find(struct node *node, const char *path, co
 	return record;
 }
 
-static void import_progress(void *arg, const struct content_import *import)
+static void import_progress(void *arg, const struct blobs_import *import)
 {
 	struct import_record *record = arg;
 	struct import_caller *next;
@@ -209,10 +207,9 @@ static void import_progress(void *arg, const struct content_import *import)
 	for (struct import_caller *caller = record->callers; caller; caller = next) {
 		next = caller->next;
 		if (control_wants_more(caller->call))
-			control_reply_more(
-				caller->call,
-				json_pack("{s:o}", "import",
-					  method_json_import(&record->import, record->path)));
+			control_reply_more(caller->call, json_pack("{s:o}", "import",
+								   api_json_import(&record->import,
+										   record->path)));
 	}
 }
 
@@ -231,16 +228,16 @@ static void import_reply(struct import_record *record, struct control_call *call
 		control_fail(call, err, record->path, detail,
 			     "mend that and share it again; what was hashed is kept");
 	} else {
-		content_shares_each(record->node->home.content, share_collect, &search);
+		shares_shares_each(record->node->home.content, share_collect, &search);
 		control_reply(call,
 			      json_pack("{s:o, s:o, s:o*}", "import",
-					method_json_import(&record->import, record->path), "link",
+					api_json_import(&record->import, record->path), "link",
 					link_json(record->node, record->import.manifest_id),
 					"share", search.found));
 	}
 }
 
-static void import_done(void *arg, int err, const struct content_import *import, const char *detail)
+static void import_done(void *arg, int err, const struct blobs_import *import, const char *detail)
 {
 	struct import_record *record = arg;
 
@@ -276,7 +273,7 @@ static struct import_record *import_record_make(struct node *node, const char *p
 	return record;
 }
 
-static void add_refuse(struct control_call *call, const struct content_share_ask *ask, int err)
+static void add_refuse(struct control_call *call, const struct blobs_share_ask *ask, int err)
 {
 	if (err == WEFT_EMALFORMED && ask->title)
 		control_fail(call, err, "title", "it is empty, too long or has control characters",
@@ -291,11 +288,10 @@ static void add_refuse(struct control_call *call, const struct content_share_ask
 						 "the daemon's user");
 }
 
-void method_add_share(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_add_share(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	struct content_share_ask ask = {
+	struct blobs_share_ask ask = {
 		.path = json_string_value(json_object_get(parameters, "path")),
 		.title = json_string_value(json_object_get(parameters, "title")),
 		.progress = import_progress,
@@ -320,7 +316,7 @@ void method_add_share(void *ctx, struct control_call *call, const json_t *parame
 		return;
 	}
 	ask.arg = record;
-	err = content_share_add(node->home.content, &ask, now_ns, &record->import.id);
+	err = blobs_share_add(node->home.content, &ask, now_ns, &record->import.id);
 	if (err < 0) {
 		import_forget(record);
 		add_refuse(call, &ask, err);
@@ -330,19 +326,19 @@ void method_add_share(void *ctx, struct control_call *call, const json_t *parame
 	}
 }
 
-void method_list_shares(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_list_shares(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
 {
 	struct node *node = ctx;
 	struct share_search search = {node, NULL, json_array()};
 	json_t *imports = json_array();
 
 	(void)parameters, (void)now_ns;
-	content_shares_each(node->home.content, share_collect, &search);
+	shares_shares_each(node->home.content, share_collect, &search);
 	for (struct import_record *record = node->imports; record; record = record->next)
-		json_array_append_new(imports, method_json_import(&record->import, record->path));
+		json_array_append_new(imports, api_json_import(&record->import, record->path));
 	control_reply(call, json_pack("{s:o, s:o, s:o}", "shares", search.found, "imports", imports,
-				      "published", method_json_published_shares(node)));
+				      "published", api_json_published_shares(node)));
 }
 
 /* A collection id may be cut to this many letters, as share list does. */
@@ -354,7 +350,7 @@ struct share_prefix {
 	uint8_t *manifest_id;
 };
 
-static bool share_match(void *arg, const struct content_share *share)
+static bool share_match(void *arg, const struct blobs_share *share)
 {
 	struct share_prefix *prefix = arg;
 	char text[ZBASE32_KEY_TEXT_CAP];
@@ -368,8 +364,8 @@ static bool share_match(void *arg, const struct content_share *share)
 }
 
 /* A share is named by its link, its collection id or the beginning of that. */
-bool method_share_read(struct node *node, struct control_call *call, const char *name,
-		       uint8_t manifest_id[static 32])
+bool api_share_read(struct node *node, struct control_call *call, const char *name,
+		    uint8_t manifest_id[static 32])
 {
 	struct share_prefix prefix = {.text = name, .manifest_id = manifest_id};
 	size_t len = strlen(name);
@@ -377,10 +373,9 @@ bool method_share_read(struct node *node, struct control_call *call, const char 
 	int err;
 
 	if (strncasecmp(name, "mesh:", 5) == 0) {
-		err = link_parse(name, &link);
+		err = blobs_link_parse(name, &link);
 		if (err < 0)
-			method_fail_link(call, err, name,
-					 "give the link that weft share add printed");
+			api_fail_link(call, err, name, "give the link that weft share add printed");
 		else
 			memcpy(manifest_id, link.manifest_id, 32);
 		return err == 0;
@@ -388,7 +383,7 @@ bool method_share_read(struct node *node, struct control_call *call, const char 
 	if (len == ZBASE32_TEXT_LEN(32) && zbase32_parse(name, len, manifest_id, 32) == 32)
 		return true;
 	if (len >= SHARE_PREFIX_LEN_MIN)
-		content_shares_each(node->home.content, share_match, &prefix);
+		shares_shares_each(node->home.content, share_match, &prefix);
 	if (prefix.found_cnt != 1)
 		control_fail(call, prefix.found_cnt ? WEFT_EMALFORMED : WEFT_EABSENT, name,
 			     prefix.found_cnt ? "several shares begin with that"
@@ -416,7 +411,7 @@ static void removal_done(void *arg, int err)
 			     "the share is still there: try again");
 	else if (removal->call)
 		control_reply(removal->call, json_pack("{s:o}", "collection_id",
-						       method_json_id(removal->manifest_id)));
+						       api_json_id(removal->manifest_id)));
 	free(removal);
 }
 
@@ -425,7 +420,7 @@ struct published_search {
 	bool is_published;
 };
 
-static bool published_look(void *arg, const struct content_share *share)
+static bool published_look(void *arg, const struct blobs_share *share)
 {
 	struct published_search *search = arg;
 
@@ -438,12 +433,12 @@ static bool is_published(struct node *node, const uint8_t *manifest_id)
 {
 	struct published_search search = {manifest_id, false};
 
-	content_shares_each(node->home.content, published_look, &search);
+	shares_shares_each(node->home.content, published_look, &search);
 	return search.is_published;
 }
 
-void method_remove_share(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_remove_share(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "share"));
@@ -455,7 +450,7 @@ void method_remove_share(void *ctx, struct control_call *call, const json_t *par
 		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
 		return;
 	}
-	if (!method_share_read(node, call, name, removal->manifest_id)) {
+	if (!api_share_read(node, call, name, removal->manifest_id)) {
 		free(removal);
 		return;
 	}
@@ -467,7 +462,7 @@ void method_remove_share(void *ctx, struct control_call *call, const json_t *par
 	}
 	removal->call = call;
 	control_on_gone(call, removal_caller_left, removal);
-	err = content_share_remove(node->home.content, removal->manifest_id, removal_done, removal);
+	err = shares_share_remove(node->home.content, removal->manifest_id, removal_done, removal);
 	if (err == 0)
 		return;
 	control_on_gone(call, NULL, NULL);
@@ -477,8 +472,8 @@ void method_remove_share(void *ctx, struct control_call *call, const json_t *par
 	free(removal);
 }
 
-void method_cancel_import(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_cancel_import(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
 {
 	struct node *node = ctx;
 	json_int_t id = json_integer_value(json_object_get(parameters, "import_id"));
@@ -508,7 +503,7 @@ static void collection_caller_left(void *arg)
 	((struct collection *)arg)->call = NULL;
 }
 
-static void collection_done(void *arg, int err, const struct content_gc *gc)
+static void collection_done(void *arg, int err, const struct blobs_gc *gc)
 {
 	struct collection *collection = arg;
 
@@ -519,10 +514,10 @@ static void collection_done(void *arg, int err, const struct content_gc *gc)
 		control_reply(collection->call,
 			      json_pack("{s:{s:o, s:o, s:o, s:o}}",
 					collection->is_run ? "freed" : "unreferenced", "objects",
-					method_json_uint(gc->object_cnt), "blobs",
-					method_json_uint(gc->blob_cnt), "paths",
-					method_json_uint(gc->path_cnt), "bytes",
-					method_json_uint(gc->byte_cnt)));
+					api_json_uint(gc->object_cnt), "blobs",
+					api_json_uint(gc->blob_cnt), "paths",
+					api_json_uint(gc->path_cnt), "bytes",
+					api_json_uint(gc->byte_cnt)));
 	free(collection);
 }
 
@@ -535,7 +530,7 @@ static void collection_start(struct node *node, struct control_call *call, bool 
 		collection->call = call;
 		collection->is_run = is_run;
 		control_on_gone(call, collection_caller_left, collection);
-		err = content_gc(node->home.content, is_run, collection_done, collection);
+		err = blobs_gc(node->home.content, is_run, collection_done, collection);
 		if (err == 0)
 			return;
 		control_on_gone(call, NULL, NULL);
@@ -545,13 +540,13 @@ static void collection_start(struct node *node, struct control_call *call, bool 
 	free(collection);
 }
 
-void method_plan_gc(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_plan_gc(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	(void)parameters, (void)now_ns;
 	collection_start(ctx, call, false);
 }
 
-void method_run_gc(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_run_gc(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	(void)parameters, (void)now_ns;
 	collection_start(ctx, call, true);

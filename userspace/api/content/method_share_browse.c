@@ -27,15 +27,15 @@ static json_t *head_json(const struct browsing *browsing, const struct share_hea
 	json_t *json;
 
 	memcpy(link.public_key, head->share_key, sizeof(link.public_key));
-	json = json_pack("{s:o, s:s, s:o, s:b, s:b}", "share_id", method_json_id(head->share_id),
-			 "link", link_write(&link, text), "updated_s",
-			 method_json_uint(head->updated_s), "revoked", head_is_revoked(head),
-			 "followed",
-			 follow_lookup(browsing->node->sharing->follows, head->share_id) != NULL);
-	if (!head_is_revoked(head))
-		json_object_update_new(json, json_pack("{s:o, s:o}", "revision",
-						       method_json_uint(head->seq), "collection_id",
-						       method_json_id(head->manifest_id)));
+	json = json_pack(
+		"{s:o, s:s, s:o, s:b, s:b}", "share_id", api_json_id(head->share_id), "link",
+		blobs_link_write(&link, text), "updated_s", api_json_uint(head->updated_s),
+		"revoked", shares_head_is_revoked(head), "followed",
+		shares_follow_lookup(browsing->node->sharing->follows, head->share_id) != NULL);
+	if (!shares_head_is_revoked(head))
+		json_object_update_new(json,
+				       json_pack("{s:o, s:o}", "revision", api_json_uint(head->seq),
+						 "collection_id", api_json_id(head->manifest_id)));
 	return json;
 }
 
@@ -93,7 +93,7 @@ static void browsing_caller_left(void *arg)
 {
 	struct browsing *browsing = arg;
 
-	follow_list_cancel(browsing->listing);
+	shares_follow_list_cancel(browsing->listing);
 	free(browsing);
 }
 
@@ -103,15 +103,15 @@ static void asked_describe(struct browsing *browsing)
 	struct mesh_peer_info peer;
 
 	zbase32_write(browsing->asked.key, sizeof(browsing->asked.key), browsing->name);
-	if (method_peer_lookup(browsing->node, browsing->name, &peer) != 1 ||
+	if (api_peer_lookup(browsing->node, browsing->name, &peer) != 1 ||
 	    peer.last_addr.family == ADDR_NONE || addr_is_link_local(&peer.last_addr))
 		return;
 	browsing->asked.addrs[0] = peer.last_addr;
 	browsing->asked.addr_cnt = 1;
 }
 
-void method_list_node_shares(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_list_node_shares(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "node_id"));
@@ -121,7 +121,7 @@ void method_list_node_shares(void *ctx, struct control_call *call, const json_t 
 	struct browsing *browsing;
 	int err;
 
-	if (!method_sharing_is_on(node, call))
+	if (!api_sharing_is_on(node, call))
 		return;
 	if (cursor && zbase32_parse(cursor, strlen(cursor), cursor_bytes, sizeof(cursor_bytes)) !=
 			      sizeof(cursor_bytes)) {
@@ -134,7 +134,7 @@ void method_list_node_shares(void *ctx, struct control_call *call, const json_t 
 		browsing_fail(call, name, -ENOMEM);
 		return;
 	}
-	if (!method_node_id_read(node, call, name, browsing->asked.key)) {
+	if (!api_node_id_read(node, call, name, browsing->asked.key)) {
 		free(browsing);
 		return;
 	}
@@ -144,7 +144,7 @@ void method_list_node_shares(void *ctx, struct control_call *call, const json_t 
 	ask.key = browsing->asked.key;
 	ask.cursor = cursor ? cursor_bytes : NULL;
 	ask.arg = browsing;
-	err = follow_list_start(node->sharing->follows, &ask, now_ns, &browsing->listing);
+	err = shares_follow_list_start(node->sharing->follows, &ask, now_ns, &browsing->listing);
 	if (err < 0) {
 		browsing_fail(call, browsing->name, err);
 		free(browsing);

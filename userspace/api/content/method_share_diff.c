@@ -16,9 +16,9 @@ static json_t *line_json(const struct diff_line *line)
 	json_t *json = json_pack("{s:s, s:s}", "change", kinds[line->kind], "path", line->path);
 
 	if (line->kind != DIFF_ADDED)
-		json_object_set_new(json, "bytes_before", method_json_uint(line->before_len));
+		json_object_set_new(json, "bytes_before", api_json_uint(line->before_len));
 	if (line->kind != DIFF_REMOVED)
-		json_object_set_new(json, "bytes_after", method_json_uint(line->after_len));
+		json_object_set_new(json, "bytes_after", api_json_uint(line->after_len));
 	return json;
 }
 
@@ -36,7 +36,7 @@ static void diff_told(void *arg, int err, const struct diff *diff)
 
 	if (call)
 		control_on_gone(call, NULL, NULL);
-	sharing_call_free(waiting);
+	node_sharing_call_free(waiting);
 	if (!call)
 		return;
 	if (err < 0) {
@@ -48,11 +48,11 @@ static void diff_told(void *arg, int err, const struct diff *diff)
 	for (uint32_t i = 0; i < diff->line_cnt; i++)
 		json_array_append_new(lines, line_json(&diff->lines[i]));
 	control_reply(call,
-		      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "from",
-				method_json_uint(from), "to", method_json_uint(to), "files", lines,
-				"added", method_json_uint(diff->cnts[DIFF_ADDED]), "removed",
-				method_json_uint(diff->cnts[DIFF_REMOVED]), "changed",
-				method_json_uint(diff->cnts[DIFF_CHANGED]), "cut", diff->is_cut));
+		      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "from", api_json_uint(from),
+				"to", api_json_uint(to), "files", lines, "added",
+				api_json_uint(diff->cnts[DIFF_ADDED]), "removed",
+				api_json_uint(diff->cnts[DIFF_REMOVED]), "changed",
+				api_json_uint(diff->cnts[DIFF_CHANGED]), "cut", diff->is_cut));
 }
 
 /* The revision that parameters name, or the one so many before the newest. */
@@ -72,11 +72,10 @@ static const struct publish_revision *revision_read(const struct published *shar
 	return NULL;
 }
 
-void method_diff_share(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_diff_share(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct published *share = method_published(node, call, parameters);
+	const struct published *share = api_published(node, call, parameters);
 	const struct publish_revision *from, *to;
 	struct sharing_call *waiting;
 	int err;
@@ -92,21 +91,21 @@ void method_diff_share(void *ctx, struct control_call *call, const json_t *param
 			     "weft share show NAME lists those that can be compared");
 		return;
 	}
-	waiting = sharing_call_new(node->sharing);
+	waiting = node_sharing_call_new(node->sharing);
 	err = waiting ? 0 : -ENOMEM;
 	if (waiting) {
 		waiting->call = call;
 		waiting->numbers[0] = from->seq;
 		waiting->numbers[1] = to->seq;
 		control_on_gone(call, diff_caller_left, waiting);
-		err = diff_start(node->store, node->home.jobs, from->manifest_id, to->manifest_id,
-				 diff_told, waiting);
+		err = shares_diff_start(node->store, node->home.jobs, from->manifest_id,
+					to->manifest_id, diff_told, waiting);
 	}
 	if (err == 0)
 		return;
 	if (waiting) {
 		control_on_gone(call, NULL, NULL);
-		sharing_call_free(waiting);
+		node_sharing_call_free(waiting);
 	}
 	control_fail(call, err, share->settings->name, weft_err_text(err), "try again");
 }

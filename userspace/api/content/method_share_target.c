@@ -14,7 +14,7 @@
 #include "codec/zbase32.h"
 #include "node/sharing/sharing_state.h"
 
-bool method_sharing_is_on(const struct node *node, struct control_call *call)
+bool api_sharing_is_on(const struct node *node, struct control_call *call)
 {
 	if (node->sharing)
 		return true;
@@ -29,31 +29,32 @@ static const struct follow *follow_of_link(struct node *node, struct control_cal
 	uint8_t share_id[SHARE_ID_LEN];
 	const struct follow *follow;
 	struct link link;
-	int err = link_parse(text, &link);
+	int err = blobs_link_parse(text, &link);
 
 	if (err < 0) {
-		method_fail_link(call, err, text, "give the link that weft share link printed");
+		api_fail_link(call, err, text, "give the link that weft share link printed");
 		return NULL;
 	}
 	share_id_of(link.public_key, share_id);
-	follow = link.kind == LINK_SHARE ? follow_lookup(node->sharing->follows, share_id) : NULL;
+	follow = link.kind == LINK_SHARE ? shares_follow_lookup(node->sharing->follows, share_id)
+					 : NULL;
 	if (!follow)
 		control_fail(call, WEFT_EABSENT, "link", "it is of no share that is followed",
 			     "weft sub list shows those that are");
 	return follow;
 }
 
-const struct follow *method_follow_named(struct node *node, struct control_call *call,
-					 const char *name)
+const struct follow *api_follow_named(struct node *node, struct control_call *call,
+				      const char *name)
 {
 	const struct follow *follow;
 	int err;
 
-	if (!method_sharing_is_on(node, call))
+	if (!api_sharing_is_on(node, call))
 		return NULL;
 	if (strncasecmp(name, "mesh:", 5) == 0)
 		return follow_of_link(node, call, name);
-	err = follow_find(node->sharing->follows, name, &follow);
+	err = shares_follow_find(node->sharing->follows, name, &follow);
 	if (err == 0)
 		return follow;
 	control_fail(call, err == WEFT_EEXISTS ? WEFT_EMALFORMED : err, name,
@@ -63,8 +64,8 @@ const struct follow *method_follow_named(struct node *node, struct control_call 
 	return NULL;
 }
 
-const char *method_hints_text(const struct link_node *nodes, const int *errs, unsigned cnt,
-			      char text[static METHOD_HINTS_CAP])
+const char *api_hints_text(const struct link_node *nodes, const int *errs, unsigned cnt,
+			   char text[static METHOD_HINTS_CAP])
 {
 	char key[ZBASE32_KEY_TEXT_CAP];
 	size_t len = 0;
@@ -103,7 +104,7 @@ static void resolution_left(void *arg)
 {
 	struct resolution *resolution = arg;
 
-	follow_sync_cancel(resolution->sync);
+	shares_follow_sync_cancel(resolution->sync);
 	resolution_free(resolution);
 }
 
@@ -151,8 +152,7 @@ static void head_absent(struct resolution *resolution, const struct follow_synce
 {
 	char hints[METHOD_HINTS_CAP], why[METHOD_HINTS_CAP + 80];
 
-	method_hints_text(resolution->link.nodes, synced->hint_errs, resolution->link.node_cnt,
-			  hints);
+	api_hints_text(resolution->link.nodes, synced->hint_errs, resolution->link.node_cnt, hints);
 	snprintf(why, sizeof(why), "%s%s%s%s",
 		 synced->err == WEFT_EABSENT
 			 ? "nobody who answers knows a revision of that share"
@@ -174,7 +174,7 @@ static void head_give(struct resolution *resolution, const struct follow_synced 
 	/* Nobody may answer now, and still what was seen before can be fetched. */
 	if (!synced->head.seq)
 		head_absent(resolution, synced);
-	else if (head_is_revoked(&synced->head))
+	else if (shares_head_is_revoked(&synced->head))
 		control_fail(resolution->call, WEFT_EREFUSED, "link",
 			     "the share's key was given up, and nothing of it is to be trusted",
 			     "ask its publisher for the link of another share");
@@ -188,7 +188,7 @@ static void resolved(void *arg, const struct follow_synced *synced, uint64_t now
 	struct resolution *resolution = arg;
 	const struct follow *follow =
 		resolution->is_followed
-			? follow_lookup(resolution->node->sharing->follows, synced->share_id)
+			? shares_follow_lookup(resolution->node->sharing->follows, synced->share_id)
 			: NULL;
 
 	control_on_gone(resolution->call, NULL, NULL);
@@ -207,10 +207,10 @@ static void resolution_begin(struct resolution *resolution, const char *text, ui
 {
 	struct follows *follows = resolution->node->sharing->follows;
 	int err = resolution->is_followed
-			  ? follow_sync_start(follows, resolution->share_id, resolved, resolution,
-					      now_ns, &resolution->sync)
-			  : follow_resolve_start(follows, &resolution->link, resolved, resolution,
-						 now_ns, &resolution->sync);
+			  ? shares_follow_sync_start(follows, resolution->share_id, resolved,
+						     resolution, now_ns, &resolution->sync)
+			  : shares_follow_resolve_start(follows, &resolution->link, resolved,
+							resolution, now_ns, &resolution->sync);
 
 	if (err == 0) {
 		control_on_gone(resolution->call, resolution_left, resolution);
@@ -254,10 +254,10 @@ static void link_find(struct node *node, struct control_call *call, const json_t
 			     "weft community join joins it and lists its shares");
 		return;
 	}
-	if (!method_sharing_is_on(node, call))
+	if (!api_sharing_is_on(node, call))
 		return;
 	share_id_of(link->public_key, share_id);
-	if (follow_blocker(node->sharing->follows, BLOCKLIST_SHARE, share_id)) {
+	if (shares_follow_blocker(node->sharing->follows, BLOCKLIST_SHARE, share_id)) {
 		control_fail(call, WEFT_EREFUSED, "link",
 			     "the blocklist of a share that is followed names it",
 			     "weft sub list shows whose");
@@ -276,7 +276,7 @@ static void name_find(struct node *node, struct control_call *call, const json_t
 	struct resolution *resolution;
 	const struct follow *follow;
 
-	follow = method_follow_named(node, call, name);
+	follow = api_follow_named(node, call, name);
 	if (!follow)
 		return;
 	if (follow->state != FOLLOW_NEW) {
@@ -291,19 +291,19 @@ static void name_find(struct node *node, struct control_call *call, const json_t
 	resolution_begin(resolution, name, now_ns);
 }
 
-void method_collection_find(struct node *node, struct control_call *call, const json_t *parameters,
-			    const char *text, method_collection_fn found, uint64_t now_ns)
+void api_collection_find(struct node *node, struct control_call *call, const json_t *parameters,
+			 const char *text, method_collection_fn found, uint64_t now_ns)
 {
 	const struct follow *follow;
 	struct link link;
-	int err = link_parse(text, &link);
+	int err = blobs_link_parse(text, &link);
 
 	if (err == 0)
 		link_find(node, call, parameters, &link, found, now_ns);
 	else if (err == WEFT_EUNKNOWN && node->sharing &&
-		 follow_find(node->sharing->follows, text, &follow) != WEFT_EABSENT)
+		 shares_follow_find(node->sharing->follows, text, &follow) != WEFT_EABSENT)
 		name_find(node, call, parameters, text, found, now_ns);
 	else
-		method_fail_link(call, err, text,
-				 "give a link, or the name of a followed share (weft sub list)");
+		api_fail_link(call, err, text,
+			      "give a link, or the name of a followed share (weft sub list)");
 }

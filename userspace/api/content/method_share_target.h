@@ -7,19 +7,19 @@
 
 /* What people call a share: by a link, or as it is called among those that are followed. */
 
-/* method_sharing_is_on: false: call was failed. */
-bool method_sharing_is_on(const struct node *node, struct control_call *call);
-/* method_follow_named: the followed share that a call names; NULL: call was failed. */
-const struct follow *method_follow_named(struct node *node, struct control_call *call,
-					 const char *name);
+/* api_sharing_is_on: false: call was failed. */
+bool api_sharing_is_on(const struct node *node, struct control_call *call);
+/* api_follow_named: the followed share that a call names; NULL: call was failed. */
+const struct follow *api_follow_named(struct node *node, struct control_call *call,
+				      const char *name);
 
 /*
- * method_hints_text says which nodes of a link gave no head of a share, and why, for people: ""
+ * api_hints_text says which nodes of a link gave no head of a share, and why, for people: ""
  * when all did. errs: as in struct follow. Returns text.
  */
 #define METHOD_HINTS_CAP 256
-const char *method_hints_text(const struct link_node *nodes, const int *errs, unsigned cnt,
-			      char text[static METHOD_HINTS_CAP]);
+const char *api_hints_text(const struct link_node *nodes, const int *errs, unsigned cnt,
+			   char text[static METHOD_HINTS_CAP]);
 
 /* What is to be fetched: a collection by its own link, or a revision of a share. */
 struct method_collection {
@@ -29,7 +29,7 @@ struct method_collection {
 	unsigned node_cnt;
 };
 /*
- * method_collection_find reads text, a link or what a followed share is called, and calls
+ * api_collection_find reads text, a link or what a followed share is called, and calls
  * found, now or in a later turn: of a share's link when its newest head is known, of a
  * followed one with the revision that is here. When it cannot, it has failed call. parameters
  * are kept until then; nothing happens when the caller leaves.
@@ -37,7 +37,7 @@ struct method_collection {
 typedef void (*method_collection_fn)(struct node *node, struct control_call *call,
 				     const json_t *parameters,
 				     const struct method_collection *collection, uint64_t now_ns);
-void method_collection_find(struct node *node, struct control_call *call, const json_t *parameters,
-			    const char *text, method_collection_fn found, uint64_t now_ns);
+void api_collection_find(struct node *node, struct control_call *call, const json_t *parameters,
+			 const char *text, method_collection_fn found, uint64_t now_ns);
 
 #endif

@@ -25,7 +25,7 @@ static json_t *link_json(const struct follow *follow)
 
 	memcpy(link.public_key, follow->share_key, sizeof(link.public_key));
 	memcpy(link.nodes, follow->hints, follow->hint_cnt * sizeof(link.nodes[0]));
-	return json_string(link_write(&link, text));
+	return json_string(blobs_link_write(&link, text));
 }
 
 static json_t *revisions_json(const struct follow *follow)
@@ -34,9 +34,9 @@ static json_t *revisions_json(const struct follow *follow)
 
 	for (unsigned i = 0; i < follow->revision_cnt; i++)
 		json_array_append_new(
-			list, json_pack("{s:o, s:o}", "revision",
-					method_json_uint(follow->revisions[i].seq), "collection_id",
-					method_json_id(follow->revisions[i].manifest_id)));
+			list,
+			json_pack("{s:o, s:o}", "revision", api_json_uint(follow->revisions[i].seq),
+				  "collection_id", api_json_id(follow->revisions[i].manifest_id)));
 	return list;
 }
 
@@ -45,17 +45,17 @@ static json_t *recommended_json(const struct follow *follow)
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < follow->recommended_cnt; i++)
-		json_array_append_new(list, method_json_id(follow->recommended[i]));
+		json_array_append_new(list, api_json_id(follow->recommended[i]));
 	return list;
 }
 
 /* The get that fills its folder, the youngest of them. */
 struct folder_search {
 	const struct follow *follow;
-	const struct content_get *get;
+	const struct blobs_get *get;
 };
 
-static bool folder_note(void *arg, const struct content_get *get)
+static bool folder_note(void *arg, const struct blobs_get *get)
 {
 	struct folder_search *search = arg;
 
@@ -74,17 +74,16 @@ static void folder_set(const struct node *node, json_t *json, const struct follo
 		return;
 	json_object_set_new(json, "mirror", json_boolean(follow->is_mirror));
 	json_object_set_new(json, "keep_versions", json_integer((json_int_t)follow->version_cnt));
-	content_gets_each(node->home.content, folder_note, &search);
+	blobs_gets_each(node->home.content, folder_note, &search);
 	if (follow->folder_err)
 		json_object_set_new(json, "folder_detail",
 				    json_string(weft_err_text(follow->folder_err)));
 	if (!search.get)
 		return;
-	json_object_set_new(json, "folder_get", method_json_uint(search.get->id));
-	json_object_set_new(json, "folder_revision",
-			    method_json_uint(search.get->folder->revision));
-	json_object_set_new(json, "folder_state", json_string(method_get_state(search.get)));
-	json_object_set_new(json, "kept_files", method_json_uint(search.get->kept_cnt));
+	json_object_set_new(json, "folder_get", api_json_uint(search.get->id));
+	json_object_set_new(json, "folder_revision", api_json_uint(search.get->folder->revision));
+	json_object_set_new(json, "folder_state", json_string(api_get_state(search.get)));
+	json_object_set_new(json, "kept_files", api_json_uint(search.get->kept_cnt));
 	if (search.get->detail && *search.get->detail)
 		json_object_set_new(json, "folder_detail", json_string(search.get->detail));
 }
@@ -104,28 +103,28 @@ static json_t *follow_json(const struct node *node, const struct follow *follow)
 	json_t *json = json_pack(
 		"{s:o, s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o,"
 		" s:o, s:o, s:o, s:o, s:o}",
-		"share_id", method_json_id(follow->share_id), "link", link_json(follow), "name",
+		"share_id", api_json_id(follow->share_id), "link", link_json(follow), "name",
 		follow->name, "title", follow->title, "description", follow->description, "trust",
-		follow_tier_name(follow->tier), "weight", (int)follow->weight, "state",
-		follow_state_name(follow->state), "detail", follow->detail, "public",
+		shares_follow_tier_name(follow->tier), "weight", (int)follow->weight, "state",
+		shares_follow_state_name(follow->state), "detail", follow->detail, "public",
 		follow->is_public, "blocklist", follow->has_blocklist, "syncing",
 		follow->is_syncing, "revision",
-		method_json_uint(follow->revision_cnt ? follow->revisions[0].seq : 0), "items",
-		method_json_uint(follow->item_cnt), "bytes", method_json_uint(follow->byte_cnt),
-		"followed_s", method_json_uint(follow->followed_s), "heard_s",
-		method_json_uint(follow->synced_s), "old_heads",
-		method_json_uint(follow->old_head_cnt), "forks", method_json_uint(follow->fork_cnt),
-		"revisions", revisions_json(follow), "recommended", recommended_json(follow));
+		api_json_uint(follow->revision_cnt ? follow->revisions[0].seq : 0), "items",
+		api_json_uint(follow->item_cnt), "bytes", api_json_uint(follow->byte_cnt),
+		"followed_s", api_json_uint(follow->followed_s), "heard_s",
+		api_json_uint(follow->synced_s), "old_heads", api_json_uint(follow->old_head_cnt),
+		"forks", api_json_uint(follow->fork_cnt), "revisions", revisions_json(follow),
+		"recommended", recommended_json(follow));
 
-	if (follow->head.seq && !head_is_revoked(&follow->head))
-		json_object_set_new(json, "newest", method_json_uint(follow->head.seq));
+	if (follow->head.seq && !shares_head_is_revoked(&follow->head))
+		json_object_set_new(json, "newest", api_json_uint(follow->head.seq));
 	if (follow->fault.line_cnt)
 		json_object_set_new(json, "blocklist_fault", fault_json(&follow->fault));
 	if (follow->created_s)
-		json_object_set_new(json, "created_s", method_json_uint(follow->created_s));
+		json_object_set_new(json, "created_s", api_json_uint(follow->created_s));
 	if (follow->expires_s)
-		json_object_set_new(json, "expires_s", method_json_uint(follow->expires_s));
-	if (method_hints_text(follow->hints, follow->hint_errs, follow->hint_cnt, hints)[0])
+		json_object_set_new(json, "expires_s", api_json_uint(follow->expires_s));
+	if (api_hints_text(follow->hints, follow->hint_errs, follow->hint_cnt, hints)[0])
 		json_object_set_new(json, "unhelpful_nodes", json_string(hints));
 	folder_set(node, json, follow);
 	return json;
@@ -148,7 +147,7 @@ static json_t *follows_json(const struct node *node)
 {
 	struct follow_rows to = {node, json_array()};
 
-	follows_each(node->sharing->follows, follow_collect, &to);
+	shares_follows_each(node->sharing->follows, follow_collect, &to);
 	return to.list;
 }
 
@@ -185,7 +184,7 @@ static void first_synced(void *arg, const struct follow_synced *outcome, uint64_
 {
 	struct change *change = arg;
 	const struct follow *follow =
-		follow_lookup(change->node->sharing->follows, outcome->share_id);
+		shares_follow_lookup(change->node->sharing->follows, outcome->share_id);
 
 	(void)now_ns;
 	if (change->call && follow)
@@ -203,15 +202,16 @@ static bool first_sync_wait(struct change *change)
 	struct follow_sync *sync;
 
 	return change->waits && change->call &&
-	       follow_sync_start(change->node->sharing->follows, change->share_id, first_synced,
-				 change, change->node->home.now_ns, &sync) == 0;
+	       shares_follow_sync_start(change->node->sharing->follows, change->share_id,
+					first_synced, change, change->node->home.now_ns,
+					&sync) == 0;
 }
 
 static void change_done(void *arg, int err)
 {
 	struct change *change = arg;
 	const struct follow *follow =
-		follow_lookup(change->node->sharing->follows, change->share_id);
+		shares_follow_lookup(change->node->sharing->follows, change->share_id);
 
 	if (err == 0 && first_sync_wait(change))
 		return;
@@ -220,7 +220,7 @@ static void change_done(void *arg, int err)
 			     "it is as it was: try again");
 	else if (change->call && change->is_removal)
 		control_reply(change->call,
-			      json_pack("{s:o}", "share_id", method_json_id(change->share_id)));
+			      json_pack("{s:o}", "share_id", api_json_id(change->share_id)));
 	else if (change->call && follow)
 		control_reply(change->call,
 			      json_pack("{s:o}", "follow", follow_json(change->node, follow)));
@@ -267,7 +267,7 @@ static bool settings_read(struct control_call *call, const json_t *parameters,
 	json_int_t value = json_integer_value(percent);
 	unsigned i = 0;
 
-	while (trust && i < FOLLOW_TIER_CNT && strcmp(trust, follow_tier_name(i)) != 0)
+	while (trust && i < FOLLOW_TIER_CNT && strcmp(trust, shares_follow_tier_name(i)) != 0)
 		i++;
 	if (i == FOLLOW_TIER_CNT) {
 		control_fail(call, WEFT_EMALFORMED, trust, "not a degree of trust",
@@ -283,8 +283,7 @@ static bool settings_read(struct control_call *call, const json_t *parameters,
 	return true;
 }
 
-void method_add_follow(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_add_follow(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *text = json_string_value(json_object_get(parameters, "link"));
@@ -299,12 +298,12 @@ void method_add_follow(void *ctx, struct control_call *call, const json_t *param
 	int err;
 
 	(void)now_ns;
-	if (!method_sharing_is_on(node, call) ||
+	if (!api_sharing_is_on(node, call) ||
 	    !settings_read(call, parameters, &ask.tier, &ask.weight))
 		return;
-	err = link_parse(text, &link);
+	err = blobs_link_parse(text, &link);
 	if (err < 0) {
-		method_fail_link(call, err, text, "give the link that weft share link printed");
+		api_fail_link(call, err, text, "give the link that weft share link printed");
 		return;
 	}
 	if (link.kind != LINK_SHARE) {
@@ -319,7 +318,7 @@ void method_add_follow(void *ctx, struct control_call *call, const json_t *param
 		return;
 	change->waits = json_is_true(json_object_get(parameters, "wait"));
 	share_id_of(link.public_key, change->share_id);
-	blocker = follow_blocker(node->sharing->follows, BLOCKLIST_SHARE, change->share_id);
+	blocker = shares_follow_blocker(node->sharing->follows, BLOCKLIST_SHARE, change->share_id);
 	if (blocker && ask.tier != FOLLOW_TRUSTED) {
 		control_on_gone(call, NULL, NULL);
 		control_fail(call, WEFT_EREFUSED, text,
@@ -328,26 +327,26 @@ void method_add_follow(void *ctx, struct control_call *call, const json_t *param
 		free(change);
 		return;
 	}
-	err = follow_add(node->sharing->follows, &ask, change_done, change);
+	err = shares_follow_add(node->sharing->follows, &ask, change_done, change);
 	if (err < 0)
 		change_fail(change, text, err);
 }
 
-void method_list_follows(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_list_follows(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	struct node *node = ctx;
 
 	(void)parameters, (void)now_ns;
-	if (method_sharing_is_on(node, call))
+	if (api_sharing_is_on(node, call))
 		control_reply(call, json_pack("{s:o}", "follows", follows_json(node)));
 }
 
-void method_show_follow(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_show_follow(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
 {
 	const char *share = json_string_value(json_object_get(parameters, "share"));
-	const struct follow *follow = method_follow_named(ctx, call, share);
+	const struct follow *follow = api_follow_named(ctx, call, share);
 
 	(void)now_ns;
 	if (follow)
@@ -363,16 +362,14 @@ static void folder_read(const json_t *parameters, struct follow_change *ask, boo
 	json_int_t cnt = json_integer_value(versions);
 
 	*is_mirror = json_is_true(mirror);
-	*version_cnt =
-		cnt < 0 || cnt > CONTENT_VERSIONS_MAX ? CONTENT_VERSIONS_MAX + 1 : (unsigned)cnt;
+	*version_cnt = cnt < 0 || cnt > BLOBS_VERSIONS_MAX ? BLOBS_VERSIONS_MAX + 1 : (unsigned)cnt;
 	if (json_is_boolean(mirror))
 		ask->is_mirror = is_mirror;
 	if (json_is_integer(versions))
 		ask->version_cnt = version_cnt;
 }
 
-void method_set_follow(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_set_follow(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *share = json_string_value(json_object_get(parameters, "share"));
@@ -390,7 +387,7 @@ void method_set_follow(void *ctx, struct control_call *call, const json_t *param
 	int err;
 
 	(void)now_ns;
-	follow = method_follow_named(node, call, share);
+	follow = api_follow_named(node, call, share);
 	if (!follow)
 		return;
 	tier = follow->tier;
@@ -402,17 +399,18 @@ void method_set_follow(void *ctx, struct control_call *call, const json_t *param
 	if (!change)
 		return;
 	memcpy(change->share_id, follow->share_id, SHARE_ID_LEN);
-	err = follow_set(node->sharing->follows, change->share_id, &ask, change_done, change);
+	err = shares_follow_set(node->sharing->follows, change->share_id, &ask, change_done,
+				change);
 	if (err < 0)
 		change_fail(change, share, err);
 }
 
-void method_remove_follow(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_remove_follow(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *share = json_string_value(json_object_get(parameters, "share"));
-	const struct follow *follow = method_follow_named(node, call, share);
+	const struct follow *follow = api_follow_named(node, call, share);
 	struct change *change;
 	int err;
 
@@ -421,7 +419,7 @@ void method_remove_follow(void *ctx, struct control_call *call, const json_t *pa
 		return;
 	change->is_removal = true;
 	memcpy(change->share_id, follow->share_id, SHARE_ID_LEN);
-	err = follow_remove(node->sharing->follows, change->share_id, change_done, change);
+	err = shares_follow_remove(node->sharing->follows, change->share_id, change_done, change);
 	if (err < 0)
 		change_fail(change, share, err);
 }
@@ -445,13 +443,14 @@ static void sync_caller_left(void *arg)
 static void syncs_reply(struct sync_wait *wait)
 {
 	const struct follow *follow =
-		wait->is_one ? follow_lookup(wait->node->sharing->follows, wait->share_id) : NULL;
+		wait->is_one ? shares_follow_lookup(wait->node->sharing->follows, wait->share_id)
+			     : NULL;
 	struct follow_rows to = {wait->node, json_array()};
 
 	if (follow)
 		(void)follow_collect(&to, follow);
 	else
-		follows_each(wait->node->sharing->follows, follow_collect, &to);
+		shares_follows_each(wait->node->sharing->follows, follow_collect, &to);
 	control_reply(wait->call, json_pack("{s:o}", "follows", to.list));
 }
 
@@ -473,14 +472,14 @@ static bool sync_begin(void *arg, const struct follow *follow)
 	struct sync_wait *wait = arg;
 	struct follow_sync *sync;
 
-	if (follow_sync_start(wait->node->sharing->follows, follow->share_id, synced, wait,
-			      wait->node->home.now_ns, &sync) == 0)
+	if (shares_follow_sync_start(wait->node->sharing->follows, follow->share_id, synced, wait,
+				     wait->node->home.now_ns, &sync) == 0)
 		wait->left_cnt++;
 	return true;
 }
 
-void method_sync_follows(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_sync_follows(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *share = json_string_value(json_object_get(parameters, "share"));
@@ -488,8 +487,8 @@ void method_sync_follows(void *ctx, struct control_call *call, const json_t *par
 	struct sync_wait *wait;
 
 	(void)now_ns;
-	if (share ? !(follow = method_follow_named(node, call, share))
-		  : !method_sharing_is_on(node, call))
+	if (share ? !(follow = api_follow_named(node, call, share))
+		  : !api_sharing_is_on(node, call))
 		return;
 	wait = calloc(1, sizeof(*wait));
 	if (!wait) {
@@ -503,7 +502,7 @@ void method_sync_follows(void *ctx, struct control_call *call, const json_t *par
 		memcpy(wait->share_id, follow->share_id, SHARE_ID_LEN);
 		sync_begin(wait, follow);
 	} else {
-		follows_each(node->sharing->follows, sync_begin, wait);
+		shares_follows_each(node->sharing->follows, sync_begin, wait);
 	}
 	if (wait->left_cnt) {
 		control_on_gone(call, sync_caller_left, wait);

@@ -14,16 +14,16 @@
 
 #define REFUSALS_TOLD_MAX 200
 
-const char *method_network_name(const struct node *node, const struct load_network *network,
-				enum control_role role, char text[static METHOD_NETWORK_CAP])
+const char *api_network_name(const struct node *node, const struct load_network *network,
+			     enum control_role role, char text[static METHOD_NETWORK_CAP])
 {
 	const struct weft_endpoint endpoint = addr_endpoint(&network->prefix);
-	struct ban_target target = ban_target_of(&network->prefix);
+	struct ban_target target = firewall_ban_target_of(&network->prefix);
 
 	if (role < CONTROL_ADMIN)
-		return drops_pseudonym(&node->drops, &endpoint, text);
-	target = ban_target_cut(&target, network->prefix_len);
-	return ban_target_format(&target, text);
+		return firewall_drops_pseudonym(&node->drops, &endpoint, text);
+	target = firewall_ban_target_cut(&target, network->prefix_len);
+	return firewall_ban_target_format(&target, text);
 }
 
 /* A steady cost of c a second has load c * LOAD_HALF_NS / ln 2; a unit of it is 10 us. */
@@ -32,15 +32,15 @@ static uint64_t us_per_s(uint32_t load)
 	return (uint64_t)load * 10 * 693 * NS_PER_MS / LOAD_HALF_NS;
 }
 
-void method_networks(struct api_blocks *blocks, struct node *node, enum control_role role,
-		     struct api_network_cost_list *out_networks)
+void api_networks(struct api_blocks *blocks, struct node *node, enum control_role role,
+		  struct api_network_cost_list *out_networks)
 {
 	char text[METHOD_NETWORK_CAP];
 	struct figures f;
 
-	figures_read(node, &f);
+	api_figures_read(node, &f);
 	for (unsigned i = 0; i < LOAD_NETWORK_CNT && f.networks[i].prefix_len; i++) {
-		const char *name = method_network_name(node, &f.networks[i], role, text);
+		const char *name = api_network_name(node, &f.networks[i], role, text);
 		const struct api_network_cost row = {api_text(blocks, name),
 						     api_uint(us_per_s(f.networks[i].load))};
 
@@ -58,7 +58,7 @@ static const char *refused_name(const struct node *node, const struct refused *w
 	case REFUSED_KEY:
 		return zbase32_write(who->key, sizeof(who->key), text);
 	case REFUSED_ADDR:
-		return method_network_name(node, &network, role, text);
+		return api_network_name(node, &network, role, text);
 	default:
 		snprintf(text, METHOD_NETWORK_CAP, "user %u", who->uid);
 		return text;
@@ -95,8 +95,8 @@ static void refusal_add(const struct refusal_listing *listing, const struct refu
 }
 
 /* Of home all that it keeps when has is given, else its newest; of other workers those that they tell of. */
-void method_refusals(struct api_blocks *blocks, struct node *node, const struct accounts_of *of,
-		     struct api_refusal_list *out_refusals)
+void api_refusals(struct api_blocks *blocks, struct node *node, const struct accounts_of *of,
+		  struct api_refusal_list *out_refusals)
 {
 	const struct refusal_listing listing = {blocks, node, of, out_refusals};
 	const struct refusals *own = &node->home.load.refusals;

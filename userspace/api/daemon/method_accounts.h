@@ -10,17 +10,17 @@
 
 struct node;
 
-/* method_network_name: "192.0.2.0/24" for role admin, else a name that stands for it; returns text. */
+/* api_network_name: "192.0.2.0/24" for role admin, else a name that stands for it; returns text. */
 #define METHOD_NETWORK_CAP BAN_TARGET_TEXT_CAP
-const char *method_network_name(const struct node *node, const struct load_network *network,
-				enum control_role role, char text[static METHOD_NETWORK_CAP]);
+const char *api_network_name(const struct node *node, const struct load_network *network,
+			     enum control_role role, char text[static METHOD_NETWORK_CAP]);
 
-/* method_networks: those whose work cost most CPU lately, the most first. */
-void method_networks(struct api_blocks *blocks, struct node *node, enum control_role role,
-		     struct api_network_cost_list *out_networks);
+/* api_networks: those whose work cost most CPU lately, the most first. */
+void api_networks(struct api_blocks *blocks, struct node *node, enum control_role role,
+		  struct api_network_cost_list *out_networks);
 
 /*
- * method_refusals: whom pools refused, as far as role may know. has
+ * api_refusals: whom pools refused, as far as role may know. has
  * says whose are wanted; NULL: the newest of anybody.
  */
 struct accounts_of {
@@ -28,7 +28,7 @@ struct accounts_of {
 	bool (*has)(const void *arg, const struct refused *who);
 	const void *arg;
 };
-void method_refusals(struct api_blocks *blocks, struct node *node, const struct accounts_of *of,
-		     struct api_refusal_list *out_refusals);
+void api_refusals(struct api_blocks *blocks, struct node *node, const struct accounts_of *of,
+		  struct api_refusal_list *out_refusals);
 
 #endif

@@ -54,8 +54,8 @@ static void backup_caller_left(void *arg)
 	((struct backup *)arg)->call = NULL;
 }
 
-void method_backup_store(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_backup_store(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	const char *path = json_string_value(json_object_get(parameters, "path"));
 	struct node *node = ctx;

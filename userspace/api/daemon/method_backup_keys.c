@@ -60,7 +60,7 @@ static bool published_add(void *arg, const struct published *share)
 	return true;
 }
 
-static bool share_add(void *arg, const struct content_share *share)
+static bool share_add(void *arg, const struct blobs_share *share)
 {
 	if (!share->is_published)
 		json_array_append_new(arg, json_string(share->path));
@@ -74,13 +74,13 @@ static json_t *head_json(const struct node *node)
 
 	(void)gethostname(machine, sizeof(machine) - 1);
 	if (node->sharing)
-		publisher_each(node->sharing->publisher, published_add, published);
+		shares_publisher_each(node->sharing->publisher, published_add, published);
 	if (node->home.content)
-		content_shares_each(node->home.content, share_add, shares);
+		shares_shares_each(node->home.content, share_add, shares);
 	return json_pack("{s:i, s:s, s:i, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "form", BACKUP_FORM,
 			 "weft", WEFT_VERSION, "schema", STORE_SCHEMA_VERSION, "made_s",
-			 method_json_uint(node_wall_us(node) / 1000000), "node_id",
-			 method_json_id(node->own_key), "machine", machine, "control",
+			 api_json_uint(node_wall_us(node) / 1000000), "node_id",
+			 api_json_id(node->own_key), "machine", machine, "control",
 			 node->config->control_path, "addresses", addresses_json(node), "published",
 			 published, "shares", shares);
 }
@@ -113,7 +113,7 @@ static char *settings_text(const struct node_config *config)
 	print.out = open_memstream(&text, &len);
 	if (!print.out)
 		return NULL;
-	config_each(config, setting_print, &print);
+	node_config_each(config, setting_print, &print);
 	return fclose(print.out) == 0 ? text : NULL;
 }
 
@@ -140,7 +140,7 @@ static void keys_run(struct job *job)
 		.stop = {keys_is_due, backup},
 	};
 
-	backup->err = backup_write(&ask, &backup->result);
+	backup->err = node_backup_write(&ask, &backup->result);
 	explicit_bzero(backup->passphrase, sizeof(backup->passphrase));
 }
 
@@ -181,9 +181,9 @@ static void keys_done(struct job *job)
 		control_fail(call, backup->err, backup->path, weft_err_text(backup->err),
 			     advice_of(backup->err));
 	else if (call)
-		control_reply(call, json_pack("{s:o, s:o}", "rows",
-					      method_json_uint(backup->result.row_cnt), "bytes",
-					      method_json_uint(backup->result.byte_cnt)));
+		control_reply(call,
+			      json_pack("{s:o, s:o}", "rows", api_json_uint(backup->result.row_cnt),
+					"bytes", api_json_uint(backup->result.byte_cnt)));
 	backup->node->is_checking = false;
 	keys_free(backup);
 }
@@ -215,8 +215,8 @@ static struct keys_backup *keys_new(struct node *node, const char *path, const c
 	return NULL;
 }
 
-void method_backup_keys(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_backup_keys(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
 {
 	const char *path = json_string_value(json_object_get(parameters, "path"));
 	const char *passphrase = json_string_value(json_object_get(parameters, "passphrase"));

@@ -78,8 +78,8 @@ static void checking_progress(struct timer *timer, uint64_t now_ns)
 	if (read_len > checking->whole_len)
 		read_len = checking->whole_len;
 	control_reply_more(checking->call, json_pack("{s:{s:o, s:o}}", "progress", "bytes_done",
-						     method_json_uint(read_len), "bytes",
-						     method_json_uint(checking->whole_len)));
+						     api_json_uint(read_len), "bytes",
+						     api_json_uint(checking->whole_len)));
 	timer_set(&checking->node->home.timers, timer, now_ns + PROGRESS_NS);
 }
 
@@ -93,11 +93,11 @@ static void checking_reply(struct checking *checking)
 			checking->call,
 			json_pack("{s:O}", "finding", json_array_get(checking->findings, i)));
 	control_reply(checking->call, json_pack("{s:{s:o, s:o, s:o, s:o, s:o}}", "result", "blobs",
-						method_json_uint(result->blob_cnt), "blobs_bad",
-						method_json_uint(result->blob_bad_cnt), "items",
-						method_json_uint(result->item_cnt), "items_bad",
-						method_json_uint(result->item_bad_cnt), "repaired",
-						method_json_uint(result->repaired_cnt)));
+						api_json_uint(result->blob_cnt), "blobs_bad",
+						api_json_uint(result->blob_bad_cnt), "items",
+						api_json_uint(result->item_cnt), "items_bad",
+						api_json_uint(result->item_bad_cnt), "repaired",
+						api_json_uint(result->repaired_cnt)));
 }
 
 static void checking_fail(const struct checking *checking)
@@ -142,8 +142,8 @@ static void checking_caller_left(void *arg)
 	__atomic_store_n(&checking->is_unwanted, true, __ATOMIC_RELAXED);
 }
 
-void method_check_store(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_check_store(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
 {
 	struct node *node = ctx;
 	struct store_stats stats;

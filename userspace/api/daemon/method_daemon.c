@@ -4,8 +4,8 @@
  */
 #include "api/methods.h"
 
-void method_watch_events(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_watch_events(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	struct node *node = ctx;
 
@@ -19,8 +19,7 @@ void method_watch_events(void *ctx, struct control_call *call, const json_t *par
 		      (uint64_t)json_integer_value(json_object_get(parameters, "since")));
 }
 
-void method_shutdown(void *ctx, struct control_call *call, const json_t *parameters,
-		     uint64_t now_ns)
+void api_shutdown(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	(void)parameters, (void)now_ns;
 	control_reply(call, NULL);
@@ -36,14 +35,14 @@ static bool setting_collect(void *arg, const struct config_setting *setting)
 	return true;
 }
 
-void method_show_config(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_show_config(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
 {
 	struct node *node = ctx;
 	json_t *settings = json_array();
 
 	(void)parameters, (void)now_ns;
-	config_each(node->config, setting_collect, settings);
+	node_config_each(node->config, setting_collect, settings);
 	control_reply(call, json_pack("{s:o}", "settings", settings));
 }
 
@@ -60,7 +59,7 @@ static void reloading_collect(void *arg, const struct config_change *change)
 			      json_string(change->name));
 }
 
-void method_reload(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_reload(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	struct reloading reloading = {json_array(), json_array()};

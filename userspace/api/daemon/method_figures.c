@@ -153,7 +153,7 @@ static void pools_add(struct figures *sum, const struct worker_figures *worker)
 	for (size_t i = 0; i < MESH_POOL_CNT; i++)
 		pool_add(&sum->mesh.pools[i], &sum->mesh.pools_largest[i], &worker->mesh.pools[i],
 			 &worker->mesh.pools_largest[i]);
-	for (size_t i = 0; i < CONTENT_POOL_CNT; i++)
+	for (size_t i = 0; i < BLOBS_POOL_CNT; i++)
 		pool_add(&sum->content.pools[i], &sum->content.pools_largest[i],
 			 &worker->content.pools[i], &worker->content.pools_largest[i]);
 	pool_add(&quic->conns, &quic->conns_largest, &worker->quic.conns,
@@ -183,7 +183,7 @@ static void figures_add(struct figures *sum, const struct worker_figures *worker
 	sum->unknown_flow_cnt += worker->unknown_flow_cnt;
 }
 
-void figures_read(struct node *node, struct figures *out_figures)
+void api_figures_read(struct node *node, struct figures *out_figures)
 {
 	struct worker_figures home;
 
@@ -204,15 +204,15 @@ void figures_read(struct node *node, struct figures *out_figures)
 		figures_add(out_figures, workers_figures(node->workers, i));
 }
 
-json_t *figures_json_counters(const struct figures *figures)
+json_t *api_figures_json_counters(const struct figures *figures)
 {
 	json_t *json = json_object();
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		json_object_set_new(json, counters[i].name,
-				    method_json_uint(figure_value(figures, &counters[i])));
-	json_object_set_new(json, "node.turn_cnt", method_json_uint(figures->turn_cnt));
+				    api_json_uint(figure_value(figures, &counters[i])));
+	json_object_set_new(json, "node.turn_cnt", api_json_uint(figures->turn_cnt));
 	json_object_set_new(json, "node.unknown_flow_cnt",
-			    method_json_uint(figures->unknown_flow_cnt));
+			    api_json_uint(figures->unknown_flow_cnt));
 	return json;
 }

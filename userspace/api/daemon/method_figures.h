@@ -19,7 +19,7 @@ struct node;
 struct figures {
 	struct quic_stats quic;
 	struct mesh_stats mesh;
-	struct content_stats content;
+	struct blobs_stats content;
 	struct stream_relay_stats worker_streams;
 	struct packet_counters rx, tx;
 	uint64_t turn_cnt, unknown_flow_cnt;
@@ -28,9 +28,9 @@ struct figures {
 	struct control_stats control;
 };
 
-/* figures_read: home worker. */
-void figures_read(struct node *node, struct figures *out_figures);
-/* figures_json_counters: what only grows, by the names of its module and its field. */
-json_t *figures_json_counters(const struct figures *figures);
+/* api_figures_read: home worker. */
+void api_figures_read(struct node *node, struct figures *out_figures);
+/* api_figures_json_counters: what only grows, by the names of its module and its field. */
+json_t *api_figures_json_counters(const struct figures *figures);
 
 #endif

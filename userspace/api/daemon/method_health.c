@@ -91,7 +91,7 @@ static json_t *xdp_json(const struct node *node)
 	size_t len = 0;
 
 	for (unsigned i = 0; node->fastpath.xdp && i < XDP_DEVICE_MAX; i++) {
-		const struct xdp_device_info *info = xdp_device_info(node->fastpath.xdp, i);
+		const struct xdp_device_info *info = net_xdp_device_info(node->fastpath.xdp, i);
 
 		if (info && len < sizeof(text))
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %s",
@@ -116,9 +116,9 @@ static bool follow_count(void *arg, const struct follow *follow)
 
 /* --- what is wrong --- */
 
-static bool get_count(void *arg, const struct content_get *get)
+static bool get_count(void *arg, const struct blobs_get *get)
 {
-	*(unsigned *)arg += get->state == CONTENT_GET_STOPPED;
+	*(unsigned *)arg += get->state == BLOBS_GET_STOPPED;
 	return true;
 }
 
@@ -127,7 +127,7 @@ static void gets_look(const struct node *node, json_t *problems)
 	unsigned stopped_cnt = 0;
 	char text[TEXT_CAP];
 
-	content_gets_each(node->home.content, get_count, &stopped_cnt);
+	blobs_gets_each(node->home.content, get_count, &stopped_cnt);
 	snprintf(text, sizeof(text), "%u get%s stopped", stopped_cnt, stopped_cnt == 1 ? "" : "s");
 	if (stopped_cnt)
 		problem_add(
@@ -138,7 +138,7 @@ static void gets_look(const struct node *node, json_t *problems)
 static void files_look(const struct node *node, json_t *problems)
 {
 	char path[TEXT_CAP], text[2 * TEXT_CAP];
-	unsigned bad_cnt = content_bad_files(node->home.content, path, sizeof(path));
+	unsigned bad_cnt = blobs_bad_files(node->home.content, path, sizeof(path));
 
 	if (!bad_cnt)
 		return;
@@ -181,11 +181,11 @@ static void crash_look(const struct node *node, json_t *problems)
 	char text[LAST_CRASH_TEXT_CAP];
 
 	if (node->last_crash)
-		problem_add(problems, last_crash_format(node->last_crash, text),
+		problem_add(problems, node_last_crash_format(node->last_crash, text),
 			    "send crash.last of the state folder to its makers");
 }
 
-json_t *method_json_health(struct node *node, const struct figures *figures, uint64_t now_ns)
+json_t *api_json_health(struct node *node, const struct figures *figures, uint64_t now_ns)
 {
 	json_t *problems = json_array(), *health;
 	unsigned follow_cnt = 0;
@@ -196,7 +196,7 @@ json_t *method_json_health(struct node *node, const struct figures *figures, uin
 	gets_look(node, problems);
 	files_look(node, problems);
 	if (node->sharing)
-		follows_each(node->sharing->follows, follow_count, &follow_cnt);
+		shares_follows_each(node->sharing->follows, follow_count, &follow_cnt);
 	health = json_pack("{s:o, s:o, s:o, s:o, s:i}", "reachability",
 			   reachability_json(node, figures), "dht",
 			   dht_json(node, now_ns, problems), "xdp", xdp_json(node), "gateway",

@@ -55,7 +55,7 @@ static void idempotency_done(void *arg, int err)
 	kept_free(kept);
 }
 
-void method_reply_idempotent(struct node *node, struct control_call *call, json_t *reply)
+void api_reply_idempotent(struct node *node, struct control_call *call, json_t *reply)
 {
 	struct idempotent_reply *kept = calloc(1, sizeof(*kept));
 	struct store_batch *batch = store_batch_new(node->store);
@@ -76,7 +76,7 @@ void method_reply_idempotent(struct node *node, struct control_call *call, json_
 	control_on_gone(call, idempotency_caller_left, kept);
 }
 
-void method_idempotency_forget(struct node *node)
+void api_idempotency_forget(struct node *node)
 {
 	for (struct idempotent_reply *kept = node->idempotent_replies; kept; kept = kept->next) {
 		kept->node = NULL;

@@ -114,8 +114,8 @@ static void mesh_add(const struct limit_listing *limits, const struct mesh_confi
 	ROWS_ADD(limits, rows);
 }
 
-static void content_add(const struct limit_listing *limits, const struct content_config *config,
-			uint64_t worker_cnt, const struct content_stats *content)
+static void content_add(const struct limit_listing *limits, const struct blobs_config *config,
+			uint64_t worker_cnt, const struct blobs_stats *content)
 {
 	const struct limit_row rows[] = {
 		{"content.share_cap", COUNT, config->share_cap, content->share_cnt, NOT_KEPT,
@@ -135,22 +135,22 @@ static void content_add(const struct limit_listing *limits, const struct content
 /* Bytes of the month, of its cap; a metric as every limit is. */
 static void months_add(const struct limit_listing *limits, const struct node *node)
 {
-	static const char *const names[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT] = {
-		[CONTENT_UPLOADS] = {"sharing.upload_month_lan", "sharing.upload_month"},
-		[CONTENT_DOWNLOADS] = {"sharing.download_month_lan", "sharing.download_month"},
+	static const char *const names[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT] = {
+		[BLOBS_UPLOADS] = {"sharing.upload_month_lan", "sharing.upload_month"},
+		[BLOBS_DOWNLOADS] = {"sharing.download_month_lan", "sharing.download_month"},
 	};
 
-	for (unsigned d = 0; d < CONTENT_DIRECTION_CNT; d++) {
-		for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++) {
-			struct content_month_view month;
-			struct content_limit_view limit;
+	for (unsigned d = 0; d < BLOBS_DIRECTION_CNT; d++) {
+		for (unsigned z = 0; z < BLOBS_ZONE_CNT; z++) {
+			struct blobs_month_view month;
+			struct blobs_limit_view limit;
 
-			content_month_show(node->home.content, (enum content_direction)d,
-					   (enum content_zone)z, &month);
-			content_limit_show(node->home.content,
-					   content_month_limit((enum content_direction)d,
-							       (enum content_zone)z),
-					   &limit);
+			blobs_month_show(node->home.content, (enum blobs_direction)d,
+					 (enum blobs_zone)z, &month);
+			blobs_limit_show(
+				node->home.content,
+				blobs_month_limit((enum blobs_direction)d, (enum blobs_zone)z),
+				&limit);
 			const struct limit_row rows[] = {
 				{names[d][z], BYTES, limit.value, month.used, NOT_KEPT, NOT_KEPT},
 			};
@@ -165,7 +165,7 @@ static void publisher_add(const struct limit_listing *limits, const struct publi
 {
 	const struct limit_row rows[] = {
 		{"sharing.publish_cap", COUNT, config->share_cap,
-		 sharing ? publisher_cnt(sharing->publisher) : 0, NOT_KEPT, NOT_KEPT},
+		 sharing ? shares_publisher_cnt(sharing->publisher) : 0, NOT_KEPT, NOT_KEPT},
 	};
 
 	ROWS_ADD(limits, rows);
@@ -195,7 +195,7 @@ static void programs_add(const struct limit_listing *limits, const struct node *
 	struct provider_stats stats = {0};
 
 	if (node->fabric)
-		provider_stats(fabric_provider(node->fabric), &stats);
+		provider_stats(node_fabric_provider(node->fabric), &stats);
 	const struct limit_row rows[] = {
 		{"service.processes", COUNT, stats.process_cap, stats.process_cnt, NOT_KEPT,
 		 NOT_KEPT},
@@ -216,11 +216,12 @@ static void programs_add(const struct limit_listing *limits, const struct node *
 static void builtin_add(const struct limit_listing *limits, struct fabric *fabric)
 {
 	unsigned reading_cnt = 0;
-	unsigned reading_cap = fabric ? builtin_readings(fabric_builtin(fabric), &reading_cnt) : 0;
+	unsigned reading_cap =
+		fabric ? builtin_readings(node_fabric_builtin(fabric), &reading_cnt) : 0;
 	struct builtin_rooms rooms = {0};
 
 	if (fabric)
-		builtin_rooms(fabric_builtin(fabric), &rooms);
+		builtin_rooms(node_fabric_builtin(fabric), &rooms);
 	const struct limit_row rows[] = {
 		{"kept histories of rooms", COUNT, rooms.kept_cap, rooms.kept_cnt, NOT_KEPT,
 		 NOT_KEPT},
@@ -244,7 +245,7 @@ static void gateway_add(const struct limit_listing *limits, const struct gateway
 {
 	struct gateway_stats stats = {0};
 
-	web_stats(web, &stats);
+	api_http_stats(web, &stats);
 	const struct limit_row rows[] = {
 		{"gateway.connections", COUNT, config->conn_cap, stats.conn_cnt,
 		 stats.conn_peak_cnt, (int64_t)stats.refused_cnt},
@@ -262,11 +263,11 @@ static void gateway_add(const struct limit_listing *limits, const struct gateway
 }
 
 /* Home's table, which hears of those of other workers, too. */
-static void members_add(const struct limit_listing *limits, const struct content *content)
+static void members_add(const struct limit_listing *limits, const struct blobs *content)
 {
-	struct content_stats stats;
+	struct blobs_stats stats;
 
-	content_stats(content, &stats);
+	blobs_stats(content, &stats);
 	const struct limit_row rows[] = {
 		{"nodes that say what they serve", COUNT, stats.member_cap, stats.member_cnt,
 		 NOT_KEPT, (int64_t)stats.member_evicted_cnt},
@@ -285,12 +286,12 @@ static void sharing_add(const struct limit_listing *limits, const struct sharing
 	if (sharing && sharing->communities)
 		communities_stats(sharing->communities, &communities);
 	if (sharing) {
-		follows_stats(sharing->follows, &follows);
+		shares_follows_stats(sharing->follows, &follows);
 		search_stats(sharing->search, &search);
 	}
 	const struct limit_row rows[] = {
 		{"sharing.watch_cap", COUNT, config->watches.watch_cap,
-		 sharing ? watches_cnt(sharing->watches) : 0, NOT_KEPT, NOT_KEPT},
+		 sharing ? shares_watches_cnt(sharing->watches) : 0, NOT_KEPT, NOT_KEPT},
 		{"sharing.follow_cap", COUNT, config->follow.follow_cap, follows.follow_cnt,
 		 NOT_KEPT, NOT_KEPT},
 		{"sharing.sync_cap", COUNT, config->follow.sync_cap, follows.sync_cnt, NOT_KEPT,
@@ -323,10 +324,10 @@ static void store_add(const struct limit_listing *limits, const struct store_sta
 static void bans_add(const struct limit_listing *limits, const struct bans *bans)
 {
 	const struct limit_row rows[] = {
-		{"bans in all", COUNT, BAN_LIST_CAP, bans->list ? ban_list_cnt(bans->list) : 0,
-		 NOT_KEPT, NOT_KEPT},
+		{"bans in all", COUNT, BAN_LIST_CAP,
+		 bans->list ? firewall_ban_list_cnt(bans->list) : 0, NOT_KEPT, NOT_KEPT},
 		{"bans by the node", COUNT, BAN_LIST_AUTO_CAP,
-		 bans->list ? ban_list_auto_cnt(bans->list) : 0, NOT_KEPT,
+		 bans->list ? firewall_ban_list_auto_cnt(bans->list) : 0, NOT_KEPT,
 		 (int64_t)bans->pushed_out_cnt},
 	};
 
@@ -366,13 +367,13 @@ static void workers_add(const struct limit_listing *limits, const struct node *n
 		rows_add(limits, &row, 1);
 }
 
-void method_limits(struct api_blocks *blocks, struct node *node, struct api_limit_list *out_limits)
+void api_limits(struct api_blocks *blocks, struct node *node, struct api_limit_list *out_limits)
 {
-	const struct node_config *config = config_live(node->config);
+	const struct node_config *config = node_config_live(node->config);
 	const struct limit_listing listing = {blocks, out_limits}, *limits = &listing;
 	struct figures f;
 
-	figures_read(node, &f);
+	api_figures_read(node, &f);
 	quic_add(limits, &config->quic, config->worker_cnt, &f.quic);
 	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
 	content_add(limits, &config->content, config->worker_cnt, &f.content);
@@ -390,8 +391,8 @@ void method_limits(struct api_blocks *blocks, struct node *node, struct api_limi
 	workers_add(limits, node);
 }
 
-void method_show_limits(struct node *node, struct control_call *call,
-			const struct api_show_limits_in *in, uint64_t now_ns)
+void api_show_limits(struct node *node, struct control_call *call,
+		     const struct api_show_limits_in *in, uint64_t now_ns)
 {
 	/* Limits of the driver and of the sockets, whether or not they bit. */
 	static const enum weft_reason reasons[] = {
@@ -404,15 +405,15 @@ void method_show_limits(struct node *node, struct control_call *call,
 	struct api_show_limits_out out = {.limits = {0}};
 
 	(void)in, (void)now_ns;
-	drops_fetch(&node->drops);
-	method_limits(blocks, node, &out.limits);
-	method_pools(blocks, node, of.role, &out.pools);
+	firewall_drops_fetch(&node->drops);
+	api_limits(blocks, node, &out.limits);
+	api_pools(blocks, node, of.role, &out.pools);
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-		const struct api_drop row = method_drop(&node->drops, reasons[i]);
+		const struct api_drop row = api_method_drop(&node->drops, reasons[i]);
 
 		api_push(blocks, &out.drops, &row);
 	}
-	method_networks(blocks, node, of.role, &out.networks);
-	method_refusals(blocks, node, &of, &out.refusals);
+	api_networks(blocks, node, of.role, &out.networks);
+	api_refusals(blocks, node, &of, &out.refusals);
 	control_reply(call, api_show_limits_out_write(&out));
 }

@@ -31,7 +31,7 @@ static bool read_pending(const struct node *node, struct fair_view *out)
 
 static bool read_asks(const struct node *node, struct fair_view *out)
 {
-	struct service *service = node->fabric ? fabric_service(node->fabric) : NULL;
+	struct service *service = node->fabric ? node_fabric_service(node->fabric) : NULL;
 
 	if (service)
 		service_pending(service, out);
@@ -46,7 +46,7 @@ static const char *const all_callers[FAIR_CLASS_CNT] = {"callers", NULL, NULL, N
 
 static bool read_program_calls(const struct node *node, struct fair_view *out)
 {
-	struct provider *provider = node->fabric ? fabric_provider(node->fabric) : NULL;
+	struct provider *provider = node->fabric ? node_fabric_provider(node->fabric) : NULL;
 
 	if (provider)
 		provider_places(provider, out);
@@ -55,7 +55,7 @@ static bool read_program_calls(const struct node *node, struct fair_view *out)
 
 static bool read_processes(const struct node *node, struct fair_view *out)
 {
-	struct provider *provider = node->fabric ? fabric_provider(node->fabric) : NULL;
+	struct provider *provider = node->fabric ? node_fabric_provider(node->fabric) : NULL;
 
 	if (provider)
 		provider_process_places(provider, out);
@@ -67,17 +67,17 @@ static const char *const process_classes[FAIR_CLASS_CNT] = {"peers", NULL, NULL,
 
 static bool read_searches(const struct node *node, struct fair_view *out)
 {
-	return node->fabric && builtin_dht_places(fabric_builtin(node->fabric), out);
+	return node->fabric && builtin_dht_places(node_fabric_builtin(node->fabric), out);
 }
 
 static bool read_readings(const struct node *node, struct fair_view *out)
 {
-	return node->fabric && builtin_content_places(fabric_builtin(node->fabric), out);
+	return node->fabric && builtin_content_places(node_fabric_builtin(node->fabric), out);
 }
 
 static bool read_subscribers(const struct node *node, struct fair_view *out)
 {
-	struct service *service = node->fabric ? fabric_service(node->fabric) : NULL;
+	struct service *service = node->fabric ? node_fabric_service(node->fabric) : NULL;
 
 	if (service)
 		service_topics_places(service_topics_of(service), out);
@@ -86,14 +86,14 @@ static bool read_subscribers(const struct node *node, struct fair_view *out)
 
 static bool read_gateway(const struct node *node, struct fair_view *out)
 {
-	return web_places(node->web, out);
+	return api_http_places(node->web, out);
 }
 
 static const char *const socket_classes[FAIR_CLASS_CNT] = {"clients", NULL, NULL, NULL};
 
 static bool read_sockets(const struct node *node, struct fair_view *out)
 {
-	return web_sockets(node->web, out);
+	return api_http_sockets(node->web, out);
 }
 
 static bool read_items(const struct node *node, struct fair_view *out)
@@ -112,7 +112,7 @@ static bool read_swarm_peers(const struct node *node, struct fair_view *out)
 
 static bool read_overlay(const struct node *node, struct fair_view *out)
 {
-	struct overlay *overlay = node->fabric ? fabric_overlay(node->fabric) : NULL;
+	struct overlay *overlay = node->fabric ? node_fabric_overlay(node->fabric) : NULL;
 
 	if (overlay)
 		overlay_view(overlay, out);
@@ -121,7 +121,7 @@ static bool read_overlay(const struct node *node, struct fair_view *out)
 
 static bool read_overlay_silent(const struct node *node, struct fair_view *out)
 {
-	struct overlay *overlay = node->fabric ? fabric_overlay(node->fabric) : NULL;
+	struct overlay *overlay = node->fabric ? node_fabric_overlay(node->fabric) : NULL;
 
 	if (overlay)
 		overlay_silent_view(overlay, out);
@@ -202,14 +202,14 @@ static void peer_pool_add(const struct pool_listing *listing, const struct fair_
 {
 	struct node *node = listing->node;
 	struct api_pool row =
-		pool_of(listing->blocks, view, NULL, config_live(node->config)->worker_cnt);
+		pool_of(listing->blocks, view, NULL, node_config_live(node->config)->worker_cnt);
 	char text[METHOD_NETWORK_CAP];
 
 	if (largest->family != ADDR_NONE) {
 		struct load_network network = load_network_of(&node->home.load, largest);
 
 		row.largest_network = api_text(
-			listing->blocks, method_network_name(node, &network, listing->role, text));
+			listing->blocks, api_network_name(node, &network, listing->role, text));
 	}
 	api_push(listing->blocks, listing->pools, &row);
 }
@@ -218,17 +218,17 @@ static void peer_pools_add(const struct pool_listing *listing)
 {
 	struct figures f;
 
-	figures_read(listing->node, &f);
+	api_figures_read(listing->node, &f);
 	peer_pool_add(listing, &f.quic.conns, &f.quic.conns_largest);
 	peer_pool_add(listing, &f.quic.handshakes, &f.quic.handshakes_largest);
 	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
 		peer_pool_add(listing, &f.mesh.pools[i], &f.mesh.pools_largest[i]);
-	for (unsigned i = 0; i < CONTENT_POOL_CNT; i++)
+	for (unsigned i = 0; i < BLOBS_POOL_CNT; i++)
 		peer_pool_add(listing, &f.content.pools[i], &f.content.pools_largest[i]);
 }
 
-void method_pools(struct api_blocks *blocks, struct node *node, enum control_role role,
-		  struct api_pool_list *out_pools)
+void api_pools(struct api_blocks *blocks, struct node *node, enum control_role role,
+	       struct api_pool_list *out_pools)
 {
 	const struct pool_listing listing = {blocks, node, role, out_pools};
 	struct fair_view view;

@@ -47,7 +47,7 @@ static void watch_free(struct load_watch *watch)
 	free(watch);
 }
 
-void method_load_watches_forget(struct node *node)
+void api_load_watches_forget(struct node *node)
 {
 	while (node->load_watches)
 		watch_free(node->load_watches);
@@ -137,15 +137,15 @@ static json_t *sessions_json(struct load_watch *watch)
 	struct session_list list = {NULL, 0, 0};
 	json_t *json = json_array();
 
-	method_peers_each(watch->node, session_collect, &list);
+	api_peers_each(watch->node, session_collect, &list);
 	for (unsigned i = 0; i < list.cnt; i++)
 		session_compare(watch, &list.sessions[i]);
 	watch_note_seen(watch, &list);
 	if (list.cnt)
 		qsort(list.sessions, list.cnt, sizeof(list.sessions[0]), by_growth);
 	for (unsigned i = 0; i < list.cnt && i < SESSION_TOLD; i++)
-		json_array_append_new(json, method_json_peer(watch->node, &list.sessions[i].peer,
-							     control_role_of(watch->call)));
+		json_array_append_new(json, api_json_peer(watch->node, &list.sessions[i].peer,
+							  control_role_of(watch->call)));
 	free(list.sessions);
 	return json;
 }
@@ -156,7 +156,7 @@ static json_t *devices_json(const struct node *node)
 	struct api_blocks blocks = {0};
 	json_t *list = json_array();
 
-	method_devices(&blocks, node, &devices);
+	api_devices(&blocks, node, &devices);
 	for (size_t i = 0; i < devices.cnt; i++)
 		json_array_append_new(list, api_xdp_device_write(&devices.rows[i]));
 	api_blocks_free(&blocks);
@@ -169,7 +169,7 @@ static json_t *drops_json(const struct drops *drops)
 	struct api_blocks blocks = {0};
 	json_t *list = json_array();
 
-	method_drops(&blocks, drops, &rows);
+	api_drops(&blocks, drops, &rows);
 	for (size_t i = 0; i < rows.cnt; i++)
 		json_array_append_new(list, api_drop_write(&rows.rows[i]));
 	api_blocks_free(&blocks);
@@ -185,15 +185,16 @@ static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 
 	mesh_stats(node->home.mesh, &mesh);
 	quic_engine_stats(node->home.quic, &quic);
-	return json_pack(
-		"{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "at_ms",
-		method_json_uint(now_ns / NS_PER_MS), "mode", pressure_mode_name(pressure->mode),
-		"unvalidated_rate", method_json_uint(pressure->unvalidated_rate), "handshakes",
-		method_json_uint(pressure->handshake_cnt), "rss_bytes",
-		method_json_uint(method_resident_len()), "heap_bytes",
-		method_json_uint(quic.heap_used_len), "sessions", sessions_json(watch), "workers",
-		method_json_workers(node), "devices", devices_json(node), "transfers",
-		method_json_gets(node, false), "drops", drops_json(&node->drops));
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "at_ms",
+			 api_json_uint(now_ns / NS_PER_MS), "mode",
+			 firewall_pressure_mode_name(pressure->mode), "unvalidated_rate",
+			 api_json_uint(pressure->unvalidated_rate), "handshakes",
+			 api_json_uint(pressure->handshake_cnt), "rss_bytes",
+			 api_json_uint(api_resident_len()), "heap_bytes",
+			 api_json_uint(quic.heap_used_len), "sessions", sessions_json(watch),
+			 "workers", api_json_workers(node), "devices", devices_json(node),
+			 "transfers", api_json_gets(node, false), "drops",
+			 drops_json(&node->drops));
 }
 
 static void watch_fire(struct timer *timer, uint64_t now_ns)
@@ -219,8 +220,7 @@ static bool interval_read(struct control_call *call, const json_t *parameters,
 	return false;
 }
 
-void method_watch_load(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_watch_load(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	struct load_watch *watch;

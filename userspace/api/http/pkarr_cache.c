@@ -6,14 +6,14 @@
 
 #include "base/assert.h"
 
-size_t pkarr_cache_footprint(uint32_t cap_cnt)
+size_t api_pkarr_cache_footprint(uint32_t cap_cnt)
 {
 	return pool_footprint(sizeof(struct pkarr_cache_entry), cap_cnt) +
 	       map_footprint(NODE_KEY_LEN, cap_cnt);
 }
 
-int pkarr_cache_init(struct pkarr_cache *cache, struct arena *arena, uint32_t cap_cnt,
-		     const uint64_t secret[2])
+int api_pkarr_cache_init(struct pkarr_cache *cache, struct arena *arena, uint32_t cap_cnt,
+			 const uint64_t secret[2])
 {
 	int err = pool_init(&cache->entries, arena, sizeof(struct pkarr_cache_entry), cap_cnt);
 
@@ -35,8 +35,8 @@ static void entry_link_newest(struct pkarr_cache *cache, struct pkarr_cache_entr
 	cache->newest = entry;
 }
 
-struct pkarr_cache_entry *pkarr_cache_lookup(struct pkarr_cache *cache,
-					     const uint8_t key[static NODE_KEY_LEN])
+struct pkarr_cache_entry *api_pkarr_cache_lookup(struct pkarr_cache *cache,
+						 const uint8_t key[static NODE_KEY_LEN])
 {
 	struct pkarr_cache_entry *entry = map_lookup(&cache->by_key, key);
 
@@ -68,10 +68,10 @@ static struct pkarr_cache_entry *entry_new(struct pkarr_cache *cache,
 	return entry;
 }
 
-struct pkarr_cache_entry *pkarr_cache_put(struct pkarr_cache *cache,
-					  const struct pkarr_packet *packet)
+struct pkarr_cache_entry *api_pkarr_cache_put(struct pkarr_cache *cache,
+					      const struct pkarr_packet *packet)
 {
-	struct pkarr_cache_entry *entry = pkarr_cache_lookup(cache, packet->key);
+	struct pkarr_cache_entry *entry = api_pkarr_cache_lookup(cache, packet->key);
 
 	if (!entry)
 		return entry_new(cache, packet);

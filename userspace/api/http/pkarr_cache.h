@@ -26,19 +26,19 @@ struct pkarr_cache {
 	struct pkarr_cache_entry *newest, *oldest;
 };
 
-size_t pkarr_cache_footprint(uint32_t cap_cnt);
-/* pkarr_cache_init: cap_cnt is at least 1. 0 or WEFT_EFULL. */
+size_t api_pkarr_cache_footprint(uint32_t cap_cnt);
+/* api_pkarr_cache_init: cap_cnt is at least 1. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int pkarr_cache_init(struct pkarr_cache *cache, struct arena *arena, uint32_t cap_cnt,
-		     const uint64_t secret[2]);
-/* pkarr_cache_lookup counts as use; borrowed until the next call of put. NULL: not there. */
-struct pkarr_cache_entry *pkarr_cache_lookup(struct pkarr_cache *cache,
-					     const uint8_t key[static NODE_KEY_LEN]);
+int api_pkarr_cache_init(struct pkarr_cache *cache, struct arena *arena, uint32_t cap_cnt,
+			 const uint64_t secret[2]);
+/* api_pkarr_cache_lookup counts as use; borrowed until the next call of put. NULL: not there. */
+struct pkarr_cache_entry *api_pkarr_cache_lookup(struct pkarr_cache *cache,
+						 const uint8_t key[static NODE_KEY_LEN]);
 /*
- * pkarr_cache_put keeps packet unless what is there has a higher sequence
+ * api_pkarr_cache_put keeps packet unless what is there has a higher sequence
  * number, or the same one and other bytes. Returns the entry of this key that there is now.
  */
-struct pkarr_cache_entry *pkarr_cache_put(struct pkarr_cache *cache,
-					  const struct pkarr_packet *packet);
+struct pkarr_cache_entry *api_pkarr_cache_put(struct pkarr_cache *cache,
+					      const struct pkarr_packet *packet);
 
 #endif

@@ -44,13 +44,13 @@ struct pkarr_relay {
 	struct pkarr_cache cache;
 };
 
-size_t pkarr_relay_footprint(uint32_t cache_cap, uint32_t call_cap)
+size_t api_pkarr_relay_footprint(uint32_t cache_cap, uint32_t call_cap)
 {
-	return pkarr_cache_footprint(cache_cap) +
+	return api_pkarr_cache_footprint(cache_cap) +
 	       pool_footprint(sizeof(struct pkarr_relay_call), call_cap);
 }
 
-int pkarr_relay_new(const struct pkarr_relay_params *params, struct pkarr_relay **out_relay)
+int api_pkarr_relay_new(const struct pkarr_relay_params *params, struct pkarr_relay **out_relay)
 {
 	struct pkarr_relay *relay = calloc(1, sizeof(*relay));
 	int err;
@@ -59,22 +59,23 @@ int pkarr_relay_new(const struct pkarr_relay_params *params, struct pkarr_relay 
 		return -ENOMEM;
 	relay->dht = params->dht;
 	relay->wall_s = params->wall_s;
-	err = arena_open(&relay->arena, pkarr_relay_footprint(params->cache_cap, params->call_cap));
+	err = arena_open(&relay->arena,
+			 api_pkarr_relay_footprint(params->cache_cap, params->call_cap));
 	if (err == 0)
 		err = pool_init(&relay->calls, &relay->arena, sizeof(struct pkarr_relay_call),
 				params->call_cap);
 	if (err == 0)
-		err = pkarr_cache_init(&relay->cache, &relay->arena, params->cache_cap,
-				       params->secret);
+		err = api_pkarr_cache_init(&relay->cache, &relay->arena, params->cache_cap,
+					   params->secret);
 	if (err < 0) {
-		pkarr_relay_free(relay);
+		api_pkarr_relay_free(relay);
 		return err;
 	}
 	*out_relay = relay;
 	return 0;
 }
 
-void pkarr_relay_free(struct pkarr_relay *relay)
+void api_pkarr_relay_free(struct pkarr_relay *relay)
 {
 	if (!relay)
 		return;
@@ -99,13 +100,13 @@ static void packet_reply(struct gateway_exchange *exchange, const struct pkarr_c
 	snprintf(headers, sizeof(headers),
 		 "Cache-Control: public, max-age=%" PRIu32 "\r\nLast-Modified: %s\r\n"
 		 "Memento-Datetime: %s\r\n",
-		 pkarr_packet_ttl_s(&entry->packet), http_date_write(made_s, made),
-		 http_date_write(entry->seen_wall_s, seen));
+		 dht_pkarr_packet_ttl_s(&entry->packet), gateway_http_date_write(made_s, made),
+		 gateway_http_date_write(entry->seen_wall_s, seen));
 	if (!unless_after_s || made_s > unless_after_s) {
 		reply.status = 200;
 		reply.type = PACKET_TYPE;
 		reply.body = body;
-		reply.body_len = pkarr_packet_write_body(&entry->packet, body);
+		reply.body_len = dht_pkarr_packet_write_body(&entry->packet, body);
 	}
 	gateway_reply(exchange, &reply, now_ns);
 }
@@ -118,10 +119,11 @@ static void call_gone(void *arg)
 	pool_release(&call->relay->calls, call);
 }
 
-/* call_new: NULL when it was answered for want of room. */
-static struct pkarr_relay_call *call_new(struct pkarr_relay *relay,
-					 struct gateway_exchange *exchange,
-					 const uint8_t key[static NODE_KEY_LEN], uint64_t now_ns)
+/* control_call_new: NULL when it was answered for want of room. */
+static struct pkarr_relay_call *control_call_new(struct pkarr_relay *relay,
+						 struct gateway_exchange *exchange,
+						 const uint8_t key[static NODE_KEY_LEN],
+						 uint64_t now_ns)
 {
 	struct pkarr_relay_call *call = pool_acquire(&relay->calls);
 
@@ -156,18 +158,18 @@ static void relay_get(struct pkarr_relay *relay, struct gateway_exchange *exchan
 		      const struct gateway_request *request, const uint8_t key[static NODE_KEY_LEN],
 		      uint64_t now_ns)
 {
-	const struct pkarr_cache_entry *entry = pkarr_cache_lookup(&relay->cache, key);
+	const struct pkarr_cache_entry *entry = api_pkarr_cache_lookup(&relay->cache, key);
 	const char *condition = gateway_header(request, "If-Modified-Since");
 	uint64_t unless_after_s = 0;
 	struct pkarr_relay_call *call;
 
-	if (condition && http_date_parse(condition, &unless_after_s) < 0)
+	if (condition && gateway_http_date_parse(condition, &unless_after_s) < 0)
 		unless_after_s = 0;
 	if (entry && entry->fresh_until_ns > now_ns) {
 		packet_reply(exchange, entry, unless_after_s, now_ns);
 		return;
 	}
-	call = call_new(relay, exchange, key, now_ns);
+	call = control_call_new(relay, exchange, key, now_ns);
 	if (!call)
 		return;
 	call->unless_after_s = unless_after_s;
@@ -176,7 +178,7 @@ static void relay_get(struct pkarr_relay *relay, struct gateway_exchange *exchan
 
 static void entry_seen(struct pkarr_relay *relay, struct pkarr_cache_entry *entry, uint64_t now_ns)
 {
-	uint64_t fresh_s = pkarr_packet_ttl_s(&entry->packet);
+	uint64_t fresh_s = dht_pkarr_packet_ttl_s(&entry->packet);
 
 	if (fresh_s < FRESH_MIN_S)
 		fresh_s = FRESH_MIN_S;
@@ -195,7 +197,7 @@ static bool packet_is_equal(const struct pkarr_packet *a, const struct pkarr_pac
 /* packet_is_behind: a higher number is known, or the same one already means something else. */
 static bool packet_is_behind(struct pkarr_relay *relay, const struct pkarr_packet *packet)
 {
-	const struct pkarr_cache_entry *entry = pkarr_cache_lookup(&relay->cache, packet->key);
+	const struct pkarr_cache_entry *entry = api_pkarr_cache_lookup(&relay->cache, packet->key);
 
 	return entry && packet->seq <= entry->packet.seq &&
 	       !packet_is_equal(packet, &entry->packet);
@@ -216,7 +218,7 @@ static void relay_put(struct pkarr_relay *relay, struct gateway_exchange *exchan
 {
 	struct pkarr_relay_call *call;
 	struct pkarr_packet packet;
-	int err = pkarr_packet_parse_body(key, request->body, request->body_len, &packet);
+	int err = dht_pkarr_packet_parse_body(key, request->body, request->body_len, &packet);
 
 	if (err == WEFT_EDAMAGED) {
 		gateway_reply_text(exchange, 400, "The packet is not signed by this key.", now_ns);
@@ -228,9 +230,9 @@ static void relay_put(struct pkarr_relay *relay, struct gateway_exchange *exchan
 		gateway_reply_text(exchange, 409, "A newer packet of this key is known.", now_ns);
 	} else if (packet.value_len > DHT_VALUE_LEN_MAX) {
 		/* Mainline refuses it, pkarr does not: it is served from here while there is room. */
-		entry_seen(relay, pkarr_cache_put(&relay->cache, &packet), now_ns);
+		entry_seen(relay, api_pkarr_cache_put(&relay->cache, &packet), now_ns);
 		stored_reply(exchange, 0, now_ns);
-	} else if ((call = call_new(relay, exchange, key, now_ns)) != NULL) {
+	} else if ((call = control_call_new(relay, exchange, key, now_ns)) != NULL) {
 		call->is_put = true;
 		call->packet = packet;
 		call_begun(call, relay->dht.put(relay->dht.ctx, &call->packet, call, now_ns),
@@ -252,19 +254,19 @@ static void relay_handle(void *ctx, struct gateway_exchange *exchange,
 		relay_get(ctx, exchange, request, key, now_ns);
 }
 
-void pkarr_relay_found(struct pkarr_relay_call *call, const struct pkarr_packet *packet)
+void api_pkarr_relay_found(struct pkarr_relay_call *call, const struct pkarr_packet *packet)
 {
-	struct pkarr_cache_entry *entry = pkarr_cache_put(&call->relay->cache, packet);
+	struct pkarr_cache_entry *entry = api_pkarr_cache_put(&call->relay->cache, packet);
 
 	/* What somebody shows below the newest is not what is looked for. */
 	if (packet_is_equal(&entry->packet, packet))
 		call->is_found = true;
 }
 
-static void get_ended(struct pkarr_relay_call *call, struct gateway_exchange *exchange, int err,
-		      uint64_t now_ns)
+static void blobs_get_ended(struct pkarr_relay_call *call, struct gateway_exchange *exchange,
+			    int err, uint64_t now_ns)
 {
-	struct pkarr_cache_entry *entry = pkarr_cache_lookup(&call->relay->cache, call->key);
+	struct pkarr_cache_entry *entry = api_pkarr_cache_lookup(&call->relay->cache, call->key);
 
 	if (entry && call->is_found)
 		entry_seen(call->relay, entry, now_ns);
@@ -287,25 +289,25 @@ static void put_ended(struct pkarr_relay_call *call, struct gateway_exchange *ex
 		gateway_reply_text(exchange, outcome->err == WEFT_EUNREACHABLE ? 503 : 500,
 				   "No node of the DHT took the packet.", now_ns);
 	} else {
-		entry_seen(call->relay, pkarr_cache_put(&call->relay->cache, &call->packet),
+		entry_seen(call->relay, api_pkarr_cache_put(&call->relay->cache, &call->packet),
 			   now_ns);
 		stored_reply(exchange, outcome->stored_cnt, now_ns);
 	}
 }
 
-void pkarr_relay_ended(struct pkarr_relay_call *call, const struct pkarr_relay_outcome *outcome,
-		       uint64_t now_ns)
+void api_pkarr_relay_ended(struct pkarr_relay_call *call, const struct pkarr_relay_outcome *outcome,
+			   uint64_t now_ns)
 {
 	struct gateway_exchange *exchange = call->exchange;
 
 	if (call->is_put)
 		put_ended(call, exchange, outcome, now_ns);
 	else
-		get_ended(call, exchange, outcome->err, now_ns);
+		blobs_get_ended(call, exchange, outcome->err, now_ns);
 	pool_release(&call->relay->calls, call);
 }
 
-struct gateway_route pkarr_relay_route(struct pkarr_relay *relay)
+struct gateway_route api_pkarr_relay_route(struct pkarr_relay *relay)
 {
 	return (struct gateway_route){
 		.path = "/",

@@ -24,7 +24,7 @@ struct pkarr_relay_outcome {
 /*
  * The way to the DHT. get and put begin something and return what names it
  * for cancel, or NULL: there is nobody to ask. What comes of it is told by
- * pkarr_relay_found, any number of times, and pkarr_relay_ended, once and
+ * api_pkarr_relay_found, any number of times, and api_pkarr_relay_ended, once and
  * last; never inside the call that began it.
  */
 struct pkarr_relay_dht {
@@ -35,9 +35,9 @@ struct pkarr_relay_dht {
 	void (*cancel)(void *ctx, void *run);
 	void *ctx;
 };
-void pkarr_relay_found(struct pkarr_relay_call *call, const struct pkarr_packet *packet);
-void pkarr_relay_ended(struct pkarr_relay_call *call, const struct pkarr_relay_outcome *outcome,
-		       uint64_t now_ns);
+void api_pkarr_relay_found(struct pkarr_relay_call *call, const struct pkarr_packet *packet);
+void api_pkarr_relay_ended(struct pkarr_relay_call *call, const struct pkarr_relay_outcome *outcome,
+			   uint64_t now_ns);
 
 struct pkarr_relay_params {
 	struct pkarr_relay_dht dht;
@@ -46,13 +46,13 @@ struct pkarr_relay_params {
 	uint64_t (*wall_s)(void);
 	const uint64_t *secret; /* two numbers nobody knows, for the table of keys */
 };
-size_t pkarr_relay_footprint(uint32_t cache_cap, uint32_t call_cap);
-/* pkarr_relay_new: 0 with *out_relay, -errno, WEFT_EFULL. */
+size_t api_pkarr_relay_footprint(uint32_t cache_cap, uint32_t call_cap);
+/* api_pkarr_relay_new: 0 with *out_relay, -errno, WEFT_EFULL. */
 WEFT_MUST_CHECK
-int pkarr_relay_new(const struct pkarr_relay_params *params, struct pkarr_relay **out_relay);
-/* pkarr_relay_free: the gateway that had its route is closed. */
-void pkarr_relay_free(struct pkarr_relay *relay);
-/* pkarr_relay_route: /KEY, below which nothing else can be; the last row of a table. */
-struct gateway_route pkarr_relay_route(struct pkarr_relay *relay);
+int api_pkarr_relay_new(const struct pkarr_relay_params *params, struct pkarr_relay **out_relay);
+/* api_pkarr_relay_free: the gateway that had its route is closed. */
+void api_pkarr_relay_free(struct pkarr_relay *relay);
+/* api_pkarr_relay_route: /KEY, below which nothing else can be; the last row of a table. */
+struct gateway_route api_pkarr_relay_route(struct pkarr_relay *relay);
 
 #endif

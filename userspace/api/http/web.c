@@ -49,7 +49,7 @@ static const char *const pkarr_told[] = {
 	[WEB_PKARR_PUBLIC] = ", with a public pkarr relay",
 };
 
-void web_config_defaults(struct web_config *config)
+void api_http_config_defaults(struct web_config *config)
 {
 	gateway_config_defaults(&config->gateway);
 	addr_format(&config->gateway.listen, config->listen);
@@ -60,7 +60,7 @@ void web_config_defaults(struct web_config *config)
 	config->pkarr_cache_cap = 1024;
 }
 
-const char *web_config_fault(const struct web_config *config)
+const char *api_http_config_fault(const struct web_config *config)
 {
 	struct gateway_names names;
 	struct addr listen;
@@ -88,17 +88,18 @@ const char *web_config_fault(const struct web_config *config)
 	return NULL;
 }
 
-size_t web_footprint(const struct web_config *config)
+size_t api_http_footprint(const struct web_config *config)
 {
 	const struct gateway_config *gateway = &config->gateway;
 
 	if (!gateway->is_on)
 		return 0;
-	return sizeof(struct web) + gateway_footprint(gateway) + web_api_footprint(config) +
-	       web_events_footprint() + web_content_footprint() +
-	       (config->serves_mesh ? web_mesh_footprint(gateway->conn_cap, gateway->memory_cap)
-				    : 0) +
-	       (config->pkarr_use != WEB_PKARR_NO ? web_pkarr_footprint(config) : 0);
+	return sizeof(struct web) + gateway_footprint(gateway) + api_http_api_footprint(config) +
+	       api_http_events_footprint() + api_http_content_footprint() +
+	       (config->serves_mesh
+			? api_http_mesh_footprint(gateway->conn_cap, gateway->memory_cap)
+			: 0) +
+	       (config->pkarr_use != WEB_PKARR_NO ? api_http_pkarr_footprint(config) : 0);
 }
 
 static void healthz(void *ctx, struct gateway_exchange *exchange,
@@ -131,14 +132,14 @@ static struct service *fabric_service_of(void *ctx)
 {
 	struct node *node = ctx;
 
-	return node->fabric ? fabric_service(node->fabric) : NULL;
+	return node->fabric ? node_fabric_service(node->fabric) : NULL;
 }
 
 static struct service_directory *fabric_directory_of(void *ctx)
 {
 	struct node *node = ctx;
 
-	return node->fabric ? fabric_directory(node->fabric) : NULL;
+	return node->fabric ? node_fabric_directory(node->fabric) : NULL;
 }
 
 static int mesh_open(struct web *web)
@@ -158,7 +159,7 @@ static int mesh_open(struct web *web)
 		.own_key = web->node->own_key,
 	};
 
-	return web_mesh_new(&params, &web->mesh);
+	return api_http_mesh_new(&params, &web->mesh);
 }
 
 static const struct gateway_error mesh_nothing = {
@@ -185,25 +186,25 @@ static int routes_fill(struct web *web)
 						      .access = GATEWAY_OPEN,
 						      .handle = readyz,
 						      .ctx = web->node};
-	routes[ROUTE_METRICS] = web_metrics_route(web->node);
-	if ((err = web_events_new(web->node, &web->events)) < 0 ||
-	    (err = web_api_new(web->node, &web->api)) < 0 ||
-	    (err = web_content_new(web->node, &web->content)) < 0)
+	routes[ROUTE_METRICS] = api_http_metrics_route(web->node);
+	if ((err = api_http_events_new(web->node, &web->events)) < 0 ||
+	    (err = api_http_api_new(web->node, &web->api)) < 0 ||
+	    (err = api_http_content_new(web->node, &web->content)) < 0)
 		return err;
-	web_content_routes(web->content, routes + ROUTE_CONTENT);
-	routes[ROUTE_EVENTS] = web_events_route(web->events);
-	routes[ROUTE_API] = web_api_route(web->api);
+	api_http_content_routes(web->content, routes + ROUTE_CONTENT);
+	routes[ROUTE_EVENTS] = api_http_events_route(web->events);
+	routes[ROUTE_API] = api_http_api_route(web->api);
 	if (config->serves_mesh) {
 		if ((err = mesh_open(web)) < 0)
 			return err;
-		web_mesh_routes(web->mesh, routes + ROUTE_MESH);
+		api_http_mesh_routes(web->mesh, routes + ROUTE_MESH);
 		routes[ROUTE_NO_MESH].instead = &mesh_nothing;
 	}
 	if (config->pkarr_use == WEB_PKARR_NO)
 		return 0;
-	if ((err = web_pkarr_new(web->node, &web->pkarr)) < 0)
+	if ((err = api_http_pkarr_new(web->node, &web->pkarr)) < 0)
 		return err;
-	routes[ROUTE_PKARR] = web_pkarr_route(web->pkarr);
+	routes[ROUTE_PKARR] = api_http_pkarr_route(web->pkarr);
 	return 0;
 }
 
@@ -231,7 +232,7 @@ static int token_load(struct web *web, char token[static GATEWAY_TOKEN_CAP], cha
 		snprintf(path, sizeof(path), "%s/" WEB_TOKEN_NAME, config->state_dir);
 	else
 		snprintf(path, sizeof(path), "%s", config->web.token_file);
-	err = web_token_load(path, is_own, web->node->random, token);
+	err = api_http_token_load(path, is_own, web->node->random, token);
 	if (err < 0)
 		snprintf(what, NODE_WHAT_CAP, "gateway.token_file %.160s%s", path, token_hint(err));
 	else
@@ -239,7 +240,7 @@ static int token_load(struct web *web, char token[static GATEWAY_TOKEN_CAP], cha
 	return err;
 }
 
-/* names_take: web_config_fault has read the lists before. */
+/* names_take: api_http_config_fault has read the lists before. */
 static struct gateway_names names_take(const char *text)
 {
 	struct gateway_names names = {.cnt = 0};
@@ -284,7 +285,7 @@ static int web_open_gateway(struct web *web, char *what)
 	return 0;
 }
 
-int web_open(struct node *node, char *what)
+int api_http_open(struct node *node, char *what)
 {
 	struct web *web;
 	int err;
@@ -301,50 +302,50 @@ int web_open(struct node *node, char *what)
 	return err < 0 ? err : web_open_gateway(web, what);
 }
 
-void web_adopt(struct web *web, int fd, const struct addr *remote, uint64_t now_ns)
+void api_http_adopt(struct web *web, int fd, const struct addr *remote, uint64_t now_ns)
 {
 	gateway_adopt(web->gateway, fd, remote, now_ns);
 }
 
-int web_pass_issue(struct web *web, const char *name, uint64_t now_ns,
-		   char out_url[static GATEWAY_PASS_URL_CAP])
+int api_http_pass_issue(struct web *web, const char *name, uint64_t now_ns,
+			char out_url[static GATEWAY_PASS_URL_CAP])
 {
 	char site[GATEWAY_SITE_CAP];
 	int err;
 
 	if (!web || !web->mesh)
 		return WEFT_EREFUSED;
-	err = web_mesh_site(web->mesh, name, site);
+	err = api_http_mesh_site(web->mesh, name, site);
 	return err < 0 ? err : gateway_pass_issue(web->gateway, site, now_ns, out_url);
 }
 
-void web_close(struct web *web)
+void api_http_close(struct web *web)
 {
 	if (!web)
 		return;
 	gateway_close(web->gateway);
-	web_content_free(web->content);
-	web_api_free(web->api);
-	web_events_free(web->events);
-	web_mesh_free(web->mesh);
-	web_pkarr_free(web->pkarr);
+	api_http_content_free(web->content);
+	api_http_api_free(web->api);
+	api_http_events_free(web->events);
+	api_http_mesh_free(web->mesh);
+	api_http_pkarr_free(web->pkarr);
 	free(web);
 }
 
-void web_stats(const struct web *web, struct gateway_stats *out_stats)
+void api_http_stats(const struct web *web, struct gateway_stats *out_stats)
 {
 	if (web)
 		gateway_stats(web->gateway, out_stats);
 }
 
-bool web_places(const struct web *web, struct fair_view *out)
+bool api_http_places(const struct web *web, struct fair_view *out)
 {
 	if (web)
 		gateway_places(web->gateway, out);
 	return web != NULL;
 }
 
-bool web_sockets(const struct web *web, struct fair_view *out)
+bool api_http_sockets(const struct web *web, struct fair_view *out)
 {
 	return web && gateway_sockets(web->gateway, out);
 }

@@ -43,35 +43,35 @@ struct web_config {
 	enum web_pkarr_use pkarr_use;
 	uint32_t pkarr_cache_cap; /* packets */
 };
-void web_config_defaults(struct web_config *config);
-/* web_config_fault: a sentence that says what cannot be, or NULL. */
-const char *web_config_fault(const struct web_config *config);
-/* web_footprint: bytes laid out; 0 when it is off. */
-size_t web_footprint(const struct web_config *config);
+void api_http_config_defaults(struct web_config *config);
+/* api_http_config_fault: a sentence that says what cannot be, or NULL. */
+const char *api_http_config_fault(const struct web_config *config);
+/* api_http_footprint: bytes laid out; 0 when it is off. */
+size_t api_http_footprint(const struct web_config *config);
 
 struct web;
 
-/* web_open: 0 with node's web set unless it is off, or a negative code with what naming the object. */
+/* api_http_open: 0 with node's web set unless it is off, or a negative code with what naming the object. */
 WEFT_MUST_CHECK
-int web_open(struct node *node, char *what);
-/* web_adopt gives the gateway fd, which is taken, as if remote had connected; web is not NULL. */
-void web_adopt(struct web *web, int fd, const struct addr *remote, uint64_t now_ns);
+int api_http_open(struct node *node, char *what);
+/* api_http_adopt gives the gateway fd, which is taken, as if remote had connected; web is not NULL. */
+void api_http_adopt(struct web *web, int fd, const struct addr *remote, uint64_t now_ns);
 /*
- * web_pass_issue writes an address for a browser: gateway_pass_issue for the service that name says,
+ * api_http_pass_issue writes an address for a browser: gateway_pass_issue for the service that name says,
  * NAME or NAME@NODE. WEFT_EREFUSED: services have no hosts here, also for NULL; WEFT_EABSENT: it is none of
  * gateway.services; WEFT_EMALFORMED.
  */
 WEFT_MUST_CHECK
-int web_pass_issue(struct web *web, const char *name, uint64_t now_ns,
-		   char out_url[static GATEWAY_PASS_URL_CAP]);
-/* web_close takes NULL; before services, the DHT and the control socket go. */
-void web_close(struct web *web);
-/* web_stats writes nothing when it is off. */
-void web_stats(const struct web *web, struct gateway_stats *out_stats);
-/* web_places: false when it is off. */
+int api_http_pass_issue(struct web *web, const char *name, uint64_t now_ns,
+			char out_url[static GATEWAY_PASS_URL_CAP]);
+/* api_http_close takes NULL; before services, the DHT and the control socket go. */
+void api_http_close(struct web *web);
+/* api_http_stats writes nothing when it is off. */
+void api_http_stats(const struct web *web, struct gateway_stats *out_stats);
+/* api_http_places: false when it is off. */
 struct fair_view;
-bool web_places(const struct web *web, struct fair_view *out);
-/* web_sockets: of WebSockets; false when there are none. */
-bool web_sockets(const struct web *web, struct fair_view *out);
+bool api_http_places(const struct web *web, struct fair_view *out);
+/* api_http_sockets: of WebSockets; false when there are none. */
+bool api_http_sockets(const struct web *web, struct fair_view *out);
 
 #endif

@@ -29,7 +29,7 @@ struct web_api {
 	struct pool calls;
 };
 
-size_t web_api_footprint(const struct web_config *config)
+size_t api_http_api_footprint(const struct web_config *config)
 {
 	return pool_footprint(sizeof(struct api_call), config->gateway.conn_cap);
 }
@@ -171,7 +171,7 @@ static void api_handle(void *ctx, struct gateway_exchange *exchange,
 	json_decref(parameters);
 }
 
-int web_api_new(struct node *node, struct web_api **out_api)
+int api_http_api_new(struct node *node, struct web_api **out_api)
 {
 	struct web_api *api = calloc(1, sizeof(*api));
 	uint32_t call_cap = node->config->web.gateway.conn_cap;
@@ -180,17 +180,17 @@ int web_api_new(struct node *node, struct web_api **out_api)
 	if (!api)
 		return -ENOMEM;
 	api->node = node;
-	err = arena_open(&api->arena, web_api_footprint(&node->config->web));
+	err = arena_open(&api->arena, api_http_api_footprint(&node->config->web));
 	if (err == 0)
 		err = pool_init(&api->calls, &api->arena, sizeof(struct api_call), call_cap);
 	if (err < 0)
-		web_api_free(api);
+		api_http_api_free(api);
 	else
 		*out_api = api;
 	return err;
 }
 
-void web_api_free(struct web_api *api)
+void api_http_api_free(struct web_api *api)
 {
 	if (!api)
 		return;
@@ -198,7 +198,7 @@ void web_api_free(struct web_api *api)
 	free(api);
 }
 
-struct gateway_route web_api_route(struct web_api *api)
+struct gateway_route api_http_api_route(struct web_api *api)
 {
 	return (struct gateway_route){
 		.path = PATH,

@@ -43,12 +43,12 @@ static const struct gateway_error broken = {
 	500, "damaged", "What is stored of the collection cannot be read; see weft store check.",
 	0};
 
-size_t web_content_footprint(void)
+size_t api_http_content_footprint(void)
 {
 	return WEB_CONTENT_RUNS_MAX * sizeof(struct web_content_run);
 }
 
-int web_content_new(struct node *node, struct web_content **out_content)
+int api_http_content_new(struct node *node, struct web_content **out_content)
 {
 	struct web_content *content = calloc(1, sizeof(*content));
 
@@ -59,7 +59,7 @@ int web_content_new(struct node *node, struct web_content **out_content)
 	return 0;
 }
 
-void web_content_free(struct web_content *content)
+void api_http_content_free(struct web_content *content)
 {
 	struct jobs *jobs;
 
@@ -71,12 +71,12 @@ void web_content_free(struct web_content *content)
 	free(content);
 }
 
-struct node *web_content_node(const struct web_content *content)
+struct node *api_http_content_node(const struct web_content *content)
 {
 	return content->node;
 }
 
-void web_content_run_end(struct web_content_run *run)
+void api_http_content_run_end(struct web_content_run *run)
 {
 	struct web_content_run **at = &run->content->runs;
 
@@ -86,19 +86,19 @@ void web_content_run_end(struct web_content_run *run)
 		at = &(*at)->next;
 	*at = run->next;
 	if (run->listing)
-		web_listing_fini(run->listing);
+		api_http_listing_fini(run->listing);
 	free(run->listing);
 	free(run);
 }
 
-void web_content_refuse(struct web_content_run *run, const struct gateway_error *error,
-			uint64_t now_ns)
+void api_http_content_refuse(struct web_content_run *run, const struct gateway_error *error,
+			     uint64_t now_ns)
 {
 	struct gateway_exchange *exchange = run->exchange;
 
 	run->exchange = NULL;
 	gateway_reply_error(exchange, error, now_ns);
-	web_content_run_end(run);
+	api_http_content_run_end(run);
 }
 
 /*
@@ -119,7 +119,7 @@ static bool client_has_part(const struct web_content *content, uint64_t client, 
 	return cnt >= cap || own_cnt >= FAIR_NETWORK_FACTOR * (cap - cnt);
 }
 
-bool web_content_may_read(const struct web_content_run *run)
+bool api_http_content_may_read(const struct web_content_run *run)
 {
 	return !client_has_part(run->content, run->client, true, READERS_MAX);
 }
@@ -160,7 +160,7 @@ static struct web_content_run *run_begin(struct web_content *content,
 	field_copy(request, "If-None-Match", run->if_none_match);
 	run->next = content->runs;
 	content->runs = run;
-	gateway_watch(exchange, &web_content_events, run);
+	gateway_watch(exchange, &api_http_content_events, run);
 	return run;
 }
 
@@ -191,12 +191,12 @@ static void blob_asked(void *ctx, struct gateway_exchange *exchange,
 	if (!run)
 		return;
 	if (!id_take(&at, run->content_id) || *at) {
-		web_content_refuse(run, &bad_id, now_ns);
-	} else if (sharing_blocks(content->node, run->content_id)) {
-		web_content_refuse(run, &blocked, now_ns);
+		api_http_content_refuse(run, &bad_id, now_ns);
+	} else if (node_sharing_blocks(content->node, run->content_id)) {
+		api_http_content_refuse(run, &blocked, now_ns);
 	} else {
 		run->mime = "application/octet-stream";
-		web_content_file_start(run, &anybody, READER_SIZE_UNTOLD, now_ns);
+		api_http_content_file_start(run, &anybody, READER_SIZE_UNTOLD, now_ns);
 	}
 }
 
@@ -217,7 +217,7 @@ static bool path_take(struct web_content_run *run, const char *at)
 	run->has_slash = run->path_len > 0 && run->path[run->path_len - 1] == '/';
 	run->path_len -= run->has_slash;
 	run->path[run->path_len] = '\0';
-	return run->path_len == 0 || manifest_path_is_safe(run->path, run->path_len);
+	return run->path_len == 0 || blobs_manifest_path_is_safe(run->path, run->path_len);
 }
 
 /* --- a place in a collection --- */
@@ -237,14 +237,14 @@ static void directory_redirect(struct web_content_run *run, uint64_t now_ns)
 	snprintf(headers + len, sizeof(headers) - len, "/\r\n");
 	run->exchange = NULL;
 	gateway_reply(exchange, &reply, now_ns);
-	web_content_run_end(run);
+	api_http_content_run_end(run);
 }
 
 static void directory_reply(struct web_content_run *run, uint64_t now_ns)
 {
 	const struct gateway_reply reply = {
 		.status = 200,
-		.type = web_listing_type(run->listing),
+		.type = api_http_listing_type(run->listing),
 		.headers = "Cache-Control: no-cache\r\nVary: Accept\r\n",
 		.body = run->listing->text,
 		.body_len = run->listing->len,
@@ -254,7 +254,7 @@ static void directory_reply(struct web_content_run *run, uint64_t now_ns)
 
 	run->exchange = NULL;
 	gateway_reply(exchange, &reply, now_ns);
-	web_content_run_end(run);
+	api_http_content_run_end(run);
 }
 
 static void file_reply(struct web_content_run *run, uint64_t now_ns)
@@ -265,7 +265,7 @@ static void file_reply(struct web_content_run *run, uint64_t now_ns)
 		.hints = run->place.peers,
 		.hint_cnt = run->place.peer_cnt,
 	};
-	const char *known = label_mime(run->path);
+	const char *known = shares_label_mime(run->path);
 
 	memcpy(origin.manifest_id, run->place.manifest_id, sizeof(origin.manifest_id));
 	memcpy(origin.part_id, run->found.part_id, sizeof(origin.part_id));
@@ -274,10 +274,10 @@ static void file_reply(struct web_content_run *run, uint64_t now_ns)
 		run->mime = run->found.mime;
 	else
 		run->mime = known ? known : "application/octet-stream";
-	if (sharing_blocks(run->content->node, run->content_id))
-		web_content_refuse(run, &blocked, now_ns);
+	if (node_sharing_blocks(run->content->node, run->content_id))
+		api_http_content_refuse(run, &blocked, now_ns);
 	else
-		web_content_file_start(run, &origin, run->found.size, now_ns);
+		api_http_content_file_start(run, &origin, run->found.size, now_ns);
 }
 
 static void place_done(struct job *job)
@@ -287,17 +287,17 @@ static void place_done(struct job *job)
 
 	run->is_job_out = false;
 	if (!run->exchange)
-		web_content_run_end(run);
+		api_http_content_run_end(run);
 	else if (run->err == WEFT_EABSENT)
-		web_content_refuse(run, &no_path, now_ns);
+		api_http_content_refuse(run, &no_path, now_ns);
 	else if (run->err == WEFT_EUNKNOWN)
-		web_content_refuse(run, &not_here, now_ns);
+		api_http_content_refuse(run, &not_here, now_ns);
 	else if (run->err)
-		web_content_refuse(run, &broken, now_ns);
+		api_http_content_refuse(run, &broken, now_ns);
 	else if (run->found.kind == TREE_FILE && !run->has_slash)
 		file_reply(run, now_ns);
 	else if (run->found.kind == TREE_FILE)
-		web_content_refuse(run, &no_path, now_ns);
+		api_http_content_refuse(run, &no_path, now_ns);
 	else if (run->path_len > 0 && !run->has_slash)
 		directory_redirect(run, now_ns);
 	else
@@ -309,13 +309,15 @@ static void place_run(struct job *job)
 	struct web_content_run *run = (struct web_content_run *)job;
 	struct store *store = run->content->node->store;
 
-	run->err = tree_find(store, run->place.manifest_id, run->path, run->path_len, &run->found);
+	run->err = blobs_tree_find(store, run->place.manifest_id, run->path, run->path_len,
+				   &run->found);
 	if (run->err || run->found.kind != TREE_DIR)
 		return;
 	run->listing = calloc(1, sizeof(*run->listing));
-	run->err = run->listing ? web_listing_make(store, run->place.manifest_id, run->path,
+	run->err = run->listing
+			   ? api_http_listing_make(store, run->place.manifest_id, run->path,
 						   run->path_len, run->wants_json, run->listing)
-				: -ENOMEM;
+			   : -ENOMEM;
 }
 
 static const struct gateway_error *place_error(int err)
@@ -342,27 +344,27 @@ static void share_asked(void *ctx, struct gateway_exchange *exchange,
 	if (!run)
 		return;
 	if (!id_take(&at, id)) {
-		web_content_refuse(run, &bad_id, now_ns);
+		api_http_content_refuse(run, &bad_id, now_ns);
 		return;
 	}
 	if (!path_take(run, at)) {
-		web_content_refuse(run, &bad_path, now_ns);
+		api_http_content_refuse(run, &bad_path, now_ns);
 		return;
 	}
-	err = sharing_place_of(content->node, id, &run->place);
+	err = node_sharing_place_of(content->node, id, &run->place);
 	if (err) {
-		web_content_refuse(run, place_error(err), now_ns);
+		api_http_content_refuse(run, place_error(err), now_ns);
 		return;
 	}
 	run->job.run = place_run;
 	run->job.done = place_done;
 	if (jobs_submit(content->node->home.jobs, &run->job) < 0)
-		web_content_refuse(run, &many_requests, now_ns);
+		api_http_content_refuse(run, &many_requests, now_ns);
 	else
 		run->is_job_out = true;
 }
 
-void web_content_routes(struct web_content *content, struct gateway_route *routes)
+void api_http_content_routes(struct web_content *content, struct gateway_route *routes)
 {
 	routes[0] = (struct gateway_route){.path = BLOB_PATH,
 					   .methods = GATEWAY_GET,

@@ -27,11 +27,11 @@ struct web_content;
 #define WEB_CONTENT_RUNS_MAX  64u /* requests at once; READERS_MAX of them read */
 
 WEFT_MUST_CHECK
-int web_content_new(struct node *node, struct web_content **out_content);
-/* web_content_free, when the gateway is gone; waits for jobs. Takes NULL. */
-void web_content_free(struct web_content *content);
-void web_content_routes(struct web_content *content, struct gateway_route *routes);
-size_t web_content_footprint(void);
+int api_http_content_new(struct node *node, struct web_content **out_content);
+/* api_http_content_free, when the gateway is gone; waits for jobs. Takes NULL. */
+void api_http_content_free(struct web_content *content);
+void api_http_content_routes(struct web_content *content, struct gateway_route *routes);
+size_t api_http_content_footprint(void);
 
 /* What a client said that decides what it gets. Longer fields count as not there. */
 #define WEB_CONTENT_FIELD_CAP 512
@@ -67,22 +67,22 @@ struct web_content_run {
 };
 
 /* web_content.c */
-struct node *web_content_node(const struct web_content *content);
-/* web_content_run_end frees run; its reader is gone, and so is the exchange. */
-void web_content_run_end(struct web_content_run *run);
-/* web_content_may_read: run may have a reader beside those of others. */
-bool web_content_may_read(const struct web_content_run *run);
-void web_content_refuse(struct web_content_run *run, const struct gateway_error *error,
-			uint64_t now_ns);
+struct node *api_http_content_node(const struct web_content *content);
+/* api_http_content_run_end frees run; its reader is gone, and so is the exchange. */
+void api_http_content_run_end(struct web_content_run *run);
+/* api_http_content_may_read: run may have a reader beside those of others. */
+bool api_http_content_may_read(const struct web_content_run *run);
+void api_http_content_refuse(struct web_content_run *run, const struct gateway_error *error,
+			     uint64_t now_ns);
 
 /* web_content_file.c: content_id, mime and, of a place that is known, found and place are set. */
-void web_content_file_start(struct web_content_run *run, const struct reader_origin *origin,
-			    uint64_t size, uint64_t now_ns);
-extern const struct gateway_events web_content_events;
+void api_http_content_file_start(struct web_content_run *run, const struct reader_origin *origin,
+				 uint64_t size, uint64_t now_ns);
+extern const struct gateway_events api_http_content_events;
 
 /*
- * web_listing.c: made in a job. web_listing_make writes the directory at path: 0 or
- * what tree_list says. One with more than WEB_LISTING_MAX entries ends with a note.
+ * web_listing.c: made in a job. api_http_listing_make writes the directory at path: 0 or
+ * what blobs_tree_list says. One with more than WEB_LISTING_MAX entries ends with a note.
  */
 #define WEB_LISTING_MAX 10000u
 struct web_listing {
@@ -94,10 +94,10 @@ struct web_listing {
 	bool has_room; /* false: no memory */
 };
 WEFT_MUST_CHECK
-int web_listing_make(struct store *store, const uint8_t manifest_id[static 32], const char *path,
-		     size_t len, bool is_json, struct web_listing *listing);
-void web_listing_fini(struct web_listing *listing);
-/* web_listing_type: its Content-Type. */
-const char *web_listing_type(const struct web_listing *listing);
+int api_http_listing_make(struct store *store, const uint8_t manifest_id[static 32],
+			  const char *path, size_t len, bool is_json, struct web_listing *listing);
+void api_http_listing_fini(struct web_listing *listing);
+/* api_http_listing_type: its Content-Type. */
+const char *api_http_listing_type(const struct web_listing *listing);
 
 #endif

@@ -110,7 +110,7 @@ static bool file_opened(void *arg, uint64_t size, uint64_t *out_off, uint64_t *o
 
 	run->size = run->len = size;
 	run->off = 0;
-	range = range_parse(range_of(run), size, &run->off, &run->len);
+	range = gateway_range_parse(range_of(run), size, &run->off, &run->len);
 	run->is_part = range == RANGE_PART;
 	if (is_held_by_client(run)) {
 		reply_not_modified(run, now_ns);
@@ -128,7 +128,7 @@ static bool file_opened(void *arg, uint64_t size, uint64_t *out_off, uint64_t *o
 		return true;
 	}
 	run->reader = NULL;
-	web_content_run_end(run);
+	api_http_content_run_end(run);
 	return false;
 }
 
@@ -139,9 +139,9 @@ static void file_cut(struct web_content_run *run, uint64_t now_ns)
 
 	run->exchange = NULL;
 	gateway_abort(exchange, now_ns);
-	reader_cancel(run->reader);
+	blobs_reader_cancel(run->reader);
 	run->reader = NULL;
-	web_content_run_end(run);
+	api_http_content_run_end(run);
 }
 
 static bool file_piece(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
@@ -196,7 +196,7 @@ static void file_done(void *arg, int err, const char *detail, uint64_t now_ns)
 		gateway_abort(exchange, now_ns);
 	else
 		gateway_reply_end(exchange, now_ns);
-	web_content_run_end(run);
+	api_http_content_run_end(run);
 }
 
 static void client_drained(void *arg, uint64_t now_ns)
@@ -204,7 +204,7 @@ static void client_drained(void *arg, uint64_t now_ns)
 	struct web_content_run *run = arg;
 
 	if (run->reader)
-		reader_resume(run->reader, now_ns);
+		blobs_reader_resume(run->reader, now_ns);
 }
 
 static void client_gone(void *arg)
@@ -213,15 +213,16 @@ static void client_gone(void *arg)
 
 	run->exchange = NULL;
 	if (run->reader)
-		reader_cancel(run->reader);
+		blobs_reader_cancel(run->reader);
 	run->reader = NULL;
-	web_content_run_end(run);
+	api_http_content_run_end(run);
 }
 
-const struct gateway_events web_content_events = {.drained = client_drained, .gone = client_gone};
+const struct gateway_events api_http_content_events = {.drained = client_drained,
+						       .gone = client_gone};
 
-void web_content_file_start(struct web_content_run *run, const struct reader_origin *origin,
-			    uint64_t size, uint64_t now_ns)
+void api_http_content_file_start(struct web_content_run *run, const struct reader_origin *origin,
+				 uint64_t size, uint64_t now_ns)
 {
 	struct reader_ask ask = {
 		.size = size,
@@ -231,12 +232,13 @@ void web_content_file_start(struct web_content_run *run, const struct reader_ori
 		.done = file_done,
 		.arg = run,
 	};
-	struct content *content = web_content_node(run->content)->home.content;
+	struct blobs *content = api_http_content_node(run->content)->home.content;
 
 	memcpy(ask.content_id, run->content_id, sizeof(ask.content_id));
 	etag_write(run);
-	if (!web_content_may_read(run) || reader_start(content, &ask, now_ns, &run->reader) < 0) {
+	if (!api_http_content_may_read(run) ||
+	    blobs_reader_start(content, &ask, now_ns, &run->reader) < 0) {
 		run->reader = NULL;
-		web_content_refuse(run, &many_readers, now_ns);
+		api_http_content_refuse(run, &many_readers, now_ns);
 	}
 }

@@ -34,7 +34,7 @@ struct web_events {
 	struct pool readers;
 };
 
-size_t web_events_footprint(void)
+size_t api_http_events_footprint(void)
 {
 	return pool_footprint(sizeof(struct event_reader), READER_CAP);
 }
@@ -176,7 +176,7 @@ static void events_handle(void *ctx, struct gateway_exchange *exchange,
 		timer_set(&events->node->home.timers, &events->heartbeat, now_ns + HEARTBEAT_NS);
 }
 
-int web_events_new(struct node *node, struct web_events **out_events)
+int api_http_events_new(struct node *node, struct web_events **out_events)
 {
 	struct web_events *events = calloc(1, sizeof(*events));
 	int err;
@@ -185,18 +185,18 @@ int web_events_new(struct node *node, struct web_events **out_events)
 		return -ENOMEM;
 	events->node = node;
 	timer_init(&events->heartbeat, heartbeat_fire);
-	err = arena_open(&events->arena, web_events_footprint());
+	err = arena_open(&events->arena, api_http_events_footprint());
 	if (err == 0)
 		err = pool_init(&events->readers, &events->arena, sizeof(struct event_reader),
 				READER_CAP);
 	if (err < 0)
-		web_events_free(events);
+		api_http_events_free(events);
 	else
 		*out_events = events;
 	return err;
 }
 
-void web_events_free(struct web_events *events)
+void api_http_events_free(struct web_events *events)
 {
 	if (!events)
 		return;
@@ -207,7 +207,7 @@ void web_events_free(struct web_events *events)
 	free(events);
 }
 
-struct gateway_route web_events_route(struct web_events *events)
+struct gateway_route api_http_events_route(struct web_events *events)
 {
 	return (struct gateway_route){
 		.path = "/events",

@@ -74,7 +74,7 @@ static void listing_url(struct web_listing *listing, const char *text, size_t le
 	}
 }
 
-/* Names hold no control characters (manifest_path_is_safe). */
+/* Names hold no control characters (blobs_manifest_path_is_safe). */
 static void listing_json_string(struct web_listing *listing, const char *text, size_t len)
 {
 	listing_text(listing, "\"");
@@ -135,7 +135,7 @@ static bool entry_add(void *arg, const struct tree_entry *entry)
 	return listing->has_room;
 }
 
-static void listing_begin(struct web_listing *listing, const char *path, size_t len)
+static void community_listing_begin(struct web_listing *listing, const char *path, size_t len)
 {
 	if (listing->is_json) {
 		listing_text(listing, "{\"path\":");
@@ -165,8 +165,8 @@ static void listing_end(struct web_listing *listing)
 		listing_text(listing, "<p>There are more entries than are shown.</p>\n");
 }
 
-int web_listing_make(struct store *store, const uint8_t manifest_id[static 32], const char *path,
-		     size_t len, bool is_json, struct web_listing *listing)
+int api_http_listing_make(struct store *store, const uint8_t manifest_id[static 32],
+			  const char *path, size_t len, bool is_json, struct web_listing *listing)
 {
 	int err;
 
@@ -175,21 +175,21 @@ int web_listing_make(struct store *store, const uint8_t manifest_id[static 32], 
 	if (!listing->text)
 		return -ENOMEM;
 	listing->cap = LISTING_CAP_FIRST;
-	listing_begin(listing, path, len);
-	err = tree_list(store, manifest_id, path, len, entry_add, listing);
+	community_listing_begin(listing, path, len);
+	err = blobs_tree_list(store, manifest_id, path, len, entry_add, listing);
 	if (err)
 		return err;
 	listing_end(listing);
 	return listing->has_room ? 0 : -ENOMEM;
 }
 
-void web_listing_fini(struct web_listing *listing)
+void api_http_listing_fini(struct web_listing *listing)
 {
 	free(listing->text);
 	listing->text = NULL;
 }
 
-const char *web_listing_type(const struct web_listing *listing)
+const char *api_http_listing_type(const struct web_listing *listing)
 {
 	return listing->is_json ? "application/json" : "text/html; charset=utf-8";
 }

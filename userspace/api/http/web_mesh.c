@@ -17,21 +17,22 @@
 #define SOCKET_PATH "/mesh/ws/"
 #define EVENTS_PATH "/mesh/events/"
 
-const struct gateway_error web_mesh_busy = {503, "gateway_busy",
-					    "Too many requests wait for services; try again.", 1};
-const struct gateway_error web_mesh_bad_query = {
+const struct gateway_error api_http_mesh_busy = {
+	503, "gateway_busy", "Too many requests wait for services; try again.", 1};
+const struct gateway_error api_http_mesh_bad_query = {
 	400, "invalid_query", "The query is to be parameters in UTF-8, percent-encoded.", 0};
-const struct gateway_error web_mesh_too_long = {413, "payload_too_large",
-						"The body is longer than this service takes.", 0};
-const struct gateway_error web_mesh_not_allowed = {
+const struct gateway_error api_http_mesh_too_long = {
+	413, "payload_too_large", "The body is longer than this service takes.", 0};
+const struct gateway_error api_http_mesh_not_allowed = {
 	403, "service_not_allowed",
 	"The service, or this method of it, is not in gateway.services.", 0};
 
-const struct gateway_error web_mesh_no_service = {404, "not_found",
-						  "Name a service behind /mesh/http/, or a service "
-						  "and its channel behind /mesh/ws/, or its topic "
-						  "behind /mesh/events/.",
-						  0};
+const struct gateway_error api_http_mesh_no_service = {
+	404, "not_found",
+	"Name a service behind /mesh/http/, or a service "
+	"and its channel behind /mesh/ws/, or its topic "
+	"behind /mesh/events/.",
+	0};
 static const struct gateway_error only_reads = {
 	401, "token_required",
 	"No provider declares this method read-only, so it wants the gateway's token, and at "
@@ -40,22 +41,22 @@ static const struct gateway_error only_reads = {
 static const struct gateway_error is_off = {503, "service_unavailable",
 					    "The service fabric of this node is off.", 0};
 
-struct service *web_mesh_service(const struct web_mesh *mesh)
+struct service *api_http_mesh_service(const struct web_mesh *mesh)
 {
 	return mesh->params.service(mesh->params.ctx);
 }
 
-bool web_mesh_is_own(const struct web_mesh *mesh, const uint8_t *key)
+bool api_http_mesh_is_own(const struct web_mesh *mesh, const uint8_t *key)
 {
 	return mesh->params.own_key && memcmp(mesh->params.own_key, key, MESH_KEY_LEN) == 0;
 }
 
-size_t web_mesh_footprint(unsigned run_cap, size_t memory_cap)
+size_t api_http_mesh_footprint(unsigned run_cap, size_t memory_cap)
 {
 	return pool_footprint(sizeof(struct web_mesh_run), run_cap) + memory_cap;
 }
 
-void web_mesh_run_end(struct web_mesh_run *run)
+void api_http_mesh_run_end(struct web_mesh_run *run)
 {
 	struct web_mesh *mesh = run->mesh;
 
@@ -67,8 +68,8 @@ void web_mesh_run_end(struct web_mesh_run *run)
 	pool_release(&mesh->runs, run);
 }
 
-void web_mesh_run_refuse(struct web_mesh_run *run, const struct gateway_error *error,
-			 uint64_t now_ns)
+void api_http_mesh_run_refuse(struct web_mesh_run *run, const struct gateway_error *error,
+			      uint64_t now_ns)
 {
 	struct gateway_exchange *exchange = run->exchange;
 
@@ -81,8 +82,8 @@ static unsigned seconds_until(uint64_t at_ns, uint64_t now_ns)
 	return at_ns <= now_ns ? 1 : (unsigned)((at_ns - now_ns + NS_PER_S - 1) / NS_PER_S);
 }
 
-void web_mesh_run_fail(struct web_mesh_run *run, const struct service_answer *answer,
-		       uint64_t now_ns)
+void api_http_mesh_run_fail(struct web_mesh_run *run, const struct service_answer *answer,
+			    uint64_t now_ns)
 {
 	static const struct {
 		unsigned status;
@@ -105,7 +106,7 @@ void web_mesh_run_fail(struct web_mesh_run *run, const struct service_answer *an
 
 	if (status == SERVICE_UNAUTHORIZED &&
 	    memcmp(answer->provider, nobody, sizeof(nobody)) == 0) {
-		web_mesh_run_refuse(run, &only_reads, now_ns);
+		api_http_mesh_run_refuse(run, &only_reads, now_ns);
 		return;
 	}
 	/* Nobody provides it just now; a node that says so itself does not know it. */
@@ -118,22 +119,23 @@ void web_mesh_run_fail(struct web_mesh_run *run, const struct service_answer *an
 		error.message = service_status_name(status);
 	if (error.status == 429 || error.status == 503)
 		error.retry_after_s = seconds_until(answer->not_before_ns, now_ns);
-	web_mesh_run_refuse(run, &error, now_ns);
+	api_http_mesh_run_refuse(run, &error, now_ns);
 }
 
-void web_mesh_run_patience(struct web_mesh_run *run, uint64_t now_ns)
+void api_http_mesh_run_patience(struct web_mesh_run *run, uint64_t now_ns)
 {
 	timer_set(run->mesh->params.timers, &run->timer, now_ns + run->mesh->params.timeout_ns);
 }
 
-uint64_t web_mesh_run_left_ns(const struct web_mesh_run *run)
+uint64_t api_http_mesh_run_left_ns(const struct web_mesh_run *run)
 {
 	uint64_t timeout_ns = run->mesh->params.timeout_ns;
 
 	return run->sought_ns < timeout_ns ? timeout_ns - run->sought_ns : 1;
 }
 
-int web_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t len, size_t len_max)
+int api_http_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t len,
+			      size_t len_max)
 {
 	size_t cap = run->cap ? run->cap : 1024;
 	uint8_t *room = run->data;
@@ -154,14 +156,14 @@ int web_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t l
 	return 0;
 }
 
-void web_mesh_run_used(struct web_mesh_run *run, size_t len)
+void api_http_mesh_run_used(struct web_mesh_run *run, size_t len)
 {
 	run->unused_len += len;
 	if (!run->exchange || gateway_backlog_len(run->exchange) <= GATEWAY_BACKLOG_LOW)
-		web_mesh_run_drained(run, 0);
+		api_http_mesh_run_drained(run, 0);
 }
 
-void web_mesh_run_drained(void *arg, uint64_t now_ns)
+void api_http_mesh_run_drained(void *arg, uint64_t now_ns)
 {
 	struct web_mesh_run *run = arg;
 	size_t len = run->unused_len;
@@ -172,7 +174,7 @@ void web_mesh_run_drained(void *arg, uint64_t now_ns)
 		service_channel_consume(run->channel, len);
 }
 
-void web_mesh_run_writable(void *arg, uint64_t now_ns)
+void api_http_mesh_run_writable(void *arg, uint64_t now_ns)
 {
 	struct web_mesh_run *run = arg;
 
@@ -181,7 +183,7 @@ void web_mesh_run_writable(void *arg, uint64_t now_ns)
 		gateway_resume(run->exchange);
 }
 
-bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *method)
+bool api_http_mesh_allows(const struct web_mesh *mesh, const char *name, const char *method)
 {
 	for (unsigned i = 0; i < mesh->service_cnt; i++) {
 		const struct web_mesh_service *service = &mesh->services[i];
@@ -193,7 +195,7 @@ bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *
 	return false;
 }
 
-struct service_target web_mesh_run_target(const struct web_mesh_run *run, const char *method)
+struct service_target api_http_mesh_run_target(const struct web_mesh_run *run, const char *method)
 {
 	const struct service_named *target = &run->target.service;
 
@@ -204,13 +206,13 @@ struct service_target web_mesh_run_target(const struct web_mesh_run *run, const 
 		.method = method,
 		.trace = run->has_trace ? &run->trace : NULL,
 		/* A room is on one node: who is to be asked for another one is named. */
-		.is_own_last = !web_mesh_prefers_local(run->query) &&
+		.is_own_last = !api_http_mesh_prefers_local(run->query) &&
 			       strcmp(target->name, "pod-chat") != 0,
 	};
 }
 
-char *web_mesh_provider_line(const uint8_t provider[MESH_KEY_LEN],
-			     char lines[static WEB_MESH_LINES_CAP])
+char *api_http_mesh_provider_line(const uint8_t provider[MESH_KEY_LEN],
+				  char lines[static WEB_MESH_LINES_CAP])
 {
 	static const uint8_t nobody[MESH_KEY_LEN];
 	char text[ZBASE32_KEY_TEXT_CAP];
@@ -237,8 +239,8 @@ static void run_late(struct timer *timer, uint64_t now_ns)
 	if (run->exchange && run->is_begun)
 		gateway_abort(run->exchange, now_ns);
 	else if (run->exchange)
-		web_mesh_run_refuse(run, &late, now_ns);
-	web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run, &late, now_ns);
+	api_http_mesh_run_end(run);
 }
 
 /* base_keep: what stands before a service's own paths; "" where it is too long to be repeated. */
@@ -281,7 +283,7 @@ static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchan
 	if (strlen(method) <= SERVICE_METHOD_LEN_MAX)
 		strcpy(run->method, method);
 	snprintf(run->query, sizeof(run->query), "%s", request->query);
-	web_mesh_pod_strip(&run->target.service, run->query);
+	api_http_mesh_pod_strip(&run->target.service, run->query);
 	return run;
 }
 
@@ -289,8 +291,8 @@ static bool target_read(const struct gateway_request *request, const char *prefi
 			struct web_mesh_target *out_target)
 {
 	if (request->site[0])
-		return web_mesh_target_of_site(request->site, request->path, out_target);
-	return web_mesh_target_parse(request->path + strlen(prefix), out_target);
+		return api_http_mesh_target_of_site(request->site, request->path, out_target);
+	return api_http_mesh_target_parse(request->path + strlen(prefix), out_target);
 }
 
 static const struct gateway_error bad_pod = {400, "invalid_request",
@@ -314,15 +316,15 @@ static void http_begin(struct web_mesh *mesh, struct gateway_exchange *exchange,
 	if (refusal)
 		;
 	else if (!target_read(request, is_upgrade ? SOCKET_PATH : HTTP_PATH, &target))
-		refusal = &web_mesh_no_service;
-	else if (!web_mesh_allows(mesh, target.service.name, NULL))
-		refusal = &web_mesh_not_allowed;
-	else if (!web_mesh_service(mesh))
+		refusal = &api_http_mesh_no_service;
+	else if (!api_http_mesh_allows(mesh, target.service.name, NULL))
+		refusal = &api_http_mesh_not_allowed;
+	else if (!api_http_mesh_service(mesh))
 		refusal = &is_off;
-	else if (!web_mesh_pod_read(request->query, &target.service))
+	else if (!api_http_mesh_pod_read(request->query, &target.service))
 		refusal = &bad_pod;
 	else if ((run = run_new(mesh, exchange, request, &target)) == NULL)
-		refusal = &web_mesh_busy;
+		refusal = &api_http_mesh_busy;
 	if (refusal) {
 		gateway_reply_error(exchange, refusal, now_ns);
 		return;
@@ -330,13 +332,14 @@ static void http_begin(struct web_mesh *mesh, struct gateway_exchange *exchange,
 	run->is_upgrade = is_upgrade;
 	/* Of a WebSocket, what the client sends until it ends. */
 	run->is_body_whole = run->is_body_whole && !is_upgrade;
-	err = web_mesh_http_head(run, request, target.rest);
+	err = api_http_mesh_http_head(run, request, target.rest);
 	if (err < 0) {
-		web_mesh_run_refuse(run, err == WEFT_EFULL ? &web_mesh_busy : &bad_head, now_ns);
-		web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run, err == WEFT_EFULL ? &api_http_mesh_busy : &bad_head,
+					 now_ns);
+		api_http_mesh_run_end(run);
 		return;
 	}
-	web_mesh_kind_begin(run, now_ns);
+	api_http_mesh_kind_begin(run, now_ns);
 }
 
 static void http_handle(void *ctx, struct gateway_exchange *exchange,
@@ -369,17 +372,17 @@ static void events_handle(void *ctx, struct gateway_exchange *exchange,
 	struct service_wish wish;
 
 	if (!target_read(request, EVENTS_PATH, &target))
-		refusal = &web_mesh_no_service;
-	else if (!target.rest[0] || !web_mesh_wish_read(request, target.rest + 1, &wish))
+		refusal = &api_http_mesh_no_service;
+	else if (!target.rest[0] || !api_http_mesh_wish_read(request, target.rest + 1, &wish))
 		refusal = &no_topic;
-	else if (!web_mesh_allows(mesh, target.service.name, wish.topic))
-		refusal = &web_mesh_not_allowed;
-	else if (!web_mesh_service(mesh))
+	else if (!api_http_mesh_allows(mesh, target.service.name, wish.topic))
+		refusal = &api_http_mesh_not_allowed;
+	else if (!api_http_mesh_service(mesh))
 		refusal = &is_off;
 	else if (!request->is_head && (run = run_new(mesh, exchange, request, &target)) == NULL)
-		refusal = &web_mesh_busy;
+		refusal = &api_http_mesh_busy;
 	else if (run)
-		refusal = web_mesh_events_begin(run, &wish, now_ns);
+		refusal = api_http_mesh_events_begin(run, &wish, now_ns);
 	if (!refusal && !run) {
 		gateway_reply_begin(exchange, &head, now_ns);
 		gateway_reply_end(exchange, now_ns);
@@ -388,7 +391,7 @@ static void events_handle(void *ctx, struct gateway_exchange *exchange,
 		return;
 	gateway_reply_error(exchange, refusal, now_ns);
 	if (run)
-		web_mesh_run_end(run);
+		api_http_mesh_run_end(run);
 }
 
 /* site_handle: NAME.localhost, where a WebSocket has no path of its own. */
@@ -401,7 +404,7 @@ static void site_handle(void *ctx, struct gateway_exchange *exchange,
 static void list_handle(void *ctx, struct gateway_exchange *exchange,
 			const struct gateway_request *request, uint64_t now_ns)
 {
-	json_t *json = web_mesh_kinds_json(ctx, now_ns);
+	json_t *json = api_http_mesh_kinds_json(ctx, now_ns);
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	struct gateway_reply reply = {.status = 200,
 				      .type = "application/json",
@@ -431,7 +434,7 @@ static void services_read(struct web_mesh *mesh, const struct gateway_names *nam
 	}
 }
 
-int web_mesh_new(const struct web_mesh_params *params, struct web_mesh **out_mesh)
+int api_http_mesh_new(const struct web_mesh_params *params, struct web_mesh **out_mesh)
 {
 	struct web_mesh *mesh = calloc(1, sizeof(*mesh));
 	struct gateway_names names = {.cnt = 0};
@@ -452,13 +455,13 @@ int web_mesh_new(const struct web_mesh_params *params, struct web_mesh **out_mes
 	if (err == 0)
 		err = heap_new(params->memory_cap, &mesh->heap);
 	if (err < 0)
-		web_mesh_free(mesh);
+		api_http_mesh_free(mesh);
 	else
 		*out_mesh = mesh;
 	return err;
 }
 
-void web_mesh_free(struct web_mesh *mesh)
+void api_http_mesh_free(struct web_mesh *mesh)
 {
 	struct web_mesh_run *run;
 
@@ -468,14 +471,15 @@ void web_mesh_free(struct web_mesh *mesh)
 	while (mesh->runs.cap_cnt && (run = pool_next(&mesh->runs, NULL)) != NULL) {
 		if (run->channel)
 			service_channel_end(run->channel, SERVICE_UNAVAILABLE, "this node stops");
-		web_mesh_run_end(run);
+		api_http_mesh_run_end(run);
 	}
 	arena_close(&mesh->arena);
 	heap_free(mesh->heap);
 	free(mesh);
 }
 
-void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static WEB_MESH_ROUTE_CNT])
+void api_http_mesh_routes(struct web_mesh *mesh,
+			  struct gateway_route routes[static WEB_MESH_ROUTE_CNT])
 {
 	size_t body_len_max = mesh->params.body_len_max;
 

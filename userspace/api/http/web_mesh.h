@@ -48,22 +48,23 @@ struct web_mesh_params {
 	void *ctx;
 	const uint8_t *own_key; /* of this node, borrowed for life; NULL: not known (tests) */
 };
-size_t web_mesh_footprint(unsigned run_cap, size_t memory_cap);
-/* web_mesh_new: 0, WEFT_EFULL, WEFT_ETOOLARGE (services) or -errno. params are copied, services too. */
+size_t api_http_mesh_footprint(unsigned run_cap, size_t memory_cap);
+/* api_http_mesh_new: 0, WEFT_EFULL, WEFT_ETOOLARGE (services) or -errno. params are copied, services too. */
 WEFT_MUST_CHECK
-int web_mesh_new(const struct web_mesh_params *params, struct web_mesh **out_mesh);
-/* web_mesh_free: behind the gateway, before the fabric. Takes NULL. */
-void web_mesh_free(struct web_mesh *mesh);
+int api_http_mesh_new(const struct web_mesh_params *params, struct web_mesh **out_mesh);
+/* api_http_mesh_free: behind the gateway, before the fabric. Takes NULL. */
+void api_http_mesh_free(struct web_mesh *mesh);
 #define WEB_MESH_ROUTE_CNT 5
-void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static WEB_MESH_ROUTE_CNT]);
+void api_http_mesh_routes(struct web_mesh *mesh,
+			  struct gateway_route routes[static WEB_MESH_ROUTE_CNT]);
 
-/* web_mesh_query_json makes a JSON object of a query's parameters, or NULL: they are not in UTF-8. */
-json_t *web_mesh_query_json(const char *query);
+/* api_http_mesh_query_json makes a JSON object of a query's parameters, or NULL: they are not in UTF-8. */
+json_t *api_http_mesh_query_json(const char *query);
 
-/* web_mesh_site: what stands in front of .localhost for NAME or NAME@NODE. WEFT_EMALFORMED or WEFT_EABSENT. */
+/* api_http_mesh_site: what stands in front of .localhost for NAME or NAME@NODE. WEFT_EMALFORMED or WEFT_EABSENT. */
 WEFT_MUST_CHECK
-int web_mesh_site(const struct web_mesh *mesh, const char *name,
-		  char out_site[static GATEWAY_SITE_CAP]);
+int api_http_mesh_site(const struct web_mesh *mesh, const char *name,
+		       char out_site[static GATEWAY_SITE_CAP]);
 
 /* Private to web_mesh*.c from here on. */
 
@@ -125,84 +126,86 @@ struct web_mesh_run {
 	size_t len, cap;
 };
 
-/* web_mesh_run_end lets go of what the run has, exchange and channel aside; it is gone. */
-void web_mesh_run_end(struct web_mesh_run *run);
-/* web_mesh_run_fail answers for a status that is not SERVICE_OK; the exchange is over. */
-void web_mesh_run_fail(struct web_mesh_run *run, const struct service_answer *answer,
-		       uint64_t now_ns);
-void web_mesh_run_refuse(struct web_mesh_run *run, const struct gateway_error *error,
-			 uint64_t now_ns);
-/* web_mesh_run_patience: the service has the configured time from now on. */
-void web_mesh_run_patience(struct web_mesh_run *run, uint64_t now_ns);
-/* web_mesh_run_left_ns: of the configured time, what the look for the service has left. */
-uint64_t web_mesh_run_left_ns(const struct web_mesh_run *run);
-/* web_mesh_run_collect appends to data, of at most len_max bytes. WEFT_ETOOLARGE or WEFT_EFULL. */
+/* api_http_mesh_run_end lets go of what the run has, exchange and channel aside; it is gone. */
+void api_http_mesh_run_end(struct web_mesh_run *run);
+/* api_http_mesh_run_fail answers for a status that is not SERVICE_OK; the exchange is over. */
+void api_http_mesh_run_fail(struct web_mesh_run *run, const struct service_answer *answer,
+			    uint64_t now_ns);
+void api_http_mesh_run_refuse(struct web_mesh_run *run, const struct gateway_error *error,
+			      uint64_t now_ns);
+/* api_http_mesh_run_patience: the service has the configured time from now on. */
+void api_http_mesh_run_patience(struct web_mesh_run *run, uint64_t now_ns);
+/* api_http_mesh_run_left_ns: of the configured time, what the look for the service has left. */
+uint64_t api_http_mesh_run_left_ns(const struct web_mesh_run *run);
+/* api_http_mesh_run_collect appends to data, of at most len_max bytes. WEFT_ETOOLARGE or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int web_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t len, size_t len_max);
-/* web_mesh_body_log: piece was taken; logs what of it the configuration wants, as visible letters. */
-void web_mesh_body_log(struct web_mesh_run *run, const struct gateway_piece *piece);
-/* web_mesh_run_used: len bytes came from the channel; they are consumed as the client reads. */
-void web_mesh_run_used(struct web_mesh_run *run, size_t len);
-void web_mesh_run_drained(void *arg, uint64_t now_ns);
-/* web_mesh_run_writable: the channel takes more, so the client is read again. */
-void web_mesh_run_writable(void *arg, uint64_t now_ns);
+int api_http_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t len,
+			      size_t len_max);
+/* api_http_mesh_body_log: piece was taken; logs what of it the configuration wants, as visible letters. */
+void api_http_mesh_body_log(struct web_mesh_run *run, const struct gateway_piece *piece);
+/* api_http_mesh_run_used: len bytes came from the channel; they are consumed as the client reads. */
+void api_http_mesh_run_used(struct web_mesh_run *run, size_t len);
+void api_http_mesh_run_drained(void *arg, uint64_t now_ns);
+/* api_http_mesh_run_writable: the channel takes more, so the client is read again. */
+void api_http_mesh_run_writable(void *arg, uint64_t now_ns);
 /*
- * web_mesh_run_target: whom a call or stream of method goes to, borrowed from run. The own node is
+ * api_http_mesh_run_target: whom a call or stream of method goes to, borrowed from run. The own node is
  * the last one unless the query says prefer=local.
  */
-struct service_target web_mesh_run_target(const struct web_mesh_run *run, const char *method);
-bool web_mesh_is_own(const struct web_mesh *mesh, const uint8_t *key);
-/* web_mesh_prefers_local: the query has prefer=local. */
-bool web_mesh_prefers_local(const char *query);
+struct service_target api_http_mesh_run_target(const struct web_mesh_run *run, const char *method);
+bool api_http_mesh_is_own(const struct web_mesh *mesh, const uint8_t *key);
+/* api_http_mesh_prefers_local: the query has prefer=local. */
+bool api_http_mesh_prefers_local(const char *query);
 /*
- * A room of pod-chat is named pod=ID@NODE where it is not of this node. web_mesh_pod_read makes NODE
- * the provider; false: it is no node id, or not the node that service names. web_mesh_pod_strip
+ * A room of pod-chat is named pod=ID@NODE where it is not of this node. api_http_mesh_pod_read makes NODE
+ * the provider; false: it is no node id, or not the node that service names. api_http_mesh_pod_strip
  * leaves pod=ID of it.
  */
 WEFT_MUST_CHECK
-bool web_mesh_pod_read(const char *query, struct service_named *service);
-void web_mesh_pod_strip(const struct service_named *service, char *query);
+bool api_http_mesh_pod_read(const char *query, struct service_named *service);
+void api_http_mesh_pod_strip(const struct service_named *service, char *query);
 /*
- * web_mesh_target_parse reads path from the service's name on; _of_site what stands in front of
+ * api_http_mesh_target_parse reads path from the service's name on; _of_site what stands in front of
  * .localhost. False: no service can be called so.
  */
-bool web_mesh_target_parse(const char *path, struct web_mesh_target *out_target);
-bool web_mesh_target_of_site(const char *site, const char *path,
-			     struct web_mesh_target *out_target);
-/* web_mesh_provider_line writes the field that says which node answered. Returns lines. */
+bool api_http_mesh_target_parse(const char *path, struct web_mesh_target *out_target);
+bool api_http_mesh_target_of_site(const char *site, const char *path,
+				  struct web_mesh_target *out_target);
+/* api_http_mesh_provider_line writes the field that says which node answered. Returns lines. */
 #define WEB_MESH_LINES_CAP 160
-char *web_mesh_provider_line(const uint8_t provider[MESH_KEY_LEN],
-			     char lines[static WEB_MESH_LINES_CAP]);
-bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *method);
+char *api_http_mesh_provider_line(const uint8_t provider[MESH_KEY_LEN],
+				  char lines[static WEB_MESH_LINES_CAP]);
+bool api_http_mesh_allows(const struct web_mesh *mesh, const char *name, const char *method);
 
-struct service *web_mesh_service(const struct web_mesh *mesh);
-extern const struct gateway_error web_mesh_too_long, web_mesh_busy, web_mesh_bad_query,
-	web_mesh_not_allowed, web_mesh_no_service;
+struct service *api_http_mesh_service(const struct web_mesh *mesh);
+extern const struct gateway_error api_http_mesh_too_long, api_http_mesh_busy,
+	api_http_mesh_bad_query, api_http_mesh_not_allowed, api_http_mesh_no_service;
 
 /*
  * Each takes the run, answers for what goes wrong, and lets go of it in the
  * end. kind_begin finds out which of the next two it is; the request's head lies
- * in the run's data (web_mesh_http_head).
+ * in the run's data (api_http_mesh_http_head).
  */
-void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns);
-void web_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns);
-void web_mesh_call_begin(struct web_mesh_run *run, uint64_t now_ns);
-void web_mesh_socket_begin(struct web_mesh_run *run, uint64_t now_ns);
+void api_http_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns);
+void api_http_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns);
+void api_http_mesh_call_begin(struct web_mesh_run *run, uint64_t now_ns);
+void api_http_mesh_socket_begin(struct web_mesh_run *run, uint64_t now_ns);
 /*
- * web_mesh_wish_read: which topic, and since when by Last-Event-ID or the query's since; false: neither can be.
- * web_mesh_events_begin: NULL, or why not: run is then still its caller's.
+ * api_http_mesh_wish_read: which topic, and since when by Last-Event-ID or the query's since; false: neither can be.
+ * api_http_mesh_events_begin: NULL, or why not: run is then still its caller's.
  */
-bool web_mesh_wish_read(const struct gateway_request *request, const char *topic,
-			struct service_wish *out_wish);
-const struct gateway_error *web_mesh_events_begin(struct web_mesh_run *run,
-						  const struct service_wish *wish, uint64_t now_ns);
+bool api_http_mesh_wish_read(const struct gateway_request *request, const char *topic,
+			     struct service_wish *out_wish);
+const struct gateway_error *api_http_mesh_events_begin(struct web_mesh_run *run,
+						       const struct service_wish *wish,
+						       uint64_t now_ns);
 
-/* web_mesh_http_head writes the request's head; rest is the path behind the service's name. */
+/* api_http_mesh_http_head writes the request's head; rest is the path behind the service's name. */
 WEFT_MUST_CHECK
-int web_mesh_http_head(struct web_mesh_run *run, const struct gateway_request *request,
-		       const char *rest);
+int api_http_mesh_http_head(struct web_mesh_run *run, const struct gateway_request *request,
+			    const char *rest);
 
-/* web_mesh_kinds_json: the services that may be called, and what is known of them. */
-json_t *web_mesh_kinds_json(const struct web_mesh *mesh, uint64_t now_ns);
+/* api_http_mesh_kinds_json: the services that may be called, and what is known of them. */
+json_t *api_http_mesh_kinds_json(const struct web_mesh *mesh, uint64_t now_ns);
 
 #endif

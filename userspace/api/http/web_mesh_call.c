@@ -49,7 +49,7 @@ static void reply_pass(struct web_mesh_run *run, const struct service_answer *an
 	struct gateway_exchange *exchange = run->exchange;
 	char *wrapped = NULL;
 
-	strcat(web_mesh_provider_line(answer->provider, lines), "Cache-Control: no-store\r\n");
+	strcat(api_http_mesh_provider_line(answer->provider, lines), "Cache-Control: no-store\r\n");
 
 	if (!answer->len) {
 		reply.type = NULL;
@@ -57,7 +57,7 @@ static void reply_pass(struct web_mesh_run *run, const struct service_answer *an
 		wrapped = payload_wrap(answer->payload, answer->len, &reply.body_len);
 		reply.body = wrapped;
 		if (!wrapped) {
-			web_mesh_run_refuse(run, &web_mesh_busy, now_ns);
+			api_http_mesh_run_refuse(run, &api_http_mesh_busy, now_ns);
 			return;
 		}
 	}
@@ -74,8 +74,8 @@ static void call_done(void *arg, const struct service_answer *answer, uint64_t n
 	if (answer->status == SERVICE_OK)
 		reply_pass(run, answer, now_ns);
 	else
-		web_mesh_run_fail(run, answer, now_ns);
-	web_mesh_run_end(run);
+		api_http_mesh_run_fail(run, answer, now_ns);
+	api_http_mesh_run_end(run);
 }
 
 /*
@@ -90,11 +90,12 @@ static bool may_change(const struct web_mesh_run *run)
 
 static int call_start(struct web_mesh_run *run, const void *payload, size_t len, uint64_t now_ns)
 {
-	struct service_target target = web_mesh_run_target(run, run->method);
+	struct service_target target = api_http_mesh_run_target(run, run->method);
 
 	target.only_reads = !may_change(run);
-	return service_call_start(web_mesh_service(run->mesh), &target, payload, len, NULL,
-				  web_mesh_run_left_ns(run), call_done, run, now_ns, &run->ask);
+	return service_call_start(api_http_mesh_service(run->mesh), &target, payload, len, NULL,
+				  api_http_mesh_run_left_ns(run), call_done, run, now_ns,
+				  &run->ask);
 }
 
 static const struct gateway_error no_method = {
@@ -111,7 +112,7 @@ static const struct gateway_error no_call = {
 
 static void call_send(struct web_mesh_run *run, uint64_t now_ns)
 {
-	json_t *query = run->len ? NULL : web_mesh_query_json(run->query);
+	json_t *query = run->len ? NULL : api_http_mesh_query_json(run->query);
 	char *text = query && json_object_size(query) ? json_dumps(query, JSON_COMPACT) : NULL;
 	int err = WEFT_EUNKNOWN;
 
@@ -124,27 +125,28 @@ static void call_send(struct web_mesh_run *run, uint64_t now_ns)
 	if (err == 0)
 		return;
 	if (err == WEFT_EUNKNOWN)
-		web_mesh_run_refuse(run, &web_mesh_bad_query, now_ns);
+		api_http_mesh_run_refuse(run, &api_http_mesh_bad_query, now_ns);
 	else if (err == WEFT_EMALFORMED)
-		web_mesh_run_refuse(run, &no_method, now_ns);
+		api_http_mesh_run_refuse(run, &no_method, now_ns);
 	else if (err == WEFT_ETOOLARGE)
-		web_mesh_run_refuse(run, &too_large, now_ns);
+		api_http_mesh_run_refuse(run, &too_large, now_ns);
 	else
-		web_mesh_run_refuse(run, &web_mesh_busy, now_ns);
-	web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run, &api_http_mesh_busy, now_ns);
+	api_http_mesh_run_end(run);
 }
 
 static bool call_piece(void *arg, const struct gateway_piece *piece, uint64_t now_ns)
 {
 	struct web_mesh_run *run = arg;
-	int err = web_mesh_run_collect(run, piece->data, piece->len, SERVICE_PAYLOAD_LEN_MAX);
+	int err = api_http_mesh_run_collect(run, piece->data, piece->len, SERVICE_PAYLOAD_LEN_MAX);
 
 	if (err == 0)
-		web_mesh_body_log(run, piece);
+		api_http_mesh_body_log(run, piece);
 	if (err == 0)
 		return true;
-	web_mesh_run_refuse(run, err == WEFT_ETOOLARGE ? &too_large : &web_mesh_busy, now_ns);
-	web_mesh_run_end(run);
+	api_http_mesh_run_refuse(run, err == WEFT_ETOOLARGE ? &too_large : &api_http_mesh_busy,
+				 now_ns);
+	api_http_mesh_run_end(run);
 	return true;
 }
 
@@ -162,18 +164,18 @@ static void call_gone(void *arg)
 
 	if (run->ask)
 		service_call_cancel(run->ask);
-	web_mesh_run_end(run);
+	api_http_mesh_run_end(run);
 }
 
-void web_mesh_call_begin(struct web_mesh_run *run, uint64_t now_ns)
+void api_http_mesh_call_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
 	static const struct gateway_events events = {
 		.piece = call_piece, .finished = call_finished, .gone = call_gone};
 
 	const struct gateway_error *refusal = NULL;
 
-	if (!web_mesh_allows(run->mesh, run->target.service.name, run->method))
-		refusal = &web_mesh_not_allowed;
+	if (!api_http_mesh_allows(run->mesh, run->target.service.name, run->method))
+		refusal = &api_http_mesh_not_allowed;
 	else if (run->proof == GATEWAY_PROOF_BEARER)
 		refusal = &wrong_token;
 	else if (!(run->verb & (GATEWAY_GET | GATEWAY_POST)))
@@ -181,8 +183,8 @@ void web_mesh_call_begin(struct web_mesh_run *run, uint64_t now_ns)
 	if (refusal == &no_call)
 		gateway_allow(run->exchange, GATEWAY_GET | GATEWAY_POST);
 	if (refusal) {
-		web_mesh_run_refuse(run, refusal, now_ns);
-		web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run, refusal, now_ns);
+		api_http_mesh_run_end(run);
 		return;
 	}
 	run->len = 0; /* the head is not wanted */

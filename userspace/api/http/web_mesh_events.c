@@ -26,7 +26,7 @@ static bool say(struct web_mesh_run *run, const char *text, size_t len, uint64_t
 	if (gateway_reply_more(exchange, text, len, now_ns) == 0)
 		return true;
 	gateway_abort(exchange, now_ns);
-	web_mesh_run_end(run);
+	api_http_mesh_run_end(run);
 	return false;
 }
 
@@ -52,7 +52,7 @@ static void on_opened(void *arg, const uint8_t provider[MESH_KEY_LEN], uint64_t 
 		return;
 	run->is_begun = true;
 	snprintf(headers, sizeof(headers), "Cache-Control: no-store\r\n%s",
-		 web_mesh_provider_line(provider, lines));
+		 api_http_mesh_provider_line(provider, lines));
 	gateway_reply_begin(run->exchange, &reply, now_ns);
 	timer_cancel(run->mesh->params.timers, &run->timer);
 	timer_init(&run->timer, heartbeat_fire);
@@ -128,8 +128,8 @@ static void on_ended(void *arg, const struct service_answer *answer, uint64_t no
 	if (run->is_begun)
 		gateway_reply_end(run->exchange, now_ns);
 	else
-		web_mesh_run_fail(run, answer, now_ns);
-	web_mesh_run_end(run);
+		api_http_mesh_run_fail(run, answer, now_ns);
+	api_http_mesh_run_end(run);
 }
 
 static const struct service_subscription_events subscription_events = {
@@ -145,34 +145,35 @@ static void reader_drained(void *arg, uint64_t now_ns)
 
 static void reader_gone(void *arg)
 {
-	web_mesh_run_end(arg);
+	api_http_mesh_run_end(arg);
 }
 
 static const struct gateway_events exchange_events = {.drained = reader_drained,
 						      .gone = reader_gone};
 
-const struct gateway_error *web_mesh_events_begin(struct web_mesh_run *run,
-						  const struct service_wish *wish, uint64_t now_ns)
+const struct gateway_error *api_http_mesh_events_begin(struct web_mesh_run *run,
+						       const struct service_wish *wish,
+						       uint64_t now_ns)
 {
-	struct service_target target = web_mesh_run_target(run, SERVICE_SUBSCRIBE);
+	struct service_target target = api_http_mesh_run_target(run, SERVICE_SUBSCRIBE);
 	int err;
 
 	run->subscription = calloc(1, sizeof(*run->subscription));
 	if (!run->subscription)
-		return &web_mesh_busy;
+		return &api_http_mesh_busy;
 	run->subscription->events = &subscription_events;
 	run->subscription->arg = run;
-	err = service_subscription_open(run->subscription, web_mesh_service(run->mesh), &target,
-					wish, now_ns);
+	err = service_subscription_open(run->subscription, api_http_mesh_service(run->mesh),
+					&target, wish, now_ns);
 	if (err < 0)
-		return err == WEFT_EMALFORMED ? &web_mesh_no_service : &web_mesh_busy;
+		return err == WEFT_EMALFORMED ? &api_http_mesh_no_service : &api_http_mesh_busy;
 	gateway_watch(run->exchange, &exchange_events, run);
-	web_mesh_run_patience(run, now_ns);
+	api_http_mesh_run_patience(run, now_ns);
 	return NULL;
 }
 
-bool web_mesh_wish_read(const struct gateway_request *request, const char *topic,
-			struct service_wish *out_wish)
+bool api_http_mesh_wish_read(const struct gateway_request *request, const char *topic,
+			     struct service_wish *out_wish)
 {
 	const char *since = gateway_header(request, "Last-Event-ID");
 	char text[SERVICE_POSITION_CAP];

@@ -17,7 +17,7 @@ static void http_gone(void *arg)
 	run->exchange = NULL;
 	if (run->channel)
 		service_channel_end(run->channel, SERVICE_UNAVAILABLE, "the caller left");
-	web_mesh_run_end(run);
+	api_http_mesh_run_end(run);
 }
 
 /* http_cut ends both sides of what cannot go on. */
@@ -28,8 +28,8 @@ static void http_cut(struct web_mesh_run *run, const struct gateway_error *error
 	if (run->exchange && run->is_begun)
 		gateway_abort(run->exchange, now_ns);
 	else if (run->exchange)
-		web_mesh_run_refuse(run, error, now_ns);
-	web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run, error, now_ns);
+	api_http_mesh_run_end(run);
 }
 
 static bool http_piece(void *arg, const struct gateway_piece *piece, uint64_t now_ns)
@@ -43,9 +43,9 @@ static bool http_piece(void *arg, const struct gateway_piece *piece, uint64_t no
 	if (service_channel_send(run->channel, &out, NULL, NULL) == WEFT_EFULL)
 		return false;
 	if (!run->is_tunnel)
-		web_mesh_body_log(run, piece);
+		api_http_mesh_body_log(run, piece);
 	if (!run->is_begun)
-		web_mesh_run_patience(run, now_ns);
+		api_http_mesh_run_patience(run, now_ns);
 	return true;
 }
 
@@ -62,7 +62,7 @@ static void http_finished(void *arg, uint64_t now_ns)
 static const struct gateway_events exchange_events = {
 	.piece = http_piece,
 	.finished = http_finished,
-	.drained = web_mesh_run_drained,
+	.drained = api_http_mesh_run_drained,
 	.gone = http_gone,
 };
 
@@ -72,7 +72,7 @@ static void channel_opened(void *arg, const uint8_t provider[MESH_KEY_LEN], uint
 
 	memcpy(run->provider, provider, sizeof(run->provider));
 	run->is_opened = true;
-	web_mesh_run_patience(run, now_ns);
+	api_http_mesh_run_patience(run, now_ns);
 	if (run->is_body_whole)
 		service_channel_finish(run->channel);
 	else
@@ -179,7 +179,7 @@ static const char *base_of(const struct web_mesh_run *run,
 static void lines_write(const struct web_mesh_run *run, const struct service_http_headers *headers,
 			char lines[static LINES_CAP])
 {
-	size_t at = strlen(web_mesh_provider_line(run->provider, lines));
+	size_t at = strlen(api_http_mesh_provider_line(run->provider, lines));
 
 	for (unsigned i = 0; i < headers->cnt && at < LINES_CAP; i++) {
 		const struct service_http_header *header = &headers->list[i];
@@ -268,14 +268,14 @@ static void channel_piece(void *arg, const struct service_piece *piece, uint64_t
 		err = (run->is_tunnel ? gateway_tunnel_send : gateway_reply_more)(
 			run->exchange, piece->data, piece->len, now_ns);
 		if (err < 0)
-			http_cut(run, &web_mesh_busy, now_ns);
+			http_cut(run, &api_http_mesh_busy, now_ns);
 		else
-			web_mesh_run_used(run, piece->len);
+			api_http_mesh_run_used(run, piece->len);
 		return;
 	}
-	err = web_mesh_run_collect(run, piece->data, piece->len, SERVICE_HTTP_HEAD_LEN_MAX);
+	err = api_http_mesh_run_collect(run, piece->data, piece->len, SERVICE_HTTP_HEAD_LEN_MAX);
 	if (err < 0) {
-		http_cut(run, err == WEFT_EFULL ? &web_mesh_busy : &bad_answer, now_ns);
+		http_cut(run, err == WEFT_EFULL ? &api_http_mesh_busy : &bad_answer, now_ns);
 		return;
 	}
 	service_channel_consume(run->channel, piece->len);
@@ -302,7 +302,7 @@ static void channel_finished(void *arg, uint64_t now_ns)
 	if (run->is_body_whole)
 		return; /* ended follows */
 	service_channel_end(run->channel, SERVICE_OK, "");
-	web_mesh_run_end(run);
+	api_http_mesh_run_end(run);
 }
 
 static void channel_ended(void *arg, const struct service_answer *answer, uint64_t now_ns)
@@ -313,19 +313,19 @@ static void channel_ended(void *arg, const struct service_answer *answer, uint64
 	if (run->exchange && run->is_begun)
 		gateway_abort(run->exchange, now_ns);
 	else if (run->exchange && answer->status == SERVICE_OK)
-		web_mesh_run_refuse(run, &bad_answer, now_ns);
+		api_http_mesh_run_refuse(run, &bad_answer, now_ns);
 	else if (run->exchange && run->is_upgrade && answer->status == SERVICE_METHOD_NOT_FOUND)
-		web_mesh_run_refuse(run, &no_upgrade, now_ns);
+		api_http_mesh_run_refuse(run, &no_upgrade, now_ns);
 	else if (run->exchange)
-		web_mesh_run_fail(run, answer, now_ns);
-	web_mesh_run_end(run);
+		api_http_mesh_run_fail(run, answer, now_ns);
+	api_http_mesh_run_end(run);
 }
 
 static const struct service_channel_events channel_events = {
 	.opened = channel_opened,
 	.piece = channel_piece,
 	.finished = channel_finished,
-	.writable = web_mesh_run_writable,
+	.writable = api_http_mesh_run_writable,
 	.ended = channel_ended,
 };
 
@@ -388,8 +388,8 @@ static void headers_take(const struct gateway_request *request, char room[static
 	}
 }
 
-int web_mesh_http_head(struct web_mesh_run *run, const struct gateway_request *request,
-		       const char *rest)
+int api_http_mesh_http_head(struct web_mesh_run *run, const struct gateway_request *request,
+			    const char *rest)
 {
 	char target[WEB_MESH_QUERY_CAP + 2];
 	uint8_t head[SERVICE_HTTP_HEAD_LEN_MAX];
@@ -405,24 +405,24 @@ int web_mesh_http_head(struct web_mesh_run *run, const struct gateway_request *r
 								     : request->said_len;
 	headers_take(request, room, &envelope.headers);
 	err = service_http_request_write(&w, &envelope);
-	return err < 0 ? err : web_mesh_run_collect(run, head, writer_len(&w), sizeof(head));
+	return err < 0 ? err : api_http_mesh_run_collect(run, head, writer_len(&w), sizeof(head));
 }
 
-void web_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns)
+void api_http_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
-	struct service_target target = web_mesh_run_target(
+	struct service_target target = api_http_mesh_run_target(
 		run, run->is_upgrade ? SERVICE_HTTP_UPGRADE : SERVICE_HTTP_METHOD);
 	int err;
 
 	/* Any provider may claim to be HTTP: another one of the name may take calls. */
 	target.only_reads = run->proof < GATEWAY_PROOF_COOKIE;
-	err = service_channel_open(web_mesh_service(run->mesh), &target, run->data, run->len,
-				   web_mesh_run_left_ns(run), &channel_events, run, now_ns,
+	err = service_channel_open(api_http_mesh_service(run->mesh), &target, run->data, run->len,
+				   api_http_mesh_run_left_ns(run), &channel_events, run, now_ns,
 				   &run->channel);
 	run->len = 0; /* the answer's head takes its place */
 	if (err < 0) {
-		web_mesh_run_refuse(run, &web_mesh_busy, now_ns);
-		web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run, &api_http_mesh_busy, now_ns);
+		api_http_mesh_run_end(run);
 		return;
 	}
 	gateway_watch(run->exchange, &exchange_events, run);

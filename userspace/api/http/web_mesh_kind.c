@@ -124,7 +124,8 @@ static bool method_is_allowed(const struct web_mesh_run *run, bool is_http)
 
 	if (!is_http && !run->is_upgrade)
 		return true;
-	return web_mesh_allows(run->mesh, run->target.service.name, is_http ? method : run->method);
+	return api_http_mesh_allows(run->mesh, run->target.service.name,
+				    is_http ? method : run->method);
 }
 
 static void begin_as(struct web_mesh_run *run, bool is_http, uint64_t now_ns)
@@ -132,20 +133,20 @@ static void begin_as(struct web_mesh_run *run, bool is_http, uint64_t now_ns)
 	uint64_t len_max = is_http ? run->body_len_max : run->mesh->params.body_len_max;
 
 	if (!gateway_body_max(run->exchange, (size_t)len_max)) {
-		web_mesh_run_refuse(run, &web_mesh_too_long, now_ns);
-		web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run, &api_http_mesh_too_long, now_ns);
+		api_http_mesh_run_end(run);
 	} else if (run->is_upgrade && !is_http && !run->method[0]) {
-		web_mesh_run_refuse(run, &web_mesh_no_service, now_ns);
-		web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run, &api_http_mesh_no_service, now_ns);
+		api_http_mesh_run_end(run);
 	} else if (!method_is_allowed(run, is_http)) {
-		web_mesh_run_refuse(run, &web_mesh_not_allowed, now_ns);
-		web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run, &api_http_mesh_not_allowed, now_ns);
+		api_http_mesh_run_end(run);
 	} else if (is_http) {
-		web_mesh_http_begin(run, now_ns);
+		api_http_mesh_http_begin(run, now_ns);
 	} else if (run->is_upgrade) {
-		web_mesh_socket_begin(run, now_ns);
+		api_http_mesh_socket_begin(run, now_ns);
 	} else {
-		web_mesh_call_begin(run, now_ns);
+		api_http_mesh_call_begin(run, now_ns);
 	}
 }
 
@@ -183,7 +184,7 @@ static void find_gone(void *arg)
 	struct web_mesh_run *run = arg;
 
 	service_find_cancel(run->find);
-	web_mesh_run_end(run);
+	api_http_mesh_run_end(run);
 }
 
 static struct service_query query_of(const struct web_mesh_run *run)
@@ -211,26 +212,27 @@ static void find_begin(struct web_mesh_run *run, uint64_t now_ns)
 
 	if (err == 0) {
 		run->sought_ns = now_ns;
-		web_mesh_run_patience(run, now_ns);
+		api_http_mesh_run_patience(run, now_ns);
 		gateway_watch(run->exchange, &events, run);
 		return;
 	}
 	if (err == WEFT_EREFUSED)
-		web_mesh_run_fail(run, &answer, now_ns);
+		api_http_mesh_run_fail(run, &answer, now_ns);
 	else
-		web_mesh_run_refuse(run,
-				    err == WEFT_EMALFORMED ? &web_mesh_not_allowed : &web_mesh_busy,
-				    now_ns);
-	web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run,
+					 err == WEFT_EMALFORMED ? &api_http_mesh_not_allowed
+								: &api_http_mesh_busy,
+					 now_ns);
+	api_http_mesh_run_end(run);
 }
 
 /* Whether this node's own offer is the one that is asked, when it has one: own last, unless preferred or named. */
 static bool own_is_first(const struct web_mesh_run *run, const struct service_directory *directory)
 {
-	return !directory || web_mesh_prefers_local(run->query);
+	return !directory || api_http_mesh_prefers_local(run->query);
 }
 
-void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
+void api_http_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
 	struct offer_search search = {.name = run->target.service.name};
 	struct service_directory *directory = directory_of(run->mesh);
@@ -240,8 +242,8 @@ void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 	unsigned cnt = 0;
 
 	if (!run->target.service.has_provider ||
-	    web_mesh_is_own(run->mesh, run->target.service.provider))
-		service_each(web_mesh_service(run->mesh), offer_look, &search);
+	    api_http_mesh_is_own(run->mesh, run->target.service.provider))
+		service_each(api_http_mesh_service(run->mesh), offer_look, &search);
 	if (search.is_found && (run->target.service.has_provider || own_is_first(run, directory))) {
 		body_admit_own(run, &search);
 		begin_as(run, search.is_http, now_ns);
@@ -251,7 +253,7 @@ void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 		cnt = service_directory_peek(directory, &query, now_ns, found, SERVICE_FOUND_MAX,
 					     &is_fresh);
 	/* What the directory has of this node itself is what service_each said. */
-	if (cnt && search.is_found && web_mesh_is_own(run->mesh, found[0].descriptor->owner))
+	if (cnt && search.is_found && api_http_mesh_is_own(run->mesh, found[0].descriptor->owner))
 		found[0] = found[--cnt];
 	if (cnt) {
 		body_admit(run, found, cnt);
@@ -277,8 +279,8 @@ static json_t *kind_json(const struct web_mesh *mesh, const struct web_mesh_serv
 				 : 0;
 	json_t *json = json_pack("{s:s, s:i}", "name", service->name, "known_providers", (int)cnt);
 
-	if (web_mesh_service(mesh))
-		service_each(web_mesh_service(mesh), offer_look, &search);
+	if (api_http_mesh_service(mesh))
+		service_each(api_http_mesh_service(mesh), offer_look, &search);
 	is_http = search.is_found ? search.is_http : cnt && descriptor_is_http(found[0].descriptor);
 	if (service->method[0])
 		(void)json_object_set_new(json, "method", json_string(service->method));
@@ -292,7 +294,7 @@ static json_t *kind_json(const struct web_mesh *mesh, const struct web_mesh_serv
 	return json;
 }
 
-json_t *web_mesh_kinds_json(const struct web_mesh *mesh, uint64_t now_ns)
+json_t *api_http_mesh_kinds_json(const struct web_mesh *mesh, uint64_t now_ns)
 {
 	json_t *list = json_array();
 

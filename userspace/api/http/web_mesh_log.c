@@ -20,7 +20,7 @@ static size_t line_log(const struct web_mesh_run *run, const uint8_t *data, size
 	return at;
 }
 
-void web_mesh_body_log(struct web_mesh_run *run, const struct gateway_piece *piece)
+void api_http_mesh_body_log(struct web_mesh_run *run, const struct gateway_piece *piece)
 {
 	size_t left = run->mesh->params.body_log_len - run->logged_len;
 	size_t len = piece->len < left ? piece->len : left;

@@ -54,7 +54,7 @@ static bool parameter_take(json_t *object, const char *text, size_t len)
 	return parameter_set(object, name, name_len, json_stringn(value, value_len)) == 0;
 }
 
-json_t *web_mesh_query_json(const char *query)
+json_t *api_http_mesh_query_json(const char *query)
 {
 	json_t *object = json_object();
 

@@ -32,11 +32,11 @@ static void socket_gone(void *arg)
 
 	run->exchange = NULL;
 	service_channel_end(run->channel, SERVICE_OK, "");
-	web_mesh_run_end(run);
+	api_http_mesh_run_end(run);
 }
 
 static const struct gateway_events exchange_events = {
-	.piece = socket_piece, .drained = web_mesh_run_drained, .gone = socket_gone};
+	.piece = socket_piece, .drained = api_http_mesh_run_drained, .gone = socket_gone};
 
 static void channel_opened(void *arg, const uint8_t provider[MESH_KEY_LEN], uint64_t now_ns)
 {
@@ -67,10 +67,10 @@ static void channel_piece(void *arg, const struct service_piece *piece, uint64_t
 		socket_close(run, CLOSE_TRY_LATER, "the gateway is short of memory", now_ns);
 		service_channel_end(run->channel, SERVICE_UNAVAILABLE,
 				    "the caller reads too slowly");
-		web_mesh_run_end(run);
+		api_http_mesh_run_end(run);
 		return;
 	}
-	web_mesh_run_used(run, piece->len);
+	api_http_mesh_run_used(run, piece->len);
 }
 
 static void channel_finished(void *arg, uint64_t now_ns)
@@ -91,35 +91,37 @@ static void channel_ended(void *arg, const struct service_answer *answer, uint64
 		socket_close(run, is_good ? CLOSE_NORMAL : CLOSE_ERROR, is_good ? "" : answer->text,
 			     now_ns);
 	else if (run->exchange)
-		web_mesh_run_fail(run, answer, now_ns);
-	web_mesh_run_end(run);
+		api_http_mesh_run_fail(run, answer, now_ns);
+	api_http_mesh_run_end(run);
 }
 
 static const struct service_channel_events channel_events = {
 	.opened = channel_opened,
 	.piece = channel_piece,
 	.finished = channel_finished,
-	.writable = web_mesh_run_writable,
+	.writable = api_http_mesh_run_writable,
 	.ended = channel_ended,
 };
 
-void web_mesh_socket_begin(struct web_mesh_run *run, uint64_t now_ns)
+void api_http_mesh_socket_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
-	struct service_target target = web_mesh_run_target(run, run->method);
-	json_t *query = web_mesh_query_json(run->query);
+	struct service_target target = api_http_mesh_run_target(run, run->method);
+	json_t *query = api_http_mesh_query_json(run->query);
 	char *head = query && json_object_size(query) ? json_dumps(query, JSON_COMPACT) : NULL;
 	int err = WEFT_EMALFORMED;
 
 	if (query)
-		err = service_channel_open(web_mesh_service(run->mesh), &target, head,
+		err = service_channel_open(api_http_mesh_service(run->mesh), &target, head,
 					   head ? strlen(head) : 0, run->mesh->params.timeout_ns,
 					   &channel_events, run, now_ns, &run->channel);
 	json_decref(query);
 	free(head);
 	if (err < 0) {
-		web_mesh_run_refuse(
-			run, err == WEFT_EMALFORMED ? &web_mesh_bad_query : &web_mesh_busy, now_ns);
-		web_mesh_run_end(run);
+		api_http_mesh_run_refuse(run,
+					 err == WEFT_EMALFORMED ? &api_http_mesh_bad_query
+								: &api_http_mesh_busy,
+					 now_ns);
+		api_http_mesh_run_end(run);
 		return;
 	}
 	gateway_watch(run->exchange, &exchange_events, run);

@@ -31,7 +31,7 @@ static bool segment_decode(const char *segment, size_t len, char out[static WEB_
 	return true;
 }
 
-bool web_mesh_target_parse(const char *path, struct web_mesh_target *out_target)
+bool api_http_mesh_target_parse(const char *path, struct web_mesh_target *out_target)
 {
 	size_t len = strcspn(path, "/");
 	char text[WEB_MESH_SEGMENT_CAP];
@@ -41,7 +41,8 @@ bool web_mesh_target_parse(const char *path, struct web_mesh_target *out_target)
 	       service_named_parse(text, &out_target->service) == 0;
 }
 
-bool web_mesh_target_of_site(const char *site, const char *path, struct web_mesh_target *out_target)
+bool api_http_mesh_target_of_site(const char *site, const char *path,
+				  struct web_mesh_target *out_target)
 {
 	char text[GATEWAY_SITE_CAP];
 	char *point;
@@ -56,15 +57,15 @@ bool web_mesh_target_of_site(const char *site, const char *path, struct web_mesh
 	       !out_target->service.version[0];
 }
 
-int web_mesh_site(const struct web_mesh *mesh, const char *name,
-		  char out_site[static GATEWAY_SITE_CAP])
+int api_http_mesh_site(const struct web_mesh *mesh, const char *name,
+		       char out_site[static GATEWAY_SITE_CAP])
 {
 	char node[ZBASE32_KEY_TEXT_CAP] = "";
 	struct service_named target;
 
 	if (service_named_parse(name, &target) < 0 || target.version[0])
 		return WEFT_EMALFORMED;
-	if (!web_mesh_allows(mesh, target.name, NULL))
+	if (!api_http_mesh_allows(mesh, target.name, NULL))
 		return WEFT_EABSENT;
 	if (target.has_provider)
 		zbase32_write(target.provider, MESH_KEY_LEN, node);
@@ -72,7 +73,7 @@ int web_mesh_site(const struct web_mesh *mesh, const char *name,
 	return 0;
 }
 
-bool web_mesh_prefers_local(const char *query)
+bool api_http_mesh_prefers_local(const char *query)
 {
 	while (*query) {
 		size_t len = strcspn(query, "&");
@@ -106,7 +107,7 @@ static const char *pod_node_find(const char *query, size_t *out_len, size_t *out
 	return NULL;
 }
 
-bool web_mesh_pod_read(const char *query, struct service_named *service)
+bool api_http_mesh_pod_read(const char *query, struct service_named *service)
 {
 	uint8_t key[MESH_KEY_LEN];
 	size_t len, at_len;
@@ -124,7 +125,7 @@ bool web_mesh_pod_read(const char *query, struct service_named *service)
 	return true;
 }
 
-void web_mesh_pod_strip(const struct service_named *service, char *query)
+void api_http_mesh_pod_strip(const struct service_named *service, char *query)
 {
 	size_t len, at_len;
 	const char *node;

@@ -25,15 +25,15 @@ static void name_write(char name[static NAME_CAP], const char *ours, const char 
 			*c = '_';
 }
 
-void metric_family_write(FILE *out, const char *name, const char *type, const char *help)
+void api_metric_family_write(FILE *out, const char *name, const char *type, const char *help)
 {
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-void metrics_rows_write(FILE *out, const struct metric_row *rows, size_t cnt)
+void api_metrics_rows_write(FILE *out, const struct metric_row *rows, size_t cnt)
 {
 	for (size_t i = 0; i < cnt; i++) {
-		metric_family_write(out, rows[i].name, rows[i].type, rows[i].help);
+		api_metric_family_write(out, rows[i].name, rows[i].type, rows[i].help);
 		fprintf(out, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
 	}
 }
@@ -41,7 +41,7 @@ void metrics_rows_write(FILE *out, const struct metric_row *rows, size_t cnt)
 static void number_write(FILE *out, const char *name, const char *type, const char *help,
 			 uint64_t value)
 {
-	metrics_rows_write(out, &(struct metric_row){name, type, help, value}, 1);
+	api_metrics_rows_write(out, &(struct metric_row){name, type, help, value}, 1);
 }
 
 /* The numbers of Status that stand by themselves. */
@@ -107,9 +107,9 @@ static void limits_write(FILE *out, struct node *node)
 	struct api_limit_list limits = {0};
 	struct api_blocks blocks = {0};
 
-	method_limits(&blocks, node, &limits);
+	api_limits(&blocks, node, &limits);
 	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
-		metric_family_write(out, rows[row].name, rows[row].type, rows[row].help);
+		api_metric_family_write(out, rows[row].name, rows[row].type, rows[row].help);
 		for (size_t i = 0; i < limits.cnt; i++) {
 			const struct api_limit *limit = &limits.rows[i];
 			const bool is_kept[] = {true, true, limit->has_peak, limit->has_refused};
@@ -151,7 +151,7 @@ static void gateway_write(FILE *out, const struct gateway_stats *stats)
 	};
 
 	METRICS_WRITE(out, rows);
-	metric_family_write(out, replies, "counter", "Replies by the class of their status.");
+	api_metric_family_write(out, replies, "counter", "Replies by the class of their status.");
 	for (unsigned class = 1; class < 6; class ++)
 		fprintf(out, "%s{class=\"%uxx\"} %llu\n", replies, class,
 			(unsigned long long)stats->class_cnt[class]);
@@ -180,14 +180,14 @@ static void parts_write(FILE *out, const struct node *node)
 static void rates_write(FILE *out, const struct node *node)
 {
 	static const char name[] = "weft_rate_bytes_per_second";
-	static const enum content_limit rates[] = {CONTENT_LIMIT_UPLOAD, CONTENT_LIMIT_DOWNLOAD};
-	struct content_limit_view view;
+	static const enum blobs_limit rates[] = {BLOBS_LIMIT_UPLOAD, BLOBS_LIMIT_DOWNLOAD};
+	struct blobs_limit_view view;
 
-	metric_family_write(out, name, "gauge", "Rate in force of what is sent and fetched.");
+	api_metric_family_write(out, name, "gauge", "Rate in force of what is sent and fetched.");
 	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
-		content_limit_show(node->home.content, rates[i], &view);
+		blobs_limit_show(node->home.content, rates[i], &view);
 		if (view.in_force)
-			fprintf(out, "%s{limit=\"%s\"} %llu\n", name, content_limit_name(rates[i]),
+			fprintf(out, "%s{limit=\"%s\"} %llu\n", name, blobs_limit_name(rates[i]),
 				(unsigned long long)view.in_force);
 	}
 }
@@ -196,19 +196,19 @@ static void metrics_write(FILE *out, struct node *node, const json_t *status)
 {
 	struct gateway_stats stats = {0};
 
-	metric_family_write(out, "weft_info", "gauge", "The version that runs.");
+	api_metric_family_write(out, "weft_info", "gauge", "The version that runs.");
 	fprintf(out, "weft_info{version=\"%s\"} 1\n", WEFT_VERSION);
 	status_write(out, status);
 	counters_write(out, status);
 	limits_write(out, node);
-	web_stats(node->web, &stats);
+	api_http_stats(node->web, &stats);
 	gateway_write(out, &stats);
 	parts_write(out, node);
 	rates_write(out, node);
 	if (node->fabric)
-		metrics_fabric_write(out, node->fabric);
+		api_metrics_fabric_write(out, node->fabric);
 	if (node->sharing)
-		metrics_sharing_write(out, node->sharing);
+		api_metrics_sharing_write(out, node->sharing);
 }
 
 struct metrics_ask {
@@ -260,7 +260,7 @@ static void metrics_handle(void *ctx, struct gateway_exchange *exchange,
 	free(text);
 }
 
-struct gateway_route web_metrics_route(struct node *node)
+struct gateway_route api_http_metrics_route(struct node *node)
 {
 	return (struct gateway_route){
 		.path = "/metrics",

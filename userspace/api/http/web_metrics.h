@@ -18,14 +18,14 @@ struct metric_row {
 	uint64_t value;
 };
 
-/* metric_family_write begins a family; its samples follow. */
-void metric_family_write(FILE *out, const char *name, const char *type, const char *help);
-void metrics_rows_write(FILE *out, const struct metric_row *rows, size_t cnt);
-#define METRICS_WRITE(out, rows) metrics_rows_write(out, rows, sizeof(rows) / sizeof((rows)[0]))
+/* api_metric_family_write begins a family; its samples follow. */
+void api_metric_family_write(FILE *out, const char *name, const char *type, const char *help);
+void api_metrics_rows_write(FILE *out, const struct metric_row *rows, size_t cnt);
+#define METRICS_WRITE(out, rows) api_metrics_rows_write(out, rows, sizeof(rows) / sizeof((rows)[0]))
 
 /* web_metrics_fabric.c: services, their directory and publisher, reputation, local programs. */
-void metrics_fabric_write(FILE *out, struct fabric *fabric);
+void api_metrics_fabric_write(FILE *out, struct fabric *fabric);
 /* web_metrics_sharing.c: following, announcing, the LAN. */
-void metrics_sharing_write(FILE *out, const struct sharing *sharing);
+void api_metrics_sharing_write(FILE *out, const struct sharing *sharing);
 
 #endif

@@ -14,7 +14,7 @@
 static void statuses_write(FILE *out, const char *name, const char *help,
 			   const struct service_counts *counts)
 {
-	metric_family_write(out, name, "counter", help);
+	api_metric_family_write(out, name, "counter", help);
 	for (unsigned i = 0; i < SERVICE_STATUS_CNT; i++)
 		fprintf(out, "%s{status=\"%s\"} %llu\n", name,
 			service_status_name((enum service_status)i),
@@ -26,7 +26,7 @@ static void latencies_write(FILE *out, const char *name, const char *help,
 {
 	unsigned long long cnt = 0;
 
-	metric_family_write(out, name, "histogram", help);
+	api_metric_family_write(out, name, "histogram", help);
 	for (unsigned i = 0; i < SERVICE_LATENCY_CNT - 1; i++) {
 		cnt += counts->latency_cnt[i];
 		fprintf(out, "%s_bucket{le=\"%u.%06u\"} %llu\n", name,
@@ -105,11 +105,11 @@ static bool method_latencies_write(void *arg, const struct service_info *info)
 
 static void methods_write(FILE *out, const struct service *service)
 {
-	metric_family_write(out, "weft_service_method_calls_total", "counter",
-			    "Calls and streams that ended, by service and method.");
+	api_metric_family_write(out, "weft_service_method_calls_total", "counter",
+				"Calls and streams that ended, by service and method.");
 	service_each(service, method_statuses_write, out);
-	metric_family_write(out, "weft_service_method_seconds", "histogram",
-			    "Until calls and streams ended, by service and method.");
+	api_metric_family_write(out, "weft_service_method_seconds", "histogram",
+				"Until calls and streams ended, by service and method.");
 	service_each(service, method_latencies_write, out);
 }
 
@@ -148,8 +148,8 @@ static void services_write(FILE *out, const struct service *service)
 		       &stats.out);
 	latencies_write(out, "weft_service_got_seconds", "Until calls of this node were answered.",
 			&stats.out);
-	metric_family_write(out, "weft_service_refused_total", "counter",
-			    "Calls answered before a service saw them, by reason.");
+	api_metric_family_write(out, "weft_service_refused_total", "counter",
+				"Calls answered before a service saw them, by reason.");
 	for (unsigned i = 0; i < SERVICE_REFUSED_CNT; i++)
 		fprintf(out, "weft_service_refused_total{reason=\"%s\"} %llu\n",
 			service_refusal_name((enum service_refusal_reason)i),
@@ -185,8 +185,8 @@ static void directory_write(FILE *out, const struct service_directory *directory
 	};
 
 	METRICS_WRITE(out, rows);
-	metric_family_write(out, "weft_directory_hidden_total", "counter",
-			    "Descriptors that were got and not taken, by reason.");
+	api_metric_family_write(out, "weft_directory_hidden_total", "counter",
+				"Descriptors that were got and not taken, by reason.");
 	for (unsigned i = 1; i < SERVICE_FAULT_CNT; i++)
 		fprintf(out, "weft_directory_hidden_total{reason=\"%s\"} %llu\n",
 			service_fault_word((enum service_fault)i),
@@ -226,8 +226,8 @@ static void reputation_write(FILE *out, const struct service_reputation *reputat
 		 stats.peer_cnt},
 	};
 
-	metric_family_write(out, "weft_reputation_observations_total", "counter",
-			    "What peers did that counts for their conduct.");
+	api_metric_family_write(out, "weft_reputation_observations_total", "counter",
+				"What peers did that counts for their conduct.");
 	for (unsigned i = 0; i < SERVICE_OBSERVATION_CNT; i++)
 		fprintf(out, "weft_reputation_observations_total{deed=\"%s\"} %llu\n",
 			service_observation_word((enum service_observation)i),
@@ -235,7 +235,7 @@ static void reputation_write(FILE *out, const struct service_reputation *reputat
 	METRICS_WRITE(out, rows);
 }
 
-static void holder_record_write(FILE *out, const struct provider *provider)
+static void shares_holder_record_write(FILE *out, const struct provider *provider)
 {
 	struct provider_stats stats;
 
@@ -280,14 +280,14 @@ static void rendezvous_write(FILE *out, const struct mesh_rendezvous *rendezvous
 	METRICS_WRITE(out, rows);
 }
 
-void metrics_fabric_write(FILE *out, struct fabric *fabric)
+void api_metrics_fabric_write(FILE *out, struct fabric *fabric)
 {
-	services_write(out, fabric_service(fabric));
-	directory_write(out, fabric_directory(fabric));
-	publisher_write(out, fabric_publisher(fabric));
-	reputation_write(out, fabric_reputation(fabric));
+	services_write(out, node_fabric_service(fabric));
+	directory_write(out, node_fabric_directory(fabric));
+	publisher_write(out, node_fabric_publisher(fabric));
+	reputation_write(out, node_fabric_reputation(fabric));
 	if (fabric->provider)
-		holder_record_write(out, fabric->provider);
+		shares_holder_record_write(out, fabric->provider);
 	if (fabric->rendezvous)
 		rendezvous_write(out, fabric->rendezvous);
 }

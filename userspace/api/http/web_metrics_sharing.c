@@ -11,7 +11,7 @@ static void follows_write(FILE *out, const struct follows *follows)
 {
 	struct follows_stats stats;
 
-	follows_stats(follows, &stats);
+	shares_follows_stats(follows, &stats);
 	const struct metric_row rows[] = {
 		{"weft_follow_synced_total", "counter", "Syncs of followed shares that ended well.",
 		 stats.synced_cnt},
@@ -33,7 +33,7 @@ static void announce_write(FILE *out, const struct announce *announce, uint64_t 
 {
 	struct announce_stats stats;
 
-	announce_stats(announce, now_ns, &stats);
+	shares_announce_stats(announce, now_ns, &stats);
 	const struct metric_row rows[] = {
 		{"weft_announce_puts_total", "counter", "Records and sets put.", stats.put_cnt},
 		{"weft_announce_failed_total", "counter", "Of these, those that nobody took.",
@@ -57,16 +57,16 @@ static void lan_write(FILE *out, const struct lan *lan)
 	};
 	const uint64_t *counts = lan_counts(lan);
 
-	metric_family_write(out, "weft_lan_datagrams_total", "counter",
-			    "Datagrams of discovery on the LAN, by what became of them.");
+	api_metric_family_write(out, "weft_lan_datagrams_total", "counter",
+				"Datagrams of discovery on the LAN, by what became of them.");
 	for (unsigned i = 0; i < LAN_COUNT_CNT; i++)
 		fprintf(out, "weft_lan_datagrams_total{kind=\"%s\"} %llu\n", words[i],
 			(unsigned long long)counts[i]);
 }
 
-void metrics_sharing_write(FILE *out, const struct sharing *sharing)
+void api_metrics_sharing_write(FILE *out, const struct sharing *sharing)
 {
-	const struct lan *lan = sharing_lan_of(sharing->lan);
+	const struct lan *lan = node_sharing_lan_of(sharing->lan);
 
 	follows_write(out, sharing->follows);
 	if (sharing->announce)

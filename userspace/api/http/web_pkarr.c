@@ -35,10 +35,10 @@ static size_t pkarr_len(const struct web_config *config)
 	return sizeof(struct web_pkarr) + config->gateway.conn_cap * sizeof(struct web_run);
 }
 
-size_t web_pkarr_footprint(const struct web_config *config)
+size_t api_http_pkarr_footprint(const struct web_config *config)
 {
 	return pkarr_len(config) +
-	       pkarr_relay_footprint(config->pkarr_cache_cap, config->gateway.conn_cap);
+	       api_pkarr_relay_footprint(config->pkarr_cache_cap, config->gateway.conn_cap);
 }
 
 static void run_item(void *ctx, const struct dht_item *item)
@@ -46,8 +46,8 @@ static void run_item(void *ctx, const struct dht_item *item)
 	struct web_run *run = ctx;
 	struct pkarr_packet packet;
 
-	if (pkarr_packet_of_item(item, &packet) == 0)
-		pkarr_relay_found(run->call, &packet);
+	if (dht_pkarr_packet_of_item(item, &packet) == 0)
+		api_pkarr_relay_found(run->call, &packet);
 }
 
 static void run_ended(void *ctx, const struct dht_outcome *outcome)
@@ -57,7 +57,7 @@ static void run_ended(void *ctx, const struct dht_outcome *outcome)
 	struct pkarr_relay_outcome relay = {.err = outcome->err, .stored_cnt = outcome->stored_cnt};
 
 	run->call = NULL;
-	pkarr_relay_ended(call, &relay, run->node->home.now_ns);
+	api_pkarr_relay_ended(call, &relay, run->node->home.now_ns);
 }
 
 /* run_new: there is one for each connection, which asks one thing at a time. */
@@ -109,7 +109,7 @@ static void *run_put(void *ctx, const struct pkarr_packet *packet, struct pkarr_
 
 	if (!run)
 		return NULL;
-	pkarr_packet_item(packet, &item);
+	dht_pkarr_packet_item(packet, &item);
 	asker.ctx = run;
 	return run_begun(run, dht_put(dht, &params, &asker, now_ns));
 }
@@ -123,7 +123,7 @@ static void run_cancel(void *ctx, void *arg)
 	run->call = NULL;
 }
 
-int web_pkarr_new(struct node *node, struct web_pkarr **out_pkarr)
+int api_http_pkarr_new(struct node *node, struct web_pkarr **out_pkarr)
 {
 	const struct web_config *config = &node->config->web;
 	struct web_pkarr *pkarr = calloc(1, pkarr_len(config));
@@ -142,7 +142,7 @@ int web_pkarr_new(struct node *node, struct web_pkarr **out_pkarr)
 	pkarr->node = node;
 	pkarr->run_cap = config->gateway.conn_cap;
 	random_fill(node->random, secret, sizeof(secret));
-	err = pkarr_relay_new(&params, &pkarr->relay);
+	err = api_pkarr_relay_new(&params, &pkarr->relay);
 	if (err < 0)
 		free(pkarr);
 	else
@@ -150,17 +150,17 @@ int web_pkarr_new(struct node *node, struct web_pkarr **out_pkarr)
 	return err;
 }
 
-void web_pkarr_free(struct web_pkarr *pkarr)
+void api_http_pkarr_free(struct web_pkarr *pkarr)
 {
 	if (!pkarr)
 		return;
-	pkarr_relay_free(pkarr->relay);
+	api_pkarr_relay_free(pkarr->relay);
 	free(pkarr);
 }
 
-struct gateway_route web_pkarr_route(struct web_pkarr *pkarr)
+struct gateway_route api_http_pkarr_route(struct web_pkarr *pkarr)
 {
-	struct gateway_route route = pkarr_relay_route(pkarr->relay);
+	struct gateway_route route = api_pkarr_relay_route(pkarr->relay);
 
 	if (pkarr->node->config->web.pkarr_use != WEB_PKARR_PUBLIC)
 		route.access = GATEWAY_OPEN;

@@ -14,29 +14,29 @@
 
 /* web_pkarr.c: the pkarr relay's way to the DHT. */
 struct web_pkarr;
-size_t web_pkarr_footprint(const struct web_config *config);
+size_t api_http_pkarr_footprint(const struct web_config *config);
 WEFT_MUST_CHECK
-int web_pkarr_new(struct node *node, struct web_pkarr **out_pkarr);
-void web_pkarr_free(struct web_pkarr *pkarr);
-struct gateway_route web_pkarr_route(struct web_pkarr *pkarr);
+int api_http_pkarr_new(struct node *node, struct web_pkarr **out_pkarr);
+void api_http_pkarr_free(struct web_pkarr *pkarr);
+struct gateway_route api_http_pkarr_route(struct web_pkarr *pkarr);
 
 /* web_api.c: POST /api/v1/METHOD. */
 struct web_api;
-size_t web_api_footprint(const struct web_config *config);
+size_t api_http_api_footprint(const struct web_config *config);
 WEFT_MUST_CHECK
-int web_api_new(struct node *node, struct web_api **out_api);
-void web_api_free(struct web_api *api);
-struct gateway_route web_api_route(struct web_api *api);
+int api_http_api_new(struct node *node, struct web_api **out_api);
+void api_http_api_free(struct web_api *api);
+struct gateway_route api_http_api_route(struct web_api *api);
 
 /* web_events.c: GET /events. */
 struct web_events;
-size_t web_events_footprint(void);
+size_t api_http_events_footprint(void);
 WEFT_MUST_CHECK
-int web_events_new(struct node *node, struct web_events **out_events);
-void web_events_free(struct web_events *events);
-struct gateway_route web_events_route(struct web_events *events);
+int api_http_events_new(struct node *node, struct web_events **out_events);
+void api_http_events_free(struct web_events *events);
+struct gateway_route api_http_events_route(struct web_events *events);
 
 /* web_metrics.c: GET /metrics. */
-struct gateway_route web_metrics_route(struct node *node);
+struct gateway_route api_http_metrics_route(struct node *node);
 
 #endif

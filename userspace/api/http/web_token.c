@@ -56,8 +56,8 @@ static int token_read(int fd, char out_token[static GATEWAY_TOKEN_CAP])
 	return 0;
 }
 
-int web_token_load(const char *path, bool may_make, struct random *random,
-		   char out_token[static GATEWAY_TOKEN_CAP])
+int api_http_token_load(const char *path, bool may_make, struct random *random,
+			char out_token[static GATEWAY_TOKEN_CAP])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	int err;

@@ -8,7 +8,7 @@
 #include "gateway/gateway.h"
 
 /*
- * web_token_load reads the first line of the file at path: the token that
+ * api_http_token_load reads the first line of the file at path: the token that
  * programs show to the gateway. With may_make a file that is not there is made, with
  * 32 random bytes in hexadecimal, for nobody but this user.
  * Returns 0, or:
@@ -19,7 +19,7 @@
  * Context: start-up.
  */
 WEFT_MUST_CHECK
-int web_token_load(const char *path, bool may_make, struct random *random,
-		   char out_token[static GATEWAY_TOKEN_CAP]);
+int api_http_token_load(const char *path, bool may_make, struct random *random,
+			char out_token[static GATEWAY_TOKEN_CAP]);
 
 #endif

@@ -10,10 +10,10 @@ _Static_assert((int)API_ANNOUNCE_SCOPE_ALL == (int)ANNOUNCE_ALL &&
 		       (int)API_ANNOUNCE_CONTENTS_SETS == (int)ANNOUNCE_SETS,
 	       "numbered as announce_stats has them");
 
-void method_show_announce(struct node *node, struct control_call *call,
-			  const struct api_show_announce_in *in, uint64_t now_ns)
+void api_show_announce(struct node *node, struct control_call *call,
+		       const struct api_show_announce_in *in, uint64_t now_ns)
 {
-	const struct announce_config *config = &config_live(node->config)->sharing.announce;
+	const struct announce_config *config = &node_config_live(node->config)->sharing.announce;
 	struct api_show_announce_out out;
 	struct announce_stats stats;
 
@@ -25,7 +25,7 @@ void method_show_announce(struct node *node, struct control_call *call,
 			     "start weftd again");
 		return;
 	}
-	announce_stats(node->sharing->announce, now_ns, &stats);
+	shares_announce_stats(node->sharing->announce, now_ns, &stats);
 	struct api_fill fills[] = {
 		{"collections and shares", stats.manifest_cnt, config->manifest_cap,
 		 "sharing.announce_cap"},

@@ -14,11 +14,11 @@
 /* A ban for longer is meant for ever. */
 #define DURATION_S_MAX (100ull * 366 * 86400)
 
-struct api_ban method_ban(struct api_blocks *blocks, const struct ban *ban)
+struct api_ban api_method_ban(struct api_blocks *blocks, const struct ban *ban)
 {
 	char text[BAN_TARGET_TEXT_CAP];
 	struct api_ban row = {
-		.target = api_text(blocks, ban_target_format(&ban->target, text)),
+		.target = api_text(blocks, firewall_ban_target_format(&ban->target, text)),
 		.kind = ban->target.kind == BAN_KEY ? API_BAN_KIND_KEY : API_BAN_KIND_ADDRESS,
 		.scope = ban->is_limit ? API_BAN_SCOPE_LIMIT : API_BAN_SCOPE_ALL,
 		.reason = ban->reason,
@@ -35,16 +35,16 @@ static void fail_unsafe(struct control_call *call, const char *text, const struc
 	char prefix[BAN_TARGET_TEXT_CAP], next[128];
 
 	snprintf(next, sizeof(next), "weft ban add %s bans the whole prefix",
-		 ban_target_format(meant, prefix));
+		 firewall_ban_target_format(meant, prefix));
 	control_fail(call, WEFT_EMALFORMED, text, "it has bits beyond the length of its prefix",
 		     next);
 }
 
-bool method_target_read(struct node *node, struct control_call *call, const char *text,
-			struct ban_target *out_target)
+bool api_target_read(struct node *node, struct control_call *call, const char *text,
+		     struct ban_target *out_target)
 {
 	struct ban_target target = {.kind = BAN_KEY};
-	int err = ban_target_parse(text, &target);
+	int err = firewall_ban_target_parse(text, &target);
 
 	if (err == WEFT_EMALFORMED && (strchr(text, ':') || strchr(text, '.'))) {
 		control_fail(call, err, text, "not an address, a prefix or a node id",
@@ -52,7 +52,7 @@ bool method_target_read(struct node *node, struct control_call *call, const char
 			     "no port");
 	} else if (err == WEFT_EMALFORMED) {
 		target = (struct ban_target){.kind = BAN_KEY};
-		if (!method_node_id_read(node, call, text, target.key))
+		if (!api_node_id_read(node, call, text, target.key))
 			return false;
 		err = 0;
 	} else if (err == WEFT_EUNSAFE) {
@@ -82,7 +82,7 @@ static void ban_caller_left(void *arg)
 
 static void ban_reply(struct control_call *call, const struct ban_call *change)
 {
-	const struct api_ban row = method_ban(control_blocks(call), &change->ban);
+	const struct api_ban row = api_method_ban(control_blocks(call), &change->ban);
 
 	if (change->kind == INCIDENT_BANNED)
 		control_reply(call, api_add_ban_out_write(&(struct api_add_ban_out){.ban = row}));
@@ -97,16 +97,17 @@ static void ban_done(void *arg, int err)
 	struct node *node = change->node;
 	char text[BAN_TARGET_TEXT_CAP];
 
-	ban_target_format(&change->ban.target, text);
+	firewall_ban_target_format(&change->ban.target, text);
 	if (err < 0)
-		bans_changed(&node->bans, &change->ban.target, node->home.now_ns); /* back */
+		firewall_bans_changed(&node->bans, &change->ban.target,
+				      node->home.now_ns); /* back */
 	if (err < 0 && change->call)
 		control_fail(change->call, err, text, "the store did not take it",
 			     "look at free space, and at weft store check");
 	else if (change->call)
 		ban_reply(change->call, change);
 	if (err == 0)
-		bans_tell(&node->bans, change->kind, &change->ban);
+		firewall_bans_tell(&node->bans, change->kind, &change->ban);
 	free(change);
 }
 
@@ -131,12 +132,13 @@ static void change_begin(struct node *node, struct control_call *call, const str
 	char text[BAN_TARGET_TEXT_CAP], name[DROPS_PSEUDONYM_CAP];
 	int err = -ENOMEM;
 
-	ban_target_format(&ban->target, text);
+	firewall_ban_target_format(&ban->target, text);
 	if (change) {
 		*change = (struct ban_call){.node = node, .call = call, .ban = *ban};
 		change->kind = is_added ? INCIDENT_BANNED : INCIDENT_BAN_REMOVED;
-		err = is_added ? ban_list_put(node->bans.list, ban, ban_done, change)
-			       : ban_list_delete(node->bans.list, &ban->target, ban_done, change);
+		err = is_added ? firewall_ban_list_put(node->bans.list, ban, ban_done, change)
+			       : firewall_ban_list_delete(node->bans.list, &ban->target, ban_done,
+							  change);
 	}
 	if (err < 0) {
 		free(change);
@@ -145,14 +147,14 @@ static void change_begin(struct node *node, struct control_call *call, const str
 	}
 	control_on_gone(call, ban_caller_left, change);
 	log_notice("%s %s was %s by hand%s%s", is_key ? "peer" : "source",
-		   is_key ? text : drops_pseudonym(&node->drops, &source, name),
+		   is_key ? text : firewall_drops_pseudonym(&node->drops, &source, name),
 		   is_added ? "banned" : "let in again", ban->reason[0] ? ": " : "", ban->reason);
-	bans_changed(&node->bans, &ban->target, node->home.now_ns);
+	firewall_bans_changed(&node->bans, &ban->target, node->home.now_ns);
 	if (!is_added)
-		bans_undo(&node->bans, ban);
+		firewall_bans_undo(&node->bans, ban);
 	/* Or its next broken rule would ban it again at once. */
 	if (!is_added && ban->target.kind == BAN_KEY)
-		fabric_pardon(node->fabric, ban->target.key, node->home.now_ns);
+		node_fabric_pardon(node->fabric, ban->target.key, node->home.now_ns);
 }
 
 /* reason_read: text may be NULL. False: call was failed. */
@@ -170,8 +172,8 @@ static bool reason_read(struct control_call *call, const char *text,
 	return true;
 }
 
-void method_add_ban(struct node *node, struct control_call *call, const struct api_add_ban_in *in,
-		    uint64_t now_ns)
+void api_add_ban(struct node *node, struct control_call *call, const struct api_add_ban_in *in,
+		 uint64_t now_ns)
 {
 	struct ban ban = {.added_s = node_wall_us(node) / 1000000};
 
@@ -184,38 +186,38 @@ void method_add_ban(struct node *node, struct control_call *call, const struct a
 		return;
 	}
 	if (!reason_read(call, in->reason, ban.reason) ||
-	    !method_target_read(node, call, in->target, &ban.target))
+	    !api_target_read(node, call, in->target, &ban.target))
 		return;
 	if (in->has_duration_s)
 		ban.expires_s = ban.added_s + (uint64_t)in->duration_s;
 	change_begin(node, call, &ban, true);
 }
 
-void method_remove_ban(struct node *node, struct control_call *call,
-		       const struct api_remove_ban_in *in, uint64_t now_ns)
+void api_remove_ban(struct node *node, struct control_call *call,
+		    const struct api_remove_ban_in *in, uint64_t now_ns)
 {
 	const struct ban *there;
 	struct ban ban = {0};
 
 	(void)now_ns;
-	if (!method_target_read(node, call, in->target, &ban.target))
+	if (!api_target_read(node, call, in->target, &ban.target))
 		return;
-	there = ban_list_lookup(node->bans.list, &ban.target);
+	there = firewall_ban_list_lookup(node->bans.list, &ban.target);
 	if (there)
 		ban = *there;
 	change_begin(node, call, &ban, false);
 }
 
-void method_list_bans(struct node *node, struct control_call *call,
-		      const struct api_list_bans_in *in, uint64_t now_ns)
+void api_list_bans(struct node *node, struct control_call *call, const struct api_list_bans_in *in,
+		   uint64_t now_ns)
 {
 	struct api_blocks *blocks = control_blocks(call);
 	struct api_list_bans_out out = {.bans = {0}};
 	const struct ban *ban = NULL;
 
 	(void)in, (void)now_ns;
-	while ((ban = ban_list_next(node->bans.list, ban))) {
-		const struct api_ban row = method_ban(blocks, ban);
+	while ((ban = firewall_ban_list_next(node->bans.list, ban))) {
+		const struct api_ban row = api_method_ban(blocks, ban);
 
 		api_push(blocks, &out.bans, &row);
 	}

@@ -18,8 +18,8 @@
 #define DAYS_MAX     (BOOTSTRAP_LIFE_S_MAX / DAY_S)
 #define WHAT	     "bootstrap list"
 
-char *method_bootstrap_entry(const struct bootstrap_entry *entry,
-			     char text[static METHOD_BOOTSTRAP_ENTRY_CAP])
+char *api_bootstrap_entry(const struct bootstrap_entry *entry,
+			  char text[static METHOD_BOOTSTRAP_ENTRY_CAP])
 {
 	char addr[ADDR_TEXT_CAP], id[ZBASE32_KEY_TEXT_CAP];
 
@@ -39,12 +39,11 @@ static json_t *list_json(const struct node *node, const struct bootstrap_list *l
 
 	for (unsigned i = 0; i < list->entry_cnt; i++)
 		json_array_append_new(entries,
-				      json_string(method_bootstrap_entry(&list->entries[i], text)));
-	json = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "issuer", method_json_id(list->issuer),
-			 "serial", method_json_uint(list->serial), "made_s",
-			 method_json_uint(list->made_s), "expires_s",
-			 method_json_uint(list->expires_s), "state", bootstrap_state(node, list),
-			 "entries", entries);
+				      json_string(api_bootstrap_entry(&list->entries[i], text)));
+	json = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "issuer", api_json_id(list->issuer),
+			 "serial", api_json_uint(list->serial), "made_s",
+			 api_json_uint(list->made_s), "expires_s", api_json_uint(list->expires_s),
+			 "state", locate_bootstrap_state(node, list), "entries", entries);
 	if (list->title[0])
 		json_object_set_new(json, "title", json_string(list->title));
 	return json;
@@ -129,8 +128,8 @@ static bool times_read(const struct node *node, struct control_call *call, const
 	return true;
 }
 
-void method_make_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
-			   uint64_t now_ns)
+void api_make_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
+			uint64_t now_ns)
 {
 	struct node *node = ctx;
 	struct bootstrap_list list;
@@ -144,28 +143,28 @@ void method_make_bootstrap(void *ctx, struct control_call *call, const json_t *p
 	    !title_read(call, json_string_value(json_object_get(parameters, "title")), &list) ||
 	    !times_read(node, call, parameters, &list))
 		return;
-	bootstrap_list_write(&w, node->key, &list);
+	locate_bootstrap_list_write(&w, node->key, &list);
 	if (w.bad) {
 		control_fail(call, WEFT_ETOOLARGE, WHAT, "more than 4,096 bytes",
 			     "name fewer nodes");
 		return;
 	}
 	control_reply(call, json_pack("{s:s, s:o}", "list",
-				      bootstrap_text_write(bytes, writer_len(&w), text),
+				      locate_bootstrap_text_write(bytes, writer_len(&w), text),
 				      "bootstrap", list_json(node, &list)));
 }
 
 /* --- reading --- */
 
-bool method_bootstrap_read(struct control_call *call, const char *text,
-			   uint8_t bytes[static BOOTSTRAP_LEN_MAX], size_t *out_len,
-			   struct bootstrap_list *out_list)
+bool api_bootstrap_read(struct control_call *call, const char *text,
+			uint8_t bytes[static BOOTSTRAP_LEN_MAX], size_t *out_len,
+			struct bootstrap_list *out_list)
 {
-	int err = bootstrap_text_read(text, bytes, out_len);
+	int err = locate_bootstrap_text_read(text, bytes, out_len);
 	const char *why = "no bootstrap list: it was cut, or is something else";
 
 	if (err == 0)
-		err = bootstrap_list_parse(bytes, *out_len, out_list);
+		err = locate_bootstrap_list_parse(bytes, *out_len, out_list);
 	if (err == 0)
 		return true;
 	if (err == WEFT_ETOOLARGE)
@@ -176,28 +175,28 @@ bool method_bootstrap_read(struct control_call *call, const char *text,
 	return false;
 }
 
-void method_read_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
-			   uint64_t now_ns)
+void api_read_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
+			uint64_t now_ns)
 {
 	uint8_t bytes[BOOTSTRAP_LEN_MAX];
 	struct bootstrap_list list;
 	size_t len;
 
 	(void)now_ns;
-	if (method_bootstrap_read(call, json_string_value(json_object_get(parameters, "list")),
-				  bytes, &len, &list))
+	if (api_bootstrap_read(call, json_string_value(json_object_get(parameters, "list")), bytes,
+			       &len, &list))
 		control_reply(call, json_pack("{s:o}", "bootstrap", list_json(ctx, &list)));
 }
 
-void method_list_bootstraps(void *ctx, struct control_call *call, const json_t *parameters,
-			    uint64_t now_ns)
+void api_list_bootstraps(void *ctx, struct control_call *call, const json_t *parameters,
+			 uint64_t now_ns)
 {
 	const struct node *node = ctx;
 	const struct bootstrap_list *list;
 	json_t *lists = json_array();
 
 	(void)parameters, (void)now_ns;
-	for (unsigned i = 0; (list = bootstrap_list_at(node->bootstrap, i)); i++)
+	for (unsigned i = 0; (list = locate_bootstrap_list_at(node->bootstrap, i)); i++)
 		json_array_append_new(lists, list_json(node, list));
 	control_reply(call, json_pack("{s:o}", "bootstraps", lists));
 }
@@ -274,7 +273,7 @@ static bool is_trusted(const struct node *node, const struct bootstrap_list *lis
 	if (trust)
 		return zbase32_parse(trust, len, key, sizeof(key)) == sizeof(key) &&
 		       memcmp(key, list->issuer, sizeof(key)) == 0;
-	return bootstrap_list_of(node->bootstrap, list->issuer) ||
+	return locate_bootstrap_list_of(node->bootstrap, list->issuer) ||
 	       memcmp(list->issuer, node->own_key, sizeof(list->issuer)) == 0;
 }
 
@@ -305,8 +304,8 @@ static bool may_be_added(const struct node *node, struct control_call *call,
 	return true;
 }
 
-void method_add_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_add_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *trust = json_string_value(json_object_get(parameters, "trust"));
@@ -317,18 +316,18 @@ void method_add_bootstrap(void *ctx, struct control_call *call, const json_t *pa
 	int err;
 
 	(void)now_ns;
-	if (!method_bootstrap_read(call, json_string_value(json_object_get(parameters, "list")),
-				   bytes, &len, &list) ||
+	if (!api_bootstrap_read(call, json_string_value(json_object_get(parameters, "list")), bytes,
+				&len, &list) ||
 	    !may_be_added(node, call, &list, trust) ||
 	    !(setting = setting_new(call, list_json(node, &list))))
 		return;
-	err = bootstrap_put(node->bootstrap, &list, bytes, len, setting_done, setting);
+	err = locate_bootstrap_put(node->bootstrap, &list, bytes, len, setting_done, setting);
 	if (err < 0)
 		setting_refuse(setting, err);
 }
 
-void method_remove_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_remove_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "issuer"));
@@ -343,11 +342,11 @@ void method_remove_bootstrap(void *ctx, struct control_call *call, const json_t 
 			     "weft bootstrap list shows the issuers");
 		return;
 	}
-	list = bootstrap_list_of(node->bootstrap, key);
+	list = locate_bootstrap_list_of(node->bootstrap, key);
 	setting = setting_new(call, list ? list_json(node, list) : json_object());
 	if (!setting)
 		return;
-	err = bootstrap_remove(node->bootstrap, key, setting_done, setting);
+	err = locate_bootstrap_remove(node->bootstrap, key, setting_done, setting);
 	if (err < 0)
 		setting_refuse(setting, err);
 }

@@ -45,7 +45,7 @@ static void check_free(struct bootstrap_check *check)
 	free(check);
 }
 
-void method_bootstrap_checks_forget(struct node *node)
+void api_bootstrap_checks_forget(struct node *node)
 {
 	struct bootstrap_check *check;
 
@@ -79,9 +79,9 @@ static void entry_tell(struct check_entry *entry, bool has_answered, const char 
 	uint64_t now_ns = entry->check->node->home.now_ns;
 	uint64_t took_ns = now_ns > entry->began_ns ? now_ns - entry->began_ns : 0;
 	char text[METHOD_BOOTSTRAP_ENTRY_CAP];
-	json_t *json = json_pack("{s:o, s:s, s:b, s:o}", "issuer", method_json_id(entry->issuer),
-				 "entry", method_bootstrap_entry(&entry->entry, text), "answered",
-				 has_answered, "took_ms", method_json_uint(took_ns / NS_PER_MS));
+	json_t *json = json_pack("{s:o, s:s, s:b, s:o}", "issuer", api_json_id(entry->issuer),
+				 "entry", api_bootstrap_entry(&entry->entry, text), "answered",
+				 has_answered, "took_ms", api_json_uint(took_ns / NS_PER_MS));
 
 	if (entry->entry.has_key)
 		json_object_set_new(json, "matched", json_boolean(has_answered && !why));
@@ -100,7 +100,7 @@ static void entry_dialled(void *arg, int err, const uint8_t *actual_key)
 	if (err == WEFT_EWRONGKEY && actual_key)
 		json_object_set_new(
 			json_array_get(check->checks, json_array_size(check->checks) - 1),
-			"actual_key", method_json_id(actual_key));
+			"actual_key", api_json_id(actual_key));
 	entry->is_out = false;
 	check->out_cnt--;
 	check_go_on(check);
@@ -114,8 +114,8 @@ static void entry_connected(void *arg, int err, const uint8_t *actual_key)
 	char id[ZBASE32_KEY_TEXT_CAP];
 
 	zbase32_write(entry->entry.key, sizeof(entry->entry.key), id);
-	if (err == 0 && method_peer_lookup(entry->check->node, id, &peer) == 1 &&
-	    peer.is_connected && !addr_equal(&peer.conn.remote, &entry->entry.addr))
+	if (err == 0 && api_peer_lookup(entry->check->node, id, &peer) == 1 && peer.is_connected &&
+	    !addr_equal(&peer.conn.remote, &entry->entry.addr))
 		err = WEFT_EUNREACHABLE;
 	entry_dialled(arg, err, actual_key);
 }
@@ -196,8 +196,8 @@ static void check_add(struct bootstrap_check *check, const struct bootstrap_list
 	}
 }
 
-void method_check_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
-			    uint64_t now_ns)
+void api_check_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
+			 uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *text = json_string_value(json_object_get(parameters, "list"));
@@ -208,7 +208,7 @@ void method_check_bootstrap(void *ctx, struct control_call *call, const json_t *
 	size_t len;
 
 	(void)now_ns;
-	if (text && !method_bootstrap_read(call, text, bytes, &len, &list))
+	if (text && !api_bootstrap_read(call, text, bytes, &len, &list))
 		return;
 	check = calloc(1, sizeof(*check));
 	if (!check) {
@@ -222,7 +222,7 @@ void method_check_bootstrap(void *ctx, struct control_call *call, const json_t *
 	node->bootstrap_checks = check;
 	if (text)
 		check_add(check, &list);
-	for (unsigned i = 0; !text && (kept = bootstrap_list_at(node->bootstrap, i)); i++)
+	for (unsigned i = 0; !text && (kept = locate_bootstrap_list_at(node->bootstrap, i)); i++)
 		check_add(check, kept);
 	control_on_gone(call, caller_left, check);
 	check_go_on(check);

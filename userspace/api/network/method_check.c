@@ -69,7 +69,7 @@ static void run_free(struct check_run *run)
 	free(run);
 }
 
-void method_checks_forget(struct node *node)
+void api_checks_forget(struct node *node)
 {
 	while (node->check_runs)
 		run_free(node->check_runs);
@@ -138,7 +138,7 @@ static void run_tell_dial(struct check_run *run, int err)
 	json_t *step = json_pack("{s:s, s:s, s:o, s:o}", "step", "dial", "outcome",
 				 err < 0 ? weft_err_text(err) : "it answers", "addresses",
 				 addrs_json(run->addrs, run->addr_cnt), "took_us",
-				 method_json_uint(elapsed_us(run, run->dialled_ns)));
+				 api_json_uint(elapsed_us(run, run->dialled_ns)));
 
 	run_tell_step(run, step);
 	if (err == 0)
@@ -255,11 +255,11 @@ static void look_end(struct check_look *look, const char *name, int err)
 	json_t *step =
 		json_pack("{s:s, s:s, s:o, s:o}", "step", name, "outcome", look_outcome(look, err),
 			  "addresses", addrs_json(look->addrs, look->addr_cnt), "took_us",
-			  method_json_uint(elapsed_us(run, look->started_ns)));
+			  api_json_uint(elapsed_us(run, look->started_ns)));
 
 	/* A record's sequence is the moment it was made, in microseconds. */
 	if (look->seq)
-		json_object_set_new(step, "record_s", method_json_uint(look->seq / 1000000));
+		json_object_set_new(step, "record_s", api_json_uint(look->seq / 1000000));
 	look->is_running = false;
 	run->running_cnt--;
 	run_tell_step(run, step);
@@ -320,7 +320,7 @@ static void run_recall(struct check_run *run)
 	struct mesh_peer_info peer;
 	json_t *step;
 
-	if (method_peer_lookup(run->node, run->name, &peer) != 1 || !peer.last_addr.family)
+	if (api_peer_lookup(run->node, run->name, &peer) != 1 || !peer.last_addr.family)
 		return;
 	run_add_addr(run, &peer.last_addr);
 	step = json_pack("{s:s, s:s, s:o, s:i}", "step", "cache", "outcome",
@@ -352,8 +352,7 @@ static void run_begin(struct check_run *run, uint64_t now_ns)
 		  run->running_cnt ? now_ns + run->timeout_ns : now_ns);
 }
 
-void method_check_peer(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_check_peer(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "node_id"));
@@ -364,7 +363,7 @@ void method_check_peer(void *ctx, struct control_call *call, const json_t *param
 		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
 		return;
 	}
-	if (!method_node_id_read(node, call, name, run->key)) {
+	if (!api_node_id_read(node, call, name, run->key)) {
 		free(run);
 		return;
 	}

@@ -48,7 +48,7 @@ static bool has_known_address(const struct connecting *connecting)
 	struct mesh_peer_info peer;
 
 	return connecting->addr_cnt ||
-	       (method_peer_lookup(connecting->node, connecting->name, &peer) == 1 &&
+	       (api_peer_lookup(connecting->node, connecting->name, &peer) == 1 &&
 		peer.last_addr.family != ADDR_NONE);
 }
 
@@ -56,14 +56,14 @@ static bool has_known_address(const struct connecting *connecting)
 static const struct addr *excluded_addr(const struct connecting *connecting,
 					struct mesh_peer_info *peer)
 {
-	const struct mesh_ways *ways = config_live(connecting->node->config)->mesh.ways;
+	const struct mesh_ways *ways = node_config_live(connecting->node->config)->mesh.ways;
 
 	for (unsigned i = 0; i < connecting->addr_cnt; i++)
 		if (mesh_ways_rank(ways, &connecting->addrs[i]))
 			return NULL;
 	if (connecting->addr_cnt)
 		return &connecting->addrs[0];
-	if (method_peer_lookup(connecting->node, connecting->name, peer) != 1 ||
+	if (api_peer_lookup(connecting->node, connecting->name, peer) != 1 ||
 	    peer->last_addr.family == ADDR_NONE || mesh_ways_rank(ways, &peer->last_addr))
 		return NULL;
 	return &peer->last_addr;
@@ -134,8 +134,8 @@ static void connecting_fail_wrong_key(const struct connecting *connecting,
 		 zbase32_write(actual_key, MESH_KEY_LEN, id));
 	control_fail_with(connecting->call, WEFT_EWRONGKEY, connecting->name, why,
 			  "check the address; or the node has a new key: ask for its id again",
-			  json_pack("{s:o, s:o}", "wanted_key", method_json_id(connecting->key),
-				    "actual_key", method_json_id(actual_key)));
+			  json_pack("{s:o, s:o}", "wanted_key", api_json_id(connecting->key),
+				    "actual_key", api_json_id(actual_key)));
 }
 
 static uint64_t deferred_until(const struct connecting *connecting)
@@ -185,11 +185,11 @@ static void connecting_done(void *arg, int err, const uint8_t *actual_key)
 	if (connecting->call && err < 0) {
 		connecting_fail(connecting, err, actual_key);
 	} else if (connecting->call) {
-		(void)method_peer_lookup(connecting->node, connecting->name, &peer);
+		(void)api_peer_lookup(connecting->node, connecting->name, &peer);
 		control_reply(connecting->call,
 			      json_pack("{s:o}", "peer",
-					method_json_peer(connecting->node, &peer,
-							 control_role_of(connecting->call))));
+					api_json_peer(connecting->node, &peer,
+						      control_role_of(connecting->call))));
 	}
 	free(connecting);
 }
@@ -226,7 +226,7 @@ static bool connecting_is_banned(const struct connecting *connecting, struct con
 	char why[2 * BAN_REASON_CAP];
 
 	memcpy(target.key, connecting->key, sizeof(target.key));
-	ban = ban_list_lookup(connecting->node->bans.list, &target);
+	ban = firewall_ban_list_lookup(connecting->node->bans.list, &target);
 	if (!ban)
 		return false;
 	snprintf(why, sizeof(why), "this node has banned it%s%s", ban->reason[0] ? ": " : "",
@@ -236,8 +236,8 @@ static bool connecting_is_banned(const struct connecting *connecting, struct con
 	return true;
 }
 
-void method_connect_peer(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_connect_peer(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "node_id"));
@@ -253,7 +253,7 @@ void method_connect_peer(void *ctx, struct control_call *call, const json_t *par
 	connecting->node = node;
 	connecting->call = call;
 	connecting->started_ns = now_ns;
-	if (!method_node_id_read(node, call, name, connecting->key))
+	if (!api_node_id_read(node, call, name, connecting->key))
 		goto free_connecting;
 	zbase32_write(connecting->key, sizeof(connecting->key), connecting->name);
 	if (connecting_is_banned(connecting, call))

@@ -11,7 +11,7 @@
 
 static const char *const net_names[] = {[DHT_NET_IPV4] = "ipv4", [DHT_NET_IPV6] = "ipv6"};
 
-bool method_dht_is_on(const struct node *node, struct control_call *call)
+bool api_dht_is_on(const struct node *node, struct control_call *call)
 {
 	if (node->home.dht)
 		return true;
@@ -20,21 +20,21 @@ bool method_dht_is_on(const struct node *node, struct control_call *call)
 	return false;
 }
 
-const char *method_kad_id(struct api_blocks *blocks, const struct kad_id *id)
+const char *api_kad_id(struct api_blocks *blocks, const struct kad_id *id)
 {
 	char text[HEX_TEXT_CAP(KAD_ID_LEN)];
 
 	return api_text(blocks, hex_write(id->bytes, sizeof(id->bytes), text));
 }
 
-const char *method_addr(struct api_blocks *blocks, const struct addr *addr)
+const char *api_addr(struct api_blocks *blocks, const struct addr *addr)
 {
 	char text[ADDR_TEXT_CAP];
 
 	return api_text(blocks, addr_format(addr, text));
 }
 
-json_t *method_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting)
+json_t *api_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting)
 {
 	return api_fill_write(&(struct api_fill){name, api_uint(used), api_uint(cap), setting});
 }
@@ -59,15 +59,15 @@ static void networks_add(struct control_call *call, const struct dht *dht,
 
 		if (!dht_takes_part(dht, net))
 			continue;
-		row.id = method_kad_id(blocks, dht_own_id(dht, net));
+		row.id = api_kad_id(blocks, dht_own_id(dht, net));
 		if (control_role_of(call) != CONTROL_VIEW && dht_external(dht, net, &external))
-			row.external = method_addr(blocks, &external);
+			row.external = api_addr(blocks, &external);
 		api_push(blocks, networks, &row);
 	}
 }
 
-void method_show_dht(struct node *node, struct control_call *call, const struct api_show_dht_in *in,
-		     uint64_t now_ns)
+void api_show_dht(struct node *node, struct control_call *call, const struct api_show_dht_in *in,
+		  uint64_t now_ns)
 {
 	const struct dht_config *config = &node->config->mainline.dht;
 	struct api_dht_reason reasons[DHT_REASON_CNT];
@@ -114,8 +114,8 @@ static void walk_node(void *ctx, unsigned bucket, const struct kad_node *member)
 	struct api_dht_node row = {
 		.network = net_names[walk->net],
 		.bucket = bucket,
-		.id = method_kad_id(walk->blocks, &member->contact.id),
-		.address = method_addr(walk->blocks, &member->contact.addr),
+		.id = api_kad_id(walk->blocks, &member->contact.id),
+		.address = api_addr(walk->blocks, &member->contact.addr),
 		.proven_id = member->contact.is_proven,
 		.unanswered = member->failed_cnt,
 		.silent_s = api_uint((walk->now_ns - member->heard_ns) / NS_PER_S),
@@ -126,15 +126,15 @@ static void walk_node(void *ctx, unsigned bucket, const struct kad_node *member)
 	api_push(walk->blocks, walk->nodes, &row);
 }
 
-void method_list_dht_nodes(struct node *node, struct control_call *call,
-			   const struct api_list_dht_nodes_in *in, uint64_t now_ns)
+void api_list_dht_nodes(struct node *node, struct control_call *call,
+			const struct api_list_dht_nodes_in *in, uint64_t now_ns)
 {
 	struct api_list_dht_nodes_out out = {.nodes = {0}};
 	struct node_walk walk = {
 		.blocks = control_blocks(call), .nodes = &out.nodes, .now_ns = now_ns};
 
 	(void)in;
-	if (!method_dht_is_on(node, call))
+	if (!api_dht_is_on(node, call))
 		return;
 	for (walk.net = 0; walk.net < DHT_FAMILY_CNT; walk.net++)
 		dht_nodes_each(node->home.dht, walk.net, walk_node, &walk);

@@ -51,7 +51,7 @@ static void run_free(struct dht_run *run)
 	free(run);
 }
 
-void method_dht_runs_forget(struct node *node)
+void api_dht_runs_forget(struct node *node)
 {
 	while (node->dht_runs)
 		run_free(node->dht_runs);
@@ -198,8 +198,8 @@ static void run_step(void *ctx, const struct kad_step *step)
 	struct api_dht_step row = {
 		.what = step_names[step->kind],
 		.place = step->slot,
-		.id = method_kad_id(blocks, &step->contact->id),
-		.address = method_addr(blocks, &step->contact->addr),
+		.id = api_kad_id(blocks, &step->contact->id),
+		.address = api_addr(blocks, &step->contact->addr),
 		.common_bits = step->common_bits,
 		.told_of = step->told_cnt,
 		.after_us = api_uint(step->after_ns / NS_PER_US),
@@ -218,8 +218,8 @@ static void run_nodes(void *ctx, const struct kad_contact *contacts, unsigned cn
 
 	for (unsigned i = 0; i < cnt; i++) {
 		const struct api_dht_contact row = {
-			.id = method_kad_id(&run->blocks, &contacts[i].id),
-			.address = method_addr(&run->blocks, &contacts[i].addr),
+			.id = api_kad_id(&run->blocks, &contacts[i].id),
+			.address = api_addr(&run->blocks, &contacts[i].addr),
 			.proven_id = contacts[i].is_proven,
 		};
 
@@ -232,7 +232,7 @@ static void run_peers(void *ctx, const struct addr *addrs, unsigned cnt)
 	struct dht_run *run = ctx;
 
 	for (unsigned i = 0; i < cnt; i++) {
-		const char *text = method_addr(&run->blocks, &addrs[i]);
+		const char *text = api_addr(&run->blocks, &addrs[i]);
 
 		api_push(&run->blocks, &run->peers, &text);
 	}
@@ -269,14 +269,14 @@ static void run_item(void *ctx, const struct dht_item *item)
 	if (!row)
 		return;
 	dht_item_target(item, &target);
-	row->target = method_kad_id(&run->blocks, &target);
+	row->target = api_kad_id(&run->blocks, &target);
 	row->value_hex = api_text(&run->blocks, hex_write(item->value, item->value_len, hex));
 	/* Readers of JSON take no NUL, and would drop the whole answer. */
 	if (text.data && utf8_is_valid((const char *)text.data, text.len) &&
 	    !memchr(text.data, '\0', text.len))
 		row->text = bytes_copy(&run->blocks, text.data, text.len);
 	if (item->key) {
-		row->key = method_id(&run->blocks, item->key);
+		row->key = api_id(&run->blocks, item->key);
 		API_SET(row, seq, item->seq);
 	}
 	run->item = row;
@@ -344,15 +344,15 @@ static bool network_read(struct control_call *call, const char *text, enum dht_n
 	return false;
 }
 
-void method_lookup_dht(struct node *node, struct control_call *call,
-		       const struct api_lookup_dht_in *in, uint64_t now_ns)
+void api_lookup_dht(struct node *node, struct control_call *call,
+		    const struct api_lookup_dht_in *in, uint64_t now_ns)
 {
 	struct dht_asker asker = {.nodes = run_nodes, .ended = run_ended};
 	enum dht_net net;
 	struct dht_run *run;
 	struct kad_id target;
 
-	if (!method_dht_is_on(node, call) || !network_read(call, in->network, &net) ||
+	if (!api_dht_is_on(node, call) || !network_read(call, in->network, &net) ||
 	    !target_read(call, in->target, &target) || !(run = run_new(node, call, lookup_reply)))
 		return;
 	run->is_list = true;
@@ -389,14 +389,14 @@ static bool salt_read(struct control_call *call, const char *salt, struct dht_ru
 	return true;
 }
 
-void method_get_dht_item(struct node *node, struct control_call *call,
-			 const struct api_get_dht_item_in *in, uint64_t now_ns)
+void api_get_dht_item(struct node *node, struct control_call *call,
+		      const struct api_get_dht_item_in *in, uint64_t now_ns)
 {
 	struct dht_get_params get = {.is_survey = in->survey};
 	struct dht_asker asker = {.item = run_item, .ended = run_ended};
 	struct dht_run *run;
 
-	if (!method_dht_is_on(node, call) || !(run = run_new(node, call, get_reply)))
+	if (!api_dht_is_on(node, call) || !(run = run_new(node, call, get_reply)))
 		return;
 	if (!hex_read(in->key, get.target.bytes, sizeof(get.target.bytes))) {
 		if (!key_read(call, in->key, run->key) || !salt_read(call, in->salt, run)) {
@@ -420,23 +420,23 @@ static void run_record(void *ctx, const struct dht_item *item)
 	struct pkarr_packet packet;
 	struct pkarr_record record;
 
-	if (pkarr_packet_of_item(item, &packet) < 0 ||
-	    pkarr_record_read(&packet, run->node->config->publish.policy.allows_private, &record) <
-		    0)
+	if (dht_pkarr_packet_of_item(item, &packet) < 0 ||
+	    dht_pkarr_record_read(&packet, run->node->config->publish.policy.allows_private,
+				  &record) < 0)
 		return;
-	run->record = method_record(&run->blocks, run->key, &record, &packet);
+	run->record = api_record(&run->blocks, run->key, &record, &packet);
 }
 
-void method_find_route(struct node *node, struct control_call *call,
-		       const struct api_find_route_in *in, uint64_t now_ns)
+void api_find_route(struct node *node, struct control_call *call,
+		    const struct api_find_route_in *in, uint64_t now_ns)
 {
 	struct dht_get_params get = {0};
 	struct dht_asker asker = {.item = run_record, .ended = run_ended};
 	struct dht_run *run;
 
-	if (!method_dht_is_on(node, call) || !(run = run_new(node, call, route_reply)))
+	if (!api_dht_is_on(node, call) || !(run = run_new(node, call, route_reply)))
 		return;
-	if (!method_node_id_read(node, call, in->node_id, run->key)) {
+	if (!api_node_id_read(node, call, in->node_id, run->key)) {
 		run_free(run);
 		return;
 	}
@@ -448,14 +448,14 @@ void method_find_route(struct node *node, struct control_call *call,
 	run_begun(run, dht_get(node->home.dht, &get, &asker, now_ns));
 }
 
-void method_find_dht_peers(struct node *node, struct control_call *call,
-			   const struct api_find_dht_peers_in *in, uint64_t now_ns)
+void api_find_dht_peers(struct node *node, struct control_call *call,
+			const struct api_find_dht_peers_in *in, uint64_t now_ns)
 {
 	struct dht_asker asker = {.peers = run_peers, .ended = run_ended};
 	struct dht_run *run;
 	struct kad_id hash;
 
-	if (!method_dht_is_on(node, call) || !target_read(call, in->info_hash, &hash) ||
+	if (!api_dht_is_on(node, call) || !target_read(call, in->info_hash, &hash) ||
 	    !(run = run_new(node, call, peers_reply)))
 		return;
 	run->is_list = true;
@@ -463,14 +463,14 @@ void method_find_dht_peers(struct node *node, struct control_call *call,
 	run_begun(run, dht_peers(node->home.dht, &hash, &asker, now_ns));
 }
 
-void method_announce_dht(struct node *node, struct control_call *call,
-			 const struct api_announce_dht_in *in, uint64_t now_ns)
+void api_announce_dht(struct node *node, struct control_call *call,
+		      const struct api_announce_dht_in *in, uint64_t now_ns)
 {
 	struct dht_announce_params announce = {0};
 	struct dht_asker asker = {.ended = run_ended};
 	struct dht_run *run;
 
-	if (!method_dht_is_on(node, call) || !target_read(call, in->info_hash, &announce.info_hash))
+	if (!api_dht_is_on(node, call) || !target_read(call, in->info_hash, &announce.info_hash))
 		return;
 	if (in->port < 0 || in->port > UINT16_MAX) {
 		control_fail(
@@ -504,8 +504,8 @@ static uint8_t *value_make(struct control_call *call, const char *text, size_t *
 	return NULL;
 }
 
-void method_put_dht_item(struct node *node, struct control_call *call,
-			 const struct api_put_dht_item_in *in, uint64_t now_ns)
+void api_put_dht_item(struct node *node, struct control_call *call,
+		      const struct api_put_dht_item_in *in, uint64_t now_ns)
 {
 	struct dht_item item = {0};
 	struct dht_put_params put = {
@@ -515,7 +515,7 @@ void method_put_dht_item(struct node *node, struct control_call *call,
 	struct dht_run *run;
 	uint8_t *value;
 
-	if (!method_dht_is_on(node, call) || !(value = value_make(call, in->text, &item.value_len)))
+	if (!api_dht_is_on(node, call) || !(value = value_make(call, in->text, &item.value_len)))
 		return;
 	item.value = value;
 	run = run_new(node, call, put_reply);
@@ -529,7 +529,7 @@ void method_put_dht_item(struct node *node, struct control_call *call,
 	if (run->salt_len) {
 		item.salt = run->salt;
 		item.salt_len = run->salt_len;
-		item.seq = (int64_t)publish_next_seq(node->publish);
+		item.seq = (int64_t)locate_publish_next_seq(node->publish);
 		dht_item_sign(&item, node->key, sig);
 		item.key = node->own_key;
 		item.sig = sig;

@@ -12,7 +12,7 @@
 #define SOURCES_DEFAULT 20
 #define SOURCES_MAX	200
 
-struct api_drop method_drop(const struct drops *drops, enum weft_reason reason)
+struct api_drop api_method_drop(const struct drops *drops, enum weft_reason reason)
 {
 	const struct weft_counter *total = &drops->totals[reason];
 
@@ -21,56 +21,56 @@ struct api_drop method_drop(const struct drops *drops, enum weft_reason reason)
 		.text = weft_reason_text(reason),
 		.packets = api_uint(total->packet_cnt),
 		.bytes = api_uint(total->byte_cnt),
-		.per_s = api_uint(drops_rate(drops, reason)),
+		.per_s = api_uint(firewall_drops_rate(drops, reason)),
 	};
 }
 
-void method_drops(struct api_blocks *blocks, const struct drops *drops,
-		  struct api_drop_list *out_drops)
+void api_drops(struct api_blocks *blocks, const struct drops *drops,
+	       struct api_drop_list *out_drops)
 {
 	for (enum weft_reason reason = 0; reason < WEFT_REASON_CNT; reason++) {
-		const struct api_drop row = method_drop(drops, reason);
+		const struct api_drop row = api_method_drop(drops, reason);
 
 		if (weft_verdict(reason) == WEFT_DROP && drops->totals[reason].packet_cnt)
 			api_push(blocks, out_drops, &row);
 	}
 }
 
-void method_list_drops(struct node *node, struct control_call *call,
-		       const struct api_list_drops_in *in, uint64_t now_ns)
+void api_list_drops(struct node *node, struct control_call *call,
+		    const struct api_list_drops_in *in, uint64_t now_ns)
 {
 	struct api_list_drops_out out = {.drops = {0}};
 
 	(void)in, (void)now_ns;
-	drops_fetch(&node->drops);
+	firewall_drops_fetch(&node->drops);
 	out.since_s = api_uint(node->drops.since_s);
-	method_drops(control_blocks(call), &node->drops, &out.drops);
+	api_drops(control_blocks(call), &node->drops, &out.drops);
 	control_reply(call, api_list_drops_out_write(&out));
 }
 
 /* What a caller of role may know of who source is. */
-const char *method_source_name(const struct drops *drops, const struct weft_endpoint *source,
-			       enum control_role role, char text[static METHOD_SOURCE_CAP])
+const char *api_source_name(const struct drops *drops, const struct weft_endpoint *source,
+			    enum control_role role, char text[static METHOD_SOURCE_CAP])
 {
 	char ip[INET6_ADDRSTRLEN] = "?";
 	bool is_ipv4 = weft_endpoint_is_ipv4(source);
 
 	if (role < CONTROL_ADMIN)
-		return drops_pseudonym(drops, source, text);
+		return firewall_drops_pseudonym(drops, source, text);
 	inet_ntop(is_ipv4 ? AF_INET : AF_INET6, source->addr + (is_ipv4 ? 12 : 0), ip, sizeof(ip));
 	snprintf(text, METHOD_SOURCE_CAP, "%s%s", ip, is_ipv4 ? "" : "/64");
 	return text;
 }
 
-struct api_drop_source method_drop_source(struct api_blocks *blocks, const struct drops *drops,
-					  const struct offender *offender, enum control_role role)
+struct api_drop_source api_method_drop_source(struct api_blocks *blocks, const struct drops *drops,
+					      const struct offender *offender,
+					      enum control_role role)
 {
 	uint64_t now_ns = clock_monotonic_ns(), now_s = clock_wall_s();
 	char name[METHOD_SOURCE_CAP];
 
 	return (struct api_drop_source){
-		.source =
-			api_text(blocks, method_source_name(drops, &offender->source, role, name)),
+		.source = api_text(blocks, api_source_name(drops, &offender->source, role, name)),
 		.reason = weft_reason_word(offender->reason),
 		.packets = api_uint(offender->cnt),
 		.error = api_uint(offender->error_cnt),
@@ -79,8 +79,8 @@ struct api_drop_source method_drop_source(struct api_blocks *blocks, const struc
 	};
 }
 
-void method_list_drop_sources(struct node *node, struct control_call *call,
-			      const struct api_list_drop_sources_in *in, uint64_t now_ns)
+void api_list_drop_sources(struct node *node, struct control_call *call,
+			   const struct api_list_drop_sources_in *in, uint64_t now_ns)
 {
 	struct api_blocks *blocks = control_blocks(call);
 	struct api_list_drop_sources_out out = {.sources = {0}};
@@ -89,12 +89,12 @@ void method_list_drop_sources(struct node *node, struct control_call *call,
 	struct offender top[SOURCES_MAX];
 	unsigned cnt;
 
-	drops_fetch(drops);
-	cnt = offenders_top(&drops->offenders, now_ns, top,
-			    wanted < SOURCES_MAX ? (unsigned)wanted : SOURCES_MAX);
+	firewall_drops_fetch(drops);
+	cnt = firewall_offenders_top(&drops->offenders, now_ns, top,
+				     wanted < SOURCES_MAX ? (unsigned)wanted : SOURCES_MAX);
 	for (unsigned i = 0; i < cnt; i++) {
 		const struct api_drop_source row =
-			method_drop_source(blocks, drops, &top[i], control_role_of(call));
+			api_method_drop_source(blocks, drops, &top[i], control_role_of(call));
 
 		api_push(blocks, &out.sources, &row);
 	}

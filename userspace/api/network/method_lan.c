@@ -29,17 +29,17 @@ static bool node_list(void *arg, const struct lan_node *node)
 	snprintf(caps, sizeof(caps), "%x", node->caps);
 	row.caps = api_text(listing->blocks, caps);
 	if (node->has_key)
-		row.node_id = method_id(listing->blocks, node->key);
+		row.node_id = api_id(listing->blocks, node->key);
 	if (node->addr.port)
-		row.addr = method_addr(listing->blocks, &node->addr);
+		row.addr = api_addr(listing->blocks, &node->addr);
 	api_push(listing->blocks, &listing->nodes, &row);
 	return true;
 }
 
-void method_list_lan_nodes(struct node *node, struct control_call *call,
-			   const struct api_list_lan_nodes_in *in, uint64_t now_ns)
+void api_list_lan_nodes(struct node *node, struct control_call *call,
+			const struct api_list_lan_nodes_in *in, uint64_t now_ns)
 {
-	const struct lan *lan = node->sharing ? sharing_lan_of(node->sharing->lan) : NULL;
+	const struct lan *lan = node->sharing ? node_sharing_lan_of(node->sharing->lan) : NULL;
 	struct listing listing = {.blocks = control_blocks(call), .now_ns = now_ns};
 
 	(void)in;

@@ -23,10 +23,10 @@ static void reasons_write(const struct overlay_stats *stats, const struct mesh_p
 			mesh_pex_reason_word(i), api_uint(pex_reasons[i]), mesh_pex_reason_text(i)};
 }
 
-void method_show_overlay(struct node *node, struct control_call *call,
-			 const struct api_show_overlay_in *in, uint64_t now_ns)
+void api_show_overlay(struct node *node, struct control_call *call,
+		      const struct api_show_overlay_in *in, uint64_t now_ns)
 {
-	const struct overlay_config *config = &config_live(node->config)->fabric.overlay;
+	const struct overlay_config *config = &node_config_live(node->config)->fabric.overlay;
 	struct api_overlay_reason reasons[OVERLAY_REASON_CNT + MESH_PEX_REASON_CNT];
 	struct overlay_stats stats;
 
@@ -36,8 +36,8 @@ void method_show_overlay(struct node *node, struct control_call *call,
 			     "set service.enabled = yes in weft.conf and start weftd again");
 		return;
 	}
-	overlay_stats(fabric_overlay(node->fabric), now_ns, &stats);
-	reasons_write(&stats, fabric_pex(node->fabric), reasons);
+	overlay_stats(node_fabric_overlay(node->fabric), now_ns, &stats);
+	reasons_write(&stats, node_fabric_pex(node->fabric), reasons);
 	struct api_fill fills[] = {
 		{"values kept for others", stats.value_cnt, config->value_cap, "overlay.value_cap"},
 		{"bytes of them", api_uint(stats.value_len), api_uint(config->value_memory_len),

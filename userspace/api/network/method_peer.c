@@ -27,14 +27,14 @@ static void peer_add_conn(json_t *json, const struct mesh_peer_info *peer)
 	json_object_update_new(
 		json, json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 				"dialled_by_us", conn->is_dialler, "resumed", conn->is_resumed,
-				"connected_since_s", method_json_uint(peer->connected_since_s),
-				"rtt_us", method_json_uint(conn->rtt_ns / NS_PER_US), "mtu",
-				method_json_uint(conn->pmtu_len), "sent_bytes",
-				method_json_uint(conn->sent_len), "received_bytes",
-				method_json_uint(conn->received_len), "lost_packets",
-				method_json_uint(conn->lost_cnt), "requests_in_flight",
-				method_json_uint(peer->requests_in_flight), "incoming_in_flight",
-				method_json_uint(peer->incoming_in_flight)));
+				"connected_since_s", api_json_uint(peer->connected_since_s),
+				"rtt_us", api_json_uint(conn->rtt_ns / NS_PER_US), "mtu",
+				api_json_uint(conn->pmtu_len), "sent_bytes",
+				api_json_uint(conn->sent_len), "received_bytes",
+				api_json_uint(conn->received_len), "lost_packets",
+				api_json_uint(conn->lost_cnt), "requests_in_flight",
+				api_json_uint(peer->requests_in_flight), "incoming_in_flight",
+				api_json_uint(peer->incoming_in_flight)));
 }
 
 /* What a caller of role may know of where a peer is. */
@@ -44,18 +44,19 @@ static json_t *peer_address(const struct node *node, const struct addr *addr,
 	const struct weft_endpoint endpoint = addr_endpoint(addr);
 	char text[ADDR_TEXT_CAP], name[DROPS_PSEUDONYM_CAP];
 
-	return json_string(role < CONTROL_OPERATE ? drops_pseudonym(&node->drops, &endpoint, name)
-						  : addr_format(addr, text));
+	return json_string(role < CONTROL_OPERATE
+				   ? firewall_drops_pseudonym(&node->drops, &endpoint, name)
+				   : addr_format(addr, text));
 }
 
-json_t *method_json_peer(const struct node *node, const struct mesh_peer_info *peer,
-			 enum control_role role)
+json_t *api_json_peer(const struct node *node, const struct mesh_peer_info *peer,
+		      enum control_role role)
 {
 	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:o, s:o, s:I, s:i}", "node_id",
-				 method_json_id(peer->key), "connected", peer->is_connected,
-				 "agent", peer->agent, "capabilities", method_json_uint(peer->caps),
-				 "first_seen_s", method_json_uint(peer->first_seen_s),
-				 "last_seen_s", method_json_uint(peer->last_seen_s), "clock_skew_s",
+				 api_json_id(peer->key), "connected", peer->is_connected, "agent",
+				 peer->agent, "capabilities", api_json_uint(peer->caps),
+				 "first_seen_s", api_json_uint(peer->first_seen_s), "last_seen_s",
+				 api_json_uint(peer->last_seen_s), "clock_skew_s",
 				 (json_int_t)peer->skew_s, "share", (int)peer->share_cnt);
 	char can[MESH_CAPS_TEXT_CAP];
 
@@ -64,7 +65,7 @@ json_t *method_json_peer(const struct node *node, const struct mesh_peer_info *p
 	if (node->fabric)
 		json_object_set_new(json, "reputation",
 				    json_integer(service_reputation_score(
-					    fabric_reputation(node->fabric), peer->key)));
+					    node_fabric_reputation(node->fabric), peer->key)));
 	if (peer->last_addr.family)
 		json_object_set_new(json, "address", peer_address(node, &peer->last_addr, role));
 	if (peer->is_connected)
@@ -95,8 +96,8 @@ static bool peer_walk_one(void *arg, const struct mesh_peer_info *peer)
 	return !walk->is_over;
 }
 
-void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
-		       void *arg)
+void api_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
+		    void *arg)
 {
 	struct peer_walk walk = {node->workers, fn, arg, true, false};
 
@@ -116,17 +117,16 @@ static bool peer_collect(void *arg, const struct mesh_peer_info *peer)
 {
 	struct peer_list *list = arg;
 
-	json_array_append_new(list->peers, method_json_peer(list->node, peer, list->role));
+	json_array_append_new(list->peers, api_json_peer(list->node, peer, list->role));
 	return true;
 }
 
-void method_list_peers(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_list_peers(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct peer_list list = {ctx, control_role_of(call), json_array()};
 
 	(void)parameters, (void)now_ns;
-	method_peers_each(ctx, peer_collect, &list);
+	api_peers_each(ctx, peer_collect, &list);
 	control_reply(call, json_pack("{s:o}", "peers", list.peers));
 }
 
@@ -150,18 +150,18 @@ static bool peer_match(void *arg, const struct mesh_peer_info *peer)
 	return search->found_cnt < 2;
 }
 
-unsigned method_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer)
+unsigned api_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer)
 {
 	struct peer_search search = {.prefix = name, .prefix_len = strlen(name)};
 
-	method_peers_each(node, peer_match, &search);
+	api_peers_each(node, peer_match, &search);
 	if (search.found_cnt == 1)
 		*out_peer = search.found;
 	return search.found_cnt;
 }
 
-bool method_node_id_read(struct node *node, struct control_call *call, const char *name,
-			 uint8_t key[static MESH_KEY_LEN])
+bool api_node_id_read(struct node *node, struct control_call *call, const char *name,
+		      uint8_t key[static MESH_KEY_LEN])
 {
 	const char *why = "not a node id: that has 52 letters, or 8 and more of a known peer's";
 	const char *next = "weft node id prints it on that node, weft peer list has the known ones";
@@ -176,7 +176,7 @@ bool method_node_id_read(struct node *node, struct control_call *call, const cha
 		why = "that is this node itself";
 		next = "name another; weft peer list has the known ones";
 	} else if (len >= PREFIX_LEN_MIN && len < ZBASE32_TEXT_LEN(MESH_KEY_LEN)) {
-		cnt = method_peer_lookup(node, name, &peer);
+		cnt = api_peer_lookup(node, name, &peer);
 		if (cnt == 1) {
 			memcpy(key, peer.key, MESH_KEY_LEN);
 			return true;
@@ -189,8 +189,7 @@ bool method_node_id_read(struct node *node, struct control_call *call, const cha
 	return false;
 }
 
-void method_show_peer(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_show_peer(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "node_id"));
@@ -203,11 +202,10 @@ void method_show_peer(void *ctx, struct control_call *call, const json_t *parame
 			     "give more of it: weft peer list");
 		return;
 	}
-	cnt = method_peer_lookup(node, name, &peer);
+	cnt = api_peer_lookup(node, name, &peer);
 	if (cnt == 1)
-		control_reply(call,
-			      json_pack("{s:o}", "peer",
-					method_json_peer(node, &peer, control_role_of(call))));
+		control_reply(call, json_pack("{s:o}", "peer",
+					      api_json_peer(node, &peer, control_role_of(call))));
 	else
 		control_fail(call, WEFT_EABSENT, name,
 			     cnt ? "several peers begin with that"
@@ -252,7 +250,7 @@ static void peer_setting_done(void *arg, int err)
 
 	if (err == 0)
 		node->is_shares_due = true;
-	if (setting->call && err == 0 && method_peer_lookup(node, setting->name, &peer) != 1)
+	if (setting->call && err == 0 && api_peer_lookup(node, setting->name, &peer) != 1)
 		err = WEFT_EABSENT;
 	if (setting->call && err < 0)
 		peer_setting_refuse(setting->call, err, setting->name);
@@ -260,7 +258,7 @@ static void peer_setting_done(void *arg, int err)
 		control_reply(
 			setting->call,
 			json_pack("{s:o}", "peer",
-				  method_json_peer(node, &peer, control_role_of(setting->call))));
+				  api_json_peer(node, &peer, control_role_of(setting->call))));
 	free(setting);
 }
 
@@ -268,7 +266,7 @@ static void peer_setting_done(void *arg, int err)
 static void reputation_set(struct node *node, struct control_call *call,
 			   const struct mesh_peer_info *peer, unsigned reputation)
 {
-	struct service_reputation *scores = fabric_reputation(node->fabric);
+	struct service_reputation *scores = node_fabric_reputation(node->fabric);
 	unsigned former = service_reputation_score(scores, peer->key);
 
 	if (service_reputation_set(scores, peer->key, reputation, node->home.now_ns) < 0) {
@@ -278,11 +276,11 @@ static void reputation_set(struct node *node, struct control_call *call,
 		return;
 	}
 	node_tell(node, "peer.reputation-set",
-		  json_pack("{s:o, s:i, s:i}", "peer", method_json_id(peer->key), "reputation",
+		  json_pack("{s:o, s:i, s:i}", "peer", api_json_id(peer->key), "reputation",
 			    (int)reputation, "former", (int)former));
-	method_reply_idempotent(
+	api_reply_idempotent(
 		node, call,
-		json_pack("{s:o}", "peer", method_json_peer(node, peer, control_role_of(call))));
+		json_pack("{s:o}", "peer", api_json_peer(node, peer, control_role_of(call))));
 }
 
 static void set_reputation(struct node *node, struct control_call *call, const uint8_t *key,
@@ -299,14 +297,13 @@ static void set_reputation(struct node *node, struct control_call *call, const u
 		control_fail(
 			call, WEFT_EREFUSED, name, "services are turned off on this node",
 			"set enabled = yes in [service] of weft.conf(5) and restart the daemon");
-	else if (method_peer_lookup(node, name, &peer) != 1)
+	else if (api_peer_lookup(node, name, &peer) != 1)
 		peer_setting_refuse(call, WEFT_EABSENT, name);
 	else
 		reputation_set(node, call, &peer, (unsigned)reputation);
 }
 
-void method_set_peer(void *ctx, struct control_call *call, const json_t *parameters,
-		     uint64_t now_ns)
+void api_set_peer(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "node_id"));
@@ -316,7 +313,7 @@ void method_set_peer(void *ctx, struct control_call *call, const json_t *paramet
 	uint8_t key[MESH_KEY_LEN];
 	int err;
 
-	if (!method_node_id_read(node, call, name, key))
+	if (!api_node_id_read(node, call, name, key))
 		return;
 	if (json_is_integer(reputation) == json_is_integer(json_object_get(parameters, "share"))) {
 		control_fail(call, WEFT_EMALFORMED, name, "neither a share nor a reputation alone",

@@ -46,7 +46,7 @@ static void run_free(struct ping_run *run)
 	free(run);
 }
 
-void method_pings_forget(struct node *node)
+void api_pings_forget(struct node *node)
 {
 	struct ping_run *run;
 
@@ -73,24 +73,23 @@ static json_t *run_json(const struct ping_run *run)
 	uint8_t id[MESH_SESSION_ID_LEN];
 	char addr[ADDR_TEXT_CAP], session[ZBASE32_TEXT_LEN(MESH_SESSION_ID_LEN) + 1];
 	json_t *json = json_pack("{s:s, s:o, s:o}", "node_id", run->name, "sent",
-				 method_json_uint(run->sent_cnt), "answered",
-				 method_json_uint(run->answered_cnt));
+				 api_json_uint(run->sent_cnt), "answered",
+				 api_json_uint(run->answered_cnt));
 
-	if (method_peer_lookup(run->node, run->name, &peer) == 1 && peer.last_addr.family)
+	if (api_peer_lookup(run->node, run->name, &peer) == 1 && peer.last_addr.family)
 		json_object_set_new(json, "address",
 				    json_string(addr_format(&peer.last_addr, addr)));
 	if (mesh_session_id(run->node->home.mesh, run->key, id) == 0)
 		json_object_set_new(json, "session_id",
 				    json_string(zbase32_write(id, sizeof(id), session)));
 	if (run->rtt_ns)
-		json_object_set_new(json, "rtt_us", method_json_uint(run->rtt_ns / NS_PER_US));
+		json_object_set_new(json, "rtt_us", api_json_uint(run->rtt_ns / NS_PER_US));
 	if (run->answered_cnt)
 		json_object_update_new(
-			json,
-			json_pack("{s:o, s:o, s:o}", "min_us",
-				  method_json_uint(run->min_ns / NS_PER_US), "avg_us",
-				  method_json_uint(run->sum_ns / run->answered_cnt / NS_PER_US),
-				  "max_us", method_json_uint(run->max_ns / NS_PER_US)));
+			json, json_pack("{s:o, s:o, s:o}", "min_us",
+					api_json_uint(run->min_ns / NS_PER_US), "avg_us",
+					api_json_uint(run->sum_ns / run->answered_cnt / NS_PER_US),
+					"max_us", api_json_uint(run->max_ns / NS_PER_US)));
 	return json_pack("{s:o}", "ping", json);
 }
 
@@ -179,8 +178,7 @@ static uint64_t parameter(const json_t *parameters, const char *name, uint64_t m
 	return (uint64_t)value > max ? max : (uint64_t)value;
 }
 
-void method_ping_peer(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_ping_peer(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "node_id"));
@@ -190,7 +188,7 @@ void method_ping_peer(void *ctx, struct control_call *call, const json_t *parame
 		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
 		return;
 	}
-	if (!method_node_id_read(node, call, name, run->key)) {
+	if (!api_node_id_read(node, call, name, run->key)) {
 		free(run);
 		return;
 	}

@@ -47,12 +47,12 @@ static struct api_policy_limit class_row(const struct node *node, enum weft_clas
 {
 	const struct weft_config *policy = &node->fastpath.policy;
 	const struct arrivals_limit *limit = &node->record.arrivals.limits[class][level];
-	const struct arrivals_credit credit = arrivals_credit(limit);
+	const struct arrivals_credit credit = firewall_arrivals_credit(limit);
 	unsigned shift = policy->mode == WEFT_MODE_FLOOD ? policy->flood_shift : 0;
 	struct api_policy_limit row =
 		rate_row(class_keys[class], &policy->rates[class][level], shift);
 
-	row.class = limits_class_name(class);
+	row.class = firewall_limits_class_name(class);
 	row.prefixes = level_names[level];
 	API_SET(&row, offered, api_uint(limit->offered_cnt));
 	API_SET(&row, refused, api_uint(limit->refused_cnt));
@@ -123,7 +123,7 @@ static void tables_add(struct api_blocks *blocks, struct node *node,
 	API_SET(&sessions, unit, API_POLICY_LIMIT_UNIT_COUNT);
 	API_SET(&sessions, limit, node->config->fastpath.xdp.session_cap);
 	api_push(blocks, rows, &sessions);
-	method_limits(blocks, node, &limits);
+	api_limits(blocks, node, &limits);
 	for (size_t i = 0; i < limits.cnt; i++) {
 		const struct api_policy_limit row = table_row(&limits.rows[i]);
 
@@ -131,8 +131,8 @@ static void tables_add(struct api_blocks *blocks, struct node *node,
 	}
 }
 
-void method_show_policy(struct node *node, struct control_call *call,
-			const struct api_show_policy_in *in, uint64_t now_ns)
+void api_show_policy(struct node *node, struct control_call *call,
+		     const struct api_show_policy_in *in, uint64_t now_ns)
 {
 	const struct pressure *pressure = &node->fastpath.pressure;
 	const struct weft_config *policy = &node->fastpath.policy;
@@ -140,8 +140,8 @@ void method_show_policy(struct node *node, struct control_call *call,
 	struct api_show_policy_out out = {.mode = (enum api_mode)pressure->mode};
 
 	(void)in, (void)now_ns;
-	drops_fetch(&node->drops);
-	record_refresh(&node->record);
+	firewall_drops_fetch(&node->drops);
+	firewall_record_refresh(&node->record);
 	out.since_s = api_uint(node->drops.since_s);
 	for (enum weft_class class = 0; class < WEFT_CLASS_CNT; class ++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++) {
@@ -183,7 +183,7 @@ static void testing_run(struct job *job)
 {
 	struct testing *testing = (struct testing *)job;
 
-	testing->err = replay_run(&testing->params, &testing->result);
+	testing->err = firewall_replay_run(&testing->params, &testing->result);
 }
 
 static uint64_t minute_wall_s(uint64_t minute)
@@ -199,7 +199,7 @@ static void classes_add(struct api_blocks *blocks, const struct testing *testing
 	for (enum weft_class i = 0; i < WEFT_CLASS_CNT; i++) {
 		const struct replay_class *class = &testing->result.classes[i];
 		const struct api_policy_class row = {
-			.class = limits_class_name(i),
+			.class = firewall_limits_class_name(i),
 			.offered = api_uint(class->offered_cnt),
 			.refused = api_uint(class->refused_before_cnt),
 			.refused_then = api_uint(class->refused_after_cnt),
@@ -224,10 +224,10 @@ static void sources_add(struct api_blocks *blocks, const struct testing *testing
 		const struct replay_source *source = &testing->result.sources[i];
 		struct weft_endpoint endpoint = weft_prefix_endpoint(source->prefix);
 		char text[METHOD_SOURCE_CAP];
-		const char *name = method_source_name(&testing->node->drops, &endpoint, role, text);
+		const char *name = api_source_name(&testing->node->drops, &endpoint, role, text);
 		const struct api_policy_source row = {
 			.source = api_text(blocks, name),
-			.class = limits_class_name(source->class),
+			.class = firewall_limits_class_name(source->class),
 			.newly_refused = api_uint(source->newly_refused_cnt),
 			.newly_admitted = api_uint(source->newly_admitted_cnt),
 			.first_s = api_uint(minute_wall_s(source->first_minute)),
@@ -321,11 +321,11 @@ static void limits_of(const struct node *node, const struct node_config *config,
 {
 	struct weft_config policy = node->fastpath.policy;
 
-	limits_apply(&config->fastpath.limits, &policy);
+	firewall_limits_apply(&config->fastpath.limits, &policy);
 	memcpy(out_limits->rates, policy.rates, sizeof(out_limits->rates));
 	out_limits->flood_shift = policy.flood_shift;
 	out_limits->worker_cnt = config->worker_cnt;
-	ingress_share(&policy, config->worker_cnt);
+	firewall_ingress_share(&policy, config->worker_cnt);
 	memcpy(out_limits->worker_rates, policy.rates, sizeof(out_limits->worker_rates));
 	out_limits->pressure = (struct pressure_config){
 		.pressured_from = config->quic.retry_above_cnt,
@@ -346,7 +346,7 @@ static bool changes_read(struct control_call *call, const struct api_string_map 
 	}
 	for (size_t i = 0; i < changes->cnt; i++) {
 		const char *name = changes->rows[i].key;
-		int err = config_set(config, name, changes->rows[i].value, why);
+		int err = node_config_set(config, name, changes->rows[i].value, why);
 
 		if (err < 0) {
 			control_fail(call, WEFT_EMALFORMED, name, why,
@@ -366,7 +366,7 @@ static bool changes_read(struct control_call *call, const struct api_string_map 
 
 static void window_set(struct testing *testing, int64_t since_s, uint64_t now_ns)
 {
-	uint64_t to_minute = sketch_minute(now_ns) + 1, minute_cnt;
+	uint64_t to_minute = firewall_sketch_minute(now_ns) + 1, minute_cnt;
 
 	if (since_s <= 0 || since_s > SINCE_DEFAULT_S)
 		since_s = SINCE_DEFAULT_S;
@@ -391,10 +391,10 @@ static void testing_submit(struct testing *testing, struct control_call *call)
 	control_on_gone(call, testing_caller_left, testing);
 }
 
-void method_test_policy(struct node *node, struct control_call *call,
-			const struct api_test_policy_in *in, uint64_t now_ns)
+void api_test_policy(struct node *node, struct control_call *call,
+		     const struct api_test_policy_in *in, uint64_t now_ns)
 {
-	struct node_config tried = *config_live(node->config);
+	struct node_config tried = *node_config_live(node->config);
 	struct testing *testing;
 
 	if (!changes_read(call, &in->changes, &tried))
@@ -409,11 +409,11 @@ void method_test_policy(struct node *node, struct control_call *call,
 	testing->job = (struct job){.run = testing_run, .done = testing_done};
 	testing->node = node;
 	testing->call = call;
-	record_refresh(&node->record);
-	sketch_settle(node->record.sketch);
+	firewall_record_refresh(&node->record);
+	firewall_sketch_settle(node->record.sketch);
 	memcpy(&testing->sketch, node->record.sketch, sizeof(testing->sketch));
 	testing->params.sketch = &testing->sketch;
-	limits_of(node, config_live(node->config), &testing->params.before);
+	limits_of(node, node_config_live(node->config), &testing->params.before);
 	limits_of(node, &tried, &testing->params.after);
 	window_set(testing, in->since, now_ns);
 	testing_submit(testing, call);

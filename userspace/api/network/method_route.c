@@ -9,17 +9,17 @@
 #include "api/methods.h"
 #include "locate/address_record.h"
 
-const struct api_address_record *method_record(struct api_blocks *blocks, const uint8_t *key,
-					       const struct pkarr_record *record,
-					       const struct pkarr_packet *packet)
+const struct api_address_record *api_record(struct api_blocks *blocks, const uint8_t *key,
+					    const struct pkarr_record *record,
+					    const struct pkarr_packet *packet)
 {
 	struct api_address_record *row = api_alloc(blocks, sizeof(*row));
 
 	if (!row)
 		return NULL;
-	row->node_id = method_id(blocks, key);
+	row->node_id = api_id(blocks, key);
 	for (unsigned i = 0; i < record->addr_cnt; i++) {
-		const char *text = method_addr(blocks, &record->addrs[i]);
+		const char *text = api_addr(blocks, &record->addrs[i]);
 
 		api_push(blocks, &row->addresses, &text);
 	}
@@ -39,7 +39,7 @@ const struct api_address_record *method_record(struct api_blocks *blocks, const 
 
 static const char *skipped_text(const struct node *node, int err)
 {
-	if (!publish_has_place(node->publish))
+	if (!locate_publish_has_place(node->publish))
 		return "the DHT is switched off (dht.enabled), and pkarr.relays names nobody";
 	if (err == WEFT_EREFUSED)
 		return "dht.publish is off";
@@ -56,10 +56,10 @@ static void published_reply(const struct node *node, struct control_call *call)
 	struct publish_state state;
 	bool is_out;
 
-	publish_state(node->publish, &state);
-	is_out = state.err >= 0 && publish_has_place(node->publish);
-	record = method_record(control_blocks(call), node->own_key, &state.record,
-			       is_out ? state.packet : NULL);
+	locate_publish_state(node->publish, &state);
+	is_out = state.err >= 0 && locate_publish_has_place(node->publish);
+	record = api_record(control_blocks(call), node->own_key, &state.record,
+			    is_out ? state.packet : NULL);
 	if (record)
 		out.record = *record;
 	if (is_out)
@@ -69,8 +69,8 @@ static void published_reply(const struct node *node, struct control_call *call)
 	control_reply(call, api_show_published_out_write(&out));
 }
 
-void method_show_published(struct node *node, struct control_call *call,
-			   const struct api_show_published_in *in, uint64_t now_ns)
+void api_show_published(struct node *node, struct control_call *call,
+			const struct api_show_published_in *in, uint64_t now_ns)
 {
 	(void)in, (void)now_ns;
 	published_reply(node, call);
@@ -86,7 +86,7 @@ static void publish_caller_left(void *arg)
 {
 	struct publish_call *waiting = arg;
 
-	publish_forget(waiting->node->publish, waiting);
+	locate_publish_forget(waiting->node->publish, waiting);
 	free(waiting);
 }
 
@@ -105,19 +105,19 @@ static void published(void *arg, int err)
 	free(waiting);
 }
 
-void method_publish_route(struct node *node, struct control_call *call,
-			  const struct api_publish_route_in *in, uint64_t now_ns)
+void api_publish_route(struct node *node, struct control_call *call,
+		       const struct api_publish_route_in *in, uint64_t now_ns)
 {
 	struct publish_call *waiting;
 	int err = -ENOMEM;
 
 	(void)in;
-	if (!method_dht_is_on(node, call))
+	if (!api_dht_is_on(node, call))
 		return;
 	waiting = malloc(sizeof(*waiting));
 	if (waiting) {
 		*waiting = (struct publish_call){node, call};
-		err = publish_now(node->publish, published, waiting, now_ns);
+		err = locate_publish_now(node->publish, published, waiting, now_ns);
 	}
 	if (err == 0) {
 		control_on_gone(call, publish_caller_left, waiting);

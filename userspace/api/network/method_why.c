@@ -111,17 +111,17 @@ static struct api_incident incident_row(struct api_blocks *blocks, const struct 
 	struct api_incident row = {
 		.at_s = api_uint(incident->at_s),
 		.kind = kinds[incident->kind],
-		.who = api_text(blocks, ban_target_format(&incident->who, text)),
+		.who = api_text(blocks, firewall_ban_target_format(&incident->who, text)),
 	};
 
 	if (incident->addr.family != ADDR_NONE)
-		row.address = method_addr(blocks, &incident->addr);
+		row.address = api_addr(blocks, &incident->addr);
 	if (has_end(incident->kind))
 		end_set(blocks, &incident->end, &row);
 	if (incident->rule)
 		row.why = incident->rule;
 	if (incident->kind == INCIDENT_WRONG_KEY && incident->end.has_key)
-		row.actual_key = method_id(blocks, incident->end.actual_key);
+		row.actual_key = api_id(blocks, incident->end.actual_key);
 	if (incident->again_cnt) {
 		API_SET(&row, times, api_uint(incident->again_cnt + 1));
 		API_SET(&row, last_s, api_uint(incident->last_s));
@@ -140,9 +140,9 @@ static void places_add(struct places *places, const struct addr *addr)
 	if (addr->family == ADDR_NONE || places->cnt == PLACE_MAX)
 		return;
 	for (unsigned i = 0; i < places->cnt; i++)
-		if (ban_target_has(&places->targets[i], addr))
+		if (firewall_ban_target_has(&places->targets[i], addr))
 			return;
-	places->targets[places->cnt++] = ban_target_of(addr);
+	places->targets[places->cnt++] = firewall_ban_target_of(addr);
 }
 
 /* The newest first, for those there is room for. */
@@ -153,7 +153,7 @@ static void places_of_peer(struct node *node, const uint8_t *key, const struct i
 	struct mesh_peer_info peer;
 
 	zbase32_write(key, BAN_KEY_LEN, id);
-	if (method_peer_lookup(node, id, &peer) == 1)
+	if (api_peer_lookup(node, id, &peer) == 1)
 		places_add(places, &peer.last_addr);
 	while (cnt-- > 0)
 		if (found[cnt].kind != INCIDENT_WRONG_KEY)
@@ -176,7 +176,7 @@ static bool offender_is_in(const struct offender *offender, const struct ban_tar
 		cut.prefix_len = 64;
 		cut.addr = addr_prefix_key(&where->addr, 64);
 	}
-	return ban_target_has(&cut, &addr);
+	return firewall_ban_target_has(&cut, &addr);
 }
 
 static bool offender_is_at(const struct offender *offender, const struct places *places)
@@ -192,14 +192,16 @@ static void drops_add(struct api_blocks *blocks, struct node *node, const struct
 {
 	const unsigned cap = OFFENDERS_HOUR_CNT * OFFENDERS_CAP;
 	struct offender *all = malloc(cap * sizeof(*all));
-	unsigned cnt = all ? offenders_top(&node->drops.offenders, node->home.now_ns, all, cap) : 0;
+	unsigned cnt =
+		all ? firewall_offenders_top(&node->drops.offenders, node->home.now_ns, all, cap)
+		    : 0;
 
 	for (unsigned i = 0; i < cnt; i++) {
 		struct api_drop_source row;
 
 		if (!offender_is_at(&all[i], places))
 			continue;
-		row = method_drop_source(blocks, &node->drops, &all[i], CONTROL_ADMIN);
+		row = api_method_drop_source(blocks, &node->drops, &all[i], CONTROL_ADMIN);
 		api_push(blocks, out_drops, &row);
 	}
 	free(all);
@@ -221,10 +223,11 @@ static bool refused_is_asked(const void *arg, const struct refused *refused)
 	for (unsigned i = 0; refused->kind == REFUSED_ADDR && i < asked->places->cnt; i++) {
 		const struct ban_target *at = &asked->places->targets[i];
 		/* What is kept of IPv6 is a /64. */
-		struct ban_target cut =
-			at->kind == BAN_IPV6 && at->prefix_len > 64 ? ban_target_cut(at, 64) : *at;
+		struct ban_target cut = at->kind == BAN_IPV6 && at->prefix_len > 64
+						? firewall_ban_target_cut(at, 64)
+						: *at;
 
-		if (ban_target_has(&cut, &refused->addr))
+		if (firewall_ban_target_has(&cut, &refused->addr))
 			return true;
 	}
 	return false;
@@ -233,11 +236,11 @@ static bool refused_is_asked(const void *arg, const struct refused *refused)
 static const struct ban *ban_of(struct node *node, const struct ban_target *who,
 				const struct places *places)
 {
-	const struct ban *ban = ban_list_lookup(node->bans.list, who);
+	const struct ban *ban = firewall_ban_list_lookup(node->bans.list, who);
 
 	/* Of a peer, that of the place where it was last. */
 	if (!ban && places->cnt)
-		ban = ban_list_match(node->bans.list, &places->targets[0].addr);
+		ban = firewall_ban_list_match(node->bans.list, &places->targets[0].addr);
 	return ban;
 }
 
@@ -257,7 +260,7 @@ static void why_reply(struct node *node, struct control_call *call, const struct
 		.role = CONTROL_ADMIN, .has = refused_is_asked, .arg = &asked};
 	struct api_blocks *blocks = control_blocks(call);
 	char text[BAN_TARGET_TEXT_CAP], reputation[SERVICE_REPUTATION_TEXT_CAP] = "";
-	struct api_show_why_out out = {.who = ban_target_format(who, text),
+	struct api_show_why_out out = {.who = firewall_ban_target_format(who, text),
 				       .lost = api_uint(found->lost_cnt)};
 	const struct ban *ban;
 	struct api_ban ban_row;
@@ -269,35 +272,36 @@ static void why_reply(struct node *node, struct control_call *call, const struct
 
 		api_push(blocks, &out.incidents, &row);
 	}
-	method_refusals(blocks, node, &of, &out.refusals);
+	api_refusals(blocks, node, &of, &out.refusals);
 	drops_add(blocks, node, &places, &out.drops);
 	ban = ban_of(node, who, &places);
 	if (ban) {
-		ban_row = method_ban(blocks, ban);
+		ban_row = api_method_ban(blocks, ban);
 		out.ban = &ban_row;
 	}
 	/* In words, as what is said depends on so much. */
 	if (who->kind == BAN_KEY && node->fabric &&
-	    service_reputation_explain(fabric_reputation(node->fabric), who->key, reputation)[0] !=
-		    '\0')
+	    service_reputation_explain(node_fabric_reputation(node->fabric), who->key,
+				       reputation)[0] != '\0')
 		out.reputation = reputation;
 	control_reply(call, api_show_why_out_write(&out));
 }
 
-void method_show_why(struct node *node, struct control_call *call, const struct api_show_why_in *in,
-		     uint64_t now_ns)
+void api_show_why(struct node *node, struct control_call *call, const struct api_show_why_in *in,
+		  uint64_t now_ns)
 {
 	struct findings found = {0};
 	struct ban_target who;
 
 	(void)now_ns;
-	if (!method_target_read(node, call, in->who, &who))
+	if (!api_target_read(node, call, in->who, &who))
 		return;
-	drops_fetch(&node->drops);
+	firewall_drops_fetch(&node->drops);
 	found.rows = malloc(INCIDENTS_TOLD_MAX * sizeof(*found.rows));
 	if (found.rows)
-		found.cnt = incidents_find(&node->incidents, node->home.now_ns, &who, found.rows,
-					   INCIDENTS_TOLD_MAX, &found.lost_cnt);
+		found.cnt =
+			firewall_incidents_find(&node->incidents, node->home.now_ns, &who,
+						found.rows, INCIDENTS_TOLD_MAX, &found.lost_cnt);
 	why_reply(node, call, &who, &found);
 	free(found.rows);
 }

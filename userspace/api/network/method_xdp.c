@@ -89,11 +89,11 @@ static void fail_device(struct control_call *call, int err, const char *name, co
 static void plan_note_attached(const struct node *node, struct xdp_plan *plan)
 {
 	const struct xdp_device_info *info;
-	int device = fastpath_lookup(&node->fastpath, plan->name);
+	int device = node_fastpath_lookup(&node->fastpath, plan->name);
 
 	if (device < 0)
 		return;
-	info = xdp_device_info(node->fastpath.xdp, (unsigned)device);
+	info = net_xdp_device_info(node->fastpath.xdp, (unsigned)device);
 	plan->is_possible = false;
 	plan->foreign_id = 0;
 	plan->foreign_name[0] = '\0';
@@ -103,8 +103,8 @@ static void plan_note_attached(const struct node *node, struct xdp_plan *plan)
 		 info->prog_id, mode_name(info->mode), plan->name);
 }
 
-void method_plan_xdp(struct node *node, struct control_call *call, const struct api_plan_xdp_in *in,
-		     uint64_t now_ns)
+void api_plan_xdp(struct node *node, struct control_call *call, const struct api_plan_xdp_in *in,
+		  uint64_t now_ns)
 {
 	struct api_blocks *blocks = control_blocks(call);
 	struct xdp_config config = node->config->fastpath.xdp;
@@ -114,14 +114,14 @@ void method_plan_xdp(struct node *node, struct control_call *call, const struct 
 
 	(void)now_ns;
 	config.mode = mode_of(node, in->has_mode, in->mode);
-	err = xdp_plan(&config, in->device, &plan);
+	err = net_xdp_plan(&config, in->device, &plan);
 	if (err < 0) {
 		fail_device(call, err, in->device, weft_err_text(err));
 		return;
 	}
 	plan_note_attached(node, &plan);
 	out.plan = plan_row(&plan);
-	out.plan.attached = fastpath_lookup(&node->fastpath, in->device) >= 0;
+	out.plan.attached = node_fastpath_lookup(&node->fastpath, in->device) >= 0;
 	for (size_t i = 0; i < sizeof(untouched) / sizeof(untouched[0]); i++)
 		api_push(blocks, &out.plan.untouched, &untouched[i]);
 	for (unsigned i = 0; i < plan.warning_cnt; i++) {
@@ -136,7 +136,7 @@ void method_plan_xdp(struct node *node, struct control_call *call, const struct 
 static struct api_xdp_queue queue_row(const struct node *node, const struct worker_figures *home,
 				      const struct xdp_queue *queue, struct queue_figures *sum)
 {
-	unsigned worker = fastpath_queue_worker(&node->fastpath, queue->idx);
+	unsigned worker = node_fastpath_queue_worker(&node->fastpath, queue->idx);
 	const struct queue_figures *figures = worker_figures_queue(
 		worker ? workers_figures(node->workers, worker) : home, queue->device, queue->idx);
 	struct packet_counters counters = {0};
@@ -173,7 +173,7 @@ static struct api_xdp_device device_row(struct api_blocks *blocks, const struct 
 	static const char *const owners[XDP_FRAME_OWNER_CNT] = {"free", "filling", "lent",
 								"writing", "sending"};
 	const struct fastpath *fastpath = &node->fastpath;
-	const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, device);
+	const struct xdp_device_info *info = net_xdp_device_info(fastpath->xdp, device);
 	uint64_t at_ns = fastpath->devices[device].confirm_at_ns, now_ns = clock_monotonic_ns();
 	struct api_xdp_device row = {
 		.device = info->name,
@@ -193,7 +193,7 @@ static struct api_xdp_device device_row(struct api_blocks *blocks, const struct 
 	struct worker_figures home;
 
 	worker_figures_read(&node->home, &home);
-	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, device, i)); i++) {
+	for (unsigned i = 0; (queue = net_xdp_queue_of(fastpath->xdp, device, i)); i++) {
 		const struct api_xdp_queue at = queue_row(node, &home, queue, &sum);
 
 		api_push(blocks, &row.receive, &at);
@@ -202,7 +202,7 @@ static struct api_xdp_device device_row(struct api_blocks *blocks, const struct 
 	for (unsigned i = 0; i < XDP_FRAME_OWNER_CNT; i++)
 		count_add(blocks, &row.frames, owners[i], sum.frames[i]);
 	for (unsigned i = 0; i < XDP_FAULT_CNT; i++)
-		count_add(blocks, &row.faults, xdp_fault_name(i), info->fault_cnt[i]);
+		count_add(blocks, &row.faults, net_xdp_fault_name(i), info->fault_cnt[i]);
 	if (at_ns)
 		API_SET(&row, confirm_ms,
 			api_uint(at_ns > now_ns ? (at_ns - now_ns) / NS_PER_MS : 0));
@@ -242,12 +242,12 @@ static void attach_caller_left(void *arg)
 {
 	struct attach_call *attach = arg;
 
-	fastpath_attach_forget(&attach->node->fastpath, attach);
+	node_fastpath_attach_forget(&attach->node->fastpath, attach);
 	free(attach);
 }
 
-void method_attach_xdp(struct node *node, struct control_call *call,
-		       const struct api_attach_xdp_in *in, uint64_t now_ns)
+void api_attach_xdp(struct node *node, struct control_call *call,
+		    const struct api_attach_xdp_in *in, uint64_t now_ns)
 {
 	static const enum xdp_send sends[] = {
 		[API_ATTACH_XDP_IN_SEND_AUTO] = XDP_SEND_AUTO,
@@ -271,7 +271,7 @@ void method_attach_xdp(struct node *node, struct control_call *call,
 		caller->node = node;
 		caller->call = call;
 		snprintf(caller->name, sizeof(caller->name), "%s", name);
-		err = fastpath_attach(&node->fastpath, &attach);
+		err = node_fastpath_attach(&node->fastpath, &attach);
 	}
 	if (err == 0) {
 		control_on_gone(call, attach_caller_left, caller);
@@ -286,16 +286,17 @@ void method_attach_xdp(struct node *node, struct control_call *call,
 		fail_device(call, err, name, weft_err_text(err));
 }
 
-void method_keep_xdp(struct node *node, struct control_call *call, const struct api_keep_xdp_in *in,
-		     uint64_t now_ns)
+void api_keep_xdp(struct node *node, struct control_call *call, const struct api_keep_xdp_in *in,
+		  uint64_t now_ns)
 {
-	int err = fastpath_keep(&node->fastpath, in->device);
+	int err = node_fastpath_keep(&node->fastpath, in->device);
 
 	(void)now_ns;
 	if (err < 0)
 		fail_device(call, err, in->device, "not attached");
 	else
-		device_reply(node, call, (unsigned)fastpath_lookup(&node->fastpath, in->device));
+		device_reply(node, call,
+			     (unsigned)node_fastpath_lookup(&node->fastpath, in->device));
 }
 
 struct detach_call {
@@ -315,12 +316,12 @@ static void detach_caller_left(void *arg)
 {
 	struct detach_call *detach = arg;
 
-	fastpath_detach_forget(&detach->node->fastpath, detach);
+	node_fastpath_detach_forget(&detach->node->fastpath, detach);
 	free(detach);
 }
 
-void method_detach_xdp(struct node *node, struct control_call *call,
-		       const struct api_detach_xdp_in *in, uint64_t now_ns)
+void api_detach_xdp(struct node *node, struct control_call *call,
+		    const struct api_detach_xdp_in *in, uint64_t now_ns)
 {
 	const char *name = in->device;
 	struct detach_call *caller = calloc(1, sizeof(*caller));
@@ -329,7 +330,7 @@ void method_detach_xdp(struct node *node, struct control_call *call,
 	(void)now_ns;
 	if (caller) {
 		*caller = (struct detach_call){node, call};
-		err = fastpath_detach(&node->fastpath, name, detach_done, caller);
+		err = node_fastpath_detach(&node->fastpath, name, detach_done, caller);
 	}
 	if (err == 0) {
 		control_on_gone(call, detach_caller_left, caller);
@@ -361,16 +362,16 @@ static struct api_packet_side send_row(const struct node *node)
 		sum.call_cnt += more->call_cnt;
 		sum.dropped_cnt += more->dropped_cnt;
 	}
-	return method_side(tx->backend, tx->reason, &sum);
+	return api_side(tx->backend, tx->reason, &sum);
 }
 
-void method_devices(struct api_blocks *blocks, const struct node *node,
-		    struct api_xdp_device_list *out_devices)
+void api_devices(struct api_blocks *blocks, const struct node *node,
+		 struct api_xdp_device_list *out_devices)
 {
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
 		struct api_xdp_device row;
 
-		if (!xdp_device_info(node->fastpath.xdp, i))
+		if (!net_xdp_device_info(node->fastpath.xdp, i))
 			continue;
 		row = device_row(blocks, node, i);
 		api_push(blocks, out_devices, &row);
@@ -385,8 +386,8 @@ static enum api_show_xdp_out_privilege privilege_of(const struct fastpath *fastp
 				   : API_SHOW_XDP_OUT_PRIVILEGE_MISSING;
 }
 
-void method_show_xdp(struct node *node, struct control_call *call, const struct api_show_xdp_in *in,
-		     uint64_t now_ns)
+void api_show_xdp(struct node *node, struct control_call *call, const struct api_show_xdp_in *in,
+		  uint64_t now_ns)
 {
 	const struct fastpath *fastpath = &node->fastpath;
 	struct api_show_xdp_out out = {
@@ -399,12 +400,12 @@ void method_show_xdp(struct node *node, struct control_call *call, const struct 
 	};
 
 	(void)in, (void)now_ns;
-	method_devices(control_blocks(call), node, &out.devices);
+	api_devices(control_blocks(call), node, &out.devices);
 	control_reply(call, api_show_xdp_out_write(&out));
 }
 
-void method_set_xdp_mode(struct node *node, struct control_call *call,
-			 const struct api_set_xdp_mode_in *in, uint64_t now_ns)
+void api_set_xdp_mode(struct node *node, struct control_call *call,
+		      const struct api_set_xdp_mode_in *in, uint64_t now_ns)
 {
 	static const enum weft_mode modes[] = {
 		[API_SET_XDP_MODE_IN_MODE_AUTO] = WEFT_MODE_CNT,
@@ -415,7 +416,7 @@ void method_set_xdp_mode(struct node *node, struct control_call *call,
 	struct api_set_xdp_mode_out out;
 
 	(void)now_ns;
-	fastpath_force(&node->fastpath, modes[in->mode]);
+	node_fastpath_force(&node->fastpath, modes[in->mode]);
 	out.mode = (enum api_mode)node->fastpath.pressure.mode;
 	control_reply(call, api_set_xdp_mode_out_write(&out));
 }
@@ -437,15 +438,15 @@ static enum api_xdp_counter_verdict verdict_of(enum weft_reason reason)
 	return API_XDP_COUNTER_VERDICT_ANSWER;
 }
 
-void method_list_xdp_counters(struct node *node, struct control_call *call,
-			      const struct api_list_xdp_counters_in *in, uint64_t now_ns)
+void api_list_xdp_counters(struct node *node, struct control_call *call,
+			   const struct api_list_xdp_counters_in *in, uint64_t now_ns)
 {
 	struct weft_counter counters[WEFT_REASON_CNT];
 	struct api_xdp_counter rows[WEFT_REASON_CNT];
 	const struct api_list_xdp_counters_out out = {.counters = API_ROWS(rows)};
 
 	(void)in, (void)now_ns;
-	fastpath_counters(&node->fastpath, counters);
+	node_fastpath_counters(&node->fastpath, counters);
 	for (enum weft_reason i = 0; i < WEFT_REASON_CNT; i++)
 		rows[i] = (struct api_xdp_counter){
 			.reason = weft_reason_word(i),

@@ -25,7 +25,7 @@ static json_t *json_hex(const uint8_t id[static SERVICE_ID_LEN])
 	return json_string(hex_write(id, SERVICE_ID_LEN, text));
 }
 
-bool method_services_are_on(const struct node *node, struct control_call *call)
+bool api_services_are_on(const struct node *node, struct control_call *call)
 {
 	if (node->fabric)
 		return true;
@@ -80,16 +80,16 @@ static json_t *json_info(const struct service_info *info)
 		json,
 		json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "needs_signature",
 			  info->needs_signature, "calls_per_min",
-			  method_json_uint(info->calls_per_min), "payload_max",
-			  method_json_uint(info->payload_len_max), "timeout_ms",
-			  method_json_uint(info->timeout_ns / NS_PER_MS), "in_hand",
-			  method_json_uint(info->in_hand_cnt), "calls", method_json_uint(call_cnt),
-			  "streams", method_json_uint(info->counts.stream_cnt), "errors",
-			  method_json_uint(info->counts.status_cnt[SERVICE_UNKNOWN_ERROR] +
-					   info->counts.status_cnt[SERVICE_TIMEOUT]),
+			  api_json_uint(info->calls_per_min), "payload_max",
+			  api_json_uint(info->payload_len_max), "timeout_ms",
+			  api_json_uint(info->timeout_ns / NS_PER_MS), "in_hand",
+			  api_json_uint(info->in_hand_cnt), "calls", api_json_uint(call_cnt),
+			  "streams", api_json_uint(info->counts.stream_cnt), "errors",
+			  api_json_uint(info->counts.status_cnt[SERVICE_UNKNOWN_ERROR] +
+					info->counts.status_cnt[SERVICE_TIMEOUT]),
 			  "mean_us",
-			  method_json_uint(latency_cnt ? info->counts.latency_sum_us / latency_cnt
-						       : 0)));
+			  api_json_uint(latency_cnt ? info->counts.latency_sum_us / latency_cnt
+						    : 0)));
 	return json;
 }
 
@@ -125,8 +125,8 @@ static bool publication_add(void *arg, const struct service_publication_state *s
 			    json_pack("{s:i, s:s, s:b, s:o, s:o}", "nodes", (int)state->stored_cnt,
 				      "error", state->err < 0 ? weft_err_text(state->err) : "",
 				      "held_back", state->is_held_back, "seq",
-				      method_json_uint(state->seq), "expires_s",
-				      method_json_uint(state->expires_s)));
+				      api_json_uint(state->seq), "expires_s",
+				      api_json_uint(state->expires_s)));
 	publication_explain(state, wanted->offer);
 	return false;
 }
@@ -140,8 +140,8 @@ static bool offer_add(void *arg, const struct service_info *info)
 	    (strcmp(list->name, info->name) != 0 || strcmp(list->version, info->version) != 0))
 		return true;
 	json = json_info(info);
-	method_offer_describe(list->node, info, json);
-	service_publisher_each(fabric_publisher(list->node->fabric), publication_add,
+	api_offer_describe(list->node, info, json);
+	service_publisher_each(node_fabric_publisher(list->node->fabric), publication_add,
 			       &(struct publication_wanted){info, json});
 	json_array_append_new(list->json, json);
 	return true;
@@ -151,11 +151,11 @@ static json_t *json_offers(struct node *node, const char *name, const char *vers
 {
 	struct offer_list list = {node, json_array(), name, version};
 
-	service_each(fabric_service(node->fabric), offer_add, &list);
+	service_each(node_fabric_service(node->fabric), offer_add, &list);
 	return list.json;
 }
 
-json_t *method_json_offer(struct node *node, const char *name, const char *version)
+json_t *api_json_offer(struct node *node, const char *name, const char *version)
 {
 	json_t *offers = json_offers(node, name, version);
 	json_t *offer = json_incref(json_array_get(offers, 0));
@@ -215,16 +215,16 @@ static json_t *json_found(const struct node *node, const struct service_found *f
 {
 	const struct service_descriptor *descriptor = found->descriptor;
 
-	return json_pack(
-		"{s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i}", "name",
-		descriptor->name, "version", descriptor->version, "service_id",
-		json_hex(descriptor->id), "node_id", method_json_id(descriptor->owner), "own",
-		memcmp(descriptor->owner, node->own_key, MESH_KEY_LEN) == 0, "endpoints",
-		json_endpoints(descriptor, role), "metadata", json_pairs(descriptor), "read_only",
-		json_methods(descriptor), "created_s", method_json_uint(descriptor->created_s),
-		"expires_s", method_json_uint(descriptor->expires_s), "seq",
-		method_json_uint(descriptor->seq), "heard_s", method_json_uint(found->age_s),
-		"reputation", (int)found->reputation, "health", (int)found->health);
+	return json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i}",
+			 "name", descriptor->name, "version", descriptor->version, "service_id",
+			 json_hex(descriptor->id), "node_id", api_json_id(descriptor->owner), "own",
+			 memcmp(descriptor->owner, node->own_key, MESH_KEY_LEN) == 0, "endpoints",
+			 json_endpoints(descriptor, role), "metadata", json_pairs(descriptor),
+			 "read_only", json_methods(descriptor), "created_s",
+			 api_json_uint(descriptor->created_s), "expires_s",
+			 api_json_uint(descriptor->expires_s), "seq",
+			 api_json_uint(descriptor->seq), "heard_s", api_json_uint(found->age_s),
+			 "reputation", (int)found->reputation, "health", (int)found->health);
 }
 
 struct known_list {
@@ -242,17 +242,17 @@ static bool known_add(void *arg, const struct service_found *found)
 	return json_array_size(list->json) < KNOWN_MAX;
 }
 
-void method_list_services(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_list_services(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
 {
 	struct node *node = ctx;
 	struct known_list known = {node, control_role_of(call), NULL};
 
 	(void)parameters;
-	if (!method_services_are_on(node, call))
+	if (!api_services_are_on(node, call))
 		return;
 	known.json = json_array();
-	service_directory_each(fabric_directory(node->fabric), now_ns, known_add, &known);
+	service_directory_each(node_fabric_directory(node->fabric), now_ns, known_add, &known);
 	control_reply(call, json_pack("{s:o, s:o}", "offers", json_offers(node, NULL, NULL),
 				      "known", known.json));
 }
@@ -315,7 +315,7 @@ static void looking_found(void *arg, const struct service_finding *finding, uint
 		      json_pack("{s:o, s:o, s:b, s:i, s:o}", "providers", providers, "hidden",
 				json_hidden(finding), "cached", finding->is_cached, "asked",
 				(int)finding->asked_cnt, "took_ms",
-				method_json_uint(finding->took_ns / NS_PER_MS)));
+				api_json_uint(finding->took_ns / NS_PER_MS)));
 	free(looking);
 }
 
@@ -347,8 +347,8 @@ static bool id_read(struct control_call *call, const json_t *parameters,
 	return false;
 }
 
-void method_find_service(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_find_service(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	struct node *node = ctx;
 	uint8_t id[SERVICE_ID_LEN];
@@ -362,7 +362,7 @@ void method_find_service(void *ctx, struct control_call *call, const json_t *par
 	uint64_t wait_ns = 0;
 	int err;
 
-	if (!method_services_are_on(node, call) || !id_read(call, parameters, id, &has_id))
+	if (!api_services_are_on(node, call) || !id_read(call, parameters, id, &has_id))
 		return;
 	query.id = has_id ? id : NULL;
 	looking = calloc(1, sizeof(*looking));
@@ -373,8 +373,8 @@ void method_find_service(void *ctx, struct control_call *call, const json_t *par
 	looking->node = node;
 	looking->call = call;
 	snprintf(looking->name, sizeof(looking->name), "%s", query.name ? query.name : "service");
-	err = service_find_start(fabric_directory(node->fabric), &query, looking_found, looking,
-				 now_ns, &looking->find, &wait_ns);
+	err = service_find_start(node_fabric_directory(node->fabric), &query, looking_found,
+				 looking, now_ns, &looking->find, &wait_ns);
 	if (err < 0) {
 		fail_find(call, err, looking->name, wait_ns);
 		free(looking);
@@ -392,12 +392,12 @@ static void limit_add(void *arg, const struct service_limit_state *state)
 	uint64_t per = info->unit == SERVICE_UNIT_DURATION ? NS_PER_MS : 1;
 	json_t *json = json_pack(
 		"{s:s, s:o, s:s, s:o, s:s}", "setting", info->key, "limit",
-		method_json_uint(state->value / per), "unit",
+		api_json_uint(state->value / per), "unit",
 		info->unit == SERVICE_UNIT_DURATION ? "ms" : service_unit_name(info->unit),
-		"default", method_json_uint(info->initial / per), "meaning", info->text);
+		"default", api_json_uint(info->initial / per), "meaning", info->text);
 
 	if (state->has_fill)
-		json_object_set_new(json, "used", method_json_uint(state->used / per));
+		json_object_set_new(json, "used", api_json_uint(state->used / per));
 	json_array_append_new(arg, json);
 }
 
@@ -425,10 +425,10 @@ static json_t *json_counts(const struct service_info *info,
 		cnt += counts->status_cnt[i];
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "service", info->name,
 			 "version", info->version, "method", method->method, "calls",
-			 method_json_uint(cnt), "errors", method_json_uint(error_cnt), "refused",
-			 method_json_uint(cnt - error_cnt - counts->status_cnt[SERVICE_OK]),
-			 "mean_us", method_json_uint(cnt ? counts->latency_sum_us / cnt : 0),
-			 "slow_us", method_json_uint(counts_slow_us(counts, cnt)));
+			 api_json_uint(cnt), "errors", api_json_uint(error_cnt), "refused",
+			 api_json_uint(cnt - error_cnt - counts->status_cnt[SERVICE_OK]), "mean_us",
+			 api_json_uint(cnt ? counts->latency_sum_us / cnt : 0), "slow_us",
+			 api_json_uint(counts_slow_us(counts, cnt)));
 }
 
 static bool methods_add(void *arg, const struct service_info *info)
@@ -445,30 +445,30 @@ static bool methods_add(void *arg, const struct service_info *info)
 	return true;
 }
 
-void method_list_service_methods(void *ctx, struct control_call *call, const json_t *parameters,
-				 uint64_t now_ns)
+void api_list_service_methods(void *ctx, struct control_call *call, const json_t *parameters,
+			      uint64_t now_ns)
 {
 	struct node *node = ctx;
 	json_t *rows;
 
 	(void)parameters, (void)now_ns;
-	if (!method_services_are_on(node, call))
+	if (!api_services_are_on(node, call))
 		return;
 	rows = json_array();
-	service_each(fabric_service(node->fabric), methods_add, rows);
+	service_each(node_fabric_service(node->fabric), methods_add, rows);
 	control_reply(call, json_pack("{s:o}", "methods", rows));
 }
 
-void method_show_service_limits(void *ctx, struct control_call *call, const json_t *parameters,
-				uint64_t now_ns)
+void api_show_service_limits(void *ctx, struct control_call *call, const json_t *parameters,
+			     uint64_t now_ns)
 {
 	struct node *node = ctx;
 	json_t *limits;
 
 	(void)parameters;
-	if (!method_services_are_on(node, call))
+	if (!api_services_are_on(node, call))
 		return;
 	limits = json_array();
-	service_limits_each(fabric_service(node->fabric), limit_add, limits, now_ns);
+	service_limits_each(node_fabric_service(node->fabric), limit_add, limits, now_ns);
 	control_reply(call, json_pack("{s:o}", "limits", limits));
 }

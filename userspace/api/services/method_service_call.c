@@ -42,16 +42,16 @@ static void calling_answered(void *arg, const struct service_answer *answer, uin
 	json_t *reply = json_pack("{s:i, s:s, s:s, s:o}", "status", (int)answer->status,
 				  "status_name", service_status_name(answer->status), "text",
 				  answer->text ? answer->text : "", "took_us",
-				  method_json_uint(answer->took_ns / NS_PER_US));
+				  api_json_uint(answer->took_ns / NS_PER_US));
 
 	if (memcmp(answer->provider, nobody, sizeof(nobody)) != 0)
-		json_object_set_new(reply, "provider", method_json_id(answer->provider));
+		json_object_set_new(reply, "provider", api_json_id(answer->provider));
 	if (answer->not_before_ns > now_ns)
 		json_object_set_new(
 			reply, "not_before_ms",
-			method_json_uint((answer->not_before_ns - now_ns) / NS_PER_MS + 1));
+			api_json_uint((answer->not_before_ns - now_ns) / NS_PER_MS + 1));
 	if (answer->status == SERVICE_OK)
-		service_payload_set(reply, answer->payload, answer->len, calling->may_be_json);
+		api_service_payload_set(reply, answer->payload, answer->len, calling->may_be_json);
 	control_on_gone(calling->call, NULL, NULL);
 	control_reply(calling->call, reply);
 	free(calling);
@@ -82,7 +82,7 @@ static void fail_full(struct control_call *call, const char *name, uint32_t wait
 			  next, json_pack("{s:I}", "not_before_ms", (json_int_t)wait_ms));
 }
 
-void service_call_fail(struct control_call *call, int err, const char *name, uint32_t wait_ms)
+void api_service_call_fail(struct control_call *call, int err, const char *name, uint32_t wait_ms)
 {
 	if (err == WEFT_EFULL)
 		fail_full(call, name, wait_ms);
@@ -95,8 +95,8 @@ void service_call_fail(struct control_call *call, int err, const char *name, uin
 			     "names have a-z, 0-9 and, inside, - and .; ranges are like ^1");
 }
 
-void method_cancel_call(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_cancel_call(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
 {
 	json_int_t id = json_integer_value(json_object_get(parameters, "call"));
 
@@ -111,8 +111,8 @@ void method_cancel_call(void *ctx, struct control_call *call, const json_t *para
 		control_reply(call, NULL);
 }
 
-void method_call_service(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_call_service(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	struct node *node = ctx;
 	uint8_t room[SERVICE_KEY_LEN];
@@ -121,8 +121,8 @@ void method_call_service(void *ctx, struct control_call *call, const json_t *par
 	const uint8_t *key;
 	int err;
 
-	if (!method_services_are_on(node, call) || !key_read(call, parameters, room, &key) ||
-	    !service_request_read(node, call, parameters, &request))
+	if (!api_services_are_on(node, call) || !key_read(call, parameters, room, &key) ||
+	    !api_service_request_read(node, call, parameters, &request))
 		return;
 	calling = calloc(1, sizeof(*calling));
 	if (!calling) {
@@ -133,14 +133,14 @@ void method_call_service(void *ctx, struct control_call *call, const json_t *par
 	}
 	calling->call = call;
 	calling->may_be_json = request.is_json;
-	err = service_call_start(fabric_service(node->fabric), &request.target, request.payload,
-				 request.len, key, request.timeout_ns, calling_answered, calling,
-				 now_ns, &calling->ask);
+	err = service_call_start(node_fabric_service(node->fabric), &request.target,
+				 request.payload, request.len, key, request.timeout_ns,
+				 calling_answered, calling, now_ns, &calling->ask);
 	free(request.payload);
 	if (err < 0) {
 		free(calling);
-		service_call_fail(call, err, request.target.name,
-				  service_pending_wait_ms(fabric_service(node->fabric)));
+		api_service_call_fail(call, err, request.target.name,
+				      service_pending_wait_ms(node_fabric_service(node->fabric)));
 		return;
 	}
 	control_on_gone(call, calling_gone, calling);

@@ -69,7 +69,7 @@ static int description_load(const char *text, json_t **out_description, char *id
 		*out_why = "longer than a description may be: 16 KiB";
 		return WEFT_EMALFORMED;
 	}
-	err = service_idl_description(text, &idl, idl_why);
+	err = api_service_idl_description(text, &idl, idl_why);
 	if (err < 0)
 		return err;
 	as_json = json_dumps(idl, JSON_COMPACT);
@@ -81,8 +81,8 @@ static int description_load(const char *text, json_t **out_description, char *id
 	return err;
 }
 
-bool service_description_read(struct control_call *call, const json_t *parameters,
-			      const struct provider_spec *spec, char **out_text)
+bool api_service_description_read(struct control_call *call, const json_t *parameters,
+				  const struct provider_spec *spec, char **out_text)
 {
 	const char *text = json_string_value(json_object_get(parameters, "description"));
 	const char *why = "no memory";
@@ -158,14 +158,14 @@ static void describing_answered(void *arg, const struct service_answer *answer, 
 			  service_status_name(answer->status), "text",
 			  answer->text ? answer->text : "");
 	if (memcmp(answer->provider, nobody, sizeof(nobody)) != 0)
-		json_object_set_new(reply, "provider", method_json_id(answer->provider));
+		json_object_set_new(reply, "provider", api_json_id(answer->provider));
 	if (described)
 		json_object_set_new(reply, "service", described);
 	control_reply(call, reply);
 }
 
-void method_describe_service(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_describe_service(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
 {
 	struct node *node = ctx;
 	struct service *service;
@@ -173,10 +173,10 @@ void method_describe_service(void *ctx, struct control_call *call, const json_t 
 	struct describing *describing;
 	int err;
 
-	if (!method_services_are_on(node, call) ||
-	    !service_request_read(node, call, parameters, &request))
+	if (!api_services_are_on(node, call) ||
+	    !api_service_request_read(node, call, parameters, &request))
 		return;
-	service = fabric_service(node->fabric);
+	service = node_fabric_service(node->fabric);
 	request.target.method = SERVICE_DESCRIBE;
 	describing = calloc(1, sizeof(*describing));
 	if (!describing) {
@@ -188,7 +188,8 @@ void method_describe_service(void *ctx, struct control_call *call, const json_t 
 	err = service_call_start(service, &request.target, NULL, 0, NULL, request.timeout_ns,
 				 describing_answered, describing, now_ns, &describing->ask);
 	if (err < 0) {
-		service_call_fail(call, err, request.target.name, service_pending_wait_ms(service));
+		api_service_call_fail(call, err, request.target.name,
+				      service_pending_wait_ms(service));
 		free(describing);
 		return;
 	}

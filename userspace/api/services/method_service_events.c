@@ -51,7 +51,7 @@ static struct service_offer *offer_of(struct node *node, struct control_call *ca
 {
 	struct service_offer *offer;
 
-	if (service_registry_find(fabric_service(node->fabric), target, &offer) < 0 ||
+	if (service_registry_find(node_fabric_service(node->fabric), target, &offer) < 0 ||
 	    !offer->offering.is_of_program) {
 		control_fail(call, WEFT_EABSENT, target->name,
 			     "no program of this node offers such a service",
@@ -61,8 +61,8 @@ static struct service_offer *offer_of(struct node *node, struct control_call *ca
 	return offer;
 }
 
-void method_publish_event(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_publish_event(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
 {
 	const char *topic = text_of(parameters, "topic");
 	char position[SERVICE_POSITION_CAP];
@@ -72,8 +72,8 @@ void method_publish_event(void *ctx, struct control_call *call, const json_t *pa
 	struct node *node = ctx;
 	int err;
 
-	if (!method_services_are_on(node, call) || !topic_check(call, topic) ||
-	    !service_request_read(node, call, parameters, &request))
+	if (!api_services_are_on(node, call) || !topic_check(call, topic) ||
+	    !api_service_request_read(node, call, parameters, &request))
 		return;
 	offer = offer_of(node, call, &request.target);
 	if (!offer) {
@@ -88,8 +88,8 @@ void method_publish_event(void *ctx, struct control_call *call, const json_t *pa
 	}
 	service_position_write(published.epoch, published.sequence, position);
 	control_reply(call, json_pack("{s:s, s:o, s:o}", "position", position, "sequence",
-				      method_json_uint(published.sequence), "subscribers",
-				      method_json_uint(published.subscriber_cnt)));
+				      api_json_uint(published.sequence), "subscribers",
+				      api_json_uint(published.subscriber_cnt)));
 }
 
 /* --- subscribing --- */
@@ -132,15 +132,14 @@ static json_t *message_json(const struct subscribing *subscribing,
 	char position[SERVICE_POSITION_CAP];
 	json_t *json = json_pack(
 		"{s:s, s:o, s:s, s:o, s:o}", "topic", subscribing->subscription.wish.topic,
-		"provider", method_json_id(subscribing->provider), "position",
+		"provider", api_json_id(subscribing->provider), "position",
 		service_position_write(message->epoch, message->sequence, position), "sequence",
-		method_json_uint(message->sequence), "lost",
-		method_json_uint(subscribing->lost_cnt));
+		api_json_uint(message->sequence), "lost", api_json_uint(subscribing->lost_cnt));
 
 	if (message->is_notice)
 		return json;
-	json_object_set_new(json, "at_ms", method_json_uint(message->at_ms));
-	service_payload_set(json, message->data, message->len, subscribing->may_be_json);
+	json_object_set_new(json, "at_ms", api_json_uint(message->at_ms));
+	api_service_payload_set(json, message->data, message->len, subscribing->may_be_json);
 	return json;
 }
 
@@ -166,7 +165,7 @@ static void on_ended(void *arg, const struct service_answer *answer, uint64_t no
 
 	(void)now_ns;
 	control_on_gone(subscribing->call, NULL, NULL);
-	service_open_fail(subscribing->call, subscribing->name, answer);
+	api_service_open_fail(subscribing->call, subscribing->name, answer);
 	free(subscribing);
 }
 
@@ -195,8 +194,8 @@ static bool wish_read(struct control_call *call, const json_t *parameters,
 	return false;
 }
 
-void method_subscribe_service(void *ctx, struct control_call *call, const json_t *parameters,
-			      uint64_t now_ns)
+void api_subscribe_service(void *ctx, struct control_call *call, const json_t *parameters,
+			   uint64_t now_ns)
 {
 	struct subscribing *subscribing;
 	struct service_request request;
@@ -204,8 +203,8 @@ void method_subscribe_service(void *ctx, struct control_call *call, const json_t
 	struct service_wish wish;
 	int err;
 
-	if (!method_services_are_on(node, call) || !wish_read(call, parameters, &wish) ||
-	    !service_request_read(node, call, parameters, &request))
+	if (!api_services_are_on(node, call) || !wish_read(call, parameters, &wish) ||
+	    !api_service_request_read(node, call, parameters, &request))
 		return;
 	subscribing = calloc(1, sizeof(*subscribing));
 	if (!subscribing) {
@@ -218,11 +217,12 @@ void method_subscribe_service(void *ctx, struct control_call *call, const json_t
 	subscribing->subscription.events = &subscription_events;
 	subscribing->subscription.arg = subscribing;
 	snprintf(subscribing->name, sizeof(subscribing->name), "%s", request.target.name);
-	err = service_subscription_open(&subscribing->subscription, fabric_service(node->fabric),
-					&request.target, &wish, now_ns);
+	err = service_subscription_open(&subscribing->subscription,
+					node_fabric_service(node->fabric), &request.target, &wish,
+					now_ns);
 	if (err < 0) {
 		free(subscribing);
-		service_start_fail(call, err, request.target.name);
+		api_service_start_fail(call, err, request.target.name);
 		return;
 	}
 	control_on_gone(call, subscribing_gone, subscribing);

@@ -51,7 +51,7 @@ static void type_write(struct writer *w, const struct idl *idl, const struct idl
 	if (type->is_nullable)
 		text_write(w, "?");
 	if (type->kind == IDL_NAMED && depth < SPELL_DEPTH)
-		named = idl_type_resolve(idl, type);
+		named = control_idl_type_resolve(idl, type);
 	if (named && (named->kind == IDL_STRUCT || named->kind == IDL_ENUM))
 		fields_write(w, idl, named, depth);
 	else if (type->kind == IDL_NAMED)
@@ -156,7 +156,7 @@ static int comment_take(const char *text, const struct idl_member *member, json_
 static int methods_add(const char *text, const struct idl *idl, json_t *methods,
 		       char why[static SERVICE_IDL_WHY_CAP])
 {
-	const struct idl_member *member = idl_members(idl);
+	const struct idl_member *member = control_idl_members(idl);
 
 	for (; member; member = member->next) {
 		json_t *method;
@@ -180,13 +180,13 @@ static int methods_add(const char *text, const struct idl *idl, json_t *methods,
 	return 0;
 }
 
-int service_idl_description(const char *text, json_t **out_description,
-			    char why[static SERVICE_IDL_WHY_CAP])
+int api_service_idl_description(const char *text, json_t **out_description,
+				char why[static SERVICE_IDL_WHY_CAP])
 {
 	struct idl *idl;
 	unsigned line;
 	json_t *methods;
-	int err = idl_parse(text, &idl, &line);
+	int err = control_idl_parse(text, &idl, &line);
 
 	if (err < 0) {
 		snprintf(why, SERVICE_IDL_WHY_CAP, "line %u is no varlink interface description",
@@ -195,7 +195,7 @@ int service_idl_description(const char *text, json_t **out_description,
 	}
 	methods = json_array();
 	err = methods_add(text, idl, methods, why);
-	idl_free(idl);
+	control_idl_free(idl);
 	if (err == 0 &&
 	    !(*out_description = json_pack("{s:s, s:O}", "about", "", "methods", methods)))
 		err = -ENOMEM;

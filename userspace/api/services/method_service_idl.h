@@ -9,7 +9,7 @@
 #include "weft/err.h"
 
 /*
- * service_idl_description makes of a program's varlink interface the description of its service, as
+ * api_service_idl_description makes of a program's varlink interface the description of its service, as
  * service/directory/description.h has it: each method with its fields, types spelled out, and what the comment
  * lines above it say; a line "Example: {...}" is the method's example.
  *
@@ -17,7 +17,7 @@
  */
 #define SERVICE_IDL_WHY_CAP 96
 WEFT_MUST_CHECK
-int service_idl_description(const char *text, json_t **out_description,
-			    char why[static SERVICE_IDL_WHY_CAP]);
+int api_service_idl_description(const char *text, json_t **out_description,
+				char why[static SERVICE_IDL_WHY_CAP]);
 
 #endif

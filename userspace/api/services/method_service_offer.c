@@ -67,7 +67,7 @@ static json_t *json_allow(const struct provider_spec *spec)
 	json_t *json = json_array();
 
 	for (unsigned i = 0; i < spec->allow_cnt; i++)
-		json_array_append_new(json, method_json_id(spec->allow[i]));
+		json_array_append_new(json, api_json_id(spec->allow[i]));
 	for (unsigned i = 0; i < spec->grant_cnt; i++)
 		json_array_append_new(json, json_grant(&spec->grants[i]));
 	return json;
@@ -90,23 +90,23 @@ static bool view_add(void *arg, const struct provider_view *view)
 		json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "provider",
 			  provider_kind_name(view->spec.kind), "target", view->spec.target, "state",
 			  states[view->state], "why", view->why ? view->why : "", "allow",
-			  json_allow(&view->spec), "streams", method_json_uint(view->stream_cnt),
-			  "errors", method_json_uint(view->failed_cnt), "concurrency",
-			  method_json_uint(view->active_max), "under_way",
-			  method_json_uint(view->active_cnt), "waiting",
-			  method_json_uint(view->waiting_cnt), "waiting_max",
-			  method_json_uint(view->waiting_max)));
+			  json_allow(&view->spec), "streams", api_json_uint(view->stream_cnt),
+			  "errors", api_json_uint(view->failed_cnt), "concurrency",
+			  api_json_uint(view->active_max), "under_way",
+			  api_json_uint(view->active_cnt), "waiting",
+			  api_json_uint(view->waiting_cnt), "waiting_max",
+			  api_json_uint(view->waiting_max)));
 	if (view->spec.body_len_max)
 		json_object_set_new(wanted->json, "body_max",
-				    method_json_uint(view->spec.body_len_max));
+				    api_json_uint(view->spec.body_len_max));
 	return false;
 }
 
-void method_offer_describe(struct node *node, const struct service_info *info, json_t *json)
+void api_offer_describe(struct node *node, const struct service_info *info, json_t *json)
 {
 	struct view_wanted wanted = {info, json};
 
-	provider_each(fabric_provider(node->fabric), view_add, &wanted);
+	provider_each(node_fabric_provider(node->fabric), view_add, &wanted);
 }
 
 static void change_gone(void *arg)
@@ -114,7 +114,7 @@ static void change_gone(void *arg)
 	struct offer_change *change = arg;
 
 	timer_cancel(&change->node->home.timers, &change->timer);
-	provider_forget(fabric_provider(change->node->fabric), change);
+	provider_forget(node_fabric_provider(change->node->fabric), change);
 	free(change);
 }
 
@@ -131,7 +131,7 @@ static bool is_in_check(const json_t *offer)
 static bool publish_done(struct offer_change *change, uint64_t now_ns)
 {
 	struct control_call *call = change->call;
-	json_t *offer = method_json_offer(change->node, change->name, change->version);
+	json_t *offer = api_json_offer(change->node, change->name, change->version);
 
 	if (offer && is_in_check(offer) && now_ns < change->until_ns) {
 		json_decref(offer);
@@ -301,8 +301,8 @@ static bool community_read(struct node *node, struct control_call *call, const c
 
 	if (zbase32_parse(name, strlen(name), out_id, COMMUNITY_ID_LEN) == COMMUNITY_ID_LEN)
 		return true;
-	communities = method_communities(node, call);
-	return communities && method_community_find(communities, call, name, out_id);
+	communities = api_communities(node, call);
+	return communities && api_community_find(communities, call, name, out_id);
 }
 
 /* grant_read: "[METHOD=]WHO"; false: call was failed. */
@@ -446,8 +446,8 @@ static struct offer_change *change_new(struct node *node, struct control_call *c
 	return change;
 }
 
-void method_publish_service(void *ctx, struct control_call *call, const json_t *parameters,
-			    uint64_t now_ns)
+void api_publish_service(void *ctx, struct control_call *call, const json_t *parameters,
+			 uint64_t now_ns)
 {
 	struct node *node = ctx;
 	struct spec_room room;
@@ -457,9 +457,8 @@ void method_publish_service(void *ctx, struct control_call *call, const json_t *
 	char *description;
 	int err;
 
-	if (!method_services_are_on(node, call) ||
-	    !spec_read(node, call, parameters, &room, &spec) ||
-	    !service_description_read(call, parameters, &spec, &description))
+	if (!api_services_are_on(node, call) || !spec_read(node, call, parameters, &room, &spec) ||
+	    !api_service_description_read(call, parameters, &spec, &description))
 		return;
 	change = change_new(node, call, spec.name, spec.version);
 	if (!change) {
@@ -468,8 +467,8 @@ void method_publish_service(void *ctx, struct control_call *call, const json_t *
 	}
 	change->is_publish = true;
 	spec.description = description;
-	err = provider_publish(fabric_provider(node->fabric), &spec, change_done, change, now_ns,
-			       &why);
+	err = provider_publish(node_fabric_provider(node->fabric), &spec, change_done, change,
+			       now_ns, &why);
 	free(description);
 	if (err < 0) {
 		free(change);
@@ -496,8 +495,8 @@ static bool major_read(struct control_call *call, const char *text, uint32_t *ou
 	return true;
 }
 
-void method_set_service_access(void *ctx, struct control_call *call, const json_t *parameters,
-			       uint64_t now_ns)
+void api_set_service_access(void *ctx, struct control_call *call, const json_t *parameters,
+			    uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = text_of(parameters, "name"), *version = text_of(parameters, "version");
@@ -509,14 +508,14 @@ void method_set_service_access(void *ctx, struct control_call *call, const json_
 	int err;
 
 	(void)now_ns;
-	if (!method_services_are_on(node, call) || !major_read(call, version, &major) ||
+	if (!api_services_are_on(node, call) || !major_read(call, version, &major) ||
 	    !allow_read(node, call, json_object_get(parameters, "allow"), &room, &spec))
 		return;
 	change = change_new(node, call, name, "");
 	if (!change)
 		return;
-	err = provider_set_access(fabric_provider(node->fabric), name, major, &spec, change_done,
-				  change, &why);
+	err = provider_set_access(node_fabric_provider(node->fabric), name, major, &spec,
+				  change_done, change, &why);
 	if (err < 0) {
 		free(change);
 		control_fail(call, err, name, why, "weft service list shows what is offered");
@@ -542,7 +541,7 @@ static void fail_withdraw(struct node *node, struct control_call *call, int err,
 		control_fail(call, err, name, "too many changes wait to be stored", "try again");
 		return;
 	}
-	service_each(fabric_service(node->fabric), name_is_builtin, &left);
+	service_each(node_fabric_service(node->fabric), name_is_builtin, &left);
 	if (!left)
 		control_fail(call, WEFT_EREFUSED, name, "it is built in, or of another version",
 			     "leave it out of service.builtin in weft.conf; weft service list "
@@ -552,8 +551,8 @@ static void fail_withdraw(struct node *node, struct control_call *call, int err,
 			     "weft service list shows what it offers");
 }
 
-void method_withdraw_service(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_withdraw_service(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = text_of(parameters, "name");
@@ -561,14 +560,14 @@ void method_withdraw_service(void *ctx, struct control_call *call, const json_t 
 	uint32_t major;
 	int err;
 
-	if (!method_services_are_on(node, call) ||
+	if (!api_services_are_on(node, call) ||
 	    !major_read(call, text_of(parameters, "version"), &major))
 		return;
 	change = change_new(node, call, name, "");
 	if (!change)
 		return;
-	err = provider_withdraw(fabric_provider(node->fabric), name, major, change_done, change,
-				now_ns);
+	err = provider_withdraw(node_fabric_provider(node->fabric), name, major, change_done,
+				change, now_ns);
 	if (err < 0) {
 		free(change);
 		fail_withdraw(node, call, err, name);
@@ -577,14 +576,14 @@ void method_withdraw_service(void *ctx, struct control_call *call, const json_t 
 	control_on_gone(call, change_gone, change);
 }
 
-void method_reset_service(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_reset_service(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = text_of(parameters, "name");
 
 	(void)now_ns;
-	if (!method_services_are_on(node, call))
+	if (!api_services_are_on(node, call))
 		return;
 	if (!service_name_is_valid(name, strlen(name))) {
 		control_fail(
@@ -594,5 +593,5 @@ void method_reset_service(void *ctx, struct control_call *call, const json_t *pa
 		return;
 	}
 	control_reply(call, json_pack("{s:i}", "closed",
-				      (int)service_reset(fabric_service(node->fabric), name)));
+				      (int)service_reset(node_fabric_service(node->fabric), name)));
 }

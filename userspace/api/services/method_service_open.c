@@ -26,13 +26,13 @@ static void fail_open(struct control_call *call, int err, const char *name)
 	}
 }
 
-void method_open_service(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_open_service(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
 {
 	const char *name = json_string_value(json_object_get(parameters, "name"));
 	const struct node *node = ctx;
 	char url[GATEWAY_PASS_URL_CAP];
-	int err = web_pass_issue(node->web, name, now_ns, url);
+	int err = api_http_pass_issue(node->web, name, now_ns, url);
 
 	if (err < 0)
 		fail_open(call, err, name);

@@ -152,9 +152,8 @@ static void channel_opened(void *arg, const uint8_t provider[MESH_KEY_LEN], uint
 	(void)now_ns;
 	control_on_gone(call, NULL, NULL);
 	bridge->call = NULL;
-	bridge->pipe =
-		control_upgrade(call, json_pack("{s:o}", "provider", method_json_id(provider)),
-				&pipe_events, bridge);
+	bridge->pipe = control_upgrade(call, json_pack("{s:o}", "provider", api_json_id(provider)),
+				       &pipe_events, bridge);
 	if (!bridge->pipe)
 		bridge_caller_left(bridge);
 }
@@ -206,7 +205,7 @@ static void channel_ended(void *arg, const struct service_answer *answer, uint64
 
 	if (bridge->call) {
 		control_on_gone(bridge->call, NULL, NULL);
-		service_open_fail(bridge->call, bridge->name, answer);
+		api_service_open_fail(bridge->call, bridge->name, answer);
 	} else {
 		bridge_close(bridge, answer->status, answer->text, now_ns);
 	}
@@ -221,16 +220,16 @@ static const struct service_channel_events channel_events = {
 	.ended = channel_ended,
 };
 
-void method_open_service_stream(void *ctx, struct control_call *call, const json_t *parameters,
-				uint64_t now_ns)
+void api_open_service_stream(void *ctx, struct control_call *call, const json_t *parameters,
+			     uint64_t now_ns)
 {
 	struct node *node = ctx;
 	struct service_request request;
 	struct bridge *bridge;
 	int err;
 
-	if (!method_services_are_on(node, call) ||
-	    !service_request_read(node, call, parameters, &request))
+	if (!api_services_are_on(node, call) ||
+	    !api_service_request_read(node, call, parameters, &request))
 		return;
 	bridge = calloc(1, sizeof(*bridge));
 	if (!bridge) {
@@ -241,13 +240,13 @@ void method_open_service_stream(void *ctx, struct control_call *call, const json
 	}
 	bridge->call = call;
 	snprintf(bridge->name, sizeof(bridge->name), "%s", request.target.name);
-	err = service_channel_open(fabric_service(node->fabric), &request.target, request.payload,
-				   request.len, request.timeout_ns, &channel_events, bridge, now_ns,
-				   &bridge->channel);
+	err = service_channel_open(node_fabric_service(node->fabric), &request.target,
+				   request.payload, request.len, request.timeout_ns,
+				   &channel_events, bridge, now_ns, &bridge->channel);
 	free(request.payload);
 	if (err < 0) {
 		free(bridge);
-		service_start_fail(call, err, request.target.name);
+		api_service_start_fail(call, err, request.target.name);
 		return;
 	}
 	control_on_gone(call, bridge_caller_left, bridge);

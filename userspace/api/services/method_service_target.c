@@ -30,7 +30,7 @@ static bool provider_read(struct node *node, struct control_call *call, const ch
 	if (zbase32_parse(text, strlen(text), key, MESH_KEY_LEN) == MESH_KEY_LEN &&
 	    memcmp(key, node->own_key, MESH_KEY_LEN) == 0)
 		return true;
-	return method_node_id_read(node, call, text, key);
+	return api_node_id_read(node, call, text, key);
 }
 
 static int base64_payload(const json_t *base64, struct service_request *request)
@@ -56,8 +56,8 @@ static int json_payload(const json_t *json, struct service_request *request)
 	return 0;
 }
 
-static bool payload_read(struct control_call *call, const json_t *parameters,
-			 struct service_request *request)
+static bool client_payload_read(struct control_call *call, const json_t *parameters,
+				struct service_request *request)
 {
 	const json_t *json = json_object_get(parameters, "json");
 	const json_t *base64 = json_object_get(parameters, "base64");
@@ -141,8 +141,8 @@ static bool trace_read(struct control_call *call, const json_t *parameters,
 	return false;
 }
 
-bool service_request_read(struct node *node, struct control_call *call, const json_t *parameters,
-			  struct service_request *out_request)
+bool api_service_request_read(struct node *node, struct control_call *call,
+			      const json_t *parameters, struct service_request *out_request)
 {
 	struct control_caller caller;
 
@@ -158,10 +158,10 @@ bool service_request_read(struct node *node, struct control_call *call, const js
 	       timeout_read(call, parameters, out_request) &&
 	       trace_read(call, parameters, out_request) &&
 	       provider_read(node, call, text_of(parameters, "provider"), out_request) &&
-	       payload_read(call, parameters, out_request);
+	       client_payload_read(call, parameters, out_request);
 }
 
-void service_payload_set(json_t *parameters, const void *payload, size_t len, bool may_be_json)
+void api_service_payload_set(json_t *parameters, const void *payload, size_t len, bool may_be_json)
 {
 	json_t *json = NULL;
 	char *text;
@@ -185,7 +185,7 @@ void service_payload_set(json_t *parameters, const void *payload, size_t len, bo
 	free(text);
 }
 
-int service_status_err(enum service_status status)
+int api_service_status_err(enum service_status status)
 {
 	switch (status) {
 	case SERVICE_NOT_FOUND:
@@ -207,8 +207,8 @@ int service_status_err(enum service_status status)
 	}
 }
 
-void service_open_fail(struct control_call *call, const char *name,
-		       const struct service_answer *answer)
+void api_service_open_fail(struct control_call *call, const char *name,
+			   const struct service_answer *answer)
 {
 	const char *next = "weft service find NAME shows who provides it";
 
@@ -216,13 +216,13 @@ void service_open_fail(struct control_call *call, const char *name,
 		next = "ask its provider for the names of its streams";
 	else if (answer->not_before_ns || answer->status == SERVICE_UNAVAILABLE)
 		next = "try again later";
-	control_fail_with(call, service_status_err(answer->status), name,
+	control_fail_with(call, api_service_status_err(answer->status), name,
 			  answer->text && *answer->text ? answer->text
 							: service_status_name(answer->status),
 			  next, json_pack("{s:i}", "status", (int)answer->status));
 }
 
-void service_start_fail(struct control_call *call, int err, const char *name)
+void api_service_start_fail(struct control_call *call, int err, const char *name)
 {
 	if (err == WEFT_EFULL)
 		control_fail(call, err, name, "as many streams are open as may be",

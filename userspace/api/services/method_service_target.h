@@ -24,27 +24,27 @@ struct service_request {
 	bool is_json;	     /* the payload came as JSON, or was none */
 };
 
-/* service_request_read: false: call was failed. The caller frees payload on success. */
-bool service_request_read(struct node *node, struct control_call *call, const json_t *parameters,
-			  struct service_request *out_request);
-/* service_payload_set adds bytes as "json" if they are one object and may be, else as "base64". */
-void service_payload_set(json_t *parameters, const void *payload, size_t len, bool may_be_json);
-/* service_call_fail: service_call_start refused; wait_ms is when there may be a place. */
-void service_call_fail(struct control_call *call, int err, const char *name, uint32_t wait_ms);
+/* api_service_request_read: false: call was failed. The caller frees payload on success. */
+bool api_service_request_read(struct node *node, struct control_call *call,
+			      const json_t *parameters, struct service_request *out_request);
+/* api_service_payload_set adds bytes as "json" if they are one object and may be, else as "base64". */
+void api_service_payload_set(json_t *parameters, const void *payload, size_t len, bool may_be_json);
+/* api_service_call_fail: service_call_start refused; wait_ms is when there may be a place. */
+void api_service_call_fail(struct control_call *call, int err, const char *name, uint32_t wait_ms);
 /*
- * service_open_fail: a stream was refused, or ended before it was open. service_start_fail: service_channel_open
+ * api_service_open_fail: a stream was refused, or ended before it was open. api_service_start_fail: service_channel_open
  * failed.
  */
-void service_open_fail(struct control_call *call, const char *name,
-		       const struct service_answer *answer);
-void service_start_fail(struct control_call *call, int err, const char *name);
+void api_service_open_fail(struct control_call *call, const char *name,
+			   const struct service_answer *answer);
+void api_service_start_fail(struct control_call *call, int err, const char *name);
 /*
- * service_description_read: what "description" of PublishService says, JSON or a varlink interface, as
+ * api_service_description_read: what "description" of PublishService says, JSON or a varlink interface, as
  * text to be freed; NULL: nothing. Methods that it calls read-only are so in spec. False: call was failed.
  */
-bool service_description_read(struct control_call *call, const json_t *parameters,
-			      const struct provider_spec *spec, char **out_text);
-/* service_status_err is the error of the interface that a stream's refusal is. */
-int service_status_err(enum service_status status);
+bool api_service_description_read(struct control_call *call, const json_t *parameters,
+				  const struct provider_spec *spec, char **out_text);
+/* api_service_status_err is the error of the interface that a stream's refusal is. */
+int api_service_status_err(enum service_status status);
 
 #endif

@@ -11,8 +11,8 @@
 
 #define FIRST_NONE UINT32_MAX
 
-int duplicates_init(struct duplicates *duplicates, const struct manifest_item *items, uint32_t cnt,
-		    struct random *random)
+int blobs_duplicates_init(struct duplicates *duplicates, const struct manifest_item *items,
+			  uint32_t cnt, struct random *random)
 {
 	uint32_t place_cnt = 1;
 
@@ -28,13 +28,13 @@ int duplicates_init(struct duplicates *duplicates, const struct manifest_item *i
 	return 0;
 }
 
-void duplicates_fini(struct duplicates *duplicates)
+void blobs_duplicates_fini(struct duplicates *duplicates)
 {
 	free(duplicates->firsts);
 	duplicates->firsts = NULL;
 }
 
-uint32_t duplicates_first(struct duplicates *duplicates, uint32_t item)
+uint32_t blobs_duplicates_first(struct duplicates *duplicates, uint32_t item)
 {
 	const uint8_t *id = duplicates->items[item].content_id;
 	uint32_t at = (uint32_t)siphash(duplicates->secret, id, OBJECT_ID_LEN);

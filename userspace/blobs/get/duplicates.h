@@ -23,15 +23,15 @@ struct duplicates {
 };
 
 /*
- * duplicates_init: for the cnt items, which are borrowed; at most
+ * blobs_duplicates_init: for the cnt items, which are borrowed; at most
  * MANIFEST_ITEMS_MAX. random gives the secret (NULL: it is 0, in tests). 0 or
- * -ENOMEM. duplicates_fini takes one that is all zero.
+ * -ENOMEM. blobs_duplicates_fini takes one that is all zero.
  */
 WEFT_MUST_CHECK
-int duplicates_init(struct duplicates *duplicates, const struct manifest_item *items, uint32_t cnt,
-		    struct random *random);
-void duplicates_fini(struct duplicates *duplicates);
-/* duplicates_first notes item; the one with its content that was noted first, maybe itself. */
-uint32_t duplicates_first(struct duplicates *duplicates, uint32_t item);
+int blobs_duplicates_init(struct duplicates *duplicates, const struct manifest_item *items,
+			  uint32_t cnt, struct random *random);
+void blobs_duplicates_fini(struct duplicates *duplicates);
+/* blobs_duplicates_first notes item; the one with its content that was noted first, maybe itself. */
+uint32_t blobs_duplicates_first(struct duplicates *duplicates, uint32_t item);
 
 #endif

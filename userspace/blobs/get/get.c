@@ -23,17 +23,17 @@
 #define SAVE_RETRY_NS (100 * NS_PER_MS)
 /* A record without its part ids. */
 #define RECORD_LEN_MAX                                                                             \
-	(OBJECT_PATH_LEN_MAX + GET_DETAIL_CAP + MANIFEST_TITLE_CAP +                               \
-	 3 * CONTENT_GET_ONLY_LEN_MAX + 1024u)
+	(OBJECT_PATH_LEN_MAX + GET_DETAIL_CAP + MANIFEST_TITLE_CAP + 3 * BLOBS_GET_ONLY_LEN_MAX +  \
+	 1024u)
 
-bool get_is_ended(const struct get *get)
+bool blobs_get_is_ended(const struct get *get)
 {
-	return get->view.state >= CONTENT_GET_FINISHED;
+	return get->view.state >= BLOBS_GET_FINISHED;
 }
 
-void get_tell(const struct get *get, enum content_event_kind kind, int err, const char *text)
+void blobs_get_tell(const struct get *get, enum blobs_event_kind kind, int err, const char *text)
 {
-	struct content_event event = {
+	struct blobs_event event = {
 		.kind = kind,
 		.id = get->view.id,
 		.manifest_id = get->manifest_id,
@@ -42,23 +42,23 @@ void get_tell(const struct get *get, enum content_event_kind kind, int err, cons
 		.text = text,
 	};
 
-	content_tell(get->gets->content, &event);
+	blobs_tell(get->gets->content, &event);
 }
 
 static void get_tell_end(struct get *get)
 {
-	enum content_event_kind kind = CONTENT_GET_FAILED;
+	enum blobs_event_kind kind = BLOBS_GET_FAILED;
 
-	if (!get_is_ended(get) || get->is_end_told)
+	if (!blobs_get_is_ended(get) || get->is_end_told)
 		return;
 	get->is_end_told = true;
-	if (get->view.state == CONTENT_GET_FINISHED)
-		kind = CONTENT_GET_DONE;
-	else if (get->view.state == CONTENT_GET_PAUSED)
-		kind = CONTENT_GET_PROGRESS;
-	else if (get->view.state == CONTENT_GET_TAKEN_BACK)
-		kind = CONTENT_GET_CANCELLED;
-	get_tell(get, kind, get->view.err, get->detail);
+	if (get->view.state == BLOBS_GET_FINISHED)
+		kind = BLOBS_GET_DONE;
+	else if (get->view.state == BLOBS_GET_PAUSED)
+		kind = BLOBS_GET_PROGRESS;
+	else if (get->view.state == BLOBS_GET_TAKEN_BACK)
+		kind = BLOBS_GET_CANCELLED;
+	blobs_get_tell(get, kind, get->view.err, get->detail);
 }
 
 static void choose_saved(struct get *get, int err)
@@ -77,7 +77,7 @@ static void get_saved(void *arg, int err)
 
 	get->save_cnt--;
 	if (err && !get->is_durable) {
-		get->view.state = CONTENT_GET_STOPPED;
+		get->view.state = BLOBS_GET_STOPPED;
 		get->view.err = err;
 		snprintf(get->detail, sizeof(get->detail), "cannot store the get: %s",
 			 weft_err_text(err));
@@ -85,20 +85,20 @@ static void get_saved(void *arg, int err)
 	get->is_durable = true;
 	choose_saved(get, err);
 	get_tell_end(get);
-	get_folder_done(get);
+	blobs_get_folder_done(get);
 	if (get->view.is_leaving)
-		get_leave(get);
+		blobs_get_leave(get);
 	else
-		gets_run_next(get->gets);
+		blobs_gets_run_next(get->gets);
 }
 
-int get_put(const struct get *get, struct store_batch *batch)
+int blobs_get_put(const struct get *get, struct store_batch *batch)
 {
 	size_t cap = RECORD_LEN_MAX + (size_t)get->part_cnt * OBJECT_ID_LEN;
 	uint8_t *record = malloc(cap), key[GET_RECORD_KEY_LEN];
-	int len = record ? get_record_write(get, record, cap) : -ENOMEM;
+	int len = record ? blobs_get_record_write(get, record, cap) : -ENOMEM;
 
-	get_record_key(get->view.id, key);
+	blobs_get_record_key(get->view.id, key);
 	if (len >= 0)
 		store_batch_put(batch, STORE_GETS, key, sizeof(key), record, (size_t)len);
 	free(record);
@@ -109,7 +109,7 @@ static int get_save(struct get *get)
 {
 	struct store *store = get->gets->content->params.store;
 	struct store_batch *batch = store_batch_new(store);
-	int err = get_put(get, batch);
+	int err = blobs_get_put(get, batch);
 
 	if (!err)
 		err = store_submit(store, batch, get_saved, get);
@@ -121,7 +121,7 @@ static int get_save(struct get *get)
 }
 
 /* For changes of a get that is stored already: they may wait for room. */
-void get_save_soon(struct get *get)
+void blobs_get_save_soon(struct get *get)
 {
 	struct gets *gets = get->gets;
 
@@ -138,16 +138,16 @@ static void on_save_timer(struct timer *timer, uint64_t now_ns)
 	gets->now_ns = now_ns;
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		if (gets->slots[i]->is_unsaved)
-			get_save_soon(gets->slots[i]);
+			blobs_get_save_soon(gets->slots[i]);
 }
 
 static void get_free(struct get *get)
 {
-	removal_free(get->removal);
+	blobs_removal_free(get->removal);
 	free(get->part_ids);
 	get->choose_save_cnt = 1;
 	choose_saved(get, WEFT_ECANCELLED);
-	get_choice_free(get);
+	blobs_get_choice_free(get);
 	if (get->chosen)
 		get_free(get->chosen);
 	free(get);
@@ -164,7 +164,7 @@ static struct get *get_make(struct gets *gets, uint64_t id)
 	get->view.detail = get->detail;
 	get->view.manifest_id = get->manifest_id;
 	get->view.nodes = get->nodes;
-	get->view.priority = CONTENT_GET_PRIORITY;
+	get->view.priority = BLOBS_GET_PRIORITY;
 	get->view.target = get->target;
 	get->view.title = get->title;
 	get->scope.is_closed = true;
@@ -173,12 +173,12 @@ static struct get *get_make(struct gets *gets, uint64_t id)
 
 static void gets_append(struct gets *gets, struct get *get)
 {
-	content_served_changed(gets->content);
+	blobs_served_changed(gets->content);
 	gets->slots[gets->cnt++] = get;
 	gets->next_id = get->view.id + 1;
 }
 
-struct get *gets_lookup(const struct gets *gets, uint64_t id)
+struct get *blobs_gets_lookup(const struct gets *gets, uint64_t id)
 {
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		if (gets->slots[i]->view.id == id)
@@ -186,13 +186,13 @@ struct get *gets_lookup(const struct gets *gets, uint64_t id)
 	return NULL;
 }
 
-void gets_serve_less(struct gets *gets)
+void blobs_gets_serve_less(struct gets *gets)
 {
-	content_served_changed(gets->content);
-	serve_forget_files(gets->content->serve);
+	blobs_served_changed(gets->content);
+	blobs_serve_forget_files(gets->content->serve);
 }
 
-void gets_drop(struct gets *gets, struct get *get)
+void blobs_gets_drop(struct gets *gets, struct get *get)
 {
 	uint32_t at = 0;
 
@@ -201,19 +201,19 @@ void gets_drop(struct gets *gets, struct get *get)
 	gets->cnt--;
 	memmove(&gets->slots[at], &gets->slots[at + 1], (gets->cnt - at) * sizeof(gets->slots[0]));
 	get_free(get);
-	gets_serve_less(gets);
+	blobs_gets_serve_less(gets);
 }
 
 static void get_begin(struct get *get, bool is_clearing)
 {
 	struct gets *gets = get->gets;
-	int err = get_run_start(get, is_clearing);
+	int err = blobs_get_run_start(get, is_clearing);
 
 	if (err) {
-		get->view.state = CONTENT_GET_STOPPED;
+		get->view.state = BLOBS_GET_STOPPED;
 		get->view.err = err;
 		snprintf(get->detail, sizeof(get->detail), "cannot start: %s", weft_err_text(err));
-		get_save_soon(get);
+		blobs_get_save_soon(get);
 		return;
 	}
 	gets->active_cnt++;
@@ -223,7 +223,7 @@ static void get_begin(struct get *get, bool is_clearing)
 	get->view.err = 0;
 	get->detail[0] = '\0';
 	if (!is_clearing)
-		get_tell(get, CONTENT_GET_STARTED, 0, get->target);
+		blobs_get_tell(get, BLOBS_GET_STARTED, 0, get->target);
 }
 
 /* Those that run leave more to those of higher priority. */
@@ -243,14 +243,14 @@ static struct get *gets_first_queued(const struct gets *gets)
 	for (uint32_t i = 0; i < gets->cnt; i++) {
 		struct get *get = gets->slots[i];
 
-		if (get->view.state == CONTENT_GET_QUEUED && get->is_durable && !get->get_run &&
+		if (get->view.state == BLOBS_GET_QUEUED && get->is_durable && !get->get_run &&
 		    (!found || get->view.priority > found->view.priority))
 			found = get;
 	}
 	return found;
 }
 
-void gets_run_next(struct gets *gets)
+void blobs_gets_run_next(struct gets *gets)
 {
 	struct get *get;
 
@@ -264,7 +264,7 @@ void gets_run_next(struct gets *gets)
 /* It ended only because other files are wanted now. */
 static void get_begin_anew(struct get *get)
 {
-	get->view.state = CONTENT_GET_QUEUED;
+	get->view.state = BLOBS_GET_QUEUED;
 	get->view.err = 0;
 	get->detail[0] = '\0';
 	get->is_continued = true;
@@ -274,39 +274,39 @@ static void get_choose_now(struct get *get)
 {
 	if (!get->chosen)
 		return;
-	get_choice_move(get, get->chosen);
+	blobs_get_choice_move(get, get->chosen);
 	get_free(get->chosen);
 	get->chosen = NULL;
 }
 
-void get_ended(struct get *get, int err, const char *detail)
+void blobs_get_ended(struct get *get, int err, const char *detail)
 {
-	struct content_get *view = &get->view;
+	struct blobs_get *view = &get->view;
 
 	get->gets->active_cnt--;
 	get->get_run = NULL;
 	view->ended_ns = get->gets->now_ns;
 	view->err = err;
 	snprintf(get->detail, sizeof(get->detail), "%s", detail);
-	content_served_changed(get->gets->content);
+	blobs_served_changed(get->gets->content);
 	if (get->is_cancelled)
-		view->state = CONTENT_GET_TAKEN_BACK;
+		view->state = BLOBS_GET_TAKEN_BACK;
 	else if (get->chosen && !get->is_pausing && !view->is_leaving)
 		get_begin_anew(get);
 	else if (get->is_pausing && err)
-		view->state = CONTENT_GET_PAUSED;
+		view->state = BLOBS_GET_PAUSED;
 	else
-		view->state = err ? CONTENT_GET_STOPPED : CONTENT_GET_FINISHED;
-	if (view->state == CONTENT_GET_PAUSED)
+		view->state = err ? BLOBS_GET_STOPPED : BLOBS_GET_FINISHED;
+	if (view->state == BLOBS_GET_PAUSED)
 		view->err = 0;
-	if (view->state == CONTENT_GET_FINISHED)
-		get_seed_begin(get);
+	if (view->state == BLOBS_GET_FINISHED)
+		blobs_get_seed_begin(get);
 	get->is_pausing = false;
 	get_choose_now(get);
-	gets_seed_look(get->gets);
+	blobs_gets_seed_look(get->gets);
 	gets_rank(get->gets);
-	get_save_soon(get);
-	gets_run_next(get->gets);
+	blobs_get_save_soon(get);
+	blobs_gets_run_next(get->gets);
 }
 
 /* Whatever was running when the daemon ended runs again. */
@@ -320,7 +320,7 @@ static bool gets_load_one(void *arg, const struct store_item *item)
 	/* Its number stays taken, also when there is no place for it. */
 	gets->next_id = id + 1;
 	if (!get || gets->cnt >= gets->content->params.config.get_cap ||
-	    get_record_parse(item->value, item->value_len, get) < 0) {
+	    blobs_get_record_parse(item->value, item->value_len, get) < 0) {
 		if (get)
 			get_free(get);
 		return true;
@@ -329,23 +329,23 @@ static bool gets_load_one(void *arg, const struct store_item *item)
 	get->is_end_told = true;
 	/* How long it took is not kept. */
 	get->view.started_ns = get->view.ended_ns = gets->now_ns;
-	if (!get_is_ended(get)) {
-		get->view.state = CONTENT_GET_QUEUED;
+	if (!blobs_get_is_ended(get)) {
+		get->view.state = BLOBS_GET_QUEUED;
 		get->view.err = 0;
 	}
 	gets_append(gets, get);
-	get_seed_begin(get);
+	blobs_get_seed_begin(get);
 	return true;
 }
 
-/* A get that was leaving goes on with it; get_leave may take it off the table. */
+/* A get that was leaving goes on with it; blobs_get_leave may take it off the table. */
 static void gets_leave_again(struct gets *gets)
 {
 	for (uint32_t i = 0; i < gets->cnt; i++)
-		get_folder_done(gets->slots[i]);
+		blobs_get_folder_done(gets->slots[i]);
 	for (uint32_t i = gets->cnt; i-- > 0;)
 		if (gets->slots[i]->view.is_leaving)
-			get_leave(gets->slots[i]);
+			blobs_get_leave(gets->slots[i]);
 }
 
 static int gets_load(struct gets *gets)
@@ -360,7 +360,7 @@ static int gets_load(struct gets *gets)
 	return err;
 }
 
-int gets_new(struct content *content, struct gets **out_gets)
+int blobs_gets_new(struct blobs *content, struct gets **out_gets)
 {
 	struct gets *gets = calloc(1, sizeof(*gets));
 	int err = -ENOMEM;
@@ -371,36 +371,36 @@ int gets_new(struct content *content, struct gets **out_gets)
 	gets->next_id = 1;
 	gets->now_ns = content->params.now_ns;
 	timer_init(&gets->save_timer, on_save_timer);
-	timer_init(&gets->seed_timer, gets_seed_timer);
+	timer_init(&gets->seed_timer, blobs_gets_seed_timer);
 	gets->slots = calloc(content->params.config.get_cap, sizeof(struct get *));
 	if (gets->slots)
 		err = gets_load(gets);
 	if (err) {
-		gets_free(gets);
+		blobs_gets_free(gets);
 		return err;
 	}
 	*out_gets = gets;
-	gets_seed_look(gets);
+	blobs_gets_seed_look(gets);
 	gets_leave_again(gets);
-	gets_run_next(gets);
+	blobs_gets_run_next(gets);
 	return 0;
 }
 
-void gets_free(struct gets *gets)
+void blobs_gets_free(struct gets *gets)
 {
 	if (!gets)
 		return;
 	gets->is_closing = true;
-	gets_save_counts(gets);
+	blobs_gets_save_counts(gets);
 	timer_cancel(gets->content->params.timers, &gets->save_timer);
 	timer_cancel(gets->content->params.timers, &gets->seed_timer);
 	/* Batches of ours still name gets: they are told before those go. */
 	store_flush(gets->content->params.store);
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		if (gets->slots[i]->get_run)
-			get_run_abandon(gets->slots[i]->get_run);
+			blobs_get_run_abandon(gets->slots[i]->get_run);
 	for (uint32_t i = 0; i < gets->cnt; i++)
-		get_leave_cancel(gets->slots[i]);
+		blobs_get_leave_cancel(gets->slots[i]);
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		get_free(gets->slots[i]);
 	free(gets->slots);
@@ -410,31 +410,32 @@ void gets_free(struct gets *gets)
 /* A get's own word first: what it fetched may not be stored yet. */
 static int get_set_scope(const struct get *get, struct served_filling *filling)
 {
-	return get->scope.is_closed ? content_scope_set(filling, get->manifest_id)
-				    : served_index_set_scope(filling->served_index, &get->scope);
+	return get->scope.is_closed
+		       ? blobs_scope_set(filling, get->manifest_id)
+		       : blobs_served_index_set_scope(filling->served_index, &get->scope);
 }
 
-int gets_fill_served(const struct gets *gets, struct served_filling *filling)
+int blobs_gets_fill_served(const struct gets *gets, struct served_filling *filling)
 {
 	struct served_index *served_index = filling->served_index;
 	int err = 0;
 
 	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
 		const struct get *get = gets->slots[i];
-		bool is_whole = get->view.state == CONTENT_GET_FINISHED && get->range_cnt == 0 &&
-				!get_is_partial(get) && get->view.kept_cnt == 0;
+		bool is_whole = get->view.state == BLOBS_GET_FINISHED && get->range_cnt == 0 &&
+				!blobs_get_is_partial(get) && get->view.kept_cnt == 0;
 		int (*add)(struct served_index *served_index, const uint8_t id[static 32]) =
-			is_whole ? served_index_add_whole : served_index_add_manifest;
+			is_whole ? blobs_served_index_add_whole : blobs_served_index_add_manifest;
 
-		if (get->get_run || get->view.state == CONTENT_GET_QUEUED)
-			add = served_index_add_growing;
+		if (get->get_run || get->view.state == BLOBS_GET_QUEUED)
+			add = blobs_served_index_add_growing;
 
-		if (get->view.state == CONTENT_GET_TAKEN_BACK && !get->view.is_leaving &&
+		if (get->view.state == BLOBS_GET_TAKEN_BACK && !get->view.is_leaving &&
 		    !get->keeps_staged)
 			continue;
 		/* What it wrote may be removed by its list of files, or seeded again. */
-		if (!content_get_is_seeded(&get->view))
-			add = served_index_add_held;
+		if (!blobs_get_is_seeded(&get->view))
+			add = blobs_served_index_add_held;
 		err = get_set_scope(get, filling);
 		if (!err)
 			err = add(served_index, get->manifest_id);
@@ -444,7 +445,7 @@ int gets_fill_served(const struct gets *gets, struct served_filling *filling)
 	return err;
 }
 
-void gets_fill_stats(const struct gets *gets, struct content_stats *stats)
+void blobs_gets_fill_stats(const struct gets *gets, struct blobs_stats *stats)
 {
 	stats->get_cnt += gets->cnt;
 	stats->get_active_cnt += gets->active_cnt;
@@ -458,7 +459,7 @@ static struct get *gets_twin(const struct gets *gets, const struct get *of)
 	for (uint32_t i = 0; i < gets->cnt; i++) {
 		struct get *get = gets->slots[i];
 
-		if (get != of && !get_is_ended(get) && strcmp(get->target, of->target) == 0 &&
+		if (get != of && !blobs_get_is_ended(get) && strcmp(get->target, of->target) == 0 &&
 		    memcmp(get->manifest_id, of->manifest_id, OBJECT_ID_LEN) == 0)
 			return get;
 	}
@@ -476,11 +477,11 @@ static bool get_does_same(const struct get *get, const struct get *other)
 	return !get->is_cancelled && get->is_replacing == other->is_replacing &&
 	       get->range_cnt == other->range_cnt &&
 	       memcmp(get->ranges, other->ranges, ranges_len) == 0 &&
-	       get_choice_equal(get->chosen ? get->chosen : get, other);
+	       blobs_get_choice_equal(get->chosen ? get->chosen : get, other);
 }
 
-int content_get_start(struct content *content, const struct content_get_ask *ask, uint64_t now_ns,
-		      uint64_t *out_id)
+int blobs_get_start(struct blobs *content, const struct blobs_get_ask *ask, uint64_t now_ns,
+		    uint64_t *out_id)
 {
 	struct gets *gets = content->gets;
 	struct get *get, *twin;
@@ -492,21 +493,21 @@ int content_get_start(struct content *content, const struct content_get_ask *ask
 	get = get_make(gets, gets->next_id);
 	if (!get)
 		return -ENOMEM;
-	err = get_ask_take(get, ask);
+	err = blobs_get_ask_take(get, ask);
 	if (err)
 		goto free_get;
 	twin = gets_twin(gets, get);
 	if (twin) {
 		err = get_does_same(twin, get) ? 1 : WEFT_EEXISTS;
 		if (err == 1) {
-			get_ask_merge(twin, get);
+			blobs_get_ask_merge(twin, get);
 			*out_id = twin->view.id;
 		}
 		goto free_get;
 	}
 	/* Before the get that it inherits from may give way, and as part of its first record. */
-	get_seed_inherit(get);
-	err = gets_make_room(gets);
+	blobs_get_seed_inherit(get);
+	err = blobs_gets_make_room(gets);
 	if (!err)
 		err = get_save(get);
 	if (err)
@@ -519,19 +520,19 @@ free_get:
 	return err;
 }
 
-const struct content_get *content_get_lookup(struct content *content, uint64_t id)
+const struct blobs_get *blobs_get_lookup(struct blobs *content, uint64_t id)
 {
-	const struct get *get = gets_lookup(content->gets, id);
+	const struct get *get = blobs_gets_lookup(content->gets, id);
 
 	return get ? &get->view : NULL;
 }
 
-void content_gets_each(struct content *content,
-		       bool (*fn)(void *arg, const struct content_get *get), void *arg)
+void blobs_gets_each(struct blobs *content, bool (*fn)(void *arg, const struct blobs_get *get),
+		     void *arg)
 {
 	struct gets *gets = content->gets;
 
-	content_collect_served(content);
+	blobs_collect_served(content);
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		if (!fn(arg, &gets->slots[i]->view))
 			return;
@@ -543,56 +544,56 @@ static bool get_is_cancelled_so(const struct get *get, bool discards)
 	return get->is_cancelled && !(discards && get->keeps_staged);
 }
 
-int content_get_cancel(struct content *content, uint64_t id, bool discards, uint64_t now_ns)
+int blobs_get_cancel(struct blobs *content, uint64_t id, bool discards, uint64_t now_ns)
 {
-	struct get *get = gets_lookup(content->gets, id);
+	struct get *get = blobs_gets_lookup(content->gets, id);
 
 	if (!get)
 		return WEFT_EABSENT;
 	content->gets->now_ns = now_ns;
-	if (get->view.state == CONTENT_GET_FINISHED || get->view.is_leaving ||
+	if (get->view.state == BLOBS_GET_FINISHED || get->view.is_leaving ||
 	    get_is_cancelled_so(get, discards))
 		return 0;
 	get->is_cancelled = true;
 	get->keeps_staged = !discards;
 	if (get->get_run)
-		get_run_stop(get->get_run, WEFT_ECANCELLED, "taken back");
+		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "taken back");
 	else
 		/* Nothing runs: a fetch that only clears removes what was staged. */
-		get->view.state = discards ? CONTENT_GET_QUEUED : CONTENT_GET_TAKEN_BACK;
-	get_save_soon(get);
-	gets_run_next(content->gets);
+		get->view.state = discards ? BLOBS_GET_QUEUED : BLOBS_GET_TAKEN_BACK;
+	blobs_get_save_soon(get);
+	blobs_gets_run_next(content->gets);
 	return 0;
 }
 
-int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
+int blobs_get_resume(struct blobs *content, uint64_t id, uint64_t now_ns)
 {
-	struct get *get = gets_lookup(content->gets, id);
+	struct get *get = blobs_gets_lookup(content->gets, id);
 
 	if (!get)
 		return WEFT_EABSENT;
 	content->gets->now_ns = now_ns;
 	if (content->is_sweeping || get->get_run || get->view.is_leaving ||
-	    get->view.state == CONTENT_GET_FINISHED || !get_is_ended(get) ||
-	    gets_folder_other(content->gets, get, id) || gets_twin(content->gets, get))
+	    get->view.state == BLOBS_GET_FINISHED || !blobs_get_is_ended(get) ||
+	    blobs_gets_folder_other(content->gets, get, id) || gets_twin(content->gets, get))
 		return WEFT_EBUSY;
 	get->is_cancelled = get->keeps_staged = false;
 	get->is_continued = true;
-	get->view.state = CONTENT_GET_QUEUED;
+	get->view.state = BLOBS_GET_QUEUED;
 	/* Who resumes it means these nodes, whatever they did before. */
 	for (unsigned i = 0; i < get->view.node_cnt; i++)
-		swarms_pardon(content->swarms, get->nodes[i].key);
-	get_save_soon(get);
-	gets_run_next(content->gets);
+		blobs_swarms_pardon(content->swarms, get->nodes[i].key);
+	blobs_get_save_soon(get);
+	blobs_gets_run_next(content->gets);
 	return 0;
 }
 
-void gets_again(struct gets *gets, const uint8_t manifest_id[static 32])
+void blobs_gets_again(struct gets *gets, const uint8_t manifest_id[static 32])
 {
 	for (uint32_t i = 0; i < gets->cnt; i++) {
 		struct get *get = gets->slots[i];
 
-		if (get->view.state != CONTENT_GET_FINISHED || get->range_cnt > 0 || get->get_run ||
+		if (get->view.state != BLOBS_GET_FINISHED || get->range_cnt > 0 || get->get_run ||
 		    get->view.is_leaving ||
 		    memcmp(get->manifest_id, manifest_id, OBJECT_ID_LEN) != 0 ||
 		    gets_twin(gets, get))
@@ -600,29 +601,29 @@ void gets_again(struct gets *gets, const uint8_t manifest_id[static 32])
 		get->is_continued = true;
 		/* It waits for the record of the file, which is committed before its own. */
 		get->is_durable = false;
-		get->view.state = CONTENT_GET_QUEUED;
-		get_save_soon(get);
+		get->view.state = BLOBS_GET_QUEUED;
+		blobs_get_save_soon(get);
 	}
 }
 
-int content_get_pause(struct content *content, uint64_t id, uint64_t now_ns)
+int blobs_get_pause(struct blobs *content, uint64_t id, uint64_t now_ns)
 {
-	struct get *get = gets_lookup(content->gets, id);
+	struct get *get = blobs_gets_lookup(content->gets, id);
 
 	if (!get)
 		return WEFT_EABSENT;
 	content->gets->now_ns = now_ns;
-	if (get->view.state == CONTENT_GET_PAUSED)
+	if (get->view.state == BLOBS_GET_PAUSED)
 		return 0;
-	if (get_is_ended(get) || get->is_cancelled || get->view.is_leaving)
+	if (blobs_get_is_ended(get) || get->is_cancelled || get->view.is_leaving)
 		return WEFT_EBUSY;
 	if (get->get_run) {
 		get->is_pausing = true;
-		get_run_stop(get->get_run, WEFT_ECANCELLED, "%s", "");
+		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "%s", "");
 		return 0;
 	}
-	get->view.state = CONTENT_GET_PAUSED;
-	get_save_soon(get);
+	get->view.state = BLOBS_GET_PAUSED;
+	blobs_get_save_soon(get);
 	return 0;
 }
 
@@ -633,31 +634,31 @@ static void get_choose(struct get *get, struct get *chosen)
 	get->chosen = chosen;
 	/* Jobs may look at what was wanted, until fetch has ended. */
 	if (get->get_run) {
-		get_run_stop(get->get_run, WEFT_ECANCELLED, "%s", "");
+		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "%s", "");
 	} else {
 		get_choose_now(get);
-		if (get->view.state == CONTENT_GET_FINISHED) {
+		if (get->view.state == BLOBS_GET_FINISHED) {
 			get->is_durable = false; /* what is wanted is stored before it begins */
 			get_begin_anew(get);
 		}
 	}
-	content_served_changed(get->gets->content);
-	get_save_soon(get);
+	blobs_served_changed(get->gets->content);
+	blobs_get_save_soon(get);
 	/* When there was no room for it, the next batch is the one. */
 	get->choose_save_cnt = get->save_cnt + get->is_unsaved;
-	gets_run_next(get->gets);
+	blobs_gets_run_next(get->gets);
 }
 
-int content_get_choose(struct content *content, uint64_t id,
-		       const struct content_get_selection *selection, uint64_t now_ns)
+int blobs_get_choose(struct blobs *content, uint64_t id,
+		     const struct blobs_get_selection *selection, uint64_t now_ns)
 {
-	struct get *get = gets_lookup(content->gets, id), *chosen;
+	struct get *get = blobs_gets_lookup(content->gets, id), *chosen;
 	int err;
 
 	if (!get)
 		return WEFT_EABSENT;
 	if (get->is_cancelled || get->view.is_leaving || get->choose_done ||
-	    get->view.state == CONTENT_GET_TAKEN_BACK)
+	    get->view.state == BLOBS_GET_TAKEN_BACK)
 		return WEFT_EBUSY;
 	if (get->view.folder)
 		return WEFT_EREFUSED;
@@ -665,12 +666,12 @@ int content_get_choose(struct content *content, uint64_t id,
 	chosen = calloc(1, sizeof(*chosen));
 	if (!chosen)
 		return -ENOMEM;
-	err = get_only_take(chosen, selection->only, selection->only_len);
+	err = blobs_get_only_take(chosen, selection->only, selection->only_len);
 	if (err == 0)
-		err = get_choice_take(chosen, &selection->choice);
-	if (err == 0 && get->range_cnt && get_is_partial(chosen))
+		err = blobs_get_choice_take(chosen, &selection->choice);
+	if (err == 0 && get->range_cnt && blobs_get_is_partial(chosen))
 		err = WEFT_EMALFORMED;
-	if (err == 0 && get_choice_equal(get->chosen ? get->chosen : get, chosen))
+	if (err == 0 && blobs_get_choice_equal(get->chosen ? get->chosen : get, chosen))
 		err = 1;
 	if (err) {
 		get_free(chosen);
@@ -682,27 +683,26 @@ int content_get_choose(struct content *content, uint64_t id,
 	return 0;
 }
 
-int content_get_prioritise(struct content *content, uint64_t id, unsigned priority, uint64_t now_ns)
+int blobs_get_prioritise(struct blobs *content, uint64_t id, unsigned priority, uint64_t now_ns)
 {
-	struct get *get = gets_lookup(content->gets, id);
+	struct get *get = blobs_gets_lookup(content->gets, id);
 
 	if (!get)
 		return WEFT_EABSENT;
-	if (priority > CONTENT_GET_PRIORITY_MAX)
+	if (priority > BLOBS_GET_PRIORITY_MAX)
 		return WEFT_EMALFORMED;
 	content->gets->now_ns = now_ns;
 	get->view.priority = priority;
 	gets_rank(content->gets);
-	get_save_soon(get);
+	blobs_get_save_soon(get);
 	return 0;
 }
 
-void content_get_sources_each(struct content *content, uint64_t id,
-			      bool (*fn)(void *arg, const struct swarm_source_view *view),
-			      void *arg)
+void blobs_get_sources_each(struct blobs *content, uint64_t id,
+			    bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg)
 {
-	const struct get *get = gets_lookup(content->gets, id);
+	const struct get *get = blobs_gets_lookup(content->gets, id);
 
 	if (get && get->get_run)
-		swarm_each(get->get_run->swarm, fn, arg);
+		blobs_swarm_each(get->get_run->swarm, fn, arg);
 }

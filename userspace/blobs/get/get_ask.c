@@ -8,7 +8,7 @@
 #include "get_run.h"
 #include "get_state.h"
 
-struct link_node get_sender(const struct link *link)
+struct link_node blobs_get_sender(const struct link *link)
 {
 	struct link_node node = {.addr_cnt = link->addr_cnt};
 
@@ -23,18 +23,18 @@ static bool get_learn(struct get *get, const struct link_node *node)
 	for (unsigned i = 0; i < get->view.node_cnt; i++)
 		if (memcmp(get->nodes[i].key, node->key, sizeof(node->key)) == 0)
 			return false;
-	if (get->view.node_cnt == CONTENT_GET_NODES_MAX)
+	if (get->view.node_cnt == BLOBS_GET_NODES_MAX)
 		return false;
 	get->nodes[get->view.node_cnt++] = *node;
 	return true;
 }
 
-void get_ask_merge(struct get *get, const struct get *asked)
+void blobs_get_ask_merge(struct get *get, const struct get *asked)
 {
 	for (unsigned i = 0; i < asked->view.node_cnt; i++)
 		if (get_learn(get, &asked->nodes[i]) && get->get_run)
-			get_run_hint(get->get_run, &asked->nodes[i]);
-	get_save_soon(get);
+			blobs_get_run_hint(get->get_run, &asked->nodes[i]);
+	blobs_get_save_soon(get);
 }
 
 static int target_text_copy(const char *target, char out[static OBJECT_PATH_LEN_MAX])
@@ -53,12 +53,12 @@ static int target_text_copy(const char *target, char out[static OBJECT_PATH_LEN_
 }
 
 /* Each a file of its own, so no two are the same. */
-static int ranges_take(struct get *get, const struct content_get_ask *ask)
+static int ranges_take(struct get *get, const struct blobs_get_ask *ask)
 {
-	if (ask->range_cnt > CONTENT_GET_RANGES_MAX)
+	if (ask->range_cnt > BLOBS_GET_RANGES_MAX)
 		return WEFT_EMALFORMED;
 	for (unsigned i = 0; i < ask->range_cnt; i++) {
-		const struct content_range *range = &ask->ranges[i];
+		const struct blobs_range *range = &ask->ranges[i];
 
 		if (range->len == 0 || range->off + range->len < range->off)
 			return WEFT_EMALFORMED;
@@ -71,34 +71,34 @@ static int ranges_take(struct get *get, const struct content_get_ask *ask)
 	return 0;
 }
 
-static void nodes_take(struct get *get, const struct content_get_ask *ask)
+static void nodes_take(struct get *get, const struct blobs_get_ask *ask)
 {
 	struct link_node sender;
 
 	memcpy(get->manifest_id, ask->link ? ask->link->manifest_id : ask->manifest_id,
 	       sizeof(get->manifest_id));
 	if (ask->link) {
-		sender = get_sender(ask->link);
+		sender = blobs_get_sender(ask->link);
 		(void)get_learn(get, &sender);
 	}
 	for (unsigned i = 0; i < ask->node_cnt; i++)
 		(void)get_learn(get, &ask->nodes[i]);
 }
 
-int get_ask_take(struct get *get, const struct content_get_ask *ask)
+int blobs_get_ask_take(struct get *get, const struct blobs_get_ask *ask)
 {
 	int err = target_text_copy(ask->target, get->target);
 
 	if (!err)
 		err = ranges_take(get, ask);
 	if (!err)
-		err = ask->priority <= CONTENT_GET_PRIORITY_MAX ? 0 : WEFT_EMALFORMED;
+		err = ask->priority <= BLOBS_GET_PRIORITY_MAX ? 0 : WEFT_EMALFORMED;
 	if (!err && ask->only)
-		err = ask->only_len ? get_only_take(get, ask->only, ask->only_len)
+		err = ask->only_len ? blobs_get_only_take(get, ask->only, ask->only_len)
 				    : WEFT_EMALFORMED;
 	if (!err)
-		err = get_choice_take(get, &ask->choice);
-	if (!err && get->range_cnt && get_is_partial(get))
+		err = blobs_get_choice_take(get, &ask->choice);
+	if (!err && get->range_cnt && blobs_get_is_partial(get))
 		err = WEFT_EMALFORMED;
 	if (err)
 		return err;
@@ -109,6 +109,6 @@ int get_ask_take(struct get *get, const struct content_get_ask *ask)
 	nodes_take(get, ask);
 	get->is_replacing = ask->is_replacing;
 	get->view.priority = ask->priority;
-	get->view.state = CONTENT_GET_QUEUED;
+	get->view.state = BLOBS_GET_QUEUED;
 	return 0;
 }

@@ -15,7 +15,7 @@ static bool is_other(const struct get *get, const struct get *of)
 	       strcmp(get->target, of->target) == 0;
 }
 
-struct get *gets_folder_other(const struct gets *gets, const struct get *of, uint64_t id)
+struct get *blobs_gets_folder_other(const struct gets *gets, const struct get *of, uint64_t id)
 {
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		if (gets->slots[i]->view.id > id && is_other(gets->slots[i], of))
@@ -34,12 +34,12 @@ static uint64_t version_after(const struct get *base, const struct get *get)
 	return base->version + (revision > former ? revision - former : 1);
 }
 
-void get_folder_begin(struct get *get)
+void blobs_get_folder_begin(struct get *get)
 {
 	const struct get *base = NULL, *other = NULL;
 
-	while ((other = gets_folder_other(get->gets, get, other ? other->view.id : 0)))
-		if (other->view.state == CONTENT_GET_FINISHED && other->view.id < get->view.id)
+	while ((other = blobs_gets_folder_other(get->gets, get, other ? other->view.id : 0)))
+		if (other->view.state == BLOBS_GET_FINISHED && other->view.id < get->view.id)
 			base = other;
 	get->view.kept_cnt = 0;
 	get->base_version = base ? base->version : 0;
@@ -47,9 +47,9 @@ void get_folder_begin(struct get *get)
 		get->version = base ? version_after(base, get) : get->folder.revision;
 }
 
-void content_gets_succeed(struct content *content, struct store_batch *batch,
-			  const uint8_t former_id[static OBJECT_ID_LEN],
-			  const uint8_t share_id[static OBJECT_ID_LEN])
+void blobs_gets_succeed(struct blobs *content, struct store_batch *batch,
+			const uint8_t former_id[static OBJECT_ID_LEN],
+			const uint8_t share_id[static OBJECT_ID_LEN])
 {
 	struct gets *gets = content->gets;
 
@@ -60,8 +60,8 @@ void content_gets_succeed(struct content *content, struct store_batch *batch,
 		    memcmp(get->folder.share_id, former_id, OBJECT_ID_LEN) != 0)
 			continue;
 		memcpy(get->folder.share_id, share_id, OBJECT_ID_LEN);
-		if (get_put(get, batch) < 0)
-			get_save_soon(get);
+		if (blobs_get_put(get, batch) < 0)
+			blobs_get_save_soon(get);
 	}
 }
 
@@ -72,41 +72,41 @@ static void other_delete(void *arg, int err)
 	get->save_cnt--;
 	/* So is a record that stays. */
 	if (!err && !get->gets->is_closing)
-		gets_drop(get->gets, get);
+		blobs_gets_drop(get->gets, get);
 }
 
-void get_folder_done(struct get *get)
+void blobs_get_folder_done(struct get *get)
 {
 	struct get *other = NULL;
 
-	if (!get->view.folder || get->view.state != CONTENT_GET_FINISHED || get->view.is_leaving)
+	if (!get->view.folder || get->view.state != BLOBS_GET_FINISHED || get->view.is_leaving)
 		return;
-	while ((other = gets_folder_other(get->gets, get, other ? other->view.id : 0))) {
+	while ((other = blobs_gets_folder_other(get->gets, get, other ? other->view.id : 0))) {
 		if (other->get_run || other->save_cnt || other->view.is_leaving ||
-		    !get_is_ended(other) || other->view.id > get->view.id)
+		    !blobs_get_is_ended(other) || other->view.id > get->view.id)
 			continue;
 		/* A record for which there is no room now is deleted after the next start. */
-		(void)!get_forget_record(other, other_delete);
+		(void)!blobs_get_forget_record(other, other_delete);
 	}
 }
 
-int content_get_supersede(struct content *content, uint64_t id, uint64_t now_ns)
+int blobs_get_supersede(struct blobs *content, uint64_t id, uint64_t now_ns)
 {
-	struct get *get = gets_lookup(content->gets, id);
+	struct get *get = blobs_gets_lookup(content->gets, id);
 
 	if (!get)
 		return WEFT_EABSENT;
 	content->gets->now_ns = now_ns;
-	if (get_is_ended(get) || get->is_cancelled)
+	if (blobs_get_is_ended(get) || get->is_cancelled)
 		return 0;
 	get->is_superseded = true;
 	if (get->get_run) {
-		get_run_stop(get->get_run, WEFT_ECANCELLED, "there is a newer revision");
+		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "there is a newer revision");
 		get->get_run->must_clear = true;
 		return 0;
 	}
-	get->view.state = CONTENT_GET_STOPPED;
+	get->view.state = BLOBS_GET_STOPPED;
 	get->view.err = WEFT_ECANCELLED;
-	get_save_soon(get);
+	blobs_get_save_soon(get);
 	return 0;
 }

@@ -21,7 +21,7 @@ static void removal_next(struct get *get);
 
 static void leave_tell(struct get *get, int err)
 {
-	content_forgotten_fn done = get->leave_done;
+	blobs_forgotten_fn done = get->leave_done;
 
 	get->leave_done = NULL;
 	get->forgotten.first_kept = get->first_kept;
@@ -41,23 +41,23 @@ static void left(void *arg, int err)
 		leave_tell(get, err);
 		return;
 	}
-	get_tell(get, CONTENT_GET_FORGOTTEN, 0, get->target);
+	blobs_get_tell(get, BLOBS_GET_FORGOTTEN, 0, get->target);
 	leave_tell(get, get->leave_err);
-	gets_drop(get->gets, get);
+	blobs_gets_drop(get->gets, get);
 }
 
-int get_forget_record(struct get *get, void (*done)(void *arg, int err))
+int blobs_get_forget_record(struct get *get, void (*done)(void *arg, int err))
 {
 	struct store *store = get->gets->content->params.store;
 	struct store_batch *batch = store_batch_new(store);
 	uint8_t key[GET_RECORD_KEY_LEN];
 	int err;
 
-	get_record_key(get->view.id, key);
+	blobs_get_record_key(get->view.id, key);
 	store_batch_delete(batch, STORE_GETS, key, sizeof(key));
-	get_run_intents_forget(batch, get->view.id);
+	blobs_get_run_intents_forget(batch, get->view.id);
 	if (get->view.folder)
-		get_run_links_forget(batch, get);
+		blobs_get_run_links_forget(batch, get);
 	err = store_submit(store, batch, done, get);
 	if (err < 0)
 		store_batch_free(batch);
@@ -68,9 +68,9 @@ int get_forget_record(struct get *get, void (*done)(void *arg, int err))
 
 static void record_delete(struct get *get)
 {
-	/* No room: get_leave comes again when this is stored. */
-	if (get_forget_record(get, left) < 0)
-		get_save_soon(get);
+	/* No room: blobs_get_leave comes again when this is stored. */
+	if (blobs_get_forget_record(get, left) < 0)
+		blobs_get_save_soon(get);
 }
 
 static void removal_done(struct job *job)
@@ -79,7 +79,7 @@ static void removal_done(struct job *job)
 	struct get *get = removal->owner;
 
 	if (!get) { /* it was cancelled while the job was out */
-		removal_free(removal);
+		blobs_removal_free(removal);
 		return;
 	}
 	if (!removal->is_over && !removal->err) {
@@ -92,29 +92,29 @@ static void removal_done(struct job *job)
 	get->forgotten.kept_cnt = removal->kept_cnt;
 	memcpy(get->first_kept, removal->first_kept, sizeof(get->first_kept));
 	get->removal = NULL;
-	removal_free(removal);
-	get_leave(get);
+	blobs_removal_free(removal);
+	blobs_get_leave(get);
 }
 
 static void removal_next(struct get *get)
 {
 	struct removal *removal = get->removal;
 
-	removal->job.run = removal_run;
+	removal->job.run = blobs_removal_run;
 	removal->job.done = removal_done;
 	if (!get->gets->is_closing &&
 	    jobs_submit(get->gets->content->params.jobs, &removal->job) == 0)
 		return;
 	get->removal = NULL;
-	removal_free(removal);
+	blobs_removal_free(removal);
 	if (!get->gets->is_closing)
-		get_save_soon(get); /* and get_leave begins it again */
+		blobs_get_save_soon(get); /* and blobs_get_leave begins it again */
 }
 
 static void removal_begin(struct get *get)
 {
-	get->removal = removal_new(get->gets->content->params.store, get->target, get->manifest_id,
-				   get->part_ids, get->part_cnt);
+	get->removal = blobs_removal_new(get->gets->content->params.store, get->target,
+					 get->manifest_id, get->part_ids, get->part_cnt);
 	if (get->removal) {
 		get->removal->owner = get;
 		get->removal->get_id = get->view.id;
@@ -129,19 +129,19 @@ static void removal_begin(struct get *get)
 /* What it staged goes first, by a fetch that only clears. */
 static bool has_to_clear(const struct get *get)
 {
-	return get->view.state != CONTENT_GET_FINISHED &&
-	       (get->view.state != CONTENT_GET_TAKEN_BACK || get->keeps_staged) && !get->leave_err;
+	return get->view.state != BLOBS_GET_FINISHED &&
+	       (get->view.state != BLOBS_GET_TAKEN_BACK || get->keeps_staged) && !get->leave_err;
 }
 
-void get_leave(struct get *get)
+void blobs_get_leave(struct get *get)
 {
 	if (get->gets->is_closing || get->get_run || get->removal || get->save_cnt)
 		return;
 	if (has_to_clear(get)) {
 		get->is_cancelled = true;
 		get->keeps_staged = false;
-		get->view.state = CONTENT_GET_QUEUED;
-		gets_run_next(get->gets);
+		get->view.state = BLOBS_GET_QUEUED;
+		blobs_gets_run_next(get->gets);
 	} else if (get->is_deleting && !get->is_removed) {
 		removal_begin(get);
 	} else {
@@ -149,17 +149,17 @@ void get_leave(struct get *get)
 	}
 }
 
-void get_leave_cancel(struct get *get)
+void blobs_get_leave_cancel(struct get *get)
 {
 	while (get->removal)
 		jobs_reap_wait(get->gets->content->params.jobs);
 	leave_tell(get, WEFT_ECANCELLED);
 }
 
-int content_get_forget(struct content *content, uint64_t id, bool deletes, uint64_t now_ns,
-		       content_forgotten_fn done, void *arg)
+int blobs_get_forget(struct blobs *content, uint64_t id, bool deletes, uint64_t now_ns,
+		     blobs_forgotten_fn done, void *arg)
 {
-	struct get *get = gets_lookup(content->gets, id);
+	struct get *get = blobs_gets_lookup(content->gets, id);
 
 	if (!get)
 		return WEFT_EABSENT;
@@ -170,14 +170,14 @@ int content_get_forget(struct content *content, uint64_t id, bool deletes, uint6
 	get->is_deleting = deletes;
 	get->leave_done = done;
 	get->leave_arg = arg;
-	gets_serve_less(content->gets);
-	if (!get_is_ended(get)) {
+	blobs_gets_serve_less(content->gets);
+	if (!blobs_get_is_ended(get)) {
 		get->is_cancelled = true;
 		get->keeps_staged = false;
 	}
 	if (get->get_run)
-		get_run_stop(get->get_run, WEFT_ECANCELLED, "given up");
-	get_save_soon(get);
+		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "given up");
+	blobs_get_save_soon(get);
 	return 0;
 }
 
@@ -186,19 +186,18 @@ int content_get_forget(struct content *content, uint64_t id, bool deletes, uint6
 /* The lower the sooner it gives way; 0: it does not. */
 static unsigned get_worth(const struct get *get)
 {
-	const struct content_get *view = &get->view;
+	const struct blobs_get *view = &get->view;
 
-	if (!get_is_ended(get) || get->save_cnt || get->get_run || view->is_leaving)
+	if (!blobs_get_is_ended(get) || get->save_cnt || get->get_run || view->is_leaving)
 		return 0;
-	if (view->state == CONTENT_GET_TAKEN_BACK)
+	if (view->state == BLOBS_GET_TAKEN_BACK)
 		return get->keeps_staged && get->has_staged ? 0 : 1;
-	if (view->state == CONTENT_GET_STOPPED && !get->has_staged && view->item_done_cnt == 0)
+	if (view->state == BLOBS_GET_STOPPED && !get->has_staged && view->item_done_cnt == 0)
 		return 2;
-	return view->state == CONTENT_GET_FINISHED && view->seed.end != CONTENT_SEED_GOES_ON ? 3
-											     : 0;
+	return view->state == BLOBS_GET_FINISHED && view->seed.end != BLOBS_SEED_GOES_ON ? 3 : 0;
 }
 
-int gets_make_room(struct gets *gets)
+int blobs_gets_make_room(struct gets *gets)
 {
 	struct get *found = NULL;
 
@@ -212,9 +211,9 @@ int gets_make_room(struct gets *gets)
 	}
 	if (!found)
 		return WEFT_EFULL;
-	if (get_forget_record(found, NULL) < 0)
+	if (blobs_get_forget_record(found, NULL) < 0)
 		return WEFT_EFULL;
-	get_tell(found, CONTENT_GET_FORGOTTEN, WEFT_EFULL, found->target);
-	gets_drop(gets, found);
+	blobs_get_tell(found, BLOBS_GET_FORGOTTEN, WEFT_EFULL, found->target);
+	blobs_gets_drop(gets, found);
 	return 0;
 }

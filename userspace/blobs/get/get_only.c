@@ -8,9 +8,9 @@
 #include "get_state.h"
 
 /* At least one, none empty, each with its NUL. */
-static bool only_is_sound(const char *only, size_t len)
+static bool blobs_only_is_sound(const char *only, size_t len)
 {
-	if (len > CONTENT_GET_ONLY_LEN_MAX || only[0] == '\0' || only[len - 1] != '\0')
+	if (len > BLOBS_GET_ONLY_LEN_MAX || only[0] == '\0' || only[len - 1] != '\0')
 		return false;
 	for (size_t i = 1; i < len; i++)
 		if (only[i - 1] == '\0' && only[i] == '\0')
@@ -24,7 +24,7 @@ static int patterns_take(const char *patterns, size_t len, char **out_copy)
 
 	if (len == 0)
 		return 0;
-	if (!only_is_sound(patterns, len))
+	if (!blobs_only_is_sound(patterns, len))
 		return WEFT_EMALFORMED;
 	copy = malloc(len);
 	if (!copy)
@@ -34,7 +34,7 @@ static int patterns_take(const char *patterns, size_t len, char **out_copy)
 	return 0;
 }
 
-int get_only_take(struct get *get, const char *only, size_t len)
+int blobs_get_only_take(struct get *get, const char *only, size_t len)
 {
 	int err = patterns_take(only, len, &get->only);
 
@@ -45,7 +45,7 @@ int get_only_take(struct get *get, const char *only, size_t len)
 	return err;
 }
 
-int get_exclude_take(struct get *get, const char *exclude, size_t len)
+int blobs_get_exclude_take(struct get *get, const char *exclude, size_t len)
 {
 	int err = patterns_take(exclude, len, &get->exclude);
 
@@ -56,7 +56,7 @@ int get_exclude_take(struct get *get, const char *exclude, size_t len)
 	return 0;
 }
 
-int get_first_take(struct get *get, const char *first, size_t len)
+int blobs_get_first_take(struct get *get, const char *first, size_t len)
 {
 	int err = patterns_take(first, len, &get->first);
 
@@ -67,12 +67,12 @@ int get_first_take(struct get *get, const char *first, size_t len)
 	return 0;
 }
 
-int get_choice_take(struct get *get, const struct content_get_choice *choice)
+int blobs_get_choice_take(struct get *get, const struct blobs_get_choice *choice)
 {
-	int err = get_exclude_take(get, choice->exclude, choice->exclude_len);
+	int err = blobs_get_exclude_take(get, choice->exclude, choice->exclude_len);
 
 	get->view.choice.is_sequential = choice->is_sequential;
-	return err < 0 ? err : get_first_take(get, choice->first, choice->first_len);
+	return err < 0 ? err : blobs_get_first_take(get, choice->first, choice->first_len);
 }
 
 static bool patterns_equal(const char *a, size_t a_len, const char *b, size_t b_len)
@@ -80,9 +80,9 @@ static bool patterns_equal(const char *a, size_t a_len, const char *b, size_t b_
 	return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
 }
 
-bool get_choice_equal(const struct get *get, const struct get *other)
+bool blobs_get_choice_equal(const struct get *get, const struct get *other)
 {
-	const struct content_get_choice *a = &get->view.choice, *b = &other->view.choice;
+	const struct blobs_get_choice *a = &get->view.choice, *b = &other->view.choice;
 
 	return patterns_equal(get->only, get->view.only_len, other->only, other->view.only_len) &&
 	       patterns_equal(a->exclude, a->exclude_len, b->exclude, b->exclude_len) &&
@@ -90,7 +90,7 @@ bool get_choice_equal(const struct get *get, const struct get *other)
 	       a->is_sequential == b->is_sequential;
 }
 
-void get_choice_free(struct get *get)
+void blobs_get_choice_free(struct get *get)
 {
 	free(get->only);
 	free(get->exclude);
@@ -98,9 +98,9 @@ void get_choice_free(struct get *get)
 	get->only = get->exclude = get->first = NULL;
 }
 
-void get_choice_move(struct get *get, struct get *other)
+void blobs_get_choice_move(struct get *get, struct get *other)
 {
-	get_choice_free(get);
+	blobs_get_choice_free(get);
 	get->only = other->only;
 	get->exclude = other->exclude;
 	get->first = other->first;
@@ -135,19 +135,19 @@ static bool any_matches(const char *patterns, size_t patterns_len, const char *p
 	return false;
 }
 
-bool get_is_partial(const struct get *get)
+bool blobs_get_is_partial(const struct get *get)
 {
 	return get->only || get->exclude;
 }
 
-bool get_wants(const struct get *get, const char *path, size_t len)
+bool blobs_get_wants(const struct get *get, const char *path, size_t len)
 {
 	if (get->exclude && any_matches(get->exclude, get->view.choice.exclude_len, path, len))
 		return false;
 	return !get->only || any_matches(get->only, get->view.only_len, path, len);
 }
 
-bool get_wants_first(const struct get *get, const char *path, size_t len)
+bool blobs_get_wants_first(const struct get *get, const char *path, size_t len)
 {
 	return get->first && any_matches(get->first, get->view.choice.first_len, path, len);
 }

@@ -21,7 +21,7 @@
 
 #define RECORD_VERSION 1
 
-void get_record_key(uint64_t id, uint8_t key[static GET_RECORD_KEY_LEN])
+void blobs_get_record_key(uint64_t id, uint8_t key[static GET_RECORD_KEY_LEN])
 {
 	struct writer w = writer_of(key, GET_RECORD_KEY_LEN);
 
@@ -50,9 +50,9 @@ static void write_ranges(struct writer *w, const struct get *get)
 	}
 }
 
-static void write_end(struct writer *w, const struct get *get)
+static void store_write_end(struct writer *w, const struct get *get)
 {
-	const struct content_seed *seed = &get->view.seed;
+	const struct blobs_seed *seed = &get->view.seed;
 
 	cbor_field_bool(w, 30, get->view.is_leaving);
 	cbor_field_bool(w, 31, get->is_deleting);
@@ -76,7 +76,7 @@ static void write_end(struct writer *w, const struct get *get)
 /* What was asked for last, though the get may still be ending what was asked before. */
 static void write_choice(struct writer *w, const struct get *get)
 {
-	const struct content_get_choice *choice = &get->view.choice;
+	const struct blobs_get_choice *choice = &get->view.choice;
 
 	cbor_field_bytes(w, 21, get->only, get->view.only_len);
 	cbor_field_bytes(w, 22, get->exclude, choice->exclude_len);
@@ -84,7 +84,7 @@ static void write_choice(struct writer *w, const struct get *get)
 	cbor_field_bool(w, 24, choice->is_sequential);
 }
 
-int get_record_write(const struct get *get, uint8_t *out, size_t cap)
+int blobs_get_record_write(const struct get *get, uint8_t *out, size_t cap)
 {
 	struct writer w = writer_of(out, cap);
 
@@ -113,7 +113,7 @@ int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 	write_choice(&w, get->chosen ? get->chosen : get);
 	if (get->keeps_staged)
 		cbor_field_bool(&w, 25, true);
-	write_end(&w, get);
+	store_write_end(&w, get);
 	return w.bad ? WEFT_EFULL : (int)writer_len(&w);
 }
 
@@ -137,12 +137,12 @@ static void read_link(struct cbor_reader *r, struct get *get)
 	struct link link;
 
 	cbor_read_text_copy(r, text, sizeof(text));
-	if (cbor_is_bad(r) || link_parse(text, &link) < 0) {
+	if (cbor_is_bad(r) || blobs_link_parse(text, &link) < 0) {
 		cbor_fail(r);
 		return;
 	}
 	memcpy(get->manifest_id, link.manifest_id, sizeof(get->manifest_id));
-	get->nodes[0] = get_sender(&link);
+	get->nodes[0] = blobs_get_sender(&link);
 	get->view.node_cnt = 1;
 }
 
@@ -150,7 +150,7 @@ static void read_nodes(struct cbor_reader *r, struct get *get)
 {
 	unsigned cnt = 0;
 
-	if (cbor_enter_array(r) > CONTENT_GET_NODES_MAX)
+	if (cbor_enter_array(r) > BLOBS_GET_NODES_MAX)
 		cbor_fail(r);
 	while (cbor_next(r)) {
 		struct link_node *node = &get->nodes[cnt++];
@@ -169,10 +169,10 @@ static void read_ranges(struct cbor_reader *r, struct get *get)
 {
 	unsigned cnt = 0;
 
-	if (cbor_enter_array(r) > CONTENT_GET_RANGES_MAX)
+	if (cbor_enter_array(r) > BLOBS_GET_RANGES_MAX)
 		cbor_fail(r);
 	while (cbor_next(r)) {
-		struct content_range *range = &get->ranges[cnt++];
+		struct blobs_range *range = &get->ranges[cnt++];
 
 		if (cbor_enter_array(r) != 2)
 			cbor_fail(r);
@@ -216,19 +216,19 @@ static void read_part_ids(struct cbor_reader *r, struct get *get)
 
 static void read_seed_field(struct cbor_reader *r, uint64_t key, struct get *get)
 {
-	struct content_seed *seed = &get->view.seed;
+	struct blobs_seed *seed = &get->view.seed;
 
 	switch (key) {
 	case 32:
-		seed->end = (enum content_seed_end)cbor_read_uint_max(r, CONTENT_SEED_TIME);
+		seed->end = (enum blobs_seed_end)cbor_read_uint_max(r, BLOBS_SEED_TIME);
 		break;
 	case 33:
 		seed->has_percent = true;
-		seed->percent = cbor_read_uint_max(r, CONTENT_SEED_PERCENT_MAX);
+		seed->percent = cbor_read_uint_max(r, BLOBS_SEED_PERCENT_MAX);
 		break;
 	case 34:
 		seed->has_for = true;
-		seed->for_s = cbor_read_uint_max(r, CONTENT_SEED_FOR_S_MAX);
+		seed->for_s = cbor_read_uint_max(r, BLOBS_SEED_FOR_S_MAX);
 		break;
 	case 35:
 		get->seed_saved = seed->sent_byte_cnt = cbor_read_uint(r);
@@ -246,7 +246,7 @@ static void read_seed_field(struct cbor_reader *r, uint64_t key, struct get *get
 
 static void read_folder_field(struct cbor_reader *r, uint64_t key, struct get *get)
 {
-	struct content_folder *folder = &get->folder;
+	struct blobs_folder *folder = &get->folder;
 
 	switch (key) {
 	case 40:
@@ -260,7 +260,7 @@ static void read_folder_field(struct cbor_reader *r, uint64_t key, struct get *g
 		folder->is_mirror = cbor_read_bool(r);
 		break;
 	case 43:
-		folder->version_cnt = (unsigned)cbor_read_uint_max(r, CONTENT_VERSIONS_MAX);
+		folder->version_cnt = (unsigned)cbor_read_uint_max(r, BLOBS_VERSIONS_MAX);
 		break;
 	case 44:
 		get->version = cbor_read_uint(r);
@@ -271,11 +271,11 @@ static void read_folder_field(struct cbor_reader *r, uint64_t key, struct get *g
 }
 
 /* What is shown of the get. */
-static void read_view_field(struct cbor_reader *r, uint64_t key, struct content_get *view)
+static void read_view_field(struct cbor_reader *r, uint64_t key, struct blobs_get *view)
 {
 	switch (key) {
 	case 6:
-		view->state = (enum content_get_state)cbor_read_uint_max(r, CONTENT_GET_PAUSED);
+		view->state = (enum blobs_get_state)cbor_read_uint_max(r, BLOBS_GET_PAUSED);
 		break;
 	case 7:
 		view->err = (int)cbor_read_int(r);
@@ -293,7 +293,7 @@ static void read_view_field(struct cbor_reader *r, uint64_t key, struct content_
 		view->byte_done_cnt = cbor_read_uint(r);
 		break;
 	case 19:
-		view->priority = (unsigned)cbor_read_uint_max(r, CONTENT_GET_PRIORITY_MAX);
+		view->priority = (unsigned)cbor_read_uint_max(r, BLOBS_GET_PRIORITY_MAX);
 		break;
 	default:
 		cbor_skip(r);
@@ -368,13 +368,13 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		read_ranges(r, get);
 		break;
 	case 21:
-		read_patterns(r, get, get_only_take);
+		read_patterns(r, get, blobs_get_only_take);
 		break;
 	case 22:
-		read_patterns(r, get, get_exclude_take);
+		read_patterns(r, get, blobs_get_exclude_take);
 		break;
 	case 23:
-		read_patterns(r, get, get_first_take);
+		read_patterns(r, get, blobs_get_first_take);
 		break;
 	default:
 		if (key >= 40)
@@ -386,7 +386,7 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 	}
 }
 
-int get_record_parse(const void *data, size_t len, struct get *get)
+int blobs_get_record_parse(const void *data, size_t len, struct get *get)
 {
 	struct cbor_reader r;
 	uint64_t key;

@@ -28,17 +28,17 @@
 
 static void get_run_pump(struct timer *timer, uint64_t now_ns);
 
-bool get_run_is_stopping(const struct get_run *get_run)
+bool blobs_get_run_is_stopping(const struct get_run *get_run)
 {
 	return get_run->step == GET_RUN_ENDING;
 }
 
-void get_run_wake(struct get_run *get_run)
+void blobs_get_run_wake(struct get_run *get_run)
 {
 	timer_set(get_run->content->params.timers, &get_run->timer, get_run->get->gets->now_ns);
 }
 
-bool get_run_submit(struct get_run *get_run, struct job *job, job_fn run, job_fn done)
+bool blobs_get_run_submit(struct get_run *get_run, struct job *job, job_fn run, job_fn done)
 {
 	job->run = run;
 	job->done = done;
@@ -50,64 +50,69 @@ bool get_run_submit(struct get_run *get_run, struct job *job, job_fn run, job_fn
 	return true;
 }
 
-bool get_run_job_done(struct get_run *get_run)
+bool blobs_get_run_job_done(struct get_run *get_run)
 {
 	get_run->out_cnt--;
-	get_run_wake(get_run);
-	return !get_run_is_stopping(get_run);
+	blobs_get_run_wake(get_run);
+	return !blobs_get_run_is_stopping(get_run);
 }
 
-const struct manifest_item *get_run_manifest_item(const struct get_run *get_run, uint32_t item)
+const struct manifest_item *blobs_get_run_manifest_item(const struct get_run *get_run,
+							uint32_t item)
 {
 	return &get_run->manifest->items[item];
 }
 
-const char *get_run_item_path(const struct get_run *get_run, uint32_t item,
-			      char text[static OBJECT_PATH_LEN_MAX])
+const char *blobs_get_run_item_path(const struct get_run *get_run, uint32_t item,
+				    char text[static OBJECT_PATH_LEN_MAX])
 {
-	const struct manifest_item *entry = get_run_manifest_item(get_run, item);
+	const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, item);
 
 	snprintf(text, OBJECT_PATH_LEN_MAX, "%.*s", (int)entry->path_len, entry->path);
 	return text;
 }
 
 /* By its number in the collection: two items may have one content. */
-void get_run_name(const struct get_run *get_run, uint32_t item, char name[static PLACING_NAME_CAP])
+void blobs_get_run_name(const struct get_run *get_run, uint32_t item,
+			char name[static PLACING_NAME_CAP])
 {
 	snprintf(name, PLACING_NAME_CAP, "%u-%u", get_run->part_idx, item);
 }
 
-void get_run_stop_at_path(struct get_run *get_run, const char *path, size_t path_len, int err)
+void blobs_get_run_stop_at_path(struct get_run *get_run, const char *path, size_t path_len, int err)
 {
 	int len = (int)path_len;
 
 	switch (err) {
 	case WEFT_EEXISTS:
-		get_run_stop(get_run, err, "%.*s: something else is there; remove it or replace it",
-			     len, path);
+		blobs_get_run_stop(get_run, err,
+				   "%.*s: something else is there; remove it or replace it", len,
+				   path);
 		break;
 	case WEFT_EUNSAFE:
-		get_run_stop(get_run, err, "%.*s: a symbolic link stands in the way", len, path);
+		blobs_get_run_stop(get_run, err, "%.*s: a symbolic link stands in the way", len,
+				   path);
 		break;
 	case -ENOSPC:
 	case -EDQUOT:
-		get_run_stop(get_run, err, "%.*s: no space left; make room and resume", len, path);
+		blobs_get_run_stop(get_run, err, "%.*s: no space left; make room and resume", len,
+				   path);
 		break;
 	default:
-		get_run_stop(get_run, err, "%.*s: %s", len, path, weft_err_text(err));
+		blobs_get_run_stop(get_run, err, "%.*s: %s", len, path, weft_err_text(err));
 	}
 }
 
-void get_run_stop_at(struct get_run *get_run, uint32_t item, int err)
+void blobs_get_run_stop_at(struct get_run *get_run, uint32_t item, int err)
 {
-	const struct manifest_item *entry = get_run_manifest_item(get_run, item);
+	const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, item);
 
-	get_run_stop_at_path(get_run, entry->path, entry->path_len, err);
+	blobs_get_run_stop_at_path(get_run, entry->path, entry->path_len, err);
 }
 
 static void requests_cancel(struct get_run *get_run)
 {
-	swarm_cancel(&get_run->manifest_ask);
+	blobs_swarm_cancel(&get_run->manifest_ask);
 	get_run->ready = NULL;
 	get_run->ready_end = &get_run->ready;
 	for (uint32_t i = 0; i < get_run->slot_cnt; i++) {
@@ -115,17 +120,17 @@ static void requests_cancel(struct get_run *get_run)
 
 		if (!slot->is_used || !slot->ask.swarm)
 			continue;
-		swarm_cancel(&slot->ask);
-		get_run_slot_free(slot);
+		blobs_swarm_cancel(&slot->ask);
+		blobs_get_run_slot_free(slot);
 	}
 	get_run->asked_cnt = 0;
 }
 
-void get_run_stop(struct get_run *get_run, int err, const char *fmt, ...)
+void blobs_get_run_stop(struct get_run *get_run, int err, const char *fmt, ...)
 {
 	va_list args;
 
-	if (get_run_is_stopping(get_run))
+	if (blobs_get_run_is_stopping(get_run))
 		return;
 	va_start(args, fmt);
 	vsnprintf(get_run->end_detail, sizeof(get_run->end_detail), fmt, args);
@@ -133,47 +138,48 @@ void get_run_stop(struct get_run *get_run, int err, const char *fmt, ...)
 	get_run->end_err = err;
 	get_run->step = GET_RUN_ENDING;
 	requests_cancel(get_run);
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 }
 
 static void get_run_free(struct get_run *get_run)
 {
 	timer_cancel(get_run->content->params.timers, &get_run->timer);
-	swarm_leave(get_run->swarm);
+	blobs_swarm_leave(get_run->swarm);
 	for (uint32_t i = 0; i < get_run->slot_cnt; i++)
 		if (get_run->slots[i].is_used)
-			get_run_slot_free(&get_run->slots[i]);
-	get_run_range_free(get_run);
-	get_run_check_fini(get_run);
+			blobs_get_run_slot_free(&get_run->slots[i]);
+	blobs_get_run_range_free(get_run);
+	blobs_get_run_check_fini(get_run);
 	for (unsigned i = 0; i < GET_RUN_FILES_MAX; i++)
-		get_run_file_fini(&get_run->files[i]);
+		blobs_get_run_file_fini(&get_run->files[i]);
 	for (unsigned i = 0; i < GET_RUN_JOBS_MAX; i++)
-		target_dir_fini(&get_run->writes[i].dir);
-	fetch_stored_free(get_run);
-	manifest_free(get_run->root);
+		blobs_target_dir_fini(&get_run->writes[i].dir);
+	blobs_fetch_stored_free(get_run);
+	blobs_manifest_free(get_run->root);
 	free(get_run->root_buf);
-	get_run_records_free(get_run);
-	target_close(&get_run->target);
-	removal_free(get_run->removal);
+	blobs_get_run_records_free(get_run);
+	blobs_target_close(&get_run->target);
+	blobs_removal_free(get_run->removal);
 	free(get_run->intents);
-	link_claims_fini(&get_run->links);
-	link_claims_fini(&get_run->new_links);
+	blobs_link_claims_fini(&get_run->links);
+	blobs_link_claims_fini(&get_run->new_links);
 	free(get_run->slots);
 	free(get_run);
 }
 
 /* --- jobs about the whole --- */
 
-void get_run_step_submit(struct get_run *get_run, job_fn run, job_fn done)
+void blobs_get_run_step_submit(struct get_run *get_run, job_fn run, job_fn done)
 {
 	if (!get_run->step_is_out)
-		get_run->step_is_out = get_run_submit(get_run, &get_run->step_job.job, run, done);
+		get_run->step_is_out =
+			blobs_get_run_submit(get_run, &get_run->step_job.job, run, done);
 }
 
-bool get_run_step_done(struct get_run *get_run)
+bool blobs_get_run_step_done(struct get_run *get_run)
 {
 	get_run->step_is_out = false;
-	return get_run_job_done(get_run);
+	return blobs_get_run_job_done(get_run);
 }
 
 static void open_run(struct job *job)
@@ -187,15 +193,16 @@ static void open_run(struct job *job)
 		at += (size_t)snprintf(name + at, sizeof(name) - at, "%02x",
 				       get_run->get->manifest_id[i]);
 	step->err = get_run->is_clearing
-			    ? target_discard(get_run->get->target, name)
-			    : target_open(&get_run->target, get_run->get->target, name);
+			    ? blobs_target_discard(get_run->get->target, name)
+			    : blobs_target_open(&get_run->target, get_run->get->target, name);
 	if (!step->err && !get_run->is_clearing && get_run->get->view.folder &&
 	    get_run->get->folder.version_cnt && get_run->get->base_version)
-		step->err = target_open_versions(&get_run->target, get_run->get->base_version);
+		step->err =
+			blobs_target_open_versions(&get_run->target, get_run->get->base_version);
 	if (!step->err && !get_run->is_clearing && get_run->get->view.folder)
-		step->err = get_run_intents_load(get_run);
+		step->err = blobs_get_run_intents_load(get_run);
 	if (!step->err && !get_run->is_clearing && get_run->get->view.folder)
-		step->err = get_run_links_load(get_run);
+		step->err = blobs_get_run_links_load(get_run);
 }
 
 static void open_done(struct job *job)
@@ -203,22 +210,22 @@ static void open_done(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 	struct get_run *get_run = step->get_run;
 
-	if (!get_run_step_done(get_run))
+	if (!blobs_get_run_step_done(get_run))
 		return;
 	if (get_run->is_clearing)
-		get_run_stop(get_run, WEFT_ECANCELLED, "taken back");
+		blobs_get_run_stop(get_run, WEFT_ECANCELLED, "taken back");
 	else if (step->err)
-		get_run_stop(get_run, step->err, "%s: %s", get_run->get->target,
-			     weft_err_text(step->err));
+		blobs_get_run_stop(get_run, step->err, "%s: %s", get_run->get->target,
+				   weft_err_text(step->err));
 	else
-		get_run_manifest_begin(get_run, get_run->get->manifest_id);
+		blobs_get_run_manifest_begin(get_run, get_run->get->manifest_id);
 }
 
 static void close_run(struct job *job)
 {
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 
-	step->err = target_clear(&step->get_run->target);
+	step->err = blobs_target_clear(&step->get_run->target);
 }
 
 static void close_done(struct job *job)
@@ -226,17 +233,18 @@ static void close_done(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 	struct get_run *get_run = step->get_run;
 
-	if (!get_run_step_done(get_run))
+	if (!blobs_get_run_step_done(get_run))
 		return;
 	if (step->err)
-		get_run_stop(get_run, step->err, "all is there, but %s/%s cannot be removed: %s",
-			     get_run->get->target, get_run->target.stage_name,
-			     weft_err_text(step->err));
+		blobs_get_run_stop(
+			get_run, step->err, "all is there, but %s/%s cannot be removed: %s",
+			get_run->get->target, get_run->target.stage_name, weft_err_text(step->err));
 	else if (get_run->link_left_cnt)
-		get_run_stop(get_run, 0, "%llu symbolic links left out: the filesystem has none",
-			     (unsigned long long)get_run->link_left_cnt);
+		blobs_get_run_stop(get_run, 0,
+				   "%llu symbolic links left out: the filesystem has none",
+				   (unsigned long long)get_run->link_left_cnt);
 	else
-		get_run_stop(get_run, 0, "%s", "");
+		blobs_get_run_stop(get_run, 0, "%s", "");
 }
 
 /* --- the pump --- */
@@ -246,67 +254,67 @@ static void items_run(struct get_run *get_run, uint64_t now_ns)
 	bool has_room = get_run->placing.cnt < GET_RUN_RECORDS_MAX;
 
 	if (has_room)
-		get_run_check_run(get_run);
+		blobs_get_run_check_run(get_run);
 	for (unsigned i = 0; i < GET_RUN_FILES_MAX; i++)
 		if (get_run->files[i].step != FILE_UNUSED)
-			get_run_file_run(&get_run->files[i]);
-	get_run_writes_run(get_run);
+			blobs_get_run_file_run(&get_run->files[i]);
+	blobs_get_run_writes_run(get_run);
 	if (has_room)
-		get_run_requests_run(get_run, now_ns);
-	get_run_records_run(get_run, false);
+		blobs_get_run_requests_run(get_run, now_ns);
+	blobs_get_run_records_run(get_run, false);
 	if (get_run->step == GET_RUN_ITEMS && get_run->done_cnt == get_run->item_cnt) {
 		get_run->step = GET_RUN_DIRS;
-		get_run_wake(get_run);
+		blobs_get_run_wake(get_run);
 	}
 }
 
 static void flush_run(struct get_run *get_run)
 {
-	if (get_run->out_cnt > 0 || get_run_records_pending(get_run) ||
-	    get_run_is_stopping(get_run))
+	if (get_run->out_cnt > 0 || blobs_get_run_records_pending(get_run) ||
+	    blobs_get_run_is_stopping(get_run))
 		return;
-	if (get_is_partial(get_run->get) && get_run->get->view.item_cnt == 0) {
-		get_run_stop(
+	if (blobs_get_is_partial(get_run->get) && get_run->get->view.item_cnt == 0) {
+		blobs_get_run_stop(
 			get_run, WEFT_EABSENT,
 			"no file of the collection is called as --only says, or all are excluded");
 		return;
 	}
 	get_run->step = get_run->get->view.folder ? GET_RUN_REMOVING : GET_RUN_CLOSING;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 }
 
 static void step_run(struct get_run *get_run, uint64_t now_ns)
 {
 	switch (get_run->step) {
 	case GET_RUN_OPENING:
-		get_run_step_submit(get_run, open_run, open_done);
+		blobs_get_run_step_submit(get_run, open_run, open_done);
 		break;
 	case GET_RUN_LOADING:
 	case GET_RUN_MANIFEST:
-		get_run_manifest_run(get_run, now_ns);
+		blobs_get_run_manifest_run(get_run, now_ns);
 		break;
 	case GET_RUN_ITEMS:
 		items_run(get_run, now_ns);
 		break;
 	case GET_RUN_RANGE_OPENING:
 	case GET_RUN_RANGE:
-		get_run_range_run(get_run);
-		get_run_writes_run(get_run);
+		blobs_get_run_range_run(get_run);
+		blobs_get_run_writes_run(get_run);
 		if (get_run->step == GET_RUN_RANGE)
-			get_run_requests_run(get_run, now_ns);
+			blobs_get_run_requests_run(get_run, now_ns);
 		break;
 	case GET_RUN_DIRS:
-		get_run_dirs_run(get_run);
+		blobs_get_run_dirs_run(get_run);
 		break;
 	case GET_RUN_FLUSH:
-		get_run_records_run(get_run, true);
+		blobs_get_run_records_run(get_run, true);
 		flush_run(get_run);
 		break;
 	case GET_RUN_REMOVING:
-		get_run_removing_run(get_run);
+		blobs_get_run_removing_run(get_run);
 		break;
 	case GET_RUN_CLOSING:
-		get_run_step_submit(get_run, close_run, close_done);
+		blobs_get_run_step_submit(get_run, close_run, close_done);
 		break;
 	case GET_RUN_ENDING:
 		break;
@@ -319,14 +327,14 @@ static void clear_done(struct job *job)
 
 	get_run->is_clearing = true;
 	get_run->get->has_staged = get_run->step_job.err < 0;
-	(void)get_run_step_done(get_run);
+	(void)blobs_get_run_step_done(get_run);
 }
 
 static void leave_run(struct job *job)
 {
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 
-	step->err = target_leave(&step->get_run->target) ? 0 : WEFT_EEXISTS;
+	step->err = blobs_target_leave(&step->get_run->target) ? 0 : WEFT_EEXISTS;
 }
 
 static void leave_done(struct job *job)
@@ -335,7 +343,7 @@ static void leave_done(struct job *job)
 
 	step->get_run->has_left = true;
 	step->get_run->get->has_staged = step->err < 0;
-	(void)get_run_step_done(step->get_run);
+	(void)blobs_get_run_step_done(step->get_run);
 }
 
 /*
@@ -350,23 +358,23 @@ static bool end_run(struct get_run *get_run)
 	char detail[GET_DETAIL_CAP];
 	int err;
 
-	get_run_records_run(get_run, true);
-	if (get_run->out_cnt > 0 || get_run_records_pending(get_run))
+	blobs_get_run_records_run(get_run, true);
+	if (get_run->out_cnt > 0 || blobs_get_run_records_pending(get_run))
 		return false;
 	if (((get->is_cancelled && !get->keeps_staged) || get_run->must_clear) &&
 	    !get_run->is_clearing && get_run->target.fd >= 0) {
-		get_run_step_submit(get_run, close_run, clear_done);
+		blobs_get_run_step_submit(get_run, close_run, clear_done);
 		return false;
 	}
 	if (get_run->end_err && !get_run->is_clearing && !get_run->has_left &&
 	    get_run->target.fd >= 0) {
-		get_run_step_submit(get_run, leave_run, leave_done);
+		blobs_get_run_step_submit(get_run, leave_run, leave_done);
 		return false;
 	}
 	err = get_run->end_err;
 	memcpy(detail, get_run->end_detail, sizeof(detail));
 	get_run_free(get_run);
-	get_ended(get, err, detail);
+	blobs_get_ended(get, err, detail);
 	return true;
 }
 
@@ -379,14 +387,14 @@ static void progress_tell(struct get_run *get_run, uint64_t now_ns)
 		return;
 	get_run->told_ns = now_ns;
 	get_run->told_byte_cnt = get->view.byte_done_cnt;
-	get_tell(get, CONTENT_GET_PROGRESS, 0, get->title);
+	blobs_get_tell(get, BLOBS_GET_PROGRESS, 0, get->title);
 }
 
 static void timer_next(struct get_run *get_run, uint64_t now_ns)
 {
 	struct timer_wheel *timers = get_run->content->params.timers;
 	uint64_t next_ns = get_run->look_ns > now_ns ? get_run->look_ns : 0;
-	uint64_t due_ns = get_run_records_due(get_run);
+	uint64_t due_ns = blobs_get_run_records_due(get_run);
 
 	if (timer_is_set(&get_run->timer))
 		return;
@@ -405,7 +413,7 @@ static void get_run_pump(struct timer *timer, uint64_t now_ns)
 	get_run->get->gets->now_ns = now_ns;
 	get_run->must_retry_soon = false;
 	step_run(get_run, now_ns);
-	if (get_run_is_stopping(get_run) && end_run(get_run))
+	if (blobs_get_run_is_stopping(get_run) && end_run(get_run))
 		return;
 	progress_tell(get_run, now_ns);
 	timer_next(get_run, now_ns);
@@ -416,14 +424,14 @@ static void on_swarm_change(void *arg, uint64_t now_ns)
 	struct get_run *get_run = arg;
 
 	get_run->get->gets->now_ns = now_ns;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 }
 
 static void on_swarm_bad(void *arg, const uint8_t key[static MESH_KEY_LEN])
 {
 	struct get_run *get_run = arg;
-	struct content_event event = {
-		.kind = CONTENT_PEER_BAD,
+	struct blobs_event event = {
+		.kind = BLOBS_PEER_BAD,
 		.id = get_run->get->view.id,
 		.manifest_id = get_run->get->manifest_id,
 		.peer_key = key,
@@ -433,15 +441,15 @@ static void on_swarm_bad(void *arg, const uint8_t key[static MESH_KEY_LEN])
 
 	get_run->get->view.bad_chunk_cnt++;
 	get_run->get->gets->bad_chunk_cnt++;
-	content_tell(get_run->content, &event);
+	blobs_tell(get_run->content, &event);
 }
 
-void get_run_hint(struct get_run *get_run, const struct link_node *node)
+void blobs_get_run_hint(struct get_run *get_run, const struct link_node *node)
 {
 	struct mesh_peer hint = {.addrs = node->addrs, .addr_cnt = node->addr_cnt};
 
 	memcpy(hint.key, node->key, sizeof(hint.key));
-	swarm_hint(get_run->swarm, &hint);
+	blobs_swarm_hint(get_run->swarm, &hint);
 }
 
 static bool swarm_begin(struct get_run *get_run)
@@ -449,18 +457,18 @@ static bool swarm_begin(struct get_run *get_run)
 	const struct get *get = get_run->get;
 	const struct swarm_watcher watcher = {on_swarm_change, on_swarm_bad, get_run};
 
-	get_run->swarm =
-		swarm_join(get_run->content->swarms, get->manifest_id, NULL, 0, get->gets->now_ns);
+	get_run->swarm = blobs_swarm_join(get_run->content->swarms, get->manifest_id, NULL, 0,
+					  get->gets->now_ns);
 	if (!get_run->swarm)
 		return false;
-	swarm_watch(get_run->swarm, &watcher);
+	blobs_swarm_watch(get_run->swarm, &watcher);
 	for (unsigned i = 0; i < get->view.node_cnt; i++)
-		get_run_hint(get_run, &get->nodes[i]);
+		blobs_get_run_hint(get_run, &get->nodes[i]);
 	return true;
 }
 
 /* A quarter of what the process may have is for gets. */
-static size_t fd_cap(const struct content_config *config)
+static size_t fd_cap(const struct blobs_config *config)
 {
 	struct rlimit limit;
 	size_t cap = getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur / 4;
@@ -469,9 +477,9 @@ static size_t fd_cap(const struct content_config *config)
 	return cap < GET_RUN_FDS_MAX ? cap : GET_RUN_FDS_MAX;
 }
 
-int get_run_start(struct get *get, bool is_clearing)
+int blobs_get_run_start(struct get *get, bool is_clearing)
 {
-	const struct content_config *config = &get->gets->content->params.config;
+	const struct blobs_config *config = &get->gets->content->params.config;
 	struct get_run *get_run = calloc(1, sizeof(*get_run));
 
 	if (!get_run)
@@ -487,9 +495,9 @@ int get_run_start(struct get *get, bool is_clearing)
 		return -ENOMEM;
 	}
 	get_run->is_clearing = is_clearing;
-	get_folder_begin(get);
-	get_run_intents_begin(get_run);
-	target_init(&get_run->target);
+	blobs_get_folder_begin(get);
+	blobs_get_run_intents_begin(get_run);
+	blobs_target_init(&get_run->target);
 	get_run->range_fd = get_run->range_sum_fd = -1;
 	get_run->step_job.get_run = get_run;
 	get_run->ready_end = &get_run->ready;
@@ -498,24 +506,24 @@ int get_run_start(struct get *get, bool is_clearing)
 		get_run->files[i].fd = -1;
 	for (unsigned i = 0; i < GET_RUN_JOBS_MAX; i++) {
 		get_run->writes[i].get_run = get_run;
-		target_dir_init(&get_run->writes[i].dir);
+		blobs_target_dir_init(&get_run->writes[i].dir);
 	}
 	get_run->fd_cap = fd_cap(config);
 	get_run->sync.due_ns = get->gets->now_ns;
-	get_run_check_init(get_run);
+	blobs_get_run_check_init(get_run);
 	timer_init(&get_run->timer, get_run_pump);
 	get->get_run = get_run;
-	get->view.state = CONTENT_GET_MANIFEST;
+	get->view.state = BLOBS_GET_MANIFEST;
 	get->view.item_cnt = get->view.item_done_cnt = 0;
 	get->view.byte_cnt = get->view.byte_done_cnt = 0;
 	get->view.reused_byte_cnt = get->view.received_byte_cnt = get->view.bad_chunk_cnt = 0;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 	return 0;
 }
 
-void get_run_abandon(struct get_run *get_run)
+void blobs_get_run_abandon(struct get_run *get_run)
 {
-	get_run_stop(get_run, WEFT_ECANCELLED, "shut down");
+	blobs_get_run_stop(get_run, WEFT_ECANCELLED, "shut down");
 	store_flush(get_run->content->params.store);
 	while (get_run->out_cnt > 0)
 		jobs_reap_wait(get_run->content->params.jobs);

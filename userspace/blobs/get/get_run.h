@@ -256,7 +256,7 @@ struct get_run_step_job {
 struct get_run {
 	struct timer timer; /* first */
 	struct get *get;
-	struct content *content;
+	struct blobs *content;
 	enum get_run_step step;
 	bool is_clearing;	/* only removes what is staged */
 	bool has_left;		/* an empty staging directory is gone */
@@ -335,196 +335,203 @@ struct get_run {
 	uint64_t look_ns;     /* 0: not; else the next look at those who are late, or at hope */
 };
 
-/* get_run.c: life and the pump. get_run_start: 0 or -ENOMEM; get_ended follows. */
+/* get_run.c: life and the pump. blobs_get_run_start: 0 or -ENOMEM; blobs_get_ended follows. */
 WEFT_MUST_CHECK
-int get_run_start(struct get *get, bool is_clearing);
-/* get_run_stop ends it soon; the first reason counts. */
-void get_run_stop(struct get_run *get_run, int err, const char *fmt, ...)
+int blobs_get_run_start(struct get *get, bool is_clearing);
+/* blobs_get_run_stop ends it soon; the first reason counts. */
+void blobs_get_run_stop(struct get_run *get_run, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* get_run_abandon ends it now, at shut-down: waits for jobs, forgets requests. */
-void get_run_abandon(struct get_run *get_run);
-/* get_run_serve_less: nobody has what is fetched from here any more (its seeding was stopped). */
-void get_run_serve_less(struct get_run *get_run);
-/* get_run_hint: node may have it too. */
-void get_run_hint(struct get_run *get_run, const struct link_node *node);
-bool get_run_is_stopping(const struct get_run *get_run);
-/* get_run_wake: something happened; the pump runs in this turn. */
-void get_run_wake(struct get_run *get_run);
-/* get_run_submit: false when no job can be submitted now; it is tried again. */
-bool get_run_submit(struct get_run *get_run, struct job *job, job_fn run, job_fn done);
-/* get_run_job_done: each done function calls it first; false when the fetch is stopping. */
-bool get_run_job_done(struct get_run *get_run);
-/* get_run_step_submit submits the step's one job unless it is out; its done calls get_run_step_done. */
-void get_run_step_submit(struct get_run *get_run, job_fn run, job_fn done);
-bool get_run_step_done(struct get_run *get_run);
-const struct manifest_item *get_run_manifest_item(const struct get_run *get_run, uint32_t item);
-/* get_run_item_path: for messages to people; text of the item's path. */
-const char *get_run_item_path(const struct get_run *get_run, uint32_t item,
-			      char text[static OBJECT_PATH_LEN_MAX]);
-/* get_run_stop_at, get_run_stop_at_path: a place in the target cannot be written. */
-void get_run_stop_at(struct get_run *get_run, uint32_t item, int err);
-void get_run_stop_at_path(struct get_run *get_run, const char *path, size_t path_len, int err);
-/* get_run_name: the staged file of an item, the same in every run. */
-void get_run_name(const struct get_run *get_run, uint32_t item, char name[static PLACING_NAME_CAP]);
+/* blobs_get_run_abandon ends it now, at shut-down: waits for jobs, forgets requests. */
+void blobs_get_run_abandon(struct get_run *get_run);
+/* blobs_get_run_serve_less: nobody has what is fetched from here any more (its seeding was stopped). */
+void blobs_get_run_serve_less(struct get_run *get_run);
+/* blobs_get_run_hint: node may have it too. */
+void blobs_get_run_hint(struct get_run *get_run, const struct link_node *node);
+bool blobs_get_run_is_stopping(const struct get_run *get_run);
+/* blobs_get_run_wake: something happened; the pump runs in this turn. */
+void blobs_get_run_wake(struct get_run *get_run);
+/* blobs_get_run_submit: false when no job can be submitted now; it is tried again. */
+bool blobs_get_run_submit(struct get_run *get_run, struct job *job, job_fn run, job_fn done);
+/* blobs_get_run_job_done: each done function calls it first; false when the fetch is stopping. */
+bool blobs_get_run_job_done(struct get_run *get_run);
+/* blobs_get_run_step_submit submits the step's one job unless it is out; its done calls blobs_get_run_step_done. */
+void blobs_get_run_step_submit(struct get_run *get_run, job_fn run, job_fn done);
+bool blobs_get_run_step_done(struct get_run *get_run);
+const struct manifest_item *blobs_get_run_manifest_item(const struct get_run *get_run,
+							uint32_t item);
+/* blobs_get_run_item_path: for messages to people; text of the item's path. */
+const char *blobs_get_run_item_path(const struct get_run *get_run, uint32_t item,
+				    char text[static OBJECT_PATH_LEN_MAX]);
+/* blobs_get_run_stop_at, blobs_get_run_stop_at_path: a place in the target cannot be written. */
+void blobs_get_run_stop_at(struct get_run *get_run, uint32_t item, int err);
+void blobs_get_run_stop_at_path(struct get_run *get_run, const char *path, size_t path_len,
+				int err);
+/* blobs_get_run_name: the staged file of an item, the same in every run. */
+void blobs_get_run_name(const struct get_run *get_run, uint32_t item,
+			char name[static PLACING_NAME_CAP]);
 
 /*
- * get_run_record.c. get_run_staged: the item is whole as this staged file, which
- * is settled; get_run_nameless: as the file of the slot's descriptor, which is
- * taken; get_run_found: it is in its place already. hashes only of a large
+ * get_run_record.c. blobs_get_run_staged: the item is whole as this staged file, which
+ * is settled; blobs_get_run_nameless: as the file of the slot's descriptor, which is
+ * taken; blobs_get_run_found: it is in its place already. hashes only of a large
  * file. All make it DONE and add it to the batch under way, whose records
- * are get_run_batch. get_run_records_run brings that batch a step closer to the
+ * are blobs_get_run_batch. blobs_get_run_records_run brings that batch a step closer to the
  * store when it is due, or is_last: through a sync of the target's filesystem
- * and the renames (placing.h). get_run_records_pending: something is on that
- * way, or would be. get_run_records_due: 0, or when to look again.
+ * and the renames (placing.h). blobs_get_run_records_pending: something is on that
+ * way, or would be. blobs_get_run_records_due: 0, or when to look again.
  */
-void get_run_staged(struct get_run *get_run, uint32_t item, const struct object_stamp *stamp,
-		    const char *staged, const uint8_t *hashes);
-void get_run_nameless(struct get_run *get_run, struct get_run_slot *slot);
-void get_run_found(struct get_run *get_run, uint32_t item, const struct get_run_check *check,
-		   bool is_settled_racy);
-struct store_batch *get_run_batch(struct get_run *get_run);
-void get_run_records_run(struct get_run *get_run, bool is_last);
-bool get_run_records_pending(const struct get_run *get_run);
-uint64_t get_run_records_due(const struct get_run *get_run);
-void get_run_records_free(struct get_run *get_run);
-/* get_run_item_done: the item is whole; duplicates may follow. */
-void get_run_item_done(struct get_run *get_run, uint32_t item);
+void blobs_get_run_staged(struct get_run *get_run, uint32_t item, const struct object_stamp *stamp,
+			  const char *staged, const uint8_t *hashes);
+void blobs_get_run_nameless(struct get_run *get_run, struct get_run_slot *slot);
+void blobs_get_run_found(struct get_run *get_run, uint32_t item, const struct get_run_check *check,
+			 bool is_settled_racy);
+struct store_batch *blobs_get_run_batch(struct get_run *get_run);
+void blobs_get_run_records_run(struct get_run *get_run, bool is_last);
+bool blobs_get_run_records_pending(const struct get_run *get_run);
+uint64_t blobs_get_run_records_due(const struct get_run *get_run);
+void blobs_get_run_records_free(struct get_run *get_run);
+/* blobs_get_run_item_done: the item is whole; duplicates may follow. */
+void blobs_get_run_item_done(struct get_run *get_run, uint32_t item);
 
 /* get_run_manifest.c */
-void get_run_manifest_begin(struct get_run *get_run, const uint8_t id[static OBJECT_ID_LEN]);
-void get_run_manifest_run(struct get_run *get_run, uint64_t now_ns);
-/* fetch_stored_next: all items of a manifest are done; the next part, or the end. */
-void fetch_stored_next(struct get_run *get_run);
-void fetch_stored_free(struct get_run *get_run);
+void blobs_get_run_manifest_begin(struct get_run *get_run, const uint8_t id[static OBJECT_ID_LEN]);
+void blobs_get_run_manifest_run(struct get_run *get_run, uint64_t now_ns);
+/* blobs_fetch_stored_next: all items of a manifest are done; the next part, or the end. */
+void blobs_fetch_stored_next(struct get_run *get_run);
+void blobs_fetch_stored_free(struct get_run *get_run);
 
 /* get_run_check.c */
-void get_run_check_init(struct get_run *get_run);
-void get_run_check_fini(struct get_run *get_run);
-void get_run_check_run(struct get_run *get_run);
+void blobs_get_run_check_init(struct get_run *get_run);
+void blobs_get_run_check_fini(struct get_run *get_run);
+void blobs_get_run_check_run(struct get_run *get_run);
 
 /* get_run_file.c */
 WEFT_MUST_CHECK
-int get_run_file_start(struct get_run *get_run, uint32_t item);
-void get_run_file_run(struct get_run_file *file);
+int blobs_get_run_file_start(struct get_run *get_run, uint32_t item);
+void blobs_get_run_file_run(struct get_run_file *file);
 /*
- * get_run_file_list_check: the page is as long as was asked for, so that nobody holds a file by
- * giving its list hash by hash; get_run_file_list_arrived keeps it.
+ * blobs_get_run_file_list_check: the page is as long as was asked for, so that nobody holds a file by
+ * giving its list hash by hash; blobs_get_run_file_list_arrived keeps it.
  */
-bool get_run_file_list_check(const struct get_run_file *file, const struct message_answer *answer);
-void get_run_file_list_arrived(struct get_run_file *file, const struct message_answer *answer);
-/* get_run_file_list_failed: who gave the first pages gives no more; it starts again. */
-void get_run_file_list_failed(struct get_run_file *file);
-/* get_run_file_take, get_run_file_again: chunk idx is asked for; it is missing again. */
-void get_run_file_take(struct get_run_file *file, uint64_t idx);
-void get_run_file_again(struct get_run_file *file, uint64_t idx);
-void get_run_file_chunk_done(struct get_run_file *file, uint64_t idx, size_t len);
+bool blobs_get_run_file_list_check(const struct get_run_file *file,
+				   const struct message_answer *answer);
+void blobs_get_run_file_list_arrived(struct get_run_file *file,
+				     const struct message_answer *answer);
+/* blobs_get_run_file_list_failed: who gave the first pages gives no more; it starts again. */
+void blobs_get_run_file_list_failed(struct get_run_file *file);
+/* blobs_get_run_file_take, blobs_get_run_file_again: chunk idx is asked for; it is missing again. */
+void blobs_get_run_file_take(struct get_run_file *file, uint64_t idx);
+void blobs_get_run_file_again(struct get_run_file *file, uint64_t idx);
+void blobs_get_run_file_chunk_done(struct get_run_file *file, uint64_t idx, size_t len);
 /*
- * get_run_zeros.c. get_run_zeros_sample, in a job before anything is asked for, looks for
- * zeros here and there until is_sampled; get_run_zeros_run and get_run_zeros_done are the job about
+ * get_run_zeros.c. blobs_get_run_zeros_sample, in a job before anything is asked for, looks for
+ * zeros here and there until is_sampled; blobs_get_run_zeros_run and blobs_get_run_zeros_done are the job about
  * the neighbours of zero_idx.
  */
 WEFT_MUST_CHECK
-int get_run_zeros_sample(struct get_run_file *file);
-void get_run_zeros_run(struct job *job);
-void get_run_zeros_done(struct job *job);
-/* get_run_file_zeros: chunk idx turned out to be zeros; its neighbours may be, too. */
-void get_run_file_zeros(struct get_run_file *file, uint64_t idx);
-/* get_run_file_end leaves the slot to another file, get_run_file_fini frees what it keeps. */
-void get_run_file_end(struct get_run_file *file);
-void get_run_file_fini(struct get_run_file *file);
-size_t get_run_file_chunk_len(const struct get_run_file *file, uint64_t idx);
+int blobs_get_run_zeros_sample(struct get_run_file *file);
+void blobs_get_run_zeros_run(struct job *job);
+void blobs_get_run_zeros_done(struct job *job);
+/* blobs_get_run_file_zeros: chunk idx turned out to be zeros; its neighbours may be, too. */
+void blobs_get_run_file_zeros(struct get_run_file *file, uint64_t idx);
+/* blobs_get_run_file_end leaves the slot to another file, blobs_get_run_file_fini frees what it keeps. */
+void blobs_get_run_file_end(struct get_run_file *file);
+void blobs_get_run_file_fini(struct get_run_file *file);
+size_t blobs_get_run_file_chunk_len(const struct get_run_file *file, uint64_t idx);
 
 /* get_run_request.c */
-void get_run_requests_run(struct get_run *get_run, uint64_t now_ns);
-void get_run_slot_free(struct get_run_slot *slot);
-/* get_run_slot_again gives a slot's work back to be asked for again. */
-void get_run_slot_again(struct get_run_slot *slot);
-/* get_run_slot_bad: what the slot's answer said does not verify. */
-void get_run_slot_bad(struct get_run_slot *slot);
-/* get_run_answered: len bytes came. */
-void get_run_answered(struct get_run *get_run, size_t len, uint64_t now_ns);
-/* get_run_swarm_failed: nobody is left who could give what is missing; err as swarm_failure says. */
-void get_run_swarm_failed(struct get_run *get_run, int err, const char *detail);
+void blobs_get_run_requests_run(struct get_run *get_run, uint64_t now_ns);
+void blobs_get_run_slot_free(struct get_run_slot *slot);
+/* blobs_get_run_slot_again gives a slot's work back to be asked for again. */
+void blobs_get_run_slot_again(struct get_run_slot *slot);
+/* blobs_get_run_slot_bad: what the slot's answer said does not verify. */
+void blobs_get_run_slot_bad(struct get_run_slot *slot);
+/* blobs_get_run_answered: len bytes came. */
+void blobs_get_run_answered(struct get_run *get_run, size_t len, uint64_t now_ns);
+/* blobs_get_run_swarm_failed: nobody is left who could give what is missing; err as blobs_swarm_failure says. */
+void blobs_get_run_swarm_failed(struct get_run *get_run, int err, const char *detail);
 
 /* get_run_pick.c */
-/* get_run_pick: what to ask member for next, in slot; false: nothing. NULL: what needs nobody. */
-bool get_run_pick(struct get_run *get_run, struct get_run_slot *slot, struct swarm_member *member,
-		  uint64_t now_ns);
-/* get_run_pick_list: a file whose chunk list is to be asked for. */
-bool get_run_pick_list(struct get_run *get_run, struct get_run_slot *slot);
-/* get_run_file_order: the file's chunks are to be asked for; in sequence, where that is wanted. */
-void get_run_file_order(struct get_run_file *file);
-/* get_run_count brings up to date how many have what. */
-void get_run_count(struct get_run *get_run, uint64_t now_ns);
+/* blobs_get_run_pick: what to ask member for next, in slot; false: nothing. NULL: what needs nobody. */
+bool blobs_get_run_pick(struct get_run *get_run, struct get_run_slot *slot,
+			struct swarm_member *member, uint64_t now_ns);
+/* blobs_get_run_pick_list: a file whose chunk list is to be asked for. */
+bool blobs_get_run_pick_list(struct get_run *get_run, struct get_run_slot *slot);
+/* blobs_get_run_file_order: the file's chunks are to be asked for; in sequence, where that is wanted. */
+void blobs_get_run_file_order(struct get_run_file *file);
+/* blobs_get_run_count brings up to date how many have what. */
+void blobs_get_run_count(struct get_run *get_run, uint64_t now_ns);
 
-/* get_run_ready: the slot's bytes wait for a write job. */
-void get_run_ready(struct get_run_slot *slot);
+/* blobs_get_run_ready: the slot's bytes wait for a write job. */
+void blobs_get_run_ready(struct get_run_slot *slot);
 
 /* get_run_write.c; all but the first in a job */
-void get_run_writes_run(struct get_run *get_run);
+void blobs_get_run_writes_run(struct get_run *get_run);
 WEFT_MUST_CHECK
-int get_run_write_at(int fd, uint64_t off, const uint8_t *data, size_t len);
+int blobs_get_run_write_at(int fd, uint64_t off, const uint8_t *data, size_t len);
 
 /*
- * settle.c, in jobs. get_run_settle gives a staged file the mode and time of the
+ * settle.c, in jobs. blobs_get_run_settle gives a staged file the mode and time of the
  * item, and takes its stamp, which can be trusted: where the item tells no
  * time it is set two seconds back, so that any later write changes it, however
- * coarse the filesystem's clock is. get_run_settled_is_racy: it cannot, as the
- * item's time is hardly over, or yet to come. get_run_settle_again brings a file
+ * coarse the filesystem's clock is. blobs_get_run_settled_is_racy: it cannot, as the
+ * item's time is hardly over, or yet to come. blobs_get_run_settle_again brings a file
  * that this node placed before up to what a later revision says.
  */
 WEFT_MUST_CHECK
-int get_run_settle(int fd, const struct manifest_item *item, struct object_stamp *out_stamp);
-bool get_run_settled_is_racy(const struct manifest_item *item, const struct object_stamp *stamp);
+int blobs_get_run_settle(int fd, const struct manifest_item *item, struct object_stamp *out_stamp);
+bool blobs_get_run_settled_is_racy(const struct manifest_item *item,
+				   const struct object_stamp *stamp);
 WEFT_MUST_CHECK
-int get_run_settle_again(int fd, const struct manifest_item *item, struct object_stamp *io_stamp);
+int blobs_get_run_settle_again(int fd, const struct manifest_item *item,
+			       struct object_stamp *io_stamp);
 
 /*
- * get_run_intent.c. get_run_intents_begin, on home, says whose notes get_run_intents_load reads, in a job:
- * 0 or -errno. get_run_intents_store notes what fetch->sync is to place, done is told: as
- * store_submit or -ENOMEM. get_run_intents_end takes that back in the batch of the records,
- * get_run_intents_forget in that of the get's own end. get_run_intent_find: the file at path is one
+ * get_run_intent.c. blobs_get_run_intents_begin, on home, says whose notes blobs_get_run_intents_load reads, in a job:
+ * 0 or -errno. blobs_get_run_intents_store notes what fetch->sync is to place, done is told: as
+ * store_submit or -ENOMEM. blobs_get_run_intents_end takes that back in the batch of the records,
+ * blobs_get_run_intents_forget in that of the get's own end. blobs_get_run_intent_find: the file at path is one
  * that was about to be placed, as out_file says.
  */
-void get_run_intents_begin(struct get_run *get_run);
+void blobs_get_run_intents_begin(struct get_run *get_run);
 WEFT_MUST_CHECK
-int get_run_intents_load(struct get_run *get_run);
-bool get_run_intents_are_wanted(const struct get_run *get_run);
+int blobs_get_run_intents_load(struct get_run *get_run);
+bool blobs_get_run_intents_are_wanted(const struct get_run *get_run);
 WEFT_MUST_CHECK
-int get_run_intents_store(struct get_run *get_run, void (*done)(void *arg, int err));
-void get_run_intents_end(struct get_run *get_run, struct store_batch *batch);
-void get_run_intents_forget(struct store_batch *batch, uint64_t id);
+int blobs_get_run_intents_store(struct get_run *get_run, void (*done)(void *arg, int err));
+void blobs_get_run_intents_end(struct get_run *get_run, struct store_batch *batch);
+void blobs_get_run_intents_forget(struct store_batch *batch, uint64_t id);
 
 /*
- * get_run_links.c: get_run_dirs_run makes the directories and symbolic links of a manifest.
- * get_run_links_load, in a job, reads which links the gets of the folder made; get_run_links_forget
+ * get_run_links.c: blobs_get_run_dirs_run makes the directories and symbolic links of a manifest.
+ * blobs_get_run_links_load, in a job, reads which links the gets of the folder made; blobs_get_run_links_forget
  * deletes the notes of one, in the batch of its end.
  */
-void get_run_dirs_run(struct get_run *get_run);
+void blobs_get_run_dirs_run(struct get_run *get_run);
 WEFT_MUST_CHECK
-int get_run_links_load(struct get_run *get_run);
-void get_run_links_forget(struct store_batch *batch, const struct get *get);
-bool get_run_intent_find(const struct get_run *get_run, const char *path,
-			 const struct object_stamp *stamp, struct object_file *out_file);
+int blobs_get_run_links_load(struct get_run *get_run);
+void blobs_get_run_links_forget(struct store_batch *batch, const struct get *get);
+bool blobs_get_run_intent_find(const struct get_run *get_run, const char *path,
+			       const struct object_stamp *stamp, struct object_file *out_file);
 
 /*
  * get_run_folder.c: of a followed share's folder. get_run_kept: the file in an item's place stays.
- * get_run_removing_run: what former revisions brought and this one has not goes.
+ * blobs_get_run_removing_run: what former revisions brought and this one has not goes.
  */
-void get_run_kept(struct get_run *get_run, uint32_t item);
-void get_run_removing_run(struct get_run *get_run);
+void blobs_get_run_kept(struct get_run *get_run, uint32_t item);
+void blobs_get_run_removing_run(struct get_run *get_run);
 
 /* get_run_range.c */
-void get_run_range_begin(struct get_run *get_run);
-void get_run_range_run(struct get_run *get_run);
-bool get_run_range_pick(struct get_run *get_run, struct get_run_slot *slot,
-			const struct swarm_member *member);
-uint64_t get_run_range_groups(const struct get_run *get_run, uint64_t part);
-void get_run_range_again(struct get_run *get_run, uint64_t part);
-/* get_run_range_write verifies and writes a part in a job: 0, WEFT_EDAMAGED or -errno. */
+void blobs_get_run_range_begin(struct get_run *get_run);
+void blobs_get_run_range_run(struct get_run *get_run);
+bool blobs_get_run_range_pick(struct get_run *get_run, struct get_run_slot *slot,
+			      const struct swarm_member *member);
+uint64_t blobs_get_run_range_groups(const struct get_run *get_run, uint64_t part);
+void blobs_get_run_range_again(struct get_run *get_run, uint64_t part);
+/* blobs_get_run_range_write verifies and writes a part in a job: 0, WEFT_EDAMAGED or -errno. */
 WEFT_MUST_CHECK
-int get_run_range_write(struct get_run_slot *slot);
-void get_run_range_part_done(struct get_run *get_run, const struct get_run_slot *slot);
-void get_run_range_free(struct get_run *get_run);
+int blobs_get_run_range_write(struct get_run_slot *slot);
+void blobs_get_run_range_part_done(struct get_run *get_run, const struct get_run_slot *slot);
+void blobs_get_run_range_free(struct get_run *get_run);
 
 #endif

@@ -37,7 +37,7 @@ static uint32_t check_item(const struct get_run_check *check)
 
 static const struct manifest_item *check_entry(const struct get_run_check *check)
 {
-	return get_run_manifest_item(check->get_run, check_item(check));
+	return blobs_get_run_manifest_item(check->get_run, check_item(check));
 }
 
 static void fd_close(int *fd)
@@ -50,7 +50,7 @@ static void fd_close(int *fd)
 static void copy_name(const struct get_run *get_run, uint32_t item,
 		      char name[static PLACING_NAME_CAP])
 {
-	get_run_name(get_run, item, name);
+	blobs_get_run_name(get_run, item, name);
 	strcat(name, ".copy");
 }
 
@@ -58,7 +58,7 @@ static void check_reset(struct get_run_check *check)
 {
 	fd_close(&check->fd);
 	fd_close(&check->staged_fd);
-	scan_fini(&check->scan);
+	blobs_scan_fini(&check->scan);
 	check->phase = CHECK_LOOK;
 	check->found = FOUND_NONE;
 	check->has_known = check->has_obstacle = false;
@@ -78,7 +78,7 @@ static bool source_picked(void *arg, const struct object_file *file)
 {
 	struct source_pick *pick = arg;
 
-	if (!pick->served_index || !served_index_has_file(pick->served_index, file))
+	if (!pick->served_index || !blobs_served_index_has_file(pick->served_index, file))
 		return true;
 	pick->is_found = pick->skip_cnt == 0;
 	pick->skip_cnt -= !pick->is_found;
@@ -89,18 +89,19 @@ static bool source_picked(void *arg, const struct object_file *file)
 static int twin_open(struct get_run_check *check, uint32_t twin)
 {
 	const struct target *target = &check->get_run->target;
-	const struct manifest_item *entry = get_run_manifest_item(check->get_run, twin);
+	const struct manifest_item *entry = blobs_get_run_manifest_item(check->get_run, twin);
 	char name[PLACING_NAME_CAP];
 	int fd;
 
-	get_run_name(check->get_run, twin, name);
-	fd = target_stage_lookup(target, name);
+	blobs_get_run_name(check->get_run, twin, name);
+	fd = blobs_target_stage_lookup(target, name);
 	if (fd == -ENOENT) {
 		copy_name(check->get_run, twin, name);
-		fd = target_stage_lookup(target, name);
+		fd = blobs_target_stage_lookup(target, name);
 	}
-	return fd == -ENOENT ? target_lookup(target, &check->dir, entry->path, entry->path_len)
-			     : fd;
+	return fd == -ENOENT
+		       ? blobs_target_lookup(target, &check->dir, entry->path, entry->path_len)
+		       : fd;
 }
 
 /* The twin that is here already, then files the store knows. A descriptor or WEFT_EABSENT. */
@@ -115,8 +116,8 @@ static int source_open(struct get_run_check *check, struct store_snapshot *snaps
 
 	if (twin != GET_RUN_NONE && check->source_cnt == 0)
 		return twin_open(check, twin);
-	err = object_locations_each(snapshot, check_entry(check)->content_id, &file, source_picked,
-				    &pick);
+	err = blobs_object_locations_each(snapshot, check_entry(check)->content_id, &file,
+					  source_picked, &pick);
 	if (err < 0 || !pick.is_found)
 		return WEFT_EABSENT;
 	err = open(file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -172,7 +173,7 @@ static int copy_open(struct get_run_check *check)
 	bool is_new;
 
 	copy_name(check->get_run, check_item(check), name);
-	check->staged_fd = target_stage_open(&check->get_run->target, name, &is_new);
+	check->staged_fd = blobs_target_stage_open(&check->get_run->target, name, &is_new);
 	if (check->staged_fd < 0)
 		return check->staged_fd;
 	return copy_begin(check);
@@ -186,7 +187,7 @@ static void copy_drop(const struct get_run_check *check)
 	if (check->staged_fd < 0)
 		return;
 	copy_name(check->get_run, check_item(check), name);
-	target_stage_remove(&check->get_run->target, name);
+	blobs_target_stage_remove(&check->get_run->target, name);
 }
 
 /* Steps to the next source that can be opened: CHECK_COPY begun and wanting more, or absent. */
@@ -213,7 +214,7 @@ static int source_give_up(struct get_run_check *check, struct store_snapshot *sn
 {
 	copy_drop(check);
 	fd_close(&check->staged_fd);
-	scan_fini(&check->scan);
+	blobs_scan_fini(&check->scan);
 	return source_next(check, snapshot);
 }
 
@@ -231,9 +232,9 @@ static ssize_t copy_step(struct get_run_check *check, size_t len)
 	if (got > 0)
 		return got;
 	len = len < BLAKE3_CHUNK_LEN ? len : BLAKE3_CHUNK_LEN;
-	if (scan_read(check->fd, check->copied_len, check->buffer, len) < 0)
+	if (blobs_scan_read(check->fd, check->copied_len, check->buffer, len) < 0)
 		return 0;
-	err = get_run_write_at(check->staged_fd, check->copied_len, check->buffer, len);
+	err = blobs_get_run_write_at(check->staged_fd, check->copied_len, check->buffer, len);
 	return err ? err : (ssize_t)len;
 }
 
@@ -257,7 +258,7 @@ static int copy_run(struct get_run_check *check, struct store_snapshot *snapshot
 		spent += (uint64_t)got;
 	}
 	check->phase = CHECK_SCAN_COPY;
-	err = scan_init(&check->scan, check->staged_fd, size);
+	err = blobs_scan_init(&check->scan, check->staged_fd, size);
 	return err ? err : ITEM_WANTS_MORE;
 }
 
@@ -273,12 +274,12 @@ static int record_look(struct get_run_check *check, struct store_snapshot *snaps
 {
 	const struct get_run *get_run = check->get_run;
 	const struct manifest_item *entry = check_entry(check);
-	int err = target_join(&get_run->target, entry->path, entry->path_len, known->path);
+	int err = blobs_target_join(&get_run->target, entry->path, entry->path_len, known->path);
 
 	if (!err)
-		err = object_file_get(snapshot, known->path, known);
+		err = blobs_object_file_get(snapshot, known->path, known);
 	if (err != WEFT_ETOOLARGE &&
-	    get_run_intent_find(get_run, known->path, &check->stamp, known))
+	    blobs_get_run_intent_find(get_run, known->path, &check->stamp, known))
 		err = 0;
 	check->is_own = !err && known->is_got && known->stamp.inode == check->stamp.inode &&
 			known->stamp.mtime_ns == check->stamp.mtime_ns &&
@@ -297,11 +298,12 @@ static int record_look(struct get_run_check *check, struct store_snapshot *snaps
 static int place_found(struct get_run_check *check)
 {
 	struct object_stamp stamp = check->stamp;
-	int err =
-		check->may_settle ? get_run_settle_again(check->fd, check_entry(check), &stamp) : 0;
+	int err = check->may_settle
+			  ? blobs_get_run_settle_again(check->fd, check_entry(check), &stamp)
+			  : 0;
 
 	/* One that cannot be changed is as good as it was. */
-	if (err || object_stamp_equal(&stamp, &check->stamp))
+	if (err || blobs_object_stamp_equal(&stamp, &check->stamp))
 		return ITEM_IS_FOUND;
 	check->stamp = stamp;
 	check->found = FOUND_IN_PLACE;
@@ -320,15 +322,16 @@ static int place_look(struct get_run_check *check, struct store_snapshot *snapsh
 	struct stat st;
 	bool is_known;
 
-	check->fd = target_lookup(&get_run->target, &check->dir, entry->path, entry->path_len);
+	check->fd =
+		blobs_target_lookup(&get_run->target, &check->dir, entry->path, entry->path_len);
 	if (check->fd < 0)
 		return check->fd;
 	if (fstat(check->fd, &st) < 0)
 		return -errno;
-	object_stamp_of(&st, &check->stamp);
+	blobs_object_stamp_of(&st, &check->stamp);
 	check->has_known = record_look(check, snapshot, known) == 0;
 	is_known = check->has_known && !known->is_racy &&
-		   object_stamp_equal(&known->stamp, &check->stamp) &&
+		   blobs_object_stamp_equal(&known->stamp, &check->stamp) &&
 		   memcmp(known->content_id, entry->content_id, OBJECT_ID_LEN) == 0;
 	if (check->stamp.size != entry->size)
 		return WEFT_EEXISTS;
@@ -338,7 +341,7 @@ static int place_look(struct get_run_check *check, struct store_snapshot *snapsh
 	if (is_known && get_run->get->is_continued)
 		return place_found(check);
 	check->phase = CHECK_SCAN;
-	return scan_init(&check->scan, check->fd, entry->size);
+	return blobs_scan_init(&check->scan, check->fd, entry->size);
 }
 
 static bool scan_matches(const struct get_run_check *check)
@@ -352,7 +355,7 @@ static int place_conflict(struct get_run_check *check)
 	struct get_run_item *item = &check->get_run->items[check_item(check)];
 
 	if (check->get_run->get->view.folder && !check->is_own &&
-	    !(check->has_known && placed_is_unchanged(&check->known, check->fd))) {
+	    !(check->has_known && blobs_placed_is_unchanged(&check->known, check->fd))) {
 		check->found = FOUND_KEPT;
 		return 0;
 	}
@@ -364,7 +367,7 @@ static int place_conflict(struct get_run_check *check)
 	item->replaced_inode = check->stamp.inode;
 	item->replaced_dev = check->stamp.dev;
 	fd_close(&check->fd);
-	scan_fini(&check->scan);
+	blobs_scan_fini(&check->scan);
 	return 0;
 }
 
@@ -377,11 +380,11 @@ static int staged_verify(struct get_run_check *check, int fd)
 	struct stat st;
 
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != entry->size ||
-	    scan_read(fd, 0, check->buffer, (size_t)entry->size) < 0)
+	    blobs_scan_read(fd, 0, check->buffer, (size_t)entry->size) < 0)
 		return ITEM_IS_ABSENT;
 	blake3_hash(check->buffer, (size_t)entry->size, id);
 	if (memcmp(id, entry->content_id, sizeof(id)) != 0 ||
-	    get_run_settle(fd, entry, &check->stamp) < 0)
+	    blobs_get_run_settle(fd, entry, &check->stamp) < 0)
 		return ITEM_IS_ABSENT;
 	check->found = FOUND_STAGED;
 	return ITEM_IS_FOUND;
@@ -396,8 +399,8 @@ static int staged_look(struct get_run_check *check)
 
 	if (!target->is_stage_old || check_entry(check)->size > BLAKE3_CHUNK_LEN)
 		return ITEM_IS_ABSENT;
-	get_run_name(check->get_run, check_item(check), name);
-	fd = target_stage_lookup(target, name);
+	blobs_get_run_name(check->get_run, check_item(check), name);
+	fd = blobs_target_stage_lookup(target, name);
 	if (fd < 0)
 		return ITEM_IS_ABSENT;
 	verdict = staged_verify(check, fd);
@@ -431,7 +434,7 @@ static int phase_look(struct get_run_check *check, struct store_snapshot *snapsh
 
 static int phase_scan(struct get_run_check *check, struct store_snapshot *snapshot, uint64_t budget)
 {
-	int err = scan_run(&check->scan, budget, check->buffer);
+	int err = blobs_scan_run(&check->scan, budget, check->buffer);
 
 	if (err > 0)
 		return ITEM_WANTS_MORE;
@@ -452,7 +455,7 @@ static int phase_scan_copy(struct get_run_check *check, struct store_snapshot *s
 			   uint64_t budget)
 {
 	const struct manifest_item *entry = check_entry(check);
-	int err = scan_run(&check->scan, budget, check->buffer);
+	int err = blobs_scan_run(&check->scan, budget, check->buffer);
 
 	if (err > 0)
 		return ITEM_WANTS_MORE;
@@ -460,9 +463,10 @@ static int phase_scan_copy(struct get_run_check *check, struct store_snapshot *s
 		return err;
 	if (!scan_matches(check))
 		return source_give_up(check, snapshot);
-	err = target_dir_make(&check->get_run->target, &check->dir, entry->path, entry->path_len);
+	err = blobs_target_dir_make(&check->get_run->target, &check->dir, entry->path,
+				    entry->path_len);
 	if (!err)
-		err = get_run_settle(check->staged_fd, entry, &check->stamp);
+		err = blobs_get_run_settle(check->staged_fd, entry, &check->stamp);
 	check->found = FOUND_COPY;
 	return err ? err : ITEM_IS_FOUND;
 }
@@ -489,7 +493,7 @@ static void reserved_note(struct get_run_check *check)
 
 	if (!check->get_run->target.is_stage_old)
 		return;
-	get_run_name(check->get_run, check_item(check), name);
+	blobs_get_run_name(check->get_run, check_item(check), name);
 	if (fstatat(check->get_run->target.stage_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		check->reserved_len += (uint64_t)st.st_blocks * 512;
 }
@@ -544,25 +548,26 @@ static void found_take(struct get_run_check *check)
 		break;
 	case FOUND_KEPT:
 		get_run->obstacle_cnt += check->has_obstacle;
-		get_run_kept(get_run, item);
+		blobs_get_run_kept(get_run, item);
 		break;
 	case FOUND_RECORDED:
 		get_run->get->view.item_done_cnt++;
-		get_run_item_done(get_run, item);
+		blobs_get_run_item_done(get_run, item);
 		break;
 	case FOUND_IN_PLACE:
 	case FOUND_SCANNED:
-		get_run_found(get_run, item, check,
-			      check->may_settle &&
-				      get_run_settled_is_racy(check_entry(check), &check->stamp));
+		blobs_get_run_found(
+			get_run, item, check,
+			check->may_settle &&
+				blobs_get_run_settled_is_racy(check_entry(check), &check->stamp));
 		break;
 	case FOUND_STAGED:
-		get_run_name(get_run, item, name);
-		get_run_staged(get_run, item, &check->stamp, name, NULL);
+		blobs_get_run_name(get_run, item, name);
+		blobs_get_run_staged(get_run, item, &check->stamp, name, NULL);
 		break;
 	case FOUND_COPY:
 		copy_name(get_run, item, name);
-		get_run_staged(get_run, item, &check->stamp, name, check->scan.hashes);
+		blobs_get_run_staged(get_run, item, &check->stamp, name, check->scan.hashes);
 		break;
 	}
 	check_reset(check);
@@ -581,10 +586,11 @@ static void space_check(struct get_run_check *check)
 	if (check->lacking_len > len)
 		len = check->lacking_len;
 	if (len > check->free_len)
-		get_run_stop(get_run, -ENOSPC,
-			     "%s: %llu MiB are needed and %llu MiB are free; make room and resume",
-			     get_run->get->target, (unsigned long long)((len >> 20) + 1),
-			     (unsigned long long)(check->free_len >> 20));
+		blobs_get_run_stop(
+			get_run, -ENOSPC,
+			"%s: %llu MiB are needed and %llu MiB are free; make room and resume",
+			get_run->get->target, (unsigned long long)((len >> 20) + 1),
+			(unsigned long long)(check->free_len >> 20));
 }
 
 static void check_done(struct job *job)
@@ -593,19 +599,19 @@ static void check_done(struct job *job)
 	struct get_run *get_run = check->get_run;
 
 	check->is_out = false;
-	if (!get_run_job_done(get_run))
+	if (!blobs_get_run_job_done(get_run))
 		return;
 	for (; check->marked < check->at; check->marked++) {
 		uint32_t item = check->items[check->marked];
 
 		get_run->items[item].state = ITEM_NEEDED;
-		get_run->needed_len += get_run_manifest_item(get_run, item)->size;
+		get_run->needed_len += blobs_get_run_manifest_item(get_run, item)->size;
 		if (item < get_run->need_idx)
 			get_run->need_idx = item;
 	}
 	space_check(check);
 	if (check->err)
-		get_run_stop_at(get_run, check_item(check), check->err);
+		blobs_get_run_stop_at(get_run, check_item(check), check->err);
 	else if (check->is_found)
 		found_take(check);
 }
@@ -644,12 +650,12 @@ static void batch_fill(struct get_run_check *check)
 		check->items[check->cnt++] = get_run->check_idx;
 		get_run->items[get_run->check_idx++].state = ITEM_CHECKING;
 	}
-	content_served_free(check->served_index);
+	blobs_served_free(check->served_index);
 	/* This is asked at every step of a get, most of them with nothing left to look at. */
-	check->served_index = check->cnt ? content_served_copy(get_run->content) : NULL;
+	check->served_index = check->cnt ? blobs_served_copy(get_run->content) : NULL;
 }
 
-void get_run_check_run(struct get_run *get_run)
+void blobs_get_run_check_run(struct get_run *get_run)
 {
 	struct get_run_check *check = &get_run->check;
 
@@ -660,26 +666,26 @@ void get_run_check_run(struct get_run *get_run)
 	check->needed_len = get_run->needed_len;
 	check->lacking_len = 0;
 	if (check->at < check->cnt)
-		check->is_out = get_run_submit(get_run, &check->job, check_run, check_done);
+		check->is_out = blobs_get_run_submit(get_run, &check->job, check_run, check_done);
 }
 
-void get_run_check_init(struct get_run *get_run)
+void blobs_get_run_check_init(struct get_run *get_run)
 {
 	struct get_run_check *check = &get_run->check;
 
 	check->get_run = get_run;
 	check->fd = -1;
 	check->staged_fd = -1;
-	target_dir_init(&check->dir);
+	blobs_target_dir_init(&check->dir);
 }
 
-void get_run_check_fini(struct get_run *get_run)
+void blobs_get_run_check_fini(struct get_run *get_run)
 {
 	struct get_run_check *check = &get_run->check;
 
 	check_reset(check);
-	target_dir_fini(&check->dir);
-	content_served_free(check->served_index);
+	blobs_target_dir_fini(&check->dir);
+	blobs_served_free(check->served_index);
 	check->served_index = NULL;
 	free(check->buffer);
 	check->buffer = NULL;

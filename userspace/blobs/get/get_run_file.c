@@ -32,11 +32,11 @@ static struct get_run_file *file_unused(struct get_run *get_run)
 			whole = &get_run->files[i];
 	}
 	if (whole)
-		get_run_file_end(whole);
+		blobs_get_run_file_end(whole);
 	return whole;
 }
 
-size_t get_run_file_chunk_len(const struct get_run_file *file, uint64_t idx)
+size_t blobs_get_run_file_chunk_len(const struct get_run_file *file, uint64_t idx)
 {
 	uint64_t left = file->size - idx * BLAKE3_CHUNK_LEN;
 
@@ -45,30 +45,30 @@ size_t get_run_file_chunk_len(const struct get_run_file *file, uint64_t idx)
 
 static struct in_progress *file_in_progress(const struct get_run_file *file)
 {
-	return serve_in_progress(file->get_run->content->serve);
+	return blobs_serve_in_progress(file->get_run->content->serve);
 }
 
 /* From now on others may have what is there; what an earlier run left at once. */
 static void file_serve(struct get_run_file *file)
 {
-	if (!content_get_is_seeded(&file->get_run->get->view))
+	if (!blobs_get_is_seeded(&file->get_run->get->view))
 		return;
-	file->partial = in_progress_add(file_in_progress(file), file->content_id, file->size,
-					file->fd, file->hashes);
+	file->partial = blobs_in_progress_add(file_in_progress(file), file->content_id, file->size,
+					      file->fd, file->hashes);
 	if (file->partial)
-		in_progress_file_set_manifest(file->partial, file->get_run->get->manifest_id);
+		blobs_in_progress_file_set_manifest(file->partial, file->get_run->get->manifest_id);
 	for (uint64_t i = 0; file->partial && i < file->chunk_cnt; i++)
 		if (file->chunks[i] == CHUNK_HAVE)
-			in_progress_file_note(file_in_progress(file), file->partial, i);
+			blobs_in_progress_file_note(file_in_progress(file), file->partial, i);
 }
 
-void get_run_serve_less(struct get_run *get_run)
+void blobs_get_run_serve_less(struct get_run *get_run)
 {
 	for (unsigned i = 0; i < GET_RUN_FILES_MAX; i++) {
 		struct get_run_file *file = &get_run->files[i];
 
 		if (file->partial)
-			in_progress_drop(file_in_progress(file), file->partial);
+			blobs_in_progress_drop(file_in_progress(file), file->partial);
 		file->partial = NULL;
 	}
 }
@@ -79,7 +79,7 @@ static void chunks_free(struct get_run_file *file)
 	free(file->chunks);
 	file->hashes = file->chunks = NULL;
 	file->chunk_cap = 0;
-	rarest_fini(&file->order);
+	blobs_rarest_fini(&file->order);
 }
 
 static int chunks_lay_out(struct get_run_file *file, uint64_t cnt)
@@ -116,12 +116,12 @@ static uint64_t order_seed(const struct get_run_file *file, uint64_t chunk_cnt)
 	return cursor_be64(&c);
 }
 
-void get_run_file_end(struct get_run_file *file)
+void blobs_get_run_file_end(struct get_run_file *file)
 {
 	struct get_run_file kept = {.fd = -1};
 
 	if (file->partial)
-		in_progress_drop(file_in_progress(file), file->partial);
+		blobs_in_progress_drop(file_in_progress(file), file->partial);
 	if (file->fd >= 0)
 		close(file->fd);
 	if (file->chunk_cap > KEPT_CHUNKS)
@@ -133,29 +133,29 @@ void get_run_file_end(struct get_run_file *file)
 	*file = kept;
 }
 
-void get_run_file_fini(struct get_run_file *file)
+void blobs_get_run_file_fini(struct get_run_file *file)
 {
-	get_run_file_end(file);
+	blobs_get_run_file_end(file);
 	chunks_free(file);
 }
 
-int get_run_file_start(struct get_run *get_run, uint32_t item)
+int blobs_get_run_file_start(struct get_run *get_run, uint32_t item)
 {
-	const struct manifest_item *entry = get_run_manifest_item(get_run, item);
-	uint64_t chunk_cnt = manifest_chunk_cnt(entry->size);
+	const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, item);
+	uint64_t chunk_cnt = blobs_manifest_chunk_cnt(entry->size);
 	struct get_run_file *file = file_unused(get_run);
 
 	if (!file)
 		return WEFT_EFULL;
 	if (chunk_cnt > GET_RUN_CHUNKS_MAX) {
-		get_run_stop_at(get_run, item, WEFT_ETOOLARGE);
+		blobs_get_run_stop_at(get_run, item, WEFT_ETOOLARGE);
 		return WEFT_ETOOLARGE;
 	}
 	file->get_run = get_run;
 	memcpy(file->content_id, entry->content_id, sizeof(file->content_id));
 	if (chunks_lay_out(file, chunk_cnt) < 0 ||
-	    rarest_begin(&file->order, chunk_cnt, order_seed(file, chunk_cnt)) < 0) {
-		get_run_stop_at(get_run, item, -ENOMEM);
+	    blobs_rarest_begin(&file->order, chunk_cnt, order_seed(file, chunk_cnt)) < 0) {
+		blobs_get_run_stop_at(get_run, item, -ENOMEM);
 		return -ENOMEM;
 	}
 	file->step = FILE_LIST;
@@ -163,13 +163,14 @@ int get_run_file_start(struct get_run *get_run, uint32_t item)
 	file->size = entry->size;
 	file->chunk_cnt = chunk_cnt;
 	file->zero_idx = GET_RUN_NO_CHUNK;
-	get_run_name(get_run, item, file->name);
+	blobs_get_run_name(get_run, item, file->name);
 	get_run->items[item].state = ITEM_LARGE;
 	get_run->needed_len -= entry->size;
 	return 0;
 }
 
-bool get_run_file_list_check(const struct get_run_file *file, const struct message_answer *answer)
+bool blobs_get_run_file_list_check(const struct get_run_file *file,
+				   const struct message_answer *answer)
 {
 	uint64_t left = file->chunk_cnt - file->hash_cnt;
 	uint64_t cnt = left < MESSAGE_HASHES_MAX ? left : MESSAGE_HASHES_MAX;
@@ -177,7 +178,7 @@ bool get_run_file_list_check(const struct get_run_file *file, const struct messa
 	return answer->total == file->chunk_cnt && answer->len == cnt * BLAKE3_HASH_LEN;
 }
 
-void get_run_file_list_arrived(struct get_run_file *file, const struct message_answer *answer)
+void blobs_get_run_file_list_arrived(struct get_run_file *file, const struct message_answer *answer)
 {
 	file->list_is_asked = false;
 	memcpy(file->hashes + file->hash_cnt * BLAKE3_HASH_LEN, answer->bytes, answer->len);
@@ -186,7 +187,7 @@ void get_run_file_list_arrived(struct get_run_file *file, const struct message_a
 		file->step = FILE_FOLDING;
 }
 
-void get_run_file_list_failed(struct get_run_file *file)
+void blobs_get_run_file_list_failed(struct get_run_file *file)
 {
 	file->hash_cnt = 0;
 }
@@ -205,7 +206,7 @@ static void list_hash_run(struct job *job)
 static bool file_job_done(struct get_run_file *file)
 {
 	file->job_is_out = false;
-	return get_run_job_done(file->get_run);
+	return blobs_get_run_job_done(file->get_run);
 }
 
 static void list_hash_done(struct job *job)
@@ -222,7 +223,7 @@ static void list_hash_done(struct job *job)
 	file->hash_cnt = 0;
 	file->step = FILE_LIST;
 	memcpy(fault.key, file->list_key, sizeof(fault.key));
-	swarm_blame(file->get_run->swarm, &fault, file->get_run->get->gets->now_ns);
+	blobs_swarm_blame(file->get_run->swarm, &fault, file->get_run->get->gets->now_ns);
 }
 
 /* --- what an earlier run left --- */
@@ -259,7 +260,7 @@ static int staged_open(struct get_run_file *file)
 {
 	struct stat st;
 
-	file->fd = target_stage_open(&file->get_run->target, file->name, &file->is_scanned);
+	file->fd = blobs_target_stage_open(&file->get_run->target, file->name, &file->is_scanned);
 	if (file->fd < 0)
 		return file->fd;
 	if (fstat(file->fd, &st) < 0)
@@ -288,8 +289,8 @@ static int staged_scan(struct get_run_file *file, uint8_t *buffer)
 	for (staged_skip_hole(file); file->scan_idx < file->chunk_cnt && read_len < GET_RUN_JOB_LEN;
 	     staged_skip_hole(file)) {
 		uint64_t idx = file->scan_idx++;
-		size_t len = get_run_file_chunk_len(file, idx);
-		int err = scan_read(file->fd, idx * BLAKE3_CHUNK_LEN, buffer, len);
+		size_t len = blobs_get_run_file_chunk_len(file, idx);
+		int err = blobs_scan_read(file->fd, idx * BLAKE3_CHUNK_LEN, buffer, len);
 
 		if (err)
 			return err;
@@ -317,7 +318,7 @@ static void open_run(struct job *job)
 		file->err = buffer ? staged_scan(file, buffer) : -ENOMEM;
 		free(buffer);
 	} else if (!file->err) {
-		file->err = get_run_zeros_sample(file);
+		file->err = blobs_get_run_zeros_sample(file);
 	}
 	if (!file->err && file->is_scanned && file->is_sampled)
 		file->err = staged_reserve(file);
@@ -328,18 +329,18 @@ static void found_note(struct get_run_file *file)
 {
 	for (uint64_t i = 0; i < file->chunk_cnt; i++)
 		if (file->chunks[i] == CHUNK_HAVE)
-			rarest_take(&file->order, i);
+			blobs_rarest_take(&file->order, i);
 }
 
 static void open_done(struct job *job)
 {
 	struct get_run_file *file = (struct get_run_file *)job;
-	struct content_get *view = &file->get_run->get->view;
+	struct blobs_get *view = &file->get_run->get->view;
 
 	if (!file_job_done(file))
 		return;
 	if (file->err) {
-		get_run_stop_at(file->get_run, file->item, file->err);
+		blobs_get_run_stop_at(file->get_run, file->item, file->err);
 		return;
 	}
 	view->byte_done_cnt += file->found_len;
@@ -347,30 +348,30 @@ static void open_done(struct job *job)
 	if (!file->is_scanned || !file->is_sampled)
 		return;
 	found_note(file);
-	get_run_file_order(file);
+	blobs_get_run_file_order(file);
 	file_serve(file);
 	file->step = file->have_cnt == file->chunk_cnt ? FILE_SETTLING : FILE_CHUNKS;
 	file->get_run->counted_ns = 0; /* how many have what of it */
 }
 
-void get_run_file_take(struct get_run_file *file, uint64_t idx)
+void blobs_get_run_file_take(struct get_run_file *file, uint64_t idx)
 {
 	file->chunks[idx] = CHUNK_ASKED;
-	rarest_take(&file->order, idx);
+	blobs_rarest_take(&file->order, idx);
 }
 
-void get_run_file_again(struct get_run_file *file, uint64_t idx)
+void blobs_get_run_file_again(struct get_run_file *file, uint64_t idx)
 {
 	file->chunks[idx] = CHUNK_MISSING;
-	rarest_give_back(&file->order, idx);
+	blobs_rarest_give_back(&file->order, idx);
 }
 
-void get_run_file_chunk_done(struct get_run_file *file, uint64_t idx, size_t len)
+void blobs_get_run_file_chunk_done(struct get_run_file *file, uint64_t idx, size_t len)
 {
 	file->chunks[idx] = CHUNK_HAVE;
 	file->have_cnt++;
 	if (file->partial)
-		in_progress_file_note(file_in_progress(file), file->partial, idx);
+		blobs_in_progress_file_note(file_in_progress(file), file->partial, idx);
 	file->get_run->get->view.byte_done_cnt += len;
 	if (file->have_cnt == file->chunk_cnt)
 		file->step = FILE_SETTLING;
@@ -380,13 +381,13 @@ void get_run_file_chunk_done(struct get_run_file *file, uint64_t idx, size_t len
 
 static int place_prepare(const struct get_run_file *file)
 {
-	const struct manifest_item *entry = get_run_manifest_item(file->get_run, file->item);
+	const struct manifest_item *entry = blobs_get_run_manifest_item(file->get_run, file->item);
 	struct target_dir dir;
 	int err;
 
-	target_dir_init(&dir);
-	err = target_dir_make(&file->get_run->target, &dir, entry->path, entry->path_len);
-	target_dir_fini(&dir);
+	blobs_target_dir_init(&dir);
+	err = blobs_target_dir_make(&file->get_run->target, &dir, entry->path, entry->path_len);
+	blobs_target_dir_fini(&dir);
 	return err;
 }
 
@@ -396,8 +397,9 @@ static void settle_run(struct job *job)
 
 	file->err = place_prepare(file);
 	if (!file->err)
-		file->err = get_run_settle(
-			file->fd, get_run_manifest_item(file->get_run, file->item), &file->stamp);
+		file->err = blobs_get_run_settle(
+			file->fd, blobs_get_run_manifest_item(file->get_run, file->item),
+			&file->stamp);
 }
 
 static void settle_done(struct job *job)
@@ -408,14 +410,14 @@ static void settle_done(struct job *job)
 	if (!file_job_done(file))
 		return;
 	if (file->err) {
-		get_run_stop_at(get_run, file->item, file->err);
+		blobs_get_run_stop_at(get_run, file->item, file->err);
 		return;
 	}
 	file->step = FILE_WHOLE;
-	get_run_staged(get_run, file->item, &file->stamp, file->name, file->hashes);
+	blobs_get_run_staged(get_run, file->item, &file->stamp, file->name, file->hashes);
 }
 
-void get_run_file_run(struct get_run_file *file)
+void blobs_get_run_file_run(struct get_run_file *file)
 {
 	struct get_run *get_run = file->get_run;
 
@@ -424,19 +426,21 @@ void get_run_file_run(struct get_run_file *file)
 	switch (file->step) {
 	case FILE_FOLDING:
 		file->job_is_out =
-			get_run_submit(get_run, &file->job, list_hash_run, list_hash_done);
+			blobs_get_run_submit(get_run, &file->job, list_hash_run, list_hash_done);
 		break;
 	case FILE_OPENING:
-		get_run->get->view.state = CONTENT_GET_VERIFYING;
-		file->job_is_out = get_run_submit(get_run, &file->job, open_run, open_done);
+		get_run->get->view.state = BLOBS_GET_VERIFYING;
+		file->job_is_out = blobs_get_run_submit(get_run, &file->job, open_run, open_done);
 		break;
 	case FILE_SETTLING:
-		file->job_is_out = get_run_submit(get_run, &file->job, settle_run, settle_done);
+		file->job_is_out =
+			blobs_get_run_submit(get_run, &file->job, settle_run, settle_done);
 		break;
 	case FILE_CHUNKS:
 		if (file->zero_idx != GET_RUN_NO_CHUNK)
-			file->job_is_out = get_run_submit(get_run, &file->job, get_run_zeros_run,
-							  get_run_zeros_done);
+			file->job_is_out =
+				blobs_get_run_submit(get_run, &file->job, blobs_get_run_zeros_run,
+						     blobs_get_run_zeros_done);
 		break;
 	case FILE_UNUSED:
 	case FILE_LIST:

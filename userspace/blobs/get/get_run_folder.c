@@ -14,28 +14,29 @@
 
 static void removal_submit(struct get_run *get_run);
 
-void get_run_kept(struct get_run *get_run, uint32_t item)
+void blobs_get_run_kept(struct get_run *get_run, uint32_t item)
 {
-	const struct manifest_item *entry = get_run_manifest_item(get_run, item);
+	const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, item);
 	char path[OBJECT_PATH_LEN_MAX];
 	struct object_file file = {0};
 
 	/* Whatever its record said: from now on it is the user's. A share's record stays. */
 	if (get_run->check.has_known && get_run->check.known.is_got &&
-	    target_join(&get_run->target, entry->path, entry->path_len, file.path) == 0) {
+	    blobs_target_join(&get_run->target, entry->path, entry->path_len, file.path) == 0) {
 		memcpy(file.content_id, get_run->check.known.content_id, OBJECT_ID_LEN);
-		object_file_forget(get_run_batch(get_run), &file);
+		blobs_object_file_forget(blobs_get_run_batch(get_run), &file);
 	}
 	get_run->get->view.kept_cnt++;
-	get_tell(get_run->get, CONTENT_GET_KEPT, 0, get_run_item_path(get_run, item, path));
-	get_run_item_done(get_run, item);
+	blobs_get_tell(get_run->get, BLOBS_GET_KEPT, 0,
+		       blobs_get_run_item_path(get_run, item, path));
+	blobs_get_run_item_done(get_run, item);
 }
 
 static void kept_tell(struct get_run *get_run, const struct removal *removal)
 {
 	get_run->get->view.kept_cnt += removal->kept_cnt;
 	if (removal->kept_cnt)
-		get_tell(get_run->get, CONTENT_GET_KEPT, 0, removal->first_kept);
+		blobs_get_tell(get_run->get, BLOBS_GET_KEPT, 0, removal->first_kept);
 }
 
 static void removal_done(struct job *job)
@@ -44,7 +45,7 @@ static void removal_done(struct job *job)
 	struct get_run *get_run = removal->owner;
 
 	get_run->step_is_out = false;
-	if (!get_run_job_done(get_run))
+	if (!blobs_get_run_job_done(get_run))
 		return;
 	if (!removal->is_over && !removal->err) {
 		removal_submit(get_run);
@@ -53,34 +54,35 @@ static void removal_done(struct job *job)
 	get_run->removed_cnt += removal->removed_cnt;
 	kept_tell(get_run, removal);
 	if (removal->err)
-		get_run_stop(get_run, removal->err, "%s: what is in the revision no more stays: %s",
-			     get_run->get->target, weft_err_text(removal->err));
+		blobs_get_run_stop(get_run, removal->err,
+				   "%s: what is in the revision no more stays: %s",
+				   get_run->get->target, weft_err_text(removal->err));
 	get_run->removal = NULL;
-	removal_free(removal);
+	blobs_removal_free(removal);
 }
 
 static void removal_submit(struct get_run *get_run)
 {
-	get_run->step_is_out =
-		get_run_submit(get_run, &get_run->removal->job, removal_run, removal_done);
+	get_run->step_is_out = blobs_get_run_submit(get_run, &get_run->removal->job,
+						    blobs_removal_run, removal_done);
 }
 
 /* The next former get of the folder; false: there is none. */
 static bool removal_next(struct get_run *get_run)
 {
 	const struct get *get = get_run->get;
-	const struct get *other = gets_folder_other(get->gets, get, get_run->removal_id);
+	const struct get *other = blobs_gets_folder_other(get->gets, get, get_run->removal_id);
 
 	if (!get->folder.is_mirror || !other)
 		return false;
 	get_run->removal_id = other->view.id;
 	if (memcmp(other->manifest_id, get->manifest_id, OBJECT_ID_LEN) == 0)
 		return true;
-	get_run->removal = removal_new(get_run->content->params.store, get->target,
-				       other->manifest_id, other->part_ids, other->part_cnt);
+	get_run->removal = blobs_removal_new(get_run->content->params.store, get->target,
+					     other->manifest_id, other->part_ids, other->part_cnt);
 	if (!get_run->removal) {
-		get_run_stop(get_run, -ENOMEM,
-			     "no memory to remove what is in the revision no more");
+		blobs_get_run_stop(get_run, -ENOMEM,
+				   "no memory to remove what is in the revision no more");
 		return true;
 	}
 	get_run->removal->owner = get_run;
@@ -99,7 +101,7 @@ static void prune_run(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 	const struct get *get = step->get_run->get;
 
-	step->err = target_prune_versions(&step->get_run->target, get->folder.version_cnt);
+	step->err = blobs_target_prune_versions(&step->get_run->target, get->folder.version_cnt);
 }
 
 static void prune_done(struct job *job)
@@ -107,15 +109,15 @@ static void prune_done(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 	struct get_run *get_run = step->get_run;
 
-	if (!get_run_step_done(get_run))
+	if (!blobs_get_run_step_done(get_run))
 		return;
 	if (step->err) {
-		get_run_stop(get_run, step->err, "%s: old versions cannot be removed: %s",
-			     get_run->get->target, weft_err_text(step->err));
+		blobs_get_run_stop(get_run, step->err, "%s: old versions cannot be removed: %s",
+				   get_run->get->target, weft_err_text(step->err));
 		return;
 	}
 	get_run->step = GET_RUN_CLOSING;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 }
 
 /* All of it again: what was in the way is gone. */
@@ -127,17 +129,17 @@ static void round_again(struct get_run *get_run)
 	get_run->part_idx = 0;
 	get_run->get->view.kept_cnt = 0;
 	get_run->get->view.item_done_cnt = get_run->get->view.byte_done_cnt = 0;
-	manifest_free(get_run->root);
+	blobs_manifest_free(get_run->root);
 	get_run->root = NULL;
 	free(get_run->root_buf);
 	get_run->root_buf = NULL;
 	get_run->get->is_continued = true;
-	get_run_manifest_begin(get_run, get_run->get->manifest_id);
+	blobs_get_run_manifest_begin(get_run, get_run->get->manifest_id);
 }
 
-void get_run_removing_run(struct get_run *get_run)
+void blobs_get_run_removing_run(struct get_run *get_run)
 {
-	if (get_run->step_is_out || get_run_is_stopping(get_run))
+	if (get_run->step_is_out || blobs_get_run_is_stopping(get_run))
 		return;
 	if (get_run->removal) {
 		removal_submit(get_run);
@@ -146,17 +148,17 @@ void get_run_removing_run(struct get_run *get_run)
 	/* All is recorded: what an earlier run was about to place is known now. */
 	if (get_run->intent_cnt) {
 		get_run->intent_cnt = 0;
-		get_run_intents_end(get_run, get_run_batch(get_run));
+		blobs_get_run_intents_end(get_run, blobs_get_run_batch(get_run));
 		get_run->step = GET_RUN_FLUSH;
-		get_run_wake(get_run);
+		blobs_get_run_wake(get_run);
 		return;
 	}
-	while (!get_run->removal && !get_run_is_stopping(get_run) && removal_next(get_run))
+	while (!get_run->removal && !blobs_get_run_is_stopping(get_run) && removal_next(get_run))
 		continue;
-	if (get_run->removal || get_run_is_stopping(get_run))
+	if (get_run->removal || blobs_get_run_is_stopping(get_run))
 		return;
 	if (get_run->obstacle_cnt && get_run->removed_cnt && !get_run->is_second_round)
 		round_again(get_run);
 	else
-		get_run_step_submit(get_run, prune_run, prune_done);
+		blobs_get_run_step_submit(get_run, prune_run, prune_done);
 }

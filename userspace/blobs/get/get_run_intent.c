@@ -25,10 +25,10 @@
 static void intent_key(uint64_t id, uint8_t key[static KEY_LEN])
 {
 	memcpy(key, KEY_PREFIX, KEY_PREFIX_LEN);
-	get_record_key(id, key + KEY_PREFIX_LEN);
+	blobs_get_record_key(id, key + KEY_PREFIX_LEN);
 }
 
-void get_run_intents_forget(struct store_batch *batch, uint64_t id)
+void blobs_get_run_intents_forget(struct store_batch *batch, uint64_t id)
 {
 	uint8_t key[KEY_LEN];
 
@@ -41,7 +41,7 @@ static void entry_write(struct writer *w, const char *path, const uint8_t *conte
 {
 	uint8_t path_key[OBJECT_ID_LEN];
 
-	object_path_key(path, path_key);
+	blobs_object_path_key(path, path_key);
 	writer_bytes(w, path_key, sizeof(path_key));
 	writer_bytes(w, content_id, OBJECT_ID_LEN);
 	writer_be64(w, stamp->size);
@@ -66,8 +66,9 @@ static int intents_put(struct get_run *get_run, struct store_batch *batch, bool 
 	for (size_t i = 0; with_new && i < placing->cnt; i++) {
 		const struct placing_file *file = &placing->files[i];
 
-		if (!file->is_in_place && target_join(&get_run->target, placing_path(placing, file),
-						      file->path_len, path) == 0)
+		if (!file->is_in_place &&
+		    blobs_target_join(&get_run->target, blobs_placing_path(placing, file),
+				      file->path_len, path) == 0)
 			entry_write(&w, path, file->content_id, &file->stamp);
 	}
 	intent_key(get_run->get->view.id, key);
@@ -79,12 +80,12 @@ static int intents_put(struct get_run *get_run, struct store_batch *batch, bool 
 	return 0;
 }
 
-bool get_run_intents_are_wanted(const struct get_run *get_run)
+bool blobs_get_run_intents_are_wanted(const struct get_run *get_run)
 {
 	return get_run->get->view.folder && get_run->sync.placing.cnt > 0;
 }
 
-int get_run_intents_store(struct get_run *get_run, void (*done)(void *arg, int err))
+int blobs_get_run_intents_store(struct get_run *get_run, void (*done)(void *arg, int err))
 {
 	struct store *store = get_run->content->params.store;
 	struct store_batch *batch = store_batch_new(store);
@@ -97,7 +98,7 @@ int get_run_intents_store(struct get_run *get_run, void (*done)(void *arg, int e
 	return err;
 }
 
-void get_run_intents_end(struct get_run *get_run, struct store_batch *batch)
+void blobs_get_run_intents_end(struct get_run *get_run, struct store_batch *batch)
 {
 	/* Without memory the note stays, and says what is true. */
 	if (get_run->get->view.folder)
@@ -106,13 +107,13 @@ void get_run_intents_end(struct get_run *get_run, struct store_batch *batch)
 
 /* --- what earlier runs left --- */
 
-void get_run_intents_begin(struct get_run *get_run)
+void blobs_get_run_intents_begin(struct get_run *get_run)
 {
 	const struct get *get = get_run->get, *other = NULL;
 
 	get_run->intent_ids[get_run->intent_id_cnt++] = get->view.id;
 	while (get_run->intent_id_cnt < GET_RUN_INTENT_IDS_MAX &&
-	       (other = gets_folder_other(get->gets, get, other ? other->view.id : 0)))
+	       (other = blobs_gets_folder_other(get->gets, get, other ? other->view.id : 0)))
 		get_run->intent_ids[get_run->intent_id_cnt++] = other->view.id;
 }
 
@@ -137,7 +138,7 @@ static int intents_append(struct get_run *get_run, const void *bytes, size_t len
 	return 0;
 }
 
-int get_run_intents_load(struct get_run *get_run)
+int blobs_get_run_intents_load(struct get_run *get_run)
 {
 	struct store_snapshot *snapshot;
 	uint8_t key[KEY_LEN];
@@ -158,15 +159,15 @@ int get_run_intents_load(struct get_run *get_run)
 	return err;
 }
 
-bool get_run_intent_find(const struct get_run *get_run, const char *path,
-			 const struct object_stamp *stamp, struct object_file *out_file)
+bool blobs_get_run_intent_find(const struct get_run *get_run, const char *path,
+			       const struct object_stamp *stamp, struct object_file *out_file)
 {
 	uint8_t path_key[OBJECT_ID_LEN];
 	const uint8_t *entry, *end = get_run->intents + get_run->intent_cnt * (size_t)ENTRY_LEN;
 
 	if (!get_run->intent_cnt)
 		return false;
-	object_path_key(path, path_key);
+	blobs_object_path_key(path, path_key);
 	entry = bsearch(path_key, get_run->intents, get_run->intent_cnt, ENTRY_LEN, entry_compare);
 	while (entry && entry > get_run->intents && entry_compare(entry - ENTRY_LEN, path_key) == 0)
 		entry -= ENTRY_LEN;

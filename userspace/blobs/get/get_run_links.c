@@ -13,7 +13,7 @@
 
 /* --- claims --- */
 
-int get_run_links_load(struct get_run *get_run)
+int blobs_get_run_links_load(struct get_run *get_run)
 {
 	struct store_snapshot *snapshot;
 	int err = store_snapshot_open(get_run->content->params.store, &snapshot);
@@ -21,16 +21,18 @@ int get_run_links_load(struct get_run *get_run)
 	if (err)
 		return err;
 	for (unsigned i = 0; i < get_run->intent_id_cnt && !err; i++)
-		err = link_claims_load(&get_run->links, snapshot, get_run->intent_ids[i], NULL);
+		err = blobs_link_claims_load(&get_run->links, snapshot, get_run->intent_ids[i],
+					     NULL);
 	store_snapshot_close(snapshot);
 	return err;
 }
 
-void get_run_links_forget(struct store_batch *batch, const struct get *get)
+void blobs_get_run_links_forget(struct store_batch *batch, const struct get *get)
 {
-	link_claims_forget(batch, get->view.id, get->manifest_id);
+	blobs_link_claims_forget(batch, get->view.id, get->manifest_id);
 	for (uint32_t i = 0; i < get->part_cnt; i++)
-		link_claims_forget(batch, get->view.id, get->part_ids + (size_t)i * OBJECT_ID_LEN);
+		blobs_link_claims_forget(batch, get->view.id,
+					 get->part_ids + (size_t)i * OBJECT_ID_LEN);
 }
 
 /* The link that stands at path is weft's own; nothing at all is nobody's. */
@@ -38,13 +40,13 @@ static bool stands_own(const struct get_run *get_run, struct target_dir *dir,
 		       const struct manifest_link *link)
 {
 	char text[MANIFEST_LINK_LEN_MAX + 1];
-	int len = target_look_link(&get_run->target, dir, link->path, link->path_len, text);
+	int len = blobs_target_look_link(&get_run->target, dir, link->path, link->path_len, text);
 	const struct manifest_link found = {.path = link->path,
 					    .path_len = link->path_len,
 					    .text = text,
 					    .text_len = len < 0 ? 0 : (size_t)len};
 
-	return len == WEFT_EABSENT || (len >= 0 && link_claims_have(&get_run->links, &found));
+	return len == WEFT_EABSENT || (len >= 0 && blobs_link_claims_have(&get_run->links, &found));
 }
 
 static void look_run(struct job *job)
@@ -55,19 +57,19 @@ static void look_run(struct job *job)
 	struct target_dir dir;
 
 	step->err = 0;
-	link_claims_fini(&get_run->new_links);
-	target_dir_init(&dir);
+	blobs_link_claims_fini(&get_run->new_links);
+	blobs_target_dir_init(&dir);
 	for (uint32_t i = 0; i < manifest->link_cnt && !step->err; i++) {
 		const struct manifest_link *link = &manifest->links[i];
 
-		if (get_wants(get_run->get, link->path, link->path_len) &&
+		if (blobs_get_wants(get_run->get, link->path, link->path_len) &&
 		    stands_own(get_run, &dir, link))
-			step->err = link_claims_add(&get_run->new_links, link);
+			step->err = blobs_link_claims_add(&get_run->new_links, link);
 	}
-	target_dir_fini(&dir);
+	blobs_target_dir_fini(&dir);
 	/* A second round finds them in their places. */
 	if (!step->err)
-		step->err = link_claims_merge(&get_run->links, &get_run->new_links);
+		step->err = blobs_link_claims_merge(&get_run->links, &get_run->new_links);
 }
 
 static void noted(void *arg, int err)
@@ -77,10 +79,10 @@ static void noted(void *arg, int err)
 	get_run->out_cnt--;
 	get_run->is_noting_links = false;
 	get_run->are_links_noted = !err;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 	if (err)
-		get_run_stop(get_run, err, "cannot store which links are made: %s",
-			     weft_err_text(err));
+		blobs_get_run_stop(get_run, err, "cannot store which links are made: %s",
+				   weft_err_text(err));
 }
 
 static void look_done(struct job *job)
@@ -91,10 +93,11 @@ static void look_done(struct job *job)
 	struct store_batch *batch;
 	int err = step->err;
 
-	if (!get_run_step_done(get_run))
+	if (!blobs_get_run_step_done(get_run))
 		return;
 	batch = store_batch_new(store);
-	link_claims_put(&get_run->new_links, batch, get_run->get->view.id, get_run->manifest_id);
+	blobs_link_claims_put(&get_run->new_links, batch, get_run->get->view.id,
+			      get_run->manifest_id);
 	if (!err)
 		err = store_submit(store, batch, noted, get_run);
 	if (!err) {
@@ -106,8 +109,8 @@ static void look_done(struct job *job)
 	if (err == WEFT_EFULL)
 		get_run->must_retry_soon = true;
 	else
-		get_run_stop(get_run, err, "cannot store which links are made: %s",
-			     weft_err_text(err));
+		blobs_get_run_stop(get_run, err, "cannot store which links are made: %s",
+				   weft_err_text(err));
 }
 
 /* --- making --- */
@@ -120,7 +123,7 @@ static int dirs_make(struct get_run_step_job *step)
 	for (uint32_t i = 0; i < manifest->dir_cnt && !err; i++) {
 		step->path = manifest->dirs[i].path;
 		step->path_len = manifest->dirs[i].path_len;
-		err = target_make_dir(&step->get_run->target, step->path, step->path_len);
+		err = blobs_target_make_dir(&step->get_run->target, step->path, step->path_len);
 	}
 	return err;
 }
@@ -133,17 +136,17 @@ static int links_make(struct get_run_step_job *step)
 	struct target_dir dir;
 	int err = 0;
 
-	target_dir_init(&dir);
+	blobs_target_dir_init(&dir);
 	for (uint32_t i = 0; i < manifest->link_cnt && err >= 0; i++) {
 		const struct manifest_link *link = &manifest->links[i];
 
-		if (!get_wants(get_run->get, link->path, link->path_len))
+		if (!blobs_get_wants(get_run->get, link->path, link->path_len))
 			continue;
 		step->path = link->path;
 		step->path_len = link->path_len;
-		err = target_make_link(&get_run->target, &dir, link,
-				       is_folder ? stands_own(get_run, &dir, link)
-						 : get_run->get->is_replacing);
+		err = blobs_target_make_link(&get_run->target, &dir, link,
+					     is_folder ? stands_own(get_run, &dir, link)
+						       : get_run->get->is_replacing);
 		step->link_left_cnt += err == 1;
 		/* In a share's folder what is in the way stays. */
 		if (is_folder && (err == WEFT_EEXISTS || err == WEFT_EUNSAFE)) {
@@ -151,7 +154,7 @@ static int links_make(struct get_run_step_job *step)
 			err = 0;
 		}
 	}
-	target_dir_fini(&dir);
+	blobs_target_dir_fini(&dir);
 	return err < 0 ? err : 0;
 }
 
@@ -160,7 +163,7 @@ static void dirs_run(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 
 	step->link_left_cnt = step->link_kept_cnt = 0;
-	step->err = get_is_partial(step->get_run->get) ? 0 : dirs_make(step);
+	step->err = blobs_get_is_partial(step->get_run->get) ? 0 : dirs_make(step);
 	if (!step->err)
 		step->err = links_make(step);
 }
@@ -170,7 +173,7 @@ static void dirs_done(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 	struct get_run *get_run = step->get_run;
 
-	if (!get_run_step_done(get_run))
+	if (!blobs_get_run_step_done(get_run))
 		return;
 	get_run->has_unsynced = true;
 	get_run->are_links_noted = false;
@@ -178,22 +181,22 @@ static void dirs_done(struct job *job)
 	get_run->obstacle_cnt += step->link_kept_cnt;
 	get_run->get->view.kept_cnt += step->link_kept_cnt;
 	if (step->err)
-		get_run_stop_at_path(get_run, step->path, step->path_len, step->err);
+		blobs_get_run_stop_at_path(get_run, step->path, step->path_len, step->err);
 	else
-		fetch_stored_next(get_run);
+		blobs_fetch_stored_next(get_run);
 }
 
-void get_run_dirs_run(struct get_run *get_run)
+void blobs_get_run_dirs_run(struct get_run *get_run)
 {
 	const struct manifest *manifest = get_run->manifest;
-	bool has_dirs = manifest->dir_cnt > 0 && !get_is_partial(get_run->get);
+	bool has_dirs = manifest->dir_cnt > 0 && !blobs_get_is_partial(get_run->get);
 
 	if (get_run->is_noting_links)
 		return;
 	if (manifest->link_cnt && get_run->get->view.folder && !get_run->are_links_noted)
-		get_run_step_submit(get_run, look_run, look_done);
+		blobs_get_run_step_submit(get_run, look_run, look_done);
 	else if (manifest->link_cnt || has_dirs)
-		get_run_step_submit(get_run, dirs_run, dirs_done);
+		blobs_get_run_step_submit(get_run, dirs_run, dirs_done);
 	else
-		fetch_stored_next(get_run);
+		blobs_fetch_stored_next(get_run);
 }

@@ -13,9 +13,9 @@
 
 #define REPLY_CAP (MANIFEST_LEN_MAX + MESSAGE_HEAD_CAP + MESH_FRAME_OVERHEAD)
 
-void fetch_stored_free(struct get_run *get_run)
+void blobs_fetch_stored_free(struct get_run *get_run)
 {
-	manifest_free(get_run->manifest);
+	blobs_manifest_free(get_run->manifest);
 	get_run->manifest = NULL;
 	free(get_run->manifest_buf);
 	get_run->manifest_buf = NULL;
@@ -24,16 +24,16 @@ void fetch_stored_free(struct get_run *get_run)
 	get_run->item_cnt = 0;
 }
 
-void get_run_manifest_begin(struct get_run *get_run, const uint8_t id[static OBJECT_ID_LEN])
+void blobs_get_run_manifest_begin(struct get_run *get_run, const uint8_t id[static OBJECT_ID_LEN])
 {
 	memcpy(get_run->manifest_id, id, OBJECT_ID_LEN);
 	get_run->manifest_buf = malloc(REPLY_CAP);
 	if (!get_run->manifest_buf) {
-		get_run_stop(get_run, -ENOMEM, "no memory for a manifest");
+		blobs_get_run_stop(get_run, -ENOMEM, "no memory for a manifest");
 		return;
 	}
 	get_run->step = GET_RUN_LOADING;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 }
 
 /* --- items of a volume --- */
@@ -42,8 +42,8 @@ void get_run_manifest_begin(struct get_run *get_run, const uint8_t id[static OBJ
 static int duplicates_find(struct get_run *get_run)
 {
 	struct duplicates duplicates;
-	int err = duplicates_init(&duplicates, get_run->manifest->items, get_run->item_cnt,
-				  get_run->content->params.random);
+	int err = blobs_duplicates_init(&duplicates, get_run->manifest->items, get_run->item_cnt,
+					get_run->content->params.random);
 
 	for (uint32_t i = 0; i < get_run->item_cnt && err == 0; i++) {
 		struct get_run_item *item = &get_run->items[i], *first;
@@ -51,7 +51,7 @@ static int duplicates_find(struct get_run *get_run)
 		if (item->state == ITEM_SKIPPED)
 			continue;
 		item->next_twin = item->twin_of = GET_RUN_NONE;
-		first = &get_run->items[duplicates_first(&duplicates, i)];
+		first = &get_run->items[blobs_duplicates_first(&duplicates, i)];
 		if (first == item)
 			continue;
 		item->state = ITEM_TWIN;
@@ -59,23 +59,23 @@ static int duplicates_find(struct get_run *get_run)
 		item->next_twin = first->next_twin;
 		first->next_twin = i;
 	}
-	duplicates_fini(&duplicates);
+	blobs_duplicates_fini(&duplicates);
 	return err;
 }
 
 /* Only what is wanted counts. */
 static void items_choose(struct get_run *get_run)
 {
-	struct content_get *view = &get_run->get->view;
+	struct blobs_get *view = &get_run->get->view;
 
 	for (uint32_t i = 0; i < get_run->item_cnt; i++) {
-		const struct manifest_item *entry = get_run_manifest_item(get_run, i);
+		const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, i);
 
 		get_run->items[i].is_first =
-			get_wants_first(get_run->get, entry->path, entry->path_len);
-		if (!get_is_partial(get_run->get))
+			blobs_get_wants_first(get_run->get, entry->path, entry->path_len);
+		if (!blobs_get_is_partial(get_run->get))
 			continue;
-		if (get_wants(get_run->get, entry->path, entry->path_len)) {
+		if (blobs_get_wants(get_run->get, entry->path, entry->path_len)) {
 			view->item_cnt++;
 			view->byte_cnt += entry->size;
 		} else {
@@ -107,10 +107,10 @@ static int stored_lay_out(struct get_run *get_run)
 static const struct manifest_item *blocked_find(const struct get_run *get_run)
 {
 	for (uint32_t i = 0; i < get_run->item_cnt; i++) {
-		const struct manifest_item *entry = get_run_manifest_item(get_run, i);
+		const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, i);
 
 		if (get_run->items[i].state != ITEM_SKIPPED &&
-		    content_is_blocked(get_run->content, entry->content_id))
+		    blobs_is_blocked(get_run->content, entry->content_id))
 			return entry;
 	}
 	return NULL;
@@ -122,38 +122,38 @@ static void stored_begin(struct get_run *get_run)
 	const struct manifest_item *blocked;
 
 	if (err) {
-		get_run_stop(get_run, err, "no memory for the list of files");
+		blobs_get_run_stop(get_run, err, "no memory for the list of files");
 		return;
 	}
 	blocked = blocked_find(get_run);
 	if (blocked) {
-		get_run_stop(get_run, WEFT_EREFUSED,
-			     "%.*s is on the blocklist of a share that is followed (weft sub "
-			     "list); --exclude fetches the others",
-			     (int)blocked->path_len, blocked->path);
+		blobs_get_run_stop(get_run, WEFT_EREFUSED,
+				   "%.*s is on the blocklist of a share that is followed (weft sub "
+				   "list); --exclude fetches the others",
+				   (int)blocked->path_len, blocked->path);
 		return;
 	}
 	if (get_run->get->range_cnt > 0) {
-		get_run_range_begin(get_run);
+		blobs_get_run_range_begin(get_run);
 		return;
 	}
-	swarm_set_manifest(get_run->swarm, get_run->manifest_id, true);
-	if (get_run->get->view.state == CONTENT_GET_MANIFEST)
-		get_run->get->view.state = CONTENT_GET_VERIFYING;
+	blobs_swarm_set_manifest(get_run->swarm, get_run->manifest_id, true);
+	if (get_run->get->view.state == BLOBS_GET_MANIFEST)
+		get_run->get->view.state = BLOBS_GET_VERIFYING;
 	get_run->step = GET_RUN_ITEMS;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 }
 
-void fetch_stored_next(struct get_run *get_run)
+void blobs_fetch_stored_next(struct get_run *get_run)
 {
-	fetch_stored_free(get_run);
+	blobs_fetch_stored_free(get_run);
 	if (get_run->root && get_run->part_idx < get_run->root->part_cnt) {
-		get_run_manifest_begin(get_run,
-				       get_run->root->parts[get_run->part_idx++].manifest_id);
+		blobs_get_run_manifest_begin(get_run,
+					     get_run->root->parts[get_run->part_idx++].manifest_id);
 		return;
 	}
 	get_run->step = GET_RUN_FLUSH;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 }
 
 /* --- what a manifest says --- */
@@ -185,7 +185,7 @@ static int root_keep(struct get_run *get_run)
 		memcpy(get->part_ids + (size_t)i * OBJECT_ID_LEN,
 		       get_run->manifest->parts[i].manifest_id, OBJECT_ID_LEN);
 	get->part_cnt = cnt;
-	content_served_changed(get->gets->content);
+	blobs_served_changed(get->gets->content);
 	get_run->root = get_run->manifest;
 	get_run->root_buf = get_run->manifest_buf;
 	get_run->manifest = NULL;
@@ -206,13 +206,13 @@ static void manifest_keep(struct get_run *get_run)
 			     get_run->manifest_len);
 	/* Parts have the scope of their root. */
 	if (!get_run->root)
-		scope_put(batch, get_run->manifest_id, get_run->manifest_bytes,
-			  get_run->manifest_len);
+		blobs_scope_put(batch, get_run->manifest_id, get_run->manifest_bytes,
+				get_run->manifest_len);
 	if (store_submit(store, batch, NULL, NULL) == 0)
 		return;
 	store_batch_free(batch);
-	store_batch_put_blob(get_run_batch(get_run), get_run->manifest_id, get_run->manifest_bytes,
-			     get_run->manifest_len);
+	store_batch_put_blob(blobs_get_run_batch(get_run), get_run->manifest_id,
+			     get_run->manifest_bytes, get_run->manifest_len);
 }
 
 /* Bytes that are what their id says; whether they make sense is another question. */
@@ -220,23 +220,24 @@ static void manifest_use(struct get_run *get_run)
 {
 	struct get *get = get_run->get;
 	struct manifest *manifest;
-	int err = manifest_parse(get_run->manifest_bytes, get_run->manifest_len, &manifest);
+	int err = blobs_manifest_parse(get_run->manifest_bytes, get_run->manifest_len, &manifest);
 
 	if (!err) {
 		get_run->manifest = manifest;
 		err = part_check(get_run, manifest);
 	}
 	if (err) {
-		get_run_stop(get_run, err, "the manifest cannot be used: %s", weft_err_text(err));
+		blobs_get_run_stop(get_run, err, "the manifest cannot be used: %s",
+				   weft_err_text(err));
 		return;
 	}
 	manifest_keep(get_run);
 	if (!get_run->root) {
-		scope_of_manifest(manifest, &get->scope);
-		content_served_changed(get->gets->content);
+		blobs_scope_of_manifest(manifest, &get->scope);
+		blobs_served_changed(get->gets->content);
 		memcpy(get->title, manifest->title, sizeof(get->title));
-		get->view.item_cnt = get_is_partial(get) ? 0 : manifest->all_item_cnt;
-		get->view.byte_cnt = get_is_partial(get) ? 0 : manifest->all_byte_cnt;
+		get->view.item_cnt = blobs_get_is_partial(get) ? 0 : manifest->all_item_cnt;
+		get->view.byte_cnt = blobs_get_is_partial(get) ? 0 : manifest->all_byte_cnt;
 	}
 	if (manifest->shape != MANIFEST_ROOT) {
 		stored_begin(get_run);
@@ -244,9 +245,9 @@ static void manifest_use(struct get_run *get_run)
 	}
 	err = root_keep(get_run);
 	if (err)
-		get_run_stop(get_run, err, "no memory for the manifest's parts");
+		blobs_get_run_stop(get_run, err, "no memory for the manifest's parts");
 	else
-		fetch_stored_next(get_run);
+		blobs_fetch_stored_next(get_run);
 }
 
 static bool is_manifest(const struct get_run *get_run, const uint8_t *bytes, size_t len)
@@ -287,7 +288,7 @@ static void load_done(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 	struct get_run *get_run = step->get_run;
 
-	if (!get_run_step_done(get_run))
+	if (!blobs_get_run_step_done(get_run))
 		return;
 	if (!step->err && is_manifest(get_run, get_run->manifest_bytes, get_run->manifest_len))
 		manifest_use(get_run);
@@ -307,12 +308,12 @@ static void on_manifest(void *arg, const struct swarm_answer *answer, uint64_t n
 	struct get_run *get_run = arg;
 
 	get_run->get->gets->now_ns = now_ns;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 	if (answer->err) {
-		get_run_swarm_failed(get_run, answer->err, answer->detail);
+		blobs_get_run_swarm_failed(get_run, answer->err, answer->detail);
 		return;
 	}
-	get_run_answered(get_run, answer->message.len, now_ns);
+	blobs_get_run_answered(get_run, answer->message.len, now_ns);
 	get_run->manifest_bytes = answer->message.bytes;
 	get_run->manifest_len = answer->message.len;
 	manifest_use(get_run);
@@ -334,13 +335,13 @@ static void manifest_ask(struct get_run *get_run, uint64_t now_ns)
 	};
 	memcpy(get_run->manifest_ask.request.id, get_run->manifest_id, OBJECT_ID_LEN);
 	/* Without a member of its own choice, an ask is always taken. */
-	(void)!swarm_ask(get_run->swarm, &get_run->manifest_ask, now_ns);
+	(void)!blobs_swarm_ask(get_run->swarm, &get_run->manifest_ask, now_ns);
 }
 
-void get_run_manifest_run(struct get_run *get_run, uint64_t now_ns)
+void blobs_get_run_manifest_run(struct get_run *get_run, uint64_t now_ns)
 {
 	if (get_run->step == GET_RUN_LOADING)
-		get_run_step_submit(get_run, load_run, load_done);
+		blobs_get_run_step_submit(get_run, load_run, load_done);
 	else if (!get_run->manifest_ask.swarm)
 		manifest_ask(get_run, now_ns);
 }

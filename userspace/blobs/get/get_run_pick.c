@@ -37,8 +37,8 @@ static unsigned part_log2(uint64_t chunk_cnt)
 
 static uint16_t rank_of(const struct swarm *swarm, uint32_t item, uint64_t chunk, uint64_t part)
 {
-	return (uint16_t)(swarm_holder_cnt(swarm, item, chunk) * TURNS_MAX +
-			  swarm_turn(swarm, item, part));
+	return (uint16_t)(blobs_swarm_holder_cnt(swarm, item, chunk) * TURNS_MAX +
+			  blobs_swarm_turn(swarm, item, part));
 }
 
 static uint16_t chunk_rank(void *arg, uint64_t idx)
@@ -51,29 +51,29 @@ static uint16_t chunk_rank(void *arg, uint64_t idx)
 	return rank_of(file->get_run->swarm, file->item, idx, idx >> part_log2(file->chunk_cnt));
 }
 
-void get_run_file_order(struct get_run_file *file)
+void blobs_get_run_file_order(struct get_run_file *file)
 {
 	if (file->get_run->get->view.choice.is_sequential)
-		rarest_sort(&file->order, chunk_rank, file);
+		blobs_rarest_sort(&file->order, chunk_rank, file);
 }
 
-void get_run_count(struct get_run *get_run, uint64_t now_ns)
+void blobs_get_run_count(struct get_run *get_run, uint64_t now_ns)
 {
-	uint32_t version = swarm_version(get_run->swarm);
+	uint32_t version = blobs_swarm_version(get_run->swarm);
 
 	if (version == get_run->counted_version || now_ns - get_run->counted_ns < COUNT_NS ||
-	    swarm_is_even(get_run->swarm))
+	    blobs_swarm_is_even(get_run->swarm))
 		return;
 	get_run->counted_version = version;
 	get_run->counted_ns = now_ns;
 	for (unsigned i = 0; i < GET_RUN_FILES_MAX; i++)
 		if (get_run->files[i].step == FILE_CHUNKS)
-			rarest_sort(&get_run->files[i].order, chunk_rank, &get_run->files[i]);
+			blobs_rarest_sort(&get_run->files[i].order, chunk_rank, &get_run->files[i]);
 }
 
 /* --- chunks of large files --- */
 
-bool get_run_pick_list(struct get_run *get_run, struct get_run_slot *slot)
+bool blobs_get_run_pick_list(struct get_run *get_run, struct get_run_slot *slot)
 {
 	for (unsigned i = 0; i < GET_RUN_FILES_MAX; i++) {
 		struct get_run_file *file = &get_run->files[i];
@@ -98,15 +98,15 @@ static uint64_t chunks_there(void *arg, uint64_t first)
 {
 	const struct wanted_chunk *wanted = arg;
 
-	return swarm_member_chunks(wanted->member, wanted->file->item, first);
+	return blobs_swarm_member_chunks(wanted->member, wanted->file->item, first);
 }
 
 /* Many who have nothing that is missing are not looked through again in each turn. */
 static bool is_exhausted(const struct get_run_file *file, const struct swarm_member *member)
 {
-	const struct fetch_exhausted *exhausted = &file->exhausted[swarm_member_idx(member)];
+	const struct fetch_exhausted *exhausted = &file->exhausted[blobs_swarm_member_idx(member)];
 
-	return exhausted->member == swarm_member_version(member) &&
+	return exhausted->member == blobs_swarm_member_version(member) &&
 	       exhausted->order == file->order.version;
 }
 
@@ -118,10 +118,10 @@ static uint64_t file_pick(struct get_run_file *file, const struct swarm_member *
 
 	if (file->step != FILE_CHUNKS || is_exhausted(file, member))
 		return RAREST_NONE;
-	idx = rarest_pick(&file->order, chunks_there, &wanted, out_rank);
+	idx = blobs_rarest_pick(&file->order, chunks_there, &wanted, out_rank);
 	if (idx == RAREST_NONE)
-		file->exhausted[swarm_member_idx(member)] =
-			(struct fetch_exhausted){swarm_member_version(member), file->order.version};
+		file->exhausted[blobs_swarm_member_idx(member)] = (struct fetch_exhausted){
+			blobs_swarm_member_version(member), file->order.version};
 	return idx;
 }
 
@@ -158,7 +158,7 @@ static bool pick_chunk(struct get_run *get_run, struct get_run_slot *slot,
 	slot->file = found;
 	slot->item = found->item;
 	slot->idx = found_idx;
-	get_run_file_take(found, found_idx);
+	blobs_get_run_file_take(found, found_idx);
 	return true;
 }
 
@@ -166,7 +166,7 @@ static bool pick_chunk(struct get_run *get_run, struct get_run_slot *slot,
 
 static bool item_is_large(const struct get_run *get_run, uint32_t at)
 {
-	return get_run_manifest_item(get_run, at)->size > BLAKE3_CHUNK_LEN;
+	return blobs_get_run_manifest_item(get_run, at)->size > BLAKE3_CHUNK_LEN;
 }
 
 /* May member, or with NULL nobody, be asked for item at? */
@@ -175,9 +175,9 @@ static bool item_is_for(const struct get_run *get_run, uint32_t at,
 {
 	if (get_run->items[at].state != ITEM_NEEDED)
 		return false;
-	if (get_run_manifest_item(get_run, at)->size == 0)
+	if (blobs_get_run_manifest_item(get_run, at)->size == 0)
 		return true;
-	return member && (item_is_large(get_run, at) || swarm_member_has(member, at, 0));
+	return member && (item_is_large(get_run, at) || blobs_swarm_member_has(member, at, 0));
 }
 
 /*
@@ -187,7 +187,8 @@ static bool item_is_for(const struct get_run *get_run, uint32_t at,
 static uint32_t class_find(struct get_run *get_run, const struct swarm_member *member,
 			   bool is_first)
 {
-	bool in_order = swarm_is_even(get_run->swarm) || get_run->get->view.choice.is_sequential;
+	bool in_order =
+		blobs_swarm_is_even(get_run->swarm) || get_run->get->view.choice.is_sequential;
 	uint32_t found = GET_RUN_NONE, seen_cnt = 0;
 	unsigned found_rank = UINT32_MAX;
 
@@ -242,19 +243,19 @@ static bool pick_item(struct get_run *get_run, struct get_run_slot *slot,
 	need_idx_advance(get_run);
 	at = item_find(get_run, member);
 	while (at != GET_RUN_NONE && item_is_large(get_run, at)) {
-		int err = get_run_file_start(get_run, at);
+		int err = blobs_get_run_file_start(get_run, at);
 
 		/* Without memory nothing else would wake it. */
 		get_run->must_retry_soon |= err == -ENOMEM;
 		if (err < 0)
 			return false;
-		get_run_wake(get_run); /* its list is to be asked for */
+		blobs_get_run_wake(get_run); /* its list is to be asked for */
 		at = item_find(get_run, member);
 	}
 	if (at == GET_RUN_NONE)
 		return false;
 	get_run->items[at].state = ITEM_ASKED;
-	get_run->needed_len -= get_run_manifest_item(get_run, at)->size;
+	get_run->needed_len -= blobs_get_run_manifest_item(get_run, at)->size;
 	slot->kind = SLOT_WHOLE;
 	slot->file = NULL;
 	slot->item = at;
@@ -271,10 +272,10 @@ static bool slot_is_late(const struct get_run_slot *slot, struct swarm_member *m
 	uint64_t left_ns =
 		slot->expect_ns > now_ns ? slot->expect_ns - now_ns : slot->expect_for_ns;
 
-	if (memcmp(slot->from_key, swarm_member_key(member), MESH_KEY_LEN) == 0 ||
-	    !swarm_member_has(member, slot->item, slot->ask.chunk))
+	if (memcmp(slot->from_key, blobs_swarm_member_key(member), MESH_KEY_LEN) == 0 ||
+	    !blobs_swarm_member_has(member, slot->item, slot->ask.chunk))
 		return false;
-	return now_ns > slot->expect_ns + LATE_NS || 2 * swarm_member_cost(member) < left_ns;
+	return now_ns > slot->expect_ns + LATE_NS || 2 * blobs_swarm_member_cost(member) < left_ns;
 }
 
 static unsigned askers_cnt(const struct get_run *get_run, const struct get_run_slot *of)
@@ -309,15 +310,15 @@ static bool pick_late(struct get_run *get_run, struct get_run_slot *slot,
 	return false;
 }
 
-bool get_run_pick(struct get_run *get_run, struct get_run_slot *slot, struct swarm_member *member,
-		  uint64_t now_ns)
+bool blobs_get_run_pick(struct get_run *get_run, struct get_run_slot *slot,
+			struct swarm_member *member, uint64_t now_ns)
 {
 	bool is_range = get_run->step == GET_RUN_RANGE;
 
 	memset(&slot->ask, 0, sizeof(slot->ask));
 	if (!member)
 		return !is_range && pick_item(get_run, slot, NULL);
-	if (is_range ? get_run_range_pick(get_run, slot, member)
+	if (is_range ? blobs_get_run_range_pick(get_run, slot, member)
 		     : pick_chunk(get_run, slot, member) || pick_item(get_run, slot, member))
 		return true;
 	return pick_late(get_run, slot, member, now_ns);

@@ -26,7 +26,7 @@
 
 static const struct manifest_item *range_item(const struct get_run *get_run)
 {
-	return get_run_manifest_item(get_run, 0);
+	return blobs_get_run_manifest_item(get_run, 0);
 }
 
 /* Part idx as groups: parts are cut at multiples of their length in the file. */
@@ -79,9 +79,9 @@ static void part_sum(const struct get_run *get_run, uint64_t idx, const uint8_t 
 }
 
 /* Range at of the get, cut at the end of the file. */
-static struct content_range range_at(const struct get_run *get_run, unsigned at)
+static struct blobs_range range_at(const struct get_run *get_run, unsigned at)
 {
-	struct content_range range = get_run->get->ranges[at];
+	struct blobs_range range = get_run->get->ranges[at];
 	uint64_t left = range_item(get_run)->size - range.off;
 
 	range.len = range.len < left ? range.len : left;
@@ -89,7 +89,7 @@ static struct content_range range_at(const struct get_run *get_run, unsigned at)
 }
 
 /* The length of the name that a range gets in the target; it fits MANIFEST_NAME_LEN_MAX or not. */
-static int place_name(const struct get_run *get_run, const struct content_range *range,
+static int place_name(const struct get_run *get_run, const struct blobs_range *range,
 		      char name[static RANGE_NAME_CAP])
 {
 	const struct manifest_item *item = range_item(get_run);
@@ -101,7 +101,7 @@ static int place_name(const struct get_run *get_run, const struct content_range 
 			(unsigned long long)range->off, (unsigned long long)range->len);
 }
 
-static void staged_name(const struct content_range *range, char name[static RANGE_STAGED_CAP])
+static void staged_name(const struct blobs_range *range, char name[static RANGE_STAGED_CAP])
 {
 	snprintf(name, RANGE_STAGED_CAP, "range-%llu-%llu", (unsigned long long)range->off,
 		 (unsigned long long)range->len);
@@ -113,24 +113,24 @@ static int ranges_check(struct get_run *get_run)
 	char name[RANGE_NAME_CAP];
 
 	for (unsigned i = 0; i < get_run->get->range_cnt; i++) {
-		struct content_range range;
+		struct blobs_range range;
 
 		if (get_run->get->ranges[i].off >= size) {
-			get_run_stop(get_run, WEFT_ETOOLARGE,
-				     "the range begins beyond the file's %llu bytes",
-				     (unsigned long long)size);
+			blobs_get_run_stop(get_run, WEFT_ETOOLARGE,
+					   "the range begins beyond the file's %llu bytes",
+					   (unsigned long long)size);
 			return WEFT_ETOOLARGE;
 		}
 		range = range_at(get_run, i);
 		len += range.len;
 		if (range.len / PART_LEN >= PARTS_MAX) {
-			get_run_stop(get_run, WEFT_ETOOLARGE,
-				     "a range is less than 1 TiB; give it in several");
+			blobs_get_run_stop(get_run, WEFT_ETOOLARGE,
+					   "a range is less than 1 TiB; give it in several");
 			return WEFT_ETOOLARGE;
 		}
 		if (place_name(get_run, &range, name) > (int)MANIFEST_NAME_LEN_MAX) {
-			get_run_stop(get_run, WEFT_ETOOLARGE,
-				     "%s: the name of the range is too long", name);
+			blobs_get_run_stop(get_run, WEFT_ETOOLARGE,
+					   "%s: the name of the range is too long", name);
 			return WEFT_ETOOLARGE;
 		}
 	}
@@ -141,9 +141,9 @@ static int ranges_check(struct get_run *get_run)
 
 static void range_open(struct get_run *get_run)
 {
-	struct content_range range = range_at(get_run, get_run->range_at);
+	struct blobs_range range = range_at(get_run, get_run->range_at);
 
-	get_run_range_free(get_run);
+	blobs_get_run_range_free(get_run);
 	get_run->range_off = range.off;
 	get_run->range_end = range.off + range.len;
 	get_run->range_done_cnt = get_run->range_next = get_run->range_scan = 0;
@@ -151,17 +151,17 @@ static void range_open(struct get_run *get_run)
 		(get_run->range_end - 1) / PART_LEN - get_run->range_off / PART_LEN + 1;
 	get_run->range_parts = calloc(1, (size_t)get_run->range_part_cnt);
 	if (!get_run->range_parts) {
-		get_run_stop(get_run, -ENOMEM, "no memory for the range");
+		blobs_get_run_stop(get_run, -ENOMEM, "no memory for the range");
 		return;
 	}
 	get_run->step = GET_RUN_RANGE_OPENING;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 }
 
-void get_run_range_begin(struct get_run *get_run)
+void blobs_get_run_range_begin(struct get_run *get_run)
 {
 	if (get_run->root || get_run->item_cnt != 1) {
-		get_run_stop(get_run, WEFT_EREFUSED, "a range needs a link to a single file");
+		blobs_get_run_stop(get_run, WEFT_EREFUSED, "a range needs a link to a single file");
 		return;
 	}
 	get_run->range_at = 0;
@@ -171,16 +171,16 @@ void get_run_range_begin(struct get_run *get_run)
 
 static int staged_open(struct get_run *get_run)
 {
-	const struct content_range range = range_at(get_run, get_run->range_at);
+	const struct blobs_range range = range_at(get_run, get_run->range_at);
 	char staged[RANGE_STAGED_CAP], name[RANGE_STAGED_CAP + 8];
 	bool is_new;
 
 	staged_name(&range, staged);
 	snprintf(name, sizeof(name), "%s.sums", staged);
-	get_run->range_fd = target_stage_open(&get_run->target, staged, &is_new);
+	get_run->range_fd = blobs_target_stage_open(&get_run->target, staged, &is_new);
 	if (get_run->range_fd < 0)
 		return get_run->range_fd;
-	get_run->range_sum_fd = target_stage_open(&get_run->target, name, &is_new);
+	get_run->range_sum_fd = blobs_target_stage_open(&get_run->target, name, &is_new);
 	if (get_run->range_sum_fd < 0)
 		return get_run->range_sum_fd;
 	if (ftruncate(get_run->range_fd, (off_t)(get_run->range_end - get_run->range_off)) < 0)
@@ -194,10 +194,10 @@ static bool part_is_staged(const struct get_run *get_run, uint64_t idx, uint8_t 
 	static const uint8_t none[BLAKE3_HASH_LEN];
 	uint8_t want[BLAKE3_HASH_LEN], sum[BLAKE3_HASH_LEN];
 
-	if (scan_read(get_run->range_sum_fd, idx * sizeof(want), want, sizeof(want)) < 0 ||
+	if (blobs_scan_read(get_run->range_sum_fd, idx * sizeof(want), want, sizeof(want)) < 0 ||
 	    memcmp(want, none, sizeof(want)) == 0 ||
-	    scan_read(get_run->range_fd, part_begin(get_run, idx) - get_run->range_off, buffer,
-		      part_len(get_run, idx)) < 0)
+	    blobs_scan_read(get_run->range_fd, part_begin(get_run, idx) - get_run->range_off,
+			    buffer, part_len(get_run, idx)) < 0)
 		return false;
 	part_sum(get_run, idx, buffer, sum);
 	return memcmp(want, sum, sizeof(sum)) == 0;
@@ -247,10 +247,10 @@ static void open_done(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 	struct get_run *get_run = step->get_run;
 
-	if (!get_run_step_done(get_run))
+	if (!blobs_get_run_step_done(get_run))
 		return;
 	if (step->err) {
-		get_run_stop_at(get_run, 0, step->err);
+		blobs_get_run_stop_at(get_run, 0, step->err);
 	} else if (get_run->range_scan == get_run->range_part_cnt) {
 		range_found(get_run);
 		get_run->step = GET_RUN_RANGE;
@@ -267,8 +267,8 @@ static bool is_same_file(int a, int b, uint64_t len)
 	for (uint64_t off = 0; off < len && is_same; off += PART_LEN) {
 		size_t part = len - off < PART_LEN ? (size_t)(len - off) : PART_LEN;
 
-		is_same = scan_read(a, off, buffer, part) == 0 &&
-			  scan_read(b, off, buffer + PART_LEN, part) == 0 &&
+		is_same = blobs_scan_read(a, off, buffer, part) == 0 &&
+			  blobs_scan_read(b, off, buffer + PART_LEN, part) == 0 &&
 			  memcmp(buffer, buffer + PART_LEN, part) == 0;
 	}
 	free(buffer);
@@ -276,23 +276,23 @@ static bool is_same_file(int a, int b, uint64_t len)
 }
 
 /* The place is taken only by nothing or, when replacing, by what stands there now. */
-static int range_place(const struct get_run *get_run, const struct content_range *range,
+static int range_place(const struct get_run *get_run, const struct blobs_range *range,
 		       struct target_dir *dir)
 {
 	struct object_stamp replaced = {.size = 0};
 	char name[RANGE_NAME_CAP], staged[RANGE_STAGED_CAP];
 	size_t len = (size_t)place_name(get_run, range, name);
 	struct stat st;
-	int fd = target_lookup(&get_run->target, dir, name, len), staged_fd, err;
+	int fd = blobs_target_lookup(&get_run->target, dir, name, len), staged_fd, err;
 	bool may_replace = fd >= 0 && get_run->get->is_replacing && fstat(fd, &st) == 0;
 
 	staged_name(range, staged);
 	if (may_replace)
-		object_stamp_of(&st, &replaced);
-	err = target_place(&get_run->target, dir, staged, name, len,
-			   may_replace ? &replaced : NULL);
+		blobs_object_stamp_of(&st, &replaced);
+	err = blobs_target_place(&get_run->target, dir, staged, name, len,
+				 may_replace ? &replaced : NULL);
 	if (err == WEFT_EEXISTS && fd >= 0) {
-		staged_fd = target_stage_lookup(&get_run->target, staged);
+		staged_fd = blobs_target_stage_lookup(&get_run->target, staged);
 		if (staged_fd >= 0 && is_same_file(staged_fd, fd, range->len))
 			err = 0;
 		if (staged_fd >= 0)
@@ -313,59 +313,59 @@ static void place_run(struct job *job)
 	get_run->range_at = 0;
 	step->err = syncfs(get_run->target.fd) < 0 ? -errno : 0;
 	get_run->must_clear = step->err < 0;
-	target_dir_init(&dir);
+	blobs_target_dir_init(&dir);
 	for (; !step->err && get_run->range_at < get_run->get->range_cnt; get_run->range_at++) {
-		struct content_range range = range_at(get_run, get_run->range_at);
+		struct blobs_range range = range_at(get_run, get_run->range_at);
 
 		step->err = range_place(get_run, &range, &dir);
 		if (step->err)
 			break;
 	}
 	if (!step->err)
-		step->err = target_dir_sync(&get_run->target, &dir, "", 0);
-	target_dir_fini(&dir);
+		step->err = blobs_target_dir_sync(&get_run->target, &dir, "", 0);
+	blobs_target_dir_fini(&dir);
 }
 
 static void place_done(struct job *job)
 {
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 	struct get_run *get_run = step->get_run;
-	struct content_range range;
+	struct blobs_range range;
 	char name[RANGE_NAME_CAP];
 
-	if (!get_run_step_done(get_run))
+	if (!blobs_get_run_step_done(get_run))
 		return;
 	if (step->err == WEFT_EEXISTS) {
 		range = range_at(get_run, get_run->range_at);
 		(void)place_name(get_run, &range, name);
-		get_run_stop(get_run, step->err,
-			     "%s: something else is there; remove it or replace it", name);
+		blobs_get_run_stop(get_run, step->err,
+				   "%s: something else is there; remove it or replace it", name);
 		return;
 	}
 	if (get_run->must_clear) {
-		get_run_stop(get_run, step->err,
-			     "%s: what was fetched does not get to the disk: %s",
-			     get_run->get->target, weft_err_text(step->err));
+		blobs_get_run_stop(get_run, step->err,
+				   "%s: what was fetched does not get to the disk: %s",
+				   get_run->get->target, weft_err_text(step->err));
 		return;
 	}
 	if (step->err) {
-		get_run_stop_at(get_run, 0, step->err);
+		blobs_get_run_stop_at(get_run, 0, step->err);
 		return;
 	}
 	get_run->get->view.item_done_cnt = get_run->get->range_cnt;
 	get_run->step = GET_RUN_FLUSH;
 }
 
-void get_run_range_run(struct get_run *get_run)
+void blobs_get_run_range_run(struct get_run *get_run)
 {
 	if (get_run->step == GET_RUN_RANGE_OPENING) {
-		get_run_step_submit(get_run, open_run, open_done);
+		blobs_get_run_step_submit(get_run, open_run, open_done);
 	} else if (get_run->range_done_cnt == get_run->range_part_cnt && !get_run->step_is_out) {
 		if (get_run->range_at + 1 < get_run->get->range_cnt) {
 			get_run->range_at++;
 			range_open(get_run);
 		} else {
-			get_run_step_submit(get_run, place_run, place_done);
+			blobs_get_run_step_submit(get_run, place_run, place_done);
 		}
 	}
 }
@@ -376,11 +376,12 @@ static bool part_is_for(const struct get_run *get_run, uint64_t part,
 	uint64_t chunk =
 		part_range(get_run, part).first_group * BLAKE3_GROUP_LEN / BLAKE3_CHUNK_LEN;
 
-	return get_run->range_parts[part] == CHUNK_MISSING && swarm_member_has(member, 0, chunk);
+	return get_run->range_parts[part] == CHUNK_MISSING &&
+	       blobs_swarm_member_has(member, 0, chunk);
 }
 
-bool get_run_range_pick(struct get_run *get_run, struct get_run_slot *slot,
-			const struct swarm_member *member)
+bool blobs_get_run_range_pick(struct get_run *get_run, struct get_run_slot *slot,
+			      const struct swarm_member *member)
 {
 	uint64_t part;
 
@@ -401,12 +402,12 @@ bool get_run_range_pick(struct get_run *get_run, struct get_run_slot *slot,
 	return true;
 }
 
-uint64_t get_run_range_groups(const struct get_run *get_run, uint64_t part)
+uint64_t blobs_get_run_range_groups(const struct get_run *get_run, uint64_t part)
 {
 	return part_range(get_run, part).group_cnt;
 }
 
-void get_run_range_again(struct get_run *get_run, uint64_t part)
+void blobs_get_run_range_again(struct get_run *get_run, uint64_t part)
 {
 	get_run->range_parts[part] = CHUNK_MISSING;
 	if (part < get_run->range_next)
@@ -421,16 +422,17 @@ static int part_write(struct get_run_slot *slot, const uint8_t *wanted)
 	int err;
 
 	slot->len = part_len(get_run, slot->part);
-	err = get_run_write_at(get_run->range_fd,
-			       part_begin(get_run, slot->part) - get_run->range_off, wanted,
-			       slot->len);
+	err = blobs_get_run_write_at(get_run->range_fd,
+				     part_begin(get_run, slot->part) - get_run->range_off, wanted,
+				     slot->len);
 	if (err)
 		return err;
 	part_sum(get_run, slot->part, wanted, sum);
-	return get_run_write_at(get_run->range_sum_fd, slot->part * sizeof(sum), sum, sizeof(sum));
+	return blobs_get_run_write_at(get_run->range_sum_fd, slot->part * sizeof(sum), sum,
+				      sizeof(sum));
 }
 
-int get_run_range_write(struct get_run_slot *slot)
+int blobs_get_run_range_write(struct get_run_slot *slot)
 {
 	const struct get_run *get_run = slot->get_run;
 	struct blake3_range range = part_range(get_run, slot->part);
@@ -448,14 +450,14 @@ int get_run_range_write(struct get_run_slot *slot)
 	return err;
 }
 
-void get_run_range_part_done(struct get_run *get_run, const struct get_run_slot *slot)
+void blobs_get_run_range_part_done(struct get_run *get_run, const struct get_run_slot *slot)
 {
 	get_run->range_parts[slot->part] = CHUNK_HAVE;
 	get_run->range_done_cnt++;
 	get_run->get->view.byte_done_cnt += slot->len;
 }
 
-void get_run_range_free(struct get_run *get_run)
+void blobs_get_run_range_free(struct get_run *get_run)
 {
 	if (get_run->range_fd >= 0)
 		close(get_run->range_fd);

@@ -33,7 +33,7 @@
 #define SYNC_FOR_USERS_NS  (5 * NS_PER_S)
 #define SYNC_REST	   4u /* times what the last one took */
 
-struct store_batch *get_run_batch(struct get_run *get_run)
+struct store_batch *blobs_get_run_batch(struct get_run *get_run)
 {
 	if (!get_run->batch)
 		get_run->batch = store_batch_new(get_run->content->params.store);
@@ -45,18 +45,19 @@ static void batch_done(void *arg, int err)
 	struct get_run *get_run = arg;
 
 	get_run->out_cnt--;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 	if (err)
-		get_run_stop(get_run, err, "cannot store what was fetched: %s", weft_err_text(err));
+		blobs_get_run_stop(get_run, err, "cannot store what was fetched: %s",
+				   weft_err_text(err));
 }
 
-void get_run_records_free(struct get_run *get_run)
+void blobs_get_run_records_free(struct get_run *get_run)
 {
 	store_batch_free(get_run->batch);
 	store_batch_free(get_run->sync.batch);
 	get_run->batch = get_run->sync.batch = NULL;
-	placing_fini(&get_run->placing);
-	placing_fini(&get_run->sync.placing);
+	blobs_placing_fini(&get_run->placing);
+	blobs_placing_fini(&get_run->sync.placing);
 	get_run->has_unsynced = false;
 	get_run->sync.step = SYNC_NONE;
 }
@@ -67,7 +68,7 @@ static void sync_run(struct job *job)
 {
 	struct get_run_sync *sync = (struct get_run_sync *)job;
 
-	sync->err = placing_run(&sync->placing, &sync->get_run->target);
+	sync->err = blobs_placing_run(&sync->placing, &sync->get_run->target);
 }
 
 /* What is in its place is recorded, whatever became of others. */
@@ -86,13 +87,13 @@ static void placed_record(struct get_run *get_run)
 		get_run->get->view.item_done_cnt++;
 		/* A path too long to be recorded is not served. */
 		if (from->is_changed ||
-		    target_join(&get_run->target, placing_path(&sync->placing, from),
-				from->path_len, file.path) < 0)
+		    blobs_target_join(&get_run->target, blobs_placing_path(&sync->placing, from),
+				      from->path_len, file.path) < 0)
 			continue;
 		file.stamp = from->stamp;
 		memcpy(file.content_id, from->content_id, OBJECT_ID_LEN);
 		memcpy(file.got_id, get_run->get->manifest_id, OBJECT_ID_LEN);
-		object_file_put(sync->batch, &file, NULL);
+		blobs_object_file_put(sync->batch, &file, NULL);
 	}
 }
 
@@ -103,15 +104,15 @@ static void sync_failed(struct get_run *get_run)
 
 	if (placing->is_sync_error) {
 		get_run->must_clear = true;
-		get_run_stop(get_run, sync->err,
-			     "%s: what was fetched does not get to the disk: %s",
-			     get_run->get->target, weft_err_text(sync->err));
-		get_run_records_free(get_run);
+		blobs_get_run_stop(get_run, sync->err,
+				   "%s: what was fetched does not get to the disk: %s",
+				   get_run->get->target, weft_err_text(sync->err));
+		blobs_get_run_records_free(get_run);
 	} else {
 		const struct placing_file *file = &placing->files[placing->failed_at];
 
-		get_run_stop_at_path(get_run, placing_path(placing, file), file->path_len,
-				     sync->err);
+		blobs_get_run_stop_at_path(get_run, blobs_placing_path(placing, file),
+					   file->path_len, sync->err);
 	}
 }
 
@@ -121,12 +122,12 @@ static void sync_done(struct job *job)
 	struct get_run *get_run = sync->get_run;
 
 	sync->step = SYNC_DONE;
-	(void)get_run_job_done(get_run);
+	(void)blobs_get_run_job_done(get_run);
 	placed_record(get_run);
-	get_run_intents_end(get_run, sync->batch);
+	blobs_get_run_intents_end(get_run, sync->batch);
 	if (sync->err)
 		sync_failed(get_run);
-	placing_fini(&sync->placing);
+	blobs_placing_fini(&sync->placing);
 }
 
 static void sync_begin(struct get_run *get_run)
@@ -135,11 +136,11 @@ static void sync_begin(struct get_run *get_run)
 
 	sync->get_run = get_run;
 	sync->began_ns = get_run->get->gets->now_ns;
-	sync->batch = get_run_batch(get_run);
+	sync->batch = blobs_get_run_batch(get_run);
 	sync->placing = get_run->placing;
-	sync->step = !get_run->has_unsynced		   ? SYNC_DONE
-		     : get_run_intents_are_wanted(get_run) ? SYNC_NOTING
-							   : SYNC_WAITING;
+	sync->step = !get_run->has_unsynced			 ? SYNC_DONE
+		     : blobs_get_run_intents_are_wanted(get_run) ? SYNC_NOTING
+								 : SYNC_WAITING;
 	get_run->batch = NULL;
 	get_run->placing = (struct placing){0};
 	get_run->has_unsynced = false;
@@ -150,23 +151,23 @@ static void noted(void *arg, int err)
 	struct get_run *get_run = arg;
 
 	get_run->out_cnt--;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 	get_run->sync.step = err ? SYNC_DONE : SYNC_WAITING;
 	if (err)
-		get_run_stop(get_run, err, "cannot store what is to be placed: %s",
-			     weft_err_text(err));
+		blobs_get_run_stop(get_run, err, "cannot store what is to be placed: %s",
+				   weft_err_text(err));
 }
 
 static void sync_note(struct get_run *get_run)
 {
-	int err = get_run_intents_store(get_run, noted);
+	int err = blobs_get_run_intents_store(get_run, noted);
 
 	if (err == WEFT_EFULL) {
 		get_run->must_retry_soon = true;
 	} else if (err) {
 		get_run->sync.step = SYNC_DONE;
-		get_run_stop(get_run, err, "cannot store what is to be placed: %s",
-			     weft_err_text(err));
+		blobs_get_run_stop(get_run, err, "cannot store what is to be placed: %s",
+				   weft_err_text(err));
 	} else {
 		get_run->out_cnt++;
 		get_run->sync.step = SYNC_NOTING_OUT;
@@ -186,7 +187,8 @@ static void sync_store(struct get_run *get_run)
 	}
 	if (err) {
 		store_batch_free(sync->batch);
-		get_run_stop(get_run, err, "cannot store what was fetched: %s", weft_err_text(err));
+		blobs_get_run_stop(get_run, err, "cannot store what was fetched: %s",
+				   weft_err_text(err));
 	} else {
 		get_run->out_cnt++;
 	}
@@ -195,9 +197,9 @@ static void sync_store(struct get_run *get_run)
 	sync->due_ns = now_ns + (rest_ns > SYNC_FOR_OTHERS_NS ? rest_ns : SYNC_FOR_OTHERS_NS);
 }
 
-uint64_t get_run_records_due(const struct get_run *get_run)
+uint64_t blobs_get_run_records_due(const struct get_run *get_run)
 {
-	uint64_t wait_ns = swarm_has_getters(get_run->swarm) ? 0 : SYNC_FOR_USERS_NS;
+	uint64_t wait_ns = blobs_swarm_has_getters(get_run->swarm) ? 0 : SYNC_FOR_USERS_NS;
 
 	if (get_run->placing.cnt == 0 || get_run->sync.step != SYNC_NONE)
 		return 0;
@@ -209,25 +211,26 @@ static bool sync_is_due(const struct get_run *get_run)
 	if (get_run->placing.cnt >= SYNC_RECORDS || get_run->placing.byte_cnt >= SYNC_LEN)
 		return true;
 	return get_run->placing.cnt > 0 &&
-	       get_run->get->gets->now_ns >= get_run_records_due(get_run);
+	       get_run->get->gets->now_ns >= blobs_get_run_records_due(get_run);
 }
 
-void get_run_records_run(struct get_run *get_run, bool is_last)
+void blobs_get_run_records_run(struct get_run *get_run, bool is_last)
 {
 	struct get_run_sync *sync = &get_run->sync;
 
 	if (sync->step == SYNC_NONE &&
-	    (is_last ? get_run_records_pending(get_run) : sync_is_due(get_run)))
+	    (is_last ? blobs_get_run_records_pending(get_run) : sync_is_due(get_run)))
 		sync_begin(get_run);
 	if (sync->step == SYNC_NOTING)
 		sync_note(get_run);
-	if (sync->step == SYNC_WAITING && get_run_submit(get_run, &sync->job, sync_run, sync_done))
+	if (sync->step == SYNC_WAITING &&
+	    blobs_get_run_submit(get_run, &sync->job, sync_run, sync_done))
 		sync->step = SYNC_OUT;
 	if (sync->step == SYNC_DONE)
 		sync_store(get_run);
 }
 
-bool get_run_records_pending(const struct get_run *get_run)
+bool blobs_get_run_records_pending(const struct get_run *get_run)
 {
 	return get_run->batch || get_run->placing.cnt > 0 || get_run->has_unsynced ||
 	       get_run->sync.step != SYNC_NONE;
@@ -236,7 +239,7 @@ bool get_run_records_pending(const struct get_run *get_run)
 static void record_hashes(struct get_run *get_run, const struct manifest_item *item,
 			  const uint8_t *hashes)
 {
-	uint64_t cnt = manifest_chunk_cnt(item->size);
+	uint64_t cnt = blobs_manifest_chunk_cnt(item->size);
 	uint8_t page_ids[(GET_RUN_CHUNKS_MAX / OBJECT_PAGE_HASHES) * OBJECT_ID_LEN];
 	size_t page_cnt = 0;
 
@@ -249,36 +252,36 @@ static void record_hashes(struct get_run *get_run, const struct manifest_item *i
 		uint8_t *id = page_ids + page_cnt++ * OBJECT_ID_LEN;
 
 		blake3_hash(page, (size_t)part * OBJECT_ID_LEN, id);
-		store_batch_put_blob(get_run_batch(get_run), id, page,
+		store_batch_put_blob(blobs_get_run_batch(get_run), id, page,
 				     (size_t)part * OBJECT_ID_LEN);
 	}
-	object_pages_put(get_run_batch(get_run), item->content_id, page_ids, page_cnt);
+	blobs_object_pages_put(blobs_get_run_batch(get_run), item->content_id, page_ids, page_cnt);
 }
 
 static int item_add(struct get_run *get_run, uint32_t item, struct placing_file *file,
 		    const uint8_t *hashes)
 {
-	const struct manifest_item *entry = get_run_manifest_item(get_run, item);
+	const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, item);
 
 	memcpy(file->content_id, entry->content_id, OBJECT_ID_LEN);
 	get_run->has_unsynced = true;
 	if (hashes)
 		record_hashes(get_run, entry, hashes);
-	if (placing_add(&get_run->placing, file, entry->path, entry->path_len) < 0) {
-		get_run_stop_at(get_run, item, -ENOMEM);
+	if (blobs_placing_add(&get_run->placing, file, entry->path, entry->path_len) < 0) {
+		blobs_get_run_stop_at(get_run, item, -ENOMEM);
 		return -ENOMEM;
 	}
-	get_run_item_done(get_run, item);
+	blobs_get_run_item_done(get_run, item);
 	return 0;
 }
 
-void get_run_staged(struct get_run *get_run, uint32_t item, const struct object_stamp *stamp,
-		    const char *staged, const uint8_t *hashes)
+void blobs_get_run_staged(struct get_run *get_run, uint32_t item, const struct object_stamp *stamp,
+			  const char *staged, const uint8_t *hashes)
 {
 	const struct get_run_item *entry = &get_run->items[item];
-	const struct manifest_item *told = get_run_manifest_item(get_run, item);
+	const struct manifest_item *told = blobs_get_run_manifest_item(get_run, item);
 	struct placing_file file = {.stamp = *stamp,
-				    .is_racy = get_run_settled_is_racy(told, stamp),
+				    .is_racy = blobs_get_run_settled_is_racy(told, stamp),
 				    .may_replace = entry->has_replaced,
 				    .replaced_inode = entry->replaced_inode,
 				    .replaced_dev = entry->replaced_dev};
@@ -287,11 +290,11 @@ void get_run_staged(struct get_run *get_run, uint32_t item, const struct object_
 	(void)item_add(get_run, item, &file, hashes);
 }
 
-void get_run_nameless(struct get_run *get_run, struct get_run_slot *slot)
+void blobs_get_run_nameless(struct get_run *get_run, struct get_run_slot *slot)
 {
-	const struct manifest_item *told = get_run_manifest_item(get_run, slot->item);
+	const struct manifest_item *told = blobs_get_run_manifest_item(get_run, slot->item);
 	struct placing_file file = {.stamp = slot->stamp,
-				    .is_racy = get_run_settled_is_racy(told, &slot->stamp),
+				    .is_racy = blobs_get_run_settled_is_racy(told, &slot->stamp),
 				    .has_fd = true,
 				    .fd = slot->fd};
 
@@ -299,8 +302,8 @@ void get_run_nameless(struct get_run *get_run, struct get_run_slot *slot)
 		slot->has_fd = false;
 }
 
-void get_run_found(struct get_run *get_run, uint32_t item, const struct get_run_check *check,
-		   bool is_settled_racy)
+void blobs_get_run_found(struct get_run *get_run, uint32_t item, const struct get_run_check *check,
+			 bool is_settled_racy)
 {
 	bool is_racy = check->found == FOUND_SCANNED || is_settled_racy;
 	struct placing_file file = {
@@ -310,7 +313,7 @@ void get_run_found(struct get_run *get_run, uint32_t item, const struct get_run_
 	(void)item_add(get_run, item, &file, hashes);
 }
 
-void get_run_item_done(struct get_run *get_run, uint32_t item)
+void blobs_get_run_item_done(struct get_run *get_run, uint32_t item)
 {
 	struct get_run_item *done = &get_run->items[item];
 	uint32_t twin = done->next_twin;

@@ -16,27 +16,28 @@
 #define STARVED_NS   NS_PER_S
 #define GROUP_CHUNKS (BLAKE3_CHUNK_LEN / BLAKE3_GROUP_LEN)
 
-void get_run_answered(struct get_run *get_run, size_t len, uint64_t now_ns)
+void blobs_get_run_answered(struct get_run *get_run, size_t len, uint64_t now_ns)
 {
 	get_run->get->gets->now_ns = now_ns;
 	get_run->get->view.received_byte_cnt += len;
 	get_run->get->gets->received_byte_cnt += len;
 }
 
-void get_run_swarm_failed(struct get_run *get_run, int err, const char *detail)
+void blobs_get_run_swarm_failed(struct get_run *get_run, int err, const char *detail)
 {
 	if (err == WEFT_EWRONGKEY)
-		memcpy(get_run->get->view.actual_key, swarm_wrong_key(get_run->swarm),
+		memcpy(get_run->get->view.actual_key, blobs_swarm_wrong_key(get_run->swarm),
 		       MESH_KEY_LEN);
-	get_run_stop(get_run, err, "%s", detail);
+	blobs_get_run_stop(get_run, err, "%s", detail);
 }
 
 /* --- slots --- */
 
-void get_run_slot_free(struct get_run_slot *slot)
+void blobs_get_run_slot_free(struct get_run_slot *slot)
 {
 	if (slot->buffer)
-		chunk_buffers_release(serve_buffers(slot->get_run->content->serve), slot->buffer);
+		blobs_chunk_buffers_release(blobs_serve_buffers(slot->get_run->content->serve),
+					    slot->buffer);
 	slot->buffer = NULL;
 	if (slot->has_fd)
 		close(slot->fd);
@@ -64,48 +65,48 @@ static struct get_run_slot *slot_twin(const struct get_run_slot *slot)
 	return NULL;
 }
 
-void get_run_slot_again(struct get_run_slot *slot)
+void blobs_get_run_slot_again(struct get_run_slot *slot)
 {
 	struct get_run *get_run = slot->get_run;
 
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 	if (slot_twin(slot)) {
-		get_run_slot_free(slot);
+		blobs_get_run_slot_free(slot);
 		return;
 	}
 	switch (slot->kind) {
 	case SLOT_WHOLE:
 		get_run->items[slot->item].state = ITEM_NEEDED;
-		get_run->needed_len += get_run_manifest_item(get_run, slot->item)->size;
+		get_run->needed_len += blobs_get_run_manifest_item(get_run, slot->item)->size;
 		if (slot->item < get_run->need_idx)
 			get_run->need_idx = slot->item;
 		break;
 	case SLOT_CHUNK:
-		get_run_file_again(slot->file, slot->idx);
+		blobs_get_run_file_again(slot->file, slot->idx);
 		break;
 	case SLOT_LIST:
 		slot->file->list_is_asked = false;
 		break;
 	case SLOT_PROOF:
-		get_run_range_again(get_run, slot->part);
+		blobs_get_run_range_again(get_run, slot->part);
 		break;
 	}
-	get_run_slot_free(slot);
+	blobs_get_run_slot_free(slot);
 }
 
-void get_run_slot_bad(struct get_run_slot *slot)
+void blobs_get_run_slot_bad(struct get_run_slot *slot)
 {
 	struct get_run *get_run = slot->get_run;
 	struct swarm_fault fault = {.item = slot->item, .chunk = slot->ask.chunk};
 
 	memcpy(fault.key, slot->from_key, sizeof(fault.key));
-	get_run_slot_again(slot);
-	swarm_blame(get_run->swarm, &fault, get_run->get->gets->now_ns);
+	blobs_get_run_slot_again(slot);
+	blobs_swarm_blame(get_run->swarm, &fault, get_run->get->gets->now_ns);
 }
 
 static const uint8_t *slot_content_id(const struct get_run_slot *slot)
 {
-	return get_run_manifest_item(slot->get_run, slot->item)->content_id;
+	return blobs_get_run_manifest_item(slot->get_run, slot->item)->content_id;
 }
 
 static unsigned slot_request_type(const struct get_run_slot *slot)
@@ -127,18 +128,18 @@ static bool slot_answer_fits(void *arg, const struct message_answer *answer)
 
 	switch (slot->kind) {
 	case SLOT_WHOLE:
-		return answer->len == get_run_manifest_item(slot->get_run, slot->item)->size;
+		return answer->len == blobs_get_run_manifest_item(slot->get_run, slot->item)->size;
 	case SLOT_CHUNK:
-		return answer->len == get_run_file_chunk_len(slot->file, slot->idx);
+		return answer->len == blobs_get_run_file_chunk_len(slot->file, slot->idx);
 	case SLOT_LIST:
-		return get_run_file_list_check(slot->file, answer);
+		return blobs_get_run_file_list_check(slot->file, answer);
 	case SLOT_PROOF:
 		break;
 	}
-	return answer->total == get_run_manifest_item(slot->get_run, slot->item)->size;
+	return answer->total == blobs_get_run_manifest_item(slot->get_run, slot->item)->size;
 }
 
-void get_run_ready(struct get_run_slot *slot)
+void blobs_get_run_ready(struct get_run_slot *slot)
 {
 	slot->next = NULL;
 	*slot->get_run->ready_end = slot;
@@ -152,9 +153,9 @@ static void twin_cancel(const struct get_run_slot *slot)
 
 	if (!twin)
 		return;
-	swarm_cancel(&twin->ask);
+	blobs_swarm_cancel(&twin->ask);
 	twin->get_run->asked_cnt--;
-	get_run_slot_free(twin);
+	blobs_get_run_slot_free(twin);
 }
 
 static void slot_failed(struct get_run_slot *slot, const struct swarm_answer *answer)
@@ -163,11 +164,11 @@ static void slot_failed(struct get_run_slot *slot, const struct swarm_answer *an
 	bool is_list = slot->kind == SLOT_LIST;
 	struct get_run_file *file = slot->file;
 
-	get_run_slot_again(slot);
+	blobs_get_run_slot_again(slot);
 	if (is_list && slot->ask.from)
-		get_run_file_list_failed(file);
+		blobs_get_run_file_list_failed(file);
 	else if (is_list)
-		get_run_swarm_failed(get_run, answer->err, answer->detail);
+		blobs_get_run_swarm_failed(get_run, answer->err, answer->detail);
 }
 
 static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
@@ -177,23 +178,23 @@ static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now
 
 	get_run->get->gets->now_ns = now_ns;
 	get_run->asked_cnt--;
-	get_run_wake(get_run);
+	blobs_get_run_wake(get_run);
 	if (answer->err) {
 		slot_failed(slot, answer);
 		return;
 	}
-	get_run_answered(get_run, answer->message.len, now_ns);
+	blobs_get_run_answered(get_run, answer->message.len, now_ns);
 	twin_cancel(slot);
 	memcpy(slot->from_key, answer->from_key, sizeof(slot->from_key));
 	if (slot->kind == SLOT_LIST) {
 		memcpy(slot->file->list_key, slot->from_key, sizeof(slot->from_key));
-		get_run_file_list_arrived(slot->file, &answer->message);
-		get_run_slot_free(slot);
+		blobs_get_run_file_list_arrived(slot->file, &answer->message);
+		blobs_get_run_slot_free(slot);
 		return;
 	}
 	slot->bytes = answer->message.bytes;
 	slot->len = answer->message.len;
-	get_run_ready(slot);
+	blobs_get_run_ready(slot);
 }
 
 static bool holds_buffer(const struct get_run *get_run)
@@ -207,14 +208,14 @@ static bool holds_buffer(const struct get_run *get_run)
 /* A quarter of the buffers is left to peers who ask us, but for one to go on with. */
 static uint8_t *buffer_acquire(struct get_run *get_run)
 {
-	struct chunk_buffers *buffers = serve_buffers(get_run->content->serve);
+	struct chunk_buffers *buffers = blobs_serve_buffers(get_run->content->serve);
 
 	if (buffers->free_cnt == 0 ||
 	    (buffers->free_cnt <= buffers->cap_cnt / 4 && holds_buffer(get_run))) {
 		get_run->must_retry_soon = true;
 		return NULL;
 	}
-	return chunk_buffers_acquire(buffers);
+	return blobs_chunk_buffers_acquire(buffers);
 }
 
 /* A slot with a buffer, or NULL. */
@@ -233,11 +234,11 @@ static struct get_run_slot *slot_acquire(struct get_run *get_run)
 	return NULL;
 }
 
-/* 0 or what swarm_ask says; from NULL: whoever has it. */
+/* 0 or what blobs_swarm_ask says; from NULL: whoever has it. */
 static int slot_ask(struct get_run_slot *slot, struct swarm_member *from, uint64_t now_ns)
 {
 	struct get_run *get_run = slot->get_run;
-	const struct manifest_item *item = get_run_manifest_item(get_run, slot->item);
+	const struct manifest_item *item = blobs_get_run_manifest_item(get_run, slot->item);
 	int err;
 
 	slot->ask = (struct swarm_ask){
@@ -257,15 +258,15 @@ static int slot_ask(struct get_run_slot *slot, struct swarm_member *from, uint64
 		.arg = slot,
 	};
 	if (slot->kind == SLOT_PROOF)
-		slot->ask.request.cnt = get_run_range_groups(get_run, slot->part);
+		slot->ask.request.cnt = blobs_get_run_range_groups(get_run, slot->part);
 	memcpy(slot->ask.request.id, slot_content_id(slot), sizeof(slot->ask.request.id));
-	slot->expect_for_ns = from ? swarm_member_cost(from) : LOOK_NS;
+	slot->expect_for_ns = from ? blobs_swarm_member_cost(from) : LOOK_NS;
 	slot->expect_ns = now_ns + slot->expect_for_ns;
-	err = swarm_ask(get_run->swarm, &slot->ask, now_ns);
+	err = blobs_swarm_ask(get_run->swarm, &slot->ask, now_ns);
 	if (err)
 		return err;
 	if (from)
-		memcpy(slot->from_key, swarm_member_key(from), sizeof(slot->from_key));
+		memcpy(slot->from_key, blobs_swarm_member_key(from), sizeof(slot->from_key));
 	get_run->asked_cnt++;
 	return 0;
 }
@@ -278,18 +279,18 @@ static void lists_ask(struct get_run *get_run, uint64_t now_ns)
 
 		if (!slot)
 			return;
-		if (!get_run_pick_list(get_run, slot)) {
-			get_run_slot_free(slot);
+		if (!blobs_get_run_pick_list(get_run, slot)) {
+			blobs_get_run_slot_free(slot);
 			return;
 		}
 		if (slot->file->hash_cnt > 0)
-			from = swarm_lookup(get_run->swarm, slot->file->list_key);
+			from = blobs_swarm_lookup(get_run->swarm, slot->file->list_key);
 		if (slot->file->hash_cnt > 0 && !from)
-			get_run_file_list_failed(slot->file);
+			blobs_get_run_file_list_failed(slot->file);
 		slot->idx = slot->file->hash_cnt;
 		if (slot_ask(slot, from, now_ns) < 0) {
 			get_run->must_retry_soon = true;
-			get_run_slot_again(slot);
+			blobs_get_run_slot_again(slot);
 			return;
 		}
 	}
@@ -299,7 +300,7 @@ static void lists_ask(struct get_run *get_run, uint64_t now_ns)
 static bool slot_is_empty_file(const struct get_run_slot *slot)
 {
 	return slot->kind == SLOT_WHOLE &&
-	       get_run_manifest_item(slot->get_run, slot->item)->size == 0;
+	       blobs_get_run_manifest_item(slot->get_run, slot->item)->size == 0;
 }
 
 /* One more request, to member or one that needs nobody; false: there is nothing to do for now. */
@@ -310,26 +311,26 @@ static bool member_ask(struct get_run *get_run, struct swarm_member *member, uin
 
 	if (!slot)
 		return false;
-	if (!get_run_pick(get_run, slot, member, now_ns)) {
-		get_run_slot_free(slot);
+	if (!blobs_get_run_pick(get_run, slot, member, now_ns)) {
+		blobs_get_run_slot_free(slot);
 		if (member)
-			swarm_skip(get_run->swarm, member);
+			blobs_swarm_skip(get_run->swarm, member);
 		return member != NULL;
 	}
-	get_run->get->view.state = CONTENT_GET_FETCHING;
+	get_run->get->view.state = BLOBS_GET_FETCHING;
 	if (slot_is_empty_file(slot)) {
 		slot->bytes = slot->buffer;
 		slot->len = 0;
-		get_run_ready(slot);
-		get_run_wake(get_run);
+		blobs_get_run_ready(slot);
+		blobs_get_run_wake(get_run);
 		return true;
 	}
 	err = slot_ask(slot, member, now_ns);
 	if (!err)
 		return true;
-	get_run_slot_again(slot);
+	blobs_get_run_slot_again(slot);
 	get_run->must_retry_soon |= err == WEFT_EFULL;
-	swarm_skip(get_run->swarm, member);
+	blobs_swarm_skip(get_run->swarm, member);
 	return err != WEFT_EFULL;
 }
 
@@ -339,12 +340,12 @@ static void starved(struct get_run *get_run, uint64_t now_ns)
 	const char *detail;
 	int err;
 
-	if (swarm_outlook(get_run->swarm, now_ns) == SWARM_WAITING) {
+	if (blobs_swarm_outlook(get_run->swarm, now_ns) == SWARM_WAITING) {
 		get_run->look_ns = now_ns + STARVED_NS;
 		return;
 	}
-	err = swarm_failure(get_run->swarm, &detail);
-	get_run_swarm_failed(get_run, err, detail);
+	err = blobs_swarm_failure(get_run->swarm, &detail);
+	blobs_get_run_swarm_failed(get_run, err, detail);
 }
 
 static bool is_idle(const struct get_run *get_run)
@@ -360,13 +361,13 @@ static bool is_idle(const struct get_run *get_run)
 /* The limit of downloads holds what would be asked for next. */
 static bool is_held(struct get_run *get_run, uint64_t now_ns)
 {
-	if (content_download_ns(get_run->content, now_ns) <= now_ns)
+	if (blobs_download_ns(get_run->content, now_ns) <= now_ns)
 		return false;
 	get_run->must_retry_soon = true;
 	return true;
 }
 
-void get_run_requests_run(struct get_run *get_run, uint64_t now_ns)
+void blobs_get_run_requests_run(struct get_run *get_run, uint64_t now_ns)
 {
 	const struct get *get = get_run->get;
 	uint32_t cap = get_run->content->params.config.chunks_in_flight;
@@ -376,16 +377,16 @@ void get_run_requests_run(struct get_run *get_run, uint64_t now_ns)
 		cap >>= get->gets->top_priority - get->view.priority;
 	cap += cap == 0;
 	get_run->look_ns = 0;
-	get_run_count(get_run, now_ns);
+	blobs_get_run_count(get_run, now_ns);
 	lists_ask(get_run, now_ns);
-	swarm_round(get_run->swarm);
-	while (get_run->asked_cnt < cap && !get_run_is_stopping(get_run) &&
+	blobs_swarm_round(get_run->swarm);
+	while (get_run->asked_cnt < cap && !blobs_get_run_is_stopping(get_run) &&
 	       !is_held(get_run, now_ns))
-		if (!member_ask(get_run, swarm_best(get_run->swarm, now_ns), now_ns))
+		if (!member_ask(get_run, blobs_swarm_best(get_run->swarm, now_ns), now_ns))
 			break;
-	get_run->must_retry_soon |= swarm_is_held(get_run->swarm);
+	get_run->must_retry_soon |= blobs_swarm_is_held(get_run->swarm);
 	if (get_run->asked_cnt > 0)
 		get_run->look_ns = now_ns + LOOK_NS;
-	else if (is_idle(get_run) && !get_run_is_stopping(get_run))
+	else if (is_idle(get_run) && !blobs_get_run_is_stopping(get_run))
 		starved(get_run, now_ns);
 }

@@ -17,7 +17,7 @@
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
 
-int get_run_write_at(int fd, uint64_t off, const uint8_t *data, size_t len)
+int blobs_get_run_write_at(int fd, uint64_t off, const uint8_t *data, size_t len)
 {
 	while (len > 0) {
 		ssize_t put = pwrite(fd, data, len, (off_t)off);
@@ -44,13 +44,14 @@ static int hash_check(const struct get_run_slot *slot, const uint8_t *want, bool
 static int fd_fill(struct get_run_slot *slot, int fd)
 {
 	/* Of zeros a hole: the file is new, or empty again. */
-	int err = zeros_only(slot->bytes, slot->len)
+	int err = blobs_zeros_only(slot->bytes, slot->len)
 			  ? ftruncate(fd, (off_t)slot->len) < 0 ? -errno : 0
-			  : get_run_write_at(fd, 0, slot->bytes, slot->len);
+			  : blobs_get_run_write_at(fd, 0, slot->bytes, slot->len);
 
 	return err ? err
-		   : get_run_settle(fd, get_run_manifest_item(slot->get_run, slot->item),
-				    &slot->stamp);
+		   : blobs_get_run_settle(fd,
+					  blobs_get_run_manifest_item(slot->get_run, slot->item),
+					  &slot->stamp);
 }
 
 static int staged_write(struct get_run_slot *slot)
@@ -59,8 +60,8 @@ static int staged_write(struct get_run_slot *slot)
 	bool is_new;
 	int fd, err;
 
-	get_run_name(slot->get_run, slot->item, name);
-	fd = target_stage_open(&slot->get_run->target, name, &is_new);
+	blobs_get_run_name(slot->get_run, slot->item, name);
+	fd = blobs_target_stage_open(&slot->get_run->target, name, &is_new);
 	if (fd < 0)
 		return fd;
 	err = !is_new && ftruncate(fd, 0) < 0 ? -errno : fd_fill(slot, fd);
@@ -71,9 +72,10 @@ static int staged_write(struct get_run_slot *slot)
 
 static int nameless_write(struct get_run_slot *slot, struct target_dir *dir)
 {
-	const struct manifest_item *entry = get_run_manifest_item(slot->get_run, slot->item);
+	const struct manifest_item *entry = blobs_get_run_manifest_item(slot->get_run, slot->item);
 
-	slot->fd = target_nameless_open(&slot->get_run->target, dir, entry->path, entry->path_len);
+	slot->fd = blobs_target_nameless_open(&slot->get_run->target, dir, entry->path,
+					      entry->path_len);
 	slot->has_fd = slot->fd >= 0;
 	return slot->has_fd ? fd_fill(slot, slot->fd) : slot->fd;
 }
@@ -90,14 +92,14 @@ static bool is_nameless(const struct get_run_write *write, const struct get_run_
 static int whole_write(struct get_run_write *write, struct get_run_slot *slot)
 {
 	const struct get_run *get_run = slot->get_run;
-	const struct manifest_item *entry = get_run_manifest_item(get_run, slot->item);
+	const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, slot->item);
 	int err = hash_check(slot, entry->content_id, true);
 
 	if (err)
 		return err;
 	if (is_nameless(write, slot))
 		return nameless_write(slot, &write->dir);
-	err = target_dir_make(&get_run->target, &write->dir, entry->path, entry->path_len);
+	err = blobs_target_dir_make(&get_run->target, &write->dir, entry->path, entry->path_len);
 	return err ? err : staged_write(slot);
 }
 
@@ -133,7 +135,7 @@ static int write_all(int fd, uint64_t off, struct iovec *iov, unsigned cnt)
 static void zeros_place(struct get_run_slot *slot)
 {
 	slot->is_zeros = true;
-	slot->err = zeros_punch(slot->file->fd, slot->idx * BLAKE3_CHUNK_LEN, slot->len);
+	slot->err = blobs_zeros_punch(slot->file->fd, slot->idx * BLAKE3_CHUNK_LEN, slot->len);
 }
 
 /* Neighbours in a file that are right go to the disk in one call. How many slots it took. */
@@ -148,7 +150,7 @@ static unsigned chunks_write(struct get_run_slot *const *slots, unsigned cnt)
 	       slots[len]->idx == first->idx + len) {
 		slots[len]->err = chunk_check(slots[len]);
 		slots[len]->is_zeros = false;
-		if (slots[len]->err || zeros_only(slots[len]->bytes, slots[len]->len))
+		if (slots[len]->err || blobs_zeros_only(slots[len]->bytes, slots[len]->len))
 			break;
 		iov[len].iov_base = (void *)slots[len]->bytes;
 		iov[len].iov_len = slots[len]->len;
@@ -200,7 +202,7 @@ static void write_run(struct job *job)
 			at += chunks_write(write->slots + at, write->cnt - at);
 			continue;
 		}
-		slot->err = slot->kind == SLOT_PROOF ? get_run_range_write(slot)
+		slot->err = slot->kind == SLOT_PROOF ? blobs_get_run_range_write(slot)
 						     : whole_write(write, slot);
 		at++;
 	}
@@ -211,17 +213,17 @@ static void whole_take(struct get_run *get_run, struct get_run_slot *slot)
 	char name[PLACING_NAME_CAP];
 
 	if (slot->has_fd) {
-		get_run_nameless(get_run, slot);
+		blobs_get_run_nameless(get_run, slot);
 		return;
 	}
-	get_run_name(get_run, slot->item, name);
-	get_run_staged(get_run, slot->item, &slot->stamp, name, NULL);
+	blobs_get_run_name(get_run, slot->item, name);
+	blobs_get_run_staged(get_run, slot->item, &slot->stamp, name, NULL);
 }
 
 /* What the source sent proved right and is kept: its work for this node, wherever that counts. */
 static void slot_tell_verified(const struct get_run_slot *slot)
 {
-	const struct content_params *params = &slot->get_run->content->params;
+	const struct blobs_params *params = &slot->get_run->content->params;
 
 	if (params->on_verified)
 		params->on_verified(params->ctx, slot->from_key, slot->len);
@@ -232,24 +234,24 @@ static void slot_written(struct get_run_slot *slot)
 	struct get_run *get_run = slot->get_run;
 
 	if (slot->err == WEFT_EDAMAGED) {
-		get_run_slot_bad(slot);
+		blobs_get_run_slot_bad(slot);
 		return;
 	}
 	if (!slot->err)
 		slot_tell_verified(slot);
 	if (slot->err) {
-		get_run_stop_at(get_run, slot->item, slot->err);
+		blobs_get_run_stop_at(get_run, slot->item, slot->err);
 	} else if (slot->kind == SLOT_CHUNK) {
-		get_run_file_chunk_done(slot->file, slot->idx, slot->len);
+		blobs_get_run_file_chunk_done(slot->file, slot->idx, slot->len);
 		if (slot->is_zeros)
-			get_run_file_zeros(slot->file, slot->idx);
+			blobs_get_run_file_zeros(slot->file, slot->idx);
 	} else if (slot->kind == SLOT_PROOF) {
-		get_run_range_part_done(get_run, slot);
+		blobs_get_run_range_part_done(get_run, slot);
 	} else {
 		get_run->get->view.byte_done_cnt += slot->len;
 		whole_take(get_run, slot);
 	}
-	get_run_slot_free(slot);
+	blobs_get_run_slot_free(slot);
 }
 
 static void write_done(struct job *job)
@@ -257,11 +259,11 @@ static void write_done(struct job *job)
 	struct get_run_write *write = (struct get_run_write *)job;
 
 	write->is_out = false;
-	(void)get_run_job_done(write->get_run);
+	(void)blobs_get_run_job_done(write->get_run);
 	for (unsigned i = 0; i < write->cnt; i++) {
 		/* What is written counts even when the get stops for another reason. */
-		if (write->slots[i]->err && get_run_is_stopping(write->get_run))
-			get_run_slot_free(write->slots[i]);
+		if (write->slots[i]->err && blobs_get_run_is_stopping(write->get_run))
+			blobs_get_run_slot_free(write->slots[i]);
 		else
 			slot_written(write->slots[i]);
 	}
@@ -285,7 +287,7 @@ static bool may_hold(const struct get_run *get_run)
 		       get_run->fd_cap;
 }
 
-void get_run_writes_run(struct get_run *get_run)
+void blobs_get_run_writes_run(struct get_run *get_run)
 {
 	for (unsigned i = 0; i < GET_RUN_JOBS_MAX && get_run->ready; i++) {
 		struct get_run_write *write = &get_run->writes[i];
@@ -295,7 +297,7 @@ void get_run_writes_run(struct get_run *get_run)
 			continue;
 		write->may_hold = may_hold(get_run);
 		last = write->slots[write->cnt - 1]; /* the job sorts them */
-		if (!get_run_submit(get_run, &write->job, write_run, write_done))
+		if (!blobs_get_run_submit(get_run, &write->job, write_run, write_done))
 			return;
 		write->is_out = true;
 		get_run->ready = last->next;

@@ -28,32 +28,33 @@ static int zeros_drop(const struct get_run_file *file, uint64_t begin, uint64_t 
 	uint64_t off = begin * BLAKE3_CHUNK_LEN;
 	uint64_t till = end == file->chunk_cnt ? file->size : end * BLAKE3_CHUNK_LEN;
 
-	return zeros_punch(file->fd, off, till - off);
+	return blobs_zeros_punch(file->fd, off, till - off);
 }
 
 /* One sample, and all around it when it is zeros. Nothing is asked for yet. */
 static int sample_look(struct get_run_file *file, const struct zeros *zeros, uint64_t *io_len)
 {
-	uint64_t idx = zeros_sample(file->chunk_cnt, file->sample_idx), begin, end;
+	uint64_t idx = blobs_zeros_sample(file->chunk_cnt, file->sample_idx), begin, end;
 
 	*io_len += BLAKE3_CHUNK_LEN;
-	if (file->chunks[idx] == CHUNK_HAVE || !zeros_at(zeros, idx))
+	if (file->chunks[idx] == CHUNK_HAVE || !blobs_zeros_at(zeros, idx))
 		return 0;
-	zeros_run(zeros, idx, &(struct zeros_span){SAMPLE_CHUNKS, SAMPLE_CHUNKS}, &begin, &end);
+	blobs_zeros_run(zeros, idx, &(struct zeros_span){SAMPLE_CHUNKS, SAMPLE_CHUNKS}, &begin,
+			&end);
 	*io_len += (end - begin) * BLAKE3_CHUNK_LEN;
 	for (uint64_t i = begin; i < end; i++) {
 		if (file->chunks[i] == CHUNK_HAVE)
 			continue;
 		file->chunks[i] = CHUNK_HAVE;
 		file->have_cnt++;
-		file->found_len += get_run_file_chunk_len(file, i);
+		file->found_len += blobs_get_run_file_chunk_len(file, i);
 	}
 	return zeros_drop(file, begin, end);
 }
 
-int get_run_zeros_sample(struct get_run_file *file)
+int blobs_get_run_zeros_sample(struct get_run_file *file)
 {
-	unsigned cnt = zeros_sample_cnt(file->chunk_cnt);
+	unsigned cnt = blobs_zeros_sample_cnt(file->chunk_cnt);
 	uint8_t *buffer = cnt ? calloc(1, BLAKE3_CHUNK_LEN) : NULL;
 	const struct zeros zeros = file_zeros(file, buffer);
 	uint64_t len = 0;
@@ -66,7 +67,7 @@ int get_run_zeros_sample(struct get_run_file *file)
 	return err;
 }
 
-void get_run_zeros_run(struct job *job)
+void blobs_get_run_zeros_run(struct job *job)
 {
 	struct get_run_file *file = (struct get_run_file *)job;
 	uint8_t *buffer = calloc(1, BLAKE3_CHUNK_LEN);
@@ -76,35 +77,35 @@ void get_run_zeros_run(struct job *job)
 	file->err = 0;
 	if (!buffer)
 		return; /* it is fetched, then */
-	zeros_run(&zeros, file->zero_idx,
-		  &(struct zeros_span){file->zero_goes_on ? 0 : LOOK_CHUNKS, LOOK_CHUNKS},
-		  &file->zero_begin, &file->zero_end);
+	blobs_zeros_run(&zeros, file->zero_idx,
+			&(struct zeros_span){file->zero_goes_on ? 0 : LOOK_CHUNKS, LOOK_CHUNKS},
+			&file->zero_begin, &file->zero_end);
 	free(buffer);
 	file->err = zeros_drop(file, file->zero_begin, file->zero_end);
 }
 
-void get_run_zeros_done(struct job *job)
+void blobs_get_run_zeros_done(struct job *job)
 {
 	struct get_run_file *file = (struct get_run_file *)job;
 	uint64_t last = file->zero_idx;
 
 	file->zero_idx = GET_RUN_NO_CHUNK;
 	file->job_is_out = false;
-	if (!get_run_job_done(file->get_run))
+	if (!blobs_get_run_job_done(file->get_run))
 		return;
 	if (file->err) {
-		get_run_stop_at(file->get_run, file->item, file->err);
+		blobs_get_run_stop_at(file->get_run, file->item, file->err);
 		return;
 	}
 	for (uint64_t i = file->zero_begin; i < file->zero_end; i++) {
-		size_t len = get_run_file_chunk_len(file, i);
+		size_t len = blobs_get_run_file_chunk_len(file, i);
 
 		/* What is asked for already comes all the same. */
 		if (file->chunks[i] != CHUNK_MISSING)
 			continue;
-		rarest_take(&file->order, i);
+		blobs_rarest_take(&file->order, i);
 		file->get_run->get->view.reused_byte_cnt += len;
-		get_run_file_chunk_done(file, i, len);
+		blobs_get_run_file_chunk_done(file, i, len);
 	}
 	/* It goes on behind what one job looks at. */
 	file->zero_goes_on =
@@ -113,7 +114,7 @@ void get_run_zeros_done(struct job *job)
 		file->zero_idx = file->zero_end - 1;
 }
 
-void get_run_file_zeros(struct get_run_file *file, uint64_t idx)
+void blobs_get_run_file_zeros(struct get_run_file *file, uint64_t idx)
 {
 	bool is_alone = (idx == 0 || file->chunks[idx - 1] != CHUNK_MISSING) &&
 			(idx + 1 == file->chunk_cnt || file->chunks[idx + 1] != CHUNK_MISSING);

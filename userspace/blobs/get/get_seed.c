@@ -16,16 +16,16 @@
 #define RATIO_NS   NS_PER_S /* so far a ratio may be passed at full speed */
 #define SAVE_BYTES (64ull << 20)
 
-bool content_get_is_seeded(const struct content_get *get)
+bool blobs_get_is_seeded(const struct blobs_get *get)
 {
-	return get->seed.end == CONTENT_SEED_GOES_ON && !get->is_leaving;
+	return get->seed.end == BLOBS_SEED_GOES_ON && !get->is_leaving;
 }
 
 /* The configuration's bounds, where the get has none of its own. */
 static void bounds_take(struct get *get)
 {
-	const struct content_config *config = &get->gets->content->params.config;
-	struct content_seed *seed = &get->view.seed;
+	const struct blobs_config *config = &get->gets->content->params.config;
+	struct blobs_seed *seed = &get->view.seed;
 
 	if (!seed->has_percent)
 		seed->percent = config->seed_percent;
@@ -34,26 +34,26 @@ static void bounds_take(struct get *get)
 	seed->counted_byte_cnt = seed->sent_byte_cnt - get->seed_base;
 }
 
-void get_seed_begin(struct get *get)
+void blobs_get_seed_begin(struct get *get)
 {
-	struct content_seed *seed = &get->view.seed;
+	struct blobs_seed *seed = &get->view.seed;
 
 	if (get->seed_base > seed->sent_byte_cnt)
 		get->seed_base = seed->sent_byte_cnt;
-	if (!seed->since_s && get->view.state == CONTENT_GET_FINISHED)
-		seed->since_s = content_wall_s(get->gets->content);
+	if (!seed->since_s && get->view.state == BLOBS_GET_FINISHED)
+		seed->since_s = blobs_wall_s(get->gets->content);
 	bounds_take(get);
 }
 
-void get_seed_inherit(struct get *get)
+void blobs_get_seed_inherit(struct get *get)
 {
 	const struct get *other = NULL;
 
-	while ((other = gets_folder_other(get->gets, get, other ? other->view.id : 0))) {
-		const struct content_seed *of = &other->view.seed;
+	while ((other = blobs_gets_folder_other(get->gets, get, other ? other->view.id : 0))) {
+		const struct blobs_seed *of = &other->view.seed;
 
-		get->view.seed = (struct content_seed){
-			.end = of->end == CONTENT_SEED_ASKED ? of->end : CONTENT_SEED_GOES_ON,
+		get->view.seed = (struct blobs_seed){
+			.end = of->end == BLOBS_SEED_ASKED ? of->end : BLOBS_SEED_GOES_ON,
 			.has_percent = of->has_percent,
 			.has_for = of->has_for,
 			.percent = of->percent,
@@ -65,7 +65,7 @@ void get_seed_inherit(struct get *get)
 
 static bool ratio_is_reached(const struct get *get)
 {
-	const struct content_seed *seed = &get->view.seed;
+	const struct blobs_seed *seed = &get->view.seed;
 	uint64_t hundredth = seed->counted_byte_cnt / (seed->percent ? seed->percent : 1);
 
 	return seed->percent && get->view.byte_cnt && hundredth >= get->view.byte_cnt / 100 &&
@@ -75,51 +75,51 @@ static bool ratio_is_reached(const struct get *get)
 
 static bool time_is_over(const struct get *get, uint64_t wall_s)
 {
-	const struct content_seed *seed = &get->view.seed;
+	const struct blobs_seed *seed = &get->view.seed;
 
 	return seed->for_s && seed->since_s && wall_s >= seed->since_s &&
 	       wall_s - seed->since_s >= seed->for_s;
 }
 
-static void seed_end(struct get *get, enum content_seed_end end)
+static void seed_end(struct get *get, enum blobs_seed_end end)
 {
 	char text[128];
 
 	get->view.seed.end = end;
-	gets_serve_less(get->gets);
+	blobs_gets_serve_less(get->gets);
 	if (get->get_run)
-		get_run_serve_less(get->get_run);
+		blobs_get_run_serve_less(get->get_run);
 	get->seed_saved = get->view.seed.sent_byte_cnt;
-	get_save_soon(get);
-	if (end == CONTENT_SEED_RATIO)
+	blobs_get_save_soon(get);
+	if (end == BLOBS_SEED_RATIO)
 		snprintf(text, sizeof(text), "%llu %% of its size were sent",
 			 (unsigned long long)get->view.seed.percent);
 	else
 		snprintf(text, sizeof(text), "%s",
-			 end == CONTENT_SEED_TIME ? "its time is over" : "as it was told");
-	get_tell(get, CONTENT_SEED_STOPPED, 0, text);
+			 end == BLOBS_SEED_TIME ? "its time is over" : "as it was told");
+	blobs_get_tell(get, BLOBS_SEED_STOPPED, 0, text);
 }
 
 /* Bounds are of what is whole: a get that runs takes part in its swarm. */
 static void bounds_look(struct get *get)
 {
-	if (get->view.state != CONTENT_GET_FINISHED || !content_get_is_seeded(&get->view))
+	if (get->view.state != BLOBS_GET_FINISHED || !blobs_get_is_seeded(&get->view))
 		return;
 	if (ratio_is_reached(get))
-		seed_end(get, CONTENT_SEED_RATIO);
-	else if (time_is_over(get, content_wall_s(get->gets->content)))
-		seed_end(get, CONTENT_SEED_TIME);
+		seed_end(get, BLOBS_SEED_RATIO);
+	else if (time_is_over(get, blobs_wall_s(get->gets->content)))
+		seed_end(get, BLOBS_SEED_TIME);
 }
 
 /* UINT64_MAX: no need. */
 static uint64_t look_after(const struct get *get)
 {
-	if (get->view.state != CONTENT_GET_FINISHED || !content_get_is_seeded(&get->view))
+	if (get->view.state != BLOBS_GET_FINISHED || !blobs_get_is_seeded(&get->view))
 		return UINT64_MAX;
 	return get->view.seed.percent ? RATIO_NS : LOOK_NS;
 }
 
-void gets_seed_look(struct gets *gets)
+void blobs_gets_seed_look(struct gets *gets)
 {
 	struct timer_wheel *timers = gets->content->params.timers;
 	uint64_t after_ns = UINT64_MAX;
@@ -141,36 +141,36 @@ static void count_save(struct get *get)
 	if (get->view.seed.sent_byte_cnt == get->seed_saved)
 		return;
 	get->seed_saved = get->view.seed.sent_byte_cnt;
-	get_save_soon(get);
+	blobs_get_save_soon(get);
 }
 
-void gets_save_counts(struct gets *gets)
+void blobs_gets_save_counts(struct gets *gets)
 {
-	content_collect_served(gets->content);
+	blobs_collect_served(gets->content);
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		count_save(gets->slots[i]);
 }
 
-void gets_seed_timer(struct timer *timer, uint64_t now_ns)
+void blobs_gets_seed_timer(struct timer *timer, uint64_t now_ns)
 {
 	struct gets *gets = (struct gets *)((char *)timer - offsetof(struct gets, seed_timer));
 
 	gets->now_ns = now_ns;
 	if (now_ns - gets->counts_saved_ns >= LOOK_NS) {
 		gets->counts_saved_ns = now_ns;
-		gets_save_counts(gets);
+		blobs_gets_save_counts(gets);
 	} else {
-		content_collect_served(gets->content);
+		blobs_collect_served(gets->content);
 	}
-	gets_seed_look(gets);
+	blobs_gets_seed_look(gets);
 }
 
-void gets_note_served(struct gets *gets, const uint8_t manifest_id[static 32], uint64_t len)
+void blobs_gets_note_served(struct gets *gets, const uint8_t manifest_id[static 32], uint64_t len)
 {
 	for (uint32_t i = 0; i < gets->cnt; i++) {
 		struct get *get = gets->slots[i];
 
-		if (!content_get_is_seeded(&get->view) ||
+		if (!blobs_get_is_seeded(&get->view) ||
 		    memcmp(get->manifest_id, manifest_id, OBJECT_ID_LEN) != 0)
 			continue;
 		get->view.seed.sent_byte_cnt += len;
@@ -181,29 +181,29 @@ void gets_note_served(struct gets *gets, const uint8_t manifest_id[static 32], u
 	}
 }
 
-void gets_configured(struct gets *gets, uint64_t now_ns)
+void blobs_gets_configured(struct gets *gets, uint64_t now_ns)
 {
 	gets->now_ns = now_ns;
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		bounds_take(gets->slots[i]);
-	gets_seed_look(gets);
+	blobs_gets_seed_look(gets);
 }
 
 /* After a bound was reached, counting begins anew: it would be reached at once. */
 static void seed_start(struct get *get)
 {
-	struct content_seed *seed = &get->view.seed;
+	struct blobs_seed *seed = &get->view.seed;
 
-	if (seed->end == CONTENT_SEED_GOES_ON)
+	if (seed->end == BLOBS_SEED_GOES_ON)
 		return;
-	if (seed->end != CONTENT_SEED_ASKED) {
+	if (seed->end != BLOBS_SEED_ASKED) {
 		get->seed_base = seed->sent_byte_cnt;
 		seed->since_s = 0;
 	}
-	seed->end = CONTENT_SEED_GOES_ON;
-	get_seed_begin(get);
-	content_served_changed(get->gets->content);
-	get_tell(get, CONTENT_SEED_STARTED, 0, get->target);
+	seed->end = BLOBS_SEED_GOES_ON;
+	blobs_get_seed_begin(get);
+	blobs_served_changed(get->gets->content);
+	blobs_get_tell(get, BLOBS_SEED_STARTED, 0, get->target);
 }
 
 static void bound_set(uint64_t value, bool *has, uint64_t *bound)
@@ -212,19 +212,19 @@ static void bound_set(uint64_t value, bool *has, uint64_t *bound)
 	*bound = *has ? value : 0;
 }
 
-int content_get_seed(struct content *content, uint64_t id, const struct content_seed_ask *ask,
-		     uint64_t now_ns)
+int blobs_get_seed(struct blobs *content, uint64_t id, const struct blobs_seed_ask *ask,
+		   uint64_t now_ns)
 {
-	struct get *get = gets_lookup(content->gets, id);
-	struct content_seed *seed;
+	struct get *get = blobs_gets_lookup(content->gets, id);
+	struct blobs_seed *seed;
 
 	if (!get)
 		return WEFT_EABSENT;
 	if (get->view.is_leaving)
 		return WEFT_EBUSY;
 	if ((ask->percent && *ask->percent != UINT64_MAX &&
-	     *ask->percent > CONTENT_SEED_PERCENT_MAX) ||
-	    (ask->for_s && *ask->for_s != UINT64_MAX && *ask->for_s > CONTENT_SEED_FOR_S_MAX))
+	     *ask->percent > BLOBS_SEED_PERCENT_MAX) ||
+	    (ask->for_s && *ask->for_s != UINT64_MAX && *ask->for_s > BLOBS_SEED_FOR_S_MAX))
 		return WEFT_EMALFORMED;
 	content->gets->now_ns = now_ns;
 	seed = &get->view.seed;
@@ -235,9 +235,9 @@ int content_get_seed(struct content *content, uint64_t id, const struct content_
 	bounds_take(get);
 	if (ask->is_stopped && !*ask->is_stopped)
 		seed_start(get);
-	else if (ask->is_stopped && seed->end != CONTENT_SEED_ASKED)
-		seed_end(get, CONTENT_SEED_ASKED);
-	get_save_soon(get);
-	gets_seed_look(content->gets);
+	else if (ask->is_stopped && seed->end != BLOBS_SEED_ASKED)
+		seed_end(get, BLOBS_SEED_ASKED);
+	blobs_get_save_soon(get);
+	blobs_gets_seed_look(content->gets);
 	return 0;
 }

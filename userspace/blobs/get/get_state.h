@@ -17,15 +17,15 @@ struct cbor_reader;
 #define GET_DETAIL_CAP 512
 struct get {
 	struct gets *gets;
-	struct content_get view; /* its pointers point below */
+	struct blobs_get view; /* its pointers point below */
 	uint8_t manifest_id[OBJECT_ID_LEN];
 	struct scope scope; /* of it; closed until it is here */
-	struct link_node nodes[CONTENT_GET_NODES_MAX];
+	struct link_node nodes[BLOBS_GET_NODES_MAX];
 	char target[OBJECT_PATH_LEN_MAX];
 	char title[MANIFEST_TITLE_CAP];
 	char detail[GET_DETAIL_CAP];
 	bool is_replacing;
-	struct content_range ranges[CONTENT_GET_RANGES_MAX];
+	struct blobs_range ranges[BLOBS_GET_RANGES_MAX];
 	unsigned range_cnt;
 	char *only;				 /* view.only, or NULL */
 	char *exclude, *first;			 /* of view.choice, or NULL */
@@ -36,17 +36,17 @@ struct get {
 	uint8_t *part_ids;  /* of a root manifest, 32 bytes each */
 	uint32_t part_cnt;
 	struct get_run *get_run;
-	struct content_folder folder; /* view.folder, or unused */
-	uint64_t version;	 /* the number of its files below .weft-versions; 0: none yet */
-	uint64_t base_version;	 /* of what lies in the folder, as its last run began */
-	bool is_superseded;	 /* it stops, and what is staged goes */
-	bool is_deleting;	 /* while it leaves: with the files that it wrote */
-	struct removal *removal; /* of those; NULL: none runs */
-	bool is_removed;	 /* they are gone, as far as they go */
-	struct content_forgotten forgotten;
+	struct blobs_folder folder; /* view.folder, or unused */
+	uint64_t version;	    /* the number of its files below .weft-versions; 0: none yet */
+	uint64_t base_version;	    /* of what lies in the folder, as its last run began */
+	bool is_superseded;	    /* it stops, and what is staged goes */
+	bool is_deleting;	    /* while it leaves: with the files that it wrote */
+	struct removal *removal;    /* of those; NULL: none runs */
+	bool is_removed;	    /* they are gone, as far as they go */
+	struct blobs_forgotten forgotten;
 	char first_kept[256];
 	int leave_err;
-	content_forgotten_fn leave_done; /* NULL: nobody waits */
+	blobs_forgotten_fn leave_done; /* NULL: nobody waits */
 	void *leave_arg;
 	uint64_t seed_base;  /* of view.seed.sent_byte_cnt, when counting began */
 	uint64_t seed_saved; /* and as it was stored last */
@@ -64,7 +64,7 @@ struct get {
 struct gets {
 	struct timer save_timer; /* first */
 	struct timer seed_timer; /* bounds of time are looked at, counts are saved */
-	struct content *content;
+	struct blobs *content;
 	struct get **slots; /* by ascending id */
 	uint32_t cnt;
 	uint32_t active_cnt;
@@ -77,98 +77,98 @@ struct gets {
 	uint64_t bad_chunk_cnt;
 };
 
-bool get_is_ended(const struct get *get);
-struct get *gets_lookup(const struct gets *gets, uint64_t id);
-/* get_save_soon stores a get that is stored already; when there is no room, later. */
-void get_save_soon(struct get *get);
-/* get_put puts the record of get into batch: 0, WEFT_EFULL or -ENOMEM. */
+bool blobs_get_is_ended(const struct get *get);
+struct get *blobs_gets_lookup(const struct gets *gets, uint64_t id);
+/* blobs_get_save_soon stores a get that is stored already; when there is no room, later. */
+void blobs_get_save_soon(struct get *get);
+/* blobs_get_put puts the record of get into batch: 0, WEFT_EFULL or -ENOMEM. */
 WEFT_MUST_CHECK
-int get_put(const struct get *get, struct store_batch *batch);
-/* gets_run_next starts what waits, as far as there are places. */
-void gets_run_next(struct gets *gets);
-/* gets_serve_less: peers may read less of what gets brought than before. */
-void gets_serve_less(struct gets *gets);
-/* gets_drop takes a get off the table, whose record is deleted, and frees it. */
-void gets_drop(struct gets *gets, struct get *get);
+int blobs_get_put(const struct get *get, struct store_batch *batch);
+/* blobs_gets_run_next starts what waits, as far as there are places. */
+void blobs_gets_run_next(struct gets *gets);
+/* blobs_gets_serve_less: peers may read less of what gets brought than before. */
+void blobs_gets_serve_less(struct gets *gets);
+/* blobs_gets_drop takes a get off the table, whose record is deleted, and frees it. */
+void blobs_gets_drop(struct gets *gets, struct get *get);
 
-/* get_forget.c: get_leave takes a leaving get a step further, after anything of it ended. */
-void get_leave(struct get *get);
-/* get_leave_cancel, at shut-down: waits for its job, and tells who waits. */
-void get_leave_cancel(struct get *get);
+/* get_forget.c: blobs_get_leave takes a leaving get a step further, after anything of it ended. */
+void blobs_get_leave(struct get *get);
+/* blobs_get_leave_cancel, at shut-down: waits for its job, and tells who waits. */
+void blobs_get_leave_cancel(struct get *get);
 /*
- * get_forget_record deletes the record of get and its notes of files to place. done is called with
+ * blobs_get_forget_record deletes the record of get and its notes of files to place. done is called with
  * get, and counts the batch off save_cnt; NULL: none is counted. Returns what store_submit does.
  */
 WEFT_MUST_CHECK
-int get_forget_record(struct get *get, void (*done)(void *arg, int err));
-/* gets_make_room: 0 when there is a place for one more, WEFT_EFULL. */
+int blobs_get_forget_record(struct get *get, void (*done)(void *arg, int err));
+/* blobs_gets_make_room: 0 when there is a place for one more, WEFT_EFULL. */
 WEFT_MUST_CHECK
-int gets_make_room(struct gets *gets);
+int blobs_gets_make_room(struct gets *gets);
 
 /*
- * get_folder.c: gets of followed shares. gets_folder_other: the next get of the same folder after
- * number id, or NULL. get_folder_begin: a run begins. get_folder_done drops those that a finished
+ * get_folder.c: gets of followed shares. blobs_gets_folder_other: the next get of the same folder after
+ * number id, or NULL. blobs_get_folder_begin: a run begins. blobs_get_folder_done drops those that a finished
  * one came after.
  */
-struct get *gets_folder_other(const struct gets *gets, const struct get *of, uint64_t id);
-void get_folder_begin(struct get *get);
-void get_folder_done(struct get *get);
+struct get *blobs_gets_folder_other(const struct gets *gets, const struct get *of, uint64_t id);
+void blobs_get_folder_begin(struct get *get);
+void blobs_get_folder_done(struct get *get);
 
-/* get_seed.c: get_seed_begin when it finished, or was loaded; gets_seed_timer is seed_timer's. */
-void get_seed_begin(struct get *get);
-/* get_seed_inherit: a new revision is seeded as the one before in its folder. */
-void get_seed_inherit(struct get *get);
-void gets_seed_timer(struct timer *timer, uint64_t now_ns);
-void gets_seed_look(struct gets *gets);
-void gets_save_counts(struct gets *gets);
-/* get_tell hands an event about get to node/. */
-void get_tell(const struct get *get, enum content_event_kind kind, int err, const char *text);
+/* get_seed.c: blobs_get_seed_begin when it finished, or was loaded; blobs_gets_seed_timer is seed_timer's. */
+void blobs_get_seed_begin(struct get *get);
+/* blobs_get_seed_inherit: a new revision is seeded as the one before in its folder. */
+void blobs_get_seed_inherit(struct get *get);
+void blobs_gets_seed_timer(struct timer *timer, uint64_t now_ns);
+void blobs_gets_seed_look(struct gets *gets);
+void blobs_gets_save_counts(struct gets *gets);
+/* blobs_get_tell hands an event about get to node/. */
+void blobs_get_tell(const struct get *get, enum blobs_event_kind kind, int err, const char *text);
 
 /*
- * get_ask.c. get_ask_take makes a new get that of ask: 0, WEFT_EMALFORMED, WEFT_EUNSAFE (target is
- * no absolute path), WEFT_ETOOLARGE or -ENOMEM; get is only to be freed then. get_ask_merge: asked
- * asks for the same as get, and may name nodes that get does not know. get_sender: the node that a
+ * get_ask.c. blobs_get_ask_take makes a new get that of ask: 0, WEFT_EMALFORMED, WEFT_EUNSAFE (target is
+ * no absolute path), WEFT_ETOOLARGE or -ENOMEM; get is only to be freed then. blobs_get_ask_merge: asked
+ * asks for the same as get, and may name nodes that get does not know. blobs_get_sender: the node that a
  * collection's link names.
  */
 WEFT_MUST_CHECK
-int get_ask_take(struct get *get, const struct content_get_ask *ask);
-void get_ask_merge(struct get *get, const struct get *asked);
-struct link_node get_sender(const struct link *link);
+int blobs_get_ask_take(struct get *get, const struct blobs_get_ask *ask);
+void blobs_get_ask_merge(struct get *get, const struct get *asked);
+struct link_node blobs_get_sender(const struct link *link);
 /*
- * get_only_take copies patterns, if they are what content_get_ask says: 0,
- * WEFT_EMALFORMED or -ENOMEM. get_wants: path matches one, or there is none.
+ * blobs_get_only_take copies patterns, if they are what blobs_get_ask says: 0,
+ * WEFT_EMALFORMED or -ENOMEM. blobs_get_wants: path matches one, or there is none.
  */
 WEFT_MUST_CHECK
-int get_only_take(struct get *get, const char *only, size_t len);
-bool get_wants(const struct get *get, const char *path, size_t len);
-/* get_is_partial: some files may not be wanted. get_wants_first: path before others. */
-bool get_is_partial(const struct get *get);
-bool get_wants_first(const struct get *get, const char *path, size_t len);
-/* get_{exclude,first,choice}_take copy, as get_only_take; get_choice_equal: nothing of it differs. */
+int blobs_get_only_take(struct get *get, const char *only, size_t len);
+bool blobs_get_wants(const struct get *get, const char *path, size_t len);
+/* blobs_get_is_partial: some files may not be wanted. blobs_get_wants_first: path before others. */
+bool blobs_get_is_partial(const struct get *get);
+bool blobs_get_wants_first(const struct get *get, const char *path, size_t len);
+/* get_{exclude,first,choice}_take copy, as blobs_get_only_take; blobs_get_choice_equal: nothing of it differs. */
 WEFT_MUST_CHECK
-int get_exclude_take(struct get *get, const char *exclude, size_t len);
+int blobs_get_exclude_take(struct get *get, const char *exclude, size_t len);
 WEFT_MUST_CHECK
-int get_first_take(struct get *get, const char *first, size_t len);
+int blobs_get_first_take(struct get *get, const char *first, size_t len);
 WEFT_MUST_CHECK
-int get_choice_take(struct get *get, const struct content_get_choice *choice);
-bool get_choice_equal(const struct get *get, const struct get *other);
-/* get_choice_move hands what other wants over to get; get_choice_free forgets it. */
-void get_choice_move(struct get *get, struct get *other);
-void get_choice_free(struct get *get);
+int blobs_get_choice_take(struct get *get, const struct blobs_get_choice *choice);
+bool blobs_get_choice_equal(const struct get *get, const struct get *other);
+/* blobs_get_choice_move hands what other wants over to get; blobs_get_choice_free forgets it. */
+void blobs_get_choice_move(struct get *get, struct get *other);
+void blobs_get_choice_free(struct get *get);
 
 /* get_record.c: a get as bytes in STORE_GETS, key id u64be. */
 #define GET_RECORD_KEY_LEN 8
-void get_record_key(uint64_t id, uint8_t key[static GET_RECORD_KEY_LEN]);
-/* get_record_write: the length, or WEFT_EFULL. */
+void blobs_get_record_key(uint64_t id, uint8_t key[static GET_RECORD_KEY_LEN]);
+/* blobs_get_record_write: the length, or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int get_record_write(const struct get *get, uint8_t *out, size_t cap);
+int blobs_get_record_write(const struct get *get, uint8_t *out, size_t cap);
 WEFT_MUST_CHECK
-int get_record_parse(const void *data, size_t len, struct get *get);
+int blobs_get_record_parse(const void *data, size_t len, struct get *get);
 
 /*
- * get.c, for get_run_*.c: get_ended is told once per get_run_start, when nothing
+ * get.c, for get_run_*.c: blobs_get_ended is told once per blobs_get_run_start, when nothing
  * of it is under way any more; err 0 is success. detail is copied.
  */
-void get_ended(struct get *get, int err, const char *detail);
+void blobs_get_ended(struct get *get, int err, const char *detail);
 
 #endif

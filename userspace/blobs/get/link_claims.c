@@ -66,7 +66,7 @@ static void entries_sort(struct link_claims *claims)
 		qsort(claims->entries, claims->cnt, LINK_CLAIM_LEN, entry_compare);
 }
 
-void link_claims_fini(struct link_claims *claims)
+void blobs_link_claims_fini(struct link_claims *claims)
 {
 	free(claims->entries);
 	*claims = (struct link_claims){.cnt = 0};
@@ -90,8 +90,8 @@ static bool row_load(void *arg, const struct store_item *item)
 	return !loading->err;
 }
 
-int link_claims_load(struct link_claims *claims, struct store_snapshot *snapshot, uint64_t id,
-		     const uint8_t *manifest_id)
+int blobs_link_claims_load(struct link_claims *claims, struct store_snapshot *snapshot, uint64_t id,
+			   const uint8_t *manifest_id)
 {
 	struct loading loading = {.claims = claims, .key_len = manifest_id ? KEY_LEN : KEY_GET_LEN};
 	int err;
@@ -102,7 +102,7 @@ int link_claims_load(struct link_claims *claims, struct store_snapshot *snapshot
 	return err ? err : loading.err;
 }
 
-int link_claims_add(struct link_claims *claims, const struct manifest_link *link)
+int blobs_link_claims_add(struct link_claims *claims, const struct manifest_link *link)
 {
 	uint8_t entry[LINK_CLAIM_LEN];
 
@@ -110,7 +110,7 @@ int link_claims_add(struct link_claims *claims, const struct manifest_link *link
 	return entries_append(claims, entry, 1);
 }
 
-int link_claims_merge(struct link_claims *claims, const struct link_claims *other)
+int blobs_link_claims_merge(struct link_claims *claims, const struct link_claims *other)
 {
 	int err = entries_append(claims, other->entries, other->cnt);
 
@@ -118,7 +118,7 @@ int link_claims_merge(struct link_claims *claims, const struct link_claims *othe
 	return err;
 }
 
-bool link_claims_have(const struct link_claims *claims, const struct manifest_link *link)
+bool blobs_link_claims_have(const struct link_claims *claims, const struct manifest_link *link)
 {
 	uint8_t entry[LINK_CLAIM_LEN];
 
@@ -128,13 +128,13 @@ bool link_claims_have(const struct link_claims *claims, const struct manifest_li
 	return bsearch(entry, claims->entries, claims->cnt, LINK_CLAIM_LEN, entry_compare);
 }
 
-void link_claims_put(const struct link_claims *claims, struct store_batch *batch, uint64_t id,
-		     const uint8_t manifest_id[static OBJECT_ID_LEN])
+void blobs_link_claims_put(const struct link_claims *claims, struct store_batch *batch, uint64_t id,
+			   const uint8_t manifest_id[static OBJECT_ID_LEN])
 {
 	uint8_t key[KEY_LEN];
 
 	if (!claims->cnt) {
-		link_claims_forget(batch, id, manifest_id);
+		blobs_link_claims_forget(batch, id, manifest_id);
 		return;
 	}
 	key_write(id, manifest_id, key);
@@ -142,8 +142,8 @@ void link_claims_put(const struct link_claims *claims, struct store_batch *batch
 			(size_t)claims->cnt * LINK_CLAIM_LEN);
 }
 
-void link_claims_forget(struct store_batch *batch, uint64_t id,
-			const uint8_t manifest_id[static OBJECT_ID_LEN])
+void blobs_link_claims_forget(struct store_batch *batch, uint64_t id,
+			      const uint8_t manifest_id[static OBJECT_ID_LEN])
 {
 	uint8_t key[KEY_LEN];
 

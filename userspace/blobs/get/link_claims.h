@@ -32,23 +32,23 @@ struct link_claims {
 	uint8_t *entries; /* LINK_CLAIM_LEN each, sorted but for added ones; NULL: none */
 	uint32_t cnt;
 };
-void link_claims_fini(struct link_claims *claims);
-/* link_claims_load adds what get id claimed, of one manifest or, with NULL, of all. */
+void blobs_link_claims_fini(struct link_claims *claims);
+/* blobs_link_claims_load adds what get id claimed, of one manifest or, with NULL, of all. */
 WEFT_MUST_CHECK
-int link_claims_load(struct link_claims *claims, struct store_snapshot *snapshot, uint64_t id,
-		     const uint8_t *manifest_id);
-/* link_claims_add: it is found from the next merge on. 0, also without a place, or -ENOMEM. */
+int blobs_link_claims_load(struct link_claims *claims, struct store_snapshot *snapshot, uint64_t id,
+			   const uint8_t *manifest_id);
+/* blobs_link_claims_add: it is found from the next merge on. 0, also without a place, or -ENOMEM. */
 WEFT_MUST_CHECK
-int link_claims_add(struct link_claims *claims, const struct manifest_link *link);
-/* link_claims_merge adds all of other. */
+int blobs_link_claims_add(struct link_claims *claims, const struct manifest_link *link);
+/* blobs_link_claims_merge adds all of other. */
 WEFT_MUST_CHECK
-int link_claims_merge(struct link_claims *claims, const struct link_claims *other);
-bool link_claims_have(const struct link_claims *claims, const struct manifest_link *link);
+int blobs_link_claims_merge(struct link_claims *claims, const struct link_claims *other);
+bool blobs_link_claims_have(const struct link_claims *claims, const struct manifest_link *link);
 
-/* link_claims_put stores what get id claims of a manifest; link_claims_forget deletes it. */
-void link_claims_put(const struct link_claims *claims, struct store_batch *batch, uint64_t id,
-		     const uint8_t manifest_id[static OBJECT_ID_LEN]);
-void link_claims_forget(struct store_batch *batch, uint64_t id,
-			const uint8_t manifest_id[static OBJECT_ID_LEN]);
+/* blobs_link_claims_put stores what get id claims of a manifest; blobs_link_claims_forget deletes it. */
+void blobs_link_claims_put(const struct link_claims *claims, struct store_batch *batch, uint64_t id,
+			   const uint8_t manifest_id[static OBJECT_ID_LEN]);
+void blobs_link_claims_forget(struct store_batch *batch, uint64_t id,
+			      const uint8_t manifest_id[static OBJECT_ID_LEN]);
 
 #endif

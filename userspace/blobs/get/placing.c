@@ -29,8 +29,8 @@ static int room_make(void **at, size_t *cap, size_t used, size_t len, size_t lea
 	return 0;
 }
 
-int placing_add(struct placing *placing, const struct placing_file *file, const char *path,
-		size_t path_len)
+int blobs_placing_add(struct placing *placing, const struct placing_file *file, const char *path,
+		      size_t path_len)
 {
 	size_t size = sizeof(*file), cap = placing->cap * size;
 	void *files = placing->files, *text = placing->text;
@@ -57,7 +57,7 @@ int placing_add(struct placing *placing, const struct placing_file *file, const 
 	return 0;
 }
 
-const char *placing_path(const struct placing *placing, const struct placing_file *file)
+const char *blobs_placing_path(const struct placing *placing, const struct placing_file *file)
 {
 	return placing->text + file->path_at;
 }
@@ -69,7 +69,7 @@ static void file_close(struct placing_file *file)
 	file->has_fd = false;
 }
 
-void placing_fini(struct placing *placing)
+void blobs_placing_fini(struct placing *placing)
 {
 	for (size_t i = 0; i < placing->cnt; i++)
 		file_close(&placing->files[i]);
@@ -96,7 +96,7 @@ static int text_compare(const char *a, size_t a_len, const char *b, size_t b_len
 static int by_directory(const void *left, const void *right, void *arg)
 {
 	const struct placing_file *a = left, *b = right;
-	const char *a_path = placing_path(arg, a), *b_path = placing_path(arg, b);
+	const char *a_path = blobs_placing_path(arg, a), *b_path = blobs_placing_path(arg, b);
 	size_t a_dir = dir_len(a_path, a->path_len), b_dir = dir_len(b_path, b->path_len);
 	int order = text_compare(a_path, a_dir, b_path, b_dir);
 
@@ -116,20 +116,20 @@ static bool stamp_renew(struct object_stamp *stamp, const struct object_stamp *n
 static int file_name(const struct placing *placing, const struct placing_file *file,
 		     const struct target *target, struct target_dir *dir)
 {
-	const char *path = placing_path(placing, file);
+	const char *path = blobs_placing_path(placing, file);
 	const struct object_stamp replaced = {.inode = file->replaced_inode,
 					      .dev = file->replaced_dev};
 
 	if (file->may_replace) {
-		int err = target_keep(target, dir, path, file->path_len, &replaced);
+		int err = blobs_target_keep(target, dir, path, file->path_len, &replaced);
 
 		if (err)
 			return err;
 	}
 	if (file->has_fd)
-		return target_nameless_place(target, dir, file->fd, path, file->path_len);
-	return target_place(target, dir, file->staged, path, file->path_len,
-			    file->may_replace ? &replaced : NULL);
+		return blobs_target_nameless_place(target, dir, file->fd, path, file->path_len);
+	return blobs_target_place(target, dir, file->staged, path, file->path_len,
+				  file->may_replace ? &replaced : NULL);
 }
 
 static int file_place(const struct placing *placing, struct placing_file *file,
@@ -144,7 +144,8 @@ static int file_place(const struct placing *placing, struct placing_file *file,
 		if (err)
 			return err;
 		/* Another program may be quicker: what is there then is its own. */
-		err = target_stamp(target, dir, placing_path(placing, file), file->path_len, &now);
+		err = blobs_target_stamp(target, dir, blobs_placing_path(placing, file),
+					 file->path_len, &now);
 		file->is_changed = err < 0 || !stamp_renew(&file->stamp, &now);
 	}
 	file->is_placed = true;
@@ -161,12 +162,12 @@ static int directories_sync(const struct placing *placing, size_t cnt, const str
 
 	for (size_t i = 0; i < cnt && !err; i++) {
 		const struct placing_file *file = &placing->files[i];
-		const char *path = placing_path(placing, file);
+		const char *path = blobs_placing_path(placing, file);
 		size_t len = dir_len(path, file->path_len);
 
 		if (file->is_in_place || (last && text_compare(path, len, last, last_len) == 0))
 			continue;
-		err = target_dir_sync(target, dir, path, file->path_len);
+		err = blobs_target_dir_sync(target, dir, path, file->path_len);
 		last = path;
 		last_len = len;
 	}
@@ -181,7 +182,7 @@ static int sync_failed(struct placing *placing, int err)
 	return err;
 }
 
-int placing_run(struct placing *placing, const struct target *target)
+int blobs_placing_run(struct placing *placing, const struct target *target)
 {
 	struct target_dir dir;
 	int err = 0, sync_err;
@@ -193,12 +194,12 @@ int placing_run(struct placing *placing, const struct target *target)
 	if (placing->cnt > 0)
 		qsort_r(placing->files, placing->cnt, sizeof(placing->files[0]), by_directory,
 			placing);
-	target_dir_init(&dir);
+	blobs_target_dir_init(&dir);
 	for (at = 0; at < placing->cnt && !err; at++)
 		err = file_place(placing, &placing->files[at], target, &dir);
 	if (err)
 		placing->failed_at = at - 1;
 	sync_err = directories_sync(placing, at, target, &dir);
-	target_dir_fini(&dir);
+	blobs_target_dir_fini(&dir);
 	return sync_err ? sync_failed(placing, sync_err) : err;
 }

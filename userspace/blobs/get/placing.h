@@ -36,7 +36,7 @@ struct placing_file {
 	bool was_placed;  /* found in its place, where an earlier get had put it */
 	bool may_replace; /* the file with this inode, and no other */
 	uint64_t replaced_inode, replaced_dev;
-	/* Set by placing_add and placing_run. */
+	/* Set by blobs_placing_add and blobs_placing_run. */
 	size_t path_at, path_len; /* in the batch's text */
 	bool is_in_place;	  /* from the beginning */
 	bool is_placed;
@@ -48,33 +48,33 @@ struct placing {
 	size_t cnt, cap;
 	char *text;
 	size_t text_len, text_cap;
-	size_t fd_cnt;	    /* that it owned when it was filled */
-	uint64_t byte_cnt;  /* of the files */
-	size_t failed_at;   /* the file of the error that placing_run returned; cnt: none of them */
+	size_t fd_cnt;	   /* that it owned when it was filled */
+	uint64_t byte_cnt; /* of the files */
+	size_t failed_at; /* the file of the error that blobs_placing_run returned; cnt: none of them */
 	bool is_sync_error; /* bytes or names may be lost though they can be read now */
 };
 
 /*
- * placing_add copies *file and its path, relative to the target, and takes
+ * blobs_placing_add copies *file and its path, relative to the target, and takes
  * its descriptor: 0; or -ENOMEM, and the descriptor is the caller's.
  */
 WEFT_MUST_CHECK
-int placing_add(struct placing *placing, const struct placing_file *file, const char *path,
-		size_t path_len);
-/* placing_path is borrowed until the next placing_add, and not terminated. */
-const char *placing_path(const struct placing *placing, const struct placing_file *file);
+int blobs_placing_add(struct placing *placing, const struct placing_file *file, const char *path,
+		      size_t path_len);
+/* blobs_placing_path is borrowed until the next blobs_placing_add, and not terminated. */
+const char *blobs_placing_path(const struct placing *placing, const struct placing_file *file);
 /*
- * placing_run does all of the above up to the records, which are right for
+ * blobs_placing_run does all of the above up to the records, which are right for
  * files whose is_placed is set. The files are in another order afterwards.
  *
- * Returns 0, or the first error: of target_place with failed_at set, what
+ * Returns 0, or the first error: of blobs_target_place with failed_at set, what
  * came before it is placed and the rest stays staged; or -errno of a sync,
  * then nothing is is_placed.
  * Context: a job. Waits on the disk.
  */
 WEFT_MUST_CHECK
-int placing_run(struct placing *placing, const struct target *target);
-/* placing_fini takes one that is all zero, and leaves it so. */
-void placing_fini(struct placing *placing);
+int blobs_placing_run(struct placing *placing, const struct target *target);
+/* blobs_placing_fini takes one that is all zero, and leaves it so. */
+void blobs_placing_fini(struct placing *placing);
 
 #endif

@@ -38,7 +38,7 @@ static int room_make(struct rarest *rarest, uint32_t run_cnt, size_t word_cnt)
 	return 0;
 }
 
-int rarest_begin(struct rarest *rarest, uint64_t cnt, uint64_t seed)
+int blobs_rarest_begin(struct rarest *rarest, uint64_t cnt, uint64_t seed)
 {
 	size_t word_cnt = (size_t)((cnt + 63) / 64);
 	unsigned log2 = 0;
@@ -66,20 +66,20 @@ int rarest_begin(struct rarest *rarest, uint64_t cnt, uint64_t seed)
 	return 0;
 }
 
-void rarest_fini(struct rarest *rarest)
+void blobs_rarest_fini(struct rarest *rarest)
 {
 	free(rarest->runs);
 	free(rarest->missing);
 	*rarest = (struct rarest){.version = rarest->version};
 }
 
-void rarest_take(struct rarest *rarest, uint64_t idx)
+void blobs_rarest_take(struct rarest *rarest, uint64_t idx)
 {
 	rarest->runs[idx >> rarest->run_log2].missing_cnt--;
 	rarest->missing[idx / 64] &= ~(1ull << idx % 64);
 }
 
-void rarest_give_back(struct rarest *rarest, uint64_t idx)
+void blobs_rarest_give_back(struct rarest *rarest, uint64_t idx)
 {
 	struct rarest_run *run = &rarest->runs[idx >> rarest->run_log2];
 
@@ -90,7 +90,8 @@ void rarest_give_back(struct rarest *rarest, uint64_t idx)
 		rarest->least = run->rank;
 }
 
-void rarest_sort(struct rarest *rarest, uint16_t (*rank_of)(void *arg, uint64_t idx), void *arg)
+void blobs_rarest_sort(struct rarest *rarest, uint16_t (*rank_of)(void *arg, uint64_t idx),
+		       void *arg)
 {
 	rarest->least = UINT16_MAX;
 	for (uint32_t i = 0; i < rarest->run_cnt; i++) {
@@ -138,8 +139,8 @@ static uint64_t run_pick(const struct rarest *rarest, uint32_t run, struct picki
 	return RAREST_NONE;
 }
 
-uint64_t rarest_pick(struct rarest *rarest, uint64_t (*there)(void *arg, uint64_t first), void *arg,
-		     uint16_t *out_rank)
+uint64_t blobs_rarest_pick(struct rarest *rarest, uint64_t (*there)(void *arg, uint64_t first),
+			   void *arg, uint16_t *out_rank)
 {
 	struct picking picking = {.there = there, .arg = arg, .first = RAREST_NONE};
 	uint64_t found = RAREST_NONE;

@@ -36,22 +36,23 @@ struct rarest {
 	uint32_t version; /* another since the last chunk was given back */
 };
 
-/* rarest_begin: all cnt chunks are missing; room made earlier is used again. 0 or -ENOMEM. */
+/* blobs_rarest_begin: all cnt chunks are missing; room made earlier is used again. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int rarest_begin(struct rarest *rarest, uint64_t cnt, uint64_t seed);
-void rarest_fini(struct rarest *rarest);
-/* rarest_take, rarest_give_back: chunk idx is asked for or here; it is missing again. */
-void rarest_take(struct rarest *rarest, uint64_t idx);
-void rarest_give_back(struct rarest *rarest, uint64_t idx);
-/* rarest_sort asks for the rank of a chunk, once for each run that misses some. */
-void rarest_sort(struct rarest *rarest, uint16_t (*rank_of)(void *arg, uint64_t idx), void *arg);
+int blobs_rarest_begin(struct rarest *rarest, uint64_t cnt, uint64_t seed);
+void blobs_rarest_fini(struct rarest *rarest);
+/* blobs_rarest_take, blobs_rarest_give_back: chunk idx is asked for or here; it is missing again. */
+void blobs_rarest_take(struct rarest *rarest, uint64_t idx);
+void blobs_rarest_give_back(struct rarest *rarest, uint64_t idx);
+/* blobs_rarest_sort asks for the rank of a chunk, once for each run that misses some. */
+void blobs_rarest_sort(struct rarest *rarest, uint16_t (*rank_of)(void *arg, uint64_t idx),
+		       void *arg);
 /*
- * rarest_pick: the chunk of the least rank of those that there are. there
+ * blobs_rarest_pick: the chunk of the least rank of those that there are. there
  * tells of 64 at a time: bit i of chunk first + i, where first is a multiple of
  * 64. RAREST_NONE when there is none; that stays so while neither version nor
  * what is there changes.
  */
-uint64_t rarest_pick(struct rarest *rarest, uint64_t (*there)(void *arg, uint64_t first), void *arg,
-		     uint16_t *out_rank);
+uint64_t blobs_rarest_pick(struct rarest *rarest, uint64_t (*there)(void *arg, uint64_t first),
+			   void *arg, uint16_t *out_rank);
 
 #endif

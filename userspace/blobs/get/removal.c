@@ -17,23 +17,23 @@
 #define RUN_ITEMS 1000u
 #define RUN_LEN	  (64ull << 20)
 
-struct removal *removal_new(struct store *store, const char *path,
-			    const uint8_t got_id[static OBJECT_ID_LEN], const uint8_t *part_ids,
-			    uint32_t part_cnt)
+struct removal *blobs_removal_new(struct store *store, const char *path,
+				  const uint8_t got_id[static OBJECT_ID_LEN],
+				  const uint8_t *part_ids, uint32_t part_cnt)
 {
 	struct removal *removal = calloc(1, sizeof(*removal));
 
 	if (!removal)
 		return NULL;
 	removal->store = store;
-	target_init(&removal->target);
+	blobs_target_init(&removal->target);
 	removal->versions_fd = -1;
-	target_dir_init(&removal->dir);
+	blobs_target_dir_init(&removal->dir);
 	snprintf(removal->path, sizeof(removal->path), "%s", path);
 	memcpy(removal->got_id, got_id, OBJECT_ID_LEN);
 	removal->ids = malloc(((size_t)part_cnt + 1) * OBJECT_ID_LEN);
 	if (!removal->ids) {
-		removal_free(removal);
+		blobs_removal_free(removal);
 		return NULL;
 	}
 	memcpy(removal->ids, got_id, OBJECT_ID_LEN);
@@ -43,16 +43,16 @@ struct removal *removal_new(struct store *store, const char *path,
 	return removal;
 }
 
-void removal_free(struct removal *removal)
+void blobs_removal_free(struct removal *removal)
 {
 	if (!removal)
 		return;
-	stored_manifest_fini(&removal->stored);
-	target_dir_fini(&removal->dir);
-	target_close(&removal->target);
+	blobs_stored_manifest_fini(&removal->stored);
+	blobs_target_dir_fini(&removal->dir);
+	blobs_target_close(&removal->target);
 	if (removal->versions_fd >= 0)
 		close(removal->versions_fd);
-	link_claims_fini(&removal->newer_links);
+	blobs_link_claims_fini(&removal->newer_links);
 	free(removal->ids);
 	free(removal);
 }
@@ -63,29 +63,29 @@ static bool bytes_match(const struct object_file *file, int fd)
 	uint8_t *buffer = malloc(BLAKE3_CHUNK_LEN);
 	struct scan scan = {0};
 	bool is_same = false;
-	int err = buffer ? scan_init(&scan, fd, file->stamp.size) : -ENOMEM;
+	int err = buffer ? blobs_scan_init(&scan, fd, file->stamp.size) : -ENOMEM;
 
 	if (!err) {
-		while ((err = scan_run(&scan, UINT64_MAX, buffer)) > 0)
+		while ((err = blobs_scan_run(&scan, UINT64_MAX, buffer)) > 0)
 			continue;
 		is_same = !err && memcmp(scan.id, file->content_id, sizeof(scan.id)) == 0;
-		scan_fini(&scan);
+		blobs_scan_fini(&scan);
 	}
 	free(buffer);
 	return is_same;
 }
 
-bool placed_is_unchanged(const struct object_file *file, int fd)
+bool blobs_placed_is_unchanged(const struct object_file *file, int fd)
 {
 	struct object_stamp stamp;
 	struct stat st;
 
 	if (!file->is_got || !file->is_placed || fstat(fd, &st) < 0)
 		return false;
-	object_stamp_of(&st, &stamp);
+	blobs_object_stamp_of(&st, &stamp);
 	if (stamp.size != file->stamp.size)
 		return false;
-	return (!file->is_racy && object_stamp_equal(&stamp, &file->stamp)) ||
+	return (!file->is_racy && blobs_object_stamp_equal(&stamp, &file->stamp)) ||
 	       bytes_match(file, fd);
 }
 
@@ -103,8 +103,8 @@ enum item_owner { OWNER_OTHER, OWNER_THIS, OWNER_NEWER };
 static enum item_owner item_owner_of(const struct removal *removal, struct store_snapshot *snapshot,
 				     const struct manifest_item *item, struct object_file *file)
 {
-	if (target_join(&removal->target, item->path, item->path_len, file->path) < 0 ||
-	    object_file_get(snapshot, file->path, file) < 0 || !file->is_got)
+	if (blobs_target_join(&removal->target, item->path, item->path_len, file->path) < 0 ||
+	    blobs_object_file_get(snapshot, file->path, file) < 0 || !file->is_got)
 		return OWNER_OTHER;
 	if (removal->has_newer && memcmp(file->got_id, removal->newer_id, OBJECT_ID_LEN) == 0)
 		return OWNER_NEWER;
@@ -122,7 +122,7 @@ static int claims_load(struct removal *removal, uint64_t get_id, const uint8_t *
 
 	if (err)
 		return err;
-	err = link_claims_load(claims, snapshot, get_id, manifest_id);
+	err = blobs_link_claims_load(claims, snapshot, get_id, manifest_id);
 	store_snapshot_close(snapshot);
 	return err;
 }
@@ -132,12 +132,13 @@ static bool newer_link_stands(struct removal *removal, const struct manifest_ite
 {
 	char text[MANIFEST_LINK_LEN_MAX + 1];
 	struct manifest_link link = {.path = item->path, .path_len = item->path_len, .text = text};
-	int len = removal->newer_links.cnt ? target_look_link(&removal->target, &removal->dir,
-							      item->path, item->path_len, text)
-					   : WEFT_EABSENT;
+	int len = removal->newer_links.cnt
+			  ? blobs_target_look_link(&removal->target, &removal->dir, item->path,
+						   item->path_len, text)
+			  : WEFT_EABSENT;
 
 	link.text_len = len < 0 ? 0 : (size_t)len;
-	return len >= 0 && link_claims_have(&removal->newer_links, &link);
+	return len >= 0 && blobs_link_claims_have(&removal->newer_links, &link);
 }
 
 /* Returns the bytes that were looked at. */
@@ -153,23 +154,24 @@ static uint64_t item_remove(struct removal *removal, struct store_snapshot *snap
 	/* Of a folder that is followed, what is not weft's was told of when it was met. */
 	if (owner == OWNER_NEWER || (owner == OWNER_OTHER && removal->has_newer))
 		return 0;
-	fd = target_lookup(&removal->target, &removal->dir, item->path, item->path_len);
+	fd = blobs_target_lookup(&removal->target, &removal->dir, item->path, item->path_len);
 
 	if (fd == WEFT_EABSENT || (fd < 0 && newer_link_stands(removal, item)))
 		return 0;
 	if (fd < 0 || fstat(fd, &st) < 0 || owner != OWNER_THIS ||
-	    !placed_is_unchanged(&file, fd)) {
+	    !blobs_placed_is_unchanged(&file, fd)) {
 		if (fd >= 0)
 			close(fd);
 		item_keep(removal, item);
 		return item->size;
 	}
 	close(fd);
-	object_stamp_of(&st, &stamp);
-	err = removal->versions_fd >= 0 ? target_move(&removal->target, &removal->dir, item->path,
-						      item->path_len, &stamp, removal->versions_fd)
-					: target_remove(&removal->target, &removal->dir, item->path,
-							item->path_len, &stamp);
+	blobs_object_stamp_of(&st, &stamp);
+	err = removal->versions_fd >= 0
+		      ? blobs_target_move(&removal->target, &removal->dir, item->path,
+					  item->path_len, &stamp, removal->versions_fd)
+		      : blobs_target_remove(&removal->target, &removal->dir, item->path,
+					    item->path_len, &stamp);
 	if (err < 0)
 		item_keep(removal, item);
 	else
@@ -190,11 +192,12 @@ static void links_remove(struct removal *removal)
 	for (uint32_t i = 0; i < manifest->link_cnt && !removal->err; i++) {
 		const struct manifest_link *link = &manifest->links[i];
 
-		if (link_claims_have(&own, link) && !link_claims_have(&removal->newer_links, link))
+		if (blobs_link_claims_have(&own, link) &&
+		    !blobs_link_claims_have(&removal->newer_links, link))
 			removal->removed_cnt +=
-				target_remove_link(&removal->target, &removal->dir, link) > 0;
+				blobs_target_remove_link(&removal->target, &removal->dir, link) > 0;
 	}
-	link_claims_fini(&own);
+	blobs_link_claims_fini(&own);
 }
 
 static void dirs_remove(struct removal *removal)
@@ -202,8 +205,8 @@ static void dirs_remove(struct removal *removal)
 	const struct manifest *manifest = removal->stored.manifest;
 
 	for (uint32_t i = manifest->dir_cnt; i-- > 0;)
-		target_remove_dirs(&removal->target, &removal->dir, manifest->dirs[i].path,
-				   manifest->dirs[i].path_len);
+		blobs_target_remove_dirs(&removal->target, &removal->dir, manifest->dirs[i].path,
+					 manifest->dirs[i].path_len);
 }
 
 /* Some items of the volume at hand; false: they are done. */
@@ -232,9 +235,9 @@ static int stored_next(struct removal *removal)
 	int err = 0;
 
 	while (!removal->stored.manifest && removal->id_at < removal->id_cnt) {
-		err = stored_manifest_load(removal->store,
-					   removal->ids + (size_t)removal->id_at * OBJECT_ID_LEN,
-					   &removal->stored);
+		err = blobs_stored_manifest_load(
+			removal->store, removal->ids + (size_t)removal->id_at * OBJECT_ID_LEN,
+			&removal->stored);
 		removal->item_at = 0;
 		if (err == 0 || err == -ENOMEM)
 			return err;
@@ -243,13 +246,13 @@ static int stored_next(struct removal *removal)
 	return 0;
 }
 
-void removal_run(struct job *job)
+void blobs_removal_run(struct job *job)
 {
 	struct removal *removal = (struct removal *)job;
 	uint64_t looked_len = 0;
 
 	if (removal->target.fd < 0)
-		removal->err = target_open_there(&removal->target, removal->path);
+		removal->err = blobs_target_open_there(&removal->target, removal->path);
 	if (!removal->err && removal->has_newer && !removal->newer_links.cnt)
 		removal->err =
 			claims_load(removal, removal->newer_get_id, NULL, &removal->newer_links);
@@ -265,7 +268,7 @@ void removal_run(struct job *job)
 			return;
 		if (items_run(removal, &looked_len))
 			return;
-		stored_manifest_fini(&removal->stored);
+		blobs_stored_manifest_fini(&removal->stored);
 		removal->id_at++;
 	}
 }

@@ -48,18 +48,18 @@ struct removal {
 	char first_kept[256]; /* an example, for people */
 };
 
-/* removal_new: part_ids (32 bytes each) are copied. NULL: no memory. removal_free takes NULL. */
-struct removal *removal_new(struct store *store, const char *path,
-			    const uint8_t got_id[static OBJECT_ID_LEN], const uint8_t *part_ids,
-			    uint32_t part_cnt);
-void removal_free(struct removal *removal);
-/* removal_run is the job: some of the files, until is_over. Waits on the disk. */
-void removal_run(struct job *job);
+/* blobs_removal_new: part_ids (32 bytes each) are copied. NULL: no memory. blobs_removal_free takes NULL. */
+struct removal *blobs_removal_new(struct store *store, const char *path,
+				  const uint8_t got_id[static OBJECT_ID_LEN],
+				  const uint8_t *part_ids, uint32_t part_cnt);
+void blobs_removal_free(struct removal *removal);
+/* blobs_removal_run is the job: some of the files, until is_over. Waits on the disk. */
+void blobs_removal_run(struct job *job);
 
 /*
- * placed_is_unchanged: the open file fd, at file->path, is what a get wrote there, of its record
+ * blobs_placed_is_unchanged: the open file fd, at file->path, is what a get wrote there, of its record
  * file: by its stamp, or else by its bytes. Context: a job; reads the file.
  */
-bool placed_is_unchanged(const struct object_file *file, int fd);
+bool blobs_placed_is_unchanged(const struct object_file *file, int fd);
 
 #endif

@@ -10,9 +10,9 @@
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
 
-int scan_init(struct scan *scan, int fd, uint64_t size)
+int blobs_scan_init(struct scan *scan, int fd, uint64_t size)
 {
-	uint64_t chunk_cnt = manifest_chunk_cnt(size);
+	uint64_t chunk_cnt = blobs_manifest_chunk_cnt(size);
 
 	scan->fd = fd;
 	scan->size = size;
@@ -26,13 +26,13 @@ int scan_init(struct scan *scan, int fd, uint64_t size)
 	return scan->hashes ? 0 : -ENOMEM;
 }
 
-void scan_fini(struct scan *scan)
+void blobs_scan_fini(struct scan *scan)
 {
 	free(scan->hashes);
 	scan->hashes = NULL;
 }
 
-int scan_read(int fd, uint64_t off, uint8_t *dst, size_t len)
+int blobs_scan_read(int fd, uint64_t off, uint8_t *dst, size_t len)
 {
 	while (len > 0) {
 		ssize_t got = pread(fd, dst, len, (off_t)off);
@@ -50,9 +50,9 @@ int scan_read(int fd, uint64_t off, uint8_t *dst, size_t len)
 	return 0;
 }
 
-int scan_run(struct scan *scan, uint64_t budget, uint8_t *buffer)
+int blobs_scan_run(struct scan *scan, uint64_t budget, uint8_t *buffer)
 {
-	uint64_t chunk_cnt = manifest_chunk_cnt(scan->size);
+	uint64_t chunk_cnt = blobs_manifest_chunk_cnt(scan->size);
 
 	for (uint64_t spent = 0; scan->off < scan->size; spent += BLAKE3_CHUNK_LEN) {
 		uint64_t idx = scan->off / BLAKE3_CHUNK_LEN;
@@ -62,7 +62,7 @@ int scan_run(struct scan *scan, uint64_t budget, uint8_t *buffer)
 
 		if (spent >= budget)
 			return 1;
-		err = scan_read(scan->fd, scan->off, buffer, len);
+		err = blobs_scan_read(scan->fd, scan->off, buffer, len);
 		if (err)
 			return err;
 		blake3_subtree(buffer, len, idx * CHUNK_LEAVES, chunk_cnt == 1,

@@ -21,20 +21,20 @@ struct scan {
 	uint8_t id[BLAKE3_HASH_LEN];
 };
 
-/* scan_init borrows fd, which has size bytes. 0 or -ENOMEM. */
+/* blobs_scan_init borrows fd, which has size bytes. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int scan_init(struct scan *scan, int fd, uint64_t size);
-void scan_fini(struct scan *scan);
+int blobs_scan_init(struct scan *scan, int fd, uint64_t size);
+void blobs_scan_fini(struct scan *scan);
 /*
- * scan_run hashes on, with buffer of a chunk's length, for at most budget
+ * blobs_scan_run hashes on, with buffer of a chunk's length, for at most budget
  * bytes. 1: there is more to do; 0: id and hashes are complete;
  * WEFT_ECHANGED when the file is shorter than size, -errno.
  */
 WEFT_MUST_CHECK
-int scan_run(struct scan *scan, uint64_t budget, uint8_t *buffer);
+int blobs_scan_run(struct scan *scan, uint64_t budget, uint8_t *buffer);
 
-/* scan_read reads len bytes at off: 0, WEFT_ECHANGED when the file ends before, -errno. */
+/* blobs_scan_read reads len bytes at off: 0, WEFT_ECHANGED when the file ends before, -errno. */
 WEFT_MUST_CHECK
-int scan_read(int fd, uint64_t off, uint8_t *dst, size_t len);
+int blobs_scan_read(int fd, uint64_t off, uint8_t *dst, size_t len);
 
 #endif

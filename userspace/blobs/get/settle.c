@@ -39,7 +39,7 @@ static struct timespec time_of(uint64_t ns)
 				 .tv_nsec = (long)(ns % NS_PER_S)};
 }
 
-int get_run_settle(int fd, const struct manifest_item *item, struct object_stamp *out_stamp)
+int blobs_get_run_settle(int fd, const struct manifest_item *item, struct object_stamp *out_stamp)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
 	struct stat st;
@@ -53,7 +53,7 @@ int get_run_settle(int fd, const struct manifest_item *item, struct object_stamp
 		times[1] = time_of(item->mtime_ns);
 	if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	object_stamp_of(&st, out_stamp);
+	blobs_object_stamp_of(&st, out_stamp);
 	return 0;
 }
 
@@ -62,7 +62,8 @@ int get_run_settle(int fd, const struct manifest_item *item, struct object_stamp
  * one that is before it tells any write, on a filesystem that keeps fractions
  * of a millisecond; others may round by up to two seconds, as FAT does.
  */
-bool get_run_settled_is_racy(const struct manifest_item *item, const struct object_stamp *stamp)
+bool blobs_get_run_settled_is_racy(const struct manifest_item *item,
+				   const struct object_stamp *stamp)
 {
 	bool is_fine = stamp->mtime_ns % (int64_t)NS_PER_MS || stamp->ctime_ns % (int64_t)NS_PER_MS;
 	int64_t slack_ns = is_fine ? 0 : SETTLED_AGE_S * (int64_t)NS_PER_S;
@@ -70,7 +71,8 @@ bool get_run_settled_is_racy(const struct manifest_item *item, const struct obje
 	return item->mtime_ns && stamp->mtime_ns >= stamp->ctime_ns - slack_ns;
 }
 
-int get_run_settle_again(int fd, const struct manifest_item *item, struct object_stamp *io_stamp)
+int blobs_get_run_settle_again(int fd, const struct manifest_item *item,
+			       struct object_stamp *io_stamp)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(item->mtime_ns)};
 	struct stat st;
@@ -83,6 +85,6 @@ int get_run_settle_again(int fd, const struct manifest_item *item, struct object
 		return -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	object_stamp_of(&st, io_stamp);
+	blobs_object_stamp_of(&st, io_stamp);
 	return 0;
 }

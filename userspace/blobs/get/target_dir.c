@@ -76,20 +76,20 @@ static bool nameless_probe(const struct target *target)
 
 	if (fd >= 0)
 		close(fd);
-	target_stage_remove(target, name);
+	blobs_target_stage_remove(target, name);
 	return is_linked;
 }
 
-void target_init(struct target *target)
+void blobs_target_init(struct target *target)
 {
 	*target = (struct target){.fd = -1, .stage_fd = -1, .versions_fd = -1};
 }
 
-int target_open(struct target *target, const char *path, const char *stage_name)
+int blobs_target_open(struct target *target, const char *path, const char *stage_name)
 {
 	int err;
 
-	target_init(target);
+	blobs_target_init(target);
 	if (strlen(path) >= sizeof(target->path) ||
 	    strlen(stage_name) >= sizeof(target->stage_name))
 		return WEFT_ETOOLARGE;
@@ -101,13 +101,13 @@ int target_open(struct target *target, const char *path, const char *stage_name)
 	target->fd = open(target->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	err = target->fd < 0 ? -errno : stage_open(target);
 	if (err)
-		target_close(target);
+		blobs_target_close(target);
 	else
 		target->has_nameless = nameless_probe(target);
 	return err;
 }
 
-void target_close(struct target *target)
+void blobs_target_close(struct target *target)
 {
 	if (target->stage_fd >= 0)
 		close(target->stage_fd);
@@ -120,7 +120,7 @@ void target_close(struct target *target)
 	target->fd = -1;
 }
 
-int target_clear(const struct target *target)
+int blobs_target_clear(const struct target *target)
 {
 	int fd = openat(target->stage_fd, ".", DIR_FLAGS);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -140,31 +140,31 @@ int target_clear(const struct target *target)
 	return err ? err : dir_sync(target->fd);
 }
 
-bool target_leave(const struct target *target)
+bool blobs_target_leave(const struct target *target)
 {
 	if (unlinkat(target->fd, target->stage_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return false;
 	return dir_sync(target->fd) == 0;
 }
 
-int target_discard(const char *path, const char *stage_name)
+int blobs_target_discard(const char *path, const char *stage_name)
 {
 	struct target target;
 	int err;
 
-	target_init(&target);
+	blobs_target_init(&target);
 	target.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (target.fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	snprintf(target.stage_name, sizeof(target.stage_name), "%s", stage_name);
 	target.stage_fd = openat(target.fd, stage_name, DIR_FLAGS);
-	err = target.stage_fd >= 0 ? target_clear(&target) : errno == ENOENT ? 0 : -errno;
-	target_close(&target);
+	err = target.stage_fd >= 0 ? blobs_target_clear(&target) : errno == ENOENT ? 0 : -errno;
+	blobs_target_close(&target);
 	return err;
 }
 
-int target_join(const struct target *target, const char *path, size_t len,
-		char out[static OBJECT_PATH_LEN_MAX])
+int blobs_target_join(const struct target *target, const char *path, size_t len,
+		      char out[static OBJECT_PATH_LEN_MAX])
 {
 	size_t root_len = strlen(target->path);
 
@@ -177,13 +177,13 @@ int target_join(const struct target *target, const char *path, size_t len,
 	return 0;
 }
 
-void target_dir_init(struct target_dir *dir)
+void blobs_target_dir_init(struct target_dir *dir)
 {
 	dir->fd = -1;
 	dir->len = 0;
 }
 
-void target_dir_fini(struct target_dir *dir)
+void blobs_target_dir_fini(struct target_dir *dir)
 {
 	if (dir->fd >= 0)
 		close(dir->fd);
@@ -268,7 +268,7 @@ static int parent_open(const struct target *target, struct target_dir *dir, cons
 	name[name_len] = '\0';
 	if (dir->fd >= 0 && dir->len == dir_len && memcmp(dir->path, path, dir_len) == 0)
 		return 0;
-	target_dir_fini(dir);
+	blobs_target_dir_fini(dir);
 	fd = dir_open(target->fd, path, dir_len, is_making);
 	if (fd < 0)
 		return fd;
@@ -278,7 +278,7 @@ static int parent_open(const struct target *target, struct target_dir *dir, cons
 	return 0;
 }
 
-int target_make_dir(const struct target *target, const char *path, size_t len)
+int blobs_target_make_dir(const struct target *target, const char *path, size_t len)
 {
 	int fd = dir_open(target->fd, path, len, true);
 
@@ -301,15 +301,15 @@ static int link_compare(int dir, const char *name, const char *text)
 
 static int link_replace(const struct target *target, int dir, const char *name, const char *text)
 {
-	target_stage_remove(target, LINK_NAME);
+	blobs_target_stage_remove(target, LINK_NAME);
 	if (symlinkat(text, target->stage_fd, LINK_NAME) < 0 ||
 	    renameat(target->stage_fd, LINK_NAME, dir, name) < 0)
 		return -errno;
 	return 0;
 }
 
-int target_make_link(const struct target *target, struct target_dir *dir,
-		     const struct manifest_link *link, bool may_replace)
+int blobs_target_make_link(const struct target *target, struct target_dir *dir,
+			   const struct manifest_link *link, bool may_replace)
 {
 	char name[NAME_CAP], text[MANIFEST_LINK_LEN_MAX + 1];
 	int err = parent_open(target, dir, link->path, link->path_len, true, name);
@@ -330,8 +330,8 @@ int target_make_link(const struct target *target, struct target_dir *dir,
 	return may_replace ? link_replace(target, dir->fd, name, text) : WEFT_EEXISTS;
 }
 
-int target_look_link(const struct target *target, struct target_dir *dir, const char *path,
-		     size_t len, char text[static MANIFEST_LINK_LEN_MAX + 1])
+int blobs_target_look_link(const struct target *target, struct target_dir *dir, const char *path,
+			   size_t len, char text[static MANIFEST_LINK_LEN_MAX + 1])
 {
 	char name[NAME_CAP];
 	int err = parent_open(target, dir, path, len, false, name);
@@ -346,7 +346,8 @@ int target_look_link(const struct target *target, struct target_dir *dir, const 
 	return errno == ENOENT ? WEFT_EABSENT : errno == EINVAL ? WEFT_EEXISTS : -errno;
 }
 
-int target_lookup(const struct target *target, struct target_dir *dir, const char *path, size_t len)
+int blobs_target_lookup(const struct target *target, struct target_dir *dir, const char *path,
+			size_t len)
 {
 	char name[NAME_CAP];
 	struct stat st;
@@ -396,8 +397,8 @@ static int place_replacing(const struct target *target, int dir, const char *sta
 	return renameat(target->stage_fd, staged, dir, name) < 0 ? -errno : 0;
 }
 
-int target_place(const struct target *target, struct target_dir *dir, const char *staged,
-		 const char *path, size_t len, const struct object_stamp *replaced)
+int blobs_target_place(const struct target *target, struct target_dir *dir, const char *staged,
+		       const char *path, size_t len, const struct object_stamp *replaced)
 {
 	char name[NAME_CAP];
 	int err = parent_open(target, dir, path, len, true, name);
@@ -411,7 +412,7 @@ int target_place(const struct target *target, struct target_dir *dir, const char
 	if (err == -EINVAL || err == -ENOSYS) {
 		err = linkat(target->stage_fd, staged, dir->fd, name, 0) < 0 ? -errno : 0;
 		if (!err)
-			target_stage_remove(target, staged);
+			blobs_target_stage_remove(target, staged);
 	}
 	if (err == -EEXIST)
 		err = replaced ? place_replacing(target, dir->fd, staged, name, replaced)
@@ -419,10 +420,10 @@ int target_place(const struct target *target, struct target_dir *dir, const char
 	return err;
 }
 
-int target_nameless_open(const struct target *target, struct target_dir *dir, const char *path,
-			 size_t len)
+int blobs_target_nameless_open(const struct target *target, struct target_dir *dir,
+			       const char *path, size_t len)
 {
-	int err = target_dir_make(target, dir, path, len);
+	int err = blobs_target_dir_make(target, dir, path, len);
 	int fd;
 
 	if (err)
@@ -431,8 +432,8 @@ int target_nameless_open(const struct target *target, struct target_dir *dir, co
 	return fd < 0 ? -errno : fd;
 }
 
-int target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
-			  const char *path, size_t len)
+int blobs_target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
+				const char *path, size_t len)
 {
 	char name[NAME_CAP];
 	int err = parent_open(target, dir, path, len, true, name);
@@ -442,8 +443,8 @@ int target_nameless_place(const struct target *target, struct target_dir *dir, i
 	return err == -EEXIST ? WEFT_EEXISTS : err;
 }
 
-int target_stamp(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		 struct object_stamp *out_stamp)
+int blobs_target_stamp(const struct target *target, struct target_dir *dir, const char *path,
+		       size_t len, struct object_stamp *out_stamp)
 {
 	char name[NAME_CAP];
 	struct stat st;
@@ -453,20 +454,20 @@ int target_stamp(const struct target *target, struct target_dir *dir, const char
 		return err;
 	if (fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	object_stamp_of(&st, out_stamp);
+	blobs_object_stamp_of(&st, out_stamp);
 	return 0;
 }
 
-int target_dir_make(const struct target *target, struct target_dir *dir, const char *path,
-		    size_t len)
+int blobs_target_dir_make(const struct target *target, struct target_dir *dir, const char *path,
+			  size_t len)
 {
 	char name[NAME_CAP];
 
 	return parent_open(target, dir, path, len, true, name);
 }
 
-int target_dir_sync(const struct target *target, struct target_dir *dir, const char *path,
-		    size_t len)
+int blobs_target_dir_sync(const struct target *target, struct target_dir *dir, const char *path,
+			  size_t len)
 {
 	char name[NAME_CAP];
 	int err = parent_open(target, dir, path, len, false, name);
@@ -477,9 +478,9 @@ int target_dir_sync(const struct target *target, struct target_dir *dir, const c
 	return err ? err : dir_sync(dir->fd);
 }
 
-int target_open_there(struct target *target, const char *path)
+int blobs_target_open_there(struct target *target, const char *path)
 {
-	target_init(target);
+	blobs_target_init(target);
 	if (strlen(path) >= sizeof(target->path))
 		return WEFT_ETOOLARGE;
 	strcpy(target->path, path);
@@ -487,8 +488,8 @@ int target_open_there(struct target *target, const char *path)
 	return target->fd < 0 ? -errno : 0;
 }
 
-void target_remove_dirs(const struct target *target, struct target_dir *dir, const char *path,
-			size_t len)
+void blobs_target_remove_dirs(const struct target *target, struct target_dir *dir, const char *path,
+			      size_t len)
 {
 	char name[NAME_CAP];
 
@@ -508,11 +509,11 @@ static void parent_remove(const struct target *target, struct target_dir *dir, c
 
 	(void)dir_sync(dir->fd);
 	if (slash)
-		target_remove_dirs(target, dir, path, (size_t)(slash - path));
+		blobs_target_remove_dirs(target, dir, path, (size_t)(slash - path));
 }
 
-int target_remove(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		  const struct object_stamp *stamp)
+int blobs_target_remove(const struct target *target, struct target_dir *dir, const char *path,
+			size_t len, const struct object_stamp *stamp)
 {
 	char name[NAME_CAP];
 	int err = parent_open(target, dir, path, len, false, name);
@@ -527,11 +528,11 @@ int target_remove(const struct target *target, struct target_dir *dir, const cha
 	return 0;
 }
 
-int target_remove_link(const struct target *target, struct target_dir *dir,
-		       const struct manifest_link *link)
+int blobs_target_remove_link(const struct target *target, struct target_dir *dir,
+			     const struct manifest_link *link)
 {
 	char text[MANIFEST_LINK_LEN_MAX + 1], name[NAME_CAP];
-	int len = target_look_link(target, dir, link->path, link->path_len, text);
+	int len = blobs_target_look_link(target, dir, link->path, link->path_len, text);
 	int err;
 
 	if (len < 0)
@@ -580,18 +581,18 @@ static int other_put(const struct target *target, struct target_dir *dir, const 
 		err = inode_check(dir->fd, name, stamp);
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	target_dir_init(&to_dir);
+	blobs_target_dir_init(&to_dir);
 	err = parent_open(&to, &to_dir, path, len, true, name);
 	if (!err)
 		err = other->put(dir->fd, to_dir.fd, name);
 	if (!err)
 		err = dir_sync(to_dir.fd);
-	target_dir_fini(&to_dir);
+	blobs_target_dir_fini(&to_dir);
 	return err ? err : 1;
 }
 
-int target_move(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		const struct object_stamp *stamp, int to)
+int blobs_target_move(const struct target *target, struct target_dir *dir, const char *path,
+		      size_t len, const struct object_stamp *stamp, int to)
 {
 	const struct other other = {to, name_move};
 	int err = other_put(target, dir, path, len, stamp, &other);
@@ -601,8 +602,8 @@ int target_move(const struct target *target, struct target_dir *dir, const char 
 	return err < 0 ? err : 0;
 }
 
-int target_link(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		const struct object_stamp *stamp, int to)
+int blobs_target_link(const struct target *target, struct target_dir *dir, const char *path,
+		      size_t len, const struct object_stamp *stamp, int to)
 {
 	const struct other other = {to, name_link};
 	int err = other_put(target, dir, path, len, stamp, &other);
@@ -610,7 +611,7 @@ int target_link(const struct target *target, struct target_dir *dir, const char 
 	return err < 0 ? err : 0;
 }
 
-int target_stage_open(const struct target *target, const char *name, bool *out_is_new)
+int blobs_target_stage_open(const struct target *target, const char *name, bool *out_is_new)
 {
 	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
 	int fd = openat(target->stage_fd, name, flags | O_CREAT | O_EXCL, 0666);
@@ -621,14 +622,14 @@ int target_stage_open(const struct target *target, const char *name, bool *out_i
 	return fd < 0 ? -errno : fd;
 }
 
-int target_stage_lookup(const struct target *target, const char *name)
+int blobs_target_stage_lookup(const struct target *target, const char *name)
 {
 	int fd = openat(target->stage_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	return fd < 0 ? -errno : fd;
 }
 
-void target_stage_remove(const struct target *target, const char *name)
+void blobs_target_stage_remove(const struct target *target, const char *name)
 {
 	unlinkat(target->stage_fd, name, 0);
 }

@@ -16,7 +16,7 @@
  * never through a symbolic link, so nothing is written outside whatever
  * is put in the way meanwhile; only a directory that is itself moved out
  * takes along what was about to be written to it. Paths are those of
- * manifests: relative and checked with manifest_path_is_safe. Any thread;
+ * manifests: relative and checked with blobs_manifest_path_is_safe. Any thread;
  * a target_dir is used by one at a time.
  */
 #define TARGET_STAGE_CAP 64
@@ -31,32 +31,32 @@ struct target {
 	char stage_name[TARGET_STAGE_CAP];
 };
 
-/* target_init: nothing is open; as target_close leaves it. */
-void target_init(struct target *target);
+/* blobs_target_init: nothing is open; as blobs_target_close leaves it. */
+void blobs_target_init(struct target *target);
 /*
- * target_open makes path (with its parents) and the staging directory
+ * blobs_target_open makes path (with its parents) and the staging directory
  * where they are missing. 0, WEFT_ETOOLARGE (path), WEFT_EUNSAFE (a link
  * stands where the staging directory should be) or -errno.
  */
 WEFT_MUST_CHECK
-int target_open(struct target *target, const char *path, const char *stage_name);
-/* target_close keeps what is staged. */
-void target_close(struct target *target);
+int blobs_target_open(struct target *target, const char *path, const char *stage_name);
+/* blobs_target_close keeps what is staged. */
+void blobs_target_close(struct target *target);
 /*
- * target_clear removes the staging directory and what is in it, for good: a
- * power cut afterwards does not bring it back. 0 or -errno. target_leave
+ * blobs_target_clear removes the staging directory and what is in it, for good: a
+ * power cut afterwards does not bring it back. 0 or -errno. blobs_target_leave
  * does the same if nothing is in it; false: it stays.
  */
 WEFT_MUST_CHECK
-int target_clear(const struct target *target);
-bool target_leave(const struct target *target);
-/* target_discard is target_clear for a target that is not open and makes nothing. */
+int blobs_target_clear(const struct target *target);
+bool blobs_target_leave(const struct target *target);
+/* blobs_target_discard is blobs_target_clear for a target that is not open and makes nothing. */
 WEFT_MUST_CHECK
-int target_discard(const char *path, const char *stage_name);
-/* target_join writes the absolute path of a path inside the target: 0 or WEFT_ETOOLARGE. */
+int blobs_target_discard(const char *path, const char *stage_name);
+/* blobs_target_join writes the absolute path of a path inside the target: 0 or WEFT_ETOOLARGE. */
 WEFT_MUST_CHECK
-int target_join(const struct target *target, const char *path, size_t len,
-		char out[static OBJECT_PATH_LEN_MAX]);
+int blobs_target_join(const struct target *target, const char *path, size_t len,
+		      char out[static OBJECT_PATH_LEN_MAX]);
 
 /* The directory used last, because neighbours in a manifest lie in one. */
 struct target_dir {
@@ -64,116 +64,116 @@ struct target_dir {
 	size_t len;
 	char path[OBJECT_PATH_LEN_MAX];
 };
-void target_dir_init(struct target_dir *dir);
-void target_dir_fini(struct target_dir *dir);
+void blobs_target_dir_init(struct target_dir *dir);
+void blobs_target_dir_fini(struct target_dir *dir);
 
 /*
  * The errors of what follows: WEFT_EUNSAFE when a symbolic link stands in
  * the way, WEFT_EEXISTS when a file does or the place is taken, -errno.
  *
- * target_make_dir makes a directory with its parents.
- * target_make_link makes a symbolic link to text, with the directories above
+ * blobs_target_make_dir makes a directory with its parents.
+ * blobs_target_make_link makes a symbolic link to text, with the directories above
  * it; one that stands there with the same text is left, one with another is
  * replaced if may_replace. 1: the filesystem has no symbolic links.
- * target_look_link reads the symbolic link at path into text: its length, WEFT_EABSENT or
- * WEFT_EEXISTS when something else stands there. target_remove_link removes the link that stands at
+ * blobs_target_look_link reads the symbolic link at path into text: its length, WEFT_EABSENT or
+ * WEFT_EEXISTS when something else stands there. blobs_target_remove_link removes the link that stands at
  * its path with its text, and the directories above that are empty then: 1, or 0 when it is not
  * there.
- * target_lookup opens the regular file at path for reading: a descriptor,
+ * blobs_target_lookup opens the regular file at path for reading: a descriptor,
  * or WEFT_EABSENT.
- * target_place moves a staged file to path. Where replaced is given, a
+ * blobs_target_place moves a staged file to path. Where replaced is given, a
  * file with that inode may be there and is replaced; nothing else is.
  */
 WEFT_MUST_CHECK
-int target_make_dir(const struct target *target, const char *path, size_t len);
+int blobs_target_make_dir(const struct target *target, const char *path, size_t len);
 WEFT_MUST_CHECK
-int target_make_link(const struct target *target, struct target_dir *dir,
-		     const struct manifest_link *link, bool may_replace);
+int blobs_target_make_link(const struct target *target, struct target_dir *dir,
+			   const struct manifest_link *link, bool may_replace);
 WEFT_MUST_CHECK
-int target_look_link(const struct target *target, struct target_dir *dir, const char *path,
-		     size_t len, char text[static MANIFEST_LINK_LEN_MAX + 1]);
+int blobs_target_look_link(const struct target *target, struct target_dir *dir, const char *path,
+			   size_t len, char text[static MANIFEST_LINK_LEN_MAX + 1]);
 WEFT_MUST_CHECK
-int target_remove_link(const struct target *target, struct target_dir *dir,
-		       const struct manifest_link *link);
+int blobs_target_remove_link(const struct target *target, struct target_dir *dir,
+			     const struct manifest_link *link);
 WEFT_MUST_CHECK
-int target_lookup(const struct target *target, struct target_dir *dir, const char *path,
-		  size_t len);
+int blobs_target_lookup(const struct target *target, struct target_dir *dir, const char *path,
+			size_t len);
 WEFT_MUST_CHECK
-int target_place(const struct target *target, struct target_dir *dir, const char *staged,
-		 const char *path, size_t len, const struct object_stamp *replaced);
+int blobs_target_place(const struct target *target, struct target_dir *dir, const char *staged,
+		       const char *path, size_t len, const struct object_stamp *replaced);
 
 /*
- * A small file needs no name before it is whole: target_nameless_open makes
+ * A small file needs no name before it is whole: blobs_target_nameless_open makes
  * one without in the directory of path, with its parents, so that its inode
  * lies with its neighbours' and a crash leaves nothing. That costs a third
- * less than making it in the staging directory. target_nameless_place names
+ * less than making it in the staging directory. blobs_target_nameless_place names
  * it; it replaces nothing. Only where has_nameless is set.
  */
 WEFT_MUST_CHECK
-int target_nameless_open(const struct target *target, struct target_dir *dir, const char *path,
-			 size_t len);
+int blobs_target_nameless_open(const struct target *target, struct target_dir *dir,
+			       const char *path, size_t len);
 WEFT_MUST_CHECK
-int target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
-			  const char *path, size_t len);
+int blobs_target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
+				const char *path, size_t len);
 
 /*
- * target_dir_make makes the directory of path, with its parents;
- * target_dir_sync brings the names in it to the disk. target_stamp is of
+ * blobs_target_dir_make makes the directory of path, with its parents;
+ * blobs_target_dir_sync brings the names in it to the disk. blobs_target_stamp is of
  * what stands at path, a link itself and not what it points to.
  */
 WEFT_MUST_CHECK
-int target_dir_make(const struct target *target, struct target_dir *dir, const char *path,
-		    size_t len);
+int blobs_target_dir_make(const struct target *target, struct target_dir *dir, const char *path,
+			  size_t len);
 WEFT_MUST_CHECK
-int target_dir_sync(const struct target *target, struct target_dir *dir, const char *path,
-		    size_t len);
+int blobs_target_dir_sync(const struct target *target, struct target_dir *dir, const char *path,
+			  size_t len);
 WEFT_MUST_CHECK
-int target_stamp(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		 struct object_stamp *out_stamp);
+int blobs_target_stamp(const struct target *target, struct target_dir *dir, const char *path,
+		       size_t len, struct object_stamp *out_stamp);
 
 /*
- * target_open_there opens a target that is there, without a staging directory: 0 or -errno.
- * target_remove removes the file of that inode at path, then each directory above it that is
+ * blobs_target_open_there opens a target that is there, without a staging directory: 0 or -errno.
+ * blobs_target_remove removes the file of that inode at path, then each directory above it that is
  * empty now, up to the target: 0 (also when it is not there), WEFT_EEXISTS when another file is,
- * or -errno. target_remove_dirs: likewise the directory at path, as far as it is empty.
- * target_move moves the file of that inode into another directory of the same filesystem, whose
+ * or -errno. blobs_target_remove_dirs: likewise the directory at path, as far as it is empty.
+ * blobs_target_move moves the file of that inode into another directory of the same filesystem, whose
  * descriptor to is, under the same path; what was there under that path is replaced.
  */
 WEFT_MUST_CHECK
-int target_open_there(struct target *target, const char *path);
+int blobs_target_open_there(struct target *target, const char *path);
 WEFT_MUST_CHECK
-int target_remove(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		  const struct object_stamp *stamp);
-void target_remove_dirs(const struct target *target, struct target_dir *dir, const char *path,
-			size_t len);
+int blobs_target_remove(const struct target *target, struct target_dir *dir, const char *path,
+			size_t len, const struct object_stamp *stamp);
+void blobs_target_remove_dirs(const struct target *target, struct target_dir *dir, const char *path,
+			      size_t len);
 WEFT_MUST_CHECK
-int target_move(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		const struct object_stamp *stamp, int to);
+int blobs_target_move(const struct target *target, struct target_dir *dir, const char *path,
+		      size_t len, const struct object_stamp *stamp, int to);
 
 /*
- * target_open_versions makes a folder of that number below .weft-versions in the target, and
- * target_keep gives the file of that inode at path a second name there, before it is replaced.
- * target_prune_versions removes all but the cnt highest numbers, and those that are empty.
+ * blobs_target_open_versions makes a folder of that number below .weft-versions in the target, and
+ * blobs_target_keep gives the file of that inode at path a second name there, before it is replaced.
+ * blobs_target_prune_versions removes all but the cnt highest numbers, and those that are empty.
  * 0, WEFT_EUNSAFE (a link stands there), or as others above.
  */
 WEFT_MUST_CHECK
-int target_open_versions(struct target *target, uint64_t number);
+int blobs_target_open_versions(struct target *target, uint64_t number);
 WEFT_MUST_CHECK
-int target_keep(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		const struct object_stamp *stamp);
-/* target_link: as target_move, but the file keeps its name too, where the filesystem has links. */
+int blobs_target_keep(const struct target *target, struct target_dir *dir, const char *path,
+		      size_t len, const struct object_stamp *stamp);
+/* blobs_target_link: as blobs_target_move, but the file keeps its name too, where the filesystem has links. */
 WEFT_MUST_CHECK
-int target_link(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		const struct object_stamp *stamp, int to);
+int blobs_target_link(const struct target *target, struct target_dir *dir, const char *path,
+		      size_t len, const struct object_stamp *stamp, int to);
 WEFT_MUST_CHECK
-int target_prune_versions(const struct target *target, unsigned cnt);
+int blobs_target_prune_versions(const struct target *target, unsigned cnt);
 
-/* target_stage_open opens or makes a staged file; *out_is_new tells which. A descriptor. */
+/* blobs_target_stage_open opens or makes a staged file; *out_is_new tells which. A descriptor. */
 WEFT_MUST_CHECK
-int target_stage_open(const struct target *target, const char *name, bool *out_is_new);
-/* target_stage_lookup opens a staged file that is there: a descriptor, -ENOENT or another -errno. */
+int blobs_target_stage_open(const struct target *target, const char *name, bool *out_is_new);
+/* blobs_target_stage_lookup opens a staged file that is there: a descriptor, -ENOENT or another -errno. */
 WEFT_MUST_CHECK
-int target_stage_lookup(const struct target *target, const char *name);
-void target_stage_remove(const struct target *target, const char *name);
+int blobs_target_stage_lookup(const struct target *target, const char *name);
+void blobs_target_stage_remove(const struct target *target, const char *name);
 
 #endif

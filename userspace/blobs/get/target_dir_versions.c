@@ -30,7 +30,7 @@ static int dir_make(int parent, const char *name)
 	return errno == ENOTDIR || errno == ELOOP ? WEFT_EUNSAFE : -errno;
 }
 
-int target_open_versions(struct target *target, uint64_t number)
+int blobs_target_open_versions(struct target *target, uint64_t number)
 {
 	char name[NUMBER_CAP];
 	int versions = dir_make(target->fd, VERSIONS_NAME);
@@ -43,12 +43,12 @@ int target_open_versions(struct target *target, uint64_t number)
 	return target->versions_fd < 0 ? target->versions_fd : 0;
 }
 
-int target_keep(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		const struct object_stamp *stamp)
+int blobs_target_keep(const struct target *target, struct target_dir *dir, const char *path,
+		      size_t len, const struct object_stamp *stamp)
 {
 	return target->versions_fd < 0
 		       ? 0
-		       : target_link(target, dir, path, len, stamp, target->versions_fd);
+		       : blobs_target_link(target, dir, path, len, stamp, target->versions_fd);
 }
 
 static int compare(const void *a, const void *b)
@@ -101,7 +101,7 @@ static unsigned numbers_read(DIR *stream, uint64_t numbers[static PRUNE_MAX])
 	return cnt;
 }
 
-int target_prune_versions(const struct target *target, unsigned cnt)
+int blobs_target_prune_versions(const struct target *target, unsigned cnt)
 {
 	int fd = openat(target->fd, VERSIONS_NAME, DIR_FLAGS);
 	uint64_t *numbers = calloc(PRUNE_MAX, sizeof(*numbers));

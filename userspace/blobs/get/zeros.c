@@ -10,7 +10,7 @@
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
 
-bool zeros_only(const uint8_t *bytes, size_t len)
+bool blobs_zeros_only(const uint8_t *bytes, size_t len)
 {
 	return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
 }
@@ -21,7 +21,7 @@ static int zeros_write(int fd, uint64_t off, uint64_t len)
 
 	while (len > 0) {
 		size_t part = len < sizeof(page) ? (size_t)len : sizeof(page);
-		int err = get_run_write_at(fd, off, page, part);
+		int err = blobs_get_run_write_at(fd, off, page, part);
 
 		if (err)
 			return err;
@@ -31,7 +31,7 @@ static int zeros_write(int fd, uint64_t off, uint64_t len)
 	return 0;
 }
 
-int zeros_punch(int fd, uint64_t off, uint64_t len)
+int blobs_zeros_punch(int fd, uint64_t off, uint64_t len)
 {
 	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) == 0)
 		return 0;
@@ -40,7 +40,7 @@ int zeros_punch(int fd, uint64_t off, uint64_t len)
 	return zeros_write(fd, off, len);
 }
 
-bool zeros_at(const struct zeros *zeros, uint64_t idx)
+bool blobs_zeros_at(const struct zeros *zeros, uint64_t idx)
 {
 	uint64_t left = zeros->size - idx * BLAKE3_CHUNK_LEN;
 	size_t len = left < BLAKE3_CHUNK_LEN ? (size_t)left : BLAKE3_CHUNK_LEN;
@@ -50,7 +50,7 @@ bool zeros_at(const struct zeros *zeros, uint64_t idx)
 	return memcmp(hash, zeros->hashes + idx * BLAKE3_HASH_LEN, sizeof(hash)) == 0;
 }
 
-unsigned zeros_sample_cnt(uint64_t chunk_cnt)
+unsigned blobs_zeros_sample_cnt(uint64_t chunk_cnt)
 {
 	uint64_t cnt = chunk_cnt / 8;
 
@@ -59,21 +59,22 @@ unsigned zeros_sample_cnt(uint64_t chunk_cnt)
 	return cnt < ZEROS_SAMPLES_MAX ? (unsigned)cnt : ZEROS_SAMPLES_MAX;
 }
 
-uint64_t zeros_sample(uint64_t chunk_cnt, unsigned sample)
+uint64_t blobs_zeros_sample(uint64_t chunk_cnt, unsigned sample)
 {
-	uint64_t gap = chunk_cnt / zeros_sample_cnt(chunk_cnt);
+	uint64_t gap = chunk_cnt / blobs_zeros_sample_cnt(chunk_cnt);
 
 	return sample * gap + gap / 2;
 }
 
-void zeros_run(const struct zeros *zeros, uint64_t idx, const struct zeros_span *span,
-	       uint64_t *out_begin, uint64_t *out_end)
+void blobs_zeros_run(const struct zeros *zeros, uint64_t idx, const struct zeros_span *span,
+		     uint64_t *out_begin, uint64_t *out_end)
 {
 	uint64_t begin = idx, end = idx + 1;
 
-	while (begin > 0 && idx - begin < span->before_max && zeros_at(zeros, begin - 1))
+	while (begin > 0 && idx - begin < span->before_max && blobs_zeros_at(zeros, begin - 1))
 		begin--;
-	while (end < zeros->chunk_cnt && end - idx <= span->behind_max && zeros_at(zeros, end))
+	while (end < zeros->chunk_cnt && end - idx <= span->behind_max &&
+	       blobs_zeros_at(zeros, end))
 		end++;
 	*out_begin = begin;
 	*out_end = end;

@@ -23,7 +23,7 @@
 
 #define PROGRESS_STEP_NS (100 * NS_PER_MS)
 
-void import_fail(struct import *import, int err, const char *fmt, ...)
+void blobs_import_fail(struct import *import, int err, const char *fmt, ...)
 {
 	va_list args;
 
@@ -43,7 +43,7 @@ static void window_free(struct import *import)
 		struct import_file *file = import->first;
 
 		import->first = file->next;
-		import_file_free(file);
+		blobs_import_file_free(file);
 	}
 	import->last = &import->first;
 	import->cursor = NULL;
@@ -59,11 +59,11 @@ static void import_free(struct import *import)
 		struct import_file *file = import->list.first;
 
 		import->list.first = file->next;
-		import_file_free(file);
+		blobs_import_file_free(file);
 	}
-	import_big_free(&import->big);
-	walk_free(import->list.walk);
-	import_collect_free(import->collect);
+	blobs_import_big_free(&import->big);
+	blobs_walk_free(import->list.walk);
+	blobs_import_collect_free(import->collect);
 	store_batch_free(import->batch);
 	free(import->list.resolved);
 	free(import->root);
@@ -71,17 +71,17 @@ static void import_free(struct import *import)
 }
 
 /* Their buffers are 2 MiB each: kept while there is work, not longer. */
-static void readers_free(struct imports *imports)
+static void blobs_readers_free(struct imports *imports)
 {
 	for (unsigned i = 0; imports->tasks && i < imports->task_cnt; i++) {
-		import_reader_free(imports->tasks[i].reader);
+		blobs_import_reader_free(imports->tasks[i].reader);
 		imports->tasks[i].reader = NULL;
 	}
 }
 
 static void cancelled_end(struct timer *timer, uint64_t now_ns);
 
-int imports_new(struct content *content, struct imports **out_imports)
+int blobs_imports_new(struct blobs *content, struct imports **out_imports)
 {
 	unsigned thread_cnt = content->params.config.import_threads;
 	struct imports *imports = calloc(1, sizeof(*imports));
@@ -99,14 +99,14 @@ int imports_new(struct content *content, struct imports **out_imports)
 		err = jobs_new_as(SANDBOX_IMPORT, thread_cnt, imports->task_cnt + 1,
 				  &imports->pool);
 	if (err < 0) {
-		imports_free(imports);
+		blobs_imports_free(imports);
 		return err;
 	}
 	*out_imports = imports;
 	return 0;
 }
 
-void imports_stop(struct imports *imports)
+void blobs_imports_stop(struct imports *imports)
 {
 	if (!imports)
 		return;
@@ -121,12 +121,12 @@ void imports_stop(struct imports *imports)
 	imports->pool = NULL;
 }
 
-void imports_free(struct imports *imports)
+void blobs_imports_free(struct imports *imports)
 {
 	if (!imports)
 		return;
 	jobs_free(imports->pool);
-	readers_free(imports);
+	blobs_readers_free(imports);
 	free(imports->tasks);
 	while (imports->first) {
 		struct import *import = imports->first;
@@ -137,39 +137,39 @@ void imports_free(struct imports *imports)
 	free(imports);
 }
 
-int imports_fd(const struct imports *imports)
+int blobs_imports_fd(const struct imports *imports)
 {
 	return jobs_fd(imports->pool);
 }
 
-bool imports_is_hashing(const struct imports *imports)
+bool blobs_imports_is_hashing(const struct imports *imports)
 {
 	return jobs_in_flight(imports->pool) > 0;
 }
 
-uint32_t imports_cnt(const struct imports *imports)
+uint32_t blobs_imports_cnt(const struct imports *imports)
 {
 	return imports->cnt;
 }
 
-static void event_tell(const struct import *import, enum content_event_kind kind)
+static void event_tell(const struct import *import, enum blobs_event_kind kind)
 {
-	content_tell(import->imports->content, &(struct content_event){.kind = kind,
-								       .id = import->told.id,
-								       .err = import->err,
-								       .text = import->root,
-								       .import = &import->told});
+	blobs_tell(import->imports->content, &(struct blobs_event){.kind = kind,
+								   .id = import->told.id,
+								   .err = import->err,
+								   .text = import->root,
+								   .import = &import->told});
 }
 
-void import_tell(struct import *import)
+void blobs_import_tell(struct import *import)
 {
 	import->progress_ns = import->imports->now_ns;
 	if (import->progress)
 		import->progress(import->arg, &import->told);
-	event_tell(import, CONTENT_IMPORT_PROGRESS);
+	event_tell(import, BLOBS_IMPORT_PROGRESS);
 }
 
-void imports_reap(struct imports *imports, uint64_t now_ns)
+void blobs_imports_reap(struct imports *imports, uint64_t now_ns)
 {
 	struct import *import;
 
@@ -177,7 +177,7 @@ void imports_reap(struct imports *imports, uint64_t now_ns)
 	(void)jobs_reap(imports->pool);
 	import = imports->first;
 	if (import && now_ns - import->progress_ns >= PROGRESS_STEP_NS)
-		import_tell(import);
+		blobs_import_tell(import);
 }
 
 /* --- the end --- */
@@ -186,24 +186,24 @@ void imports_reap(struct imports *imports, uint64_t now_ns)
 static void outcome_tell(struct import *import)
 {
 	import->imports->cnt--;
-	event_tell(import, import->err == 0		    ? CONTENT_IMPORT_DONE
-			   : import->err == WEFT_ECANCELLED ? CONTENT_IMPORT_CANCELLED
-							    : CONTENT_IMPORT_FAILED);
+	event_tell(import, import->err == 0		    ? BLOBS_IMPORT_DONE
+			   : import->err == WEFT_ECANCELLED ? BLOBS_IMPORT_CANCELLED
+							    : BLOBS_IMPORT_FAILED);
 	if (import->done)
 		import->done(import->arg, import->err, &import->told, import->detail);
 	import_free(import);
 }
 
-void import_end(struct import *import)
+void blobs_import_end(struct import *import)
 {
 	struct imports *imports = import->imports;
 
 	imports->first = import->next;
 	outcome_tell(import);
 	if (imports->first)
-		import_pump(imports->first);
+		blobs_import_pump(imports->first);
 	else
-		readers_free(imports);
+		blobs_readers_free(imports);
 }
 
 static void cancelled_end(struct timer *timer, uint64_t now_ns)
@@ -230,8 +230,8 @@ static void share_stored(void *arg, int err)
 
 	import->is_storing = false;
 	if (err < 0)
-		import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
-	import_end(import);
+		blobs_import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
+	blobs_import_end(import);
 }
 
 /*
@@ -240,20 +240,20 @@ static void share_stored(void *arg, int err)
  */
 static const uint8_t *manifest_make(struct import *import, uint64_t *out_added_s, size_t *out_len)
 {
-	struct content *content = import->imports->content;
+	struct blobs *content = import->imports->content;
 	const uint8_t *bytes;
 	uint64_t added_s;
 
 	if (shares_added_s(content->shares, import->root, &added_s)) {
-		bytes = import_collect_encode(import->collect, added_s, import->title, out_len,
-					      import->told.manifest_id);
+		bytes = blobs_import_collect_encode(import->collect, added_s, import->title,
+						    out_len, import->told.manifest_id);
 		*out_added_s = added_s;
 		if (shares_has_manifest(content->shares, import->told.manifest_id))
 			return bytes;
 	}
-	*out_added_s = content_wall_s(content);
-	return import_collect_encode(import->collect, *out_added_s, import->title, out_len,
-				     import->told.manifest_id);
+	*out_added_s = blobs_wall_s(content);
+	return blobs_import_collect_encode(import->collect, *out_added_s, import->title, out_len,
+					   import->told.manifest_id);
 }
 
 /* unchanged_save: files were hashed, maybe, but the share is as it was. */
@@ -263,7 +263,8 @@ static void unchanged_save(struct import *import)
 			       import);
 
 	if (err < 0) {
-		import_fail(import, err, "cannot store what was hashed: %s", weft_err_text(err));
+		blobs_import_fail(import, err, "cannot store what was hashed: %s",
+				  weft_err_text(err));
 		return;
 	}
 	import->batch = NULL;
@@ -275,8 +276,8 @@ static int sealed_make(struct import *import, struct share_ask *ask, const uint8
 		       size_t *out_len)
 {
 	struct import_sealed sealed = {
-		.builder = import_collect_builder(import->collect),
-		.shape = import_collect_shape(import->collect),
+		.builder = blobs_import_collect_builder(import->collect),
+		.shape = blobs_import_collect_shape(import->collect),
 		.item_cnt = ask->item_cnt,
 		.byte_cnt = ask->byte_cnt,
 		.part_ids = ask->part_ids,
@@ -289,45 +290,45 @@ static int sealed_make(struct import *import, struct share_ask *ask, const uint8
 		return err;
 	ask->replaced_id = sealed.replaced_id;
 	ask->is_published = true;
-	ask->added_s = content_wall_s(import->imports->content);
+	ask->added_s = blobs_wall_s(import->imports->content);
 	*out_bytes = sealed.bytes;
 	*out_len = sealed.len;
 	blake3_hash(sealed.bytes, sealed.len, import->told.manifest_id);
 	return 0;
 }
 
-void import_save(struct import *import)
+void blobs_import_save(struct import *import)
 {
-	struct content *content = import->imports->content;
+	struct blobs *content = import->imports->content;
 	struct share_ask ask = {.path = import->root, .title = import->title, .only = import->only};
 	const uint8_t *bytes;
 	size_t len;
 	int err;
 
-	err = import_collect_finish(import->collect, import->batch, &import->batch_len);
+	err = blobs_import_collect_finish(import->collect, import->batch, &import->batch_len);
 	if (err < 0) {
-		import_fail(import, err, "too many files for one collection: %s",
-			    weft_err_text(err));
+		blobs_import_fail(import, err, "too many files for one collection: %s",
+				  weft_err_text(err));
 		return;
 	}
-	ask.item_cnt = import_collect_item_cnt(import->collect);
-	ask.byte_cnt = import_collect_byte_cnt(import->collect);
-	ask.part_ids = import_collect_part_ids(import->collect, &ask.part_cnt);
+	ask.item_cnt = blobs_import_collect_item_cnt(import->collect);
+	ask.byte_cnt = blobs_import_collect_byte_cnt(import->collect);
+	ask.part_ids = blobs_import_collect_part_ids(import->collect, &ask.part_cnt);
 	if (!import->seal.seal) {
 		bytes = manifest_make(import, &ask.added_s, &len);
 	} else if ((err = sealed_make(import, &ask, &bytes, &len)) != 0) {
 		if (err < 0)
-			import_fail(import, err, "cannot sign it: %s", weft_err_text(err));
+			blobs_import_fail(import, err, "cannot sign it: %s", weft_err_text(err));
 		else
 			unchanged_save(import);
 		return;
 	}
 	store_batch_put_blob(import->batch, import->told.manifest_id, bytes, len);
-	scope_put(import->batch, import->told.manifest_id, bytes, len);
+	blobs_scope_put(import->batch, import->told.manifest_id, bytes, len);
 	ask.manifest_id = import->told.manifest_id;
 	err = shares_add(content->shares, import->batch, &ask, share_stored, import);
 	if (err < 0) {
-		import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
+		blobs_import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
 		return;
 	}
 	import->batch = NULL;
@@ -336,20 +337,21 @@ void import_save(struct import *import)
 
 /* --- asking --- */
 
-bool import_path_is_shareable(const char *path)
+bool blobs_import_path_is_shareable(const char *path)
 {
 	size_t len = strlen(path);
 
-	return len == 1 || (len < OBJECT_PATH_LEN_MAX && manifest_path_is_safe(path + 1, len - 1));
+	return len == 1 ||
+	       (len < OBJECT_PATH_LEN_MAX && blobs_manifest_path_is_safe(path + 1, len - 1));
 }
 
 static int ask_check(const struct imports *imports, const char *path, const char *title)
 {
-	const struct content *content = imports->content;
+	const struct blobs *content = imports->content;
 
-	if (path[0] != '/' || !import_path_is_shareable(path))
+	if (path[0] != '/' || !blobs_import_path_is_shareable(path))
 		return WEFT_EUNSAFE;
-	if (title && !manifest_title_is_safe(title))
+	if (title && !blobs_manifest_title_is_safe(title))
 		return WEFT_EMALFORMED;
 	if (content->is_sweeping)
 		return WEFT_EBUSY;
@@ -382,14 +384,14 @@ static struct import *import_make(struct imports *imports, const char *root, con
 	return import;
 }
 
-int content_share_add(struct content *content, const struct content_share_ask *ask, uint64_t now_ns,
-		      uint64_t *out_import_id)
+int blobs_share_add(struct blobs *content, const struct blobs_share_ask *ask, uint64_t now_ns,
+		    uint64_t *out_import_id)
 {
-	return import_add(content, ask, NULL, now_ns, out_import_id);
+	return blobs_import_add(content, ask, NULL, now_ns, out_import_id);
 }
 
-int import_add(struct content *content, const struct content_share_ask *ask,
-	       const struct import_seal *seal, uint64_t now_ns, uint64_t *out_import_id)
+int blobs_import_add(struct blobs *content, const struct blobs_share_ask *ask,
+		     const struct import_seal *seal, uint64_t now_ns, uint64_t *out_import_id)
 {
 	struct imports *imports = content->imports;
 	struct import **link = &imports->first;
@@ -403,7 +405,7 @@ int import_add(struct content *content, const struct content_share_ask *ask,
 	memcpy(root, ask->path, len + 1);
 	while (len > 1 && root[len - 1] == '/')
 		root[--len] = '\0';
-	err = only_is_sound(ask->only) ? ask_check(imports, root, ask->title) : WEFT_EUNSAFE;
+	err = blobs_only_is_sound(ask->only) ? ask_check(imports, root, ask->title) : WEFT_EUNSAFE;
 	if (err < 0)
 		return err;
 	import = import_make(imports, root, ask->title);
@@ -420,7 +422,7 @@ int import_add(struct content *content, const struct content_share_ask *ask,
 	import->progress_ns = now_ns;
 	imports->now_ns = now_ns;
 	/* What can fail before the first job fails here: done never comes from inside. */
-	err = imports->first ? 0 : import_begin(import);
+	err = imports->first ? 0 : blobs_import_begin(import);
 	if (err < 0) {
 		import_free(import);
 		return err;
@@ -431,11 +433,11 @@ int import_add(struct content *content, const struct content_share_ask *ask,
 	*link = import;
 	*out_import_id = import->told.id;
 	if (imports->first == import)
-		import_pump(import);
+		blobs_import_pump(import);
 	return 0;
 }
 
-int content_import_cancel(struct content *content, uint64_t import_id)
+int blobs_import_cancel(struct blobs *content, uint64_t import_id)
 {
 	struct imports *imports = content->imports;
 	struct import **link = &imports->first;
@@ -446,7 +448,7 @@ int content_import_cancel(struct content *content, uint64_t import_id)
 	import = *link;
 	if (!import || import->err < 0 || import->phase == IMPORT_SAVING)
 		return WEFT_EABSENT;
-	import_fail(import, WEFT_ECANCELLED, "taken back");
+	blobs_import_fail(import, WEFT_ECANCELLED, "taken back");
 	/* The one that runs ends with its last job. */
 	if (import->phase == IMPORT_QUEUED)
 		timer_set(content->params.timers, &imports->cancelled, imports->now_ns);

@@ -8,30 +8,30 @@
 #include "blobs/manifest/manifest.h"
 #include "weft/err.h"
 
-struct content;
-struct content_share_ask;
+struct blobs;
+struct blobs_share_ask;
 struct imports;
 struct store_batch;
 
 /*
- * Imports: one runs, some wait. content_share_add and
- * content_import_cancel of blobs.h are implemented here. Home worker;
+ * Imports: one runs, some wait. blobs_share_add and
+ * blobs_import_cancel of blobs.h are implemented here. Home worker;
  * walking and hashing run in a pool of their own, so that reads for peers
  * never queue behind a slice.
  */
 #define IMPORTS_MAX 16
 
 WEFT_MUST_CHECK
-int imports_new(struct content *content, struct imports **out_imports);
+int blobs_imports_new(struct blobs *content, struct imports **out_imports);
 /*
- * imports_stop ends what runs without telling; what was hashed is kept. Its
+ * blobs_imports_stop ends what runs without telling; what was hashed is kept. Its
  * batches may still be in the store: flush it between stop and free.
  */
-void imports_stop(struct imports *imports);
-void imports_free(struct imports *imports);
-int imports_fd(const struct imports *imports);
-void imports_reap(struct imports *imports, uint64_t now_ns);
-uint32_t imports_cnt(const struct imports *imports);
+void blobs_imports_stop(struct imports *imports);
+void blobs_imports_free(struct imports *imports);
+int blobs_imports_fd(const struct imports *imports);
+void blobs_imports_reap(struct imports *imports, uint64_t now_ns);
+uint32_t blobs_imports_cnt(const struct imports *imports);
 
 /*
  * Who publishes (shares/publish/) has a tree imported to make the manifest itself. All
@@ -61,12 +61,12 @@ struct import_sealed {
 	size_t len;
 	const uint8_t *replaced_id; /* the share's manifest up to now; NULL: none */
 };
-/* import_add: as content_share_add, for who seals; seal NULL: a collection of its own. */
+/* blobs_import_add: as blobs_share_add, for who seals; seal NULL: a collection of its own. */
 WEFT_MUST_CHECK
-int import_add(struct content *content, const struct content_share_ask *ask,
-	       const struct import_seal *seal, uint64_t now_ns, uint64_t *out_import_id);
+int blobs_import_add(struct blobs *content, const struct blobs_share_ask *ask,
+		     const struct import_seal *seal, uint64_t now_ns, uint64_t *out_import_id);
 
-/* imports_is_hashing: jobs are under way that imports_reap runs or takes in. */
-bool imports_is_hashing(const struct imports *imports);
+/* blobs_imports_is_hashing: jobs are under way that blobs_imports_reap runs or takes in. */
+bool blobs_imports_is_hashing(const struct imports *imports);
 
 #endif

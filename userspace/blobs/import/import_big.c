@@ -12,10 +12,10 @@
 
 #include "store/store.h"
 
-int import_big_begin(struct import *import, struct import_file *file)
+int blobs_import_big_begin(struct import *import, struct import_file *file)
 {
 	struct import_big *big = &import->big;
-	uint64_t chunk_cnt = manifest_chunk_cnt(file->stamp.size);
+	uint64_t chunk_cnt = blobs_manifest_chunk_cnt(file->stamp.size);
 	size_t page_cnt = (size_t)((chunk_cnt + OBJECT_PAGE_HASHES - 1) / OBJECT_PAGE_HASHES);
 	size_t fill_max = page_cnt > 1 ? OBJECT_PAGE_HASHES : (size_t)chunk_cnt;
 
@@ -24,7 +24,7 @@ int import_big_begin(struct import *import, struct import_file *file)
 	file->page_cnt = 0;
 	*big = (struct import_big){.page = malloc(fill_max * BLAKE3_HASH_LEN)};
 	if (!file->page_ids || !big->page) {
-		import_big_free(big);
+		blobs_import_big_free(big);
 		return -ENOMEM;
 	}
 	blake3_chunk_tree_init(&big->tree);
@@ -33,13 +33,13 @@ int import_big_begin(struct import *import, struct import_file *file)
 	return 0;
 }
 
-void import_big_free(struct import_big *big)
+void blobs_import_big_free(struct import_big *big)
 {
 	free(big->page);
 	*big = (struct import_big){0};
 }
 
-bool import_big_slice(struct import *import, struct import_task *task)
+bool blobs_import_big_slice(struct import *import, struct import_task *task)
 {
 	struct import_big *big = &import->big;
 	uint64_t left;
@@ -104,11 +104,11 @@ static void big_give_up(struct import *import)
 	int err = import->big.err;
 
 	import->told.byte_done_cnt -= import->big.done_len;
-	import_big_free(&import->big);
+	blobs_import_big_free(&import->big);
 	if (err == WEFT_ECHANGED && !file->was_retried && seen.size > BLAKE3_CHUNK_LEN) {
 		file->was_retried = true;
 		file->stamp = seen;
-		err = import_big_begin(import, file);
+		err = blobs_import_big_begin(import, file);
 		if (err == 0)
 			return;
 	}
@@ -124,7 +124,7 @@ static void big_finish(struct import *import)
 	page_flush(import);
 	blake3_chunk_tree_finish(&big->tree, file->content_id);
 	file->state = IMPORT_FILE_DONE;
-	import_big_free(big);
+	blobs_import_big_free(big);
 }
 
 static struct import_task *task_due(struct import_big *big, struct import_task *tasks,
@@ -137,7 +137,7 @@ static struct import_task *task_due(struct import_big *big, struct import_task *
 	return NULL;
 }
 
-void import_big_advance(struct import *import, struct import_task *tasks, unsigned task_cnt)
+void blobs_import_big_advance(struct import *import, struct import_task *tasks, unsigned task_cnt)
 {
 	struct import_big *big = &import->big;
 	struct import_task *task;

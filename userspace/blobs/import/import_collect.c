@@ -22,42 +22,42 @@ struct import_collect {
 	bool has_parts;	    /* there will be some: they end where paths say */
 };
 
-int import_collect_new(uint32_t item_cap, struct import_collect **out_collect)
+int blobs_import_collect_new(uint32_t item_cap, struct import_collect **out_collect)
 {
 	struct import_collect *c = calloc(1, sizeof(*c));
-	int err = c ? manifest_builder_new(&c->builder) : -ENOMEM;
+	int err = c ? blobs_manifest_builder_new(&c->builder) : -ENOMEM;
 
 	if (err < 0) {
 		free(c);
 		return err;
 	}
-	manifest_builder_limit(c->builder, item_cap);
+	blobs_manifest_builder_limit(c->builder, item_cap);
 	c->item_cap = item_cap;
 	*out_collect = c;
 	return 0;
 }
 
-void import_collect_free(struct import_collect *c)
+void blobs_import_collect_free(struct import_collect *c)
 {
 	if (!c)
 		return;
-	manifest_builder_free(c->builder);
+	blobs_manifest_builder_free(c->builder);
 	free(c->parts);
 	free(c->ids);
 	free(c);
 }
 
-void import_collect_expect(struct import_collect *c, uint64_t item_cnt)
+void blobs_import_collect_expect(struct import_collect *c, uint64_t item_cnt)
 {
 	c->has_parts = item_cnt > c->item_cap;
 }
 
-enum manifest_shape import_collect_shape(const struct import_collect *c)
+enum manifest_shape blobs_import_collect_shape(const struct import_collect *c)
 {
 	return c->part_cnt ? MANIFEST_ROOT : MANIFEST_WHOLE;
 }
 
-struct manifest_builder *import_collect_builder(struct import_collect *c)
+struct manifest_builder *blobs_import_collect_builder(struct import_collect *c)
 {
 	return c->builder;
 }
@@ -92,12 +92,12 @@ static int part_close(struct import_collect *c, struct store_batch *batch, uint6
 		if (!c->parts || !c->ids)
 			return -ENOMEM;
 	}
-	bytes = manifest_builder_encode(c->builder, MANIFEST_PART, 0, "", &len);
+	bytes = blobs_manifest_builder_encode(c->builder, MANIFEST_PART, 0, "", &len);
 	part = &c->parts[c->part_cnt];
 	*part = (struct manifest_part){
 		.manifest_id = c->ids + 32 * c->part_cnt,
-		.item_cnt = manifest_builder_item_cnt(c->builder),
-		.byte_cnt = manifest_builder_byte_cnt(c->builder),
+		.item_cnt = blobs_manifest_builder_item_cnt(c->builder),
+		.byte_cnt = blobs_manifest_builder_byte_cnt(c->builder),
 		.len = len,
 	};
 	blake3_hash(bytes, len, c->ids + 32 * c->part_cnt);
@@ -106,7 +106,7 @@ static int part_close(struct import_collect *c, struct store_batch *batch, uint6
 	c->part_cnt++;
 	c->has_parts = true;
 	c->entry_cnt = 0;
-	manifest_builder_reset(c->builder);
+	blobs_manifest_builder_reset(c->builder);
 	return 0;
 }
 
@@ -117,8 +117,8 @@ static int part_turn(struct import_collect *c, const char *path, size_t len,
 	return part_begins_at(c, path, len) ? part_close(c, batch, io_put_len) : 0;
 }
 
-int import_collect_add_item(struct import_collect *c, const struct manifest_item *item,
-			    struct store_batch *batch, uint64_t *io_put_len)
+int blobs_import_collect_add_item(struct import_collect *c, const struct manifest_item *item,
+				  struct store_batch *batch, uint64_t *io_put_len)
 {
 	int err;
 
@@ -126,11 +126,11 @@ int import_collect_add_item(struct import_collect *c, const struct manifest_item
 		return WEFT_ETOOLARGE;
 	err = part_turn(c, item->path, item->path_len, batch, io_put_len);
 	if (err == 0)
-		err = manifest_builder_add_item(c->builder, item);
+		err = blobs_manifest_builder_add_item(c->builder, item);
 	if (err == WEFT_EFULL) {
 		err = part_close(c, batch, io_put_len);
 		if (err == 0)
-			err = manifest_builder_add_item(c->builder, item);
+			err = blobs_manifest_builder_add_item(c->builder, item);
 	}
 	if (err < 0)
 		return err;
@@ -140,73 +140,75 @@ int import_collect_add_item(struct import_collect *c, const struct manifest_item
 	return 0;
 }
 
-int import_collect_add_dir(struct import_collect *c, const char *path, size_t len,
-			   struct store_batch *batch, uint64_t *io_put_len)
+int blobs_import_collect_add_dir(struct import_collect *c, const char *path, size_t len,
+				 struct store_batch *batch, uint64_t *io_put_len)
 {
 	int err = part_turn(c, path, len, batch, io_put_len);
 
 	if (err == 0)
-		err = manifest_builder_add_dir(c->builder, path, len);
+		err = blobs_manifest_builder_add_dir(c->builder, path, len);
 	if (err == WEFT_EFULL) {
 		err = part_close(c, batch, io_put_len);
 		if (err == 0)
-			err = manifest_builder_add_dir(c->builder, path, len);
+			err = blobs_manifest_builder_add_dir(c->builder, path, len);
 	}
 	c->entry_cnt += err == 0;
 	return err;
 }
 
-int import_collect_add_link(struct import_collect *c, const struct manifest_link *link,
-			    struct store_batch *batch, uint64_t *io_put_len)
+int blobs_import_collect_add_link(struct import_collect *c, const struct manifest_link *link,
+				  struct store_batch *batch, uint64_t *io_put_len)
 {
 	int err = part_turn(c, link->path, link->path_len, batch, io_put_len);
 
 	if (err == 0)
-		err = manifest_builder_add_link(c->builder, link);
+		err = blobs_manifest_builder_add_link(c->builder, link);
 	if (err == WEFT_EFULL) {
 		err = part_close(c, batch, io_put_len);
 		if (err == 0)
-			err = manifest_builder_add_link(c->builder, link);
+			err = blobs_manifest_builder_add_link(c->builder, link);
 	}
 	c->entry_cnt += err == 0;
 	return err;
 }
 
-int import_collect_finish(struct import_collect *c, struct store_batch *batch, uint64_t *io_put_len)
+int blobs_import_collect_finish(struct import_collect *c, struct store_batch *batch,
+				uint64_t *io_put_len)
 {
 	int err = 0;
 
 	if (c->part_cnt == 0)
 		return 0;
-	if (!manifest_builder_is_empty(c->builder))
+	if (!blobs_manifest_builder_is_empty(c->builder))
 		err = part_close(c, batch, io_put_len);
 	for (size_t i = 0; i < c->part_cnt && err == 0; i++)
-		err = manifest_builder_add_part(c->builder, &c->parts[i]);
+		err = blobs_manifest_builder_add_part(c->builder, &c->parts[i]);
 	return err;
 }
 
-const uint8_t *import_collect_encode(struct import_collect *c, uint64_t created_s,
-				     const char *title, size_t *out_len, uint8_t out_id[static 32])
+const uint8_t *blobs_import_collect_encode(struct import_collect *c, uint64_t created_s,
+					   const char *title, size_t *out_len,
+					   uint8_t out_id[static 32])
 {
-	const uint8_t *bytes = manifest_builder_encode(c->builder, import_collect_shape(c),
-						       created_s, title, out_len);
+	const uint8_t *bytes = blobs_manifest_builder_encode(
+		c->builder, blobs_import_collect_shape(c), created_s, title, out_len);
 
 	blake3_hash(bytes, *out_len, out_id);
 	return bytes;
 }
 
-const uint8_t *import_collect_part_ids(const struct import_collect *c, size_t *out_cnt)
+const uint8_t *blobs_import_collect_part_ids(const struct import_collect *c, size_t *out_cnt)
 {
 	*out_cnt = c->part_cnt;
 	return c->ids;
 }
 
-uint64_t import_collect_item_cnt(const struct import_collect *c)
+uint64_t blobs_import_collect_item_cnt(const struct import_collect *c)
 {
 	return c->item_cnt;
 }
 
-uint64_t import_collect_byte_cnt(const struct import_collect *c)
+uint64_t blobs_import_collect_byte_cnt(const struct import_collect *c)
 {
 	return c->byte_cnt;
 }

@@ -20,7 +20,7 @@ static bool is_racy_now(const struct object_stamp *stamp)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return object_stamp_is_racy(stamp, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	return blobs_object_stamp_is_racy(stamp, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
 }
 
 static int stamp_read(int fd, struct object_stamp *out_stamp)
@@ -31,7 +31,7 @@ static int stamp_read(int fd, struct object_stamp *out_stamp)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return WEFT_ECHANGED;
-	object_stamp_of(&st, out_stamp);
+	blobs_object_stamp_of(&st, out_stamp);
 	return 0;
 }
 
@@ -51,10 +51,11 @@ static int small_try(struct import_task *task, int fd, struct import_file *file)
 		return WEFT_ECHANGED;
 	file->is_racy = is_racy_now(&before);
 	blake3_hash("", 0, file->content_id);
-	err = import_reader_run(task->reader, fd, 0, before.size, small_hash, file->content_id);
+	err = blobs_import_reader_run(task->reader, fd, 0, before.size, small_hash,
+				      file->content_id);
 	if (err == 0)
 		err = stamp_read(fd, &after);
-	if (err == 0 && !object_stamp_equal(&before, &after))
+	if (err == 0 && !blobs_object_stamp_equal(&before, &after))
 		err = WEFT_ECHANGED;
 	if (err == 0)
 		file->stamp = before;
@@ -64,7 +65,7 @@ static int small_try(struct import_task *task, int fd, struct import_file *file)
 static int small_run(struct import_task *task, struct import_file *file)
 {
 	int err = WEFT_ECHANGED;
-	int fd = walk_open(task->walk, file->path);
+	int fd = blobs_walk_open(task->walk, file->path);
 
 	/* Gone, or a link now, since the walk saw it. */
 	if (fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR)
@@ -89,7 +90,7 @@ static void slice_hash(void *arg, const uint8_t *data, size_t len)
 static int slice_run(struct import_task *task)
 {
 	struct object_stamp after;
-	int fd = walk_open(task->walk, task->big->path);
+	int fd = blobs_walk_open(task->walk, task->big->path);
 	int err;
 
 	task->cv_cnt = 0;
@@ -100,13 +101,14 @@ static int slice_run(struct import_task *task)
 		return fd;
 	err = stamp_read(fd, &task->stamp);
 	task->is_racy = is_racy_now(&task->stamp);
-	if (err == 0 && !object_stamp_equal(&task->stamp, &task->big->stamp))
+	if (err == 0 && !blobs_object_stamp_equal(&task->stamp, &task->big->stamp))
 		err = WEFT_ECHANGED;
 	if (err == 0)
-		err = import_reader_run(task->reader, fd, task->off, task->len, slice_hash, task);
+		err = blobs_import_reader_run(task->reader, fd, task->off, task->len, slice_hash,
+					      task);
 	if (err == 0)
 		err = stamp_read(fd, &after);
-	if (err == 0 && !object_stamp_equal(&task->stamp, &after)) {
+	if (err == 0 && !blobs_object_stamp_equal(&task->stamp, &after)) {
 		task->stamp = after;
 		err = WEFT_ECHANGED;
 	}
@@ -114,13 +116,13 @@ static int slice_run(struct import_task *task)
 	return err;
 }
 
-void import_task_run(struct job *job)
+void blobs_import_task_run(struct job *job)
 {
 	struct import_task *task = (void *)((char *)job - offsetof(struct import_task, job));
 	int err = 0;
 
 	if (!task->reader)
-		err = import_reader_new(IMPORT_READ_URING, &task->reader);
+		err = blobs_import_reader_new(IMPORT_READ_URING, &task->reader);
 	if (task->big)
 		task->err = err < 0 ? err : slice_run(task);
 	for (unsigned i = 0; !task->big && i < task->run_cnt; i++)

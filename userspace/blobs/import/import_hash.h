@@ -67,7 +67,7 @@ struct import_task {
 	int err; /* of the slice: WEFT_ECHANGED or -errno */
 };
 
-/* import_task_run is the job's function: fills run[]'s files, or cvs and err. */
-void import_task_run(struct job *job);
+/* blobs_import_task_run is the job's function: fills run[]'s files, or cvs and err. */
+void blobs_import_task_run(struct job *job);
 
 #endif

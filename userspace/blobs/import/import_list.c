@@ -10,7 +10,7 @@
 #include "walk.h"
 #include "store/store.h"
 
-void import_file_free(struct import_file *file)
+void blobs_import_file_free(struct import_file *file)
 {
 	if (!file)
 		return;
@@ -44,19 +44,19 @@ static void file_recall(const struct import_list *list, struct store_snapshot *s
 	const void *pages;
 	size_t len;
 
-	if (walk_file_path(list->walk, file->path, known->path, sizeof(known->path)) < 0) {
+	if (blobs_walk_file_path(list->walk, file->path, known->path, sizeof(known->path)) < 0) {
 		file->kind = WALK_BAD_NAME;
 		file->state = IMPORT_FILE_DONE;
 		return;
 	}
-	if (object_file_get(snapshot, known->path, known) < 0)
+	if (blobs_object_file_get(snapshot, known->path, known) < 0)
 		return;
 	file->has_known = true;
 	memcpy(file->known_id, known->content_id, OBJECT_ID_LEN);
 	file->is_got = known->is_got;
 	file->is_placed = known->is_placed;
 	memcpy(file->got_id, known->got_id, OBJECT_ID_LEN);
-	if (known->is_racy || !object_stamp_equal(&known->stamp, &file->stamp))
+	if (known->is_racy || !blobs_object_stamp_equal(&known->stamp, &file->stamp))
 		return;
 	if (file->stamp.size > BLAKE3_CHUNK_LEN &&
 	    store_get(snapshot, STORE_OUTBOARDS, file->known_id, OBJECT_ID_LEN, &pages, &len) < 0)
@@ -79,7 +79,7 @@ static int list_fill(struct import_list *list)
 		return got;
 	}
 	got = 1;
-	while (list->cnt < IMPORT_LIST_CNT && (got = walk_next(list->walk, &entry)) == 1) {
+	while (list->cnt < IMPORT_LIST_CNT && (got = blobs_walk_next(list->walk, &entry)) == 1) {
 		struct import_file *file = file_make(&entry);
 
 		if (!file) {
@@ -103,7 +103,7 @@ static int list_count(struct import_list *list)
 	int got = 1;
 
 	for (unsigned i = 0; i < IMPORT_COUNT_CNT && got == 1; i++) {
-		got = walk_next(list->walk, &entry);
+		got = blobs_walk_next(list->walk, &entry);
 		if (got == 1 && entry.kind == WALK_FILE) {
 			list->file_cnt++;
 			list->byte_cnt += entry.stamp.size;
@@ -112,7 +112,7 @@ static int list_count(struct import_list *list)
 	return got;
 }
 
-void import_list_run(struct job *job)
+void blobs_import_list_run(struct job *job)
 {
 	struct import_list *list = (void *)((char *)job - offsetof(struct import_list, job));
 	int got = 1;
@@ -122,18 +122,18 @@ void import_list_run(struct job *job)
 	list->cnt = 0;
 	/* A file is served under its own name only, never through a link that may change. */
 	if (!list->walk && list->counts_only && !(list->resolved = realpath(list->root, NULL)))
-		got = errno == ENOMEM ? -ENOMEM : 1; /* walk_new tells why else */
+		got = errno == ENOMEM ? -ENOMEM : 1; /* blobs_walk_new tells why else */
 	if (!list->walk && got >= 0)
-		got = walk_new(list->resolved ? list->resolved : list->root, &list->walk);
+		got = blobs_walk_new(list->resolved ? list->resolved : list->root, &list->walk);
 	if (list->walk)
-		walk_limit(list->walk, list->only);
-	list->special = got == WEFT_EUNSAFE ? walk_special_kind(list->root) : NULL;
+		blobs_walk_limit(list->walk, list->only);
+	list->special = got == WEFT_EUNSAFE ? blobs_walk_special_kind(list->root) : NULL;
 	if (got >= 0)
 		got = list->counts_only ? list_count(list) : list_fill(list);
 	list->err = got < 0 ? got : 0;
 	list->has_ended = got == 0;
 	if (list->has_ended && list->counts_only) {
-		walk_free(list->walk);
+		blobs_walk_free(list->walk);
 		list->walk = NULL;
 	}
 }

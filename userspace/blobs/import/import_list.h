@@ -38,8 +38,8 @@ struct import_list {
 	unsigned cnt;
 };
 
-/* import_list_run is the job's function. */
-void import_list_run(struct job *job);
-void import_file_free(struct import_file *file);
+/* blobs_import_list_run is the job's function. */
+void blobs_import_list_run(struct job *job);
+void blobs_import_file_free(struct import_file *file);
 
 #endif

@@ -52,7 +52,7 @@ static int ring_open(struct io_uring *ring)
 	return err;
 }
 
-int import_reader_new(enum import_read_way way, struct import_reader **out_reader)
+int blobs_import_reader_new(enum import_read_way way, struct import_reader **out_reader)
 {
 	struct import_reader *reader = calloc(1, sizeof(*reader));
 
@@ -72,7 +72,7 @@ int import_reader_new(enum import_read_way way, struct import_reader **out_reade
 	return 0;
 }
 
-void import_reader_free(struct import_reader *reader)
+void blobs_import_reader_free(struct import_reader *reader)
 {
 	if (!reader)
 		return;
@@ -196,8 +196,8 @@ static int run_uring(struct import_reader *reader, int fd, uint64_t off, uint64_
 	return err;
 }
 
-int import_reader_run(struct import_reader *reader, int fd, uint64_t off, uint64_t len,
-		      void (*fn)(void *arg, const uint8_t *data, size_t len), void *arg)
+int blobs_import_reader_run(struct import_reader *reader, int fd, uint64_t off, uint64_t len,
+			    void (*fn)(void *arg, const uint8_t *data, size_t len), void *arg)
 {
 	int err;
 

@@ -19,17 +19,17 @@ enum import_read_way { IMPORT_READ_URING, IMPORT_READ_PLAIN };
 
 struct import_reader;
 
-/* import_reader_new: the way asked for, or plain when there is no ring to be had. 0 or -ENOMEM. */
+/* blobs_import_reader_new: the way asked for, or plain when there is no ring to be had. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int import_reader_new(enum import_read_way way, struct import_reader **out_reader);
-void import_reader_free(struct import_reader *reader);
+int blobs_import_reader_new(enum import_read_way way, struct import_reader **out_reader);
+void blobs_import_reader_free(struct import_reader *reader);
 /*
- * import_reader_run reads [off, off + len) of fd and calls fn for every
+ * blobs_import_reader_run reads [off, off + len) of fd and calls fn for every
  * 256 KiB of it (the last may be shorter) in order. 0, WEFT_ECHANGED (the
  * file ends before) or -errno.
  */
 WEFT_MUST_CHECK
-int import_reader_run(struct import_reader *reader, int fd, uint64_t off, uint64_t len,
-		      void (*fn)(void *arg, const uint8_t *data, size_t len), void *arg);
+int blobs_import_reader_run(struct import_reader *reader, int fd, uint64_t off, uint64_t len,
+			    void (*fn)(void *arg, const uint8_t *data, size_t len), void *arg);
 
 #endif

@@ -34,8 +34,9 @@ static void batch_stored(void *arg, int err)
 
 	import->is_storing = false;
 	if (err < 0)
-		import_fail(import, err, "cannot store what was hashed: %s", weft_err_text(err));
-	import_pump(import);
+		blobs_import_fail(import, err, "cannot store what was hashed: %s",
+				  weft_err_text(err));
+	blobs_import_pump(import);
 }
 
 static void batch_flush(struct import *import)
@@ -49,7 +50,8 @@ static void batch_flush(struct import *import)
 	if (err < 0) {
 		/* Not kept, then: it would be tried for ever. */
 		import->batch_len = 0;
-		import_fail(import, err, "cannot store what was hashed: %s", weft_err_text(err));
+		blobs_import_fail(import, err, "cannot store what was hashed: %s",
+				  weft_err_text(err));
 		return;
 	}
 	import->is_storing = true;
@@ -85,8 +87,8 @@ static void root_take(struct import *import)
 	free(import->root);
 	import->root = list->root = list->resolved;
 	list->resolved = NULL;
-	if (!import_path_is_shareable(import->root))
-		import_fail(import, WEFT_EUNSAFE, "it leads to a path that cannot be shared");
+	if (!blobs_import_path_is_shareable(import->root))
+		blobs_import_fail(import, WEFT_EUNSAFE, "it leads to a path that cannot be shared");
 }
 
 static void list_done(struct job *job)
@@ -97,22 +99,23 @@ static void list_done(struct job *job)
 	import->is_listing = false;
 	root_take(import);
 	if (list->special)
-		import_fail(import, list->err, "it is %s, not a regular file or folder",
-			    list->special);
+		blobs_import_fail(import, list->err, "it is %s, not a regular file or folder",
+				  list->special);
 	else if (list->err < 0)
-		import_fail(import, list->err, "cannot walk it: %s", weft_err_text(list->err));
+		blobs_import_fail(import, list->err, "cannot walk it: %s",
+				  weft_err_text(list->err));
 	import->told.file_cnt += list->file_cnt;
 	import->told.byte_cnt += list->byte_cnt;
 	if (list->first)
 		window_add(import);
 	if (import->phase == IMPORT_COUNTING && list->has_ended) {
 		import->phase = IMPORT_HASHING;
-		import_collect_expect(import->collect, import->told.file_cnt);
+		blobs_import_collect_expect(import->collect, import->told.file_cnt);
 		list->counts_only = false;
 		list->has_ended = false;
-		import_tell(import);
+		blobs_import_tell(import);
 	}
-	import_pump(import);
+	blobs_import_pump(import);
 }
 
 static void list_step(struct import *import)
@@ -122,7 +125,7 @@ static void list_step(struct import *import)
 	if (import->is_listing || list->has_ended ||
 	    import->window_cnt + IMPORT_LIST_CNT > WINDOW_CNT)
 		return;
-	list->job = (struct job){.run = import_list_run, .done = list_done};
+	list->job = (struct job){.run = blobs_import_list_run, .done = list_done};
 	import->is_listing = jobs_submit(import->imports->pool, &list->job) == 0;
 }
 
@@ -148,7 +151,7 @@ static void task_done(struct job *job)
 		task->is_parked = true;
 	else
 		run_done(import, task);
-	import_pump(import);
+	blobs_import_pump(import);
 }
 
 static bool file_is_big(const struct import_file *file)
@@ -180,7 +183,7 @@ static bool task_load(struct import *import, struct import_task *task)
 	struct import_file *file;
 	int err;
 
-	if (import_big_slice(import, task))
+	if (blobs_import_big_slice(import, task))
 		return true;
 	while ((file = import->cursor) && file->state != IMPORT_FILE_WAITING)
 		import->cursor = file->next;
@@ -192,13 +195,14 @@ static bool task_load(struct import *import, struct import_task *task)
 	}
 	if (import->big.file)
 		return false;
-	err = import_big_begin(import, file);
+	err = blobs_import_big_begin(import, file);
 	if (err < 0) {
-		import_fail(import, err, "cannot share %s: %s", file->path, weft_err_text(err));
+		blobs_import_fail(import, err, "cannot share %s: %s", file->path,
+				  weft_err_text(err));
 		return false;
 	}
 	import->cursor = file->next;
-	return import_big_slice(import, task);
+	return blobs_import_big_slice(import, task);
 }
 
 static void tasks_fill(struct import *import)
@@ -212,7 +216,7 @@ static void tasks_fill(struct import *import)
 			continue;
 		if (import->batch_len >= BATCH_LEN_MAX || !task_load(import, task))
 			return;
-		task->job = (struct job){.run = import_task_run, .done = task_done};
+		task->job = (struct job){.run = blobs_import_task_run, .done = task_done};
 		task->owner = import;
 		task->walk = import->list.walk;
 		task->is_busy = true;
@@ -242,10 +246,10 @@ static void tasks_forget(struct imports *imports)
 	}
 }
 
-int import_begin(struct import *import)
+int blobs_import_begin(struct import *import)
 {
-	int err = import_collect_new(import->imports->content->params.config.item_cap,
-				     &import->collect);
+	int err = blobs_import_collect_new(import->imports->content->params.config.item_cap,
+					   &import->collect);
 
 	if (err < 0)
 		return err;
@@ -258,11 +262,11 @@ static void hashing_pump(struct import *import)
 {
 	struct imports *imports = import->imports;
 
-	import_big_advance(import, imports->tasks, imports->task_cnt);
-	import_take(import);
+	blobs_import_big_advance(import, imports->tasks, imports->task_cnt);
+	blobs_import_take(import);
 	batch_flush(import);
 	if (import->err == 0 && import->batch_len == 0)
-		import_take(import);
+		blobs_import_take(import);
 	if (import->err < 0)
 		return;
 	list_step(import);
@@ -274,22 +278,22 @@ static void hashing_pump(struct import *import)
 /* A single file that cannot be shared is an error, a folder with one is not. */
 static bool is_nothing(const struct import *import)
 {
-	const struct content_import *told = &import->told;
+	const struct blobs_import *told = &import->told;
 
-	return import_collect_item_cnt(import->collect) == 0 && walk_is_file(import->list.walk) &&
-	       told->first_skipped[0];
+	return blobs_import_collect_item_cnt(import->collect) == 0 &&
+	       blobs_walk_is_file(import->list.walk) && told->first_skipped[0];
 }
 
-void import_pump(struct import *import)
+void blobs_import_pump(struct import *import)
 {
 	int err;
 
 	if (import->imports->is_closing)
 		return;
 	if (import->phase == IMPORT_QUEUED && import->err == 0) {
-		err = import_begin(import);
+		err = blobs_import_begin(import);
 		if (err < 0)
-			import_fail(import, err, "cannot begin: %s", weft_err_text(err));
+			blobs_import_fail(import, err, "cannot begin: %s", weft_err_text(err));
 	}
 	if (import->phase == IMPORT_COUNTING && import->err == 0)
 		list_step(import);
@@ -297,14 +301,14 @@ void import_pump(struct import *import)
 		hashing_pump(import);
 	if (import->phase == IMPORT_SAVING && import->err == 0 && !import->is_storing) {
 		if (is_nothing(import))
-			import_fail(import, WEFT_EUNSAFE, "%s", import->told.first_skipped);
+			blobs_import_fail(import, WEFT_EUNSAFE, "%s", import->told.first_skipped);
 		else
-			import_save(import);
+			blobs_import_save(import);
 	}
 	if (import->err < 0 && !is_working(import)) {
 		tasks_forget(import->imports);
 		batch_flush(import);
 		if (!import->is_storing)
-			import_end(import);
+			blobs_import_end(import);
 	}
 }

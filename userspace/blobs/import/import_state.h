@@ -39,13 +39,13 @@ struct import_big {
 struct import {
 	struct imports *imports;
 	struct import *next;
-	struct content_import told;
+	struct blobs_import told;
 	enum import_phase phase;
 	char *root;
 	char title[MANIFEST_TITLE_CAP];
 	char only[ONLY_CAP];
-	void (*progress)(void *arg, const struct content_import *import);
-	void (*done)(void *arg, int err, const struct content_import *import, const char *detail);
+	void (*progress)(void *arg, const struct blobs_import *import);
+	void (*done)(void *arg, int err, const struct blobs_import *import, const char *detail);
 	void *arg;
 	struct import_seal seal; /* seal.seal NULL: a collection of its own */
 	uint64_t progress_ns;	 /* when it was told last */
@@ -66,7 +66,7 @@ struct import {
 };
 
 struct imports {
-	struct content *content;
+	struct blobs *content;
 	struct jobs *pool;
 	struct import_task *tasks;
 	unsigned task_cnt;
@@ -78,36 +78,36 @@ struct imports {
 	struct timer cancelled; /* some that wait were taken back */
 };
 
-/* import_path_is_shareable: path is one that a share may have. */
-bool import_path_is_shareable(const char *path);
-/* import_begin readies one that is queued for its first step. 0 or -ENOMEM. */
+/* blobs_import_path_is_shareable: path is one that a share may have. */
+bool blobs_import_path_is_shareable(const char *path);
+/* blobs_import_begin readies one that is queued for its first step. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int import_begin(struct import *import);
-/* import_pump does what can be done now; called whenever something came back. */
-void import_pump(struct import *import);
-/* import_save submits manifest and share; import_end tells the outcome and frees. */
-void import_save(struct import *import);
-void import_end(struct import *import);
-/* import_tell tells progress. */
-void import_tell(struct import *import);
+int blobs_import_begin(struct import *import);
+/* blobs_import_pump does what can be done now; called whenever something came back. */
+void blobs_import_pump(struct import *import);
+/* blobs_import_save submits manifest and share; blobs_import_end tells the outcome and frees. */
+void blobs_import_save(struct import *import);
+void blobs_import_end(struct import *import);
+/* blobs_import_tell tells progress. */
+void blobs_import_tell(struct import *import);
 
-/* import_fail makes err the outcome, unless there is one. */
-__attribute__((format(printf, 3, 4))) void import_fail(struct import *import, int err,
-						       const char *fmt, ...);
+/* blobs_import_fail makes err the outcome, unless there is one. */
+__attribute__((format(printf, 3, 4))) void blobs_import_fail(struct import *import, int err,
+							     const char *fmt, ...);
 
-/* import_big_begin makes file the big one; 0 or -ENOMEM. */
+/* blobs_import_big_begin makes file the big one; 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int import_big_begin(struct import *import, struct import_file *file);
-/* import_big_slice loads task with the next slice; false when all are given. */
-bool import_big_slice(struct import *import, struct import_task *task);
+int blobs_import_big_begin(struct import *import, struct import_file *file);
+/* blobs_import_big_slice loads task with the next slice; false when all are given. */
+bool blobs_import_big_slice(struct import *import, struct import_task *task);
 /*
- * import_big_advance takes what slices are due out of tasks, and ends the
+ * blobs_import_big_advance takes what slices are due out of tasks, and ends the
  * file when it is whole or cannot be.
  */
-void import_big_advance(struct import *import, struct import_task *tasks, unsigned task_cnt);
-void import_big_free(struct import_big *big);
+void blobs_import_big_advance(struct import *import, struct import_task *tasks, unsigned task_cnt);
+void blobs_import_big_free(struct import_big *big);
 
-/* import_take puts files that are done into manifest and batch, in order. */
-void import_take(struct import *import);
+/* blobs_import_take puts files that are done into manifest and batch, in order. */
+void blobs_import_take(struct import *import);
 
 #endif

@@ -19,12 +19,12 @@
 #define TAKE_FILE_LEN (2 * 4096)
 
 /* skip_list adds what is still within the bounds of the list. */
-static void skip_list(struct content_import *told, const char *path, const char *why)
+static void skip_list(struct blobs_import *told, const char *path, const char *why)
 {
 	size_t room = sizeof(told->skipped) - told->skipped_len;
 	int len = snprintf(NULL, 0, "%s: %s", path, why);
 
-	if (told->skipped_told_cnt == CONTENT_SKIPPED_MAX || (size_t)len >= room)
+	if (told->skipped_told_cnt == BLOBS_SKIPPED_MAX || (size_t)len >= room)
 		return;
 	snprintf(told->skipped + told->skipped_len, room, "%s: %s", path, why);
 	told->skipped_len += (uint32_t)len + 1;
@@ -44,7 +44,7 @@ static void skip_note(struct import *import, uint64_t *io_cnt, const struct impo
 
 static void file_skip(struct import *import, const struct import_file *file)
 {
-	struct content_import *told = &import->told;
+	struct blobs_import *told = &import->told;
 
 	switch (file->kind) {
 	case WALK_FAR_LINK:
@@ -80,7 +80,8 @@ static int object_store(struct import *import, const struct import_file *file)
 
 	if (!records)
 		return -ENOMEM;
-	err = walk_file_path(import->list.walk, file->path, record->path, sizeof(record->path));
+	err = blobs_walk_file_path(import->list.walk, file->path, record->path,
+				   sizeof(record->path));
 	if (err == 0) {
 		record->stamp = file->stamp;
 		record->is_racy = file->is_racy;
@@ -92,10 +93,10 @@ static int object_store(struct import *import, const struct import_file *file)
 		memcpy(record->got_id, file->got_id, OBJECT_ID_LEN);
 		memcpy(known->content_id, file->known_id, OBJECT_ID_LEN);
 		memcpy(known->path, record->path, sizeof(known->path));
-		object_file_put(import->batch, record, file->has_known ? known : NULL);
+		blobs_object_file_put(import->batch, record, file->has_known ? known : NULL);
 		if (file->page_cnt)
-			object_pages_put(import->batch, file->content_id, file->page_ids,
-					 file->page_cnt);
+			blobs_object_pages_put(import->batch, file->content_id, file->page_ids,
+					       file->page_cnt);
 		import->batch_len += TAKE_FILE_LEN + strlen(record->path);
 	}
 	free(records);
@@ -115,7 +116,8 @@ static int link_take(struct import *import, const struct import_file *file)
 					   .text = file->link,
 					   .text_len = file->link_len};
 
-	return import_collect_add_link(import->collect, &link, import->batch, &import->batch_len);
+	return blobs_import_collect_add_link(import->collect, &link, import->batch,
+					     &import->batch_len);
 }
 
 static int file_take(struct import *import, const struct import_file *file)
@@ -131,8 +133,8 @@ static int file_take(struct import *import, const struct import_file *file)
 	int err;
 
 	if (file->kind == WALK_EMPTY_DIR)
-		return import_collect_add_dir(import->collect, item.path, item.path_len,
-					      import->batch, &import->batch_len);
+		return blobs_import_collect_add_dir(import->collect, item.path, item.path_len,
+						    import->batch, &import->batch_len);
 	if (file->kind == WALK_SYMLINK)
 		return link_take(import, file);
 	if (is_scarcity(file->err))
@@ -143,7 +145,8 @@ static int file_take(struct import *import, const struct import_file *file)
 	}
 	if (import->seal.label)
 		import->seal.label(import->seal.ctx, &item);
-	err = import_collect_add_item(import->collect, &item, import->batch, &import->batch_len);
+	err = blobs_import_collect_add_item(import->collect, &item, import->batch,
+					    &import->batch_len);
 	if (err == 0 && !file->is_reused)
 		err = object_store(import, file);
 	if (err < 0)
@@ -153,7 +156,7 @@ static int file_take(struct import *import, const struct import_file *file)
 	return 0;
 }
 
-void import_take(struct import *import)
+void blobs_import_take(struct import *import)
 {
 	struct import_file *file;
 
@@ -162,14 +165,14 @@ void import_take(struct import *import)
 		int err = file_take(import, file);
 
 		if (err < 0)
-			import_fail(import, err, "cannot share %s: %s", file->path,
-				    weft_err_text(err));
+			blobs_import_fail(import, err, "cannot share %s: %s", file->path,
+					  weft_err_text(err));
 		import->first = file->next;
 		if (!import->first)
 			import->last = &import->first;
 		if (import->cursor == file)
 			import->cursor = file->next;
 		import->window_cnt--;
-		import_file_free(file);
+		blobs_import_file_free(file);
 	}
 }

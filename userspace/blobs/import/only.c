@@ -5,7 +5,7 @@
 
 #include "blobs/manifest/manifest.h"
 
-const char *only_next(const char **at, size_t *out_len)
+const char *blobs_only_next(const char **at, size_t *out_len)
 {
 	const char *line = *at;
 
@@ -16,15 +16,15 @@ const char *only_next(const char **at, size_t *out_len)
 	return line;
 }
 
-bool only_is_sound(const char *only)
+bool blobs_only_is_sound(const char *only)
 {
 	const char *line;
 	size_t len;
 
 	if (only && strnlen(only, ONLY_CAP) == ONLY_CAP)
 		return false;
-	while ((line = only_next(&only, &len)))
-		if (!manifest_path_is_safe(line, len))
+	while ((line = blobs_only_next(&only, &len)))
+		if (!blobs_manifest_path_is_safe(line, len))
 			return false;
 	return true;
 }
@@ -35,14 +35,14 @@ static bool is_at_or_below(const char *path, size_t len, const char *top, size_t
 	       (len == top_len || path[top_len] == '/');
 }
 
-bool only_admits(const char *only, const char *path, size_t len)
+bool blobs_only_admits(const char *only, const char *path, size_t len)
 {
 	const char *line;
 	size_t line_len;
 
 	if (!only || !*only)
 		return true;
-	while ((line = only_next(&only, &line_len)))
+	while ((line = blobs_only_next(&only, &line_len)))
 		if (is_at_or_below(path, len, line, line_len) ||
 		    is_at_or_below(line, line_len, path, len))
 			return true;

@@ -144,7 +144,7 @@ static int root_open_file(struct walk *walk)
 	char *slash = strrchr(walk->root, '/');
 	const char *name = slash ? slash + 1 : walk->root;
 
-	if (!slash || !manifest_path_is_safe(name, strlen(name)))
+	if (!slash || !blobs_manifest_path_is_safe(name, strlen(name)))
 		return WEFT_EUNSAFE;
 	memcpy(walk->path, name, strlen(name) + 1);
 	walk->is_file = true;
@@ -179,7 +179,7 @@ static int root_open(struct walk *walk)
 	return err;
 }
 
-int walk_new(const char *root, struct walk **out_walk)
+int blobs_walk_new(const char *root, struct walk **out_walk)
 {
 	struct walk *walk = calloc(1, sizeof(*walk));
 	size_t len = strlen(root);
@@ -193,19 +193,19 @@ int walk_new(const char *root, struct walk **out_walk)
 	walk->root = strndup(root, len);
 	err = walk->root ? root_open(walk) : -ENOMEM;
 	if (err < 0) {
-		walk_free(walk);
+		blobs_walk_free(walk);
 		return err;
 	}
 	*out_walk = walk;
 	return 0;
 }
 
-void walk_limit(struct walk *walk, const char *only)
+void blobs_walk_limit(struct walk *walk, const char *only)
 {
 	walk->only = only;
 }
 
-void walk_free(struct walk *walk)
+void blobs_walk_free(struct walk *walk)
 {
 	if (!walk)
 		return;
@@ -217,7 +217,7 @@ void walk_free(struct walk *walk)
 	free(walk);
 }
 
-const char *walk_special_kind(const char *root)
+const char *blobs_walk_special_kind(const char *root)
 {
 	struct stat st;
 
@@ -236,7 +236,7 @@ const char *walk_special_kind(const char *root)
 	}
 }
 
-bool walk_is_file(const struct walk *walk)
+bool blobs_walk_is_file(const struct walk *walk)
 {
 	return walk->is_file;
 }
@@ -285,7 +285,7 @@ static size_t name_append(struct walk *walk, const struct level *level, const ch
 	if (level->path_len)
 		walk->path[level->path_len] = '/';
 	memcpy(walk->path + dir_len, name, strlen(name) + 1);
-	return manifest_path_is_safe(walk->path, len) ? len : 0;
+	return blobs_manifest_path_is_safe(walk->path, len) ? len : 0;
 }
 
 /* A link may be told when following it, wherever the tree is copied to, stays in the tree. */
@@ -297,8 +297,8 @@ static void link_look(struct walk *walk, const struct level *level, const char *
 
 	if (got < 0 || (size_t)got == sizeof(walk->link))
 		return;
-	len = manifest_link_normalise(walk->link, (size_t)got);
-	if (!manifest_link_is_safe(walk->path, entry->path_len, walk->link, len))
+	len = blobs_manifest_link_normalise(walk->link, (size_t)got);
+	if (!blobs_manifest_link_is_safe(walk->path, entry->path_len, walk->link, len))
 		return;
 	entry->kind = WALK_SYMLINK;
 	entry->link = walk->link;
@@ -309,7 +309,7 @@ static void entry_stat(struct walk_entry *entry, const struct stat *st)
 {
 	entry->kind = kind_of(st->st_mode);
 	entry->is_executable = entry->kind == WALK_FILE && (st->st_mode & S_IXUSR);
-	object_stamp_of(st, &entry->stamp);
+	blobs_object_stamp_of(st, &entry->stamp);
 }
 
 /* entry_look: 1 told, 0 nothing to tell (a directory was entered), or an error. */
@@ -320,7 +320,7 @@ static int entry_look(struct walk *walk, struct level *level, struct walk_entry 
 	struct stat st;
 	int err = 0;
 
-	if (len && !only_admits(walk->only, walk->path, len))
+	if (len && !blobs_only_admits(walk->only, walk->path, len))
 		return 0;
 	*entry = (struct walk_entry){.kind = WALK_BAD_NAME, .path = walk->path};
 	entry->path_len = strlen(walk->path);
@@ -362,7 +362,7 @@ static int walk_next_single(struct walk *walk, struct walk_entry *entry)
 	return 1;
 }
 
-int walk_next(struct walk *walk, struct walk_entry *out_entry)
+int blobs_walk_next(struct walk *walk, struct walk_entry *out_entry)
 {
 	if (walk->is_file)
 		return walk_next_single(walk, out_entry);
@@ -412,7 +412,7 @@ static int open_by_parts(int root_fd, const char *path, int flags)
 	return next;
 }
 
-int walk_open(const struct walk *walk, const char *path)
+int blobs_walk_open(const struct walk *walk, const char *path)
 {
 	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
@@ -430,7 +430,7 @@ int walk_open(const struct walk *walk, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-int walk_file_path(const struct walk *walk, const char *path, char *dst, size_t cap)
+int blobs_walk_file_path(const struct walk *walk, const char *path, char *dst, size_t cap)
 {
 	bool is_top = strcmp(walk->root, "/") == 0;
 	int len = snprintf(dst, cap, "%s/%s", is_top ? "" : walk->root, path);

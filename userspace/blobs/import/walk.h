@@ -10,7 +10,7 @@
 #include "weft/err.h"
 
 /*
- * A walk over a tree of files in the order of manifest_path_compare. It
+ * A walk over a tree of files in the order of blobs_manifest_path_compare. It
  * follows no symbolic link below its root and is iterative; it holds the
  * names of the directories it is in, and a descriptor for each.
  *
@@ -26,7 +26,7 @@ enum walk_kind {
 	WALK_FAR_LINK,	/* one that does not: the rest are skipped, and told to be counted */
 	WALK_SPECIAL,	/* socket, pipe, device */
 	WALK_UNREADABLE,
-	WALK_BAD_NAME, /* manifest_path_is_safe says no: not UTF-8, too deep, ... */
+	WALK_BAD_NAME, /* blobs_manifest_path_is_safe says no: not UTF-8, too deep, ... */
 };
 
 struct walk_entry {
@@ -43,33 +43,33 @@ struct walk_entry {
 struct walk;
 
 /*
- * walk_new begins at root, a directory or a single file, whose entry then
+ * blobs_walk_new begins at root, a directory or a single file, whose entry then
  * has its last part as path. 0, -errno (-ENOENT, -EACCES, ...) or
  * WEFT_EUNSAFE (neither file nor directory, or a name that cannot be shared).
  */
 WEFT_MUST_CHECK
-int walk_new(const char *root, struct walk **out_walk);
-/* walk_limit: only these (only.h, borrowed) are told; before the first walk_next. */
-void walk_limit(struct walk *walk, const char *only);
-void walk_free(struct walk *walk);
+int blobs_walk_new(const char *root, struct walk **out_walk);
+/* blobs_walk_limit: only these (only.h, borrowed) are told; before the first blobs_walk_next. */
+void blobs_walk_limit(struct walk *walk, const char *only);
+void blobs_walk_free(struct walk *walk);
 /*
- * walk_special_kind names what root is when walk_new refuses it for being
+ * blobs_walk_special_kind names what root is when blobs_walk_new refuses it for being
  * neither file nor directory ("a FIFO"); NULL: it is one of them, or gone.
  */
-const char *walk_special_kind(const char *root);
-/* walk_is_file: root is a single file. */
-bool walk_is_file(const struct walk *walk);
-/* walk_next: 1 with the next entry, 0 at the end, -errno when the system has no more to give. */
+const char *blobs_walk_special_kind(const char *root);
+/* blobs_walk_is_file: root is a single file. */
+bool blobs_walk_is_file(const struct walk *walk);
+/* blobs_walk_next: 1 with the next entry, 0 at the end, -errno when the system has no more to give. */
 WEFT_MUST_CHECK
-int walk_next(struct walk *walk, struct walk_entry *out_entry);
+int blobs_walk_next(struct walk *walk, struct walk_entry *out_entry);
 /*
- * walk_open opens a file that the walk told, for reading; no symbolic link
+ * blobs_walk_open opens a file that the walk told, for reading; no symbolic link
  * in path is followed. A descriptor or -errno. Any thread.
  */
 WEFT_MUST_CHECK
-int walk_open(const struct walk *walk, const char *path);
-/* walk_file_path writes the absolute path of a file told; 0 or WEFT_ETOOSMALL. */
+int blobs_walk_open(const struct walk *walk, const char *path);
+/* blobs_walk_file_path writes the absolute path of a file told; 0 or WEFT_ETOOSMALL. */
 WEFT_MUST_CHECK
-int walk_file_path(const struct walk *walk, const char *path, char *dst, size_t cap);
+int blobs_walk_file_path(const struct walk *walk, const char *path, char *dst, size_t cap);
 
 #endif

@@ -6,9 +6,9 @@
 #include "manifest.h"
 #include "blobs/stored_manifest.h"
 
-static void item_tell(const struct manifest_item *item, struct content_items *items)
+static void item_tell(const struct manifest_item *item, struct blobs_items *items)
 {
-	struct content_item told = {.content_id = item->content_id, .size = item->size};
+	struct blobs_item told = {.content_id = item->content_id, .size = item->size};
 	char path[MANIFEST_PATH_LEN_MAX + 1];
 
 	memcpy(path, item->path, item->path_len);
@@ -19,33 +19,33 @@ static void item_tell(const struct manifest_item *item, struct content_items *it
 }
 
 /* at: the number of the manifest's first item. */
-static void items_tell(const struct manifest *manifest, uint64_t at, struct content_items *items)
+static void items_tell(const struct manifest *manifest, uint64_t at, struct blobs_items *items)
 {
 	for (uint32_t i = 0; i < manifest->item_cnt && items->told_cnt < items->cnt_max; i++)
 		if (at + i >= items->first)
 			item_tell(&manifest->items[i], items);
 }
 
-static int part_tell(struct content *content, const uint8_t *id, uint64_t at,
-		     struct content_items *items)
+static int part_tell(struct blobs *content, const uint8_t *id, uint64_t at,
+		     struct blobs_items *items)
 {
 	struct stored_manifest part;
-	int err = stored_manifest_load(content->params.store, id, &part);
+	int err = blobs_stored_manifest_load(content->params.store, id, &part);
 
 	if (err)
 		return err;
 	items_tell(part.manifest, at, items);
-	stored_manifest_fini(&part);
+	blobs_stored_manifest_fini(&part);
 	return 0;
 }
 
-int content_items_each(struct content *content, const uint8_t manifest_id[static 32],
-		       struct content_items *items)
+int blobs_items_each(struct blobs *content, const uint8_t manifest_id[static 32],
+		     struct blobs_items *items)
 {
 	const struct manifest *manifest;
 	struct stored_manifest root;
 	uint64_t at = 0;
-	int err = stored_manifest_load(content->params.store, manifest_id, &root);
+	int err = blobs_stored_manifest_load(content->params.store, manifest_id, &root);
 
 	if (err)
 		return err;
@@ -60,6 +60,6 @@ int content_items_each(struct content *content, const uint8_t manifest_id[static
 			err = part_tell(content, manifest->parts[i].manifest_id, at, items);
 		at = end;
 	}
-	stored_manifest_fini(&root);
+	blobs_stored_manifest_fini(&root);
 	return err;
 }

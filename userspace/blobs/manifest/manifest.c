@@ -43,7 +43,7 @@ enum {
 	(CBOR_KEY(KEY_SHARE_KEY) | CBOR_KEY(KEY_SHARE_ID) | CBOR_KEY(KEY_SEQ) |                    \
 	 CBOR_KEY(KEY_CREATED) | CBOR_KEY(KEY_VISIBILITY))
 
-uint64_t manifest_chunk_cnt(uint64_t size)
+uint64_t blobs_manifest_chunk_cnt(uint64_t size)
 {
 	return size / BLAKE3_CHUNK_LEN + (size % BLAKE3_CHUNK_LEN != 0);
 }
@@ -55,8 +55,8 @@ static void title_read(struct manifest_reading *reading)
 	struct manifest *m = reading->manifest;
 
 	cbor_read_text_copy(&reading->r, m->title, sizeof(m->title));
-	if (!cbor_is_bad(&reading->r) && !manifest_title_is_safe(m->title))
-		manifest_reading_fail(reading, WEFT_EUNSAFE);
+	if (!cbor_is_bad(&reading->r) && !blobs_manifest_title_is_safe(m->title))
+		blobs_manifest_reading_fail(reading, WEFT_EUNSAFE);
 }
 
 static void description_read(struct manifest_reading *reading)
@@ -67,9 +67,9 @@ static void description_read(struct manifest_reading *reading)
 	if (cbor_is_bad(&reading->r))
 		return;
 	if (m->description_len > MANIFEST_DESCRIPTION_LEN_MAX)
-		manifest_reading_fail(reading, WEFT_ETOOLARGE);
-	else if (!manifest_description_is_safe(m->description, m->description_len))
-		manifest_reading_fail(reading, WEFT_EUNSAFE);
+		blobs_manifest_reading_fail(reading, WEFT_ETOOLARGE);
+	else if (!blobs_manifest_description_is_safe(m->description, m->description_len))
+		blobs_manifest_reading_fail(reading, WEFT_EUNSAFE);
 }
 
 /* Ids ascend, so that none is there twice. */
@@ -79,7 +79,7 @@ static uint32_t ids_read(struct manifest_reading *reading, const uint8_t **ids, 
 	uint32_t cnt = 0;
 
 	if (cbor_enter_array(r) > max)
-		manifest_reading_fail(reading, WEFT_ETOOLARGE);
+		blobs_manifest_reading_fail(reading, WEFT_ETOOLARGE);
 	while (cbor_next(r)) {
 		size_t len;
 
@@ -102,7 +102,7 @@ static void field_read(struct manifest_reading *reading, uint64_t key)
 	switch (key) {
 	case KEY_VERSION:
 		if (cbor_read_uint(r) != MANIFEST_VERSION)
-			manifest_reading_fail(reading, WEFT_EUNKNOWN);
+			blobs_manifest_reading_fail(reading, WEFT_EUNKNOWN);
 		break;
 	case KEY_SHARE_KEY:
 		cbor_read_fixed(r, m->share_key, sizeof(m->share_key));
@@ -132,19 +132,19 @@ static void field_read(struct manifest_reading *reading, uint64_t key)
 		m->community_cnt = ids_read(reading, m->communities, MANIFEST_COMMUNITIES_MAX);
 		break;
 	case KEY_ITEMS:
-		manifest_items_read(reading);
+		blobs_manifest_items_read(reading);
 		break;
 	case KEY_RECOMMENDED:
 		m->recommended_cnt = ids_read(reading, m->recommended, MANIFEST_RECOMMENDED_MAX);
 		break;
 	case KEY_PARTS:
-		manifest_parts_read(reading);
+		blobs_manifest_parts_read(reading);
 		break;
 	case KEY_DIRS:
-		manifest_dirs_read(reading);
+		blobs_manifest_dirs_read(reading);
 		break;
 	case KEY_LINKS:
-		manifest_links_read(reading);
+		blobs_manifest_links_read(reading);
 		break;
 	default:
 		cbor_skip(r);
@@ -171,7 +171,7 @@ static int shape_take(struct manifest_reading *reading)
 	m->shape = has(reading, KEY_CREATED) ? MANIFEST_WHOLE : MANIFEST_PART;
 	if (m->shape == MANIFEST_PART && has(reading, KEY_TITLE))
 		return WEFT_EMALFORMED;
-	return manifest_lists_are_apart(m) ? 0 : WEFT_EUNSAFE;
+	return blobs_manifest_lists_are_apart(m) ? 0 : WEFT_EUNSAFE;
 }
 
 static int body_parse(struct manifest_reading *reading, const void *bytes, size_t len)
@@ -239,7 +239,7 @@ static int unsigned_manifest_parse(struct manifest_reading *reading, const void 
 	return err == 0 && (reading->r.seen & SIGNED_KEYS) ? WEFT_EMALFORMED : err;
 }
 
-int manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest)
+int blobs_manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest)
 {
 	struct manifest_reading reading = {0};
 	int err;
@@ -252,14 +252,14 @@ int manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest
 	err = is_signed(bytes, len) ? signed_manifest_parse(&reading, bytes, len)
 				    : unsigned_manifest_parse(&reading, bytes, len);
 	if (err < 0) {
-		manifest_free(reading.manifest);
+		blobs_manifest_free(reading.manifest);
 		return err;
 	}
 	*out_manifest = reading.manifest;
 	return 0;
 }
 
-void manifest_free(struct manifest *manifest)
+void blobs_manifest_free(struct manifest *manifest)
 {
 	if (!manifest)
 		return;
@@ -271,7 +271,7 @@ void manifest_free(struct manifest *manifest)
 	free(manifest);
 }
 
-int manifest_part_ids(const struct manifest *manifest, uint8_t **out_ids)
+int blobs_manifest_part_ids(const struct manifest *manifest, uint8_t **out_ids)
 {
 	uint8_t *ids = NULL;
 

@@ -24,10 +24,10 @@ struct node_key;
  *	root   4, 6?, 12            names parts, in order, never roots
  *	part   10, 13?, 14?         items of a large collection
  * path is relative and given only where it differs from name, its last
- * part. Items, directories and links each ascend by manifest_path_compare,
+ * part. Items, directories and links each ascend by blobs_manifest_path_compare,
  * which makes the bytes a function of the files and shows a path that is
  * used twice, or as a file and a directory, in one pass. A link leads to a
- * place in the collection (manifest_link_is_safe). The files' chunk
+ * place in the collection (blobs_manifest_link_is_safe). The files' chunk
  * hashes are not in here: they prove themselves against the content id.
  *
  * A whole or root may be a revision of a share (docs/wire/share.md): it is then the body
@@ -127,62 +127,63 @@ struct manifest {
 	uint32_t recommended_cnt;
 };
 
-/* manifest_chunk_cnt: the number of 256 KiB chunks of a file; 0 when it is empty. */
-uint64_t manifest_chunk_cnt(uint64_t size);
+/* blobs_manifest_chunk_cnt: the number of 256 KiB chunks of a file; 0 when it is empty. */
+uint64_t blobs_manifest_chunk_cnt(uint64_t size);
 
 /*
- * manifest_parse reads bytes, which must outlive the manifest, signed or not: is_signed
+ * blobs_manifest_parse reads bytes, which must outlive the manifest, signed or not: is_signed
  * tells, and a signature was verified then. Whether it has expired is the caller's to
  * ask. 0, WEFT_EMALFORMED, WEFT_ETOOLARGE (a limit above), WEFT_EUNSAFE (a path or text
  * that must not be written), WEFT_EUNKNOWN (another version), WEFT_EDAMAGED (signature,
  * or a key that is not the share's) or -ENOMEM.
  */
 WEFT_MUST_CHECK
-int manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest);
-void manifest_free(struct manifest *manifest);
+int blobs_manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest);
+void blobs_manifest_free(struct manifest *manifest);
 /*
- * manifest_part_ids copies the ids of its parts, 32 bytes each; the caller
+ * blobs_manifest_part_ids copies the ids of its parts, 32 bytes each; the caller
  * frees them. 0 (with NULL, if it has no parts) or -ENOMEM.
  */
 WEFT_MUST_CHECK
-int manifest_part_ids(const struct manifest *manifest, uint8_t **out_ids);
+int blobs_manifest_part_ids(const struct manifest *manifest, uint8_t **out_ids);
 /*
- * manifest_parse_item reads one item of a manifest that was verified before, whose
+ * blobs_manifest_parse_item reads one item of a manifest that was verified before, whose
  * encoding begins at bytes; what is behind it is not looked at. It is the only one of
- * *out_manifest. Errors as manifest_parse's.
+ * *out_manifest. Errors as blobs_manifest_parse's.
  */
 WEFT_MUST_CHECK
-int manifest_parse_item(const void *bytes, size_t len, struct manifest **out_manifest);
+int blobs_manifest_parse_item(const void *bytes, size_t len, struct manifest **out_manifest);
 
 /*
- * manifest_path_is_safe: relative, parts divided by one '/', none of them
+ * blobs_manifest_path_is_safe: relative, parts divided by one '/', none of them
  * empty, ".", "..", longer than 255 bytes or beginning with our staging
  * prefix; no NUL or control character; UTF-8; at most 4096 bytes in all.
  */
-bool manifest_path_is_safe(const char *path, size_t len);
+bool blobs_manifest_path_is_safe(const char *path, size_t len);
 /*
- * manifest_link_is_safe: text of the link at path is parts divided by one
+ * blobs_manifest_link_is_safe: text of the link at path is parts divided by one
  * '/', first any number of "..", at most as many as path has directories,
  * then names as in a path. As no ".." follows a name, a link that leads
  * through others still ends inside the collection.
  */
-bool manifest_link_is_safe(const char *path, size_t path_len, const char *text, size_t text_len);
+bool blobs_manifest_link_is_safe(const char *path, size_t path_len, const char *text,
+				 size_t text_len);
 /*
- * manifest_link_normalise takes "." and empty parts out of text, in place: the
+ * blobs_manifest_link_normalise takes "." and empty parts out of text, in place: the
  * length that is left. What the text means stays the same.
  */
-size_t manifest_link_normalise(char *text, size_t len);
-/* manifest_title_is_safe: UTF-8 without control characters that fits MANIFEST_TITLE_CAP. */
-bool manifest_title_is_safe(const char *title);
-/* manifest_description_is_safe: the same for each line of at most 4096 bytes. */
-bool manifest_description_is_safe(const char *text, size_t len);
-/* manifest_mime_is_safe: type/subtype in visible ASCII, at most 127 bytes. */
-bool manifest_mime_is_safe(const char *mime, size_t len);
-/* manifest_tag_is_safe: 1 to 64 bytes of UTF-8 without control characters. */
-bool manifest_tag_is_safe(const char *tag, size_t len);
-int manifest_tag_compare(const struct manifest_tag *a, const struct manifest_tag *b);
-/* manifest_path_compare orders paths byte by byte with '/' before all others. */
-int manifest_path_compare(const char *a, size_t a_len, const char *b, size_t b_len);
+size_t blobs_manifest_link_normalise(char *text, size_t len);
+/* blobs_manifest_title_is_safe: UTF-8 without control characters that fits MANIFEST_TITLE_CAP. */
+bool blobs_manifest_title_is_safe(const char *title);
+/* blobs_manifest_description_is_safe: the same for each line of at most 4096 bytes. */
+bool blobs_manifest_description_is_safe(const char *text, size_t len);
+/* blobs_manifest_mime_is_safe: type/subtype in visible ASCII, at most 127 bytes. */
+bool blobs_manifest_mime_is_safe(const char *mime, size_t len);
+/* blobs_manifest_tag_is_safe: 1 to 64 bytes of UTF-8 without control characters. */
+bool blobs_manifest_tag_is_safe(const char *tag, size_t len);
+int blobs_manifest_tag_compare(const struct manifest_tag *a, const struct manifest_tag *b);
+/* blobs_manifest_path_compare orders paths byte by byte with '/' before all others. */
+int blobs_manifest_path_compare(const char *a, size_t a_len, const char *b, size_t b_len);
 
 /*
  * A builder encodes as it goes and never holds more than one manifest.
@@ -190,36 +191,40 @@ int manifest_path_compare(const char *a, size_t a_len, const char *b, size_t b_l
  */
 struct manifest_builder;
 WEFT_MUST_CHECK
-int manifest_builder_new(struct manifest_builder **out_builder);
-void manifest_builder_free(struct manifest_builder *builder);
-/* manifest_builder_limit: at most item_cap items, if that is less than MANIFEST_ITEMS_MAX. */
-void manifest_builder_limit(struct manifest_builder *builder, uint32_t item_cap);
+int blobs_manifest_builder_new(struct manifest_builder **out_builder);
+void blobs_manifest_builder_free(struct manifest_builder *builder);
+/* blobs_manifest_builder_limit: at most item_cap items, if that is less than MANIFEST_ITEMS_MAX. */
+void blobs_manifest_builder_limit(struct manifest_builder *builder, uint32_t item_cap);
 /*
  * manifest_builder_add_{item,dir,link,part}: 0, WEFT_EFULL (does not fit any
  * more: finish this one and begin the next), WEFT_EUNSAFE, or
  * WEFT_EMALFORMED (not in order). Nothing is added then.
  */
 WEFT_MUST_CHECK
-int manifest_builder_add_item(struct manifest_builder *builder, const struct manifest_item *item);
+int blobs_manifest_builder_add_item(struct manifest_builder *builder,
+				    const struct manifest_item *item);
 WEFT_MUST_CHECK
-int manifest_builder_add_dir(struct manifest_builder *builder, const char *path, size_t len);
+int blobs_manifest_builder_add_dir(struct manifest_builder *builder, const char *path, size_t len);
 WEFT_MUST_CHECK
-int manifest_builder_add_link(struct manifest_builder *builder, const struct manifest_link *link);
+int blobs_manifest_builder_add_link(struct manifest_builder *builder,
+				    const struct manifest_link *link);
 WEFT_MUST_CHECK
-int manifest_builder_add_part(struct manifest_builder *builder, const struct manifest_part *part);
+int blobs_manifest_builder_add_part(struct manifest_builder *builder,
+				    const struct manifest_part *part);
 /* What was added since the last finish. */
-uint32_t manifest_builder_item_cnt(const struct manifest_builder *builder);
-uint64_t manifest_builder_byte_cnt(const struct manifest_builder *builder);
-bool manifest_builder_is_empty(const struct manifest_builder *builder);
+uint32_t blobs_manifest_builder_item_cnt(const struct manifest_builder *builder);
+uint64_t blobs_manifest_builder_byte_cnt(const struct manifest_builder *builder);
+bool blobs_manifest_builder_is_empty(const struct manifest_builder *builder);
 /*
- * manifest_builder_encode writes what was added as shape; created_s and
+ * blobs_manifest_builder_encode writes what was added as shape; created_s and
  * title ("" for none) are of whole and root. The bytes are lent until the
- * next call. manifest_builder_reset forgets what was added.
+ * next call. blobs_manifest_builder_reset forgets what was added.
  */
-const uint8_t *manifest_builder_encode(struct manifest_builder *builder, enum manifest_shape shape,
-				       uint64_t created_s, const char *title, size_t *out_len);
+const uint8_t *blobs_manifest_builder_encode(struct manifest_builder *builder,
+					     enum manifest_shape shape, uint64_t created_s,
+					     const char *title, size_t *out_len);
 /*
- * manifest_builder_sign writes what was added, a whole or a root, as a revision of the
+ * blobs_manifest_builder_sign writes what was added, a whole or a root, as a revision of the
  * share whose key signs. 0 with bytes lent until the next call, WEFT_EMALFORMED (the
  * revision breaks a limit above, or ids do not ascend) or -ENOMEM.
  */
@@ -235,16 +240,16 @@ struct manifest_revision {
 	uint32_t recommended_cnt;
 };
 WEFT_MUST_CHECK
-int manifest_builder_sign(struct manifest_builder *builder, enum manifest_shape shape,
-			  const struct manifest_revision *revision, const uint8_t **out_bytes,
-			  size_t *out_len);
+int blobs_manifest_builder_sign(struct manifest_builder *builder, enum manifest_shape shape,
+				const struct manifest_revision *revision, const uint8_t **out_bytes,
+				size_t *out_len);
 /*
- * manifest_builder_digest names what a revision says but for its number and times: two of
+ * blobs_manifest_builder_digest names what a revision says but for its number and times: two of
  * one digest differ in nothing that anybody would want to fetch.
  */
-void manifest_builder_digest(struct manifest_builder *builder, enum manifest_shape shape,
-			     const struct manifest_revision *revision,
-			     uint8_t out_digest[static 32]);
-void manifest_builder_reset(struct manifest_builder *builder);
+void blobs_manifest_builder_digest(struct manifest_builder *builder, enum manifest_shape shape,
+				   const struct manifest_revision *revision,
+				   uint8_t out_digest[static 32]);
+void blobs_manifest_builder_reset(struct manifest_builder *builder);
 
 #endif

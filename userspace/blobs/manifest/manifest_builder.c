@@ -44,7 +44,7 @@ struct manifest_builder {
 	size_t last_link_len;
 };
 
-int manifest_builder_new(struct manifest_builder **out_builder)
+int blobs_manifest_builder_new(struct manifest_builder **out_builder)
 {
 	struct manifest_builder *b = calloc(1, sizeof(*b));
 
@@ -57,14 +57,14 @@ int manifest_builder_new(struct manifest_builder **out_builder)
 	b->whole = malloc(MANIFEST_LEN_MAX);
 	b->body = malloc(MANIFEST_LEN_MAX);
 	if (!b->items || !b->dirs || !b->links || !b->whole || !b->body) {
-		manifest_builder_free(b);
+		blobs_manifest_builder_free(b);
 		return -ENOMEM;
 	}
 	*out_builder = b;
 	return 0;
 }
 
-void manifest_builder_free(struct manifest_builder *b)
+void blobs_manifest_builder_free(struct manifest_builder *b)
 {
 	if (!b)
 		return;
@@ -76,12 +76,12 @@ void manifest_builder_free(struct manifest_builder *b)
 	free(b);
 }
 
-void manifest_builder_limit(struct manifest_builder *b, uint32_t item_cap)
+void blobs_manifest_builder_limit(struct manifest_builder *b, uint32_t item_cap)
 {
 	b->item_cap = item_cap < MANIFEST_ITEMS_MAX ? item_cap : MANIFEST_ITEMS_MAX;
 }
 
-void manifest_builder_reset(struct manifest_builder *b)
+void blobs_manifest_builder_reset(struct manifest_builder *b)
 {
 	b->items_len = b->dirs_len = b->links_len = 0;
 	b->item_cnt = b->part_cnt = b->dir_cnt = b->link_cnt = 0;
@@ -98,7 +98,7 @@ static bool has_room(const struct manifest_builder *b, size_t len)
 /* Does path come after the last of its list? */
 static bool path_follows(const char *last, size_t last_len, const char *path, size_t len)
 {
-	return last_len == 0 || manifest_path_compare(last, last_len, path, len) < 0;
+	return last_len == 0 || blobs_manifest_path_compare(last, last_len, path, len) < 0;
 }
 
 /* item_text_len: what an item's texts take, or SIZE_MAX when they must not be told. */
@@ -106,15 +106,15 @@ static size_t item_text_len(const struct manifest_item *item)
 {
 	size_t len = 2 * item->path_len + item->mime_len + 3 * item->tag_cnt;
 
-	if (!manifest_path_is_safe(item->path, item->path_len) ||
-	    (item->mime && !manifest_mime_is_safe(item->mime, item->mime_len)) ||
+	if (!blobs_manifest_path_is_safe(item->path, item->path_len) ||
+	    (item->mime && !blobs_manifest_mime_is_safe(item->mime, item->mime_len)) ||
 	    item->tag_cnt > MANIFEST_TAGS_MAX || item->mtime_ns > INT64_MAX)
 		return SIZE_MAX;
 	for (uint32_t i = 0; i < item->tag_cnt; i++) {
 		const struct manifest_tag *tag = &item->tags[i];
 
-		if (!manifest_tag_is_safe(tag->text, tag->len) ||
-		    (i && manifest_tag_compare(tag - 1, tag) >= 0))
+		if (!blobs_manifest_tag_is_safe(tag->text, tag->len) ||
+		    (i && blobs_manifest_tag_compare(tag - 1, tag) >= 0))
 			return SIZE_MAX;
 		len += tag->len;
 	}
@@ -141,14 +141,14 @@ static void item_write(struct writer *w, const struct manifest_item *item)
 	}
 	for (uint32_t i = 0; i < item->tag_cnt; i++)
 		cbor_write_text(w, item->tags[i].text, item->tags[i].len);
-	cbor_field_uint(w, 6, manifest_chunk_cnt(item->size));
+	cbor_field_uint(w, 6, blobs_manifest_chunk_cnt(item->size));
 	if (item->mtime_ns)
 		cbor_field_uint(w, 7, item->mtime_ns);
 	if (item->is_executable)
 		cbor_field_bool(w, 8, true);
 }
 
-int manifest_builder_add_item(struct manifest_builder *b, const struct manifest_item *item)
+int blobs_manifest_builder_add_item(struct manifest_builder *b, const struct manifest_item *item)
 {
 	size_t text_len = item_text_len(item);
 	struct writer w;
@@ -170,11 +170,11 @@ int manifest_builder_add_item(struct manifest_builder *b, const struct manifest_
 	return 0;
 }
 
-int manifest_builder_add_dir(struct manifest_builder *b, const char *path, size_t len)
+int blobs_manifest_builder_add_dir(struct manifest_builder *b, const char *path, size_t len)
 {
 	struct writer w;
 
-	if (!manifest_path_is_safe(path, len))
+	if (!blobs_manifest_path_is_safe(path, len))
 		return WEFT_EUNSAFE;
 	if (!path_follows(b->last_dir, b->last_dir_len, path, len))
 		return WEFT_EMALFORMED;
@@ -189,12 +189,12 @@ int manifest_builder_add_dir(struct manifest_builder *b, const char *path, size_
 	return 0;
 }
 
-int manifest_builder_add_link(struct manifest_builder *b, const struct manifest_link *link)
+int blobs_manifest_builder_add_link(struct manifest_builder *b, const struct manifest_link *link)
 {
 	struct writer w;
 
-	if (!manifest_path_is_safe(link->path, link->path_len) ||
-	    !manifest_link_is_safe(link->path, link->path_len, link->text, link->text_len))
+	if (!blobs_manifest_path_is_safe(link->path, link->path_len) ||
+	    !blobs_manifest_link_is_safe(link->path, link->path_len, link->text, link->text_len))
 		return WEFT_EUNSAFE;
 	if (!path_follows(b->last_link, b->last_link_len, link->path, link->path_len))
 		return WEFT_EMALFORMED;
@@ -211,7 +211,7 @@ int manifest_builder_add_link(struct manifest_builder *b, const struct manifest_
 	return 0;
 }
 
-int manifest_builder_add_part(struct manifest_builder *b, const struct manifest_part *part)
+int blobs_manifest_builder_add_part(struct manifest_builder *b, const struct manifest_part *part)
 {
 	struct writer w;
 
@@ -230,17 +230,17 @@ int manifest_builder_add_part(struct manifest_builder *b, const struct manifest_
 	return 0;
 }
 
-uint32_t manifest_builder_item_cnt(const struct manifest_builder *b)
+uint32_t blobs_manifest_builder_item_cnt(const struct manifest_builder *b)
 {
 	return b->item_cnt;
 }
 
-uint64_t manifest_builder_byte_cnt(const struct manifest_builder *b)
+uint64_t blobs_manifest_builder_byte_cnt(const struct manifest_builder *b)
 {
 	return b->byte_cnt;
 }
 
-bool manifest_builder_is_empty(const struct manifest_builder *b)
+bool blobs_manifest_builder_is_empty(const struct manifest_builder *b)
 {
 	return b->item_cnt + b->part_cnt + b->dir_cnt + b->link_cnt == 0;
 }
@@ -253,8 +253,8 @@ static void list_write(struct writer *w, uint64_t key, uint64_t cnt, const uint8
 	writer_bytes(w, items, len);
 }
 
-const uint8_t *manifest_builder_encode(struct manifest_builder *b, enum manifest_shape shape,
-				       uint64_t created_s, const char *title, size_t *out_len)
+const uint8_t *blobs_manifest_builder_encode(struct manifest_builder *b, enum manifest_shape shape,
+					     uint64_t created_s, const char *title, size_t *out_len)
 {
 	struct writer w = writer_of(b->whole, MANIFEST_LEN_MAX);
 	bool has_head = shape != MANIFEST_PART;
@@ -290,8 +290,9 @@ static bool revision_is_sound(const struct manifest_revision *revision)
 {
 	return revision->seq > 0 && revision->seq < HEAD_SEQ_REVOKED &&
 	       (revision->expires_s == 0 || revision->expires_s > revision->created_s) &&
-	       manifest_title_is_safe(revision->title) &&
-	       manifest_description_is_safe(revision->description, strlen(revision->description)) &&
+	       blobs_manifest_title_is_safe(revision->title) &&
+	       blobs_manifest_description_is_safe(revision->description,
+						  strlen(revision->description)) &&
 	       revision->community_cnt <= MANIFEST_COMMUNITIES_MAX &&
 	       revision->recommended_cnt <= MANIFEST_RECOMMENDED_MAX &&
 	       ids_ascend(revision->communities, revision->community_cnt) &&
@@ -349,9 +350,9 @@ static void body_write(struct writer *w, const struct manifest_builder *b,
 		list_write(w, 14, b->link_cnt, b->links, b->links_len);
 }
 
-int manifest_builder_sign(struct manifest_builder *b, enum manifest_shape shape,
-			  const struct manifest_revision *revision, const uint8_t **out_bytes,
-			  size_t *out_len)
+int blobs_manifest_builder_sign(struct manifest_builder *b, enum manifest_shape shape,
+				const struct manifest_revision *revision, const uint8_t **out_bytes,
+				size_t *out_len)
 {
 	struct writer body = writer_of(b->body, MANIFEST_LEN_MAX);
 	struct writer w = writer_of(b->whole, MANIFEST_LEN_MAX);
@@ -368,9 +369,9 @@ int manifest_builder_sign(struct manifest_builder *b, enum manifest_shape shape,
 	return 0;
 }
 
-void manifest_builder_digest(struct manifest_builder *b, enum manifest_shape shape,
-			     const struct manifest_revision *revision,
-			     uint8_t out_digest[static 32])
+void blobs_manifest_builder_digest(struct manifest_builder *b, enum manifest_shape shape,
+				   const struct manifest_revision *revision,
+				   uint8_t out_digest[static 32])
 {
 	struct manifest_revision timeless = *revision;
 	struct writer body = writer_of(b->body, MANIFEST_LEN_MAX);

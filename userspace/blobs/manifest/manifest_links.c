@@ -27,23 +27,26 @@ static void link_read(struct manifest_reading *reading, struct manifest_link *li
 		return;
 	if (!link->path || !link->text)
 		cbor_fail(r);
-	else if (!manifest_path_is_safe(link->path, link->path_len) ||
-		 !manifest_link_is_safe(link->path, link->path_len, link->text, link->text_len))
-		manifest_reading_fail(reading, WEFT_EUNSAFE);
+	else if (!blobs_manifest_path_is_safe(link->path, link->path_len) ||
+		 !blobs_manifest_link_is_safe(link->path, link->path_len, link->text,
+					      link->text_len))
+		blobs_manifest_reading_fail(reading, WEFT_EUNSAFE);
 }
 
 static bool link_follows(const struct manifest_link *link, const struct manifest_link *last)
 {
-	return manifest_path_compare(last->path, last->path_len, link->path, link->path_len) < 0 &&
-	       !manifest_path_is_below(link->path, link->path_len, last->path, last->path_len);
+	return blobs_manifest_path_compare(last->path, last->path_len, link->path, link->path_len) <
+		       0 &&
+	       !blobs_manifest_path_is_below(link->path, link->path_len, last->path,
+					     last->path_len);
 }
 
-void manifest_links_read(struct manifest_reading *reading)
+void blobs_manifest_links_read(struct manifest_reading *reading)
 {
 	struct manifest *m = reading->manifest;
 	uint64_t cnt = cbor_enter_array(&reading->r);
 
-	m->links = manifest_list_alloc(reading, cnt, MANIFEST_LINKS_MAX, sizeof(*m->links));
+	m->links = blobs_manifest_list_alloc(reading, cnt, MANIFEST_LINKS_MAX, sizeof(*m->links));
 	while (cbor_next(&reading->r) && m->links) {
 		struct manifest_link *link = &m->links[m->link_cnt];
 
@@ -90,11 +93,11 @@ static bool two_are_apart(const struct manifest *m, enum list left, enum list ri
 		size_t a_len, b_len;
 		const char *a = list_path(m, left, l, &a_len);
 		const char *b = list_path(m, right, r, &b_len);
-		int order = manifest_path_compare(a, a_len, b, b_len);
+		int order = blobs_manifest_path_compare(a, a_len, b, b_len);
 
 		if (order == 0 ||
-		    (left != LIST_DIRS && manifest_path_is_below(b, b_len, a, a_len)) ||
-		    (right != LIST_DIRS && manifest_path_is_below(a, a_len, b, b_len)))
+		    (left != LIST_DIRS && blobs_manifest_path_is_below(b, b_len, a, a_len)) ||
+		    (right != LIST_DIRS && blobs_manifest_path_is_below(a, a_len, b, b_len)))
 			return false;
 		l += order < 0;
 		r += order > 0;
@@ -102,7 +105,7 @@ static bool two_are_apart(const struct manifest *m, enum list left, enum list ri
 	return true;
 }
 
-bool manifest_lists_are_apart(const struct manifest *m)
+bool blobs_manifest_lists_are_apart(const struct manifest *m)
 {
 	return two_are_apart(m, LIST_ITEMS, LIST_DIRS) &&
 	       two_are_apart(m, LIST_ITEMS, LIST_LINKS) && two_are_apart(m, LIST_DIRS, LIST_LINKS);

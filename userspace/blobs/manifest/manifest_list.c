@@ -29,32 +29,33 @@ enum {
 };
 enum { PART_ID = 0, PART_ITEMS = 1, PART_BYTES = 2, PART_LEN = 3 };
 
-bool manifest_path_is_below(const char *path, size_t len, const char *dir, size_t dir_len)
+bool blobs_manifest_path_is_below(const char *path, size_t len, const char *dir, size_t dir_len)
 {
 	return len > dir_len && path[dir_len] == '/' && memcmp(path, dir, dir_len) == 0;
 }
 
-void manifest_reading_fail(struct manifest_reading *reading, int err)
+void blobs_manifest_reading_fail(struct manifest_reading *reading, int err)
 {
 	if (reading->err == 0)
 		reading->err = err;
 	cbor_fail(&reading->r);
 }
 
-void *manifest_list_alloc(struct manifest_reading *reading, uint64_t cnt, uint64_t max, size_t len)
+void *blobs_manifest_list_alloc(struct manifest_reading *reading, uint64_t cnt, uint64_t max,
+				size_t len)
 {
 	void *list;
 
 	/* Each item takes at least one byte: no array is longer than what is left. */
 	if (cnt > max)
-		manifest_reading_fail(reading, WEFT_ETOOLARGE);
+		blobs_manifest_reading_fail(reading, WEFT_ETOOLARGE);
 	else if (cnt > cursor_left(&reading->r.c))
 		cbor_fail(&reading->r);
 	if (cbor_is_bad(&reading->r))
 		return NULL;
 	list = calloc(cnt ? cnt : 1, len);
 	if (!list)
-		manifest_reading_fail(reading, -ENOMEM);
+		blobs_manifest_reading_fail(reading, -ENOMEM);
 	return list;
 }
 
@@ -64,7 +65,7 @@ static void bytes_add(struct manifest_reading *reading, uint64_t byte_cnt)
 
 	if (__builtin_add_overflow(reading->manifest->all_byte_cnt, byte_cnt, &sum) ||
 	    sum > MANIFEST_BYTES_MAX)
-		manifest_reading_fail(reading, WEFT_ETOOLARGE);
+		blobs_manifest_reading_fail(reading, WEFT_ETOOLARGE);
 	else
 		reading->manifest->all_byte_cnt = sum;
 }
@@ -79,7 +80,7 @@ static void tag_add(struct manifest_reading *reading, const struct manifest_tag 
 		void *grown = realloc(m->tags, cap * sizeof(*m->tags));
 
 		if (!grown) {
-			manifest_reading_fail(reading, -ENOMEM);
+			blobs_manifest_reading_fail(reading, -ENOMEM);
 			return;
 		}
 		m->tags = grown;
@@ -94,14 +95,14 @@ static void tags_read(struct manifest_reading *reading, struct manifest_item *it
 	struct manifest_tag tag, last = {0};
 
 	if (cbor_enter_array(r) > MANIFEST_TAGS_MAX)
-		manifest_reading_fail(reading, WEFT_ETOOLARGE);
+		blobs_manifest_reading_fail(reading, WEFT_ETOOLARGE);
 	while (cbor_next(r)) {
 		tag.text = cbor_read_text(r, &tag.len);
 		if (cbor_is_bad(r))
 			return;
-		if (!manifest_tag_is_safe(tag.text, tag.len))
-			manifest_reading_fail(reading, WEFT_EUNSAFE);
-		else if (item->tag_cnt && manifest_tag_compare(&last, &tag) >= 0)
+		if (!blobs_manifest_tag_is_safe(tag.text, tag.len))
+			blobs_manifest_reading_fail(reading, WEFT_EUNSAFE);
+		else if (item->tag_cnt && blobs_manifest_tag_compare(&last, &tag) >= 0)
 			cbor_fail(r);
 		else
 			tag_add(reading, &tag);
@@ -126,8 +127,8 @@ static void tags_place(struct manifest *m)
 static void mime_read(struct manifest_reading *reading, struct manifest_item *item)
 {
 	item->mime = cbor_read_text(&reading->r, &item->mime_len);
-	if (!cbor_is_bad(&reading->r) && !manifest_mime_is_safe(item->mime, item->mime_len))
-		manifest_reading_fail(reading, WEFT_EUNSAFE);
+	if (!cbor_is_bad(&reading->r) && !blobs_manifest_mime_is_safe(item->mime, item->mime_len))
+		blobs_manifest_reading_fail(reading, WEFT_EUNSAFE);
 }
 
 /* One that is not executable is told by leaving the field out. */
@@ -150,8 +151,8 @@ static void path_take(struct manifest_reading *reading, struct manifest_item *it
 		cbor_fail(&reading->r);
 		return;
 	}
-	if (memchr(name, '/', name_len) || !manifest_path_is_safe(item->path, item->path_len))
-		manifest_reading_fail(reading, WEFT_EUNSAFE);
+	if (memchr(name, '/', name_len) || !blobs_manifest_path_is_safe(item->path, item->path_len))
+		blobs_manifest_reading_fail(reading, WEFT_EUNSAFE);
 }
 
 static void item_read(struct manifest_reading *reading, struct manifest_item *item)
@@ -200,7 +201,8 @@ static void item_read(struct manifest_reading *reading, struct manifest_item *it
 	}
 	if (cbor_is_bad(r))
 		return;
-	if ((seen | ITEM_OPTIONAL) != ITEM_ALL || chunk_cnt != manifest_chunk_cnt(item->size)) {
+	if ((seen | ITEM_OPTIONAL) != ITEM_ALL ||
+	    chunk_cnt != blobs_manifest_chunk_cnt(item->size)) {
 		cbor_fail(r);
 		return;
 	}
@@ -208,12 +210,12 @@ static void item_read(struct manifest_reading *reading, struct manifest_item *it
 	bytes_add(reading, item->size);
 }
 
-void manifest_items_read(struct manifest_reading *reading)
+void blobs_manifest_items_read(struct manifest_reading *reading)
 {
 	struct manifest *m = reading->manifest;
 	uint64_t cnt = cbor_enter_array(&reading->r);
 
-	m->items = manifest_list_alloc(reading, cnt, MANIFEST_ITEMS_MAX, sizeof(*m->items));
+	m->items = blobs_manifest_list_alloc(reading, cnt, MANIFEST_ITEMS_MAX, sizeof(*m->items));
 	while (cbor_next(&reading->r) && m->items) {
 		struct manifest_item *item = &m->items[m->item_cnt];
 
@@ -222,10 +224,11 @@ void manifest_items_read(struct manifest_reading *reading)
 		if (cbor_is_bad(&reading->r))
 			return;
 		/* A file's path before its own child's would make it a directory too. */
-		if (m->item_cnt && (manifest_path_compare(item[-1].path, item[-1].path_len,
-							  item->path, item->path_len) >= 0 ||
-				    manifest_path_is_below(item->path, item->path_len,
-							   item[-1].path, item[-1].path_len))) {
+		if (m->item_cnt &&
+		    (blobs_manifest_path_compare(item[-1].path, item[-1].path_len, item->path,
+						 item->path_len) >= 0 ||
+		     blobs_manifest_path_is_below(item->path, item->path_len, item[-1].path,
+						  item[-1].path_len))) {
 			cbor_fail(&reading->r);
 			return;
 		}
@@ -235,7 +238,7 @@ void manifest_items_read(struct manifest_reading *reading)
 	tags_place(m);
 }
 
-int manifest_parse_item(const void *bytes, size_t len, struct manifest **out_manifest)
+int blobs_manifest_parse_item(const void *bytes, size_t len, struct manifest **out_manifest)
 {
 	struct manifest_reading reading = {.manifest = calloc(1, sizeof(struct manifest))};
 	struct manifest *m = reading.manifest;
@@ -246,7 +249,7 @@ int manifest_parse_item(const void *bytes, size_t len, struct manifest **out_man
 	m->shape = MANIFEST_PART;
 	m->items = calloc(1, sizeof(*m->items));
 	if (!m->items) {
-		manifest_free(m);
+		blobs_manifest_free(m);
 		return -ENOMEM;
 	}
 	m->items->encoding = bytes;
@@ -258,7 +261,7 @@ int manifest_parse_item(const void *bytes, size_t len, struct manifest **out_man
 	if (cbor_is_bad(&reading.r))
 		err = reading.err < 0 ? reading.err : WEFT_EMALFORMED;
 	if (err < 0) {
-		manifest_free(m);
+		blobs_manifest_free(m);
 		return err;
 	}
 	*out_manifest = m;
@@ -300,34 +303,34 @@ static void part_read(struct manifest_reading *reading, struct manifest_part *pa
 	reading->manifest->all_item_cnt += part->item_cnt;
 }
 
-void manifest_parts_read(struct manifest_reading *reading)
+void blobs_manifest_parts_read(struct manifest_reading *reading)
 {
 	struct manifest *m = reading->manifest;
 	uint64_t cnt = cbor_enter_array(&reading->r);
 
-	m->parts = manifest_list_alloc(reading, cnt, MANIFEST_PARTS_MAX, sizeof(*m->parts));
+	m->parts = blobs_manifest_list_alloc(reading, cnt, MANIFEST_PARTS_MAX, sizeof(*m->parts));
 	while (cbor_next(&reading->r) && m->parts) {
 		part_read(reading, &m->parts[m->part_cnt]);
 		m->part_cnt += !cbor_is_bad(&reading->r);
 	}
 }
 
-void manifest_dirs_read(struct manifest_reading *reading)
+void blobs_manifest_dirs_read(struct manifest_reading *reading)
 {
 	struct manifest *m = reading->manifest;
 	uint64_t cnt = cbor_enter_array(&reading->r);
 
-	m->dirs = manifest_list_alloc(reading, cnt, MANIFEST_DIRS_MAX, sizeof(*m->dirs));
+	m->dirs = blobs_manifest_list_alloc(reading, cnt, MANIFEST_DIRS_MAX, sizeof(*m->dirs));
 	while (cbor_next(&reading->r) && m->dirs) {
 		struct manifest_dir *dir = &m->dirs[m->dir_cnt];
 
 		dir->path = cbor_read_text(&reading->r, &dir->path_len);
 		if (cbor_is_bad(&reading->r))
 			return;
-		if (!manifest_path_is_safe(dir->path, dir->path_len))
-			manifest_reading_fail(reading, WEFT_EUNSAFE);
-		if (m->dir_cnt && manifest_path_compare(dir[-1].path, dir[-1].path_len, dir->path,
-							dir->path_len) >= 0)
+		if (!blobs_manifest_path_is_safe(dir->path, dir->path_len))
+			blobs_manifest_reading_fail(reading, WEFT_EUNSAFE);
+		if (m->dir_cnt && blobs_manifest_path_compare(dir[-1].path, dir[-1].path_len,
+							      dir->path, dir->path_len) >= 0)
 			cbor_fail(&reading->r);
 		m->dir_cnt += !cbor_is_bad(&reading->r);
 	}

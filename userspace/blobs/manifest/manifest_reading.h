@@ -20,25 +20,26 @@ struct manifest_reading {
 	int err; /* the first thing wrong that is not the encoding */
 };
 
-/* manifest_reading_fail makes err the outcome, unless there is one. */
-void manifest_reading_fail(struct manifest_reading *reading, int err);
+/* blobs_manifest_reading_fail makes err the outcome, unless there is one. */
+void blobs_manifest_reading_fail(struct manifest_reading *reading, int err);
 
 /*
- * manifest_list_alloc makes room for the cnt items, of len bytes each, of the array that
+ * blobs_manifest_list_alloc makes room for the cnt items, of len bytes each, of the array that
  * was just entered; NULL: more than max, or no memory, which is noted.
  */
-void *manifest_list_alloc(struct manifest_reading *reading, uint64_t cnt, uint64_t max, size_t len);
+void *blobs_manifest_list_alloc(struct manifest_reading *reading, uint64_t cnt, uint64_t max,
+				size_t len);
 
-void manifest_items_read(struct manifest_reading *reading);
-void manifest_parts_read(struct manifest_reading *reading);
-void manifest_dirs_read(struct manifest_reading *reading);
-void manifest_links_read(struct manifest_reading *reading);
-/* manifest_path_is_below: path lies in the directory dir, at any depth. */
-bool manifest_path_is_below(const char *path, size_t len, const char *dir, size_t dir_len);
+void blobs_manifest_items_read(struct manifest_reading *reading);
+void blobs_manifest_parts_read(struct manifest_reading *reading);
+void blobs_manifest_dirs_read(struct manifest_reading *reading);
+void blobs_manifest_links_read(struct manifest_reading *reading);
+/* blobs_manifest_path_is_below: path lies in the directory dir, at any depth. */
+bool blobs_manifest_path_is_below(const char *path, size_t len, const char *dir, size_t dir_len);
 /*
- * manifest_lists_are_apart: no path is in two lists, and none lies below a file or a link;
+ * blobs_manifest_lists_are_apart: no path is in two lists, and none lies below a file or a link;
  * the lists were read.
  */
-bool manifest_lists_are_apart(const struct manifest *manifest);
+bool blobs_manifest_lists_are_apart(const struct manifest *manifest);
 
 #endif

@@ -17,7 +17,7 @@ static bool name_is_safe(const char *name, size_t len)
 	return len < prefix_len || memcmp(name, MANIFEST_STAGING_PREFIX, prefix_len) != 0;
 }
 
-bool manifest_path_is_safe(const char *path, size_t len)
+bool blobs_manifest_path_is_safe(const char *path, size_t len)
 {
 	const char *end = path + len;
 
@@ -34,7 +34,7 @@ bool manifest_path_is_safe(const char *path, size_t len)
 	}
 }
 
-bool manifest_title_is_safe(const char *title)
+bool blobs_manifest_title_is_safe(const char *title)
 {
 	size_t len = strnlen(title, MANIFEST_TITLE_CAP);
 
@@ -53,7 +53,8 @@ static size_t part_len(const char *at, const char *end)
 	return (size_t)((slash ? slash : end) - at);
 }
 
-bool manifest_link_is_safe(const char *path, size_t path_len, const char *text, size_t text_len)
+bool blobs_manifest_link_is_safe(const char *path, size_t path_len, const char *text,
+				 size_t text_len)
 {
 	const char *end = text + text_len, *last = path;
 	size_t depth = 0;
@@ -71,10 +72,10 @@ bool manifest_link_is_safe(const char *path, size_t path_len, const char *text, 
 			return true;
 		text += 3;
 	}
-	return manifest_path_is_safe(text, (size_t)(end - text));
+	return blobs_manifest_path_is_safe(text, (size_t)(end - text));
 }
 
-size_t manifest_link_normalise(char *text, size_t len)
+size_t blobs_manifest_link_normalise(char *text, size_t len)
 {
 	const char *at = text, *end = text + len;
 	char *to = text;
@@ -97,7 +98,7 @@ size_t manifest_link_normalise(char *text, size_t len)
 }
 
 /* Lines of text, for people; what else controls a terminal is no part of it. */
-bool manifest_description_is_safe(const char *text, size_t len)
+bool blobs_manifest_description_is_safe(const char *text, size_t len)
 {
 	const char *end = text + len;
 
@@ -114,7 +115,7 @@ bool manifest_description_is_safe(const char *text, size_t len)
 	}
 }
 
-bool manifest_mime_is_safe(const char *mime, size_t len)
+bool blobs_manifest_mime_is_safe(const char *mime, size_t len)
 {
 	const char *slash = memchr(mime, '/', len);
 
@@ -126,12 +127,12 @@ bool manifest_mime_is_safe(const char *mime, size_t len)
 	return true;
 }
 
-bool manifest_tag_is_safe(const char *tag, size_t len)
+bool blobs_manifest_tag_is_safe(const char *tag, size_t len)
 {
 	return len > 0 && len <= MANIFEST_TAG_LEN_MAX && utf8_is_plain(tag, len);
 }
 
-int manifest_tag_compare(const struct manifest_tag *a, const struct manifest_tag *b)
+int blobs_manifest_tag_compare(const struct manifest_tag *a, const struct manifest_tag *b)
 {
 	int order = memcmp(a->text, b->text, a->len < b->len ? a->len : b->len);
 
@@ -143,7 +144,7 @@ static unsigned path_rank(char c)
 	return c == '/' ? 0 : (unsigned)(uint8_t)c;
 }
 
-int manifest_path_compare(const char *a, size_t a_len, const char *b, size_t b_len)
+int blobs_manifest_path_compare(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	size_t len = a_len < b_len ? a_len : b_len;
 

@@ -21,17 +21,17 @@ struct byte_bucket {
 	uint64_t free_ns;
 };
 
-/* byte_bucket_set: per_s from now on; what is owed is paid back at the new rate. */
-void byte_bucket_set(struct byte_bucket *bucket, uint64_t per_s, uint64_t now_ns);
-bool byte_bucket_is_free(const struct byte_bucket *bucket, uint64_t now_ns);
-/* byte_bucket_take: len bytes, at most 2^32, go now. */
-void byte_bucket_take(struct byte_bucket *bucket, uint64_t len, uint64_t now_ns);
-/* byte_bucket_owed: bytes that went before their time, at most 2^32 - 1. */
-uint64_t byte_bucket_owed(const struct byte_bucket *bucket, uint64_t now_ns);
-/* byte_bucket_give_back: so many of them did not go after all. */
-void byte_bucket_give_back(struct byte_bucket *bucket, uint64_t len);
-/* byte_bucket_cost_ns: as long as len bytes take; 0 without a limit. */
-uint64_t byte_bucket_cost_ns(const struct byte_bucket *bucket, uint64_t len);
+/* blobs_byte_bucket_set: per_s from now on; what is owed is paid back at the new rate. */
+void blobs_byte_bucket_set(struct byte_bucket *bucket, uint64_t per_s, uint64_t now_ns);
+bool blobs_byte_bucket_is_free(const struct byte_bucket *bucket, uint64_t now_ns);
+/* blobs_byte_bucket_take: len bytes, at most 2^32, go now. */
+void blobs_byte_bucket_take(struct byte_bucket *bucket, uint64_t len, uint64_t now_ns);
+/* blobs_byte_bucket_owed: bytes that went before their time, at most 2^32 - 1. */
+uint64_t blobs_byte_bucket_owed(const struct byte_bucket *bucket, uint64_t now_ns);
+/* blobs_byte_bucket_give_back: so many of them did not go after all. */
+void blobs_byte_bucket_give_back(struct byte_bucket *bucket, uint64_t len);
+/* blobs_byte_bucket_cost_ns: as long as len bytes take; 0 without a limit. */
+uint64_t blobs_byte_bucket_cost_ns(const struct byte_bucket *bucket, uint64_t len);
 
 /* How many bytes went lately, of the last BYTE_METER_NS or so. */
 #define BYTE_METER_NS 10000000000ull
@@ -39,7 +39,7 @@ struct byte_meter {
 	uint64_t len; /* decays: a tenth of it is what goes in a second */
 	uint64_t at_ns;
 };
-void byte_meter_note(struct byte_meter *meter, uint64_t len, uint64_t now_ns);
-uint64_t byte_meter_per_s(const struct byte_meter *meter, uint64_t now_ns);
+void blobs_byte_meter_note(struct byte_meter *meter, uint64_t len, uint64_t now_ns);
+uint64_t blobs_byte_meter_per_s(const struct byte_meter *meter, uint64_t now_ns);
 
 #endif

@@ -22,17 +22,18 @@ struct hours_table {
 
 struct hours {
 	struct timer timer;
-	struct hours_table tables[CONTENT_DIRECTION_CNT];
+	struct hours_table tables[BLOBS_DIRECTION_CNT];
 };
 
-/* hours_init takes what is configured, and what was kept has to be in tables before. */
-void hours_init(struct content *content, uint64_t now_ns);
-void hours_fini(struct content *content);
-/* hours_changed: a text is another; hours_configure: those that are configured are. */
-void hours_changed(struct content *content, uint64_t now_ns);
-void hours_configure(struct content *content, const struct content_config *config, uint64_t now_ns);
-/* hours_text: in force. hours_per_s: what the entry says, or 0: nothing. */
-const char *hours_text(const struct hours_table *table);
-uint64_t hours_per_s(const struct content *content, enum content_direction direction);
+/* blobs_hours_init takes what is configured, and what was kept has to be in tables before. */
+void blobs_hours_init(struct blobs *content, uint64_t now_ns);
+void blobs_hours_fini(struct blobs *content);
+/* blobs_hours_changed: a text is another; blobs_hours_configure: those that are configured are. */
+void blobs_hours_changed(struct blobs *content, uint64_t now_ns);
+void blobs_hours_configure(struct blobs *content, const struct blobs_config *config,
+			   uint64_t now_ns);
+/* blobs_hours_text: in force. blobs_hours_per_s: what the entry says, or 0: nothing. */
+const char *blobs_hours_text(const struct hours_table *table);
+uint64_t blobs_hours_per_s(const struct blobs *content, enum blobs_direction direction);
 
 #endif

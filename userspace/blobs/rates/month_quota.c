@@ -27,7 +27,7 @@ static void date_of(uint64_t days, uint64_t *out_year, unsigned *out_month, unsi
 	*out_year = yoe + era * 400 + (*out_month <= 2);
 }
 
-uint64_t quota_month(uint64_t local_s, unsigned reset_day, uint64_t *out_end_s)
+uint64_t blobs_quota_month(uint64_t local_s, unsigned reset_day, uint64_t *out_end_s)
 {
 	uint64_t year, number;
 	unsigned month, day;
@@ -40,7 +40,7 @@ uint64_t quota_month(uint64_t local_s, unsigned reset_day, uint64_t *out_end_s)
 	return number;
 }
 
-bool quota_enter(struct quota *quota, uint64_t month, uint64_t end_s)
+bool blobs_quota_enter(struct quota *quota, uint64_t month, uint64_t end_s)
 {
 	quota->end_s = end_s;
 	if (quota->month == month)
@@ -64,23 +64,23 @@ bool quota_enter(struct quota *quota, uint64_t month, uint64_t end_s)
 	return true;
 }
 
-bool quota_is_reached(const struct quota *quota)
+bool blobs_quota_is_reached(const struct quota *quota)
 {
 	return quota->cap && quota->spent >= quota->cap;
 }
 
-bool quota_is_gliding(const struct quota *quota)
+bool blobs_quota_is_gliding(const struct quota *quota)
 {
 	return quota->cap &&
 	       (double)quota->spent * 100 >= (double)quota->cap * quota->glide_percent;
 }
 
-uint64_t quota_glide(const struct quota *quota, uint64_t wall_s)
+uint64_t blobs_quota_glide(const struct quota *quota, uint64_t wall_s)
 {
 	uint64_t left_s = quota->end_s > wall_s ? quota->end_s - wall_s : 1;
 	uint64_t per_s;
 
-	if (!quota_is_gliding(quota) || quota_is_reached(quota))
+	if (!blobs_quota_is_gliding(quota) || blobs_quota_is_reached(quota))
 		return 0;
 	/* Without a clock the month may be as long as any. */
 	if (!quota->end_s || !wall_s || left_s > QUOTA_MONTH_S_MAX)
@@ -100,14 +100,14 @@ static void credit_grow(struct quota *quota, uint64_t per_s, uint64_t now_ns)
 	quota->credit_ns = now_ns;
 }
 
-uint64_t quota_grant(struct quota *quota, uint64_t want, uint64_t wall_s, uint64_t now_ns)
+uint64_t blobs_quota_grant(struct quota *quota, uint64_t want, uint64_t wall_s, uint64_t now_ns)
 {
 	uint64_t limit = quota->leased < quota->cap ? quota->leased : quota->cap;
 	uint64_t room = limit > quota->spent ? limit - quota->spent : 0;
 	uint64_t len = want < room ? want : room;
 
-	if (quota_is_gliding(quota)) {
-		credit_grow(quota, quota_glide(quota, wall_s), now_ns);
+	if (blobs_quota_is_gliding(quota)) {
+		credit_grow(quota, blobs_quota_glide(quota, wall_s), now_ns);
 		len = len < (uint64_t)quota->credit ? len : (uint64_t)quota->credit;
 		quota->credit -= (double)len;
 	} else {
@@ -117,19 +117,20 @@ uint64_t quota_grant(struct quota *quota, uint64_t want, uint64_t wall_s, uint64
 	return len;
 }
 
-uint64_t quota_lease(const struct quota *quota, uint64_t per_s)
+uint64_t blobs_quota_lease(const struct quota *quota, uint64_t per_s)
 {
 	uint64_t ahead = per_s < QUOTA_LEASE_MAX / 4 ? per_s * 4 : QUOTA_LEASE_MAX;
 	uint64_t want;
 
 	ahead = ahead > QUOTA_LEASE_MIN ? ahead : QUOTA_LEASE_MIN;
-	if (!quota->cap || quota_is_reached(quota) || quota->leased >= quota->spent + ahead / 2)
+	if (!quota->cap || blobs_quota_is_reached(quota) ||
+	    quota->leased >= quota->spent + ahead / 2)
 		return 0;
 	want = quota->cap - quota->spent < ahead ? quota->cap : quota->spent + ahead;
 	return want > quota->leased ? want : 0;
 }
 
-void quota_leased(struct quota *quota, uint64_t month, uint64_t len)
+void blobs_quota_leased(struct quota *quota, uint64_t month, uint64_t len)
 {
 	if (month == quota->month && len > quota->leased)
 		quota->leased = len;

@@ -24,33 +24,34 @@
 struct quota {
 	uint64_t cap; /* bytes; 0: none */
 	unsigned glide_percent;
-	uint64_t month, end_s; /* quota_month, and when it ends; 0: the clock is not known yet */
-	uint64_t spent;	       /* granted in this month */
-	uint64_t leased;       /* durable: in [spent, cap], unless the cap became less */
+	uint64_t month,
+		end_s;	 /* blobs_quota_month, and when it ends; 0: the clock is not known yet */
+	uint64_t spent;	 /* granted in this month */
+	uint64_t leased; /* durable: in [spent, cap], unless the cap became less */
 	uint64_t before_month, before_spent; /* the month before, for a clock that is put back */
 	double credit;			     /* of the glide, bytes */
 	uint64_t credit_ns;
 };
 
 /*
- * quota_month: number of the month that local_s (seconds since 1970, local time) is in, which
+ * blobs_quota_month: number of the month that local_s (seconds since 1970, local time) is in, which
  * begins on reset_day, in [1, 28], at midnight; *out_end_s: when it ends, local time.
  */
-uint64_t quota_month(uint64_t local_s, unsigned reset_day, uint64_t *out_end_s);
+uint64_t blobs_quota_month(uint64_t local_s, unsigned reset_day, uint64_t *out_end_s);
 /*
- * quota_enter: month it is. A later one begins at 0; of a clock that was put back the bytes of both
+ * blobs_quota_enter: month it is. A later one begins at 0; of a clock that was put back the bytes of both
  * months count. True: it is another one, and leases of before are void.
  */
-bool quota_enter(struct quota *quota, uint64_t month, uint64_t end_s);
-bool quota_is_gliding(const struct quota *quota);
-bool quota_is_reached(const struct quota *quota);
-/* quota_glide: bytes per second, at least 1; 0: it does not glide, or the cap is reached. */
-uint64_t quota_glide(const struct quota *quota, uint64_t wall_s);
-/* quota_grant: of want bytes so many may go, and count as used. */
-uint64_t quota_grant(struct quota *quota, uint64_t want, uint64_t wall_s, uint64_t now_ns);
-/* quota_lease: bytes of the month that should be leased by now, at per_s lately; 0: enough are. */
-uint64_t quota_lease(const struct quota *quota, uint64_t per_s);
-/* quota_leased: len of that month are durable. */
-void quota_leased(struct quota *quota, uint64_t month, uint64_t len);
+bool blobs_quota_enter(struct quota *quota, uint64_t month, uint64_t end_s);
+bool blobs_quota_is_gliding(const struct quota *quota);
+bool blobs_quota_is_reached(const struct quota *quota);
+/* blobs_quota_glide: bytes per second, at least 1; 0: it does not glide, or the cap is reached. */
+uint64_t blobs_quota_glide(const struct quota *quota, uint64_t wall_s);
+/* blobs_quota_grant: of want bytes so many may go, and count as used. */
+uint64_t blobs_quota_grant(struct quota *quota, uint64_t want, uint64_t wall_s, uint64_t now_ns);
+/* blobs_quota_lease: bytes of the month that should be leased by now, at per_s lately; 0: enough are. */
+uint64_t blobs_quota_lease(const struct quota *quota, uint64_t per_s);
+/* blobs_quota_leased: len of that month are durable. */
+void blobs_quota_leased(struct quota *quota, uint64_t month, uint64_t len);
 
 #endif

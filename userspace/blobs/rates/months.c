@@ -22,38 +22,38 @@
 #define WAIT_MAX_NS   (60 * NS_PER_S) /* then a peer may look whether the cap is another */
 #define WAIT_LEASE_NS (500 * NS_PER_MS)
 
-/* In STORE_META: the map of direction * CONTENT_ZONE_CNT + zone to [month, leased, month before, spent then]. */
+/* In STORE_META: the map of direction * BLOBS_ZONE_CNT + zone to [month, leased, month before, spent then]. */
 static const char ledger_key[] = "content-months";
 #define LEDGER_CAP 256
 
 #define EACH_QUOTA(d, z)                                                                           \
-	for (unsigned d = 0; d < CONTENT_DIRECTION_CNT; d++)                                       \
-		for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++)
+	for (unsigned d = 0; d < BLOBS_DIRECTION_CNT; d++)                                         \
+		for (unsigned z = 0; z < BLOBS_ZONE_CNT; z++)
 
 /* --- credits --- */
 
-bool credit_has(const struct content_credit *credit, uint64_t len)
+bool blobs_credit_has(const struct blobs_credit *credit, uint64_t len)
 {
 	return !credit->is_capped || credit->granted >= credit->taken + len;
 }
 
-void credit_take(struct content_credit *credit, uint64_t len)
+void blobs_credit_take(struct blobs_credit *credit, uint64_t len)
 {
 	credit->taken += len;
 }
 
-void credit_give_back(struct content_credit *credit, uint64_t len)
+void blobs_credit_give_back(struct blobs_credit *credit, uint64_t len)
 {
 	credit->taken -= len < credit->taken ? len : credit->taken;
 }
 
-uint64_t credit_wait_ns(const struct content_credit *credit, uint64_t len)
+uint64_t blobs_credit_wait_ns(const struct blobs_credit *credit, uint64_t len)
 {
 	uint64_t short_len =
 		credit->taken + len > credit->granted ? credit->taken + len - credit->granted : 0;
 	double wait_ns;
 
-	if (credit_has(credit, len))
+	if (blobs_credit_has(credit, len))
 		return 0;
 	if (credit->is_reached)
 		return WAIT_MAX_NS;
@@ -65,7 +65,7 @@ uint64_t credit_wait_ns(const struct content_credit *credit, uint64_t len)
 
 /* --- the ledger --- */
 
-int months_load(struct months *months, struct store_snapshot *snapshot)
+int blobs_months_load(struct months *months, struct store_snapshot *snapshot)
 {
 	struct months got = *months;
 	struct cbor_reader r;
@@ -82,17 +82,17 @@ int months_load(struct months *months, struct store_snapshot *snapshot)
 	while (cbor_next_key(&r, &key)) {
 		uint64_t values[4] = {0};
 
-		if (key >= CONTENT_DIRECTION_CNT * CONTENT_ZONE_CNT) {
+		if (key >= BLOBS_DIRECTION_CNT * BLOBS_ZONE_CNT) {
 			cbor_skip(&r);
 			continue;
 		}
 		(void)cbor_enter_array(&r);
 		for (unsigned i = 0; cbor_next(&r); i++) {
-			uint64_t value = cbor_read_uint_max(&r, CONTENT_MONTH_MAX);
+			uint64_t value = cbor_read_uint_max(&r, BLOBS_MONTH_MAX);
 
 			values[i % 4] = value;
 		}
-		got.quotas[key / CONTENT_ZONE_CNT][key % CONTENT_ZONE_CNT] =
+		got.quotas[key / BLOBS_ZONE_CNT][key % BLOBS_ZONE_CNT] =
 			(struct quota){.month = values[0],
 				       .spent = values[1],
 				       .leased = values[1],
@@ -106,9 +106,9 @@ int months_load(struct months *months, struct store_snapshot *snapshot)
 
 /* A ledger on its way into the store. */
 struct ledger {
-	struct content *content;
-	uint64_t months[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT];
-	uint64_t leased[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT];
+	struct blobs *content;
+	uint64_t months[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT];
+	uint64_t leased[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT];
 };
 
 static void ledger_write(const struct months *months, const struct ledger *ledger,
@@ -117,10 +117,10 @@ static void ledger_write(const struct months *months, const struct ledger *ledge
 	uint8_t record[LEDGER_CAP];
 	struct writer w = writer_of(record, sizeof(record));
 
-	cbor_write_map(&w, CONTENT_DIRECTION_CNT * CONTENT_ZONE_CNT);
+	cbor_write_map(&w, BLOBS_DIRECTION_CNT * BLOBS_ZONE_CNT);
 	EACH_QUOTA(d, z)
 	{
-		cbor_write_uint(&w, d * CONTENT_ZONE_CNT + z);
+		cbor_write_uint(&w, d * BLOBS_ZONE_CNT + z);
 		cbor_write_array(&w, 4);
 		cbor_write_uint(&w, ledger->months[d][z]);
 		cbor_write_uint(&w, ledger->leased[d][z]);
@@ -131,28 +131,28 @@ static void ledger_write(const struct months *months, const struct ledger *ledge
 			writer_len(&w));
 }
 
-static void months_look(struct content *content, uint64_t now_ns);
+static void months_look(struct blobs *content, uint64_t now_ns);
 
 static void ledger_done(void *arg, int err)
 {
 	struct ledger *ledger = arg;
-	struct content *content = ledger->content;
+	struct blobs *content = ledger->content;
 	struct months *months = &content->months;
 
 	months->is_storing = false;
 	EACH_QUOTA(d, z)
 	{
 		if (err == 0)
-			quota_leased(&months->quotas[d][z], ledger->months[d][z],
-				     ledger->leased[d][z]);
+			blobs_quota_leased(&months->quotas[d][z], ledger->months[d][z],
+					   ledger->leased[d][z]);
 	}
 	free(ledger);
 	/* One that failed is tried again by the timer: nothing goes until then. */
 	if (err == 0 && !months->is_stopped)
-		months_look(content, serve_now_ns(content->serve));
+		months_look(content, blobs_serve_now_ns(content->serve));
 }
 
-static void leases_renew(struct content *content)
+static void leases_renew(struct blobs *content)
 {
 	struct months *months = &content->months;
 	struct ledger *ledger;
@@ -161,7 +161,7 @@ static void leases_renew(struct content *content)
 
 	EACH_QUOTA(d, z)
 	{
-		is_due |= quota_lease(&months->quotas[d][z], months->per_s[d][z]) != 0;
+		is_due |= blobs_quota_lease(&months->quotas[d][z], months->per_s[d][z]) != 0;
 	}
 	if (!is_due || months->is_storing)
 		return;
@@ -172,7 +172,7 @@ static void leases_renew(struct content *content)
 	EACH_QUOTA(d, z)
 	{
 		const struct quota *quota = &months->quotas[d][z];
-		uint64_t lease = quota_lease(quota, months->per_s[d][z]);
+		uint64_t lease = blobs_quota_lease(quota, months->per_s[d][z]);
 		uint64_t least = quota->leased > quota->spent ? quota->leased : quota->spent;
 
 		ledger->months[d][z] = quota->month;
@@ -190,9 +190,9 @@ static void leases_renew(struct content *content)
 
 /* --- grants --- */
 
-uint64_t content_month_grant(struct content *content, enum content_direction direction,
-			     enum content_zone zone, const struct content_credit *credit,
-			     uint64_t rate, uint64_t now_ns)
+uint64_t blobs_month_grant(struct blobs *content, enum blobs_direction direction,
+			   enum blobs_zone zone, const struct blobs_credit *credit, uint64_t rate,
+			   uint64_t now_ns)
 {
 	struct quota *quota = &content->months.quotas[direction][zone];
 	uint64_t most = rate > QUOTA_BURST_LEN ? rate : QUOTA_BURST_LEN;
@@ -200,44 +200,43 @@ uint64_t content_month_grant(struct content *content, enum content_direction dir
 
 	if (!quota->cap || credit->granted >= until)
 		return 0;
-	return quota_grant(quota, until - credit->granted, content_wall_s(content), now_ns);
+	return blobs_quota_grant(quota, until - credit->granted, blobs_wall_s(content), now_ns);
 }
 
-static void state_tell(struct content *content, unsigned d, unsigned z)
+static void state_tell(struct blobs *content, unsigned d, unsigned z)
 {
 	const struct quota *quota = &content->months.quotas[d][z];
 	enum month_told *told = &content->months.told[d][z], now;
 	char text[160];
 
-	now = quota_is_reached(quota)	? MONTH_REACHED
-	      : quota_is_gliding(quota) ? MONTH_GLIDING
-					: MONTH_FREE;
+	now = blobs_quota_is_reached(quota)   ? MONTH_REACHED
+	      : blobs_quota_is_gliding(quota) ? MONTH_GLIDING
+					      : MONTH_FREE;
 	if (now == *told)
 		return;
 	*told = now;
 	if (now == MONTH_FREE)
 		return;
 	snprintf(text, sizeof(text), "%s: %llu of %llu bytes of the month",
-		 content_limit_name(
-			 content_month_limit((enum content_direction)d, (enum content_zone)z)),
+		 blobs_limit_name(blobs_month_limit((enum blobs_direction)d, (enum blobs_zone)z)),
 		 (unsigned long long)quota->spent, (unsigned long long)quota->cap);
-	content_tell(content,
-		     &(struct content_event){.kind = now == MONTH_REACHED ? CONTENT_QUOTA_REACHED
-									  : CONTENT_QUOTA_GLIDING,
-					     .text = text});
+	blobs_tell(content,
+		   &(struct blobs_event){.kind = now == MONTH_REACHED ? BLOBS_QUOTA_REACHED
+								      : BLOBS_QUOTA_GLIDING,
+					 .text = text});
 }
 
-static void month_enter(struct content *content, uint64_t wall_s)
+static void month_enter(struct blobs *content, uint64_t wall_s)
 {
-	int64_t offset_s = content_utc_offset_s(content, wall_s);
+	int64_t offset_s = blobs_utc_offset_s(content, wall_s);
 	uint64_t day = content->params.config.month_reset_day, end_s;
-	uint64_t month = quota_month((uint64_t)((int64_t)wall_s + offset_s),
-				     day ? (unsigned)day : 1, &end_s);
+	uint64_t month = blobs_quota_month((uint64_t)((int64_t)wall_s + offset_s),
+					   day ? (unsigned)day : 1, &end_s);
 
 	EACH_QUOTA(d, z)
 	{
-		if (quota_enter(&content->months.quotas[d][z], month,
-				(uint64_t)((int64_t)end_s - offset_s)))
+		if (blobs_quota_enter(&content->months.quotas[d][z], month,
+				      (uint64_t)((int64_t)end_s - offset_s)))
 			content->months.spent_before[d][z] = content->months.quotas[d][z].spent;
 	}
 }
@@ -247,7 +246,7 @@ static uint64_t per_second(uint64_t len, uint64_t span_ns)
 	return (uint64_t)((double)len * (double)NS_PER_S / (double)span_ns);
 }
 
-static void rates_measure(struct content *content, uint64_t now_ns)
+static void rates_measure(struct blobs *content, uint64_t now_ns)
 {
 	struct months *months = &content->months;
 	uint64_t span_ns = now_ns - months->looked_ns;
@@ -268,10 +267,10 @@ static void rates_measure(struct content *content, uint64_t now_ns)
 	months->looked_ns = now_ns;
 }
 
-static void months_look(struct content *content, uint64_t now_ns)
+static void months_look(struct blobs *content, uint64_t now_ns)
 {
 	struct months *months = &content->months;
-	uint64_t wall_s = content_wall_s(content);
+	uint64_t wall_s = blobs_wall_s(content);
 
 	if (wall_s)
 		month_enter(content, wall_s);
@@ -279,41 +278,41 @@ static void months_look(struct content *content, uint64_t now_ns)
 	leases_renew(content);
 	EACH_QUOTA(d, z)
 	{
-		struct content_credit *credit = &content->credits[d][z];
+		struct blobs_credit *credit = &content->credits[d][z];
 
 		if (!credit->is_capped)
 			continue;
-		credit->granted += content_month_grant(content, (enum content_direction)d,
-						       (enum content_zone)z, credit,
-						       months->own_per_s[d][z], now_ns);
-		credit->per_s = quota_glide(&months->quotas[d][z], wall_s);
-		credit->is_reached = quota_is_reached(&months->quotas[d][z]);
+		credit->granted +=
+			blobs_month_grant(content, (enum blobs_direction)d, (enum blobs_zone)z,
+					  credit, months->own_per_s[d][z], now_ns);
+		credit->per_s = blobs_quota_glide(&months->quotas[d][z], wall_s);
+		credit->is_reached = blobs_quota_is_reached(&months->quotas[d][z]);
 		state_tell(content, d, z);
 	}
-	serve_credits_changed(content->serve);
+	blobs_serve_credits_changed(content->serve);
 }
 
 static void months_due(struct timer *timer, uint64_t now_ns)
 {
-	struct content *content = list_entry(timer, struct content, months.timer);
+	struct blobs *content = list_entry(timer, struct blobs, months.timer);
 
 	timer_set(content->params.timers, timer, now_ns + LOOK_NS);
 	months_look(content, now_ns);
 }
 
-void months_apply(struct content *content, uint64_t now_ns)
+void blobs_months_apply(struct blobs *content, uint64_t now_ns)
 {
 	struct months *months = &content->months;
 	bool has_cap = false;
 
 	EACH_QUOTA(d, z)
 	{
-		enum content_limit which =
-			content_month_limit((enum content_direction)d, (enum content_zone)z);
-		struct content_credit *credit = &content->credits[d][z];
+		enum blobs_limit which =
+			blobs_month_limit((enum blobs_direction)d, (enum blobs_zone)z);
+		struct blobs_credit *credit = &content->credits[d][z];
 		struct quota *quota = &months->quotas[d][z];
 
-		quota->cap = content_limit(content, which);
+		quota->cap = blobs_limit(content, which);
 		quota->glide_percent = (unsigned)content->params.config.month_glide_percent;
 		if (quota->cap && !credit->is_capped)
 			credit->granted = months->taken_before[d][z] = credit->taken;
@@ -328,7 +327,7 @@ void months_apply(struct content *content, uint64_t now_ns)
 	months_look(content, now_ns);
 }
 
-void months_init(struct content *content, uint64_t now_ns)
+void blobs_months_init(struct blobs *content, uint64_t now_ns)
 {
 	timer_init(&content->months.timer, months_due);
 	content->months.looked_ns = now_ns;
@@ -338,7 +337,7 @@ void months_init(struct content *content, uint64_t now_ns)
 	}
 }
 
-void months_fini(struct content *content)
+void blobs_months_fini(struct blobs *content)
 {
 	content->months.is_stopped = true;
 	timer_cancel(content->params.timers, &content->months.timer);
@@ -346,50 +345,48 @@ void months_fini(struct content *content)
 
 /* --- for people and for other workers --- */
 
-enum content_limit content_month_limit(enum content_direction direction, enum content_zone zone)
+enum blobs_limit blobs_month_limit(enum blobs_direction direction, enum blobs_zone zone)
 {
-	static const enum content_limit limits[CONTENT_DIRECTION_CNT][CONTENT_ZONE_CNT] = {
-		[CONTENT_UPLOADS] = {CONTENT_LIMIT_UPLOAD_MONTH_LAN, CONTENT_LIMIT_UPLOAD_MONTH},
-		[CONTENT_DOWNLOADS] = {CONTENT_LIMIT_DOWNLOAD_MONTH_LAN,
-				       CONTENT_LIMIT_DOWNLOAD_MONTH},
+	static const enum blobs_limit limits[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT] = {
+		[BLOBS_UPLOADS] = {BLOBS_LIMIT_UPLOAD_MONTH_LAN, BLOBS_LIMIT_UPLOAD_MONTH},
+		[BLOBS_DOWNLOADS] = {BLOBS_LIMIT_DOWNLOAD_MONTH_LAN, BLOBS_LIMIT_DOWNLOAD_MONTH},
 	};
 
 	return limits[direction][zone];
 }
 
-void content_month_show(const struct content *content, enum content_direction direction,
-			enum content_zone zone, struct content_month_view *out_view)
+void blobs_month_show(const struct blobs *content, enum blobs_direction direction,
+		      enum blobs_zone zone, struct blobs_month_view *out_view)
 {
 	const struct quota *quota = &content->months.quotas[direction][zone];
 
-	*out_view = (struct content_month_view){.used = quota->spent,
-						.glide_per_s =
-							quota_glide(quota, content_wall_s(content)),
-						.is_reached = quota_is_reached(quota),
-						.end_s = quota->end_s};
+	*out_view = (struct blobs_month_view){
+		.used = quota->spent,
+		.glide_per_s = blobs_quota_glide(quota, blobs_wall_s(content)),
+		.is_reached = blobs_quota_is_reached(quota),
+		.end_s = quota->end_s};
 }
 
-void content_credits_get(const struct content *content,
-			 struct content_credit out_credits[static CONTENT_ZONE_CNT])
+void blobs_credits_get(const struct blobs *content,
+		       struct blobs_credit out_credits[static BLOBS_ZONE_CNT])
 {
-	memcpy(out_credits, content->credits[CONTENT_UPLOADS], sizeof(content->credits[0]));
+	memcpy(out_credits, content->credits[BLOBS_UPLOADS], sizeof(content->credits[0]));
 }
 
-void content_credits_take(struct content *content,
-			  const struct content_credit credits[static CONTENT_ZONE_CNT])
+void blobs_credits_take(struct blobs *content,
+			const struct blobs_credit credits[static BLOBS_ZONE_CNT])
 {
-	for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++) {
-		struct content_credit *own = &content->credits[CONTENT_UPLOADS][z];
+	for (unsigned z = 0; z < BLOBS_ZONE_CNT; z++) {
+		struct blobs_credit *own = &content->credits[BLOBS_UPLOADS][z];
 		uint64_t taken = own->taken;
 
 		*own = credits[z];
 		own->taken = taken;
 	}
-	serve_credits_changed(content->serve);
+	blobs_serve_credits_changed(content->serve);
 }
 
-enum content_zone content_zone_of(const struct content *content, const struct addr *addr)
+enum blobs_zone blobs_zone_of(const struct blobs *content, const struct addr *addr)
 {
-	return addr_is_global(addr) && content_price(content, addr) ? CONTENT_INTERNET
-								    : CONTENT_LAN;
+	return addr_is_global(addr) && blobs_price(content, addr) ? BLOBS_INTERNET : BLOBS_LAN;
 }

@@ -211,8 +211,8 @@ static struct span span_trim(struct span span)
 	return span;
 }
 
-int timetable_parse(const char *text, struct timetable *out_table,
-		    struct timetable_fault *out_fault)
+int blobs_timetable_parse(const char *text, struct timetable *out_table,
+			  struct timetable_fault *out_fault)
 {
 	struct timetable table = {.cnt = 0};
 	struct span rest = {text, strnlen(text, TIMETABLE_TEXT_CAP)};
@@ -262,7 +262,7 @@ static bool entry_holds(const struct timetable_entry *entry, unsigned minute)
 	       of_day + TIMETABLE_DAY_MIN - entry->begin_min < entry->len_min;
 }
 
-int timetable_at(const struct timetable *table, unsigned minute)
+int blobs_timetable_at(const struct timetable *table, unsigned minute)
 {
 	for (unsigned i = 0; i < table->cnt; i++)
 		if (entry_holds(&table->entries[i], minute))
@@ -290,11 +290,11 @@ static unsigned boundary_in(const struct timetable *table, unsigned minute)
 	return best;
 }
 
-uint64_t timetable_next(const struct timetable *table, uint64_t wall_s, timetable_local_fn local_of,
-			void *ctx)
+uint64_t blobs_timetable_next(const struct timetable *table, uint64_t wall_s,
+			      timetable_local_fn local_of, void *ctx)
 {
 	uint64_t until_s = wall_s + LOOK_DAYS * TIMETABLE_DAY_MIN * MIN_S;
-	int now = timetable_at(table, local_of(ctx, wall_s));
+	int now = blobs_timetable_at(table, local_of(ctx, wall_s));
 	uint64_t at_s = wall_s - wall_s % MIN_S;
 
 	if (!table->cnt)
@@ -304,7 +304,7 @@ uint64_t timetable_next(const struct timetable *table, uint64_t wall_s, timetabl
 		uint64_t quarter_s = QUARTER_S - at_s % QUARTER_S;
 
 		at_s += step_s < quarter_s ? step_s : quarter_s;
-		if (timetable_at(table, local_of(ctx, at_s)) != now)
+		if (blobs_timetable_at(table, local_of(ctx, at_s)) != now)
 			return at_s;
 	}
 	return 0;

@@ -46,28 +46,28 @@ struct timetable_fault {
 };
 
 /*
- * timetable_parse reads text; an empty one has no entries. 0, or with *out_fault:
+ * blobs_timetable_parse reads text; an empty one has no entries. 0, or with *out_fault:
  * WEFT_EMALFORMED, WEFT_EFULL (too many entries), WEFT_ETOOLARGE (the rate, or
  * the whole text).
  */
 WEFT_MUST_CHECK
-int timetable_parse(const char *text, struct timetable *out_table,
-		    struct timetable_fault *out_fault);
+int blobs_timetable_parse(const char *text, struct timetable *out_table,
+			  struct timetable_fault *out_fault);
 
 /* A local time: the minute of the week that begins on Monday, in [0, 10080). */
 #define TIMETABLE_WEEK_MIN (7 * TIMETABLE_DAY_MIN)
 
-/* timetable_at: index of the entry in force at minute of the week, or TIMETABLE_NONE. */
-int timetable_at(const struct timetable *table, unsigned minute);
+/* blobs_timetable_at: index of the entry in force at minute of the week, or TIMETABLE_NONE. */
+int blobs_timetable_at(const struct timetable *table, unsigned minute);
 
 /*
- * timetable_next: seconds since 1970 when another entry than at wall_s comes
+ * blobs_timetable_next: seconds since 1970 when another entry than at wall_s comes
  * into force, found with local_of, which gives the minute of the week of a time.
  * 0: none within eight days. Clocks that are put forward or back by the zone's
  * rules count, as those happen at quarters of an hour of UTC.
  */
 typedef unsigned (*timetable_local_fn)(void *ctx, uint64_t wall_s);
-uint64_t timetable_next(const struct timetable *table, uint64_t wall_s, timetable_local_fn local_of,
-			void *ctx);
+uint64_t blobs_timetable_next(const struct timetable *table, uint64_t wall_s,
+			      timetable_local_fn local_of, void *ctx);
 
 #endif

@@ -19,29 +19,29 @@
 /* In STORE_META: the map of limit number to value, and of a timetable's key to its text. */
 static const char record_key[] = "content-limits";
 #define TIMETABLE_KEY 32u /* of the first direction */
-#define RECORD_CAP    (256 + CONTENT_DIRECTION_CNT * (TIMETABLE_TEXT_CAP + 8))
+#define RECORD_CAP    (256 + BLOBS_DIRECTION_CNT * (TIMETABLE_TEXT_CAP + 8))
 
-_Static_assert(CONTENT_LIMIT_CNT <= TIMETABLE_KEY, "keys of limits and timetables differ");
+_Static_assert(BLOBS_LIMIT_CNT <= TIMETABLE_KEY, "keys of limits and timetables differ");
 _Static_assert(TIMETABLE_RATE_MAX == BYTE_BUCKET_MAX, "an entry says what a limit may");
 
-_Static_assert(CONTENT_SLOTS_MAX == UPLOAD_PEERS_MAX, "as many slots as can be served");
+_Static_assert(BLOBS_SLOTS_MAX == UPLOAD_PEERS_MAX, "as many slots as can be served");
 
-static uint64_t limits_value(const struct content_limits *limits, enum content_limit which)
+static uint64_t limits_value(const struct blobs_limits *limits, enum blobs_limit which)
 {
 	return limits->is_kept[which] ? limits->kept[which] : limits->configured[which];
 }
 
-uint64_t content_limit_max(enum content_limit which)
+uint64_t blobs_limit_max(enum blobs_limit which)
 {
-	if (which >= CONTENT_LIMIT_UPLOAD_MONTH)
-		return CONTENT_MONTH_MAX;
-	return which == CONTENT_LIMIT_UPLOAD_SLOTS ? UPLOAD_PEERS_MAX : BYTE_BUCKET_MAX;
+	if (which >= BLOBS_LIMIT_UPLOAD_MONTH)
+		return BLOBS_MONTH_MAX;
+	return which == BLOBS_LIMIT_UPLOAD_SLOTS ? UPLOAD_PEERS_MAX : BYTE_BUCKET_MAX;
 }
 
 /* The texts that were kept, as long as the whole record is not read. */
 struct kept_texts {
-	bool is_kept[CONTENT_DIRECTION_CNT];
-	char texts[CONTENT_DIRECTION_CNT][TIMETABLE_TEXT_CAP];
+	bool is_kept[BLOBS_DIRECTION_CNT];
+	char texts[BLOBS_DIRECTION_CNT][TIMETABLE_TEXT_CAP];
 };
 
 static void text_read(struct cbor_reader *r, struct kept_texts *kept, uint64_t direction)
@@ -50,25 +50,25 @@ static void text_read(struct cbor_reader *r, struct kept_texts *kept, uint64_t d
 	kept->is_kept[direction] = true;
 }
 
-static int record_parse(struct content_limits *limits, struct kept_texts *texts, const void *record,
+static int record_parse(struct blobs_limits *limits, struct kept_texts *texts, const void *record,
 			size_t len)
 {
-	struct content_limits got = *limits;
+	struct blobs_limits got = *limits;
 	struct cbor_reader r;
 	uint64_t key;
 
 	cbor_reader_init(&r, record, len);
 	cbor_enter_map(&r);
 	while (cbor_next_key(&r, &key)) {
-		if (key >= TIMETABLE_KEY && key - TIMETABLE_KEY < CONTENT_DIRECTION_CNT) {
+		if (key >= TIMETABLE_KEY && key - TIMETABLE_KEY < BLOBS_DIRECTION_CNT) {
 			text_read(&r, texts, key - TIMETABLE_KEY);
 			continue;
 		}
-		if (key >= CONTENT_LIMIT_CNT) {
+		if (key >= BLOBS_LIMIT_CNT) {
 			cbor_skip(&r);
 			continue;
 		}
-		got.kept[key] = cbor_read_uint_max(&r, content_limit_max((enum content_limit)key));
+		got.kept[key] = cbor_read_uint_max(&r, blobs_limit_max((enum blobs_limit)key));
 		got.is_kept[key] = true;
 	}
 	if (cbor_reader_finish(&r) < 0)
@@ -77,7 +77,7 @@ static int record_parse(struct content_limits *limits, struct kept_texts *texts,
 	return 0;
 }
 
-int content_limits_load(struct content *content, struct store_snapshot *snapshot)
+int blobs_limits_load(struct blobs *content, struct store_snapshot *snapshot)
 {
 	struct kept_texts texts = {0};
 	const void *record;
@@ -86,7 +86,7 @@ int content_limits_load(struct content *content, struct store_snapshot *snapshot
 		store_get(snapshot, STORE_META, record_key, sizeof(record_key) - 1, &record, &len);
 
 	if (err == 0 && record_parse(&content->limits, &texts, record, len) == 0) {
-		for (unsigned i = 0; i < CONTENT_DIRECTION_CNT; i++) {
+		for (unsigned i = 0; i < BLOBS_DIRECTION_CNT; i++) {
 			content->hours.tables[i].is_kept = texts.is_kept[i];
 			memcpy(content->hours.tables[i].kept, texts.texts[i], TIMETABLE_TEXT_CAP);
 		}
@@ -96,24 +96,24 @@ int content_limits_load(struct content *content, struct store_snapshot *snapshot
 
 /* --- of a node --- */
 
-const char *content_limit_name(enum content_limit which)
+const char *blobs_limit_name(enum blobs_limit which)
 {
-	static const char *const names[CONTENT_LIMIT_CNT] = {
-		[CONTENT_LIMIT_UPLOAD] = "upload",
-		[CONTENT_LIMIT_DOWNLOAD] = "download",
-		[CONTENT_LIMIT_UPLOAD_PEER] = "upload-peer",
-		[CONTENT_LIMIT_DOWNLOAD_PEER] = "download-peer",
-		[CONTENT_LIMIT_UPLOAD_SLOTS] = "upload-slots",
-		[CONTENT_LIMIT_UPLOAD_MONTH] = "upload-month",
-		[CONTENT_LIMIT_DOWNLOAD_MONTH] = "download-month",
-		[CONTENT_LIMIT_UPLOAD_MONTH_LAN] = "upload-month-lan",
-		[CONTENT_LIMIT_DOWNLOAD_MONTH_LAN] = "download-month-lan",
+	static const char *const names[BLOBS_LIMIT_CNT] = {
+		[BLOBS_LIMIT_UPLOAD] = "upload",
+		[BLOBS_LIMIT_DOWNLOAD] = "download",
+		[BLOBS_LIMIT_UPLOAD_PEER] = "upload-peer",
+		[BLOBS_LIMIT_DOWNLOAD_PEER] = "download-peer",
+		[BLOBS_LIMIT_UPLOAD_SLOTS] = "upload-slots",
+		[BLOBS_LIMIT_UPLOAD_MONTH] = "upload-month",
+		[BLOBS_LIMIT_DOWNLOAD_MONTH] = "download-month",
+		[BLOBS_LIMIT_UPLOAD_MONTH_LAN] = "upload-month-lan",
+		[BLOBS_LIMIT_DOWNLOAD_MONTH_LAN] = "download-month-lan",
 	};
 
 	return names[which];
 }
 
-uint64_t content_limit(const struct content *content, enum content_limit which)
+uint64_t blobs_limit(const struct blobs *content, enum blobs_limit which)
 {
 	return limits_value(&content->limits, which);
 }
@@ -124,47 +124,47 @@ static uint64_t rate_least(uint64_t a, uint64_t b)
 	return !a || (b && b < a) ? b : a;
 }
 
-static uint64_t limit_in_force(const struct content *content, enum content_limit which)
+static uint64_t limit_in_force(const struct blobs *content, enum blobs_limit which)
 {
 	uint64_t value = limits_value(&content->limits, which);
 
 	if (content->is_server)
 		return value;
-	if (which == CONTENT_LIMIT_UPLOAD)
-		return rate_least(value, hours_per_s(content, CONTENT_UPLOADS));
-	if (which == CONTENT_LIMIT_DOWNLOAD)
-		return rate_least(value, hours_per_s(content, CONTENT_DOWNLOADS));
+	if (which == BLOBS_LIMIT_UPLOAD)
+		return rate_least(value, blobs_hours_per_s(content, BLOBS_UPLOADS));
+	if (which == BLOBS_LIMIT_DOWNLOAD)
+		return rate_least(value, blobs_hours_per_s(content, BLOBS_DOWNLOADS));
 	return value;
 }
 
-void content_limits_apply(struct content *content, uint64_t now_ns)
+void blobs_limits_apply(struct blobs *content, uint64_t now_ns)
 {
-	const struct content_limits *limits = &content->limits;
+	const struct blobs_limits *limits = &content->limits;
 	struct upload_limits upload = {
-		.whole_per_s = limit_in_force(content, CONTENT_LIMIT_UPLOAD),
-		.peer_per_s = limits_value(limits, CONTENT_LIMIT_UPLOAD_PEER),
-		.slot_cnt = (uint32_t)limits_value(limits, CONTENT_LIMIT_UPLOAD_SLOTS),
+		.whole_per_s = limit_in_force(content, BLOBS_LIMIT_UPLOAD),
+		.peer_per_s = limits_value(limits, BLOBS_LIMIT_UPLOAD_PEER),
+		.slot_cnt = (uint32_t)limits_value(limits, BLOBS_LIMIT_UPLOAD_SLOTS),
 	};
 
 	upload.per_s = upload.whole_per_s;
 	if (upload.per_s && content->has_upload_part)
 		upload.per_s = content->upload_part ? content->upload_part : 1;
-	byte_bucket_set(&content->limits.download, limit_in_force(content, CONTENT_LIMIT_DOWNLOAD),
-			now_ns);
-	serve_set_limits(content->serve, &upload, now_ns);
+	blobs_byte_bucket_set(&content->limits.download,
+			      limit_in_force(content, BLOBS_LIMIT_DOWNLOAD), now_ns);
+	blobs_serve_set_limits(content->serve, &upload, now_ns);
 	if (!content->is_server)
-		months_apply(content, now_ns);
+		blobs_months_apply(content, now_ns);
 }
 
-void content_limit_show(const struct content *content, enum content_limit which,
-			struct content_limit_view *out_view)
+void blobs_limit_show(const struct blobs *content, enum blobs_limit which,
+		      struct blobs_limit_view *out_view)
 {
-	const struct content_limits *limits = &content->limits;
+	const struct blobs_limits *limits = &content->limits;
 
-	*out_view = (struct content_limit_view){.value = limits_value(limits, which),
-						.in_force = limit_in_force(content, which),
-						.configured = limits->configured[which],
-						.is_kept = limits->is_kept[which]};
+	*out_view = (struct blobs_limit_view){.value = limits_value(limits, which),
+					      .in_force = limit_in_force(content, which),
+					      .configured = limits->configured[which],
+					      .is_kept = limits->is_kept[which]};
 }
 
 /*
@@ -173,9 +173,9 @@ void content_limit_show(const struct content *content, enum content_limit which,
  */
 struct limit_change {
 	struct limit_change *next;
-	struct content *content;
-	enum content_limit which; /* CONTENT_LIMIT_CNT: a timetable */
-	enum content_direction direction;
+	struct blobs *content;
+	enum blobs_limit which; /* BLOBS_LIMIT_CNT: a timetable */
+	enum blobs_direction direction;
 	bool is_kept; /* else: back to what is configured */
 	uint64_t value;
 	char text[TIMETABLE_TEXT_CAP];
@@ -183,11 +183,11 @@ struct limit_change {
 	void *arg;
 };
 
-static struct content_limits change_made(const struct limit_change *change)
+static struct blobs_limits change_made(const struct limit_change *change)
 {
-	struct content_limits changed = change->content->limits;
+	struct blobs_limits changed = change->content->limits;
 
-	if (change->which == CONTENT_LIMIT_CNT)
+	if (change->which == BLOBS_LIMIT_CNT)
 		return changed;
 	changed.kept[change->which] = change->value;
 	changed.is_kept[change->which] = change->is_kept;
@@ -199,7 +199,7 @@ static const char *change_text(const struct limit_change *change, unsigned direc
 {
 	const struct hours_table *table = &change->content->hours.tables[direction];
 
-	if (change->which == CONTENT_LIMIT_CNT && change->direction == direction)
+	if (change->which == BLOBS_LIMIT_CNT && change->direction == direction)
 		return change->is_kept ? change->text : NULL;
 	return table->is_kept ? table->kept : NULL;
 }
@@ -207,23 +207,23 @@ static const char *change_text(const struct limit_change *change, unsigned direc
 /* Puts what is kept, or deletes the record when nothing is. */
 static void limits_save(const struct limit_change *change, struct store_batch *batch)
 {
-	const struct content_limits limits = change_made(change);
+	const struct blobs_limits limits = change_made(change);
 	uint8_t record[RECORD_CAP];
 	struct writer w = writer_of(record, sizeof(record));
 	uint64_t cnt = 0;
 
-	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++)
+	for (unsigned i = 0; i < BLOBS_LIMIT_CNT; i++)
 		cnt += limits.is_kept[i];
-	for (unsigned i = 0; i < CONTENT_DIRECTION_CNT; i++)
+	for (unsigned i = 0; i < BLOBS_DIRECTION_CNT; i++)
 		cnt += change_text(change, i) != NULL;
 	cbor_write_map(&w, cnt);
-	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++) {
+	for (unsigned i = 0; i < BLOBS_LIMIT_CNT; i++) {
 		if (!limits.is_kept[i])
 			continue;
 		cbor_write_uint(&w, i);
 		cbor_write_uint(&w, limits.kept[i]);
 	}
-	for (unsigned i = 0; i < CONTENT_DIRECTION_CNT; i++) {
+	for (unsigned i = 0; i < BLOBS_DIRECTION_CNT; i++) {
 		const char *text = change_text(change, i);
 
 		if (!text)
@@ -238,19 +238,19 @@ static void limits_save(const struct limit_change *change, struct store_batch *b
 		store_batch_delete(batch, STORE_META, record_key, sizeof(record_key) - 1);
 }
 
-static void change_take(struct content *content, const struct limit_change *change)
+static void change_take(struct blobs *content, const struct limit_change *change)
 {
 	struct hours_table *table = &content->hours.tables[change->direction];
-	uint64_t now_ns = serve_now_ns(content->serve);
+	uint64_t now_ns = blobs_serve_now_ns(content->serve);
 
 	content->limits = change_made(change);
-	if (change->which == CONTENT_LIMIT_CNT) {
+	if (change->which == BLOBS_LIMIT_CNT) {
 		table->is_kept = change->is_kept;
 		memcpy(table->kept, change->text, sizeof(table->kept));
-		hours_changed(content, now_ns);
+		blobs_hours_changed(content, now_ns);
 		return;
 	}
-	content_limits_apply(content, now_ns);
+	blobs_limits_apply(content, now_ns);
 	if (content->params.on_limits_changed && !content->limits.is_stopped)
 		content->params.on_limits_changed(content->params.ctx);
 }
@@ -260,7 +260,7 @@ static void change_begin(struct limit_change *change);
 static void change_done(void *arg, int err)
 {
 	struct limit_change *change = arg;
-	struct content *content = change->content;
+	struct blobs *content = change->content;
 
 	if (err == 0)
 		change_take(content, change);
@@ -315,8 +315,8 @@ static int limit_change(const struct limit_change *wanted)
 	return 0;
 }
 
-int content_limit_set(struct content *content, enum content_limit which, uint64_t value,
-		      void (*done)(void *arg, int err), void *arg)
+int blobs_limit_set(struct blobs *content, enum blobs_limit which, uint64_t value,
+		    void (*done)(void *arg, int err), void *arg)
 {
 	const struct limit_change change = {.content = content,
 					    .which = which,
@@ -325,11 +325,11 @@ int content_limit_set(struct content *content, enum content_limit which, uint64_
 					    .done = done,
 					    .arg = arg};
 
-	return value > content_limit_max(which) ? WEFT_ETOOLARGE : limit_change(&change);
+	return value > blobs_limit_max(which) ? WEFT_ETOOLARGE : limit_change(&change);
 }
 
-int content_limit_reset(struct content *content, enum content_limit which,
-			void (*done)(void *arg, int err), void *arg)
+int blobs_limit_reset(struct blobs *content, enum blobs_limit which,
+		      void (*done)(void *arg, int err), void *arg)
 {
 	const struct limit_change change = {
 		.content = content, .which = which, .done = done, .arg = arg};
@@ -337,18 +337,18 @@ int content_limit_reset(struct content *content, enum content_limit which,
 	return limit_change(&change);
 }
 
-int content_timetable_set(struct content *content, enum content_direction direction,
-			  const char *text, void (*done)(void *arg, int err), void *arg)
+int blobs_timetable_set(struct blobs *content, enum blobs_direction direction, const char *text,
+			void (*done)(void *arg, int err), void *arg)
 {
 	struct limit_change change = {.content = content,
-				      .which = CONTENT_LIMIT_CNT,
+				      .which = BLOBS_LIMIT_CNT,
 				      .direction = direction,
 				      .is_kept = text != NULL,
 				      .done = done,
 				      .arg = arg};
 	struct timetable_fault fault;
 	struct timetable table;
-	int err = text ? timetable_parse(text, &table, &fault) : 0;
+	int err = text ? blobs_timetable_parse(text, &table, &fault) : 0;
 
 	if (err < 0)
 		return err;
@@ -357,55 +357,52 @@ int content_timetable_set(struct content *content, enum content_direction direct
 	return limit_change(&change);
 }
 
-void content_limits_get(const struct content *content,
-			uint64_t out_values[static CONTENT_LIMIT_CNT])
+void blobs_limits_get(const struct blobs *content, uint64_t out_values[static BLOBS_LIMIT_CNT])
 {
-	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++)
-		out_values[i] = limit_in_force(content, (enum content_limit)i);
+	for (unsigned i = 0; i < BLOBS_LIMIT_CNT; i++)
+		out_values[i] = limit_in_force(content, (enum blobs_limit)i);
 }
 
-void content_limits_take(struct content *content, const uint64_t values[static CONTENT_LIMIT_CNT],
-			 uint64_t upload_part, uint64_t now_ns)
+void blobs_limits_take(struct blobs *content, const uint64_t values[static BLOBS_LIMIT_CNT],
+		       uint64_t upload_part, uint64_t now_ns)
 {
-	for (unsigned i = 0; i < CONTENT_LIMIT_CNT && content->is_server; i++)
+	for (unsigned i = 0; i < BLOBS_LIMIT_CNT && content->is_server; i++)
 		content->limits.configured[i] = values[i];
 	content->has_upload_part = true;
 	content->upload_part = upload_part;
-	content_limits_apply(content, now_ns);
+	blobs_limits_apply(content, now_ns);
 }
 
-void content_traffic(const struct content *content, uint64_t now_ns,
-		     struct content_traffic *out_traffic)
+void blobs_traffic(const struct blobs *content, uint64_t now_ns, struct blobs_traffic *out_traffic)
 {
-	*out_traffic = (struct content_traffic){
-		.download_per_s = byte_meter_per_s(&content->limits.download_meter, now_ns)};
-	serve_fill_traffic(content->serve, now_ns, out_traffic);
-	for (unsigned i = 0; i < CONTENT_ZONE_CNT; i++)
-		out_traffic->upload_taken[i] = content->credits[CONTENT_UPLOADS][i].taken;
+	*out_traffic = (struct blobs_traffic){
+		.download_per_s = blobs_byte_meter_per_s(&content->limits.download_meter, now_ns)};
+	blobs_serve_fill_traffic(content->serve, now_ns, out_traffic);
+	for (unsigned i = 0; i < BLOBS_ZONE_CNT; i++)
+		out_traffic->upload_taken[i] = content->credits[BLOBS_UPLOADS][i].taken;
 }
 
 /* --- what gets take --- */
 
-unsigned content_price(const struct content *content, const struct addr *addr)
+unsigned blobs_price(const struct blobs *content, const struct addr *addr)
 {
-	return zones_price(&content->zones, addr);
+	return blobs_zones_price(&content->zones, addr);
 }
 
-uint64_t content_download_ns(const struct content *content, uint64_t now_ns)
+uint64_t blobs_download_ns(const struct blobs *content, uint64_t now_ns)
 {
 	const struct byte_bucket *rate = &content->limits.download;
 
-	return byte_bucket_is_free(rate, now_ns) ? now_ns : rate->free_ns;
+	return blobs_byte_bucket_is_free(rate, now_ns) ? now_ns : rate->free_ns;
 }
 
-void content_download_take(struct content *content, uint64_t len, uint64_t now_ns)
+void blobs_download_take(struct blobs *content, uint64_t len, uint64_t now_ns)
 {
-	byte_bucket_take(&content->limits.download, len, now_ns);
+	blobs_byte_bucket_take(&content->limits.download, len, now_ns);
 }
 
-void content_download_settle(struct content *content, uint64_t taken_len, uint64_t len,
-			     uint64_t now_ns)
+void blobs_download_settle(struct blobs *content, uint64_t taken_len, uint64_t len, uint64_t now_ns)
 {
-	byte_bucket_give_back(&content->limits.download, taken_len - len);
-	byte_meter_note(&content->limits.download_meter, len, now_ns);
+	blobs_byte_bucket_give_back(&content->limits.download, taken_len - len);
+	blobs_byte_meter_note(&content->limits.download_meter, len, now_ns);
 }

@@ -18,18 +18,18 @@ struct store_snapshot;
  * restarts, one record in STORE_META. Home has them; a server is told what
  * is in force.
  */
-struct content_limits {
-	uint64_t configured[CONTENT_LIMIT_CNT];
-	uint64_t kept[CONTENT_LIMIT_CNT];
-	bool is_kept[CONTENT_LIMIT_CNT];
+struct blobs_limits {
+	uint64_t configured[BLOBS_LIMIT_CNT];
+	uint64_t kept[BLOBS_LIMIT_CNT];
+	bool is_kept[BLOBS_LIMIT_CNT];
 	struct limit_change *changes; /* the first is with the store */
 	bool is_stopped;	      /* the owner is not told any more */
 	struct byte_bucket download;
 	struct byte_meter download_meter;
 };
 
-/* content_limits_load reads what was kept; what is damaged or unknown counts as not kept. 0 or -errno. */
+/* blobs_limits_load reads what was kept; what is damaged or unknown counts as not kept. 0 or -errno. */
 WEFT_MUST_CHECK
-int content_limits_load(struct content *content, struct store_snapshot *snapshot);
+int blobs_limits_load(struct blobs *content, struct store_snapshot *snapshot);
 
 #endif

@@ -73,7 +73,7 @@ static int zone_add(struct zones *zones, const struct zone *zone)
 	return 0;
 }
 
-int zones_parse(const char *text, struct zones *out_zones, const char **out_at)
+int blobs_zones_parse(const char *text, struct zones *out_zones, const char **out_at)
 {
 	struct zones zones = {.cnt = 0};
 
@@ -100,7 +100,7 @@ int zones_parse(const char *text, struct zones *out_zones, const char **out_at)
 	return 0;
 }
 
-unsigned zones_price(const struct zones *zones, const struct addr *addr)
+unsigned blobs_zones_price(const struct zones *zones, const struct addr *addr)
 {
 	const struct zone *best = NULL;
 

@@ -31,13 +31,13 @@ struct zones {
 };
 
 /*
- * zones_parse reads text, entries apart by blanks or commas. 0, or with
+ * blobs_zones_parse reads text, entries apart by blanks or commas. 0, or with
  * *out_at, the entry that is at fault: WEFT_EMALFORMED, WEFT_EFULL (too
  * many), WEFT_ETOOLARGE (price), WEFT_EEXISTS (the prefix is there already).
  */
 WEFT_MUST_CHECK
-int zones_parse(const char *text, struct zones *out_zones, const char **out_at);
-/* zones_price: of an address; of one that is not known ZONE_PRICE. */
-unsigned zones_price(const struct zones *zones, const struct addr *addr);
+int blobs_zones_parse(const char *text, struct zones *out_zones, const char **out_at);
+/* blobs_zones_price: of an address; of one that is not known ZONE_PRICE. */
+unsigned blobs_zones_price(const struct zones *zones, const struct addr *addr);
 
 #endif

@@ -22,14 +22,14 @@
 #define RETRY_NS (10 * NS_PER_MS)
 
 struct readers {
-	struct content *content;
+	struct blobs *content;
 	struct reader *first;
 	unsigned cnt;
 };
 
 static void reader_run(struct timer *timer, uint64_t now_ns);
 
-int readers_new(struct content *content, struct readers **out_readers)
+int blobs_readers_new(struct blobs *content, struct readers **out_readers)
 {
 	struct readers *readers = calloc(1, sizeof(*readers));
 
@@ -40,12 +40,12 @@ int readers_new(struct content *content, struct readers **out_readers)
 	return 0;
 }
 
-unsigned readers_cnt(const struct readers *readers)
+unsigned blobs_readers_cnt(const struct readers *readers)
 {
 	return readers->cnt;
 }
 
-size_t readers_footprint(void)
+size_t blobs_readers_footprint(void)
 {
 	return READERS_MAX *
 	       (sizeof(struct reader) + READER_CHUNK_CNT * sizeof(struct reader_chunk));
@@ -53,7 +53,7 @@ size_t readers_footprint(void)
 
 /* --- what the parts of a reader call --- */
 
-void reader_wake(struct reader *reader)
+void blobs_reader_wake(struct reader *reader)
 {
 	timer_set(reader->content->params.timers, &reader->timer, reader->now_ns);
 }
@@ -63,7 +63,7 @@ static void reader_retry(struct reader *reader, uint64_t now_ns)
 	timer_set(reader->content->params.timers, &reader->timer, now_ns + RETRY_NS);
 }
 
-bool reader_submit(struct reader *reader, struct job *job, job_fn run, job_fn done)
+bool blobs_reader_submit(struct reader *reader, struct job *job, job_fn run, job_fn done)
 {
 	job->run = run;
 	job->done = done;
@@ -73,20 +73,20 @@ bool reader_submit(struct reader *reader, struct job *job, job_fn run, job_fn do
 	return true;
 }
 
-bool reader_job_done(struct reader *reader)
+bool blobs_reader_job_done(struct reader *reader)
 {
 	reader->job_cnt--;
-	reader_wake(reader);
+	blobs_reader_wake(reader);
 	return reader->step != READER_ENDING;
 }
 
 static void requests_cancel(struct reader *reader)
 {
 	for (unsigned i = 0; i < READER_CHUNK_CNT; i++)
-		reader_chunk_ask_cancel(&reader->chunks[i]);
+		blobs_reader_chunk_ask_cancel(&reader->chunks[i]);
 }
 
-void reader_fail(struct reader *reader, int err, const char *fmt, ...)
+void blobs_reader_fail(struct reader *reader, int err, const char *fmt, ...)
 {
 	va_list args;
 
@@ -98,7 +98,7 @@ void reader_fail(struct reader *reader, int err, const char *fmt, ...)
 	reader->err = err;
 	reader->step = READER_ENDING;
 	requests_cancel(reader);
-	reader_wake(reader);
+	blobs_reader_wake(reader);
 }
 
 /* --- life --- */
@@ -115,9 +115,9 @@ static void reader_free(struct reader *reader)
 	timer_cancel(reader->content->params.timers, &reader->timer);
 	timer_cancel(reader->content->params.timers, &reader->watch);
 	if (reader->swarm)
-		swarm_leave(reader->swarm);
+		blobs_swarm_leave(reader->swarm);
 	reader->is_stale = true;
-	reader_file_close(reader);
+	blobs_reader_file_close(reader);
 	free(reader->chunks);
 	free(reader);
 }
@@ -154,8 +154,8 @@ static bool is_nothing(const uint8_t content_id[static OBJECT_ID_LEN])
 	return memcmp(id, content_id, sizeof(id)) == 0;
 }
 
-int reader_start(struct content *content, const struct reader_ask *ask, uint64_t now_ns,
-		 struct reader **out_reader)
+int blobs_reader_start(struct blobs *content, const struct reader_ask *ask, uint64_t now_ns,
+		       struct reader **out_reader)
 {
 	struct readers *readers = content->readers;
 	struct reader *reader;
@@ -164,7 +164,7 @@ int reader_start(struct content *content, const struct reader_ask *ask, uint64_t
 		return WEFT_EFULL;
 	if (!ask->opened && !part_fits(ask, ask->size))
 		return WEFT_EMALFORMED;
-	if (content_is_blocked(content, ask->content_id))
+	if (blobs_is_blocked(content, ask->content_id))
 		return WEFT_EREFUSED;
 	reader = calloc(1, sizeof(*reader));
 	if (!reader)
@@ -187,7 +187,7 @@ int reader_start(struct content *content, const struct reader_ask *ask, uint64_t
 		reader->ask.size = 0;
 	reader->is_sized = reader->ask.size != READER_SIZE_UNTOLD;
 	timer_init(&reader->timer, reader_run);
-	timer_init(&reader->watch, reader_watch);
+	timer_init(&reader->watch, blobs_reader_watch);
 	reader->next = readers->first;
 	readers->first = reader;
 	readers->cnt++;
@@ -198,21 +198,21 @@ int reader_start(struct content *content, const struct reader_ask *ask, uint64_t
 	return 0;
 }
 
-void reader_resume(struct reader *reader, uint64_t now_ns)
+void blobs_reader_resume(struct reader *reader, uint64_t now_ns)
 {
 	reader->now_ns = now_ns;
 	reader->is_paused = false;
-	reader_wake(reader);
+	blobs_reader_wake(reader);
 }
 
-void reader_cancel(struct reader *reader)
+void blobs_reader_cancel(struct reader *reader)
 {
 	reader->is_silent = true;
-	reader_fail(reader, WEFT_ECANCELLED, "cancelled");
-	reader_wake(reader);
+	blobs_reader_fail(reader, WEFT_ECANCELLED, "cancelled");
+	blobs_reader_wake(reader);
 }
 
-void readers_free(struct readers *readers)
+void blobs_readers_free(struct readers *readers)
 {
 	struct jobs *jobs;
 
@@ -220,7 +220,7 @@ void readers_free(struct readers *readers)
 		return;
 	jobs = readers->content->params.jobs;
 	for (struct reader *reader = readers->first; reader; reader = reader->next)
-		reader_cancel(reader);
+		blobs_reader_cancel(reader);
 	while (readers->first) {
 		if (readers->first->job_cnt == 0) {
 			reader_free(readers->first);
@@ -273,10 +273,10 @@ static bool chunk_begin(struct reader_chunk *chunk, uint64_t now_ns)
 	struct reader *reader = chunk->reader;
 
 	if (reader->fd >= 0 && !reader->is_stale)
-		return reader_chunk_read(chunk);
+		return blobs_reader_chunk_read(chunk);
 	if (reader->has_origin)
-		return reader_chunk_ask(chunk, now_ns);
-	reader_fail(reader, WEFT_EABSENT, "it is not here, or no longer what it was");
+		return blobs_reader_chunk_ask(chunk, now_ns);
+	blobs_reader_fail(reader, WEFT_EABSENT, "it is not here, or no longer what it was");
 	return false;
 }
 
@@ -284,7 +284,7 @@ static void chunks_fetch(struct reader *reader, uint64_t now_ns)
 {
 	bool is_held_up = false;
 
-	reader_file_close(reader);
+	blobs_reader_file_close(reader);
 	while (reader->next_chunk < reader->end_chunk &&
 	       reader->next_chunk < reader->out_chunk + READER_CHUNK_CNT) {
 		struct reader_chunk *chunk = &reader->chunks[reader->next_chunk % READER_CHUNK_CNT];
@@ -311,14 +311,14 @@ static void reader_begin(struct reader *reader, uint64_t now_ns)
 
 	reader->step = READER_RUNNING;
 	if (ask->opened && !ask->opened(ask->arg, ask->size, &ask->off, &ask->len, now_ns)) {
-		reader_cancel(reader);
+		blobs_reader_cancel(reader);
 		return;
 	}
 	if (!part_fits(ask, ask->size)) {
-		reader_fail(reader, WEFT_EMALFORMED, "the range lies beyond the end");
+		blobs_reader_fail(reader, WEFT_EMALFORMED, "the range lies beyond the end");
 		return;
 	}
-	reader_wake(reader);
+	blobs_reader_wake(reader);
 	reader->out_chunk = reader->next_chunk = ask->off / BLAKE3_CHUNK_LEN;
 	reader->end_chunk = reader->out_chunk;
 	if (ask->len > 0)
@@ -335,9 +335,9 @@ static void reader_size(struct reader *reader, uint64_t now_ns)
 	if (reader->is_sized)
 		reader_begin(reader, now_ns);
 	else if (reader->has_origin)
-		reader_size_ask(reader, now_ns);
+		blobs_reader_size_ask(reader, now_ns);
 	else
-		reader_fail(reader, WEFT_EABSENT, "it is not here");
+		blobs_reader_fail(reader, WEFT_EABSENT, "it is not here");
 }
 
 static void reader_end(struct reader *reader, uint64_t now_ns)
@@ -360,11 +360,11 @@ static void reader_run(struct timer *timer, uint64_t now_ns)
 	reader->now_ns = now_ns;
 	switch (reader->step) {
 	case READER_SEARCHING:
-		if (reader->job_cnt == 0 && !reader_search_begin(reader))
+		if (reader->job_cnt == 0 && !blobs_reader_search_begin(reader))
 			reader_retry(reader, now_ns);
 		return;
 	case READER_OPENING:
-		if (reader->job_cnt == 0 && !reader_open_begin(reader))
+		if (reader->job_cnt == 0 && !blobs_reader_open_begin(reader))
 			reader_retry(reader, now_ns);
 		return;
 	case READER_SIZING:

@@ -21,7 +21,7 @@
  * What comes from others is kept nowhere: a reader is for looking into a
  * file, a get is for having it. Home worker; nothing blocks.
  */
-struct content;
+struct blobs;
 struct reader;
 struct readers;
 
@@ -49,8 +49,8 @@ struct reader_ask {
 	 * opened, may be NULL unless the size is untold: once, before any piece: what part
 	 * of the file, which has size bytes, is wanted? false: none, and done is not called.
 	 * piece: the next bytes, borrowed; false: not now, they come again after
-	 * reader_resume. done ends the reader, once: 0, or why with a sentence for
-	 * people. Neither is called from within reader_start, reader_resume or reader_cancel.
+	 * blobs_reader_resume. done ends the reader, once: 0, or why with a sentence for
+	 * people. Neither is called from within blobs_reader_start, blobs_reader_resume or blobs_reader_cancel.
 	 */
 	bool (*opened)(void *arg, uint64_t size, uint64_t *out_off, uint64_t *out_len,
 		       uint64_t now_ns);
@@ -60,22 +60,22 @@ struct reader_ask {
 };
 
 WEFT_MUST_CHECK
-int readers_new(struct content *content, struct readers **out_readers);
-/* readers_free ends all, untold; it waits for jobs. */
-void readers_free(struct readers *readers);
-unsigned readers_cnt(const struct readers *readers);
-/* readers_footprint: bytes that all readers take, when there are as many as there may be. */
-size_t readers_footprint(void);
+int blobs_readers_new(struct blobs *content, struct readers **out_readers);
+/* blobs_readers_free ends all, untold; it waits for jobs. */
+void blobs_readers_free(struct readers *readers);
+unsigned blobs_readers_cnt(const struct readers *readers);
+/* blobs_readers_footprint: bytes that all readers take, when there are as many as there may be. */
+size_t blobs_readers_footprint(void);
 
 /*
- * reader_start: 0, WEFT_EFULL (READERS_MAX), WEFT_EMALFORMED (beyond size), WEFT_EREFUSED
- * (content_set_blocker) or -ENOMEM.
+ * blobs_reader_start: 0, WEFT_EFULL (READERS_MAX), WEFT_EMALFORMED (beyond size), WEFT_EREFUSED
+ * (blobs_set_blocker) or -ENOMEM.
  */
 WEFT_MUST_CHECK
-int reader_start(struct content *content, const struct reader_ask *ask, uint64_t now_ns,
-		 struct reader **out_reader);
-void reader_resume(struct reader *reader, uint64_t now_ns);
-/* reader_cancel ends it untold. */
-void reader_cancel(struct reader *reader);
+int blobs_reader_start(struct blobs *content, const struct reader_ask *ask, uint64_t now_ns,
+		       struct reader **out_reader);
+void blobs_reader_resume(struct reader *reader, uint64_t now_ns);
+/* blobs_reader_cancel ends it untold. */
+void blobs_reader_cancel(struct reader *reader);
 
 #endif

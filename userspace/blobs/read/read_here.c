@@ -34,8 +34,8 @@ static void search_run(struct job *job)
 	if (store_snapshot_open(reader->content->params.store, &snapshot) < 0)
 		return;
 	/* Damaged records are no places; whoever checks the store is told of them. */
-	if (object_locations_each(snapshot, reader->ask.content_id, &search->scratch, place_note,
-				  search) < 0)
+	if (blobs_object_locations_each(snapshot, reader->ask.content_id, &search->scratch,
+					place_note, search) < 0)
 		search->place_cnt = 0;
 	store_snapshot_close(snapshot);
 }
@@ -44,11 +44,11 @@ static void search_run(struct job *job)
 static void places_filter(struct reader *reader)
 {
 	struct reader_search *search = &reader->search;
-	const struct served_index *served_index = content_served_index(reader->content);
+	const struct served_index *served_index = blobs_served_index(reader->content);
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < search->place_cnt; i++)
-		if (served_index && served_index_holds_file(served_index, &search->places[i]))
+		if (served_index && blobs_served_index_holds_file(served_index, &search->places[i]))
 			search->places[kept++] = search->places[i];
 	search->place_cnt = kept;
 }
@@ -57,15 +57,15 @@ static void search_done(struct job *job)
 {
 	struct reader *reader = ((struct reader_search *)job)->reader;
 
-	if (!reader_job_done(reader))
+	if (!blobs_reader_job_done(reader))
 		return;
 	places_filter(reader);
 	reader->step = reader->search.place_cnt ? READER_OPENING : READER_SIZING;
 }
 
-bool reader_search_begin(struct reader *reader)
+bool blobs_reader_search_begin(struct reader *reader)
 {
-	return reader_submit(reader, &reader->search.job, search_run, search_done);
+	return blobs_reader_submit(reader, &reader->search.job, search_run, search_done);
 }
 
 /* --- opening --- */
@@ -75,7 +75,7 @@ static void open_run(struct job *job)
 	struct reader_search *search = (struct reader_search *)job;
 
 	for (unsigned i = 0; i < search->place_cnt && search->fd < 0; i++) {
-		int fd = serve_file_open(&search->places[i], true);
+		int fd = blobs_serve_file_open(&search->places[i], true);
 
 		if (fd < 0)
 			continue;
@@ -93,16 +93,16 @@ static void open_done(struct job *job)
 	if (search->fd >= 0)
 		reader->file = search->places[search->found];
 	search->fd = -1;
-	if (reader_job_done(reader))
+	if (blobs_reader_job_done(reader))
 		reader->step = READER_SIZING;
 }
 
-bool reader_open_begin(struct reader *reader)
+bool blobs_reader_open_begin(struct reader *reader)
 {
-	return reader_submit(reader, &reader->search.job, open_run, open_done);
+	return blobs_reader_submit(reader, &reader->search.job, open_run, open_done);
 }
 
-void reader_file_close(struct reader *reader)
+void blobs_reader_file_close(struct reader *reader)
 {
 	if (!reader->is_stale || reader->reading_cnt > 0 || reader->fd < 0)
 		return;
@@ -121,8 +121,9 @@ static int chunk_verify(const struct reader_chunk *chunk)
 	if (is_whole) {
 		memcpy(want, reader->ask.content_id, sizeof(want));
 	} else {
-		int err = object_hashes_read(reader->content->params.store, reader->ask.content_id,
-					     reader->ask.size, chunk->idx, 1, want);
+		int err = blobs_object_hashes_read(reader->content->params.store,
+						   reader->ask.content_id, reader->ask.size,
+						   chunk->idx, 1, want);
 
 		if (err)
 			return err;
@@ -137,8 +138,8 @@ static void chunk_run(struct job *job)
 	struct reader_chunk *chunk = (struct reader_chunk *)job;
 	const struct reader *reader = chunk->reader;
 
-	chunk->err = serve_file_read(reader->fd, &reader->file, chunk->idx * BLAKE3_CHUNK_LEN,
-				     chunk->data, chunk->len, true);
+	chunk->err = blobs_serve_file_read(reader->fd, &reader->file, chunk->idx * BLAKE3_CHUNK_LEN,
+					   chunk->data, chunk->len, true);
 	if (!chunk->err)
 		chunk->err = chunk_verify(chunk);
 }
@@ -149,22 +150,22 @@ static void chunk_done(struct job *job)
 	struct reader *reader = chunk->reader;
 
 	reader->reading_cnt--;
-	if (!reader_job_done(reader))
+	if (!blobs_reader_job_done(reader))
 		return;
 	chunk->state = chunk->err ? READER_CHUNK_NONE : READER_CHUNK_READY;
 	if (!chunk->err)
 		return;
 	reader->is_stale = true;
 	if (chunk->err == WEFT_ECHANGED)
-		content_forget_file(reader->content, &reader->file);
+		blobs_forget_file(reader->content, &reader->file);
 	if (!reader->has_origin)
-		reader_fail(reader, chunk->err, "%s: %s", reader->file.path,
-			    weft_err_text(chunk->err));
+		blobs_reader_fail(reader, chunk->err, "%s: %s", reader->file.path,
+				  weft_err_text(chunk->err));
 }
 
-bool reader_chunk_read(struct reader_chunk *chunk)
+bool blobs_reader_chunk_read(struct reader_chunk *chunk)
 {
-	if (!reader_submit(chunk->reader, &chunk->job, chunk_run, chunk_done))
+	if (!blobs_reader_submit(chunk->reader, &chunk->job, chunk_run, chunk_done))
 		return false;
 	chunk->state = READER_CHUNK_HERE;
 	chunk->reader->reading_cnt++;

@@ -78,7 +78,7 @@ struct reader {
 	bool has_streamed;  /* a part came from others */
 	uint64_t came_ns;   /* the last one, or when the first was asked for behind it */
 	struct reader *next;
-	struct content *content;
+	struct blobs *content;
 	uint64_t now_ns; /* of the last call that told it */
 	struct reader_ask ask;
 	enum reader_step step;
@@ -109,32 +109,32 @@ struct reader {
 };
 
 /* read.c */
-/* reader_wake: something happened; reader_run follows in this turn. */
-void reader_wake(struct reader *reader);
-/* reader_submit: false: no job can be submitted now, it is tried again. */
-bool reader_submit(struct reader *reader, struct job *job, job_fn run, job_fn done);
-/* reader_job_done: each done function calls it first; false: the reader is ending. */
-bool reader_job_done(struct reader *reader);
-/* reader_fail ends it; the first reason counts. */
-void reader_fail(struct reader *reader, int err, const char *fmt, ...)
+/* blobs_reader_wake: something happened; reader_run follows in this turn. */
+void blobs_reader_wake(struct reader *reader);
+/* blobs_reader_submit: false: no job can be submitted now, it is tried again. */
+bool blobs_reader_submit(struct reader *reader, struct job *job, job_fn run, job_fn done);
+/* blobs_reader_job_done: each done function calls it first; false: the reader is ending. */
+bool blobs_reader_job_done(struct reader *reader);
+/* blobs_reader_fail ends it; the first reason counts. */
+void blobs_reader_fail(struct reader *reader, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* read_here.c */
-bool reader_search_begin(struct reader *reader);
-bool reader_open_begin(struct reader *reader);
-bool reader_chunk_read(struct reader_chunk *chunk);
-void reader_file_close(struct reader *reader);
+bool blobs_reader_search_begin(struct reader *reader);
+bool blobs_reader_open_begin(struct reader *reader);
+bool blobs_reader_chunk_read(struct reader_chunk *chunk);
+void blobs_reader_file_close(struct reader *reader);
 
 /* read_there.c */
-/* reader_chunk_ask: false: nobody can be asked now, it is tried again, or the reader failed. */
-bool reader_chunk_ask(struct reader_chunk *chunk, uint64_t now_ns);
-void reader_chunk_ask_cancel(struct reader_chunk *chunk);
+/* blobs_reader_chunk_ask: false: nobody can be asked now, it is tried again, or the reader failed. */
+bool blobs_reader_chunk_ask(struct reader_chunk *chunk, uint64_t now_ns);
+void blobs_reader_chunk_ask_cancel(struct reader_chunk *chunk);
 /*
- * reader_size_ask asks how long the file is, unless that is asked already. In two steps: what a
+ * blobs_reader_size_ask asks how long the file is, unless that is asked already. In two steps: what a
  * node tells with the first group may be a lie, what it proves with the last is none.
  */
-void reader_size_ask(struct reader *reader, uint64_t now_ns);
-/* reader_watch ends a reader whose sources are gone; its timer runs while others are asked. */
-void reader_watch(struct timer *watch, uint64_t now_ns);
+void blobs_reader_size_ask(struct reader *reader, uint64_t now_ns);
+/* blobs_reader_watch ends a reader whose sources are gone; its timer runs while others are asked. */
+void blobs_reader_watch(struct timer *watch, uint64_t now_ns);
 
 #endif

@@ -65,7 +65,7 @@ static void half_done(void *arg, const struct swarm_answer *answer, uint64_t now
 	chunk->reader->now_ns = now_ns;
 	half->is_out = false;
 	if (answer->err) {
-		reader_fail(chunk->reader, answer->err, "%s", answer->detail);
+		blobs_reader_fail(chunk->reader, answer->err, "%s", answer->detail);
 		return;
 	}
 	half->is_here = true;
@@ -76,7 +76,7 @@ static void half_done(void *arg, const struct swarm_answer *answer, uint64_t now
 		if (!chunk->halves[i].is_here && !half_is_empty(&chunk->halves[i]))
 			return;
 	chunk->state = READER_CHUNK_READY;
-	reader_wake(chunk->reader);
+	blobs_reader_wake(chunk->reader);
 }
 
 /* What is out of a reader; *out_lost: the way to who was asked for it failed. */
@@ -96,7 +96,7 @@ static bool is_asking(const struct reader *reader, bool *out_lost)
 }
 
 /* A source that is slow is no dead one: from it bytes come, and its way does not fail. */
-void reader_watch(struct timer *watch, uint64_t now_ns)
+void blobs_reader_watch(struct timer *watch, uint64_t now_ns)
 {
 	struct reader *reader =
 		(struct reader *)(void *)((char *)watch - offsetof(struct reader, watch));
@@ -106,8 +106,8 @@ void reader_watch(struct timer *watch, uint64_t now_ns)
 		return;
 	if (reader->has_streamed && is_lost && now_ns - reader->came_ns >= READER_SILENT_NS) {
 		reader->now_ns = now_ns;
-		reader_fail(reader, WEFT_ETIMEOUT,
-			    "the nodes that had the file do not answer any more");
+		blobs_reader_fail(reader, WEFT_ETIMEOUT,
+				  "the nodes that had the file do not answer any more");
 		return;
 	}
 	timer_set(reader->content->params.timers, watch, now_ns + WATCH_NS);
@@ -145,7 +145,7 @@ static int half_ask(struct reader_half *half, uint64_t now_ns)
 
 	watch_begin(reader, now_ns);
 	memcpy(half->ask.request.id, reader->ask.content_id, sizeof(half->ask.request.id));
-	return swarm_ask(reader->swarm, &half->ask, now_ns);
+	return blobs_swarm_ask(reader->swarm, &half->ask, now_ns);
 }
 
 static bool swarm_is_there(struct reader *reader, uint64_t now_ns)
@@ -156,20 +156,20 @@ static bool swarm_is_there(struct reader *reader, uint64_t now_ns)
 	if (reader->swarm)
 		return true;
 	if (origin->has_manifest)
-		reader->swarm = swarm_join(swarms, origin->manifest_id, origin->hints,
-					   origin->hint_cnt, now_ns);
+		reader->swarm = blobs_swarm_join(swarms, origin->manifest_id, origin->hints,
+						 origin->hint_cnt, now_ns);
 	else
-		reader->swarm = swarm_join_content(swarms, reader->ask.content_id, origin->hints,
-						   origin->hint_cnt, now_ns);
+		reader->swarm = blobs_swarm_join_content(swarms, reader->ask.content_id,
+							 origin->hints, origin->hint_cnt, now_ns);
 	if (reader->swarm && origin->has_manifest)
-		swarm_set_manifest(reader->swarm, origin->part_id, false);
+		blobs_swarm_set_manifest(reader->swarm, origin->part_id, false);
 	if (reader->swarm)
 		return true;
-	reader_fail(reader, WEFT_EFULL, "too many swarms at once; end a get or wait for one");
+	blobs_reader_fail(reader, WEFT_EFULL, "too many swarms at once; end a get or wait for one");
 	return false;
 }
 
-bool reader_chunk_ask(struct reader_chunk *chunk, uint64_t now_ns)
+bool blobs_reader_chunk_ask(struct reader_chunk *chunk, uint64_t now_ns)
 {
 	struct reader *reader = chunk->reader;
 
@@ -186,7 +186,8 @@ bool reader_chunk_ask(struct reader_chunk *chunk, uint64_t now_ns)
 			continue;
 		err = half_ask(half, now_ns);
 		if (err) {
-			reader_fail(reader, err, "nobody can be asked: %s", weft_err_text(err));
+			blobs_reader_fail(reader, err, "nobody can be asked: %s",
+					  weft_err_text(err));
 			return false;
 		}
 		half->is_out = true;
@@ -194,11 +195,11 @@ bool reader_chunk_ask(struct reader_chunk *chunk, uint64_t now_ns)
 	return true;
 }
 
-void reader_chunk_ask_cancel(struct reader_chunk *chunk)
+void blobs_reader_chunk_ask_cancel(struct reader_chunk *chunk)
 {
 	for (unsigned i = 0; i < READER_HALF_CNT; i++) {
 		if (chunk->halves[i].is_out)
-			swarm_cancel(&chunk->halves[i].ask);
+			blobs_swarm_cancel(&chunk->halves[i].ask);
 		chunk->halves[i].is_out = false;
 	}
 }
@@ -243,7 +244,7 @@ static void size_known(struct reader *reader)
 {
 	reader->ask.size = reader->size_told;
 	reader->is_sized = true;
-	reader_wake(reader);
+	blobs_reader_wake(reader);
 }
 
 static void size_proved(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
@@ -256,9 +257,9 @@ static void size_proved(void *arg, const struct swarm_answer *answer, uint64_t n
 	if (!answer->err)
 		size_known(reader);
 	else if (reader->size_try_cnt < READER_SIZE_TRIES_MAX)
-		reader_wake(reader); /* another is asked */
+		blobs_reader_wake(reader); /* another is asked */
 	else
-		reader_fail(reader, answer->err, "%s", answer->detail);
+		blobs_reader_fail(reader, answer->err, "%s", answer->detail);
 }
 
 static void size_ask(struct reader_half *half, const struct swarm_ask *ask, uint64_t now_ns)
@@ -276,10 +277,10 @@ static void size_ask(struct reader_half *half, const struct swarm_ask *ask, uint
 	half->ask.arg = half;
 	half->ask.request.cnt = 1;
 	memcpy(half->ask.request.id, reader->ask.content_id, sizeof(half->ask.request.id));
-	err = swarm_ask(reader->swarm, &half->ask, now_ns);
+	err = blobs_swarm_ask(reader->swarm, &half->ask, now_ns);
 	half->is_out = err == 0;
 	if (err)
-		reader_fail(reader, err, "nobody can be asked: %s", weft_err_text(err));
+		blobs_reader_fail(reader, err, "nobody can be asked: %s", weft_err_text(err));
 }
 
 static void size_told(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
@@ -292,11 +293,11 @@ static void size_told(void *arg, const struct swarm_answer *answer, uint64_t now
 	half->is_out = false;
 	if (answer->err && reader->size_tried_cnt > 0) {
 		reader->size_tried_cnt = 0; /* there is nobody else: who was busy may not be now */
-		reader_wake(reader);
+		blobs_reader_wake(reader);
 		return;
 	}
 	if (answer->err) {
-		reader_fail(reader, answer->err, "%s", answer->detail);
+		blobs_reader_fail(reader, answer->err, "%s", answer->detail);
 		return;
 	}
 	reader->size_told = answer->message.total;
@@ -305,9 +306,9 @@ static void size_told(void *arg, const struct swarm_answer *answer, uint64_t now
 		return;
 	}
 	/* Whoever told it proves it: others are not to answer for him. */
-	proof.from = swarm_lookup(reader->swarm, answer->from_key);
+	proof.from = blobs_swarm_lookup(reader->swarm, answer->from_key);
 	if (!proof.from) {
-		reader_wake(reader); /* it was lost meanwhile: another is asked */
+		blobs_reader_wake(reader); /* it was lost meanwhile: another is asked */
 		return;
 	}
 	memcpy(reader->size_tried[reader->size_tried_cnt++], answer->from_key, MESH_KEY_LEN);
@@ -317,7 +318,7 @@ static void size_told(void *arg, const struct swarm_answer *answer, uint64_t now
 	size_ask(half, &proof, now_ns);
 }
 
-void reader_size_ask(struct reader *reader, uint64_t now_ns)
+void blobs_reader_size_ask(struct reader *reader, uint64_t now_ns)
 {
 	struct reader_half *half = &reader->chunks[0].halves[0];
 	const struct swarm_ask first = {

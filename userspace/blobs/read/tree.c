@@ -32,9 +32,9 @@ static int part_load(struct tree_cursor *cursor, uint32_t idx)
 {
 	int err;
 
-	stored_manifest_fini(&cursor->part);
-	err = stored_manifest_load(cursor->store, cursor->root.manifest->parts[idx].manifest_id,
-				   &cursor->part);
+	blobs_stored_manifest_fini(&cursor->part);
+	err = blobs_stored_manifest_load(
+		cursor->store, cursor->root.manifest->parts[idx].manifest_id, &cursor->part);
 	if (err)
 		return err == -ENOMEM ? err : WEFT_EDAMAGED;
 	cursor->part_idx = idx;
@@ -48,7 +48,7 @@ static int cursor_open(struct tree_cursor *cursor, struct store *store,
 	int err;
 
 	*cursor = (struct tree_cursor){.store = store};
-	err = stored_manifest_load(store, manifest_id, &cursor->root);
+	err = blobs_stored_manifest_load(store, manifest_id, &cursor->root);
 	if (err)
 		return err == WEFT_EABSENT ? WEFT_EUNKNOWN : err;
 	if (cursor->root.manifest->shape != MANIFEST_ROOT) {
@@ -61,8 +61,8 @@ static int cursor_open(struct tree_cursor *cursor, struct store *store,
 
 static void cursor_close(struct tree_cursor *cursor)
 {
-	stored_manifest_fini(&cursor->part);
-	stored_manifest_fini(&cursor->root);
+	blobs_stored_manifest_fini(&cursor->part);
+	blobs_stored_manifest_fini(&cursor->root);
 }
 
 static bool manifest_at(const struct tree_cursor *cursor, struct tree_path *out_path)
@@ -75,8 +75,8 @@ static bool manifest_at(const struct tree_cursor *cursor, struct tree_path *out_
 
 	if (!item && !dir)
 		return false;
-	if (item && (!dir || manifest_path_compare(item->path, item->path_len, dir->path,
-						   dir->path_len) < 0))
+	if (item && (!dir || blobs_manifest_path_compare(item->path, item->path_len, dir->path,
+							 dir->path_len) < 0))
 		*out_path = (struct tree_path){item->path, item->path_len, item};
 	else
 		*out_path = (struct tree_path){dir->path, dir->path_len, NULL};
@@ -108,7 +108,7 @@ static void manifest_seek(struct tree_cursor *cursor, const char *path, size_t l
 		uint32_t mid = low + (high - low) / 2;
 		const struct manifest_item *item = &manifest->items[mid];
 
-		if (manifest_path_compare(item->path, item->path_len, path, len) < 0)
+		if (blobs_manifest_path_compare(item->path, item->path_len, path, len) < 0)
 			low = mid + 1;
 		else
 			high = mid;
@@ -118,7 +118,7 @@ static void manifest_seek(struct tree_cursor *cursor, const char *path, size_t l
 		uint32_t mid = low + (high - low) / 2;
 		const struct manifest_dir *dir = &manifest->dirs[mid];
 
-		if (manifest_path_compare(dir->path, dir->path_len, path, len) < 0)
+		if (blobs_manifest_path_compare(dir->path, dir->path_len, path, len) < 0)
 			low = mid + 1;
 		else
 			high = mid;
@@ -131,7 +131,8 @@ static bool manifest_begins_beyond(struct tree_cursor *cursor, const char *path,
 {
 	struct tree_path at;
 
-	return manifest_at(cursor, &at) && manifest_path_compare(at.path, at.len, path, len) > 0;
+	return manifest_at(cursor, &at) &&
+	       blobs_manifest_path_compare(at.path, at.len, path, len) > 0;
 }
 
 /* cursor_seek_from stands at the first path from part low on that does not come before path. */
@@ -216,8 +217,8 @@ static int cursor_find(struct tree_cursor *cursor, const char *path, size_t len,
 	return 0;
 }
 
-int tree_find(struct store *store, const uint8_t manifest_id[static 32], const char *path,
-	      size_t len, struct tree_place *out_place)
+int blobs_tree_find(struct store *store, const uint8_t manifest_id[static 32], const char *path,
+		    size_t len, struct tree_place *out_place)
 {
 	struct tree_cursor cursor;
 	int err;
@@ -302,8 +303,8 @@ static int cursor_list(struct tree_cursor *cursor, const char *path, size_t len,
 	return err;
 }
 
-int tree_list(struct store *store, const uint8_t manifest_id[static 32], const char *path,
-	      size_t len, bool (*fn)(void *arg, const struct tree_entry *entry), void *arg)
+int blobs_tree_list(struct store *store, const uint8_t manifest_id[static 32], const char *path,
+		    size_t len, bool (*fn)(void *arg, const struct tree_entry *entry), void *arg)
 {
 	struct tree_cursor cursor;
 	int err;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who gets the next buffer. Calls wait here between serve_locate and
- * serve_call_work; what they found is given back meanwhile, so a call that
+ * Who gets the next buffer. Calls wait here between blobs_serve_locate and
+ * blobs_serve_call_work; what they found is given back meanwhile, so a call that
  * waits holds nothing but its place.
  *
- *	serve_call_start -> no buffer -> buffer_queue_put
+ *	blobs_serve_call_start -> no buffer -> buffer_queue_put
  *	a buffer is given back -> buffer_queue_wake -> queue_run, at the end of
  *	the turn -> serve_call_start again, has_turn
  */
@@ -36,7 +36,7 @@ static struct fair_config waiting_config(const char *name)
 
 #define ACCOUNT_CAP (LEVEL_CNT * (BUFFER_QUEUE_CAP + 1))
 
-size_t buffer_queue_footprint(void)
+size_t blobs_buffer_queue_footprint(void)
 {
 	struct fair_config waiting = waiting_config("");
 
@@ -100,7 +100,7 @@ static bool threshold_allows(struct buffer_queue *queue, const struct serve_call
 	return fair_may_hold(queue->slots, &call->path, free_for(queue, call));
 }
 
-bool buffer_queue_admits(struct buffer_queue *queue, const struct serve_call *call)
+bool blobs_buffer_queue_admits(struct buffer_queue *queue, const struct serve_call *call)
 {
 	/* No call passes those that wait. */
 	return !queue->turns.cnt && threshold_allows(queue, call);
@@ -149,10 +149,10 @@ static void waiting_abandoned(void *arg)
 	struct serve_call *call = arg;
 
 	call->incoming = NULL;
-	serve_call_drop(call);
+	blobs_serve_call_drop(call);
 }
 
-static bool place_take(struct buffer_queue *queue, struct serve_call *call)
+static bool control_place_take(struct buffer_queue *queue, struct serve_call *call)
 {
 	struct fair_item *victim;
 
@@ -161,7 +161,7 @@ static bool place_take(struct buffer_queue *queue, struct serve_call *call)
 	case FAIR_TAKEN:
 		return true;
 	case FAIR_TAKEN_FROM:
-		serve_call_refuse_busy(call_of_place(victim), &queue->waiting);
+		blobs_serve_call_refuse_busy(call_of_place(victim), &queue->waiting);
 		return true;
 	case FAIR_BUSY:
 		break;
@@ -169,23 +169,23 @@ static bool place_take(struct buffer_queue *queue, struct serve_call *call)
 	return false;
 }
 
-void buffer_queue_put(struct buffer_queue *queue, struct serve_call *call)
+void blobs_buffer_queue_put(struct buffer_queue *queue, struct serve_call *call)
 {
 	struct serve *serve = queue->serve;
 	struct turns_path path = turns_path_of(&call->path);
 	struct turns_item *none;
 	int err;
 
-	serve_leave_place(call);
+	blobs_serve_leave_place(call);
 	/* Its way begins again with its turn. */
 	call->seen_cnt = call->try_cnt = 0;
 	if (queue->is_ended || !call->incoming ||
 	    serve->now_ns - call->asked_ns > BUFFER_QUEUE_AGE_NS) {
-		serve_call_refuse_busy(call, queue->slots);
+		blobs_serve_call_refuse_busy(call, queue->slots);
 		return;
 	}
-	if (!place_take(queue, call)) {
-		serve_call_refuse_busy(call, &queue->waiting);
+	if (!control_place_take(queue, call)) {
+		blobs_serve_call_refuse_busy(call, &queue->waiting);
 		return;
 	}
 	call->turn.cost_len = 1;
@@ -193,17 +193,17 @@ void buffer_queue_put(struct buffer_queue *queue, struct serve_call *call)
 	weft_assert(err == 0); /* there are accounts for as many as wait */
 	serve_mesh(serve)->hurry(serve->content->params.mesh.mesh);
 	serve_mesh(serve)->abandoned(call->incoming, waiting_abandoned, call);
-	buffer_queue_wake(queue);
+	blobs_buffer_queue_wake(queue);
 }
 
-void buffer_queue_leave(struct buffer_queue *queue, struct serve_call *call)
+void blobs_buffer_queue_leave(struct buffer_queue *queue, struct serve_call *call)
 {
 	turns_remove(&queue->turns, &call->turn);
 	fair_release(&queue->waiting, &call->place, queue->serve->now_ns);
 }
 
 /* Not now: the call that gives a buffer back may be in the middle of its answer. */
-void buffer_queue_wake(struct buffer_queue *queue)
+void blobs_buffer_queue_wake(struct buffer_queue *queue)
 {
 	if (queue->turns.cnt)
 		timer_set(queue->serve->content->params.timers, &queue->timer, 0);
@@ -213,13 +213,13 @@ void buffer_queue_wake(struct buffer_queue *queue)
 
 static void call_go(struct buffer_queue *queue, struct serve_call *call)
 {
-	buffer_queue_leave(queue, call);
-	serve_call_start(call);
+	blobs_buffer_queue_leave(queue, call);
+	blobs_serve_call_start(call);
 }
 
 static bool buffer_is_used(const struct buffer_queue *queue, const struct chunk_name *name)
 {
-	const struct chunk_buffer *buffer = chunk_buffers_peek(queue->buffers, name);
+	const struct chunk_buffer *buffer = blobs_chunk_buffers_peek(queue->buffers, name);
 
 	return buffer && buffer->use_cnt > 0;
 }
@@ -257,7 +257,7 @@ static void queue_run(struct timer *timer, uint64_t now_ns)
 
 	queue->serve->now_ns = now_ns;
 	while ((late = fair_overdue(&queue->waiting, now_ns, &next_ns)))
-		serve_call_refuse_busy(call_of_place(late), queue->slots);
+		blobs_serve_call_refuse_busy(call_of_place(late), queue->slots);
 	while (queue->buffers->free_cnt && (item = turns_pop(&queue->turns, &pick, now_ns))) {
 		struct serve_call *call = call_of_turn(item);
 		struct chunk_name name = call->name;
@@ -271,8 +271,8 @@ static void queue_run(struct timer *timer, uint64_t now_ns)
 	timer_follow(queue);
 }
 
-int buffer_queue_init(struct buffer_queue *queue, struct arena *arena,
-		      const struct buffer_queue_params *params, const uint64_t secret[2])
+int blobs_buffer_queue_init(struct buffer_queue *queue, struct arena *arena,
+			    const struct buffer_queue_params *params, const uint64_t secret[2])
 {
 	static const struct turns_config turns = {.quantum_len = 1, .level_cnt = LEVEL_CNT};
 	struct fair_config waiting = waiting_config(params->name);
@@ -288,7 +288,7 @@ int buffer_queue_init(struct buffer_queue *queue, struct arena *arena,
 	return err;
 }
 
-void buffer_queue_fini(struct buffer_queue *queue)
+void blobs_buffer_queue_fini(struct buffer_queue *queue)
 {
 	struct turns_item *item;
 
@@ -297,6 +297,6 @@ void buffer_queue_fini(struct buffer_queue *queue)
 		return;
 	queue->is_ended = true;
 	while ((item = turns_next(&queue->turns, NULL)))
-		serve_call_refuse_busy(call_of_turn(item), queue->slots);
+		blobs_serve_call_refuse_busy(call_of_turn(item), queue->slots);
 	timer_cancel(queue->serve->content->params.timers, &queue->timer);
 }

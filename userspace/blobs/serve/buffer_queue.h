@@ -59,24 +59,24 @@ struct buffer_queue_params {
 	struct fair *slots;
 };
 
-size_t buffer_queue_footprint(void);
-/* buffer_queue_init: 0, or WEFT_EFULL: arena is too small. */
+size_t blobs_buffer_queue_footprint(void);
+/* blobs_buffer_queue_init: 0, or WEFT_EFULL: arena is too small. */
 WEFT_MUST_CHECK
-int buffer_queue_init(struct buffer_queue *queue, struct arena *arena,
-		      const struct buffer_queue_params *params, const uint64_t secret[2]);
-/* buffer_queue_fini refuses all that waits, and what comes after it. Takes a zeroed one. */
-void buffer_queue_fini(struct buffer_queue *queue);
+int blobs_buffer_queue_init(struct buffer_queue *queue, struct arena *arena,
+			    const struct buffer_queue_params *params, const uint64_t secret[2]);
+/* blobs_buffer_queue_fini refuses all that waits, and what comes after it. Takes a zeroed one. */
+void blobs_buffer_queue_fini(struct buffer_queue *queue);
 
-/* buffer_queue_admits: call, which does not wait, may have a buffer at once. */
-bool buffer_queue_admits(struct buffer_queue *queue, const struct serve_call *call);
+/* blobs_buffer_queue_admits: call, which does not wait, may have a buffer at once. */
+bool blobs_buffer_queue_admits(struct buffer_queue *queue, const struct serve_call *call);
 /*
- * buffer_queue_put: call gives back what it found and waits; serve_call_start
+ * blobs_buffer_queue_put: call gives back what it found and waits; blobs_serve_call_start
  * is called when its turn comes, with has_turn. Or it is refused, or another is for it.
  */
-void buffer_queue_put(struct buffer_queue *queue, struct serve_call *call);
-/* buffer_queue_leave: call waits no longer. Accepts one that does not. */
-void buffer_queue_leave(struct buffer_queue *queue, struct serve_call *call);
-/* buffer_queue_wake: somebody holds less than before, so another may have its turn. */
-void buffer_queue_wake(struct buffer_queue *queue);
+void blobs_buffer_queue_put(struct buffer_queue *queue, struct serve_call *call);
+/* blobs_buffer_queue_leave: call waits no longer. Accepts one that does not. */
+void blobs_buffer_queue_leave(struct buffer_queue *queue, struct serve_call *call);
+/* blobs_buffer_queue_wake: somebody holds less than before, so another may have its turn. */
+void blobs_buffer_queue_wake(struct buffer_queue *queue);
 
 #endif

@@ -7,7 +7,7 @@
 
 _Static_assert(sizeof(struct chunk_name) == 40, "a name is a key without holes");
 
-size_t chunk_buffers_footprint(uint32_t cnt, size_t buffer_len)
+size_t blobs_chunk_buffers_footprint(uint32_t cnt, size_t buffer_len)
 {
 	return (size_t)cnt * (buffer_len + sizeof(struct chunk_buffer)) +
 	       map_footprint(sizeof(struct chunk_name), cnt) + 256;
@@ -26,16 +26,16 @@ static int lay_out(struct chunk_buffers *buffers, uint32_t cnt)
 	return map_init(&buffers->by_name, &buffers->arena, sizeof(struct chunk_name), cnt, secret);
 }
 
-int chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt, size_t buffer_len)
+int blobs_chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt, size_t buffer_len)
 {
-	int err = arena_open(&buffers->arena, chunk_buffers_footprint(cnt, buffer_len));
+	int err = arena_open(&buffers->arena, blobs_chunk_buffers_footprint(cnt, buffer_len));
 
 	if (err)
 		return err;
 	buffers->buffer_len = buffer_len;
 	err = lay_out(buffers, cnt);
 	if (err) {
-		chunk_buffers_fini(buffers);
+		blobs_chunk_buffers_fini(buffers);
 		return err;
 	}
 	list_init(&buffers->unused);
@@ -53,12 +53,12 @@ int chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt, size_t buffe
 	return 0;
 }
 
-void chunk_buffers_fini(struct chunk_buffers *buffers)
+void blobs_chunk_buffers_fini(struct chunk_buffers *buffers)
 {
 	arena_close(&buffers->arena);
 }
 
-uint8_t *chunk_buffers_acquire(struct chunk_buffers *buffers)
+uint8_t *blobs_chunk_buffers_acquire(struct chunk_buffers *buffers)
 {
 	struct chunk_buffer *buffer;
 
@@ -67,13 +67,13 @@ uint8_t *chunk_buffers_acquire(struct chunk_buffers *buffers)
 	buffer = list_entry(buffers->unused.prev, struct chunk_buffer, node);
 	list_unlink(&buffer->node);
 	if (buffer->is_named)
-		chunk_buffers_unname(buffers, buffer);
+		blobs_chunk_buffers_unname(buffers, buffer);
 	buffers->free_cnt--;
 	buffer->use_cnt = 1;
 	return buffer->bytes;
 }
 
-struct chunk_buffer *chunk_buffers_at(struct chunk_buffers *buffers, const uint8_t *bytes)
+struct chunk_buffer *blobs_chunk_buffers_at(struct chunk_buffers *buffers, const uint8_t *bytes)
 {
 	size_t off = (size_t)(bytes - buffers->bytes);
 
@@ -86,14 +86,14 @@ static void buffer_free(struct chunk_buffers *buffers, struct chunk_buffer *buff
 {
 	weft_assert(list_is_empty(&buffer->waiting));
 	if (buffer->is_named && !buffer->is_filled)
-		chunk_buffers_unname(buffers, buffer);
+		blobs_chunk_buffers_unname(buffers, buffer);
 	list_push_back(&buffers->unused, &buffer->node);
 	buffers->free_cnt++;
 }
 
-void chunk_buffers_release(struct chunk_buffers *buffers, uint8_t *bytes)
+void blobs_chunk_buffers_release(struct chunk_buffers *buffers, uint8_t *bytes)
 {
-	struct chunk_buffer *buffer = chunk_buffers_at(buffers, bytes);
+	struct chunk_buffer *buffer = blobs_chunk_buffers_at(buffers, bytes);
 
 	weft_assert(buffer->use_cnt > 0);
 	if (--buffer->use_cnt == 0)
@@ -102,14 +102,14 @@ void chunk_buffers_release(struct chunk_buffers *buffers, uint8_t *bytes)
 		buffers->released(buffers->released_arg);
 }
 
-const struct chunk_buffer *chunk_buffers_peek(const struct chunk_buffers *buffers,
-					      const struct chunk_name *name)
+const struct chunk_buffer *blobs_chunk_buffers_peek(const struct chunk_buffers *buffers,
+						    const struct chunk_name *name)
 {
 	return map_lookup(&buffers->by_name, name);
 }
 
-struct chunk_buffer *chunk_buffers_find(struct chunk_buffers *buffers,
-					const struct chunk_name *name)
+struct chunk_buffer *blobs_chunk_buffers_find(struct chunk_buffers *buffers,
+					      const struct chunk_name *name)
 {
 	struct chunk_buffer *buffer = map_lookup(&buffers->by_name, name);
 
@@ -122,8 +122,8 @@ struct chunk_buffer *chunk_buffers_find(struct chunk_buffers *buffers,
 	return buffer;
 }
 
-void chunk_buffers_name(struct chunk_buffers *buffers, struct chunk_buffer *buffer,
-			const struct chunk_name *name)
+void blobs_chunk_buffers_name(struct chunk_buffers *buffers, struct chunk_buffer *buffer,
+			      const struct chunk_name *name)
 {
 	weft_assert(!buffer->is_named);
 	buffer->name = *name;
@@ -132,7 +132,7 @@ void chunk_buffers_name(struct chunk_buffers *buffers, struct chunk_buffer *buff
 	buffer->is_filled = false;
 }
 
-void chunk_buffers_unname(struct chunk_buffers *buffers, struct chunk_buffer *buffer)
+void blobs_chunk_buffers_unname(struct chunk_buffers *buffers, struct chunk_buffer *buffer)
 {
 	weft_assert(buffer->is_named);
 	(void)map_delete(&buffers->by_name, &buffer->name);

@@ -58,30 +58,30 @@ struct chunk_buffers {
 };
 
 WEFT_MUST_CHECK
-int chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt, size_t buffer_len);
-size_t chunk_buffers_footprint(uint32_t cnt, size_t buffer_len);
-void chunk_buffers_fini(struct chunk_buffers *buffers);
+int blobs_chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt, size_t buffer_len);
+size_t blobs_chunk_buffers_footprint(uint32_t cnt, size_t buffer_len);
+void blobs_chunk_buffers_fini(struct chunk_buffers *buffers);
 /*
- * chunk_buffers_acquire: yours until release, contents undefined; NULL when
+ * blobs_chunk_buffers_acquire: yours until release, contents undefined; NULL when
  * all are in use. It takes one without a name if there is one, else the one
  * whose use ended last: its bytes are still in the processor's cache.
  */
-uint8_t *chunk_buffers_acquire(struct chunk_buffers *buffers);
-/* chunk_buffers_release ends one use of a buffer. */
-void chunk_buffers_release(struct chunk_buffers *buffers, uint8_t *bytes);
+uint8_t *blobs_chunk_buffers_acquire(struct chunk_buffers *buffers);
+/* blobs_chunk_buffers_release ends one use of a buffer. */
+void blobs_chunk_buffers_release(struct chunk_buffers *buffers, uint8_t *bytes);
 
-/* chunk_buffers_at: the buffer whose bytes these are. */
-struct chunk_buffer *chunk_buffers_at(struct chunk_buffers *buffers, const uint8_t *bytes);
-/* chunk_buffers_peek: the buffer of that name, maybe without a user, or NULL. */
-const struct chunk_buffer *chunk_buffers_peek(const struct chunk_buffers *buffers,
+/* blobs_chunk_buffers_at: the buffer whose bytes these are. */
+struct chunk_buffer *blobs_chunk_buffers_at(struct chunk_buffers *buffers, const uint8_t *bytes);
+/* blobs_chunk_buffers_peek: the buffer of that name, maybe without a user, or NULL. */
+const struct chunk_buffer *blobs_chunk_buffers_peek(const struct chunk_buffers *buffers,
+						    const struct chunk_name *name);
+/* blobs_chunk_buffers_find: one more use of the buffer of that name, or NULL. */
+struct chunk_buffer *blobs_chunk_buffers_find(struct chunk_buffers *buffers,
 					      const struct chunk_name *name);
-/* chunk_buffers_find: one more use of the buffer of that name, or NULL. */
-struct chunk_buffer *chunk_buffers_find(struct chunk_buffers *buffers,
-					const struct chunk_name *name);
-/* chunk_buffers_name: the buffer, in use and not named, is about to hold that; no other does. */
-void chunk_buffers_name(struct chunk_buffers *buffers, struct chunk_buffer *buffer,
-			const struct chunk_name *name);
-/* chunk_buffers_unname: nobody finds it any more. */
-void chunk_buffers_unname(struct chunk_buffers *buffers, struct chunk_buffer *buffer);
+/* blobs_chunk_buffers_name: the buffer, in use and not named, is about to hold that; no other does. */
+void blobs_chunk_buffers_name(struct chunk_buffers *buffers, struct chunk_buffer *buffer,
+			      const struct chunk_name *name);
+/* blobs_chunk_buffers_unname: nobody finds it any more. */
+void blobs_chunk_buffers_unname(struct chunk_buffers *buffers, struct chunk_buffer *buffer);
 
 #endif

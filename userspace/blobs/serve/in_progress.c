@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include "blobs/manifest/manifest.h"
 
-void in_progress_init(struct in_progress *in_progress)
+void blobs_in_progress_init(struct in_progress *in_progress)
 {
 	list_init(&in_progress->list);
 	list_init(&in_progress->spare);
@@ -58,11 +58,11 @@ static void in_progress_file_end(struct in_progress *in_progress, struct in_prog
 	in_progress->spare_cnt++;
 }
 
-void in_progress_fini(struct in_progress *in_progress)
+void blobs_in_progress_fini(struct in_progress *in_progress)
 {
 	while (!list_is_empty(&in_progress->list))
-		in_progress_drop(in_progress,
-				 list_entry(in_progress->list.next, struct in_progress_file, node));
+		blobs_in_progress_drop(in_progress, list_entry(in_progress->list.next,
+							       struct in_progress_file, node));
 	while (!list_is_empty(&in_progress->spare)) {
 		struct in_progress_file *file =
 			list_entry(in_progress->spare.next, struct in_progress_file, node);
@@ -78,9 +78,9 @@ static size_t bits_len(uint64_t chunk_cnt)
 	return (size_t)(chunk_cnt + 7) / 8;
 }
 
-struct in_progress_file *in_progress_add(struct in_progress *in_progress,
-					 const uint8_t content_id[static 32], uint64_t size, int fd,
-					 const uint8_t *hashes)
+struct in_progress_file *blobs_in_progress_add(struct in_progress *in_progress,
+					       const uint8_t content_id[static 32], uint64_t size,
+					       int fd, const uint8_t *hashes)
 {
 	struct in_progress_file *file;
 
@@ -90,7 +90,7 @@ struct in_progress_file *in_progress_add(struct in_progress *in_progress,
 	if (!file)
 		return NULL;
 	file->size = size;
-	file->chunk_cnt = manifest_chunk_cnt(size);
+	file->chunk_cnt = blobs_manifest_chunk_cnt(size);
 	file->hashes = hashes;
 	file->bits = bits_len(file->chunk_cnt) <= sizeof(file->bits_few)
 			     ? file->bits_few
@@ -107,29 +107,29 @@ struct in_progress_file *in_progress_add(struct in_progress *in_progress,
 	return file;
 }
 
-void in_progress_file_set_manifest(struct in_progress_file *file,
-				   const uint8_t manifest_id[static 32])
+void blobs_in_progress_file_set_manifest(struct in_progress_file *file,
+					 const uint8_t manifest_id[static 32])
 {
 	memcpy(file->manifest_id, manifest_id, sizeof(file->manifest_id));
 }
 
-bool in_progress_file_has(const struct in_progress_file *file, uint64_t chunk)
+bool blobs_in_progress_file_has(const struct in_progress_file *file, uint64_t chunk)
 {
 	return chunk < file->chunk_cnt && file->bits[chunk / 8] & 1u << chunk % 8;
 }
 
-void in_progress_file_note(struct in_progress *in_progress, struct in_progress_file *file,
-			   uint64_t chunk)
+void blobs_in_progress_file_note(struct in_progress *in_progress, struct in_progress_file *file,
+				 uint64_t chunk)
 {
 	weft_assert(chunk < file->chunk_cnt);
-	if (in_progress_file_has(file, chunk))
+	if (blobs_in_progress_file_has(file, chunk))
 		return;
 	file->bits[chunk / 8] |= (uint8_t)(1u << chunk % 8);
 	file->have_cnt++;
 	in_progress->is_changed = true;
 }
 
-void in_progress_drop(struct in_progress *in_progress, struct in_progress_file *file)
+void blobs_in_progress_drop(struct in_progress *in_progress, struct in_progress_file *file)
 {
 	if (!file)
 		return;
@@ -144,8 +144,8 @@ void in_progress_drop(struct in_progress *in_progress, struct in_progress_file *
 }
 
 struct in_progress_file *
-in_progress_find(const struct in_progress *in_progress, const uint8_t content_id[static 32],
-		 bool (*lets)(void *arg, const uint8_t manifest_id[static 32]), void *arg)
+blobs_in_progress_find(const struct in_progress *in_progress, const uint8_t content_id[static 32],
+		       bool (*lets)(void *arg, const uint8_t manifest_id[static 32]), void *arg)
 {
 	struct in_progress_file *best = NULL;
 
@@ -166,36 +166,36 @@ static bool lets_all(void *arg, const uint8_t manifest_id[static 32])
 	return true;
 }
 
-struct in_progress_file *in_progress_lookup(const struct in_progress *in_progress,
-					    const uint8_t content_id[static 32])
+struct in_progress_file *blobs_in_progress_lookup(const struct in_progress *in_progress,
+						  const uint8_t content_id[static 32])
 {
-	return in_progress_find(in_progress, content_id, lets_all, NULL);
+	return blobs_in_progress_find(in_progress, content_id, lets_all, NULL);
 }
 
-void in_progress_file_use(struct in_progress_file *file)
+void blobs_in_progress_file_use(struct in_progress_file *file)
 {
 	file->use_cnt++;
 }
 
-void in_progress_file_release(struct in_progress_file *file)
+void blobs_in_progress_file_release(struct in_progress_file *file)
 {
 	weft_assert(file->use_cnt > 0);
 	if (--file->use_cnt == 0 && file->is_dropped)
 		in_progress_file_free(file);
 }
 
-int in_progress_copy(struct in_progress *in_progress, struct in_progress *out_copy)
+int blobs_in_progress_copy_list(struct in_progress *in_progress, struct in_progress *out_copy)
 {
 	for (struct list_node *node = in_progress->list.next; node != &in_progress->list;
 	     node = node->next) {
 		const struct in_progress_file *file =
 			list_entry(node, struct in_progress_file, node);
-		struct in_progress_file *copy =
-			in_progress_add(out_copy, file->content_id, file->size, file->fd, NULL);
+		struct in_progress_file *copy = blobs_in_progress_add(out_copy, file->content_id,
+								      file->size, file->fd, NULL);
 
 		if (!copy)
 			return -ENOMEM;
-		in_progress_file_set_manifest(copy, file->manifest_id);
+		blobs_in_progress_file_set_manifest(copy, file->manifest_id);
 		memcpy(copy->bits, file->bits, bits_len(file->chunk_cnt));
 		copy->have_cnt = file->have_cnt;
 	}
@@ -203,9 +203,9 @@ int in_progress_copy(struct in_progress *in_progress, struct in_progress *out_co
 	return 0;
 }
 
-void in_progress_take(struct in_progress *in_progress, struct in_progress *from)
+void blobs_in_progress_take(struct in_progress *in_progress, struct in_progress *from)
 {
-	in_progress_fini(in_progress);
+	blobs_in_progress_fini(in_progress);
 	while (!list_is_empty(&from->list)) {
 		struct list_node *node = from->list.next;
 
@@ -216,8 +216,8 @@ void in_progress_take(struct in_progress *in_progress, struct in_progress *from)
 	from->cnt = 0;
 }
 
-int in_progress_file_read(const struct in_progress_file *file, uint64_t off, void *dst, size_t len,
-			  bool is_waiting)
+int blobs_in_progress_file_read(const struct in_progress_file *file, uint64_t off, void *dst,
+				size_t len, bool is_waiting)
 {
 	size_t done = 0;
 

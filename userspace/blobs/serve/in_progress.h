@@ -17,7 +17,7 @@
  * worker; a job may read from a partial that its owner holds.
  *
  * Another worker has a copy of home's list, taken now and then
- * (in_progress_copy): the descriptors are the process's and are duplicated.
+ * (blobs_in_progress_copy_list): the descriptors are the process's and are duplicated.
  */
 #define IN_PROGRESS_MAX 64u /* more files at once are fetched, but not served */
 #define IN_PROGRESS_SPARE                                                                          \
@@ -45,50 +45,50 @@ struct in_progress {
 	bool is_changed; /* since it was last copied */
 };
 
-void in_progress_init(struct in_progress *in_progress);
-/* in_progress_fini frees what nobody uses; who still does frees the rest. */
-void in_progress_fini(struct in_progress *in_progress);
+void blobs_in_progress_init(struct in_progress *in_progress);
+/* blobs_in_progress_fini frees what nobody uses; who still does frees the rest. */
+void blobs_in_progress_fini(struct in_progress *in_progress);
 /*
- * in_progress_add: a file of which nothing is there yet; fd is duplicated,
+ * blobs_in_progress_add: a file of which nothing is there yet; fd is duplicated,
  * hashes (chunk_cnt of them) are borrowed until in_progress_file_drop. NULL: no room,
  * memory or descriptor; then it is not served until it is whole.
  */
-struct in_progress_file *in_progress_add(struct in_progress *in_progress,
-					 const uint8_t content_id[static 32], uint64_t size, int fd,
-					 const uint8_t *hashes);
-/* in_progress_file_set_manifest: the get is of manifest_id; a file of none is served to no peer. */
-void in_progress_file_set_manifest(struct in_progress_file *file,
-				   const uint8_t manifest_id[static 32]);
-/* in_progress_file_note: chunk was verified and written. */
-void in_progress_file_note(struct in_progress *in_progress, struct in_progress_file *file,
-			   uint64_t chunk);
-/* in_progress_drop: nobody finds it any more; takes NULL. */
-void in_progress_drop(struct in_progress *in_progress, struct in_progress_file *file);
+struct in_progress_file *blobs_in_progress_add(struct in_progress *in_progress,
+					       const uint8_t content_id[static 32], uint64_t size,
+					       int fd, const uint8_t *hashes);
+/* blobs_in_progress_file_set_manifest: the get is of manifest_id; a file of none is served to no peer. */
+void blobs_in_progress_file_set_manifest(struct in_progress_file *file,
+					 const uint8_t manifest_id[static 32]);
+/* blobs_in_progress_file_note: chunk was verified and written. */
+void blobs_in_progress_file_note(struct in_progress *in_progress, struct in_progress_file *file,
+				 uint64_t chunk);
+/* blobs_in_progress_drop: nobody finds it any more; takes NULL. */
+void blobs_in_progress_drop(struct in_progress *in_progress, struct in_progress_file *file);
 
-/* in_progress_lookup: borrowed, or NULL. */
-struct in_progress_file *in_progress_lookup(const struct in_progress *in_progress,
-					    const uint8_t content_id[static 32]);
-/* in_progress_find: likewise, of those that lets says yes of. */
+/* blobs_in_progress_lookup: borrowed, or NULL. */
+struct in_progress_file *blobs_in_progress_lookup(const struct in_progress *in_progress,
+						  const uint8_t content_id[static 32]);
+/* blobs_in_progress_find: likewise, of those that lets says yes of. */
 struct in_progress_file *
-in_progress_find(const struct in_progress *in_progress, const uint8_t content_id[static 32],
-		 bool (*lets)(void *arg, const uint8_t manifest_id[static 32]), void *arg);
-bool in_progress_file_has(const struct in_progress_file *file, uint64_t chunk);
-/* in_progress_file_use keeps it until in_progress_file_release. */
-void in_progress_file_use(struct in_progress_file *file);
-void in_progress_file_release(struct in_progress_file *file);
-/* in_progress_copy fills an empty list with copies, without hashes. 0, -ENOMEM or -EMFILE. */
+blobs_in_progress_find(const struct in_progress *in_progress, const uint8_t content_id[static 32],
+		       bool (*lets)(void *arg, const uint8_t manifest_id[static 32]), void *arg);
+bool blobs_in_progress_file_has(const struct in_progress_file *file, uint64_t chunk);
+/* blobs_in_progress_file_use keeps it until blobs_in_progress_file_release. */
+void blobs_in_progress_file_use(struct in_progress_file *file);
+void blobs_in_progress_file_release(struct in_progress_file *file);
+/* blobs_in_progress_copy_list fills an empty list with copies, without hashes. 0, -ENOMEM or -EMFILE. */
 WEFT_MUST_CHECK
-int in_progress_copy(struct in_progress *in_progress, struct in_progress *out_copy);
+int blobs_in_progress_copy_list(struct in_progress *in_progress, struct in_progress *out_copy);
 
-/* in_progress_take puts all of from, which is empty then, in the place of what is there. */
-void in_progress_take(struct in_progress *in_progress, struct in_progress *from);
+/* blobs_in_progress_take puts all of from, which is empty then, in the place of what is there. */
+void blobs_in_progress_take(struct in_progress *in_progress, struct in_progress *from);
 
 /*
- * in_progress_file_read reads [off, off + len), chunks that are there; with is_waiting
+ * blobs_in_progress_file_read reads [off, off + len), chunks that are there; with is_waiting
  * false only if no disk must be waited for. 0, -EAGAIN or -errno. Any thread.
  */
 WEFT_MUST_CHECK
-int in_progress_file_read(const struct in_progress_file *file, uint64_t off, void *dst, size_t len,
-			  bool is_waiting);
+int blobs_in_progress_file_read(const struct in_progress_file *file, uint64_t off, void *dst,
+				size_t len, bool is_waiting);
 
 #endif

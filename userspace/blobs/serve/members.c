@@ -17,21 +17,21 @@ struct member {
 	struct list_node seen_node, id_node;
 	struct member_id *of;
 	uint64_t seen_ns;
-	struct content_member told;
+	struct blobs_member told;
 };
 
 struct id_key {
 	uint8_t id[32], key[32];
 };
 
-size_t members_footprint(void)
+size_t blobs_members_footprint(void)
 {
 	return pool_footprint(sizeof(struct member), MEMBERS_MAX) +
 	       pool_footprint(sizeof(struct member_id), MEMBERS_MAX) +
 	       map_footprint(32, MEMBERS_MAX) + map_footprint(sizeof(struct id_key), MEMBERS_MAX);
 }
 
-int members_init(struct members *members, struct arena *arena, const uint64_t secret[2])
+int blobs_members_init(struct members *members, struct arena *arena, const uint64_t secret[2])
 {
 	int err = pool_init(&members->pool, arena, sizeof(struct member), MEMBERS_MAX);
 
@@ -46,7 +46,7 @@ int members_init(struct members *members, struct arena *arena, const uint64_t se
 	return err;
 }
 
-static struct id_key id_key_of(const struct content_member *told)
+static struct id_key id_key_of(const struct blobs_member *told)
 {
 	struct id_key key;
 
@@ -70,7 +70,7 @@ static void member_forget(struct members *members, struct member *member)
 	pool_release(&members->ids, of);
 }
 
-void members_expire(struct members *members, uint64_t now_ns)
+void blobs_members_expire(struct members *members, uint64_t now_ns)
 {
 	while (!list_is_empty(&members->seen)) {
 		struct member *oldest = list_entry(members->seen.next, struct member, seen_node);
@@ -122,7 +122,7 @@ static struct member *id_oldest(const struct member_id *of)
 	return oldest;
 }
 
-static void room_make(struct members *members, const struct content_member *told)
+static void room_make(struct members *members, const struct blobs_member *told)
 {
 	struct member_id *of = map_lookup(&members->by_id, told->id);
 	struct member *leaves = of ? network_oldest(of, &told->from) : NULL;
@@ -155,7 +155,7 @@ static struct member_id *id_acquire(struct members *members, const uint8_t *id)
 }
 
 /* room_make left room for one, and there are as many ids as members at most. */
-static void member_add(struct members *members, const struct content_member *told, uint64_t now_ns)
+static void member_add(struct members *members, const struct blobs_member *told, uint64_t now_ns)
 {
 	struct id_key key = id_key_of(told);
 	struct member_id *of = id_acquire(members, told->id);
@@ -171,12 +171,12 @@ static void member_add(struct members *members, const struct content_member *tol
 	list_push_back(&of->members, &member->id_node);
 }
 
-void members_note(struct members *members, const struct content_member *told, uint64_t now_ns)
+void blobs_members_note(struct members *members, const struct blobs_member *told, uint64_t now_ns)
 {
 	struct id_key key = id_key_of(told);
 	struct member *member;
 
-	members_expire(members, now_ns);
+	blobs_members_expire(members, now_ns);
 	member = map_lookup(&members->by_id_key, &key);
 	if (!member) {
 		room_make(members, told);
@@ -189,16 +189,16 @@ void members_note(struct members *members, const struct content_member *told, ui
 	list_push_back(&members->seen, &member->seen_node);
 }
 
-unsigned members_cnt(const struct members *members, const uint8_t id[static 32])
+unsigned blobs_members_cnt(const struct members *members, const uint8_t id[static 32])
 {
 	const struct member_id *of = map_lookup(&members->by_id, id);
 
 	return of ? of->cnt : 0;
 }
 
-unsigned members_list(struct members *members, const uint8_t id[static 32],
-		      const uint8_t but_key[static 32],
-		      struct message_holder out[static HOLDERS_MAX])
+unsigned blobs_members_list(struct members *members, const uint8_t id[static 32],
+			    const uint8_t but_key[static 32],
+			    struct message_holder out[static HOLDERS_MAX])
 {
 	struct member_id *of = map_lookup(&members->by_id, id);
 	unsigned cnt = 0;

@@ -34,22 +34,23 @@ struct members {
 	uint64_t evicted_cnt;  /* for want of room in all; those of one id or network not counted */
 };
 
-size_t members_footprint(void);
+size_t blobs_members_footprint(void);
 WEFT_MUST_CHECK
-int members_init(struct members *members, struct arena *arena, const uint64_t secret[2]);
+int blobs_members_init(struct members *members, struct arena *arena, const uint64_t secret[2]);
 
-/* members_note: member was heard of, now. */
-void members_note(struct members *members, const struct content_member *member, uint64_t now_ns);
-/* members_expire forgets who was not heard of for MEMBERS_LIFE_NS. */
-void members_expire(struct members *members, uint64_t now_ns);
-/* members_cnt: of id. */
-unsigned members_cnt(const struct members *members, const uint8_t id[static 32]);
+/* blobs_members_note: member was heard of, now. */
+void blobs_members_note(struct members *members, const struct blobs_member *member,
+			uint64_t now_ns);
+/* blobs_members_expire forgets who was not heard of for MEMBERS_LIFE_NS. */
+void blobs_members_expire(struct members *members, uint64_t now_ns);
+/* blobs_members_cnt: of id. */
+unsigned blobs_members_cnt(const struct members *members, const uint8_t id[static 32]);
 /*
- * members_list writes at most HOLDERS_MAX of id into out, whom it told last
+ * blobs_members_list writes at most HOLDERS_MAX of id into out, whom it told last
  * time after the others, not the one of key but_key. Returns how many.
  */
-unsigned members_list(struct members *members, const uint8_t id[static 32],
-		      const uint8_t but_key[static 32],
-		      struct message_holder out[static HOLDERS_MAX]);
+unsigned blobs_members_list(struct members *members, const uint8_t id[static 32],
+			    const uint8_t but_key[static 32],
+			    struct message_holder out[static HOLDERS_MAX]);
 
 #endif

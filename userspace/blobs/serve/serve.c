@@ -23,14 +23,14 @@
 #include "served_index.h"
 #include "serve_state.h"
 
-void serve_try_destroy(struct serve *serve)
+void blobs_serve_try_destroy(struct serve *serve)
 {
-	if (!serve->is_ended || serve->calls.used_cnt > 0 || have_table_is_lent(serve->haves))
+	if (!serve->is_ended || serve->calls.used_cnt > 0 || blobs_have_table_is_lent(serve->haves))
 		return;
-	have_table_free(serve->haves);
-	serve_files_fini(&serve->files);
-	chunk_buffers_fini(&serve->buffers);
-	chunk_buffers_fini(&serve->manifests);
+	blobs_have_table_free(serve->haves);
+	blobs_serve_files_fini(&serve->files);
+	blobs_chunk_buffers_fini(&serve->buffers);
+	blobs_chunk_buffers_fini(&serve->manifests);
 	arena_close(&serve->arena);
 	free(serve);
 }
@@ -39,7 +39,7 @@ static bool blind_lets(void *ctx, const uint8_t id[static 32], const uint8_t key
 {
 	struct serve *serve = ctx;
 
-	return content_admits(serve->content, id, key);
+	return blobs_admits(serve->content, id, key);
 }
 
 /* A plain id says nothing in a community whose ids are blinded, whoever asks. */
@@ -47,12 +47,12 @@ static bool plain_lets(void *ctx, const uint8_t id[static 32], const uint8_t key
 {
 	struct serve *serve = ctx;
 
-	return content_admits(serve->content, id, key) &&
-	       !content_is_blind(serve->content, id, serve->now_ns);
+	return blobs_admits(serve->content, id, key) &&
+	       !blobs_is_blind(serve->content, id, serve->now_ns);
 }
 
-struct served_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
-				  const struct serve_name *name)
+struct served_reader blobs_serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
+					const struct serve_name *name)
 {
 	return (struct served_reader){.key = key,
 				      .admits = name->is_blind ? blind_lets : plain_lets,
@@ -60,15 +60,15 @@ struct served_reader serve_reader(struct serve *serve, const uint8_t key[static 
 				      .community = name->is_blind ? name->community : NULL};
 }
 
-void serve_unblind(struct serve *serve, uint8_t id[static 32], const uint8_t veiled[static 32],
-		   struct serve_name *out_name)
+void blobs_serve_unblind(struct serve *serve, uint8_t id[static 32],
+			 const uint8_t veiled[static 32], struct serve_name *out_name)
 {
 	uint8_t blind[BLIND_ID_LEN];
 
 	memcpy(blind, id, 32);
 	memcpy(blind + 32, veiled, 32);
 	out_name->is_blind =
-		content_unblind(serve->content, blind, serve->now_ns, id, out_name->community);
+		blobs_unblind(serve->content, blind, serve->now_ns, id, out_name->community);
 	memcpy(out_name->half, blind, sizeof(out_name->half));
 }
 
@@ -81,16 +81,16 @@ static bool in_progress_file_lets(void *arg, const uint8_t manifest_id[static 32
 {
 	const struct in_progress_reader *at = arg;
 
-	return served_index_gives_manifest(at->served_index, manifest_id, at->reader);
+	return blobs_served_index_gives_manifest(at->served_index, manifest_id, at->reader);
 }
 
-struct in_progress_file *serve_in_progress_find(const struct serve *serve,
-						const uint8_t id[static 32],
-						const struct served_reader *reader)
+struct in_progress_file *blobs_serve_in_progress_find(const struct serve *serve,
+						      const uint8_t id[static 32],
+						      const struct served_reader *reader)
 {
-	struct in_progress_reader at = {content_served_index(serve->content), reader};
+	struct in_progress_reader at = {blobs_served_index(serve->content), reader};
 
-	return in_progress_find(&serve->in_progress, id, in_progress_file_lets, &at);
+	return blobs_in_progress_find(&serve->in_progress, id, in_progress_file_lets, &at);
 }
 
 static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
@@ -102,27 +102,28 @@ static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns
 	struct serve_call *call;
 
 	serve->now_ns = now_ns;
-	if (message_request_parse(asked->type, asked->payload, asked->payload_len, &request) < 0) {
+	if (blobs_message_request_parse(asked->type, asked->payload, asked->payload_len, &request) <
+	    0) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed",
 						0);
 		return;
 	}
 	if (request.is_blind)
-		serve_unblind(serve, request.id, request.veiled, &name);
-	reader = serve_reader(serve, asked->peer_key, &name);
+		blobs_serve_unblind(serve, request.id, request.veiled, &name);
+	reader = blobs_serve_reader(serve, asked->peer_key, &name);
 	if (asked->type == MESH_GET_MANIFEST &&
-	    !served_index_gives_manifest(content_served_index(serve->content), request.id,
-					 &reader)) {
+	    !blobs_served_index_gives_manifest(blobs_served_index(serve->content), request.id,
+					       &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 						"no such collection here", 0);
 		return;
 	}
-	call = serve_call_new(serve, asked);
+	call = blobs_serve_call_new(serve, asked);
 	if (!call)
 		return;
 	call->request = request;
 	call->asked_by = name;
-	serve_call_admit(call);
+	blobs_serve_call_admit(call);
 }
 
 static int serve_register(struct serve *serve)
@@ -131,9 +132,12 @@ static int serve_register(struct serve *serve)
 		unsigned type;
 		mesh_handler_fn handler;
 	} rows[] = {
-		{MESH_GET_MANIFEST, on_request},       {MESH_GET_CHUNK, on_request},
-		{MESH_GET_CHUNK_HASHES, on_request},   {MESH_RANGE_PROOF, on_request},
-		{MESH_HAVE_CONTENT, serve_have_asked}, {MESH_PROVIDERS, serve_members_asked},
+		{MESH_GET_MANIFEST, on_request},
+		{MESH_GET_CHUNK, on_request},
+		{MESH_GET_CHUNK_HASHES, on_request},
+		{MESH_RANGE_PROOF, on_request},
+		{MESH_HAVE_CONTENT, blobs_serve_have_asked},
+		{MESH_PROVIDERS, blobs_serve_members_asked},
 	};
 	int err = 0;
 
@@ -161,21 +165,21 @@ static size_t tables_footprint(uint32_t call_cnt)
 {
 	struct fair_config slots = slots_config("", call_cnt);
 
-	return pool_footprint(sizeof(struct serve_call), call_cnt) + members_footprint() +
-	       2 * fair_footprint(&slots) + 2 * buffer_queue_footprint() + uploads_footprint() +
-	       2 * usage_footprint();
+	return pool_footprint(sizeof(struct serve_call), call_cnt) + blobs_members_footprint() +
+	       2 * fair_footprint(&slots) + 2 * blobs_buffer_queue_footprint() +
+	       blobs_uploads_footprint() + 2 * blobs_usage_footprint();
 }
 
-size_t serve_footprint(uint32_t chunk_buffer_cnt)
+size_t blobs_serve_footprint(uint32_t chunk_buffer_cnt)
 {
-	return chunk_buffers_footprint(chunk_buffer_cnt, CHUNK_BUFFER_LEN) +
-	       chunk_buffers_footprint(MANIFEST_BUFFERS, MANIFEST_LEN_MAX) +
-	       tables_footprint(calls_max(chunk_buffer_cnt)) + have_table_footprint();
+	return blobs_chunk_buffers_footprint(chunk_buffer_cnt, CHUNK_BUFFER_LEN) +
+	       blobs_chunk_buffers_footprint(MANIFEST_BUFFERS, MANIFEST_LEN_MAX) +
+	       tables_footprint(calls_max(chunk_buffer_cnt)) + blobs_have_table_footprint();
 }
 
 static void buffers_released(void *arg)
 {
-	buffer_queue_wake(arg);
+	blobs_buffer_queue_wake(arg);
 }
 
 static int queues_init(struct serve *serve, const uint64_t secret[2])
@@ -184,10 +188,11 @@ static int queues_init(struct serve *serve, const uint64_t secret[2])
 						   &serve->buffers, &serve->chunk_slots};
 	const struct buffer_queue_params manifests = {"calls waiting for manifest buffers", serve,
 						      &serve->manifests, &serve->manifest_slots};
-	int err = buffer_queue_init(&serve->chunk_queue, &serve->arena, &chunks, secret);
+	int err = blobs_buffer_queue_init(&serve->chunk_queue, &serve->arena, &chunks, secret);
 
 	if (!err)
-		err = buffer_queue_init(&serve->manifest_queue, &serve->arena, &manifests, secret);
+		err = blobs_buffer_queue_init(&serve->manifest_queue, &serve->arena, &manifests,
+					      secret);
 	serve->buffers.released = serve->manifests.released = buffers_released;
 	serve->buffers.released_arg = &serve->chunk_queue;
 	serve->manifests.released_arg = &serve->manifest_queue;
@@ -201,10 +206,11 @@ static int serve_lay_out(struct serve *serve)
 	uint32_t call_cnt = calls_max(buffer_cnt);
 	struct fair_config chunks = slots_config("calls with chunk buffers", call_cnt);
 	struct fair_config manifests = slots_config("calls with manifest buffers", call_cnt);
-	int err = chunk_buffers_init(&serve->buffers, buffer_cnt, CHUNK_BUFFER_LEN);
+	int err = blobs_chunk_buffers_init(&serve->buffers, buffer_cnt, CHUNK_BUFFER_LEN);
 
 	if (!err)
-		err = chunk_buffers_init(&serve->manifests, MANIFEST_BUFFERS, MANIFEST_LEN_MAX);
+		err = blobs_chunk_buffers_init(&serve->manifests, MANIFEST_BUFFERS,
+					       MANIFEST_LEN_MAX);
 	if (!err)
 		err = arena_open(&serve->arena, tables_footprint(call_cnt));
 	if (!err)
@@ -218,17 +224,17 @@ static int serve_lay_out(struct serve *serve)
 	if (!err)
 		err = queues_init(serve, secret);
 	if (!err)
-		err = members_init(&serve->members, &serve->arena, secret);
+		err = blobs_members_init(&serve->members, &serve->arena, secret);
 	if (!err)
-		err = usage_init(&serve->peer_usage, &serve->arena, secret);
+		err = blobs_usage_init(&serve->peer_usage, &serve->arena, secret);
 	if (!err)
-		err = usage_init(&serve->content_usage, &serve->arena, secret);
+		err = blobs_usage_init(&serve->content_usage, &serve->arena, secret);
 	if (!err)
-		err = uploads_init(&serve->uploads, &serve->arena, secret);
+		err = blobs_uploads_init(&serve->uploads, &serve->arena, secret);
 	return err;
 }
 
-int serve_new(struct content *content, struct serve **out_serve)
+int blobs_serve_new(struct blobs *content, struct serve **out_serve)
 {
 	struct serve *serve = calloc(1, sizeof(*serve));
 	int err;
@@ -237,16 +243,16 @@ int serve_new(struct content *content, struct serve **out_serve)
 		return -ENOMEM;
 	serve->content = content;
 	serve->now_ns = content->params.now_ns;
-	serve_files_init(&serve->files);
-	in_progress_init(&serve->in_progress);
-	serve_limits_init(serve);
+	blobs_serve_files_init(&serve->files);
+	blobs_in_progress_init(&serve->in_progress);
+	blobs_serve_limits_init(serve);
 	err = serve_lay_out(serve);
 	if (!err)
-		err = have_table_new(serve, &serve->haves);
+		err = blobs_have_table_new(serve, &serve->haves);
 	if (!err)
 		err = serve_register(serve);
 	if (err) {
-		serve_free(serve);
+		blobs_serve_free(serve);
 		return err;
 	}
 	*out_serve = serve;
@@ -254,51 +260,52 @@ int serve_new(struct content *content, struct serve **out_serve)
 }
 
 /* Jobs come back; what is lent to streams is given back when those are freed, maybe later. */
-void serve_free(struct serve *serve)
+void blobs_serve_free(struct serve *serve)
 {
 	if (!serve)
 		return;
-	serve_limits_fini(serve);
-	buffer_queue_fini(&serve->chunk_queue);
-	buffer_queue_fini(&serve->manifest_queue);
-	in_progress_fini(&serve->in_progress);
-	while (serve->job_cnt > 0 || have_table_has_jobs(serve->haves))
+	blobs_serve_limits_fini(serve);
+	blobs_buffer_queue_fini(&serve->chunk_queue);
+	blobs_buffer_queue_fini(&serve->manifest_queue);
+	blobs_in_progress_fini(&serve->in_progress);
+	while (serve->job_cnt > 0 || blobs_have_table_has_jobs(serve->haves))
 		jobs_reap_wait(serve->content->params.jobs);
-	have_table_stop(serve->haves);
+	blobs_have_table_stop(serve->haves);
 	serve->is_ended = true;
-	serve_try_destroy(serve);
+	blobs_serve_try_destroy(serve);
 }
 
-struct chunk_buffers *serve_buffers(struct serve *serve)
+struct chunk_buffers *blobs_serve_buffers(struct serve *serve)
 {
 	return &serve->buffers;
 }
 
-void serve_note_member(struct serve *serve, const struct content_member *member, uint64_t now_ns)
+void blobs_serve_note_member(struct serve *serve, const struct blobs_member *member,
+			     uint64_t now_ns)
 {
-	members_note(&serve->members, member, now_ns);
+	blobs_members_note(&serve->members, member, now_ns);
 }
 
-unsigned serve_member_cnt(const struct serve *serve, const uint8_t id[static 32])
+unsigned blobs_serve_member_cnt(const struct serve *serve, const uint8_t id[static 32])
 {
-	return members_cnt(&serve->members, id);
+	return blobs_members_cnt(&serve->members, id);
 }
 
-unsigned serve_members(struct serve *serve, const uint8_t id[static 32], uint64_t now_ns,
-		       struct message_holder *out)
+unsigned blobs_serve_members(struct serve *serve, const uint8_t id[static 32], uint64_t now_ns,
+			     struct message_holder *out)
 {
-	members_expire(&serve->members, now_ns);
-	return members_list(&serve->members, id, serve->content->params.own_key, out);
+	blobs_members_expire(&serve->members, now_ns);
+	return blobs_members_list(&serve->members, id, serve->content->params.own_key, out);
 }
 
-struct in_progress *serve_in_progress(struct serve *serve)
+struct in_progress *blobs_serve_in_progress(struct serve *serve)
 {
 	return &serve->in_progress;
 }
 
-void serve_forget_files(struct serve *serve)
+void blobs_serve_forget_files(struct serve *serve)
 {
-	serve_files_drop_all(&serve->files);
+	blobs_serve_files_drop_all(&serve->files);
 }
 
 static struct addr slots_largest(const struct fair *slots)
@@ -317,7 +324,7 @@ static struct addr places_largest(const struct fair *places)
 		    : (struct addr){.family = ADDR_NONE};
 }
 
-void serve_fill_stats(const struct serve *serve, struct content_stats *stats)
+void blobs_serve_fill_stats(const struct serve *serve, struct blobs_stats *stats)
 {
 	stats->served_byte_cnt += serve->served_byte_cnt;
 	stats->served_chunk_cnt += serve->served_chunk_cnt;
@@ -331,14 +338,14 @@ void serve_fill_stats(const struct serve *serve, struct content_stats *stats)
 	stats->member_evicted_cnt = serve->members.evicted_cnt;
 	stats->manifest_buffer_cap = serve->manifests.cap_cnt;
 	stats->manifest_buffer_used_cnt = serve->manifests.cap_cnt - serve->manifests.free_cnt;
-	fair_read(&serve->chunk_slots, &stats->pools[CONTENT_POOL_CHUNKS]);
-	fair_read(&serve->manifest_slots, &stats->pools[CONTENT_POOL_MANIFESTS]);
-	stats->pools_largest[CONTENT_POOL_CHUNKS] = slots_largest(&serve->chunk_slots);
-	fair_read(&serve->chunk_queue.waiting, &stats->pools[CONTENT_POOL_CHUNKS_WAITING]);
-	fair_read(&serve->manifest_queue.waiting, &stats->pools[CONTENT_POOL_MANIFESTS_WAITING]);
-	stats->pools_largest[CONTENT_POOL_MANIFESTS] = slots_largest(&serve->manifest_slots);
-	stats->pools_largest[CONTENT_POOL_CHUNKS_WAITING] =
+	fair_read(&serve->chunk_slots, &stats->pools[BLOBS_POOL_CHUNKS]);
+	fair_read(&serve->manifest_slots, &stats->pools[BLOBS_POOL_MANIFESTS]);
+	stats->pools_largest[BLOBS_POOL_CHUNKS] = slots_largest(&serve->chunk_slots);
+	fair_read(&serve->chunk_queue.waiting, &stats->pools[BLOBS_POOL_CHUNKS_WAITING]);
+	fair_read(&serve->manifest_queue.waiting, &stats->pools[BLOBS_POOL_MANIFESTS_WAITING]);
+	stats->pools_largest[BLOBS_POOL_MANIFESTS] = slots_largest(&serve->manifest_slots);
+	stats->pools_largest[BLOBS_POOL_CHUNKS_WAITING] =
 		places_largest(&serve->chunk_queue.waiting);
-	stats->pools_largest[CONTENT_POOL_MANIFESTS_WAITING] =
+	stats->pools_largest[BLOBS_POOL_MANIFESTS_WAITING] =
 		places_largest(&serve->manifest_queue.waiting);
 }

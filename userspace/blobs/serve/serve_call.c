@@ -2,7 +2,7 @@
 /*
  * A call's way to its answer.
  *
- *	serve_call_start -> on the worker, from the page cache or from a buffer
+ *	blobs_serve_call_start -> on the worker, from the page cache or from a buffer
  *			    that holds the chunk already
  *		   -> or waits for a buffer, and starts again (buffer_queue.c)
  *		   -> call_run in a job, when a disk must be waited for
@@ -23,7 +23,7 @@
 /* For an asker that not even a call was left for. */
 #define BUSY_NOT_BEFORE_MS 1000u
 
-struct serve_call *serve_call_new(struct serve *serve, const struct mesh_call *asked)
+struct serve_call *blobs_serve_call_new(struct serve *serve, const struct mesh_call *asked)
 {
 	struct serve_call *call = pool_acquire(&serve->calls);
 
@@ -60,7 +60,7 @@ static struct buffer_queue *queue_of(const struct serve_call *call)
 					       : &call->serve->chunk_queue;
 }
 
-struct fair *serve_call_slots(const struct serve_call *call)
+struct fair *blobs_serve_call_slots(const struct serve_call *call)
 {
 	return queue_of(call)->slots;
 }
@@ -68,8 +68,8 @@ struct fair *serve_call_slots(const struct serve_call *call)
 static void call_pay(struct serve_call *call)
 {
 	struct fair_item *victim;
-	enum fair_verdict verdict = fair_take(serve_call_slots(call), &call->path, &call->slot,
-					      call->serve->now_ns, &victim);
+	enum fair_verdict verdict = fair_take(blobs_serve_call_slots(call), &call->path,
+					      &call->slot, call->serve->now_ns, &victim);
 
 	weft_assert(verdict == FAIR_TAKEN); /* there are as many slots as calls */
 }
@@ -77,7 +77,7 @@ static void call_pay(struct serve_call *call)
 /* A buffer counts against one of the calls that use it: the first, then the oldest left. */
 static void call_use_buffer(struct serve_call *call, uint8_t *bytes)
 {
-	struct chunk_buffer *buffer = chunk_buffers_at(buffers_of(call), bytes);
+	struct chunk_buffer *buffer = blobs_chunk_buffers_at(buffers_of(call), bytes);
 	bool is_first = list_is_empty(&buffer->users);
 
 	call->buffer = bytes;
@@ -94,13 +94,13 @@ static void call_leave_buffer(struct serve_call *call)
 
 	if (!call->buffer)
 		return;
-	buffer = chunk_buffers_at(buffers_of(call), call->buffer);
+	buffer = blobs_chunk_buffers_at(buffers_of(call), call->buffer);
 	list_unlink(&call->user);
-	fair_release(serve_call_slots(call), &call->slot, call->serve->now_ns);
+	fair_release(blobs_serve_call_slots(call), &call->slot, call->serve->now_ns);
 	if (has_paid && !list_is_empty(&buffer->users))
 		call_pay(list_entry(buffer->users.next, struct serve_call, user));
 	call->buffer = NULL;
-	chunk_buffers_release(buffers_of(call), buffer->bytes);
+	blobs_chunk_buffers_release(buffers_of(call), buffer->bytes);
 }
 
 /* --- one reader for all who ask the same --- */
@@ -120,51 +120,51 @@ static void waiting_take(struct chunk_buffer *shared, struct list_node *out_call
 static void reader_leave(struct serve_call *call)
 {
 	struct chunk_buffers *buffers = buffers_of(call);
-	struct chunk_buffer *shared = chunk_buffers_at(buffers, call->buffer);
+	struct chunk_buffer *shared = blobs_chunk_buffers_at(buffers, call->buffer);
 	struct list_node calls;
 
 	call->is_reader = false;
 	waiting_take(shared, &calls);
-	chunk_buffers_unname(buffers, shared);
+	blobs_chunk_buffers_unname(buffers, shared);
 	while (!list_is_empty(&calls)) {
 		struct serve_call *other = list_entry(calls.next, struct serve_call, waiting);
 
 		list_unlink(&other->waiting);
 		call_leave_buffer(other);
-		serve_leave_place(other);
-		serve_call_start(other);
+		blobs_serve_leave_place(other);
+		blobs_serve_call_start(other);
 	}
 }
 
-static void call_free(struct serve_call *call)
+static void control_call_free(struct serve_call *call)
 {
 	struct serve *serve = call->serve;
 
 	if (call->is_reader)
 		reader_leave(call);
-	buffer_queue_leave(queue_of(call), call);
-	uploads_end(&serve->uploads, &call->upload, serve->now_ns);
-	serve_leave_place(call);
+	blobs_buffer_queue_leave(queue_of(call), call);
+	blobs_uploads_end(&serve->uploads, &call->upload, serve->now_ns);
+	blobs_serve_leave_place(call);
 	call_leave_buffer(call);
 	pool_release(&serve->calls, call);
-	serve_try_destroy(serve);
+	blobs_serve_try_destroy(serve);
 }
 
-void serve_call_drop(struct serve_call *call)
+void blobs_serve_call_drop(struct serve_call *call)
 {
-	call_free(call);
+	control_call_free(call);
 }
 
-void serve_call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
-		       uint64_t not_before_ms)
+void blobs_serve_call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
+			     uint64_t not_before_ms)
 {
 	if (call->incoming)
 		serve_mesh(call->serve)->answer_error(call->incoming, code, text, not_before_ms);
 	call->incoming = NULL;
-	call_free(call);
+	control_call_free(call);
 }
 
-void serve_call_refuse_busy(struct serve_call *call, struct fair *pool)
+void blobs_serve_call_refuse_busy(struct serve_call *call, struct fair *pool)
 {
 	struct serve *serve = call->serve;
 	uint32_t wait_ms = fair_not_before_ms(pool, &call->path, serve->now_ns);
@@ -173,16 +173,16 @@ void serve_call_refuse_busy(struct serve_call *call, struct fair *pool)
 	serve_mesh(serve)->hurry(serve->content->params.mesh.mesh);
 	if (call->incoming)
 		serve_mesh(serve)->note_refused(call->incoming, pool->config.name, wait_ms);
-	serve_call_refuse(call, MESH_CODE_BUSY, "busy", wait_ms);
+	blobs_serve_call_refuse(call, MESH_CODE_BUSY, "busy", wait_ms);
 }
 
 static void span_done(void *arg)
 {
-	call_free(arg);
+	control_call_free(arg);
 }
 
-void serve_call_send(struct serve_call *call, unsigned type, const void *head, size_t head_len,
-		     size_t len)
+void blobs_serve_call_send(struct serve_call *call, unsigned type, const void *head,
+			   size_t head_len, size_t len)
 {
 	struct transport_span tail = {
 		.data = call->buffer, .len = len, .done = span_done, .arg = call};
@@ -190,7 +190,7 @@ void serve_call_send(struct serve_call *call, unsigned type, const void *head, s
 
 	call->incoming = NULL;
 	if (serve_mesh(call->serve)->answer(incoming, type, head, head_len, &tail) < 0)
-		call_free(call);
+		control_call_free(call);
 }
 
 static unsigned answer_type(unsigned request_type)
@@ -206,19 +206,20 @@ static void call_look_for_race(struct serve_call *call)
 	uint64_t wall_s;
 
 	call->is_racy = call->type == MESH_GET_CHUNK &&
-			chunk < manifest_chunk_cnt(file->object.stamp.size) &&
-			serve_file_is_racy(file, chunk);
+			chunk < blobs_manifest_chunk_cnt(file->object.stamp.size) &&
+			blobs_serve_file_is_racy(file, chunk);
 	if (!call->is_racy)
 		return;
-	wall_s = content_wall_s(call->serve->content);
+	wall_s = blobs_wall_s(call->serve->content);
 	call->is_settling =
-		!object_stamp_is_racy(&file->object.stamp, (int64_t)(wall_s * NS_PER_S));
+		!blobs_object_stamp_is_racy(&file->object.stamp, (int64_t)(wall_s * NS_PER_S));
 }
 
 static void call_settle(const struct serve_call *call)
 {
-	if (call->file && call->is_settling && serve_file_settle(call->file, call->request.first))
-		content_trust_file(call->serve->content, &call->file->object);
+	if (call->file && call->is_settling &&
+	    blobs_serve_file_settle(call->file, call->request.first))
+		blobs_trust_file(call->serve->content, &call->file->object);
 }
 
 static void call_count(struct serve_call *call)
@@ -229,12 +230,13 @@ static void call_count(struct serve_call *call)
 		return;
 	serve->served_chunk_cnt++;
 	serve->served_byte_cnt += call->answer.len;
-	uploads_sent(&serve->uploads, &call->upload, call->answer.len, serve->now_ns);
-	usage_note(&serve->peer_usage, call->peer_key, call->answer.len, 1, serve->now_ns);
-	usage_note(&serve->content_usage, call->request.id, call->answer.len, 1, serve->now_ns);
+	blobs_uploads_sent(&serve->uploads, &call->upload, call->answer.len, serve->now_ns);
+	blobs_usage_note(&serve->peer_usage, call->peer_key, call->answer.len, 1, serve->now_ns);
+	blobs_usage_note(&serve->content_usage, call->request.id, call->answer.len, 1,
+			 serve->now_ns);
 	if (call->file)
-		served_index_note_served(content_served_index(serve->content), &call->file->object,
-					 call->answer.len);
+		blobs_served_index_note_served(blobs_served_index(serve->content),
+					       &call->file->object, call->answer.len);
 }
 
 static void call_answer(struct serve_call *call)
@@ -246,12 +248,12 @@ static void call_answer(struct serve_call *call)
 
 	if (call->asked_by.is_blind)
 		memcpy(call->answer.id, call->asked_by.half, sizeof(call->answer.id));
-	message_answer_write_head(&w, type, &call->answer);
+	blobs_message_answer_write_head(&w, type, &call->answer);
 	/* The buffer has room after the hashes: 8,192 of them are one chunk. */
-	len += message_answer_write_end(type, &call->answer, call->buffer + len);
+	len += blobs_message_answer_write_end(type, &call->answer, call->buffer + len);
 	call_settle(call);
 	call_count(call);
-	serve_call_send(call, type, head, writer_len(&w), len);
+	blobs_serve_call_send(call, type, head, writer_len(&w), len);
 }
 
 /* Answers call from a buffer that another one filled. */
@@ -265,14 +267,14 @@ static void call_answer_shared(struct serve_call *call, const struct chunk_buffe
 	if (call->incoming)
 		call_answer(call);
 	else
-		call_free(call);
+		control_call_free(call);
 }
 
 /* What the reader read is there for all. Its own answer comes first. */
 static void reader_finish(struct serve_call *call)
 {
 	struct chunk_buffers *buffers = buffers_of(call);
-	struct chunk_buffer *shared = chunk_buffers_at(buffers, call->buffer);
+	struct chunk_buffer *shared = blobs_chunk_buffers_at(buffers, call->buffer);
 	struct list_node calls;
 
 	shared->len = call->answer.len;
@@ -294,9 +296,9 @@ static void file_note_changed(struct serve *serve, struct serve_file *file)
 	if (file->is_stale)
 		return;
 	file->is_changed = true;
-	serve_file_drop(file);
+	blobs_serve_file_drop(file);
 	serve->changed_cnt++;
-	content_forget_file(serve->content, &file->object);
+	blobs_forget_file(serve->content, &file->object);
 }
 
 /* What the call opened stays with its file for others, unless one was faster. */
@@ -317,8 +319,8 @@ static void call_changed(struct serve_call *call)
 {
 	file_note_changed(call->serve, call->file);
 	call->was_changed = true;
-	serve_leave_place(call);
-	serve_call_start(call); /* at another location, if there is one */
+	blobs_serve_leave_place(call);
+	blobs_serve_call_start(call); /* at another location, if there is one */
 }
 
 static void call_finish(struct serve_call *call)
@@ -329,7 +331,7 @@ static void call_finish(struct serve_call *call)
 		reader_finish(call);
 	}
 	if (!call->incoming) {
-		call_free(call);
+		control_call_free(call);
 		return;
 	}
 	switch (call->err) {
@@ -340,22 +342,22 @@ static void call_finish(struct serve_call *call)
 		call_changed(call);
 		return;
 	case WEFT_EABSENT:
-		serve_call_refuse(call, MESH_CODE_ABSENT, "no such content here", 0);
+		blobs_serve_call_refuse(call, MESH_CODE_ABSENT, "no such content here", 0);
 		return;
 	case WEFT_ETOOLARGE:
-		serve_call_refuse(call, MESH_CODE_TOO_LARGE, "too large to prove", 0);
+		blobs_serve_call_refuse(call, MESH_CODE_TOO_LARGE, "too large to prove", 0);
 		return;
 	default:
-		serve_call_refuse(call, MESH_CODE_INTERNAL, "cannot read", 0);
+		blobs_serve_call_refuse(call, MESH_CODE_INTERNAL, "cannot read", 0);
 		return;
 	}
 }
 
-static void call_run(struct job *job)
+static void control_call_run(struct job *job)
 {
 	struct serve_call *call = (struct serve_call *)job;
 
-	call->err = serve_call_work(call, true);
+	call->err = blobs_serve_call_work(call, true);
 }
 
 static void call_done(struct job *job)
@@ -382,11 +384,11 @@ static void call_watch_asker(struct serve_call *call)
 static void call_submit(struct serve_call *call)
 {
 	if (call->file && call->type == MESH_GET_CHUNK)
-		call->ahead_cnt = serve_file_ahead(call->file, call->request.first);
-	call->job.run = call_run;
+		call->ahead_cnt = blobs_serve_file_ahead(call->file, call->request.first);
+	call->job.run = control_call_run;
 	call->job.done = call_done;
 	if (jobs_submit(call->serve->content->params.jobs, &call->job) < 0) {
-		serve_call_refuse_busy(call, serve_call_slots(call));
+		blobs_serve_call_refuse_busy(call, blobs_serve_call_slots(call));
 		return;
 	}
 	call->serve->job_cnt++;
@@ -395,7 +397,7 @@ static void call_submit(struct serve_call *call)
 
 static void call_work(struct serve_call *call)
 {
-	call->err = serve_call_work(call, false);
+	call->err = blobs_serve_call_work(call, false);
 	if (call->err == -EAGAIN)
 		call_submit(call);
 	else
@@ -408,21 +410,21 @@ static void call_work(struct serve_call *call)
 static bool call_is_admitted(const struct serve_call *call)
 {
 	return (call->has_turn && buffers_of(call)->free_cnt > 0) ||
-	       buffer_queue_admits(queue_of(call), call);
+	       blobs_buffer_queue_admits(queue_of(call), call);
 }
 
-bool serve_call_acquire_buffer(struct serve_call *call)
+bool blobs_serve_call_acquire_buffer(struct serve_call *call)
 {
 	struct chunk_buffers *buffers = buffers_of(call);
 
 	if (call->buffer)
 		return true;
 	if (!call_is_admitted(call)) {
-		buffer_queue_put(queue_of(call), call);
+		blobs_buffer_queue_put(queue_of(call), call);
 		return false;
 	}
 	call->buffer_cap = buffers->buffer_len;
-	call_use_buffer(call, chunk_buffers_acquire(buffers));
+	call_use_buffer(call, blobs_chunk_buffers_acquire(buffers));
 	return true;
 }
 
@@ -430,10 +432,11 @@ static void call_read(struct serve_call *call)
 {
 	struct chunk_buffers *buffers = buffers_of(call);
 
-	if (!serve_call_acquire_buffer(call))
+	if (!blobs_serve_call_acquire_buffer(call))
 		return;
 	if (call->is_named && !call->is_reader) {
-		chunk_buffers_name(buffers, chunk_buffers_at(buffers, call->buffer), &call->name);
+		blobs_chunk_buffers_name(buffers, blobs_chunk_buffers_at(buffers, call->buffer),
+					 &call->name);
 		call->is_reader = true;
 	}
 	call_work(call);
@@ -459,12 +462,12 @@ static void call_share(struct serve_call *call, struct chunk_buffer *shared)
 		return;
 	}
 	/* What a manifest or a chunk list is, its id says; a file may change. */
-	call->err = call->type == MESH_GET_CHUNK ? serve_call_recheck(call) : 0;
+	call->err = call->type == MESH_GET_CHUNK ? blobs_serve_call_recheck(call) : 0;
 	if (!call->err) {
 		call_answer_shared(call, shared);
 		return;
 	}
-	chunk_buffers_unname(buffers, shared);
+	blobs_chunk_buffers_unname(buffers, shared);
 	call_leave_buffer(call);
 	if (call->err == WEFT_ECHANGED)
 		call_changed(call);
@@ -481,7 +484,7 @@ static void call_share(struct serve_call *call, struct chunk_buffer *shared)
 static bool call_name(const struct serve_call *call, struct chunk_name *out_name)
 {
 	uint64_t chunk_cnt = call->partial ? call->partial->chunk_cnt
-			     : call->file  ? manifest_chunk_cnt(call->file->object.stamp.size)
+			     : call->file  ? blobs_manifest_chunk_cnt(call->file->object.stamp.size)
 					   : 0;
 	uint64_t first = call->request.first, cnt = call->request.cnt;
 
@@ -502,33 +505,33 @@ static void named_start(struct serve_call *call)
 {
 	struct chunk_buffers *buffers = buffers_of(call);
 	const struct chunk_buffer *shared =
-		call->is_reader ? NULL : chunk_buffers_peek(buffers, &call->name);
+		call->is_reader ? NULL : blobs_chunk_buffers_peek(buffers, &call->name);
 
 	if (!shared)
 		call_read(call);
 	/* A buffer without a user is free, whatever bytes it has. */
 	else if (shared->use_cnt == 0 && !call_is_admitted(call))
-		buffer_queue_put(queue_of(call), call);
+		blobs_buffer_queue_put(queue_of(call), call);
 	else
-		call_share(call, chunk_buffers_find(buffers, &call->name));
+		call_share(call, blobs_chunk_buffers_find(buffers, &call->name));
 }
 
-void serve_call_start(struct serve_call *call)
+void blobs_serve_call_start(struct serve_call *call)
 {
 	int err;
 
 	if (call->type == MESH_PROVIDERS) {
-		serve_members_start(call);
+		blobs_serve_members_start(call);
 		return;
 	}
-	err = call->type == MESH_GET_MANIFEST ? 0 : serve_locate(call);
+	err = call->type == MESH_GET_MANIFEST ? 0 : blobs_serve_locate(call);
 	if (err == WEFT_EABSENT && call->was_changed) {
-		serve_call_refuse(call, MESH_CODE_CHANGED, "the file is no longer what was shared",
-				  0);
+		blobs_serve_call_refuse(call, MESH_CODE_CHANGED,
+					"the file is no longer what was shared", 0);
 		return;
 	}
 	if (err == WEFT_EFULL) {
-		serve_call_refuse_busy(call, serve_call_slots(call));
+		blobs_serve_call_refuse_busy(call, blobs_serve_call_slots(call));
 		return;
 	}
 	if (err) {

@@ -66,25 +66,25 @@ struct serve_call {
 };
 
 /*
- * serve_call_work reads what the call's answer consists of; with is_waiting
+ * blobs_serve_call_work reads what the call's answer consists of; with is_waiting
  * only in a job. 0, -EAGAIN (a disk must be waited for), WEFT_EABSENT,
  * WEFT_ECHANGED, WEFT_ETOOLARGE, or another error.
  */
 WEFT_MUST_CHECK
-int serve_call_work(struct serve_call *call, bool is_waiting);
-/* serve_call_read opens the call's file if need be and reads from it, in a job. */
+int blobs_serve_call_work(struct serve_call *call, bool is_waiting);
+/* blobs_serve_call_read opens the call's file if need be and reads from it, in a job. */
 WEFT_MUST_CHECK
-int serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len);
-/* serve_call_recheck: the file, which is open, is what it was. 0 or as serve_call_work. */
+int blobs_serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len);
+/* blobs_serve_call_recheck: the file, which is open, is what it was. 0 or as blobs_serve_call_work. */
 WEFT_MUST_CHECK
-int serve_call_recheck(const struct serve_call *call);
+int blobs_serve_call_recheck(const struct serve_call *call);
 
 /*
- * serve_proof_run makes the proof a RANGE_PROOF asks for, in a job. 0,
+ * blobs_serve_proof_run makes the proof a RANGE_PROOF asks for, in a job. 0,
  * WEFT_EABSENT (no such groups), WEFT_ETOOLARGE (the chunk list of so
  * large a file is not held), WEFT_ECHANGED or another error.
  */
 WEFT_MUST_CHECK
-int serve_proof_run(struct serve_call *call);
+int blobs_serve_proof_run(struct serve_call *call);
 
 #endif

@@ -15,7 +15,7 @@
 #include "base/assert.h"
 #include "blobs/manifest/manifest.h"
 
-void serve_files_init(struct serve_files *files)
+void blobs_serve_files_init(struct serve_files *files)
 {
 	files->seq = 0;
 	for (size_t i = 0; i < SERVE_FILES_MAX; i++) {
@@ -40,7 +40,7 @@ static void slot_empty(struct serve_file *file)
 	file->settled = NULL;
 }
 
-void serve_files_fini(struct serve_files *files)
+void blobs_serve_files_fini(struct serve_files *files)
 {
 	for (size_t i = 0; i < SERVE_FILES_MAX; i++)
 		slot_empty(&files->slots[i]);
@@ -53,8 +53,8 @@ static struct serve_file *slot_use(struct serve_files *files, struct serve_file 
 	return file;
 }
 
-struct serve_file *serve_files_lookup(struct serve_files *files,
-				      const uint8_t content_id[static OBJECT_ID_LEN])
+struct serve_file *blobs_serve_files_lookup(struct serve_files *files,
+					    const uint8_t content_id[static OBJECT_ID_LEN])
 {
 	for (size_t i = 0; i < SERVE_FILES_MAX; i++) {
 		struct serve_file *file = &files->slots[i];
@@ -68,7 +68,7 @@ struct serve_file *serve_files_lookup(struct serve_files *files,
 
 static void settled_lay_out(struct serve_file *file)
 {
-	uint64_t chunk_cnt = manifest_chunk_cnt(file->object.stamp.size);
+	uint64_t chunk_cnt = blobs_manifest_chunk_cnt(file->object.stamp.size);
 
 	file->settled_cnt = 0;
 	if (!file->object.is_racy || chunk_cnt > SERVE_SETTLE_MAX)
@@ -81,7 +81,8 @@ static void settled_lay_out(struct serve_file *file)
 	file->settled = file->settled_few;
 }
 
-struct serve_file *serve_files_add(struct serve_files *files, const struct object_file *object)
+struct serve_file *blobs_serve_files_add(struct serve_files *files,
+					 const struct object_file *object)
 {
 	struct serve_file *oldest = NULL;
 
@@ -102,14 +103,14 @@ struct serve_file *serve_files_add(struct serve_files *files, const struct objec
 	return slot_use(files, oldest);
 }
 
-void serve_file_release(struct serve_file *file)
+void blobs_serve_file_release(struct serve_file *file)
 {
 	weft_assert(file->use_cnt > 0);
 	if (--file->use_cnt == 0 && file->is_stale)
 		slot_empty(file);
 }
 
-void serve_file_drop(struct serve_file *file)
+void blobs_serve_file_drop(struct serve_file *file)
 {
 	file->is_stale = true;
 	if (file->use_cnt == 0)
@@ -121,23 +122,23 @@ static bool chunk_is_settled(const struct serve_file *file, uint64_t chunk)
 	return file->settled[chunk / 8] & 1u << chunk % 8;
 }
 
-bool serve_file_is_racy(const struct serve_file *file, uint64_t chunk)
+bool blobs_serve_file_is_racy(const struct serve_file *file, uint64_t chunk)
 {
 	return file->object.is_racy && !(file->settled && chunk_is_settled(file, chunk));
 }
 
-bool serve_file_settle(struct serve_file *file, uint64_t chunk)
+bool blobs_serve_file_settle(struct serve_file *file, uint64_t chunk)
 {
 	if (!file->settled || chunk_is_settled(file, chunk))
 		return false;
 	file->settled[chunk / 8] |= (uint8_t)(1u << chunk % 8);
-	if (++file->settled_cnt < manifest_chunk_cnt(file->object.stamp.size))
+	if (++file->settled_cnt < blobs_manifest_chunk_cnt(file->object.stamp.size))
 		return false;
 	file->object.is_racy = false;
 	return true;
 }
 
-uint32_t serve_file_ahead(struct serve_file *file, uint64_t chunk)
+uint32_t blobs_serve_file_ahead(struct serve_file *file, uint64_t chunk)
 {
 	/* Requests under way at once come in no exact order. */
 	bool is_next = chunk + SERVE_AHEAD_MAX >= file->next_chunk &&
@@ -149,21 +150,23 @@ uint32_t serve_file_ahead(struct serve_file *file, uint64_t chunk)
 	return file->run_cnt < SERVE_AHEAD_MAX ? file->run_cnt : SERVE_AHEAD_MAX;
 }
 
-bool serve_files_has_changed(const struct serve_files *files, const struct object_file *object)
+bool blobs_serve_files_has_changed(const struct serve_files *files,
+				   const struct object_file *object)
 {
 	for (size_t i = 0; i < SERVE_FILES_MAX; i++) {
 		const struct serve_file *file = &files->slots[i];
 
 		if (file->is_changed && strcmp(file->object.path, object->path) == 0 &&
-		    object_stamp_equal(&file->object.stamp, &object->stamp))
+		    blobs_object_stamp_equal(&file->object.stamp, &object->stamp))
 			return true;
 	}
 	return false;
 }
 
-bool serve_files_each_changed(const struct serve_files *files,
-			      const uint8_t content_id[static OBJECT_ID_LEN],
-			      bool (*fn)(void *arg, const struct object_file *object), void *arg)
+bool blobs_serve_files_each_changed(const struct serve_files *files,
+				    const uint8_t content_id[static OBJECT_ID_LEN],
+				    bool (*fn)(void *arg, const struct object_file *object),
+				    void *arg)
 {
 	for (size_t i = 0; i < SERVE_FILES_MAX; i++) {
 		const struct serve_file *file = &files->slots[i];
@@ -176,11 +179,11 @@ bool serve_files_each_changed(const struct serve_files *files,
 	return false;
 }
 
-void serve_files_drop_all(struct serve_files *files)
+void blobs_serve_files_drop_all(struct serve_files *files)
 {
 	for (size_t i = 0; i < SERVE_FILES_MAX; i++)
 		if (files->slots[i].is_known)
-			serve_file_drop(&files->slots[i]);
+			blobs_serve_file_drop(&files->slots[i]);
 }
 
 /* What open says when the file is not there as it was, as opposed to trouble of ours. */
@@ -205,17 +208,18 @@ static int file_check(int fd, const struct object_file *object)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	object_stamp_of(&st, &stamp);
-	return S_ISREG(st.st_mode) && object_stamp_equal(&stamp, &object->stamp) ? 0
-										 : WEFT_ECHANGED;
+	blobs_object_stamp_of(&st, &stamp);
+	return S_ISREG(st.st_mode) && blobs_object_stamp_equal(&stamp, &object->stamp)
+		       ? 0
+		       : WEFT_ECHANGED;
 }
 
-void serve_file_read_ahead(int fd, uint64_t off, uint64_t len)
+void blobs_serve_file_read_ahead(int fd, uint64_t off, uint64_t len)
 {
 	(void)posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
 }
 
-int serve_file_open(const struct object_file *object, bool is_waiting)
+int blobs_serve_file_open(const struct object_file *object, bool is_waiting)
 {
 	struct open_how how = {
 		.flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
@@ -236,8 +240,8 @@ int serve_file_open(const struct object_file *object, bool is_waiting)
 	return (int)fd;
 }
 
-int serve_file_read(int fd, const struct object_file *object, uint64_t off, void *dst, size_t len,
-		    bool is_waiting)
+int blobs_serve_file_read(int fd, const struct object_file *object, uint64_t off, void *dst,
+			  size_t len, bool is_waiting)
 {
 	int err = file_check(fd, object);
 	size_t done = 0;

@@ -41,55 +41,58 @@ struct serve_files {
 	uint64_t seq;
 };
 
-void serve_files_init(struct serve_files *files);
-void serve_files_fini(struct serve_files *files);
-/* serve_files_lookup: a use of the file kept for content_id, or NULL. */
-struct serve_file *serve_files_lookup(struct serve_files *files,
-				      const uint8_t content_id[static OBJECT_ID_LEN]);
-/* serve_files_add: a use of a slot for object, closing the longest unused; NULL: all are in use. */
-struct serve_file *serve_files_add(struct serve_files *files, const struct object_file *object);
-void serve_file_release(struct serve_file *file);
-/* serve_file_drop: nobody finds this file here any more. */
-void serve_file_drop(struct serve_file *file);
-/* serve_file_is_racy: the chunk's bytes prove themselves, the stamp does not. */
-bool serve_file_is_racy(const struct serve_file *file, uint64_t chunk);
+void blobs_serve_files_init(struct serve_files *files);
+void blobs_serve_files_fini(struct serve_files *files);
+/* blobs_serve_files_lookup: a use of the file kept for content_id, or NULL. */
+struct serve_file *blobs_serve_files_lookup(struct serve_files *files,
+					    const uint8_t content_id[static OBJECT_ID_LEN]);
+/* blobs_serve_files_add: a use of a slot for object, closing the longest unused; NULL: all are in use. */
+struct serve_file *blobs_serve_files_add(struct serve_files *files,
+					 const struct object_file *object);
+void blobs_serve_file_release(struct serve_file *file);
+/* blobs_serve_file_drop: nobody finds this file here any more. */
+void blobs_serve_file_drop(struct serve_file *file);
+/* blobs_serve_file_is_racy: the chunk's bytes prove themselves, the stamp does not. */
+bool blobs_serve_file_is_racy(const struct serve_file *file, uint64_t chunk);
 /*
- * serve_file_settle: a chunk was verified, and read when the stamp was not
+ * blobs_serve_file_settle: a chunk was verified, and read when the stamp was not
  * racy any more. True when it was the last: object is not racy from now on.
  */
-bool serve_file_settle(struct serve_file *file, uint64_t chunk);
+bool blobs_serve_file_settle(struct serve_file *file, uint64_t chunk);
 /*
- * serve_file_ahead: chunk is read from the disk now. How many behind it are
+ * blobs_serve_file_ahead: chunk is read from the disk now. How many behind it are
  * worth reading at once, [0, SERVE_AHEAD_MAX]: as many as were asked for one behind the
  * other, for a getter that is alone reads so, and others read anywhere.
  */
-uint32_t serve_file_ahead(struct serve_file *file, uint64_t chunk);
-/* serve_files_has_changed: object was found changed, though its record may be there still. */
-bool serve_files_has_changed(const struct serve_files *files, const struct object_file *object);
+uint32_t blobs_serve_file_ahead(struct serve_file *file, uint64_t chunk);
+/* blobs_serve_files_has_changed: object was found changed, though its record may be there still. */
+bool blobs_serve_files_has_changed(const struct serve_files *files,
+				   const struct object_file *object);
 /*
- * serve_files_each_changed calls fn with each file of that content that was found changed
+ * blobs_serve_files_each_changed calls fn with each file of that content that was found changed
  * and is still remembered, until it returns true; what it returned last.
  */
-bool serve_files_each_changed(const struct serve_files *files,
-			      const uint8_t content_id[static OBJECT_ID_LEN],
-			      bool (*fn)(void *arg, const struct object_file *object), void *arg);
-void serve_files_drop_all(struct serve_files *files);
+bool blobs_serve_files_each_changed(const struct serve_files *files,
+				    const uint8_t content_id[static OBJECT_ID_LEN],
+				    bool (*fn)(void *arg, const struct object_file *object),
+				    void *arg);
+void blobs_serve_files_drop_all(struct serve_files *files);
 
 /*
- * serve_file_open opens an object's file; with is_waiting false only if no
+ * blobs_serve_file_open opens an object's file; with is_waiting false only if no
  * disk must be waited for. A descriptor, -EAGAIN (it must), WEFT_ECHANGED
  * (gone, or something else stands there) or -errno. Any thread.
  */
 WEFT_MUST_CHECK
-int serve_file_open(const struct object_file *object, bool is_waiting);
-/* serve_file_read_ahead has the kernel read [off, off + len) in its own time. Any thread. */
-void serve_file_read_ahead(int fd, uint64_t off, uint64_t len);
+int blobs_serve_file_open(const struct object_file *object, bool is_waiting);
+/* blobs_serve_file_read_ahead has the kernel read [off, off + len) in its own time. Any thread. */
+void blobs_serve_file_read_ahead(int fd, uint64_t off, uint64_t len);
 /*
- * serve_file_read reads [off, off + len), which lies inside the file, with
+ * blobs_serve_file_read reads [off, off + len), which lies inside the file, with
  * its stamp compared before and after. 0, -EAGAIN, WEFT_ECHANGED or -errno.
  */
 WEFT_MUST_CHECK
-int serve_file_read(int fd, const struct object_file *object, uint64_t off, void *dst, size_t len,
-		    bool is_waiting);
+int blobs_serve_file_read(int fd, const struct object_file *object, uint64_t off, void *dst,
+			  size_t len, bool is_waiting);
 
 #endif

@@ -88,7 +88,7 @@ static void have_given_back(void *arg)
 
 	have->is_lent = false;
 	have_free(have);
-	serve_try_destroy(serve);
+	blobs_serve_try_destroy(serve);
 }
 
 static void have_send(struct have *have)
@@ -97,7 +97,7 @@ static void have_send(struct have *have)
 	struct transport_span tail = {.data = have->bytes, .done = have_given_back, .arg = have};
 	struct mesh_incoming *incoming = have->incoming;
 
-	message_have_answer_write(&w, &have->answer);
+	blobs_message_have_answer_write(&w, &have->answer);
 	tail.len = writer_len(&w);
 	have->incoming = NULL;
 	if (tail.len <= HAVE_COPY_MAX) {
@@ -123,9 +123,9 @@ static bool location_seen(void *arg, const struct object_file *file)
 {
 	struct location_look *look = arg;
 
-	look->is_here = served_index_gives_file(content_served_index(look->serve->content), file,
-						look->reader) &&
-			!serve_files_has_changed(&look->serve->files, file);
+	look->is_here = blobs_served_index_gives_file(blobs_served_index(look->serve->content),
+						      file, look->reader) &&
+			!blobs_serve_files_has_changed(&look->serve->files, file);
 	return !look->is_here;
 }
 
@@ -135,15 +135,15 @@ static bool content_is_here(struct serve *serve, struct store_snapshot *snapshot
 	struct location_look look = {.serve = serve, .reader = reader};
 	struct object_file scratch;
 
-	return object_locations_each(snapshot, id, &scratch, location_seen, &look) == 0 &&
+	return blobs_object_locations_each(snapshot, id, &scratch, location_seen, &look) == 0 &&
 	       look.is_here;
 }
 
-bool serve_gives(struct serve *serve, const uint8_t content_id[static 32],
-		 const uint8_t key[static 32])
+bool blobs_serve_gives(struct serve *serve, const uint8_t content_id[static 32],
+		       const uint8_t key[static 32])
 {
 	const struct serve_name name = {.is_blind = false};
-	struct served_reader reader = serve_reader(serve, key, &name);
+	struct served_reader reader = blobs_serve_reader(serve, key, &name);
 	struct store_snapshot *snapshot;
 	bool is_here;
 
@@ -160,7 +160,7 @@ static bool run_is_here(const struct in_progress_file *partial, uint64_t run, un
 
 	end = end < partial->chunk_cnt ? end : partial->chunk_cnt;
 	for (uint64_t chunk = run << log2; chunk < end; chunk++)
-		if (!in_progress_file_has(partial, chunk))
+		if (!blobs_in_progress_file_has(partial, chunk))
 			return false;
 	return true;
 }
@@ -207,14 +207,15 @@ static void id_look(struct have *have, struct store_snapshot *snapshot)
 {
 	struct serve *serve = have->serve;
 	const uint8_t *id = have->ids[have->at];
-	struct served_reader reader = serve_reader(serve, have->peer_key, &have->asked_by);
+	struct served_reader reader = blobs_serve_reader(serve, have->peer_key, &have->asked_by);
 	const struct in_progress_file *partial;
 
-	if (have->is_of_parts
-		    ? served_index_gives_whole(content_served_index(serve->content), id, &reader)
-		    : content_is_here(serve, snapshot, id, &reader)) {
+	if (have->is_of_parts ? blobs_served_index_gives_whole(blobs_served_index(serve->content),
+							       id, &reader)
+			      : content_is_here(serve, snapshot, id, &reader)) {
 		have->bits[have->at / 8] |= (uint8_t)(1u << have->at % 8);
-	} else if (!have->is_of_parts && (partial = serve_in_progress_find(serve, id, &reader))) {
+	} else if (!have->is_of_parts &&
+		   (partial = blobs_serve_in_progress_find(serve, id, &reader))) {
 		have->answer.is_growing = true;
 		in_progress_file_tell(have, partial);
 	}
@@ -277,12 +278,12 @@ static void load_run(struct job *job)
 	struct have *have = (struct have *)job;
 	struct stored_manifest stored;
 
-	have->err = stored_manifest_load(have->serve->content->params.store, have->manifest_id,
-					 &stored);
+	have->err = blobs_stored_manifest_load(have->serve->content->params.store,
+					       have->manifest_id, &stored);
 	if (have->err)
 		return;
 	have->err = ids_of_manifest(have, stored.manifest);
-	stored_manifest_fini(&stored);
+	blobs_stored_manifest_fini(&stored);
 }
 
 static void load_done(struct job *job)
@@ -346,7 +347,7 @@ static bool ids_take(struct have *have, const struct message_have_request *reque
 		return false;
 	have->id_cnt = request->id_cnt;
 	for (uint32_t i = 0; i < request->id_cnt; i++)
-		memcpy(have->ids[i], message_have_id(request, i), OBJECT_ID_LEN);
+		memcpy(have->ids[i], blobs_message_have_id(request, i), OBJECT_ID_LEN);
 	return true;
 }
 
@@ -356,7 +357,7 @@ static void all_tell(struct serve *serve, const struct mesh_call *asked)
 	uint8_t head[HAVE_ALL_CAP];
 	struct writer w = writer_of(head, sizeof(head));
 
-	message_have_answer_write(&w, &all);
+	blobs_message_have_answer_write(&w, &all);
 	(void)serve_mesh(serve)->answer(asked->incoming, MESH_HAVE_CONTENT, head, writer_len(&w),
 					NULL);
 }
@@ -372,8 +373,8 @@ static void have_begin(struct have *have, const struct mesh_call *asked,
 	have->answer.has_all = false;
 	have->answer.is_growing =
 		request->has_manifest &&
-		served_index_is_growing(content_served_index(have->serve->content),
-					request->manifest_id);
+		blobs_served_index_is_growing(blobs_served_index(have->serve->content),
+					      request->manifest_id);
 	have->answer.partial_cnt = 0;
 	have->asked_by = *name;
 	memcpy(have->peer_key, asked->peer_key, MESH_KEY_LEN);
@@ -388,10 +389,10 @@ static void have_begin(struct have *have, const struct mesh_call *asked,
 	}
 }
 
-void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
+void blobs_serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 {
 	struct serve *serve = ctx;
-	const struct served_index *served_index = content_served_index(serve->content);
+	const struct served_index *served_index = blobs_served_index(serve->content);
 	struct serve_name name = {.is_blind = false};
 	struct message_have_request request;
 	uint8_t manifest_id[OBJECT_ID_LEN];
@@ -399,25 +400,25 @@ void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 	struct have *have;
 
 	serve->now_ns = now_ns;
-	if (message_have_request_parse(asked->payload, asked->payload_len, &request) < 0) {
+	if (blobs_message_have_request_parse(asked->payload, asked->payload_len, &request) < 0) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed",
 						0);
 		return;
 	}
 	if (request.veiled) {
 		memcpy(manifest_id, request.manifest_id, sizeof(manifest_id));
-		serve_unblind(serve, manifest_id, request.veiled, &name);
+		blobs_serve_unblind(serve, manifest_id, request.veiled, &name);
 		request.manifest_id = manifest_id;
 	}
-	reader = serve_reader(serve, asked->peer_key, &name);
+	reader = blobs_serve_reader(serve, asked->peer_key, &name);
 	if (request.has_manifest &&
-	    !served_index_gives_manifest(served_index, request.manifest_id, &reader)) {
+	    !blobs_served_index_gives_manifest(served_index, request.manifest_id, &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 						"no such collection here", 0);
 		return;
 	}
 	if (request.has_manifest &&
-	    served_index_gives_whole(served_index, request.manifest_id, &reader)) {
+	    blobs_served_index_gives_whole(served_index, request.manifest_id, &reader)) {
 		all_tell(serve, asked);
 		return;
 	}
@@ -431,7 +432,7 @@ void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 	}
 }
 
-int have_table_new(struct serve *serve, struct have_table **out_haves)
+int blobs_have_table_new(struct serve *serve, struct have_table **out_haves)
 {
 	struct have_table *haves = calloc(1, sizeof(*haves));
 
@@ -445,12 +446,12 @@ int have_table_new(struct serve *serve, struct have_table **out_haves)
 	return 0;
 }
 
-size_t have_table_footprint(void)
+size_t blobs_have_table_footprint(void)
 {
 	return sizeof(struct have_table);
 }
 
-bool have_table_has_jobs(const struct have_table *haves)
+bool blobs_have_table_has_jobs(const struct have_table *haves)
 {
 	for (unsigned i = 0; haves && i < HAVES_MAX; i++)
 		if (haves->haves[i].has_job)
@@ -458,7 +459,7 @@ bool have_table_has_jobs(const struct have_table *haves)
 	return false;
 }
 
-bool have_table_is_lent(const struct have_table *haves)
+bool blobs_have_table_is_lent(const struct have_table *haves)
 {
 	for (unsigned i = 0; haves && i < HAVES_MAX; i++)
 		if (haves->haves[i].is_lent)
@@ -466,7 +467,7 @@ bool have_table_is_lent(const struct have_table *haves)
 	return false;
 }
 
-void have_table_stop(struct have_table *haves)
+void blobs_have_table_stop(struct have_table *haves)
 {
 	for (unsigned i = 0; haves && i < HAVES_MAX; i++) {
 		struct have *have = &haves->haves[i];
@@ -477,7 +478,7 @@ void have_table_stop(struct have_table *haves)
 	}
 }
 
-void have_table_free(struct have_table *haves)
+void blobs_have_table_free(struct have_table *haves)
 {
 	free(haves);
 }

@@ -14,7 +14,7 @@ static unsigned asker_price(void *arg)
 	struct addr addr;
 
 	serve_mesh(call->serve)->asker_addr(call->incoming, &addr);
-	return content_price(call->serve->content, &addr);
+	return blobs_price(call->serve->content, &addr);
 }
 
 static unsigned asker_zone(void *arg)
@@ -23,13 +23,13 @@ static unsigned asker_zone(void *arg)
 	struct addr addr;
 
 	serve_mesh(call->serve)->asker_addr(call->incoming, &addr);
-	return content_zone_of(call->serve->content, &addr);
+	return blobs_zone_of(call->serve->content, &addr);
 }
 
 static void timer_follow(struct serve *serve)
 {
 	timer_set(serve->content->params.timers, &serve->upload_timer,
-		  uploads_due_ns(&serve->uploads));
+		  blobs_uploads_due_ns(&serve->uploads));
 }
 
 static void uploads_due(struct timer *timer, uint64_t now_ns)
@@ -38,8 +38,8 @@ static void uploads_due(struct timer *timer, uint64_t now_ns)
 	struct upload *upload;
 
 	serve->now_ns = now_ns;
-	while ((upload = uploads_next(&serve->uploads, now_ns)))
-		serve_call_start(list_entry(upload, struct serve_call, upload));
+	while ((upload = blobs_uploads_next(&serve->uploads, now_ns)))
+		blobs_serve_call_start(list_entry(upload, struct serve_call, upload));
 	timer_follow(serve);
 }
 
@@ -49,7 +49,7 @@ static void waiting_abandoned(void *arg)
 	struct serve_call *call = arg;
 
 	call->incoming = NULL;
-	serve_call_drop(call);
+	blobs_serve_call_drop(call);
 }
 
 static size_t call_len(const struct serve_call *call)
@@ -58,79 +58,82 @@ static size_t call_len(const struct serve_call *call)
 					      : BLAKE3_CHUNK_LEN;
 }
 
-void serve_call_admit(struct serve_call *call)
+void blobs_serve_call_admit(struct serve_call *call)
 {
 	struct serve *serve = call->serve;
 	uint64_t wait_ns;
 
 	if (call->type != MESH_GET_CHUNK && call->type != MESH_RANGE_PROOF) {
-		serve_call_start(call);
+		blobs_serve_call_start(call);
 		return;
 	}
-	switch (uploads_admit(&serve->uploads, &call->upload, call->peer_key, call_len(call),
-			      asker_price, call, serve->now_ns, &wait_ns)) {
+	switch (blobs_uploads_admit(&serve->uploads, &call->upload, call->peer_key, call_len(call),
+				    asker_price, call, serve->now_ns, &wait_ns)) {
 	case UPLOAD_GO:
-		serve_call_start(call);
+		blobs_serve_call_start(call);
 		return;
 	case UPLOAD_WAIT:
 		serve_mesh(serve)->abandoned(call->incoming, waiting_abandoned, call);
 		timer_follow(serve);
 		return;
 	case UPLOAD_BUSY:
-		serve_call_refuse(call, MESH_CODE_BUSY, "as much as is allowed goes to others",
-				  wait_ns / NS_PER_MS + 1);
+		blobs_serve_call_refuse(call, MESH_CODE_BUSY,
+					"as much as is allowed goes to others",
+					wait_ns / NS_PER_MS + 1);
 		return;
 	}
 }
 
-void serve_limits_init(struct serve *serve)
+void blobs_serve_limits_init(struct serve *serve)
 {
 	timer_init(&serve->upload_timer, uploads_due);
-	serve->uploads.credits = serve->content->credits[CONTENT_UPLOADS];
+	serve->uploads.credits = serve->content->credits[BLOBS_UPLOADS];
 	serve->uploads.zone_of = asker_zone;
 }
 
 /* Nothing begins any more. */
-void serve_limits_fini(struct serve *serve)
+void blobs_serve_limits_fini(struct serve *serve)
 {
 	struct serve_call *call = NULL;
 
 	while ((call = pool_next(&serve->calls, call)))
 		if (call->upload.peer && call->upload.is_waiting)
-			serve_call_refuse_busy(call, serve_call_slots(call));
+			blobs_serve_call_refuse_busy(call, blobs_serve_call_slots(call));
 	timer_cancel(serve->content->params.timers, &serve->upload_timer);
 }
 
-void serve_set_limits(struct serve *serve, const struct upload_limits *limits, uint64_t now_ns)
+void blobs_serve_set_limits(struct serve *serve, const struct upload_limits *limits,
+			    uint64_t now_ns)
 {
-	uploads_configure(&serve->uploads, limits, now_ns);
+	blobs_uploads_configure(&serve->uploads, limits, now_ns);
 	timer_follow(serve);
 }
 
-void serve_credits_changed(struct serve *serve)
+void blobs_serve_credits_changed(struct serve *serve)
 {
 	timer_follow(serve);
 }
 
 static void traffic_add(void *arg, const struct upload_view *view)
 {
-	struct content_traffic *traffic = arg;
+	struct blobs_traffic *traffic = arg;
 
 	if (view->per_s > traffic->peer_upload_per_s)
 		traffic->peer_upload_per_s = view->per_s;
 	traffic->upload_slot_cnt += view->per_s || view->waiting_cnt || view->going_cnt;
 }
 
-void serve_fill_traffic(const struct serve *serve, uint64_t now_ns, struct content_traffic *traffic)
+void blobs_serve_fill_traffic(const struct serve *serve, uint64_t now_ns,
+			      struct blobs_traffic *traffic)
 {
-	uploads_each(&serve->uploads, now_ns, traffic_add, traffic);
-	traffic->upload_per_s = byte_meter_per_s(&serve->uploads.meter, now_ns);
+	blobs_uploads_each(&serve->uploads, now_ns, traffic_add, traffic);
+	traffic->upload_per_s = blobs_byte_meter_per_s(&serve->uploads.meter, now_ns);
 	traffic->upload_waiting_cnt = serve->uploads.waiting_cnt;
 	traffic->upload_charged_cnt = serve->uploads.charged_len;
 	traffic->upload_refused_cnt = serve->uploads.refused_cnt;
 }
 
-uint64_t serve_now_ns(const struct serve *serve)
+uint64_t blobs_serve_now_ns(const struct serve *serve)
 {
 	return serve->now_ns;
 }

@@ -17,9 +17,11 @@
 /* By the one that asks. */
 static bool file_is_reachable(const struct serve_call *call, const struct object_file *file)
 {
-	struct served_reader reader = serve_reader(call->serve, call->peer_key, &call->asked_by);
+	struct served_reader reader =
+		blobs_serve_reader(call->serve, call->peer_key, &call->asked_by);
 
-	return served_index_gives_file(content_served_index(call->serve->content), file, &reader);
+	return blobs_served_index_gives_file(blobs_served_index(call->serve->content), file,
+					     &reader);
 }
 
 struct location_search {
@@ -37,7 +39,7 @@ static bool location_seen(void *arg, const struct object_file *file)
 	struct serve_call *call = search->call;
 	uint8_t key[OBJECT_ID_LEN];
 
-	object_path_key(file->path, key);
+	blobs_object_path_key(file->path, key);
 	if (call->seen_cnt && memcmp(key, call->seen_key, sizeof(key)) <= 0)
 		return true;
 	if (call->seen_cnt == LOCATIONS_MAX)
@@ -46,7 +48,7 @@ static bool location_seen(void *arg, const struct object_file *file)
 	memcpy(call->seen_key, key, sizeof(key));
 	if (!file_is_reachable(call, file))
 		return true;
-	search->is_found = !serve_files_has_changed(&call->serve->files, file);
+	search->is_found = !blobs_serve_files_has_changed(&call->serve->files, file);
 	call->was_changed |= !search->is_found;
 	return !search->is_found;
 }
@@ -67,23 +69,23 @@ static int file_locate(struct serve_call *call)
 	if (err)
 		return err;
 	if (call->try_cnt++ < LOCATION_TRIES_MAX)
-		err = object_locations_each(snapshot, call->request.id, &object, location_seen,
-					    &search);
+		err = blobs_object_locations_each(snapshot, call->request.id, &object,
+						  location_seen, &search);
 	store_snapshot_close(snapshot);
 	/* Its record is gone since it was found changed; the reason is told all the same. */
 	if (!err && !search.is_found)
-		call->was_changed |= serve_files_each_changed(&serve->files, call->request.id,
-							      changed_seen, call);
+		call->was_changed |= blobs_serve_files_each_changed(&serve->files, call->request.id,
+								    changed_seen, call);
 	if (err || !search.is_found)
 		return err ? err : WEFT_EABSENT;
-	call->file = serve_files_add(&serve->files, &object);
+	call->file = blobs_serve_files_add(&serve->files, &object);
 	call->fd = -1;
 	return call->file ? 0 : WEFT_EFULL;
 }
 
 static int whole_locate(struct serve_call *call)
 {
-	struct serve_file *file = serve_files_lookup(&call->serve->files, call->request.id);
+	struct serve_file *file = blobs_serve_files_lookup(&call->serve->files, call->request.id);
 
 	if (file && file_is_reachable(call, &file->object)) {
 		call->file = file;
@@ -92,10 +94,10 @@ static int whole_locate(struct serve_call *call)
 	}
 	if (file) {
 		/* One that others may read stays open for them. */
-		if (!served_index_has_file(content_served_index(call->serve->content),
-					   &file->object))
-			serve_file_drop(file);
-		serve_file_release(file);
+		if (!blobs_served_index_has_file(blobs_served_index(call->serve->content),
+						 &file->object))
+			blobs_serve_file_drop(file);
+		blobs_serve_file_release(file);
 	}
 	return file_locate(call);
 }
@@ -104,30 +106,31 @@ static bool in_progress_file_serves(const struct serve_call *call,
 				    const struct in_progress_file *partial)
 {
 	return (call->type == MESH_GET_CHUNK &&
-		in_progress_file_has(partial, call->request.first)) ||
+		blobs_in_progress_file_has(partial, call->request.first)) ||
 	       (call->type == MESH_GET_CHUNK_HASHES && partial->hashes);
 }
 
 /* What is being fetched is not in the store's list of locations: it has no place yet. */
-int serve_locate(struct serve_call *call)
+int blobs_serve_locate(struct serve_call *call)
 {
-	struct served_reader reader = serve_reader(call->serve, call->peer_key, &call->asked_by);
+	struct served_reader reader =
+		blobs_serve_reader(call->serve, call->peer_key, &call->asked_by);
 	struct in_progress_file *partial =
-		serve_in_progress_find(call->serve, call->request.id, &reader);
+		blobs_serve_in_progress_find(call->serve, call->request.id, &reader);
 
 	if (!partial || !in_progress_file_serves(call, partial))
 		return whole_locate(call);
-	in_progress_file_use(partial);
+	blobs_in_progress_file_use(partial);
 	call->partial = partial;
 	return 0;
 }
 
-void serve_leave_place(struct serve_call *call)
+void blobs_serve_leave_place(struct serve_call *call)
 {
 	if (call->partial)
-		in_progress_file_release(call->partial);
+		blobs_in_progress_file_release(call->partial);
 	if (call->file)
-		serve_file_release(call->file);
+		blobs_serve_file_release(call->file);
 	call->partial = NULL;
 	call->file = NULL;
 }

@@ -19,8 +19,8 @@ static bool location_seen(void *arg, const struct object_file *file)
 {
 	struct location_look *look = arg;
 
-	look->is_here = served_index_gives_file(content_served_index(look->serve->content), file,
-						look->reader);
+	look->is_here = blobs_served_index_gives_file(blobs_served_index(look->serve->content),
+						      file, look->reader);
 	return !look->is_here;
 }
 
@@ -31,12 +31,12 @@ static bool id_is_here(struct serve *serve, const uint8_t *id, const struct serv
 	struct object_file scratch;
 	int err;
 
-	if (served_index_gives_manifest(content_served_index(serve->content), id, reader) ||
-	    serve_in_progress_find(serve, id, reader))
+	if (blobs_served_index_gives_manifest(blobs_served_index(serve->content), id, reader) ||
+	    blobs_serve_in_progress_find(serve, id, reader))
 		return true;
 	if (store_snapshot_open(serve->content->params.store, &snapshot) < 0)
 		return false;
-	err = object_locations_each(snapshot, id, &scratch, location_seen, &look);
+	err = blobs_object_locations_each(snapshot, id, &scratch, location_seen, &look);
 	store_snapshot_close(snapshot);
 	return !err && look.is_here;
 }
@@ -51,7 +51,7 @@ static bool addr_is_credible(const struct addr *addr, const struct addr *from)
 	return addr_is_global(addr) || !addr_is_global(from);
 }
 
-static void addr_add(struct content_member *member, const struct addr *addr)
+static void addr_add(struct blobs_member *member, const struct addr *addr)
 {
 	if (member->addr_cnt == MESH_PEER_ADDRS_MAX || !addr_is_credible(addr, &member->from))
 		return;
@@ -64,8 +64,8 @@ static void addr_add(struct content_member *member, const struct addr *addr)
 static void asker_note(struct serve *serve, const struct mesh_call *asked,
 		       const struct message_holders_request *request, uint64_t now_ns)
 {
-	const struct content_params *params = &serve->content->params;
-	struct content_member member = {.addr_cnt = 0};
+	const struct blobs_params *params = &serve->content->params;
+	struct blobs_member member = {.addr_cnt = 0};
 
 	memcpy(member.id, request->id, sizeof(member.id));
 	memcpy(member.key, asked->peer_key, sizeof(member.key));
@@ -75,26 +75,26 @@ static void asker_note(struct serve *serve, const struct mesh_call *asked,
 	 * announces beside that may be a victim, whom all who ask here would dial.
 	 */
 	addr_add(&member, &member.from);
-	members_note(&serve->members, &member, now_ns);
+	blobs_members_note(&serve->members, &member, now_ns);
 	if (params->on_member)
 		params->on_member(params->ctx, &member);
 }
 
-void serve_members_start(struct serve_call *call)
+void blobs_serve_members_start(struct serve_call *call)
 {
 	struct message_holder told[HOLDERS_MAX];
 	struct members *members = &call->serve->members;
 	struct writer w;
 
-	if (!serve_call_acquire_buffer(call))
+	if (!blobs_serve_call_acquire_buffer(call))
 		return;
 	w = writer_of(call->buffer, HOLDERS_ANSWER_CAP);
-	message_holders_write(&w, told,
-			      members_list(members, call->request.id, call->peer_key, told));
-	serve_call_send(call, MESH_PROVIDERS, NULL, 0, writer_len(&w));
+	blobs_message_holders_write(
+		&w, told, blobs_members_list(members, call->request.id, call->peer_key, told));
+	blobs_serve_call_send(call, MESH_PROVIDERS, NULL, 0, writer_len(&w));
 }
 
-void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
+void blobs_serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 {
 	struct serve *serve = ctx;
 	struct message_holders_request request;
@@ -103,14 +103,14 @@ void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_
 	struct serve_call *call;
 
 	serve->now_ns = now_ns;
-	if (message_holders_request_parse(asked->payload, asked->payload_len, &request) < 0) {
+	if (blobs_message_holders_request_parse(asked->payload, asked->payload_len, &request) < 0) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed",
 						0);
 		return;
 	}
 	if (request.is_blind)
-		serve_unblind(serve, request.id, request.veiled, &name);
-	reader = serve_reader(serve, asked->peer_key, &name);
+		blobs_serve_unblind(serve, request.id, request.veiled, &name);
+	reader = blobs_serve_reader(serve, asked->peer_key, &name);
 	if (!id_is_here(serve, request.id, &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 						"no such content here", 0);
@@ -118,10 +118,10 @@ void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_
 	}
 	if (request.is_serving)
 		asker_note(serve, asked, &request, now_ns);
-	members_expire(&serve->members, now_ns);
-	call = serve_call_new(serve, asked);
+	blobs_members_expire(&serve->members, now_ns);
+	call = blobs_serve_call_new(serve, asked);
 	if (!call)
 		return;
 	memcpy(call->request.id, request.id, sizeof(call->request.id));
-	serve_members_start(call);
+	blobs_serve_members_start(call);
 }

@@ -33,8 +33,8 @@ static int hashes_load(const struct serve_call *call, uint64_t chunk_cnt, uint8_
 	hashes = malloc((size_t)chunk_cnt * BLAKE3_HASH_LEN);
 	if (!hashes)
 		return -ENOMEM;
-	err = object_hashes_read(call->store, call->request.id, call->file->object.stamp.size, 0,
-				 (size_t)chunk_cnt, hashes);
+	err = blobs_object_hashes_read(call->store, call->request.id, call->file->object.stamp.size,
+				       0, (size_t)chunk_cnt, hashes);
 	if (err) {
 		free(hashes);
 		return err;
@@ -56,7 +56,7 @@ static int data_load(struct serve_call *call, const struct blake3_range *range,
 	input->data = malloc(input->len);
 	if (!input->data)
 		return -ENOMEM;
-	err = serve_call_read(call, input->off, input->data, input->len);
+	err = blobs_serve_call_read(call, input->off, input->data, input->len);
 	if (err)
 		free(input->data);
 	return err;
@@ -82,7 +82,7 @@ static int proof_make(struct serve_call *call, const struct blake3_range *range,
 	return err ? WEFT_ECHANGED : 0;
 }
 
-int serve_proof_run(struct serve_call *call)
+int blobs_serve_proof_run(struct serve_call *call)
 {
 	struct blake3_range range = {
 		.file_len = call->file->object.stamp.size,
@@ -94,9 +94,9 @@ int serve_proof_run(struct serve_call *call)
 
 	if (!blake3_range_is_valid(&range) || range.group_cnt > MESSAGE_GROUPS_MAX)
 		return WEFT_EABSENT;
-	if (manifest_chunk_cnt(range.file_len) > PROOF_CHUNKS_MAX)
+	if (blobs_manifest_chunk_cnt(range.file_len) > PROOF_CHUNKS_MAX)
 		return WEFT_ETOOLARGE;
-	err = hashes_load(call, manifest_chunk_cnt(range.file_len), &input.hashes);
+	err = hashes_load(call, blobs_manifest_chunk_cnt(range.file_len), &input.hashes);
 	if (err)
 		return err;
 	err = data_load(call, &range, &input);

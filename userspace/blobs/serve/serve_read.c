@@ -40,8 +40,8 @@ static int chunk_verify(const struct serve_call *call)
 	if (is_whole)
 		memcpy(want, object->content_id, sizeof(want));
 	else
-		err = object_hashes_read(call->store, object->content_id, object->stamp.size,
-					 call->request.first, 1, want);
+		err = blobs_object_hashes_read(call->store, object->content_id, object->stamp.size,
+					       call->request.first, 1, want);
 	if (err)
 		return err;
 	blake3_subtree(call->buffer, call->answer.len,
@@ -52,25 +52,25 @@ static int chunk_verify(const struct serve_call *call)
 static int file_read(struct serve_call *call, uint64_t off, void *dst, size_t len, bool is_waiting)
 {
 	if (call->fd < 0)
-		call->fd = serve_file_open(&call->file->object, is_waiting);
+		call->fd = blobs_serve_file_open(&call->file->object, is_waiting);
 	if (call->fd < 0)
 		return call->fd;
-	return serve_file_read(call->fd, &call->file->object, off, dst, len, is_waiting);
+	return blobs_serve_file_read(call->fd, &call->file->object, off, dst, len, is_waiting);
 }
 
-int serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len)
+int blobs_serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len)
 {
 	return file_read(call, off, dst, len, true);
 }
 
-int serve_call_recheck(const struct serve_call *call)
+int blobs_serve_call_recheck(const struct serve_call *call)
 {
 	if (call->partial)
 		return 0;
 	/* Not open: what stands at its path now may be another file. */
 	if (call->fd < 0)
 		return -EAGAIN;
-	return serve_file_read(call->fd, &call->file->object, 0, NULL, 0, false);
+	return blobs_serve_file_read(call->fd, &call->file->object, 0, NULL, 0, false);
 }
 
 /* What a partial says it has was verified before it was written. */
@@ -81,7 +81,8 @@ static int in_progress_file_chunk_read(struct serve_call *call, bool is_waiting)
 	uint64_t left = partial->size - off;
 
 	call->answer.len = left < BLAKE3_CHUNK_LEN ? (size_t)left : BLAKE3_CHUNK_LEN;
-	return in_progress_file_read(partial, off, call->buffer, call->answer.len, is_waiting);
+	return blobs_in_progress_file_read(partial, off, call->buffer, call->answer.len,
+					   is_waiting);
 }
 
 /* Before its own chunk is waited for. */
@@ -91,7 +92,7 @@ static void chunks_read_ahead(const struct serve_call *call, uint64_t end)
 	uint64_t len = (uint64_t)call->ahead_cnt * BLAKE3_CHUNK_LEN;
 
 	if (call->fd >= 0 && len && end < size)
-		serve_file_read_ahead(call->fd, end, len < size - end ? len : size - end);
+		blobs_serve_file_read_ahead(call->fd, end, len < size - end ? len : size - end);
 }
 
 static int chunk_read(struct serve_call *call, bool is_waiting)
@@ -101,7 +102,7 @@ static int chunk_read(struct serve_call *call, bool is_waiting)
 	uint64_t left;
 	int err;
 
-	if (call->request.first >= manifest_chunk_cnt(object->stamp.size))
+	if (call->request.first >= blobs_manifest_chunk_cnt(object->stamp.size))
 		return WEFT_EABSENT;
 	if (call->is_racy && !is_waiting)
 		return -EAGAIN;
@@ -140,7 +141,7 @@ static int in_progress_file_hashes_read(struct serve_call *call)
 
 static int hashes_read(struct serve_call *call)
 {
-	uint64_t total = manifest_chunk_cnt(call->file->object.stamp.size);
+	uint64_t total = blobs_manifest_chunk_cnt(call->file->object.stamp.size);
 	uint64_t cnt = hashes_cut(call, total);
 
 	if (cnt == 0)
@@ -149,8 +150,9 @@ static int hashes_read(struct serve_call *call)
 		memcpy(call->buffer, call->request.id, BLAKE3_HASH_LEN);
 		return 0;
 	}
-	return object_hashes_read(call->store, call->request.id, call->file->object.stamp.size,
-				  call->request.first, (size_t)cnt, call->buffer);
+	return blobs_object_hashes_read(call->store, call->request.id,
+					call->file->object.stamp.size, call->request.first,
+					(size_t)cnt, call->buffer);
 }
 
 /* A partial's chunk list is the get's, and that lives on the worker. */
@@ -160,7 +162,7 @@ static int in_progress_file_work(struct serve_call *call, bool is_waiting)
 					    : in_progress_file_hashes_read(call);
 }
 
-int serve_call_work(struct serve_call *call, bool is_waiting)
+int blobs_serve_call_work(struct serve_call *call, bool is_waiting)
 {
 	call->answer = (struct message_answer){.first = call->request.first};
 	memcpy(call->answer.id, call->request.id, sizeof(call->answer.id));
@@ -174,5 +176,5 @@ int serve_call_work(struct serve_call *call, bool is_waiting)
 		return manifest_read(call);
 	if (call->type == MESH_GET_CHUNK_HASHES)
 		return hashes_read(call);
-	return serve_proof_run(call);
+	return blobs_serve_proof_run(call);
 }

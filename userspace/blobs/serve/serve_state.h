@@ -36,7 +36,7 @@
 struct have_table;
 
 struct serve {
-	struct content *content;
+	struct blobs *content;
 	struct chunk_buffers buffers, manifests;
 	struct fair chunk_slots, manifest_slots;	 /* of calls that pay for one of theirs */
 	struct buffer_queue chunk_queue, manifest_queue; /* of calls that wait for one */
@@ -63,78 +63,78 @@ static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
 }
 
 /*
- * serve.c. serve_unblind: id, which is asked for by a blinded name with that second half, becomes what it
- * names; where this node cannot tell, it stays one that nothing here has. serve_reader: the peer
- * of key as one that reads here what it asks for by name, which is borrowed. serve_in_progress_find: what is
+ * serve.c. blobs_serve_unblind: id, which is asked for by a blinded name with that second half, becomes what it
+ * names; where this node cannot tell, it stays one that nothing here has. blobs_serve_reader: the peer
+ * of key as one that reads here what it asks for by name, which is borrowed. blobs_serve_in_progress_find: what is
  * being fetched of id that it may read, or NULL.
  */
-void serve_unblind(struct serve *serve, uint8_t id[static 32], const uint8_t veiled[static 32],
-		   struct serve_name *out_name);
-struct served_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
-				  const struct serve_name *name);
-struct in_progress_file *serve_in_progress_find(const struct serve *serve,
-						const uint8_t id[static 32],
-						const struct served_reader *reader);
+void blobs_serve_unblind(struct serve *serve, uint8_t id[static 32],
+			 const uint8_t veiled[static 32], struct serve_name *out_name);
+struct served_reader blobs_serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
+					const struct serve_name *name);
+struct in_progress_file *blobs_serve_in_progress_find(const struct serve *serve,
+						      const uint8_t id[static 32],
+						      const struct served_reader *reader);
 
 /*
- * serve_call.c. serve_call_new: what was asked as a call, or NULL when there
- * are too many, which was answered. serve_call_start goes on as far as it can with a call that
+ * serve_call.c. blobs_serve_call_new: what was asked as a call, or NULL when there
+ * are too many, which was answered. blobs_serve_call_start goes on as far as it can with a call that
  * has what it needs to be answered, and ends with its answer, with a job, or
- * with waiting for another call's job. serve_call_refuse ends a call.
+ * with waiting for another call's job. blobs_serve_call_refuse ends a call.
  */
-/* serve_call_drop ends a call whose asker left, before it was started. */
-void serve_call_drop(struct serve_call *call);
-struct serve_call *serve_call_new(struct serve *serve, const struct mesh_call *asked);
-void serve_call_start(struct serve_call *call);
-void serve_call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
-		       uint64_t not_before_ms);
-/* serve_call_refuse_busy: pool has nothing for the asker, who is told when to come back. */
-void serve_call_refuse_busy(struct serve_call *call, struct fair *pool);
-/* serve_call_slots: of the calls that pay for a buffer such as call's. */
-struct fair *serve_call_slots(const struct serve_call *call);
+/* blobs_serve_call_drop ends a call whose asker left, before it was started. */
+void blobs_serve_call_drop(struct serve_call *call);
+struct serve_call *blobs_serve_call_new(struct serve *serve, const struct mesh_call *asked);
+void blobs_serve_call_start(struct serve_call *call);
+void blobs_serve_call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
+			     uint64_t not_before_ms);
+/* blobs_serve_call_refuse_busy: pool has nothing for the asker, who is told when to come back. */
+void blobs_serve_call_refuse_busy(struct serve_call *call, struct fair *pool);
+/* blobs_serve_call_slots: of the calls that pay for a buffer such as call's. */
+struct fair *blobs_serve_call_slots(const struct serve_call *call);
 /*
- * serve_call_acquire_buffer: call has a buffer; false: it waits for one, and
- * serve_call_start will be called, or it was refused.
+ * blobs_serve_call_acquire_buffer: call has a buffer; false: it waits for one, and
+ * blobs_serve_call_start will be called, or it was refused.
  */
-bool serve_call_acquire_buffer(struct serve_call *call);
-/* serve_call_send answers call, which is still to be answered: head, and len bytes of its buffer. */
-void serve_call_send(struct serve_call *call, unsigned type, const void *head, size_t head_len,
-		     size_t len);
+bool blobs_serve_call_acquire_buffer(struct serve_call *call);
+/* blobs_serve_call_send answers call, which is still to be answered: head, and len bytes of its buffer. */
+void blobs_serve_call_send(struct serve_call *call, unsigned type, const void *head,
+			   size_t head_len, size_t len);
 /* serve.c: frees what is left of a serve that was freed, once nothing of it is lent any more. */
-void serve_try_destroy(struct serve *serve);
+void blobs_serve_try_destroy(struct serve *serve);
 
 /*
- * serve_limit.c. serve_call_admit begins a call now, or when the limits allow,
+ * serve_limit.c. blobs_serve_call_admit begins a call now, or when the limits allow,
  * or refuses it.
  */
-void serve_call_admit(struct serve_call *call);
-void serve_limits_init(struct serve *serve);
-void serve_limits_fini(struct serve *serve);
+void blobs_serve_call_admit(struct serve_call *call);
+void blobs_serve_limits_init(struct serve *serve);
+void blobs_serve_limits_fini(struct serve *serve);
 
 /*
- * serve_locate finds the partial or the file that a call is answered from,
+ * blobs_serve_locate finds the partial or the file that a call is answered from,
  * not yet opened. 0, WEFT_EABSENT, WEFT_EFULL (all places for files are in use) or
- * an error. serve_leave_place gives back what it found.
+ * an error. blobs_serve_leave_place gives back what it found.
  */
 WEFT_MUST_CHECK
-int serve_locate(struct serve_call *call);
-void serve_leave_place(struct serve_call *call);
+int blobs_serve_locate(struct serve_call *call);
+void blobs_serve_leave_place(struct serve_call *call);
 
 /*
- * serve_have.c. have_table_stop when no job of it is out: nothing begins any
- * more; have_table_free when nothing of it is lent either. All but new take NULL.
+ * serve_have.c. blobs_have_table_stop when no job of it is out: nothing begins any
+ * more; blobs_have_table_free when nothing of it is lent either. All but new take NULL.
  */
 WEFT_MUST_CHECK
-int have_table_new(struct serve *serve, struct have_table **out_haves);
-size_t have_table_footprint(void);
-bool have_table_has_jobs(const struct have_table *haves);
-void have_table_stop(struct have_table *haves);
-bool have_table_is_lent(const struct have_table *haves);
-void have_table_free(struct have_table *haves);
-void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
+int blobs_have_table_new(struct serve *serve, struct have_table **out_haves);
+size_t blobs_have_table_footprint(void);
+bool blobs_have_table_has_jobs(const struct have_table *haves);
+void blobs_have_table_stop(struct have_table *haves);
+bool blobs_have_table_is_lent(const struct have_table *haves);
+void blobs_have_table_free(struct have_table *haves);
+void blobs_serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
 
-/* serve_members.c; serve_members_start answers a call of theirs. */
-void serve_members_start(struct serve_call *call);
-void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
+/* serve_members.c; blobs_serve_members_start answers a call of theirs. */
+void blobs_serve_members_start(struct serve_call *call);
+void blobs_serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
 
 #endif

@@ -6,24 +6,24 @@
 #include "serve_state.h"
 #include "store/store.h"
 
-_Static_assert(CONTENT_PATH_CAP == OBJECT_PATH_LEN_MAX, "room for any path");
+_Static_assert(BLOBS_PATH_CAP == OBJECT_PATH_LEN_MAX, "room for any path");
 
-static struct usage *usage_of(struct serve *serve, enum content_usage_kind kind)
+static struct usage *usage_of(struct serve *serve, enum blobs_usage_kind kind)
 {
-	return kind == CONTENT_USAGE_PEER ? &serve->peer_usage : &serve->content_usage;
+	return kind == BLOBS_USAGE_PEER ? &serve->peer_usage : &serve->content_usage;
 }
 
-void content_usage_each(const struct content *content, enum content_usage_kind kind,
-			uint64_t now_ns, content_usage_fn fn, void *arg)
+void blobs_usage_each(const struct blobs *content, enum blobs_usage_kind kind, uint64_t now_ns,
+		      blobs_usage_fn fn, void *arg)
 {
 	const struct usage *usage = usage_of(content->serve, kind);
 	const struct usage_entry *entry = NULL;
 
-	while ((entry = usage_next(usage, entry))) {
-		struct content_usage told = {.kind = kind,
-					     .byte_cnt = entry->len,
-					     .chunk_cnt = entry->cnt,
-					     .per_s = byte_meter_per_s(&entry->meter, now_ns)};
+	while ((entry = blobs_usage_next(usage, entry))) {
+		struct blobs_usage told = {.kind = kind,
+					   .byte_cnt = entry->len,
+					   .chunk_cnt = entry->cnt,
+					   .per_s = blobs_byte_meter_per_s(&entry->meter, now_ns)};
 
 		memcpy(told.key, entry->key, sizeof(told.key));
 		fn(arg, &told);
@@ -31,8 +31,8 @@ void content_usage_each(const struct content *content, enum content_usage_kind k
 }
 
 struct changes {
-	enum content_usage_kind kind;
-	content_usage_fn fn;
+	enum blobs_usage_kind kind;
+	blobs_usage_fn fn;
 	void *arg;
 };
 
@@ -40,25 +40,25 @@ static void change_tell(void *arg, const uint8_t key[static USAGE_KEY_LEN], uint
 			uint64_t cnt)
 {
 	const struct changes *changes = arg;
-	struct content_usage told = {.kind = changes->kind, .byte_cnt = len, .chunk_cnt = cnt};
+	struct blobs_usage told = {.kind = changes->kind, .byte_cnt = len, .chunk_cnt = cnt};
 
 	memcpy(told.key, key, sizeof(told.key));
 	changes->fn(changes->arg, &told);
 }
 
-void content_usage_changes_each(struct content *content, content_usage_fn fn, void *arg)
+void blobs_usage_changes_each(struct blobs *content, blobs_usage_fn fn, void *arg)
 {
-	struct changes changes = {CONTENT_USAGE_PEER, fn, arg};
+	struct changes changes = {BLOBS_USAGE_PEER, fn, arg};
 
-	usage_changes_each(&content->serve->peer_usage, change_tell, &changes);
-	changes.kind = CONTENT_USAGE_CONTENT;
-	usage_changes_each(&content->serve->content_usage, change_tell, &changes);
+	blobs_usage_change_each(&content->serve->peer_usage, change_tell, &changes);
+	changes.kind = BLOBS_USAGE_CONTENT;
+	blobs_usage_change_each(&content->serve->content_usage, change_tell, &changes);
 }
 
-void content_note_usage(struct content *content, const struct content_usage *usage, uint64_t now_ns)
+void blobs_note_usage(struct blobs *content, const struct blobs_usage *usage, uint64_t now_ns)
 {
-	usage_note(usage_of(content->serve, usage->kind), usage->key, usage->byte_cnt,
-		   usage->chunk_cnt, now_ns);
+	blobs_usage_note(usage_of(content->serve, usage->kind), usage->key, usage->byte_cnt,
+			 usage->chunk_cnt, now_ns);
 }
 
 static bool path_take(void *arg, const struct object_file *file)
@@ -67,8 +67,8 @@ static bool path_take(void *arg, const struct object_file *file)
 	return false;
 }
 
-bool content_path_of(const struct content *content, const uint8_t content_id[static 32],
-		     char path[static CONTENT_PATH_CAP])
+bool blobs_path_of(const struct blobs *content, const uint8_t content_id[static 32],
+		   char path[static BLOBS_PATH_CAP])
 {
 	struct store_snapshot *snapshot;
 	struct object_file scratch;
@@ -77,7 +77,7 @@ bool content_path_of(const struct content *content, const uint8_t content_id[sta
 	path[0] = '\0';
 	if (err)
 		return false;
-	err = object_locations_each(snapshot, content_id, &scratch, path_take, path);
+	err = blobs_object_locations_each(snapshot, content_id, &scratch, path_take, path);
 	store_snapshot_close(snapshot);
 	return !err && path[0];
 }

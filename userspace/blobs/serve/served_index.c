@@ -39,12 +39,12 @@ struct served_index {
 	uint32_t scope; /* of what is added now */
 };
 
-struct served_index *served_index_new(void)
+struct served_index *blobs_served_index_new(void)
 {
 	return calloc(1, sizeof(struct served_index));
 }
 
-void served_index_free(struct served_index *served_index)
+void blobs_served_index_free(struct served_index *served_index)
 {
 	if (!served_index)
 		return;
@@ -70,15 +70,15 @@ static void *array_grow(void *array, size_t cnt, size_t *cap, size_t len)
 	return grown;
 }
 
-int served_index_set_scope(struct served_index *served_index, const struct scope *scope)
+int blobs_served_index_set_scope(struct served_index *served_index, const struct scope *scope)
 {
 	void *grown;
 
 	served_index->scope = 0;
-	if (scope_is_open(scope))
+	if (blobs_scope_is_open(scope))
 		return 0;
 	while (served_index->scope < served_index->scope_cnt)
-		if (scope_is_equal(&served_index->scopes[served_index->scope++], scope))
+		if (blobs_scope_is_equal(&served_index->scopes[served_index->scope++], scope))
 			return 0;
 	grown = array_grow(served_index->scopes, served_index->scope_cnt, &served_index->scope_cap,
 			   sizeof(served_index->scopes[0]));
@@ -105,32 +105,32 @@ static int manifest_add(struct served_index *served_index, const uint8_t id[stat
 	return 0;
 }
 
-int served_index_add_manifest(struct served_index *served_index,
-			      const uint8_t id[static MANIFEST_ID_LEN])
+int blobs_served_index_add_manifest(struct served_index *served_index,
+				    const uint8_t id[static MANIFEST_ID_LEN])
 {
 	return manifest_add(served_index, id, (struct served_manifest){0});
 }
 
-int served_index_add_held(struct served_index *served_index,
-			  const uint8_t id[static MANIFEST_ID_LEN])
+int blobs_served_index_add_held(struct served_index *served_index,
+				const uint8_t id[static MANIFEST_ID_LEN])
 {
 	return manifest_add(served_index, id, (struct served_manifest){.is_held = true});
 }
 
-int served_index_add_whole(struct served_index *served_index,
-			   const uint8_t id[static MANIFEST_ID_LEN])
+int blobs_served_index_add_whole(struct served_index *served_index,
+				 const uint8_t id[static MANIFEST_ID_LEN])
 {
 	return manifest_add(served_index, id, (struct served_manifest){.is_whole = true});
 }
 
-int served_index_add_growing(struct served_index *served_index,
-			     const uint8_t id[static MANIFEST_ID_LEN])
+int blobs_served_index_add_growing(struct served_index *served_index,
+				   const uint8_t id[static MANIFEST_ID_LEN])
 {
 	return manifest_add(served_index, id, (struct served_manifest){.is_growing = true});
 }
 
-int served_index_add_share(struct served_index *served_index, const char *path,
-			   const uint8_t share_id[static MANIFEST_ID_LEN])
+int blobs_served_index_add_share(struct served_index *served_index, const char *path,
+				 const uint8_t share_id[static MANIFEST_ID_LEN])
 {
 	struct served_place place = {.path = strdup(path), .scope = served_index->scope};
 	void *grown = array_grow(served_index->places, served_index->place_cnt,
@@ -181,7 +181,7 @@ static int place_compare(const void *a, const void *b)
 	return strcmp(left->path, right->path);
 }
 
-void served_index_seal(struct served_index *served_index)
+void blobs_served_index_seal(struct served_index *served_index)
 {
 	if (served_index->manifest_cnt) {
 		qsort(served_index->manifests, served_index->manifest_cnt,
@@ -199,9 +199,9 @@ static bool is_any(void *arg, const uint8_t manifest_id[static MANIFEST_ID_LEN])
 	return true;
 }
 
-struct served_index *served_index_copy(const struct served_index *served_index)
+struct served_index *blobs_served_index_copy(const struct served_index *served_index)
 {
-	return served_index_copy_some(served_index, is_any, NULL);
+	return blobs_served_index_copy_some(served_index, is_any, NULL);
 }
 
 static int scopes_copy(struct served_index *copy, const struct served_index *served_index)
@@ -217,11 +217,11 @@ static int scopes_copy(struct served_index *copy, const struct served_index *ser
 	return 0;
 }
 
-struct served_index *served_index_copy_some(
+struct served_index *blobs_served_index_copy_some(
 	const struct served_index *served_index,
 	bool (*is_wanted)(void *arg, const uint8_t manifest_id[static MANIFEST_ID_LEN]), void *arg)
 {
-	struct served_index *copy = served_index_new();
+	struct served_index *copy = blobs_served_index_new();
 	int err = copy ? scopes_copy(copy, served_index) : -ENOMEM;
 
 	for (size_t i = 0; i < served_index->manifest_cnt && !err; i++) {
@@ -240,11 +240,11 @@ struct served_index *served_index_copy_some(
 
 		copy->scope = place->scope;
 		if (is_wanted(arg, place->share_id))
-			err = served_index_add_share(copy, place->path, place->share_id);
+			err = blobs_served_index_add_share(copy, place->path, place->share_id);
 	}
 	if (!err)
 		return copy;
-	served_index_free(copy);
+	blobs_served_index_free(copy);
 	return NULL;
 }
 
@@ -309,53 +309,53 @@ static struct manifest_view manifest_look(const struct served_index *served_inde
 	return view;
 }
 
-bool served_index_has_manifest(const struct served_index *served_index,
-			       const uint8_t id[static MANIFEST_ID_LEN])
+bool blobs_served_index_has_manifest(const struct served_index *served_index,
+				     const uint8_t id[static MANIFEST_ID_LEN])
 {
 	return manifest_look(served_index, id, NULL).is_there;
 }
 
-bool served_index_gives_manifest(const struct served_index *served_index,
-				 const uint8_t id[static MANIFEST_ID_LEN],
-				 const struct served_reader *reader)
+bool blobs_served_index_gives_manifest(const struct served_index *served_index,
+				       const uint8_t id[static MANIFEST_ID_LEN],
+				       const struct served_reader *reader)
 {
 	return manifest_look(served_index, id, reader).is_there;
 }
 
-bool served_index_holds_manifest(const struct served_index *served_index,
-				 const uint8_t id[static MANIFEST_ID_LEN])
+bool blobs_served_index_holds_manifest(const struct served_index *served_index,
+				       const uint8_t id[static MANIFEST_ID_LEN])
 {
 	return manifest_first(served_index, id) != NULL;
 }
 
-bool served_index_holds_file(const struct served_index *served_index,
-			     const struct object_file *file)
+bool blobs_served_index_holds_file(const struct served_index *served_index,
+				   const struct object_file *file)
 {
-	return (file->is_got && served_index_holds_manifest(served_index, file->got_id)) ||
-	       served_index_has_file(served_index, file);
+	return (file->is_got && blobs_served_index_holds_manifest(served_index, file->got_id)) ||
+	       blobs_served_index_has_file(served_index, file);
 }
 
-bool served_index_has_whole(const struct served_index *served_index,
-			    const uint8_t id[static MANIFEST_ID_LEN])
+bool blobs_served_index_has_whole(const struct served_index *served_index,
+				  const uint8_t id[static MANIFEST_ID_LEN])
 {
 	return manifest_look(served_index, id, NULL).is_whole;
 }
 
-bool served_index_gives_whole(const struct served_index *served_index,
-			      const uint8_t id[static MANIFEST_ID_LEN],
-			      const struct served_reader *reader)
+bool blobs_served_index_gives_whole(const struct served_index *served_index,
+				    const uint8_t id[static MANIFEST_ID_LEN],
+				    const struct served_reader *reader)
 {
 	return manifest_look(served_index, id, reader).is_whole;
 }
 
-bool served_index_is_growing(const struct served_index *served_index,
-			     const uint8_t id[static MANIFEST_ID_LEN])
+bool blobs_served_index_is_growing(const struct served_index *served_index,
+				   const uint8_t id[static MANIFEST_ID_LEN])
 {
 	return manifest_look(served_index, id, NULL).is_growing;
 }
 
-bool served_index_scope_of(const struct served_index *served_index,
-			   const uint8_t id[static MANIFEST_ID_LEN], struct scope *out_scope)
+bool blobs_served_index_scope_of(const struct served_index *served_index,
+				 const uint8_t id[static MANIFEST_ID_LEN], struct scope *out_scope)
 {
 	const struct served_manifest *manifest = manifest_first(served_index, id);
 
@@ -417,12 +417,13 @@ static bool places_let(const struct served_index *served_index, const char *path
 	return false;
 }
 
-bool served_index_gives_file(const struct served_index *served_index,
-			     const struct object_file *file, const struct served_reader *reader)
+bool blobs_served_index_gives_file(const struct served_index *served_index,
+				   const struct object_file *file,
+				   const struct served_reader *reader)
 {
 	char at[OBJECT_PATH_LEN_MAX];
 
-	if (file->is_got && served_index_gives_manifest(served_index, file->got_id, reader))
+	if (file->is_got && blobs_served_index_gives_manifest(served_index, file->got_id, reader))
 		return true;
 	if (!path_begin(at, file->path))
 		return false;
@@ -433,9 +434,10 @@ bool served_index_gives_file(const struct served_index *served_index,
 	return false;
 }
 
-bool served_index_has_file(const struct served_index *served_index, const struct object_file *file)
+bool blobs_served_index_has_file(const struct served_index *served_index,
+				 const struct object_file *file)
 {
-	return served_index_gives_file(served_index, file, NULL);
+	return blobs_served_index_gives_file(served_index, file, NULL);
 }
 
 static void places_note(struct served_index *served_index, const char *at, const uint8_t *but_id,
@@ -449,8 +451,8 @@ static void places_note(struct served_index *served_index, const char *at, const
 			place->served_len += len;
 }
 
-void served_index_note_served(struct served_index *served_index, const struct object_file *file,
-			      uint64_t len)
+void blobs_served_index_note_served(struct served_index *served_index,
+				    const struct object_file *file, uint64_t len)
 {
 	struct served_manifest *got =
 		file->is_got ? (struct served_manifest *)manifest_first(served_index, file->got_id)
@@ -466,10 +468,11 @@ void served_index_note_served(struct served_index *served_index, const struct ob
 	while (path_ascend(at));
 }
 
-void served_index_served_each(struct served_index *served_index,
-			      void (*fn)(void *arg, const uint8_t share_id[static MANIFEST_ID_LEN],
-					 uint64_t len),
-			      void *arg)
+void blobs_served_index_served_each(struct served_index *served_index,
+				    void (*fn)(void *arg,
+					       const uint8_t share_id[static MANIFEST_ID_LEN],
+					       uint64_t len),
+				    void *arg)
 {
 	for (size_t i = 0; i < served_index->place_cnt; i++) {
 		struct served_place *place = &served_index->places[i];

@@ -29,81 +29,87 @@ struct served_reader {
 	const uint8_t *community; /* NULL, or it asked as a member of this one alone */
 };
 
-/* served_index_new: an empty list, to be added to and then sealed; NULL: no memory. */
-struct served_index *served_index_new(void);
-void served_index_free(struct served_index *served_index);
+/* blobs_served_index_new: an empty list, to be added to and then sealed; NULL: no memory. */
+struct served_index *blobs_served_index_new(void);
+void blobs_served_index_free(struct served_index *served_index);
 /*
- * served_index_add_manifest, served_index_add_held (peers may not read it, but it is no garbage and this node
- * reads it), served_index_add_whole (all that the manifest names is here),
- * served_index_add_growing (what is not here yet is being fetched) and served_index_add_share (an absolute path: the file itself or all below the
+ * blobs_served_index_add_manifest, blobs_served_index_add_held (peers may not read it, but it is no garbage and this node
+ * reads it), blobs_served_index_add_whole (all that the manifest names is here),
+ * blobs_served_index_add_growing (what is not here yet is being fetched) and blobs_served_index_add_share (an absolute path: the file itself or all below the
  * folder; share_id is the share's manifest) copy what they are given.
- * served_index_seal sorts; asking comes after it. 0 or -ENOMEM.
+ * blobs_served_index_seal sorts; asking comes after it. 0 or -ENOMEM.
  */
 WEFT_MUST_CHECK
-int served_index_add_manifest(struct served_index *served_index, const uint8_t id[static 32]);
+int blobs_served_index_add_manifest(struct served_index *served_index, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
-int served_index_add_held(struct served_index *served_index, const uint8_t id[static 32]);
+int blobs_served_index_add_held(struct served_index *served_index, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
-int served_index_add_whole(struct served_index *served_index, const uint8_t id[static 32]);
+int blobs_served_index_add_whole(struct served_index *served_index, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
-int served_index_add_growing(struct served_index *served_index, const uint8_t id[static 32]);
+int blobs_served_index_add_growing(struct served_index *served_index, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
-int served_index_add_share(struct served_index *served_index, const char *path,
-			   const uint8_t share_id[static 32]);
-void served_index_seal(struct served_index *served_index);
+int blobs_served_index_add_share(struct served_index *served_index, const char *path,
+				 const uint8_t share_id[static 32]);
+void blobs_served_index_seal(struct served_index *served_index);
 /*
- * served_index_set_scope: what is added from here on has this scope; a new list begins open. 0 or
- * -ENOMEM. served_index_scope_of: that of a manifest in a sealed list, the first of several; false: it
+ * blobs_served_index_set_scope: what is added from here on has this scope; a new list begins open. 0 or
+ * -ENOMEM. blobs_served_index_scope_of: that of a manifest in a sealed list, the first of several; false: it
  * is not there.
  */
 WEFT_MUST_CHECK
-int served_index_set_scope(struct served_index *served_index, const struct scope *scope);
-bool served_index_scope_of(const struct served_index *served_index, const uint8_t id[static 32],
-			   struct scope *out_scope);
+int blobs_served_index_set_scope(struct served_index *served_index, const struct scope *scope);
+bool blobs_served_index_scope_of(const struct served_index *served_index,
+				 const uint8_t id[static 32], struct scope *out_scope);
 /*
- * served_index_copy copies a sealed list, counts at zero; served_index_copy_some what of it belongs to
+ * blobs_served_index_copy copies a sealed list, counts at zero; blobs_served_index_copy_some what of it belongs to
  * manifests for which is_wanted says yes, parts not included. NULL: no memory.
  */
-struct served_index *served_index_copy(const struct served_index *served_index);
-struct served_index *served_index_copy_some(const struct served_index *served_index,
-					    bool (*is_wanted)(void *arg,
-							      const uint8_t manifest_id[static 32]),
-					    void *arg);
+struct served_index *blobs_served_index_copy(const struct served_index *served_index);
+struct served_index *
+blobs_served_index_copy_some(const struct served_index *served_index,
+			     bool (*is_wanted)(void *arg, const uint8_t manifest_id[static 32]),
+			     void *arg);
 
-bool served_index_has_manifest(const struct served_index *served_index,
-			       const uint8_t id[static 32]);
-/* served_index_has_whole: it was added as whole, by one who added it at least. */
-bool served_index_has_whole(const struct served_index *served_index, const uint8_t id[static 32]);
-/* served_index_is_growing: likewise, as growing. */
-bool served_index_is_growing(const struct served_index *served_index, const uint8_t id[static 32]);
-bool served_index_has_file(const struct served_index *served_index, const struct object_file *file);
-/* served_index_holds_manifest, served_index_holds_file: likewise, or it is held. */
-bool served_index_holds_manifest(const struct served_index *served_index,
-				 const uint8_t id[static 32]);
-bool served_index_holds_file(const struct served_index *served_index,
-			     const struct object_file *file);
+bool blobs_served_index_has_manifest(const struct served_index *served_index,
+				     const uint8_t id[static 32]);
+/* blobs_served_index_has_whole: it was added as whole, by one who added it at least. */
+bool blobs_served_index_has_whole(const struct served_index *served_index,
+				  const uint8_t id[static 32]);
+/* blobs_served_index_is_growing: likewise, as growing. */
+bool blobs_served_index_is_growing(const struct served_index *served_index,
+				   const uint8_t id[static 32]);
+bool blobs_served_index_has_file(const struct served_index *served_index,
+				 const struct object_file *file);
+/* blobs_served_index_holds_manifest, blobs_served_index_holds_file: likewise, or it is held. */
+bool blobs_served_index_holds_manifest(const struct served_index *served_index,
+				       const uint8_t id[static 32]);
+bool blobs_served_index_holds_file(const struct served_index *served_index,
+				   const struct object_file *file);
 
 /*
  * served_index_gives_{manifest,whole,file}: as served_index_has_*, of what reader may read: something is
  * open where one that added it left it open, whatever others that added it say.
  */
-bool served_index_gives_manifest(const struct served_index *served_index,
-				 const uint8_t id[static 32], const struct served_reader *reader);
-bool served_index_gives_whole(const struct served_index *served_index, const uint8_t id[static 32],
-			      const struct served_reader *reader);
-bool served_index_gives_file(const struct served_index *served_index,
-			     const struct object_file *file, const struct served_reader *reader);
+bool blobs_served_index_gives_manifest(const struct served_index *served_index,
+				       const uint8_t id[static 32],
+				       const struct served_reader *reader);
+bool blobs_served_index_gives_whole(const struct served_index *served_index,
+				    const uint8_t id[static 32],
+				    const struct served_reader *reader);
+bool blobs_served_index_gives_file(const struct served_index *served_index,
+				   const struct object_file *file,
+				   const struct served_reader *reader);
 
 /*
- * served_index_note_served counts len bytes of a file for every share that its path belongs to, and for
+ * blobs_served_index_note_served counts len bytes of a file for every share that its path belongs to, and for
  * the collection that a get brought it as, once where they are the same.
  */
-void served_index_note_served(struct served_index *served_index, const struct object_file *file,
-			      uint64_t len);
-/* served_index_served_each tells what was counted since it last did, by manifest. */
-void served_index_served_each(struct served_index *served_index,
-			      void (*fn)(void *arg, const uint8_t share_id[static 32],
-					 uint64_t len),
-			      void *arg);
+void blobs_served_index_note_served(struct served_index *served_index,
+				    const struct object_file *file, uint64_t len);
+/* blobs_served_index_served_each tells what was counted since it last did, by manifest. */
+void blobs_served_index_served_each(struct served_index *served_index,
+				    void (*fn)(void *arg, const uint8_t share_id[static 32],
+					       uint64_t len),
+				    void *arg);
 
 #endif

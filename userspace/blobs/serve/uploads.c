@@ -26,13 +26,13 @@ struct upload_peer {
 	uint64_t sent_len;
 };
 
-size_t uploads_footprint(void)
+size_t blobs_uploads_footprint(void)
 {
 	return pool_footprint(sizeof(struct upload_peer), UPLOAD_PEERS_MAX) +
 	       map_footprint(UPLOAD_KEY_LEN, UPLOAD_PEERS_MAX);
 }
 
-int uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t secret[2])
+int blobs_uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t secret[2])
 {
 	int err = pool_init(&uploads->peers, arena, sizeof(struct upload_peer), UPLOAD_PEERS_MAX);
 
@@ -43,17 +43,18 @@ int uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t se
 		   : map_init(&uploads->by_key, arena, UPLOAD_KEY_LEN, UPLOAD_PEERS_MAX, secret);
 }
 
-void uploads_configure(struct uploads *uploads, const struct upload_limits *limits, uint64_t now_ns)
+void blobs_uploads_configure(struct uploads *uploads, const struct upload_limits *limits,
+			     uint64_t now_ns)
 {
 	uint32_t slot_cnt = limits->slot_cnt;
 	struct upload_peer *peer = NULL;
 
-	byte_bucket_set(&uploads->rate, limits->per_s, now_ns);
+	blobs_byte_bucket_set(&uploads->rate, limits->per_s, now_ns);
 	uploads->whole_per_s = limits->whole_per_s;
 	uploads->peer_per_s = limits->peer_per_s;
 	uploads->slot_cnt = slot_cnt && slot_cnt < UPLOAD_PEERS_MAX ? slot_cnt : UPLOAD_PEERS_MAX;
 	while ((peer = pool_next(&uploads->peers, peer)))
-		byte_bucket_set(&peer->rate, limits->peer_per_s, now_ns);
+		blobs_byte_bucket_set(&peer->rate, limits->peer_per_s, now_ns);
 }
 
 /* --- slots --- */
@@ -106,7 +107,7 @@ static struct upload_peer *peer_acquire(struct uploads *uploads, const uint8_t *
 	list_init(&peer->uploads);
 	list_init(&peer->node);
 	list_push_back(&uploads->idle, &peer->node);
-	byte_bucket_set(&peer->rate, uploads->peer_per_s, now_ns);
+	blobs_byte_bucket_set(&peer->rate, uploads->peer_per_s, now_ns);
 	return peer;
 }
 
@@ -115,20 +116,20 @@ static struct upload_peer *peer_acquire(struct uploads *uploads, const uint8_t *
 static bool credit_lets(const struct uploads *uploads, const struct upload *upload)
 {
 	return !uploads->credits ||
-	       credit_has(&uploads->credits[upload->zone], upload->len + PROOF_LEN);
+	       blobs_credit_has(&uploads->credits[upload->zone], upload->len + PROOF_LEN);
 }
 
 /* Of what was taken for it len bytes went. */
 static void credit_settle(struct uploads *uploads, struct upload *upload, size_t len)
 {
-	struct content_credit *credit = &uploads->credits[upload->zone];
+	struct blobs_credit *credit = &uploads->credits[upload->zone];
 
 	if (!uploads->credits)
 		return;
 	if (len > upload->credit_len)
-		credit_take(credit, len - upload->credit_len);
+		blobs_credit_take(credit, len - upload->credit_len);
 	else
-		credit_give_back(credit, upload->credit_len - len);
+		blobs_credit_give_back(credit, upload->credit_len - len);
 	upload->credit_len = 0;
 }
 
@@ -138,12 +139,12 @@ static void upload_go(struct uploads *uploads, struct upload *upload, uint64_t n
 
 	if (uploads->credits) {
 		upload->credit_len = upload->len + PROOF_LEN;
-		credit_take(&uploads->credits[upload->zone], upload->credit_len);
+		blobs_credit_take(&uploads->credits[upload->zone], upload->credit_len);
 	}
 
 	if (peer->price)
-		byte_bucket_take(&uploads->rate, upload->len, now_ns);
-	byte_bucket_take(&peer->rate, upload->len, now_ns);
+		blobs_byte_bucket_take(&uploads->rate, upload->len, now_ns);
+	blobs_byte_bucket_take(&peer->rate, upload->len, now_ns);
 	if (peer_is_idle(peer))
 		list_unlink(&peer->node);
 	peer->going_cnt++;
@@ -182,8 +183,8 @@ static void upload_unqueue(struct uploads *uploads, struct upload *upload)
 static bool peer_may_go(const struct uploads *uploads, const struct upload_peer *peer,
 			uint64_t now_ns)
 {
-	return byte_bucket_is_free(&peer->rate, now_ns) &&
-	       (!peer->price || byte_bucket_is_free(&uploads->rate, now_ns));
+	return blobs_byte_bucket_is_free(&peer->rate, now_ns) &&
+	       (!peer->price || blobs_byte_bucket_is_free(&uploads->rate, now_ns));
 }
 
 static uint64_t owed_ns(const struct byte_bucket *rate, uint64_t now_ns)
@@ -202,12 +203,13 @@ static uint64_t peer_wait_ns(const struct uploads *uploads, const struct upload_
 			     size_t len, uint64_t now_ns)
 {
 	uint64_t peer_cnt = uploads->waiting_peer_cnt + (peer->waiting_cnt == 0);
-	uint64_t own_ns =
-		owed_ns(&peer->rate, now_ns) + byte_bucket_cost_ns(&peer->rate, peer->waiting_len);
+	uint64_t own_ns = owed_ns(&peer->rate, now_ns) +
+			  blobs_byte_bucket_cost_ns(&peer->rate, peer->waiting_len);
 	const struct byte_bucket whole = {.per_s = uploads->whole_per_s};
-	uint64_t all_ns = byte_bucket_cost_ns(&whole, byte_bucket_owed(&uploads->rate, now_ns)) +
-			  byte_bucket_cost_ns(&whole, peer->waiting_len) * peer_cnt +
-			  byte_bucket_cost_ns(&whole, len) * (peer_cnt - 1);
+	uint64_t all_ns =
+		blobs_byte_bucket_cost_ns(&whole, blobs_byte_bucket_owed(&uploads->rate, now_ns)) +
+		blobs_byte_bucket_cost_ns(&whole, peer->waiting_len) * peer_cnt +
+		blobs_byte_bucket_cost_ns(&whole, len) * (peer_cnt - 1);
 
 	return peer->price && all_ns > own_ns ? all_ns : own_ns;
 }
@@ -219,15 +221,15 @@ static uint64_t wait_longest(const struct uploads *uploads, const struct upload 
 	uint64_t rate_ns = peer_wait_ns(uploads, peer, upload->len, now_ns), credit_ns = 0;
 
 	if (uploads->credits)
-		credit_ns = credit_wait_ns(&uploads->credits[upload->zone],
-					   peer->waiting_len + upload->len + PROOF_LEN);
+		credit_ns = blobs_credit_wait_ns(&uploads->credits[upload->zone],
+						 peer->waiting_len + upload->len + PROOF_LEN);
 	return rate_ns > credit_ns ? rate_ns : credit_ns;
 }
 
-enum upload_verdict uploads_admit(struct uploads *uploads, struct upload *upload,
-				  const uint8_t key[static UPLOAD_KEY_LEN], size_t len,
-				  unsigned (*price_of)(void *arg), void *arg, uint64_t now_ns,
-				  uint64_t *out_wait_ns)
+enum upload_verdict blobs_uploads_admit(struct uploads *uploads, struct upload *upload,
+					const uint8_t key[static UPLOAD_KEY_LEN], size_t len,
+					unsigned (*price_of)(void *arg), void *arg, uint64_t now_ns,
+					uint64_t *out_wait_ns)
 {
 	struct upload_peer *peer = map_lookup(&uploads->by_key, key);
 	uint64_t wait_ns;
@@ -261,7 +263,7 @@ enum upload_verdict uploads_admit(struct uploads *uploads, struct upload *upload
 	return UPLOAD_BUSY;
 }
 
-struct upload *uploads_next(struct uploads *uploads, uint64_t now_ns)
+struct upload *blobs_uploads_next(struct uploads *uploads, uint64_t now_ns)
 {
 	struct upload_peer *best = NULL;
 	struct upload *upload;
@@ -287,7 +289,7 @@ struct upload *uploads_next(struct uploads *uploads, uint64_t now_ns)
 	return upload;
 }
 
-uint64_t uploads_due_ns(const struct uploads *uploads)
+uint64_t blobs_uploads_due_ns(const struct uploads *uploads)
 {
 	uint64_t due_ns = UPLOAD_NEVER;
 
@@ -310,12 +312,12 @@ uint64_t uploads_due_ns(const struct uploads *uploads)
 static void len_correct(struct byte_bucket *rate, size_t taken, size_t len, uint64_t now_ns)
 {
 	if (len < taken)
-		byte_bucket_give_back(rate, taken - len);
+		blobs_byte_bucket_give_back(rate, taken - len);
 	else
-		byte_bucket_take(rate, len - taken, now_ns);
+		blobs_byte_bucket_take(rate, len - taken, now_ns);
 }
 
-void uploads_sent(struct uploads *uploads, struct upload *upload, size_t len, uint64_t now_ns)
+void blobs_uploads_sent(struct uploads *uploads, struct upload *upload, size_t len, uint64_t now_ns)
 {
 	struct upload_peer *peer = upload->peer;
 
@@ -326,11 +328,11 @@ void uploads_sent(struct uploads *uploads, struct upload *upload, size_t len, ui
 	len_correct(&peer->rate, upload->len, len, now_ns);
 	upload->len = 0; /* of which nothing is to be given back */
 	peer->sent_len += len;
-	byte_meter_note(&peer->meter, len, now_ns);
-	byte_meter_note(&uploads->meter, len, now_ns);
+	blobs_byte_meter_note(&peer->meter, len, now_ns);
+	blobs_byte_meter_note(&uploads->meter, len, now_ns);
 }
 
-void uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns)
+void blobs_uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns)
 {
 	struct upload_peer *peer = upload->peer;
 
@@ -343,8 +345,8 @@ void uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns
 		if (upload->credit_len)
 			credit_settle(uploads, upload, 0);
 		if (peer->price)
-			byte_bucket_give_back(&uploads->rate, upload->len);
-		byte_bucket_give_back(&peer->rate, upload->len);
+			blobs_byte_bucket_give_back(&uploads->rate, upload->len);
+		blobs_byte_bucket_give_back(&peer->rate, upload->len);
 	}
 	upload->peer = NULL;
 	peer->used_ns = now_ns;
@@ -352,8 +354,8 @@ void uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns
 		list_push_back(&uploads->idle, &peer->node);
 }
 
-void uploads_each(const struct uploads *uploads, uint64_t now_ns,
-		  void (*fn)(void *arg, const struct upload_view *view), void *arg)
+void blobs_uploads_each(const struct uploads *uploads, uint64_t now_ns,
+			void (*fn)(void *arg, const struct upload_view *view), void *arg)
 {
 	const struct upload_peer *peer = NULL;
 
@@ -361,7 +363,7 @@ void uploads_each(const struct uploads *uploads, uint64_t now_ns,
 		fn(arg, &(struct upload_view){.key = peer->key,
 					      .price = peer->price,
 					      .sent_len = peer->sent_len,
-					      .per_s = byte_meter_per_s(&peer->meter, now_ns),
+					      .per_s = blobs_byte_meter_per_s(&peer->meter, now_ns),
 					      .waiting_cnt = peer->waiting_cnt,
 					      .going_cnt = peer->going_cnt});
 }

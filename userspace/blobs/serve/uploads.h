@@ -23,9 +23,9 @@
  * away; so is one at rest of a peer that is dearer than who comes, or that
  * has had its turn of UPLOAD_TURN_NS.
  *
- * No I/O, no timers: the owner asks uploads_next when uploads_due_ns has come.
+ * No I/O, no timers: the owner asks blobs_uploads_next when blobs_uploads_due_ns has come.
  */
-#define UPLOAD_PEERS_MAX 1024u /* CONTENT_SLOTS_MAX */
+#define UPLOAD_PEERS_MAX 1024u /* BLOBS_SLOTS_MAX */
 #define UPLOAD_KEY_LEN	 32u
 #define UPLOAD_IDLE_NS	 (5ull * 1000000000ull)
 #define UPLOAD_TURN_NS	 (60ull * 1000000000ull)
@@ -34,7 +34,7 @@
 #define UPLOAD_WAIT_NS	     (2ull * 1000000000ull)
 #define UPLOAD_NEVER	     UINT64_MAX
 
-struct content_credit;
+struct blobs_credit;
 struct upload_peer;
 
 /* What is asked, embedded in the owner's own object. */
@@ -56,7 +56,7 @@ struct uploads {
 	uint64_t whole_per_s;	  /* of all workers: what rate may grow to within a second */
 	struct byte_meter meter;
 	/* By zone, of the owner: what may go of a month's cap; NULL: there is none. */
-	struct content_credit *credits;
+	struct blobs_credit *credits;
 	unsigned (*zone_of)(void *arg); /* of the one that asks, as price_of */
 	uint64_t peer_per_s;		/* limit of each; 0: none */
 	uint32_t slot_cnt;		/* at most UPLOAD_PEERS_MAX */
@@ -65,9 +65,9 @@ struct uploads {
 	uint64_t charged_len; /* bytes that went and were not free */
 };
 
-size_t uploads_footprint(void);
+size_t blobs_uploads_footprint(void);
 WEFT_MUST_CHECK
-int uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t secret[2]);
+int blobs_uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t secret[2]);
 /*
  * Bytes per second, 0: no limit. per_s is this worker's part of whole_per_s, which all together
  * may send: it is divided anew several times a second, so it says when something goes, but not
@@ -78,29 +78,30 @@ struct upload_limits {
 	uint64_t peer_per_s;
 	uint32_t slot_cnt;
 };
-void uploads_configure(struct uploads *uploads, const struct upload_limits *limits,
-		       uint64_t now_ns);
+void blobs_uploads_configure(struct uploads *uploads, const struct upload_limits *limits,
+			     uint64_t now_ns);
 
 enum upload_verdict {
 	UPLOAD_GO,   /* now */
-	UPLOAD_WAIT, /* uploads_next will give it */
+	UPLOAD_WAIT, /* blobs_uploads_next will give it */
 	UPLOAD_BUSY, /* not; come back after *out_wait_ns */
 };
 /*
- * uploads_admit: a peer asks for about len bytes. price_of tells what traffic
+ * blobs_uploads_admit: a peer asks for about len bytes. price_of tells what traffic
  * with it costs, when that is not known yet.
  */
-enum upload_verdict uploads_admit(struct uploads *uploads, struct upload *upload,
-				  const uint8_t key[static UPLOAD_KEY_LEN], size_t len,
-				  unsigned (*price_of)(void *arg), void *arg, uint64_t now_ns,
-				  uint64_t *out_wait_ns);
-/* uploads_next: one that waited and goes now, or NULL. uploads_due_ns: when to ask, or UPLOAD_NEVER. */
-struct upload *uploads_next(struct uploads *uploads, uint64_t now_ns);
-uint64_t uploads_due_ns(const struct uploads *uploads);
-/* uploads_sent: len bytes went, once at most for each that was admitted. */
-void uploads_sent(struct uploads *uploads, struct upload *upload, size_t len, uint64_t now_ns);
-/* uploads_end: it is over, answered or not; one that is not admitted is nothing. */
-void uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns);
+enum upload_verdict blobs_uploads_admit(struct uploads *uploads, struct upload *upload,
+					const uint8_t key[static UPLOAD_KEY_LEN], size_t len,
+					unsigned (*price_of)(void *arg), void *arg, uint64_t now_ns,
+					uint64_t *out_wait_ns);
+/* blobs_uploads_next: one that waited and goes now, or NULL. blobs_uploads_due_ns: when to ask, or UPLOAD_NEVER. */
+struct upload *blobs_uploads_next(struct uploads *uploads, uint64_t now_ns);
+uint64_t blobs_uploads_due_ns(const struct uploads *uploads);
+/* blobs_uploads_sent: len bytes went, once at most for each that was admitted. */
+void blobs_uploads_sent(struct uploads *uploads, struct upload *upload, size_t len,
+			uint64_t now_ns);
+/* blobs_uploads_end: it is over, answered or not; one that is not admitted is nothing. */
+void blobs_uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns);
 
 /* A peer with a slot, for people. */
 struct upload_view {
@@ -109,7 +110,7 @@ struct upload_view {
 	uint64_t sent_len, per_s;
 	uint32_t waiting_cnt, going_cnt;
 };
-void uploads_each(const struct uploads *uploads, uint64_t now_ns,
-		  void (*fn)(void *arg, const struct upload_view *view), void *arg);
+void blobs_uploads_each(const struct uploads *uploads, uint64_t now_ns,
+			void (*fn)(void *arg, const struct upload_view *view), void *arg);
 
 #endif

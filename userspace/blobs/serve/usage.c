@@ -3,13 +3,13 @@
 
 #include <string.h>
 
-size_t usage_footprint(void)
+size_t blobs_usage_footprint(void)
 {
 	return pool_footprint(sizeof(struct usage_entry), USAGE_CAP) +
 	       map_footprint(USAGE_KEY_LEN, USAGE_CAP);
 }
 
-int usage_init(struct usage *usage, struct arena *arena, const uint64_t secret[2])
+int blobs_usage_init(struct usage *usage, struct arena *arena, const uint64_t secret[2])
 {
 	int err = pool_init(&usage->entries, arena, sizeof(struct usage_entry), USAGE_CAP);
 
@@ -23,7 +23,7 @@ static void least_forget(struct usage *usage, uint64_t now_ns)
 	uint64_t least_per_s = 0;
 
 	while ((entry = pool_next(&usage->entries, entry))) {
-		uint64_t per_s = byte_meter_per_s(&entry->meter, now_ns);
+		uint64_t per_s = blobs_byte_meter_per_s(&entry->meter, now_ns);
 
 		if (least && (per_s > least_per_s ||
 			      (per_s == least_per_s && entry->meter.at_ns >= least->meter.at_ns)))
@@ -49,8 +49,8 @@ static struct usage_entry *entry_add(struct usage *usage, const uint8_t *key, ui
 	return NULL;
 }
 
-void usage_note(struct usage *usage, const uint8_t key[static USAGE_KEY_LEN], uint64_t len,
-		uint64_t cnt, uint64_t now_ns)
+void blobs_usage_note(struct usage *usage, const uint8_t key[static USAGE_KEY_LEN], uint64_t len,
+		      uint64_t cnt, uint64_t now_ns)
 {
 	struct usage_entry *entry = map_lookup(&usage->by_key, key);
 
@@ -60,18 +60,19 @@ void usage_note(struct usage *usage, const uint8_t key[static USAGE_KEY_LEN], ui
 		return;
 	entry->len += len;
 	entry->cnt += cnt;
-	byte_meter_note(&entry->meter, len, now_ns);
+	blobs_byte_meter_note(&entry->meter, len, now_ns);
 }
 
-const struct usage_entry *usage_next(const struct usage *usage, const struct usage_entry *entry)
+const struct usage_entry *blobs_usage_next(const struct usage *usage,
+					   const struct usage_entry *entry)
 {
 	return pool_next(&usage->entries, entry);
 }
 
-void usage_changes_each(struct usage *usage,
-			void (*fn)(void *arg, const uint8_t key[static USAGE_KEY_LEN], uint64_t len,
-				   uint64_t cnt),
-			void *arg)
+void blobs_usage_change_each(struct usage *usage,
+			     void (*fn)(void *arg, const uint8_t key[static USAGE_KEY_LEN],
+					uint64_t len, uint64_t cnt),
+			     void *arg)
 {
 	struct usage_entry *entry = NULL;
 

@@ -18,7 +18,7 @@
  * way, so those that matter stay. Of these the sums are exact since they were
  * last taken in.
  */
-#define USAGE_CAP     CONTENT_USAGE_MAX
+#define USAGE_CAP     BLOBS_USAGE_MAX
 #define USAGE_KEY_LEN 32u
 
 struct usage_entry {
@@ -33,17 +33,18 @@ struct usage {
 	struct map by_key;
 };
 
-size_t usage_footprint(void);
+size_t blobs_usage_footprint(void);
 WEFT_MUST_CHECK
-int usage_init(struct usage *usage, struct arena *arena, const uint64_t secret[2]);
-void usage_note(struct usage *usage, const uint8_t key[static USAGE_KEY_LEN], uint64_t len,
-		uint64_t cnt, uint64_t now_ns);
-/* usage_next walks them in no order; start with NULL, ends with NULL. */
-const struct usage_entry *usage_next(const struct usage *usage, const struct usage_entry *entry);
-/* usage_changes_each tells what was counted since it last did. */
-void usage_changes_each(struct usage *usage,
-			void (*fn)(void *arg, const uint8_t key[static USAGE_KEY_LEN], uint64_t len,
-				   uint64_t cnt),
-			void *arg);
+int blobs_usage_init(struct usage *usage, struct arena *arena, const uint64_t secret[2]);
+void blobs_usage_note(struct usage *usage, const uint8_t key[static USAGE_KEY_LEN], uint64_t len,
+		      uint64_t cnt, uint64_t now_ns);
+/* blobs_usage_next walks them in no order; start with NULL, ends with NULL. */
+const struct usage_entry *blobs_usage_next(const struct usage *usage,
+					   const struct usage_entry *entry);
+/* blobs_usage_change_each tells what was counted since it last did. */
+void blobs_usage_change_each(struct usage *usage,
+			     void (*fn)(void *arg, const uint8_t key[static USAGE_KEY_LEN],
+					uint64_t len, uint64_t cnt),
+			     void *arg);
 
 #endif

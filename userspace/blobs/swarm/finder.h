@@ -6,7 +6,7 @@
 
 #include "weft/err.h"
 
-struct content;
+struct blobs;
 struct mesh_peer;
 
 /*
@@ -47,10 +47,10 @@ struct swarm_finder {
 };
 
 /*
- * content_add_finder, at start: finder is copied and stays for content's
+ * blobs_add_finder, at start: finder is copied and stays for content's
  * life; its ctx outlives content's swarms. 0 or WEFT_EFULL.
  */
 WEFT_MUST_CHECK
-int content_add_finder(struct content *content, const struct swarm_finder *finder);
+int blobs_add_finder(struct blobs *content, const struct swarm_finder *finder);
 
 #endif

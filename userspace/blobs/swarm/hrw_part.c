@@ -29,10 +29,10 @@ static uint64_t draw(const struct hrw_part *drawn, const uint8_t key[static MESH
 
 static bool is_getter(const struct swarm_member *member)
 {
-	return swarm_member_is_usable(member) && have_is_growing(&member->have);
+	return blobs_swarm_member_is_usable(member) && blobs_have_is_growing(&member->have);
 }
 
-bool swarm_has_getters(const struct swarm *swarm)
+bool blobs_swarm_has_getters(const struct swarm *swarm)
 {
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
 		if (is_getter(&swarm->members[i]))
@@ -40,7 +40,7 @@ bool swarm_has_getters(const struct swarm *swarm)
 	return false;
 }
 
-unsigned swarm_turn(const struct swarm *swarm, uint32_t item, uint64_t part)
+unsigned blobs_swarm_turn(const struct swarm *swarm, uint32_t item, uint64_t part)
 {
 	struct hrw_part drawn = {.item = item, .part = part};
 	uint64_t own;

@@ -27,14 +27,15 @@ static void swarm_tend(struct timer *timer, uint64_t now_ns);
 
 /* --- what is said --- */
 
-const char *swarm_member_name(const struct swarm_member *member, char text[static SWARM_NAME_CAP])
+const char *blobs_swarm_member_name(const struct swarm_member *member,
+				    char text[static SWARM_NAME_CAP])
 {
 	zbase32_write(member->source->key, MESH_KEY_LEN, text);
 	text[8] = '\0';
 	return text;
 }
 
-void swarm_fail(struct swarm *swarm, int err, const char *fmt, ...)
+void blobs_swarm_fail(struct swarm *swarm, int err, const char *fmt, ...)
 {
 	va_list args;
 
@@ -44,50 +45,50 @@ void swarm_fail(struct swarm *swarm, int err, const char *fmt, ...)
 	swarm->fail_err = err;
 }
 
-int swarm_failure(const struct swarm *swarm, const char **out_detail)
+int blobs_swarm_failure(const struct swarm *swarm, const char **out_detail)
 {
 	*out_detail = swarm->fail_err ? swarm->fail_detail : "nobody is known to have it";
 	return swarm->fail_err ? swarm->fail_err : WEFT_EABSENT;
 }
 
-const uint8_t *swarm_wrong_key(const struct swarm *swarm)
+const uint8_t *blobs_swarm_wrong_key(const struct swarm *swarm)
 {
 	return swarm->wrong_key;
 }
 
 /* --- members --- */
 
-unsigned swarm_member_idx(const struct swarm_member *member)
+unsigned blobs_swarm_member_idx(const struct swarm_member *member)
 {
 	return (unsigned)(member - member->swarm->members);
 }
 
-bool swarm_member_is_usable(const struct swarm_member *member)
+bool blobs_swarm_member_is_usable(const struct swarm_member *member)
 {
 	return member->state == MEMBER_OPEN && !member->is_going && !member->source->is_refused;
 }
 
-unsigned swarm_window_max(const struct swarm *swarm)
+unsigned blobs_swarm_window_max(const struct swarm *swarm)
 {
 	return swarm->swarms->content->params.config.chunks_in_flight;
 }
 
-bool swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns)
+bool blobs_swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns)
 {
 	if (member->asked_cnt == 0)
-		return source_is_ready(member->source, now_ns);
-	return source_has_room(member->source, swarm_window_max(member->swarm), now_ns);
+		return blobs_source_is_ready(member->source, now_ns);
+	return blobs_source_has_room(member->source, blobs_swarm_window_max(member->swarm), now_ns);
 }
 
-bool swarm_member_has_credit(const struct swarm_member *member)
+bool blobs_swarm_member_has_credit(const struct swarm_member *member)
 {
-	const struct content *content = member->swarm->swarms->content;
+	const struct blobs *content = member->swarm->swarms->content;
 
-	return credit_has(&content->credits[CONTENT_DOWNLOADS][member->source->zone],
-			  SWARM_CREDIT_LEN);
+	return blobs_credit_has(&content->credits[BLOBS_DOWNLOADS][member->source->zone],
+				SWARM_CREDIT_LEN);
 }
 
-void swarm_tend_at(struct swarm *swarm, uint64_t at_ns)
+void blobs_swarm_tend_at(struct swarm *swarm, uint64_t at_ns)
 {
 	struct timer_wheel *timers = swarm->swarms->content->params.timers;
 
@@ -95,10 +96,10 @@ void swarm_tend_at(struct swarm *swarm, uint64_t at_ns)
 		timer_set(timers, &swarm->timer, at_ns);
 }
 
-void swarm_changed(struct swarm *swarm)
+void blobs_swarm_changed(struct swarm *swarm)
 {
 	swarm->is_changed = true;
-	swarm_tend_at(swarm, swarm->swarms->now_ns);
+	blobs_swarm_tend_at(swarm, swarm->swarms->now_ns);
 }
 
 static struct swarm_member *member_find(struct swarm *swarm, const uint8_t *key)
@@ -120,7 +121,7 @@ static struct swarm_member *member_unused(struct swarm *swarm)
 	return NULL;
 }
 
-void swarm_member_open(struct swarm_member *member, uint64_t now_ns)
+void blobs_swarm_member_open(struct swarm_member *member, uint64_t now_ns)
 {
 	struct swarm *swarm = member->swarm;
 
@@ -130,7 +131,7 @@ void swarm_member_open(struct swarm_member *member, uint64_t now_ns)
 	member->opened_ns = now_ns;
 	member->received_len = 0;
 	swarm->open_cnt++;
-	swarm_changed(swarm);
+	blobs_swarm_changed(swarm);
 }
 
 static void member_close(struct swarm_member *member)
@@ -139,7 +140,7 @@ static void member_close(struct swarm_member *member)
 		return;
 	member->state = MEMBER_FOUND;
 	member->swarm->open_cnt--;
-	swarm_changed(member->swarm);
+	blobs_swarm_changed(member->swarm);
 }
 
 static void member_free(struct swarm_member *member)
@@ -147,21 +148,21 @@ static void member_free(struct swarm_member *member)
 	struct swarm *swarm = member->swarm;
 
 	member_close(member);
-	swarm_contacts_end(member);
-	swarm_asks_forget(swarm, member);
-	have_fini(&member->have);
-	source_release(&swarm->swarms->sources, member->source, swarm->swarms->now_ns);
+	blobs_swarm_contacts_end(member);
+	blobs_swarm_asks_forget(swarm, member);
+	blobs_have_fini(&member->have);
+	blobs_source_release(&swarm->swarms->sources, member->source, swarm->swarms->now_ns);
 	*member = (struct swarm_member){.swarm = swarm, .have.version = member->have.version};
 	swarm->member_cnt--;
-	swarm_changed(swarm);
+	blobs_swarm_changed(swarm);
 }
 
-void swarm_member_lose(struct swarm_member *member, uint64_t now_ns)
+void blobs_swarm_member_lose(struct swarm_member *member, uint64_t now_ns)
 {
 	if (!member->was_reached)
 		member->source->away_until_ns = now_ns + AWAY_NS;
 	member->is_going = true;
-	swarm_changed(member->swarm);
+	blobs_swarm_changed(member->swarm);
 }
 
 static bool is_own_key(const struct swarm *swarm, const uint8_t *key)
@@ -174,11 +175,11 @@ static struct swarm_member *member_new(struct swarm *swarm, const struct mesh_pe
 {
 	uint64_t now_ns = swarm->swarms->now_ns;
 	struct swarm_member *member = member_unused(swarm);
-	struct source *source = sources_lookup(&swarm->swarms->sources, peer->key);
+	struct source *source = blobs_sources_lookup(&swarm->swarms->sources, peer->key);
 
 	if (source && (source->is_refused || (!is_hint && now_ns < source->away_until_ns)))
 		return NULL;
-	source = member ? sources_acquire(&swarm->swarms->sources, peer->key, now_ns) : NULL;
+	source = member ? blobs_sources_acquire(&swarm->swarms->sources, peer->key, now_ns) : NULL;
 	if (!source) {
 		swarm->is_cut = true;
 		return NULL;
@@ -187,73 +188,73 @@ static struct swarm_member *member_new(struct swarm *swarm, const struct mesh_pe
 	member->state = MEMBER_FOUND;
 	member->is_hint = is_hint;
 	member->found_ns = now_ns;
-	swarm_contacts_init(member);
+	blobs_swarm_contacts_init(member);
 	swarm->member_cnt++;
 	return member;
 }
 
-static enum content_zone zone_of(const struct content *content, const struct source *source)
+static enum blobs_zone zone_of(const struct blobs *content, const struct source *source)
 {
 	for (unsigned i = 0; i < source->addr_cnt; i++)
-		if (content_zone_of(content, &source->addrs[i]) == CONTENT_INTERNET)
-			return CONTENT_INTERNET;
-	return source->addr_cnt ? CONTENT_LAN : CONTENT_INTERNET;
+		if (blobs_zone_of(content, &source->addrs[i]) == BLOBS_INTERNET)
+			return BLOBS_INTERNET;
+	return source->addr_cnt ? BLOBS_LAN : BLOBS_INTERNET;
 }
 
 /* Of the way it is most likely to be spoken to; not known yet: as of most. */
-static unsigned price_of(const struct content *content, const struct source *source)
+static unsigned price_of(const struct blobs *content, const struct source *source)
 {
 	unsigned price = ZONE_PRICE_MAX + 1;
 
 	for (unsigned i = 0; i < source->addr_cnt; i++) {
-		unsigned of = content_price(content, &source->addrs[i]);
+		unsigned of = blobs_price(content, &source->addrs[i]);
 
 		price = of < price ? of : price;
 	}
 	return source->addr_cnt ? price : ZONE_PRICE;
 }
 
-struct swarm_member *swarm_member_add(struct swarm *swarm, const struct mesh_peer *peer,
-				      bool is_hint)
+struct swarm_member *blobs_swarm_member_add(struct swarm *swarm, const struct mesh_peer *peer,
+					    bool is_hint)
 {
 	struct swarm_member *member = member_find(swarm, peer->key);
 	char name[SWARM_NAME_CAP];
 
 	if (is_own_key(swarm, peer->key)) {
 		if (is_hint)
-			swarm_fail(swarm, WEFT_EABSENT,
-				   "the link is of this node, which has it no longer");
+			blobs_swarm_fail(swarm, WEFT_EABSENT,
+					 "the link is of this node, which has it no longer");
 		return NULL;
 	}
 	if (!member)
 		member = member_new(swarm, peer, is_hint);
 	if (!member && is_hint) {
 		zbase32_write(peer->key, MESH_KEY_LEN, name);
-		swarm_fail(swarm, WEFT_EDAMAGED,
-			   "node %.8s served bytes that do not match and is not asked any more",
-			   name);
+		blobs_swarm_fail(
+			swarm, WEFT_EDAMAGED,
+			"node %.8s served bytes that do not match and is not asked any more", name);
 	}
 	if (!member)
 		return NULL;
 	if (is_hint)
-		source_prefer(member->source, peer->addrs, peer->addr_cnt);
+		blobs_source_prefer(member->source, peer->addrs, peer->addr_cnt);
 	else
-		source_learn(member->source, peer->addrs, peer->addr_cnt);
+		blobs_source_learn(member->source, peer->addrs, peer->addr_cnt);
 	member->source->price = price_of(swarm->swarms->content, member->source);
 	member->source->zone = zone_of(swarm->swarms->content, member->source);
 	if (is_hint)
-		swarm_member_open(member, swarm->swarms->now_ns);
-	swarm_changed(swarm);
+		blobs_swarm_member_open(member, swarm->swarms->now_ns);
+	blobs_swarm_changed(swarm);
 	return member;
 }
 
 /* --- sending --- */
 
-int swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t now_ns,
-	       struct mesh_request **out_request)
+int blobs_swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t now_ns,
+		     struct mesh_request **out_request)
 {
 	struct swarm *swarm = member->swarm;
-	const struct content_params *params = &swarm->swarms->content->params;
+	const struct blobs_params *params = &swarm->swarms->content->params;
 	const struct source *source = member->source;
 	char name[SWARM_NAME_CAP];
 	int err;
@@ -279,31 +280,32 @@ int swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t now_n
 		return WEFT_EFULL;
 	if (!err)
 		return 0;
-	swarm_fail(swarm, err, "node %s cannot be asked: %s", swarm_member_name(member, name),
-		   weft_err_text(err));
-	swarm_member_lose(member, now_ns);
+	blobs_swarm_fail(swarm, err, "node %s cannot be asked: %s",
+			 blobs_swarm_member_name(member, name), weft_err_text(err));
+	blobs_swarm_member_lose(member, now_ns);
 	return WEFT_EABSENT;
 }
 
-void swarm_way_failed(struct swarm_member *member, const struct mesh_reply *reply, uint64_t now_ns)
+void blobs_swarm_way_failed(struct swarm_member *member, const struct mesh_reply *reply,
+			    uint64_t now_ns)
 {
 	struct swarm *swarm = member->swarm;
 	char name[SWARM_NAME_CAP];
 
-	if (!source_way_failed(member->source, reply->err == WEFT_ETIMEOUT, now_ns))
+	if (!blobs_source_way_failed(member->source, reply->err == WEFT_ETIMEOUT, now_ns))
 		return;
-	swarm_fail(swarm, reply->err, "node %s: %s; resume when it is back",
-		   swarm_member_name(member, name), weft_err_text(reply->err));
+	blobs_swarm_fail(swarm, reply->err, "node %s: %s; resume when it is back",
+			 blobs_swarm_member_name(member, name), weft_err_text(reply->err));
 	member->try_cnt += !member->was_reached;
 	if (member->try_cnt >= (member->is_hint ? SWARM_TRIES_MAX : 1))
-		swarm_member_lose(member, now_ns);
-	swarm_changed(swarm);
+		blobs_swarm_member_lose(member, now_ns);
+	blobs_swarm_changed(swarm);
 }
 
 static void bad_tell(struct swarm *swarm, const uint8_t *key)
 {
-	const struct content_event event = {
-		.kind = CONTENT_PEER_BAD,
+	const struct blobs_event event = {
+		.kind = BLOBS_PEER_BAD,
 		.manifest_id = swarm->id,
 		.peer_key = key,
 		.err = WEFT_EDAMAGED,
@@ -313,52 +315,52 @@ static void bad_tell(struct swarm *swarm, const uint8_t *key)
 	if (swarm->watcher.on_bad)
 		swarm->watcher.on_bad(swarm->watcher.arg, key);
 	else
-		content_tell(swarm->swarms->content, &event);
+		blobs_tell(swarm->swarms->content, &event);
 }
 
-void swarm_member_blame(struct swarm_member *member, uint64_t now_ns)
+void blobs_swarm_member_blame(struct swarm_member *member, uint64_t now_ns)
 {
 	struct swarm *swarm = member->swarm;
 	char name[SWARM_NAME_CAP];
 
 	bad_tell(swarm, member->source->key);
-	if (source_bad(member->source)) {
-		swarm_fail(swarm, WEFT_EDAMAGED, "node %s serves bytes that do not match",
-			   swarm_member_name(member, name));
-		swarm_member_lose(member, now_ns);
+	if (blobs_source_bad(member->source)) {
+		blobs_swarm_fail(swarm, WEFT_EDAMAGED, "node %s serves bytes that do not match",
+				 blobs_swarm_member_name(member, name));
+		blobs_swarm_member_lose(member, now_ns);
 	}
-	swarm_changed(swarm);
+	blobs_swarm_changed(swarm);
 }
 
-void swarm_blame(struct swarm *swarm, const struct swarm_fault *fault, uint64_t now_ns)
+void blobs_swarm_blame(struct swarm *swarm, const struct swarm_fault *fault, uint64_t now_ns)
 {
 	struct swarm_member *member = member_find(swarm, fault->key);
-	struct source *source = sources_lookup(&swarm->swarms->sources, fault->key);
+	struct source *source = blobs_sources_lookup(&swarm->swarms->sources, fault->key);
 
-	if (member && swarm_holder_cnt(swarm, fault->item, fault->chunk) > 1)
-		have_note_lack(&member->have, fault->item, fault->chunk);
+	if (member && blobs_swarm_holder_cnt(swarm, fault->item, fault->chunk) > 1)
+		blobs_have_note_lack(&member->have, fault->item, fault->chunk);
 	if (member) {
-		swarm_member_blame(member, now_ns);
+		blobs_swarm_member_blame(member, now_ns);
 		return;
 	}
 	bad_tell(swarm, fault->key);
 	if (source)
-		(void)source_bad(source);
+		(void)blobs_source_bad(source);
 }
 
 /* --- choosing --- */
 
-void swarm_round(struct swarm *swarm)
+void blobs_swarm_round(struct swarm *swarm)
 {
 	swarm->round++;
 }
 
-void swarm_skip(struct swarm *swarm, struct swarm_member *member)
+void blobs_swarm_skip(struct swarm *swarm, struct swarm_member *member)
 {
 	member->skipped_round = swarm->round;
 }
 
-struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns)
+struct swarm_member *blobs_swarm_best(struct swarm *swarm, uint64_t now_ns)
 {
 	struct swarm_member *best = NULL;
 	uint64_t best_cost = 0;
@@ -370,13 +372,14 @@ struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns)
 		uint64_t cost;
 
 		if (member->state != MEMBER_OPEN || member->skipped_round == swarm->round ||
-		    !swarm_member_is_usable(member) || !swarm_member_has_room(member, now_ns))
+		    !blobs_swarm_member_is_usable(member) ||
+		    !blobs_swarm_member_has_room(member, now_ns))
 			continue;
-		if (!swarm_member_has_credit(member)) {
+		if (!blobs_swarm_member_has_credit(member)) {
 			swarm->is_held = true;
 			continue;
 		}
-		cost = source_rank(member->source);
+		cost = blobs_source_rank(member->source);
 		if (best && cost >= best_cost)
 			continue;
 		best = member;
@@ -385,62 +388,62 @@ struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns)
 	return best;
 }
 
-bool swarm_is_held(const struct swarm *swarm)
+bool blobs_swarm_is_held(const struct swarm *swarm)
 {
 	return swarm->is_held;
 }
 
-struct swarm_member *swarm_lookup(struct swarm *swarm, const uint8_t key[static MESH_KEY_LEN])
+struct swarm_member *blobs_swarm_lookup(struct swarm *swarm, const uint8_t key[static MESH_KEY_LEN])
 {
 	struct swarm_member *member = member_find(swarm, key);
 
-	return member && swarm_member_is_usable(member) ? member : NULL;
+	return member && blobs_swarm_member_is_usable(member) ? member : NULL;
 }
 
-const uint8_t *swarm_member_key(const struct swarm_member *member)
+const uint8_t *blobs_swarm_member_key(const struct swarm_member *member)
 {
 	return member->source->key;
 }
 
-bool swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t chunk)
+bool blobs_swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t chunk)
 {
-	return have_has(&member->have, item, chunk);
+	return blobs_have_has(&member->have, item, chunk);
 }
 
-uint64_t swarm_member_chunks(const struct swarm_member *member, uint32_t item, uint64_t first)
+uint64_t blobs_swarm_member_chunks(const struct swarm_member *member, uint32_t item, uint64_t first)
 {
-	return have_chunks(&member->have, item, first);
+	return blobs_have_chunks(&member->have, item, first);
 }
 
-uint32_t swarm_member_version(const struct swarm_member *member)
+uint32_t blobs_swarm_member_version(const struct swarm_member *member)
 {
 	return member->have.version;
 }
 
-uint64_t swarm_member_cost(const struct swarm_member *member)
+uint64_t blobs_swarm_member_cost(const struct swarm_member *member)
 {
-	return source_cost(member->source);
+	return blobs_source_cost(member->source);
 }
 
-unsigned swarm_holder_cnt(const struct swarm *swarm, uint32_t item, uint64_t chunk)
+unsigned blobs_swarm_holder_cnt(const struct swarm *swarm, uint32_t item, uint64_t chunk)
 {
 	unsigned cnt = 0;
 
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
 		const struct swarm_member *member = &swarm->members[i];
 
-		cnt += member->state == MEMBER_OPEN && swarm_member_is_usable(member) &&
-		       have_has(&member->have, item, chunk);
+		cnt += member->state == MEMBER_OPEN && blobs_swarm_member_is_usable(member) &&
+		       blobs_have_has(&member->have, item, chunk);
 	}
 	return cnt;
 }
 
-uint32_t swarm_version(const struct swarm *swarm)
+uint32_t blobs_swarm_version(const struct swarm *swarm)
 {
 	return swarm->version;
 }
 
-bool swarm_is_even(const struct swarm *swarm)
+bool blobs_swarm_is_even(const struct swarm *swarm)
 {
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
 		if (swarm->members[i].source && swarm->members[i].have.kind == HAVE_SOME)
@@ -461,24 +464,25 @@ static bool members_are_pending(const struct swarm *swarm, uint64_t now_ns)
 		/* One that says to come back later, or that no place gets free for, is no hope for ever. */
 		if (member->state == MEMBER_FOUND && now_ns - member->found_ns < SWARM_GIVE_UP_NS)
 			return true;
-		if (swarm_contacts_are_out(member))
+		if (blobs_swarm_contacts_are_out(member))
 			return true;
-		if (is_growing && (have_may_grow(&member->have) || member->source->asked_cnt > 0 ||
-				   member->source->not_before_ns > now_ns))
+		if (is_growing &&
+		    (blobs_have_may_grow(&member->have) || member->source->asked_cnt > 0 ||
+		     member->source->not_before_ns > now_ns))
 			return true;
 	}
 	return false;
 }
 
-enum swarm_outlook swarm_outlook(const struct swarm *swarm, uint64_t now_ns)
+enum swarm_outlook blobs_swarm_outlook(const struct swarm *swarm, uint64_t now_ns)
 {
 	struct swarm_member *usable = NULL;
 	bool has_hope = now_ns - swarm->progress_ns < SWARM_HOPE_NS;
 
-	if (has_hope && (swarm_finds_are_out(swarm) || members_are_pending(swarm, now_ns)))
+	if (has_hope && (blobs_swarm_finds_are_out(swarm) || members_are_pending(swarm, now_ns)))
 		return SWARM_WAITING;
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX && !usable; i++)
-		if (swarm->members[i].source && swarm_member_is_usable(&swarm->members[i]))
+		if (swarm->members[i].source && blobs_swarm_member_is_usable(&swarm->members[i]))
 			usable = (struct swarm_member *)&swarm->members[i];
 	if (!usable || now_ns - swarm->progress_ns >= SWARM_GIVE_UP_NS)
 		return SWARM_LOST;
@@ -507,7 +511,7 @@ static void members_replace(struct swarm *swarm, uint64_t now_ns)
 			slowest = member;
 	}
 	if (slowest && slowest->source->rate * REPLACE_FACTOR * measured_cnt <= rate_sum)
-		swarm_member_lose(slowest, now_ns);
+		blobs_swarm_member_lose(slowest, now_ns);
 }
 
 static void members_reap(struct swarm *swarm, uint64_t now_ns)
@@ -518,7 +522,7 @@ static void members_reap(struct swarm *swarm, uint64_t now_ns)
 		/* Of one that is refused nothing more is wanted; another may still answer. */
 		if (member->source && member->source->is_refused) {
 			member->is_going = true;
-			swarm_asks_take_back(member, now_ns);
+			blobs_swarm_asks_take_back(member, now_ns);
 		}
 		if (member->source && member->is_going && member->asked_cnt == 0)
 			member_free(member);
@@ -575,9 +579,9 @@ static void swarm_tend(struct timer *timer, uint64_t now_ns)
 	swarm->swarms->now_ns = now_ns;
 	members_reap(swarm, now_ns);
 	members_replace(swarm, now_ns);
-	swarm_finds_run(swarm, now_ns);
-	swarm_contacts_run(swarm, now_ns);
-	swarm_tend_at(swarm, swarm_next_ns(swarm, now_ns));
+	blobs_swarm_finds_run(swarm, now_ns);
+	blobs_swarm_contacts_run(swarm, now_ns);
+	blobs_swarm_tend_at(swarm, swarm_next_ns(swarm, now_ns));
 	if (swarm->is_changed) {
 		swarm->is_changed = false;
 		swarm->version++;
@@ -585,12 +589,12 @@ static void swarm_tend(struct timer *timer, uint64_t now_ns)
 			swarm->watcher.on_change(swarm->watcher.arg, now_ns);
 	}
 	/* Last: whoever is told may leave. */
-	swarm_asks_run(swarm, now_ns);
+	blobs_swarm_asks_run(swarm, now_ns);
 }
 
 /* --- life --- */
 
-int content_add_finder(struct content *content, const struct swarm_finder *finder)
+int blobs_add_finder(struct blobs *content, const struct swarm_finder *finder)
 {
 	struct swarms *swarms = content->swarms;
 
@@ -600,7 +604,7 @@ int content_add_finder(struct content *content, const struct swarm_finder *finde
 	return 0;
 }
 
-int swarms_new(struct content *content, struct swarms **out_swarms)
+int blobs_swarms_new(struct blobs *content, struct swarms **out_swarms)
 {
 	struct swarms *swarms = calloc(1, sizeof(*swarms));
 
@@ -612,21 +616,21 @@ int swarms_new(struct content *content, struct swarms **out_swarms)
 	return 0;
 }
 
-void swarms_free(struct swarms *swarms)
+void blobs_swarms_free(struct swarms *swarms)
 {
 	if (!swarms)
 		return;
 	weft_assert(swarms->cnt == 0);
-	sources_fini(&swarms->sources);
+	blobs_sources_fini(&swarms->sources);
 	free(swarms);
 }
 
-void swarms_pardon(struct swarms *swarms, const uint8_t key[static MESH_KEY_LEN])
+void blobs_swarms_pardon(struct swarms *swarms, const uint8_t key[static MESH_KEY_LEN])
 {
-	struct source *source = sources_lookup(&swarms->sources, key);
+	struct source *source = blobs_sources_lookup(&swarms->sources, key);
 
 	if (source)
-		source_pardon(source);
+		blobs_source_pardon(source);
 }
 
 static struct swarm *join(struct swarms *swarms, enum finder_kind kind, const uint8_t id[static 32],
@@ -648,30 +652,31 @@ static struct swarm *join(struct swarms *swarms, enum finder_kind kind, const ui
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
 		swarm->members[i].swarm = swarm;
 	for (unsigned i = 0; i < hint_cnt; i++)
-		(void)swarm_member_add(swarm, &hints[i], true);
-	swarm_changed(swarm);
+		(void)blobs_swarm_member_add(swarm, &hints[i], true);
+	blobs_swarm_changed(swarm);
 	return swarm;
 }
 
-struct swarm *swarm_join(struct swarms *swarms, const uint8_t id[static 32],
-			 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
+struct swarm *blobs_swarm_join(struct swarms *swarms, const uint8_t id[static 32],
+			       const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
 {
 	return join(swarms, FINDER_MANIFEST, id, hints, hint_cnt, now_ns);
 }
 
-struct swarm *swarm_join_content(struct swarms *swarms, const uint8_t id[static 32],
-				 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
+struct swarm *blobs_swarm_join_content(struct swarms *swarms, const uint8_t id[static 32],
+				       const struct mesh_peer *hints, unsigned hint_cnt,
+				       uint64_t now_ns)
 {
 	return join(swarms, FINDER_CONTENT, id, hints, hint_cnt, now_ns);
 }
 
-void swarm_leave(struct swarm *swarm)
+void blobs_swarm_leave(struct swarm *swarm)
 {
 	if (!swarm)
 		return;
 	while (swarm->asks)
-		swarm_cancel(swarm->asks);
-	swarm_finds_end(swarm);
+		blobs_swarm_cancel(swarm->asks);
+	blobs_swarm_finds_end(swarm);
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
 		if (swarm->members[i].source)
 			member_free(&swarm->members[i]);
@@ -680,29 +685,29 @@ void swarm_leave(struct swarm *swarm)
 	free(swarm);
 }
 
-void swarm_hint(struct swarm *swarm, const struct mesh_peer *hint)
+void blobs_swarm_hint(struct swarm *swarm, const struct mesh_peer *hint)
 {
-	(void)swarm_member_add(swarm, hint, true);
+	(void)blobs_swarm_member_add(swarm, hint, true);
 }
 
-void swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher)
+void blobs_swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher)
 {
 	swarm->watcher = *watcher;
 }
 
-void swarm_ways(struct swarm_member *member, uint64_t now_ns, struct content_ways *out_ways)
+void blobs_swarm_ways(struct swarm_member *member, uint64_t now_ns, struct blobs_ways *out_ways)
 {
 	struct swarm *swarm = member->swarm;
-	struct content *content = swarm->swarms->content;
+	struct blobs *content = swarm->swarms->content;
 
 	/* It comes with the manifest, and is the same for ever. */
 	if (!swarm->has_scope && swarm->kind != FINDER_CONTENT)
-		swarm->has_scope = content_scope_of(content, swarm->id, &swarm->scope);
-	content_ways_to(content, swarm->has_scope ? &swarm->scope : NULL, member->source->key,
-			now_ns, out_ways);
+		swarm->has_scope = blobs_scope_of(content, swarm->id, &swarm->scope);
+	blobs_ways_to(content, swarm->has_scope ? &swarm->scope : NULL, member->source->key, now_ns,
+		      out_ways);
 }
 
-void swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], bool is_serving)
+void blobs_swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], bool is_serving)
 {
 	bool is_other = memcmp(swarm->part_id, id, sizeof(swarm->part_id)) != 0;
 	bool is_new_server = is_serving && !swarm->is_serving;
@@ -713,18 +718,18 @@ void swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], bool i
 		struct swarm_member *member = &swarm->members[i];
 
 		if (member->source && is_new_server)
-			swarm_contact_as_server(member, swarm->swarms->now_ns);
+			blobs_swarm_contact_as_server(member, swarm->swarms->now_ns);
 		if (!member->source || !is_other)
 			continue;
-		have_set(&member->have, member->has_everything ? HAVE_ALL : HAVE_GUESSED);
+		blobs_have_set(&member->have, member->has_everything ? HAVE_ALL : HAVE_GUESSED);
 		if (!member->has_everything && swarm->member_cnt > 1)
-			swarm_contact_again(member, swarm->swarms->now_ns);
+			blobs_swarm_contact_again(member, swarm->swarms->now_ns);
 	}
-	swarm_changed(swarm);
+	blobs_swarm_changed(swarm);
 }
 
-void swarm_each(const struct swarm *swarm,
-		bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg)
+void blobs_swarm_each(const struct swarm *swarm,
+		      bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg)
 {
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
 		const struct swarm_member *member = &swarm->members[i];

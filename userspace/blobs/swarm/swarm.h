@@ -27,12 +27,12 @@
  *
  * Sources belong to all swarms of a node, so two gets that ask the same node
  * know how much it can take. What a source sends is verified by whoever
- * asked, who tells with swarm_blame when it is not right: three times and
+ * asked, who tells with blobs_swarm_blame when it is not right: three times and
  * the source is asked no more, by anybody here.
  *
  * Home worker. Nothing here blocks.
  */
-struct content;
+struct blobs;
 struct swarm;
 struct swarm_member;
 struct swarms;
@@ -42,46 +42,47 @@ struct swarms;
 #define SWARM_OPEN_MAX	  16u /* members asked at a time; others wait for a place */
 
 WEFT_MUST_CHECK
-int swarms_new(struct content *content, struct swarms **out_swarms);
-/* swarms_free: every swarm was left. */
-void swarms_free(struct swarms *swarms);
-/* swarms_pardon: who runs this node asks for key by name; what it did is forgotten. */
-void swarms_pardon(struct swarms *swarms, const uint8_t key[static MESH_KEY_LEN]);
+int blobs_swarms_new(struct blobs *content, struct swarms **out_swarms);
+/* blobs_swarms_free: every swarm was left. */
+void blobs_swarms_free(struct swarms *swarms);
+/* blobs_swarms_pardon: who runs this node asks for key by name; what it did is forgotten. */
+void blobs_swarms_pardon(struct swarms *swarms, const uint8_t key[static MESH_KEY_LEN]);
 
 /*
- * swarm_join begins a swarm for manifest id; hints (each with its
+ * blobs_swarm_join begins a swarm for manifest id; hints (each with its
  * addresses, maybe none) are copied. NULL: too many swarms, or no memory.
- * swarm_join_content: for a file whose collection is not known; it is item 0.
- * swarm_leave ends it: asks under way are taken back untold.
+ * blobs_swarm_join_content: for a file whose collection is not known; it is item 0.
+ * blobs_swarm_leave ends it: asks under way are taken back untold.
  */
-struct swarm *swarm_join(struct swarms *swarms, const uint8_t id[static 32],
-			 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns);
-struct swarm *swarm_join_content(struct swarms *swarms, const uint8_t id[static 32],
-				 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns);
-void swarm_leave(struct swarm *swarm);
-/* swarm_hint adds a node to a swarm that runs; one more address of one it has. */
-void swarm_hint(struct swarm *swarm, const struct mesh_peer *hint);
+struct swarm *blobs_swarm_join(struct swarms *swarms, const uint8_t id[static 32],
+			       const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns);
+struct swarm *blobs_swarm_join_content(struct swarms *swarms, const uint8_t id[static 32],
+				       const struct mesh_peer *hints, unsigned hint_cnt,
+				       uint64_t now_ns);
+void blobs_swarm_leave(struct swarm *swarm);
+/* blobs_swarm_hint adds a node to a swarm that runs; one more address of one it has. */
+void blobs_swarm_hint(struct swarm *swarm, const struct mesh_peer *hint);
 /*
  * on_change is called when there may be somebody to ask, and may ask; on_bad
  * when what key sent is not right. Neither leaves the swarm. Without a
- * watcher, content tells of the latter itself (CONTENT_PEER_BAD).
+ * watcher, content tells of the latter itself (BLOBS_PEER_BAD).
  */
 struct swarm_watcher {
 	void (*on_change)(void *arg, uint64_t now_ns);
 	void (*on_bad)(void *arg, const uint8_t key[static MESH_KEY_LEN]);
 	void *arg;
 };
-void swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher);
+void blobs_swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher);
 /*
- * swarm_set_manifest: item numbers below are those of this manifest from now
+ * blobs_swarm_set_manifest: item numbers below are those of this manifest from now
  * on; it is the swarm's own or a part of it. is_serving: this node serves
  * what it has of it, and says so to the others.
  */
-void swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], bool is_serving);
+void blobs_swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], bool is_serving);
 
 /*
  * An ask. The caller fills the first half, keeps it where it is and lends
- * buf until done or cancel. done is told once, never from within swarm_ask.
+ * buf until done or cancel. done is told once, never from within blobs_swarm_ask.
  *
  * Without from, the best member is asked; when it fails, or check says that
  * what came is not right, the next, until one answers or nobody is left who
@@ -125,48 +126,49 @@ struct swarm_ask {
 	uint64_t failed[SWARM_MEMBERS_MAX / 64]; /* members that have not got it */
 };
 /*
- * swarm_ask: 0, or WEFT_EFULL when it cannot be sent now (with from only;
+ * blobs_swarm_ask: 0, or WEFT_EFULL when it cannot be sent now (with from only;
  * another ask would be refused as well), or WEFT_EABSENT when from was lost.
  */
 WEFT_MUST_CHECK
-int swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns);
-void swarm_cancel(struct swarm_ask *ask);
+int blobs_swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns);
+void blobs_swarm_cancel(struct swarm_ask *ask);
 
 /*
- * Choosing a member oneself: swarm_round begins, swarm_best gives the one
+ * Choosing a member oneself: blobs_swarm_round begins, blobs_swarm_best gives the one
  * that is expected to answer soonest and has room for one more request, and
- * swarm_skip leaves it out for the rest of the round. swarm_best: NULL when
+ * blobs_swarm_skip leaves it out for the rest of the round. blobs_swarm_best: NULL when
  * there is none.
  */
-void swarm_round(struct swarm *swarm);
-struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns);
-/* swarm_is_held: the last swarm_best left out one that a month's cap holds: ask again soon. */
-bool swarm_is_held(const struct swarm *swarm);
-void swarm_skip(struct swarm *swarm, struct swarm_member *member);
-bool swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t chunk);
-/* swarm_member_chunks: bit i says that it has chunk first + i of item; first is a multiple of 64. */
-uint64_t swarm_member_chunks(const struct swarm_member *member, uint32_t item, uint64_t first);
+void blobs_swarm_round(struct swarm *swarm);
+struct swarm_member *blobs_swarm_best(struct swarm *swarm, uint64_t now_ns);
+/* blobs_swarm_is_held: the last blobs_swarm_best left out one that a month's cap holds: ask again soon. */
+bool blobs_swarm_is_held(const struct swarm *swarm);
+void blobs_swarm_skip(struct swarm *swarm, struct swarm_member *member);
+bool blobs_swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t chunk);
+/* blobs_swarm_member_chunks: bit i says that it has chunk first + i of item; first is a multiple of 64. */
+uint64_t blobs_swarm_member_chunks(const struct swarm_member *member, uint32_t item,
+				   uint64_t first);
 /*
- * swarm_member_idx: below SWARM_MEMBERS_MAX; of another when it is gone. swarm_member_version, of
+ * blobs_swarm_member_idx: below SWARM_MEMBERS_MAX; of another when it is gone. blobs_swarm_member_version, of
  * all that had an index, is another when there may be more of what it has.
  */
-unsigned swarm_member_idx(const struct swarm_member *member);
-uint32_t swarm_member_version(const struct swarm_member *member);
-/* swarm_member_cost: when it would answer, from now, in ns; for weighing two of them. */
-uint64_t swarm_member_cost(const struct swarm_member *member);
-/* swarm_holder_cnt: members that are asked and have it. */
-unsigned swarm_holder_cnt(const struct swarm *swarm, uint32_t item, uint64_t chunk);
-/* swarm_turn: members that are fetching and are to ask for that part of item before this node. */
-unsigned swarm_turn(const struct swarm *swarm, uint32_t item, uint64_t part);
-/* swarm_has_getters: some member is fetching it, too. */
-bool swarm_has_getters(const struct swarm *swarm);
-/* swarm_version changes when swarm_holder_cnt or swarm_turn of anything may have. */
-uint32_t swarm_version(const struct swarm *swarm);
-/* swarm_is_even: no member is known to have some of it only, so nothing is rarer than other. */
-bool swarm_is_even(const struct swarm *swarm);
+unsigned blobs_swarm_member_idx(const struct swarm_member *member);
+uint32_t blobs_swarm_member_version(const struct swarm_member *member);
+/* blobs_swarm_member_cost: when it would answer, from now, in ns; for weighing two of them. */
+uint64_t blobs_swarm_member_cost(const struct swarm_member *member);
+/* blobs_swarm_holder_cnt: members that are asked and have it. */
+unsigned blobs_swarm_holder_cnt(const struct swarm *swarm, uint32_t item, uint64_t chunk);
+/* blobs_swarm_turn: members that are fetching and are to ask for that part of item before this node. */
+unsigned blobs_swarm_turn(const struct swarm *swarm, uint32_t item, uint64_t part);
+/* blobs_swarm_has_getters: some member is fetching it, too. */
+bool blobs_swarm_has_getters(const struct swarm *swarm);
+/* blobs_swarm_version changes when blobs_swarm_holder_cnt or blobs_swarm_turn of anything may have. */
+uint32_t blobs_swarm_version(const struct swarm *swarm);
+/* blobs_swarm_is_even: no member is known to have some of it only, so nothing is rarer than other. */
+bool blobs_swarm_is_even(const struct swarm *swarm);
 
 /*
- * swarm_blame: what the source of key sent fails verification; it may be refused for
+ * blobs_swarm_blame: what the source of key sent fails verification; it may be refused for
  * that. Where others have that chunk of that item, they are asked for it from now on.
  */
 struct swarm_fault {
@@ -174,14 +176,15 @@ struct swarm_fault {
 	uint32_t item;
 	uint64_t chunk;
 };
-void swarm_blame(struct swarm *swarm, const struct swarm_fault *fault, uint64_t now_ns);
-/* swarm_lookup: the member of key that may be asked, or NULL. */
-struct swarm_member *swarm_lookup(struct swarm *swarm, const uint8_t key[static MESH_KEY_LEN]);
-const uint8_t *swarm_member_key(const struct swarm_member *member);
+void blobs_swarm_blame(struct swarm *swarm, const struct swarm_fault *fault, uint64_t now_ns);
+/* blobs_swarm_lookup: the member of key that may be asked, or NULL. */
+struct swarm_member *blobs_swarm_lookup(struct swarm *swarm,
+					const uint8_t key[static MESH_KEY_LEN]);
+const uint8_t *blobs_swarm_member_key(const struct swarm_member *member);
 
 /*
- * swarm_outlook says whether it is worth waiting when nothing is under way.
- * With SWARM_LACKING and SWARM_LOST, swarm_failure gives the error and a
+ * blobs_swarm_outlook says whether it is worth waiting when nothing is under way.
+ * With SWARM_LACKING and SWARM_LOST, blobs_swarm_failure gives the error and a
  * sentence about the member that says most.
  */
 enum swarm_outlook {
@@ -190,10 +193,10 @@ enum swarm_outlook {
 	SWARM_LACKING, /* all that answer have told what they have */
 	SWARM_LOST,    /* nobody is left */
 };
-enum swarm_outlook swarm_outlook(const struct swarm *swarm, uint64_t now_ns);
-int swarm_failure(const struct swarm *swarm, const char **out_detail);
-/* swarm_wrong_key: with WEFT_EWRONGKEY, the key that answered; else zeros. */
-const uint8_t *swarm_wrong_key(const struct swarm *swarm);
+enum swarm_outlook blobs_swarm_outlook(const struct swarm *swarm, uint64_t now_ns);
+int blobs_swarm_failure(const struct swarm *swarm, const char **out_detail);
+/* blobs_swarm_wrong_key: with WEFT_EWRONGKEY, the key that answered; else zeros. */
+const uint8_t *blobs_swarm_wrong_key(const struct swarm *swarm);
 
 /* What people are shown of a member. */
 struct swarm_source_view {
@@ -205,7 +208,7 @@ struct swarm_source_view {
 	uint32_t asked_cnt;
 	uint32_t bad_cnt;
 };
-void swarm_each(const struct swarm *swarm,
-		bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg);
+void blobs_swarm_each(const struct swarm *swarm,
+		      bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg);
 
 #endif

@@ -38,21 +38,21 @@ static void ask_end(struct swarm_ask *ask, const struct swarm_answer *answer, ui
 
 static bool has_failed_at(const struct swarm_ask *ask, const struct swarm_member *member)
 {
-	unsigned idx = swarm_member_idx(member);
+	unsigned idx = blobs_swarm_member_idx(member);
 
 	return ask->failed[idx / 64] >> idx % 64 & 1;
 }
 
 static void fail_at(struct swarm_ask *ask, const struct swarm_member *member)
 {
-	unsigned idx = swarm_member_idx(member);
+	unsigned idx = blobs_swarm_member_idx(member);
 
 	ask->failed[idx / 64] |= 1ull << idx % 64;
 }
 
-void swarm_asks_forget(struct swarm *swarm, const struct swarm_member *member)
+void blobs_swarm_asks_forget(struct swarm *swarm, const struct swarm_member *member)
 {
-	unsigned idx = swarm_member_idx(member);
+	unsigned idx = blobs_swarm_member_idx(member);
 
 	for (struct swarm_ask *ask = swarm->asks; ask; ask = ask->next)
 		ask->failed[idx / 64] &= ~(1ull << idx % 64);
@@ -71,35 +71,35 @@ static bool is_of_bytes(const struct swarm_ask *ask)
 static void wait_notice(struct swarm_member *member, uint64_t now_ns)
 {
 	if (member->source->not_before_ns > now_ns)
-		swarm_tend_at(member->swarm, member->source->not_before_ns);
+		blobs_swarm_tend_at(member->swarm, member->source->not_before_ns);
 }
 
 /* Bytes are asked for: a whole chunk, whatever will come. */
 static void limits_take(struct swarm_ask *ask, struct swarm_member *member, uint64_t now_ns)
 {
-	struct content *content = member->swarm->swarms->content;
+	struct blobs *content = member->swarm->swarms->content;
 
 	ask->taken_len = is_of_bytes(ask) ? BLAKE3_CHUNK_LEN : 0;
 	if (!ask->taken_len)
 		return;
-	content_download_take(content, ask->taken_len, now_ns);
+	blobs_download_take(content, ask->taken_len, now_ns);
 	ask->zone = member->source->zone;
 	ask->credit_len = SWARM_CREDIT_LEN;
-	credit_take(&content->credits[CONTENT_DOWNLOADS][ask->zone], ask->credit_len);
-	source_limit(member->source, content_limit(content, CONTENT_LIMIT_DOWNLOAD_PEER),
-		     ask->taken_len, now_ns);
+	blobs_credit_take(&content->credits[BLOBS_DOWNLOADS][ask->zone], ask->credit_len);
+	blobs_source_limit(member->source, blobs_limit(content, BLOBS_LIMIT_DOWNLOAD_PEER),
+			   ask->taken_len, now_ns);
 	wait_notice(member, now_ns);
 }
 
 /* Of what was taken for it len bytes came; more than that cannot, but for a proof's hashes. */
 static void credit_settle(struct swarm_ask *ask, struct swarms *swarms, size_t len)
 {
-	struct content_credit *credit = &swarms->content->credits[CONTENT_DOWNLOADS][ask->zone];
+	struct blobs_credit *credit = &swarms->content->credits[BLOBS_DOWNLOADS][ask->zone];
 
 	if (len > ask->credit_len)
-		credit_take(credit, len - ask->credit_len);
+		blobs_credit_take(credit, len - ask->credit_len);
 	else
-		credit_give_back(credit, ask->credit_len - len);
+		blobs_credit_give_back(credit, ask->credit_len - len);
 	ask->credit_len = 0;
 }
 
@@ -113,8 +113,8 @@ static void limits_settle(struct swarm_ask *ask, struct swarm_member *member, si
 		return;
 	credit_settle(ask, swarms, came_len);
 	len = len < ask->taken_len ? len : ask->taken_len;
-	content_download_settle(swarms->content, ask->taken_len, len, swarms->now_ns);
-	source_limit_give_back(member->source, ask->taken_len - len);
+	blobs_download_settle(swarms->content, ask->taken_len, len, swarms->now_ns);
+	blobs_source_limit_give_back(member->source, ask->taken_len - len);
 	ask->taken_len = 0;
 	wait_notice(member, swarms->now_ns);
 }
@@ -124,12 +124,12 @@ static struct message_request request_named(const struct swarm_ask *ask,
 					    struct swarm_member *member, uint64_t now_ns)
 {
 	struct message_request request = ask->request;
-	struct content_ways ways;
+	struct blobs_ways ways;
 	uint8_t name[BLIND_ID_LEN];
 
-	swarm_ways(member, now_ns, &ways);
+	blobs_swarm_ways(member, now_ns, &ways);
 	request.is_blind =
-		content_name(&ways, member->way + ask->way_cnt, request.id, name) == BLIND_ID_LEN;
+		blobs_name(&ways, member->way + ask->way_cnt, request.id, name) == BLIND_ID_LEN;
 	memcpy(request.id, name, sizeof(request.id));
 	if (request.is_blind)
 		memcpy(request.veiled, name + sizeof(request.id), sizeof(request.veiled));
@@ -143,14 +143,14 @@ static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t
 	struct mesh_ask sent = {
 		.type = ask->type,
 		.payload = payload,
-		.payload_len = message_request_write(ask->type, &request, payload),
+		.payload_len = blobs_message_request_write(ask->type, &request, payload),
 		.reply_buf = ask->buf,
 		.reply_cap = ask->cap,
 		.stall_ns = ask->stall_ns,
 		.reply = on_reply,
 		.arg = ask,
 	};
-	int err = swarm_send(member, &sent, now_ns, &ask->request_out);
+	int err = blobs_swarm_send(member, &sent, now_ns, &ask->request_out);
 
 	if (err)
 		return err;
@@ -158,7 +158,7 @@ static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t
 	ask->member = member;
 	ask->asked_ns = now_ns;
 	member->asked_cnt++;
-	source_asked(member->source, now_ns);
+	blobs_source_asked(member->source, now_ns);
 	limits_take(ask, member, now_ns);
 	return 0;
 }
@@ -173,9 +173,10 @@ static bool is_left_out(const struct swarm_ask *ask, const struct swarm_member *
 
 static bool may_be_asked(const struct swarm_ask *ask, const struct swarm_member *member)
 {
-	return member->state == MEMBER_OPEN && swarm_member_is_usable(member) &&
+	return member->state == MEMBER_OPEN && blobs_swarm_member_is_usable(member) &&
 	       !has_failed_at(ask, member) && !is_left_out(ask, member) &&
-	       (ask->type == MESH_GET_MANIFEST || swarm_member_has(member, ask->item, ask->chunk));
+	       (ask->type == MESH_GET_MANIFEST ||
+		blobs_swarm_member_has(member, ask->item, ask->chunk));
 }
 
 /* The best member for ask; *out_is_hopeful: one that may be asked later. */
@@ -192,14 +193,14 @@ static struct swarm_member *ask_choose(const struct swarm_ask *ask, uint64_t now
 		if (!member->source || !may_be_asked(ask, member))
 			continue;
 		*out_is_hopeful = true;
-		if (is_of_bytes(ask) && !swarm_member_has_credit(member)) {
+		if (is_of_bytes(ask) && !blobs_swarm_member_has_credit(member)) {
 			/* That is no fault of the member's, however long it lasts. */
 			swarm->progress_ns = now_ns;
-			swarm_tend_at(swarm, now_ns + CREDIT_LOOK_NS);
+			blobs_swarm_tend_at(swarm, now_ns + CREDIT_LOOK_NS);
 			continue;
 		}
-		if (swarm_member_has_room(member, now_ns) &&
-		    (!best || source_rank(member->source) < source_rank(best->source)))
+		if (blobs_swarm_member_has_room(member, now_ns) &&
+		    (!best || blobs_source_rank(member->source) < blobs_source_rank(best->source)))
 			best = member;
 	}
 	return best;
@@ -212,17 +213,17 @@ static bool ask_is_over(const struct swarm_ask *ask, bool is_hopeful, uint64_t n
 
 	if (is_hopeful)
 		return now_ns - swarm->progress_ns >= SWARM_GIVE_UP_NS;
-	return swarm_outlook(swarm, now_ns) != SWARM_WAITING;
+	return blobs_swarm_outlook(swarm, now_ns) != SWARM_WAITING;
 }
 
 /* The limit of downloads holds it; whoever chooses a member himself looks at that before. */
 static bool ask_is_held(const struct swarm_ask *ask, uint64_t now_ns)
 {
-	uint64_t at_ns = content_download_ns(ask->swarm->swarms->content, now_ns);
+	uint64_t at_ns = blobs_download_ns(ask->swarm->swarms->content, now_ns);
 
 	if (!is_of_bytes(ask) || at_ns <= now_ns)
 		return false;
-	swarm_tend_at(ask->swarm, at_ns);
+	blobs_swarm_tend_at(ask->swarm, at_ns);
 	return true;
 }
 
@@ -240,11 +241,11 @@ static bool ask_try(struct swarm_ask *ask, uint64_t now_ns, bool *out_is_over)
 	err = member ? ask_send(ask, member, now_ns) : WEFT_EABSENT;
 	*out_is_over = !member && ask_is_over(ask, is_hopeful, now_ns);
 	if (err == WEFT_EFULL)
-		swarm_tend_at(ask->swarm, now_ns + RETRY_NS);
+		blobs_swarm_tend_at(ask->swarm, now_ns + RETRY_NS);
 	return err == 0;
 }
 
-int swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns)
+int blobs_swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns)
 {
 	bool is_over;
 	int err = 0;
@@ -260,7 +261,7 @@ int swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns)
 	if (ask->from)
 		err = ask_send(ask, ask->from, now_ns);
 	else if (!ask_try(ask, now_ns, &is_over) && is_over)
-		swarm_changed(swarm); /* its end is told in a later turn */
+		blobs_swarm_changed(swarm); /* its end is told in a later turn */
 	if (err)
 		ask_unlink(ask);
 	return err;
@@ -284,12 +285,12 @@ static void ask_request_cancel(struct swarm_ask *ask)
 	ask->swarm->swarms->content->params.mesh.ops->cancel(ask->request_out);
 	ask->request_out = NULL;
 	ask->member->asked_cnt--;
-	source_dropped(ask->member->source);
+	blobs_source_dropped(ask->member->source);
 	limits_settle(ask, ask->member, 0, came_len);
 	ask->member = NULL;
 }
 
-void swarm_cancel(struct swarm_ask *ask)
+void blobs_swarm_cancel(struct swarm_ask *ask)
 {
 	if (!ask->swarm)
 		return;
@@ -306,7 +307,7 @@ static struct swarm_ask *ask_at(struct swarm *swarm, const struct swarm_member *
 	return ask;
 }
 
-void swarm_asks_take_back(struct swarm_member *member, uint64_t now_ns)
+void blobs_swarm_asks_take_back(struct swarm_member *member, uint64_t now_ns)
 {
 	struct swarm *swarm = member->swarm;
 	struct swarm_answer answer = {.err = WEFT_EDAMAGED, .detail = swarm->fail_detail};
@@ -319,7 +320,7 @@ void swarm_asks_take_back(struct swarm_member *member, uint64_t now_ns)
 	}
 }
 
-void swarm_asks_run(struct swarm *swarm, uint64_t now_ns)
+void blobs_swarm_asks_run(struct swarm *swarm, uint64_t now_ns)
 {
 	struct swarm_answer answer = {.err = 0};
 	struct swarm_ask *next;
@@ -331,8 +332,8 @@ void swarm_asks_run(struct swarm *swarm, uint64_t now_ns)
 		if (ask->request_out || ask_try(ask, now_ns, &is_over) || !is_over)
 			continue;
 		/* One in a turn: whoever hears of it may cancel others, or leave. */
-		swarm_tend_at(swarm, now_ns);
-		answer.err = swarm_failure(swarm, &answer.detail);
+		blobs_swarm_tend_at(swarm, now_ns);
+		answer.err = blobs_swarm_failure(swarm, &answer.detail);
 		ask_end(ask, &answer, now_ns);
 		return;
 	}
@@ -345,8 +346,8 @@ static void refused(struct swarm_ask *ask, struct swarm_member *member, uint64_t
 	fail_at(ask, member);
 	if (ask->type == MESH_GET_MANIFEST)
 		return;
-	have_note_lack(&member->have, ask->item, ask->chunk);
-	swarm_contact_again(member, now_ns);
+	blobs_have_note_lack(&member->have, ask->item, ask->chunk);
+	blobs_swarm_contact_again(member, now_ns);
 }
 
 static void moment_failed(struct swarm_member *member, const struct mesh_reply *reply,
@@ -355,9 +356,9 @@ static void moment_failed(struct swarm_member *member, const struct mesh_reply *
 	char name[SWARM_NAME_CAP];
 
 	member->was_reached = true;
-	swarm_fail(member->swarm, reply->err, "node %s is too busy; resume later",
-		   swarm_member_name(member, name));
-	source_wait(member->source, reply->not_before_ns, now_ns);
+	blobs_swarm_fail(member->swarm, reply->err, "node %s is too busy; resume later",
+			 blobs_swarm_member_name(member, name));
+	blobs_source_wait(member->source, reply->not_before_ns, now_ns);
 }
 
 static void key_wrong(struct swarm_member *member, const struct mesh_reply *reply, uint64_t now_ns)
@@ -370,8 +371,8 @@ static void key_wrong(struct swarm_member *member, const struct mesh_reply *repl
 		memcpy(swarm->wrong_key, reply->actual_key, MESH_KEY_LEN);
 		zbase32_write(reply->actual_key, MESH_KEY_LEN, got);
 	}
-	swarm_fail(swarm, WEFT_EWRONGKEY, "wanted node %s, but %s answers there", want, got);
-	swarm_member_lose(member, now_ns);
+	blobs_swarm_fail(swarm, WEFT_EWRONGKEY, "wanted node %s, but %s answers there", want, got);
+	blobs_swarm_member_lose(member, now_ns);
 }
 
 static void ask_failed_without_code(struct swarm_member *member, const struct mesh_reply *reply,
@@ -380,11 +381,11 @@ static void ask_failed_without_code(struct swarm_member *member, const struct me
 	if (reply->err == WEFT_EWRONGKEY)
 		key_wrong(member, reply, now_ns);
 	else if (reply->err == WEFT_EMALFORMED || reply->err == WEFT_ETOOLARGE)
-		swarm_member_blame(member, now_ns);
+		blobs_swarm_member_blame(member, now_ns);
 	else if (reply->err == WEFT_EREFUSED || reply->err == WEFT_EBUSY)
 		moment_failed(member, reply, now_ns);
 	else
-		swarm_way_failed(member, reply, now_ns);
+		blobs_swarm_way_failed(member, reply, now_ns);
 }
 
 /* That it changed where it was says more than that it is not elsewhere. */
@@ -402,24 +403,25 @@ static void ask_failed(struct swarm_ask *ask, struct swarm_member *member,
 	int len = (int)ask->what_len;
 	char name[SWARM_NAME_CAP];
 
-	swarm_member_name(member, name);
+	blobs_swarm_member_name(member, name);
 	switch (reply->code) {
 	case MESH_CODE_ABSENT:
 		if (!is_told_changed(swarm, ask))
-			swarm_fail(swarm, WEFT_EABSENT, "node %s has not got %.*s", name, len,
-				   ask->what);
+			blobs_swarm_fail(swarm, WEFT_EABSENT, "node %s has not got %.*s", name, len,
+					 ask->what);
 		refused(ask, member, now_ns);
 		return;
 	case MESH_CODE_CHANGED:
-		swarm_fail(swarm, WEFT_ECHANGED, "%.*s has changed on node %s since it was shared",
-			   len, ask->what, name);
+		blobs_swarm_fail(swarm, WEFT_ECHANGED,
+				 "%.*s has changed on node %s since it was shared", len, ask->what,
+				 name);
 		refused(ask, member, now_ns);
 		return;
 	case MESH_CODE_MALFORMED:
 	case MESH_CODE_UNKNOWN:
 	case MESH_CODE_TOO_LARGE:
-		swarm_fail(swarm, reply->err, "node %s refuses to send %.*s: %s", name, len,
-			   ask->what, weft_err_text(reply->err));
+		blobs_swarm_fail(swarm, reply->err, "node %s refuses to send %.*s: %s", name, len,
+				 ask->what, weft_err_text(reply->err));
 		refused(ask, member, now_ns);
 		return;
 	case MESH_CODE_BUSY:
@@ -428,7 +430,7 @@ static void ask_failed(struct swarm_ask *ask, struct swarm_member *member,
 		return;
 	case MESH_CODE_INTERNAL:
 	case MESH_CODE_TIMEOUT:
-		swarm_way_failed(member, reply, now_ns);
+		blobs_swarm_way_failed(member, reply, now_ns);
 		return;
 	}
 	ask_failed_without_code(member, reply, now_ns);
@@ -451,9 +453,9 @@ static unsigned answer_type(unsigned type)
 /* It has not got it by that name; true: it is asked by another. */
 static bool ask_other_way(struct swarm_ask *ask, struct swarm_member *member, uint64_t now_ns)
 {
-	struct content_ways ways;
+	struct blobs_ways ways;
 
-	swarm_ways(member, now_ns, &ways);
+	blobs_swarm_ways(member, now_ns, &ways);
 	if (member->is_going || ask->way_cnt + 1 >= ways.cnt)
 		return false;
 	ask->way_cnt++;
@@ -463,8 +465,8 @@ static bool ask_other_way(struct swarm_ask *ask, struct swarm_member *member, ui
 static bool answer_is_right(const struct swarm_ask *ask, const struct mesh_reply *reply,
 			    struct message_answer *answer)
 {
-	return message_answer_parse(answer_type(ask->type), reply->payload, reply->payload_len,
-				    answer) == 0 &&
+	return blobs_message_answer_parse(answer_type(ask->type), reply->payload,
+					  reply->payload_len, answer) == 0 &&
 	       memcmp(answer->id, ask->name, sizeof(answer->id)) == 0 &&
 	       answer->first == ask->request.first && (!ask->check || ask->check(ask->arg, answer));
 }
@@ -482,7 +484,7 @@ static void on_answer(struct swarm_ask *ask, struct swarm_member *member,
 		ask_end(ask, &answer, now_ns);
 		return;
 	}
-	swarm_member_blame(member, now_ns);
+	blobs_swarm_member_blame(member, now_ns);
 	answer.err = WEFT_EDAMAGED;
 	answer.detail = "bytes that do not match";
 	if (ask->from)
@@ -503,22 +505,22 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	limits_settle(ask, member, reply->err ? 0 : reply->payload_len,
 		      reply->err ? reply->received_len : reply->payload_len);
 	if (member->is_going || !ask->from)
-		swarm_changed(swarm);
+		blobs_swarm_changed(swarm);
 	if (!reply->err) {
 		member->way += ask->way_cnt;
 		ask->way_cnt = 0;
-		source_answered(member->source, reply->payload_len, swarm_window_max(swarm),
-				now_ns);
+		blobs_source_answered(member->source, reply->payload_len,
+				      blobs_swarm_window_max(swarm), now_ns);
 		on_answer(ask, member, reply, now_ns);
 		return;
 	}
-	source_dropped(member->source);
+	blobs_source_dropped(member->source);
 	if (reply->code == MESH_CODE_ABSENT && ask_other_way(ask, member, now_ns))
 		return;
 	ask->way_cnt = 0;
 	ask->lost_cnt += reply->err != WEFT_EBUSY && reply->err != WEFT_EREFUSED;
 	ask_failed(ask, member, reply, now_ns);
-	swarm_changed(swarm);
+	blobs_swarm_changed(swarm);
 	answer.detail = swarm->fail_detail;
 	if (ask->from)
 		ask_end(ask, &answer, now_ns);

@@ -26,7 +26,7 @@
 #define HAVE_REPLY_CAP	     (HAVE_ANSWER_CAP + MESH_FRAME_OVERHEAD)
 #define HOLDERS_REPLY_CAP    (HOLDERS_ANSWER_CAP + MESH_FRAME_OVERHEAD)
 
-void swarm_contacts_init(struct swarm_member *member)
+void blobs_swarm_contacts_init(struct swarm_member *member)
 {
 	struct swarm *swarm = member->swarm;
 	uint64_t now_ns = swarm->swarms->now_ns;
@@ -43,12 +43,12 @@ void swarm_contacts_init(struct swarm_member *member)
 	};
 }
 
-bool swarm_contacts_are_out(const struct swarm_member *member)
+bool blobs_swarm_contacts_are_out(const struct swarm_member *member)
 {
 	return member->have_contact.request != NULL;
 }
 
-void swarm_contact_again(struct swarm_member *member, uint64_t at_ns)
+void blobs_swarm_contact_again(struct swarm_member *member, uint64_t at_ns)
 {
 	struct contact *contact = &member->have_contact;
 
@@ -57,7 +57,7 @@ void swarm_contact_again(struct swarm_member *member, uint64_t at_ns)
 	contact->every_ns = HAVE_EVERY_NS;
 	if (contact->due_ns > at_ns)
 		contact->due_ns = at_ns;
-	swarm_tend_at(member->swarm, at_ns);
+	blobs_swarm_tend_at(member->swarm, at_ns);
 }
 
 static void contact_end(struct contact *contact)
@@ -69,20 +69,20 @@ static void contact_end(struct contact *contact)
 	contact->buf = NULL;
 }
 
-void swarm_contacts_end(struct swarm_member *member)
+void blobs_swarm_contacts_end(struct swarm_member *member)
 {
 	contact_end(&member->have_contact);
 	contact_end(&member->holders_contact);
 }
 
-void swarm_contact_as_server(struct swarm_member *member, uint64_t now_ns)
+void blobs_swarm_contact_as_server(struct swarm_member *member, uint64_t now_ns)
 {
 	struct contact *contact = &member->holders_contact;
 
 	/* One that is out says otherwise. */
 	contact_end(contact);
 	contact->due_ns = now_ns;
-	swarm_tend_at(member->swarm, now_ns);
+	blobs_swarm_tend_at(member->swarm, now_ns);
 }
 
 static void contact_again_after(struct contact *contact, uint64_t now_ns, uint64_t max_ns)
@@ -102,7 +102,7 @@ static struct swarm_member *contact_take(struct contact *contact, const struct m
 	contact->request = NULL;
 	/* How fast it sends, and whether it sends at all, is for asks to find out. */
 	member->was_reached |= !reply->err;
-	swarm_changed(swarm);
+	blobs_swarm_changed(swarm);
 	return member;
 }
 
@@ -125,7 +125,7 @@ static int contact_send(struct contact *contact, struct mesh_ask *ask, uint64_t 
 	}
 	ask->reply_buf = contact->buf;
 	ask->arg = contact;
-	err = swarm_send(member, ask, now_ns, &contact->request);
+	err = blobs_swarm_send(member, ask, now_ns, &contact->request);
 	if (err) {
 		contact_free(contact);
 		contact->due_ns = now_ns + RETRY_NS;
@@ -158,18 +158,18 @@ static void contact_failed(struct contact *contact, const struct mesh_reply *rep
 		return;
 	}
 	if (reply->err == WEFT_EWRONGKEY)
-		swarm_member_lose(member, now_ns);
+		blobs_swarm_member_lose(member, now_ns);
 	else
-		swarm_way_failed(member, reply, now_ns);
+		blobs_swarm_way_failed(member, reply, now_ns);
 	contact->due_ns = member->source->not_before_ns;
 }
 
 /* Absent by that name; true: it is asked again by another, at once. */
 static bool contact_other_way(struct contact *contact, uint64_t now_ns)
 {
-	struct content_ways ways;
+	struct blobs_ways ways;
 
-	swarm_ways(contact->member, now_ns, &ways);
+	blobs_swarm_ways(contact->member, now_ns, &ways);
 	contact->way_cnt++;
 	if (contact->way_cnt < ways.cnt) {
 		contact->due_ns = now_ns;
@@ -191,13 +191,13 @@ static void contact_way_found(struct contact *contact)
 static void have_told(struct swarm_member *member, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct contact *contact = &member->have_contact;
-	int is_other = have_take(&member->have, reply->payload, reply->payload_len);
+	int is_other = blobs_have_take(&member->have, reply->payload, reply->payload_len);
 
 	contact_way_found(contact);
 	if (is_other == WEFT_EMALFORMED) {
-		swarm_member_blame(member, now_ns);
+		blobs_swarm_member_blame(member, now_ns);
 		if (member->state == MEMBER_FOUND)
-			swarm_member_lose(member, now_ns);
+			blobs_swarm_member_lose(member, now_ns);
 		return;
 	}
 	if (is_other > 0)
@@ -206,7 +206,7 @@ static void have_told(struct swarm_member *member, const struct mesh_reply *repl
 				 memcmp(contact->id, member->swarm->id, sizeof(contact->id)) == 0;
 	if (member->have.kind != HAVE_ALL)
 		contact_again_after(contact, now_ns, HAVE_EVERY_MAX_NS);
-	swarm_member_open(member, now_ns);
+	blobs_swarm_member_open(member, now_ns);
 }
 
 static void have_refused(struct swarm_member *member, const struct mesh_reply *reply,
@@ -220,17 +220,17 @@ static void have_refused(struct swarm_member *member, const struct mesh_reply *r
 			break;
 		/* Whoever was found by a guess is none; a hint may be fetching it itself. */
 		member->was_reached = true;
-		have_set(&member->have, HAVE_SOME);
+		blobs_have_set(&member->have, HAVE_SOME);
 		contact_again_after(contact, now_ns, HAVE_EVERY_MAX_NS);
 		if (member->state == MEMBER_FOUND)
-			swarm_member_lose(member, now_ns);
+			blobs_swarm_member_lose(member, now_ns);
 		break;
 	case MESH_CODE_UNKNOWN:
 	case MESH_CODE_MALFORMED:
 		/* It does not tell; asking it for something does. */
 		member->was_reached = true;
 		member->is_mute = true;
-		swarm_member_open(member, now_ns);
+		blobs_swarm_member_open(member, now_ns);
 		break;
 	default:
 		contact_failed(contact, reply, now_ns);
@@ -262,26 +262,26 @@ static void have_ask(struct swarm_member *member, uint64_t now_ns)
 		.reply_cap = HAVE_REPLY_CAP,
 		.reply = on_have,
 	};
-	struct content_ways ways;
+	struct blobs_ways ways;
 	size_t len;
 
-	swarm_ways(member, now_ns, &ways);
+	blobs_swarm_ways(member, now_ns, &ways);
 	if (member->swarm->kind == FINDER_CONTENT && ways.cnt > 1) {
 		/* Of a file by itself the answer is never that it is absent: asking for it tells. */
 		member->is_mute = true;
 		member->have_contact.due_ns = TIMER_NEVER;
-		swarm_member_open(member, now_ns);
+		blobs_swarm_member_open(member, now_ns);
 		return;
 	}
 	if (member->state == MEMBER_FOUND)
 		ask.timeout_ns = GUESS_NS;
 	memcpy(member->have_contact.id, member->swarm->part_id, sizeof(member->have_contact.id));
-	len = content_name(&ways, member->way + member->have_contact.way_cnt,
-			   member->have_contact.id, name);
+	len = blobs_name(&ways, member->way + member->have_contact.way_cnt, member->have_contact.id,
+			 name);
 	if (member->swarm->kind == FINDER_CONTENT)
-		message_have_ask_ids(&w, &member->swarm->id, 1);
+		blobs_message_have_ask_ids(&w, &member->swarm->id, 1);
 	else
-		message_have_ask_manifest(&w, name, len);
+		blobs_message_have_ask_manifest(&w, name, len);
 	ask.payload_len = writer_len(&w);
 	(void)!contact_send(&member->have_contact, &ask, now_ns);
 }
@@ -292,17 +292,18 @@ static void holders_received(struct swarm_member *member, const struct mesh_repl
 			     uint64_t now_ns)
 {
 	struct message_holder *providers = calloc(HOLDERS_MAX, sizeof(*providers));
-	int cnt = providers ? message_holders_parse(reply->payload, reply->payload_len, providers)
+	int cnt = providers ? blobs_message_holders_parse(reply->payload, reply->payload_len,
+							  providers)
 			    : 0;
 
 	if (cnt == WEFT_EMALFORMED)
-		swarm_member_blame(member, now_ns);
+		blobs_swarm_member_blame(member, now_ns);
 	for (int i = 0; i < cnt; i++) {
 		struct mesh_peer peer = {.addrs = providers[i].addrs,
 					 .addr_cnt = providers[i].addr_cnt};
 
 		memcpy(peer.key, providers[i].key, sizeof(peer.key));
-		(void)swarm_member_add(member->swarm, &peer, false);
+		(void)blobs_swarm_member_add(member->swarm, &peer, false);
 	}
 	free(providers);
 }
@@ -329,10 +330,10 @@ static void on_holders(void *arg, const struct mesh_reply *reply, uint64_t now_n
 static void providers_ask(struct swarm_member *member, uint64_t now_ns)
 {
 	const struct swarm *swarm = member->swarm;
-	const struct content_params *params = &swarm->swarms->content->params;
+	const struct blobs_params *params = &swarm->swarms->content->params;
 	struct message_holders_request request = {.is_serving = swarm->is_serving};
 	uint8_t payload[HOLDERS_REQUEST_CAP], name[BLIND_ID_LEN];
-	struct content_ways ways;
+	struct blobs_ways ways;
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct mesh_ask ask = {
 		.type = MESH_PROVIDERS,
@@ -341,15 +342,15 @@ static void providers_ask(struct swarm_member *member, uint64_t now_ns)
 		.reply = on_holders,
 	};
 
-	swarm_ways(member, now_ns, &ways);
-	request.is_blind = content_name(&ways, member->way + member->holders_contact.way_cnt,
-					swarm->id, name) == BLIND_ID_LEN;
+	blobs_swarm_ways(member, now_ns, &ways);
+	request.is_blind = blobs_name(&ways, member->way + member->holders_contact.way_cnt,
+				      swarm->id, name) == BLIND_ID_LEN;
 	memcpy(request.id, name, sizeof(request.id));
 	if (request.is_blind)
 		memcpy(request.veiled, name + sizeof(request.id), sizeof(request.veiled));
 	if (params->own_addrs)
 		request.addr_cnt = params->own_addrs(params->ctx, request.addrs);
-	message_holders_request_write(&w, &request);
+	blobs_message_holders_request_write(&w, &request);
 	ask.payload_len = writer_len(&w);
 	(void)!contact_send(&member->holders_contact, &ask, now_ns);
 }
@@ -381,7 +382,7 @@ static void hint_consider(struct swarm_member *member, uint64_t now_ns)
 		member->have_contact.due_ns = now_ns;
 }
 
-void swarm_contacts_run(struct swarm *swarm, uint64_t now_ns)
+void blobs_swarm_contacts_run(struct swarm *swarm, uint64_t now_ns)
 {
 	unsigned cnt = contacting_cnt(swarm);
 

@@ -16,7 +16,7 @@ static void on_found(void *arg, const struct mesh_peer *peer)
 {
 	struct swarm_run *run = arg;
 
-	(void)swarm_member_add(run->swarm, peer, false);
+	(void)blobs_swarm_member_add(run->swarm, peer, false);
 }
 
 static void on_done(void *arg, uint64_t now_ns)
@@ -27,7 +27,7 @@ static void on_done(void *arg, uint64_t now_ns)
 	swarm->swarms->now_ns = now_ns;
 	run->run = NULL;
 	run->due_ns = now_ns + (swarm->member_cnt < FEW_MEMBERS ? AGAIN_FEW_NS : AGAIN_NS);
-	swarm_changed(swarm);
+	blobs_swarm_changed(swarm);
 }
 
 /* Those there was no room for may be found now. */
@@ -36,7 +36,7 @@ static bool find_is_wanted(const struct swarm *swarm)
 	return swarm->is_cut && swarm->member_cnt < SWARM_MEMBERS_MAX / 2;
 }
 
-void swarm_finds_run(struct swarm *swarm, uint64_t now_ns)
+void blobs_swarm_finds_run(struct swarm *swarm, uint64_t now_ns)
 {
 	const struct swarms *swarms = swarm->swarms;
 
@@ -61,7 +61,7 @@ void swarm_finds_run(struct swarm *swarm, uint64_t now_ns)
 	}
 }
 
-void swarm_finds_end(struct swarm *swarm)
+void blobs_swarm_finds_end(struct swarm *swarm)
 {
 	for (unsigned i = 0; i < swarm->swarms->finder_cnt; i++) {
 		struct swarm_run *run = &swarm->runs[i];
@@ -72,7 +72,7 @@ void swarm_finds_end(struct swarm *swarm)
 	}
 }
 
-bool swarm_finds_are_out(const struct swarm *swarm)
+bool blobs_swarm_finds_are_out(const struct swarm *swarm)
 {
 	if (swarm->is_cut && swarm->swarms->finder_cnt)
 		return true;

@@ -5,19 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-void have_fini(struct have *have)
+void blobs_have_fini(struct have *have)
 {
 	free(have->payload);
 	*have = (struct have){.kind = HAVE_GUESSED, .version = have->version + 1};
 }
 
-void have_set(struct have *have, enum have_kind kind)
+void blobs_have_set(struct have *have, enum have_kind kind)
 {
-	have_fini(have);
+	blobs_have_fini(have);
 	have->kind = kind;
 }
 
-int have_take(struct have *have, const uint8_t *payload, size_t len)
+int blobs_have_take(struct have *have, const uint8_t *payload, size_t len)
 {
 	struct message_have_answer told;
 	uint8_t *copy;
@@ -29,12 +29,12 @@ int have_take(struct have *have, const uint8_t *payload, size_t len)
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, payload, len);
-	err = message_have_answer_parse(copy, len, &told);
+	err = blobs_message_have_answer_parse(copy, len, &told);
 	if (err) {
 		free(copy);
 		return err;
 	}
-	have_fini(have);
+	blobs_have_fini(have);
 	have->payload = copy;
 	have->len = len;
 	have->told = told;
@@ -42,7 +42,7 @@ int have_take(struct have *have, const uint8_t *payload, size_t len)
 	return 1;
 }
 
-void have_note_lack(struct have *have, uint32_t item, uint64_t chunk)
+void blobs_have_note_lack(struct have *have, uint32_t item, uint64_t chunk)
 {
 	if (have->lack_cnt < HAVE_LACKS_MAX)
 		have->lacks[have->lack_cnt] = (struct have_lack){item, chunk};
@@ -60,18 +60,19 @@ static bool have_lacks(const struct have *have, uint32_t item, uint64_t chunk)
 	return false;
 }
 
-bool have_has(const struct have *have, uint32_t item, uint64_t chunk)
+bool blobs_have_has(const struct have *have, uint32_t item, uint64_t chunk)
 {
 	if (have_lacks(have, item, chunk))
 		return false;
-	return have->kind != HAVE_SOME || message_have_has_item(&have->told, item) ||
-	       message_have_has_chunk(&have->told, item, chunk);
+	return have->kind != HAVE_SOME || blobs_message_have_has_item(&have->told, item) ||
+	       blobs_message_have_has_chunk(&have->told, item, chunk);
 }
 
-uint64_t have_chunks(const struct have *have, uint32_t item, uint64_t first)
+uint64_t blobs_have_chunks(const struct have *have, uint32_t item, uint64_t first)
 {
-	uint64_t bits =
-		have->kind == HAVE_SOME ? message_have_chunks(&have->told, item, first) : ~0ull;
+	uint64_t bits = have->kind == HAVE_SOME
+				? blobs_message_have_chunks(&have->told, item, first)
+				: ~0ull;
 
 	if (have->lack_cnt > HAVE_LACKS_MAX)
 		return 0;
@@ -84,12 +85,12 @@ uint64_t have_chunks(const struct have *have, uint32_t item, uint64_t first)
 	return bits;
 }
 
-bool have_is_growing(const struct have *have)
+bool blobs_have_is_growing(const struct have *have)
 {
 	return have->kind == HAVE_SOME && have->payload && have->told.is_growing;
 }
 
-bool have_may_grow(const struct have *have)
+bool blobs_have_may_grow(const struct have *have)
 {
-	return have_is_growing(have) || (have->kind == HAVE_SOME && !have->payload);
+	return blobs_have_is_growing(have) || (have->kind == HAVE_SOME && !have->payload);
 }

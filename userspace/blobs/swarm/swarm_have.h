@@ -37,25 +37,25 @@ struct have {
 	uint32_t version;  /* another when there may be more of it */
 };
 
-void have_fini(struct have *have);
-/* have_set: nothing is known of it but that it has all, or nothing. */
-void have_set(struct have *have, enum have_kind kind);
+void blobs_have_fini(struct have *have);
+/* blobs_have_set: nothing is known of it but that it has all, or nothing. */
+void blobs_have_set(struct have *have, enum have_kind kind);
 /*
- * have_take reads an answer: 1 when it is another than the last, 0 when it
+ * blobs_have_take reads an answer: 1 when it is another than the last, 0 when it
  * is the same, WEFT_EMALFORMED or -ENOMEM. What it was found to lack may be
  * there when it tells something else, and only then: nobody is asked for
  * ever for what he claims to have.
  */
 WEFT_MUST_CHECK
-int have_take(struct have *have, const uint8_t *payload, size_t len);
-void have_note_lack(struct have *have, uint32_t item, uint64_t chunk);
-/* have_has: chunk 0 of an item of one chunk is the item. */
-bool have_has(const struct have *have, uint32_t item, uint64_t chunk);
-/* have_chunks: the same of 64 at once, bit i of chunk first + i; first is a multiple of 64. */
-uint64_t have_chunks(const struct have *have, uint32_t item, uint64_t first);
-/* have_is_growing: it says that it has not all and is fetching the rest. */
-bool have_is_growing(const struct have *have);
-/* have_may_grow: so it says, or it has not told yet. */
-bool have_may_grow(const struct have *have);
+int blobs_have_take(struct have *have, const uint8_t *payload, size_t len);
+void blobs_have_note_lack(struct have *have, uint32_t item, uint64_t chunk);
+/* blobs_have_has: chunk 0 of an item of one chunk is the item. */
+bool blobs_have_has(const struct have *have, uint32_t item, uint64_t chunk);
+/* blobs_have_chunks: the same of 64 at once, bit i of chunk first + i; first is a multiple of 64. */
+uint64_t blobs_have_chunks(const struct have *have, uint32_t item, uint64_t first);
+/* blobs_have_is_growing: it says that it has not all and is fetching the rest. */
+bool blobs_have_is_growing(const struct have *have);
+/* blobs_have_may_grow: so it says, or it has not told yet. */
+bool blobs_have_may_grow(const struct have *have);
 
 #endif

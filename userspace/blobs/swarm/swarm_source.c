@@ -21,7 +21,8 @@ static struct source **place_of(struct sources *sources, const uint8_t *key)
 	return &sources->places[(key[0] | key[1] << 8) % SOURCES_MAX];
 }
 
-struct source *sources_lookup(const struct sources *sources, const uint8_t key[static MESH_KEY_LEN])
+struct source *blobs_sources_lookup(const struct sources *sources,
+				    const uint8_t key[static MESH_KEY_LEN])
 {
 	struct source *source = sources->places[(key[0] | key[1] << 8) % SOURCES_MAX];
 
@@ -64,10 +65,10 @@ static void sources_make_room(struct sources *sources)
 		source_free(sources, found);
 }
 
-struct source *sources_acquire(struct sources *sources, const uint8_t key[static MESH_KEY_LEN],
-			       uint64_t now_ns)
+struct source *blobs_sources_acquire(struct sources *sources,
+				     const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
 {
-	struct source *source = sources_lookup(sources, key), **place;
+	struct source *source = blobs_sources_lookup(sources, key), **place;
 
 	if (!source) {
 		sources_make_room(sources);
@@ -86,7 +87,7 @@ struct source *sources_acquire(struct sources *sources, const uint8_t key[static
 	return source;
 }
 
-void source_release(struct sources *sources, struct source *source, uint64_t now_ns)
+void blobs_source_release(struct sources *sources, struct source *source, uint64_t now_ns)
 {
 	source->use_cnt--;
 	source->used_ns = now_ns;
@@ -94,14 +95,14 @@ void source_release(struct sources *sources, struct source *source, uint64_t now
 		source_free(sources, source);
 }
 
-void sources_fini(struct sources *sources)
+void blobs_sources_fini(struct sources *sources)
 {
 	for (unsigned i = 0; i < SOURCES_MAX; i++)
 		while (sources->places[i])
 			source_free(sources, sources->places[i]);
 }
 
-void source_learn(struct source *source, const struct addr *addrs, unsigned cnt)
+void blobs_source_learn(struct source *source, const struct addr *addrs, unsigned cnt)
 {
 	for (unsigned i = 0; i < cnt; i++) {
 		bool is_known = source->addr_cnt == MESH_PEER_ADDRS_MAX;
@@ -113,19 +114,19 @@ void source_learn(struct source *source, const struct addr *addrs, unsigned cnt)
 	}
 }
 
-void source_prefer(struct source *source, const struct addr *addrs, unsigned cnt)
+void blobs_source_prefer(struct source *source, const struct addr *addrs, unsigned cnt)
 {
 	struct addr guesses[MESH_PEER_ADDRS_MAX];
 	unsigned guess_cnt = source->addr_cnt;
 
 	memcpy(guesses, source->addrs, sizeof(guesses));
 	source->addr_cnt = 0;
-	source_learn(source, addrs, cnt);
+	blobs_source_learn(source, addrs, cnt);
 	source->hint_cnt = source->addr_cnt;
-	source_learn(source, guesses, guess_cnt);
+	blobs_source_learn(source, guesses, guess_cnt);
 }
 
-void source_asked(struct source *source, uint64_t now_ns)
+void blobs_source_asked(struct source *source, uint64_t now_ns)
 {
 	if (source->asked_cnt++ == 0) {
 		source->meter_ns = now_ns;
@@ -167,7 +168,7 @@ static unsigned window_next(const struct source *source, unsigned window_max)
 	return next < window_max ? next : window_max;
 }
 
-void source_answered(struct source *source, size_t len, unsigned window_max, uint64_t now_ns)
+void blobs_source_answered(struct source *source, size_t len, unsigned window_max, uint64_t now_ns)
 {
 	source->asked_cnt--;
 	source->fail_cnt = 0;
@@ -175,7 +176,7 @@ void source_answered(struct source *source, size_t len, unsigned window_max, uin
 	source->window = window_next(source, window_max);
 }
 
-void source_dropped(struct source *source)
+void blobs_source_dropped(struct source *source)
 {
 	source->asked_cnt--;
 }
@@ -186,7 +187,7 @@ static void wait_until(struct source *source, uint64_t at_ns)
 		source->not_before_ns = at_ns;
 }
 
-bool source_way_failed(struct source *source, bool is_timeout, uint64_t now_ns)
+bool blobs_source_way_failed(struct source *source, bool is_timeout, uint64_t now_ns)
 {
 	uint64_t backoff_ns = BACKOFF_NS << (source->fail_cnt < 5 ? source->fail_cnt : 5);
 
@@ -200,20 +201,20 @@ bool source_way_failed(struct source *source, bool is_timeout, uint64_t now_ns)
 }
 
 /* What it refused was too much: it gets no more at once than it has now. */
-void source_wait(struct source *source, uint64_t not_before_ns, uint64_t now_ns)
+void blobs_source_wait(struct source *source, uint64_t not_before_ns, uint64_t now_ns)
 {
 	if (source->window > source->asked_cnt)
 		source->window = source->asked_cnt + (source->asked_cnt == 0);
 	wait_until(source, not_before_ns > now_ns ? not_before_ns : now_ns + BUSY_NS);
 }
 
-bool source_bad(struct source *source)
+bool blobs_source_bad(struct source *source)
 {
 	source->is_refused |= ++source->bad_cnt >= SOURCE_BAD_MAX;
 	return source->is_refused;
 }
 
-void source_pardon(struct source *source)
+void blobs_source_pardon(struct source *source)
 {
 	source->is_refused = false;
 	source->bad_cnt = 0;
@@ -221,43 +222,43 @@ void source_pardon(struct source *source)
 	source->not_before_ns = source->away_until_ns = 0;
 }
 
-void source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t now_ns)
+void blobs_source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t now_ns)
 {
-	byte_bucket_set(&source->bucket, per_s, now_ns);
-	byte_bucket_take(&source->bucket, len, now_ns);
-	if (!byte_bucket_is_free(&source->bucket, now_ns))
+	blobs_byte_bucket_set(&source->bucket, per_s, now_ns);
+	blobs_byte_bucket_take(&source->bucket, len, now_ns);
+	if (!blobs_byte_bucket_is_free(&source->bucket, now_ns))
 		wait_until(source, source->bucket.free_ns);
 }
 
-void source_limit_give_back(struct source *source, size_t len)
+void blobs_source_limit_give_back(struct source *source, size_t len)
 {
 	bool is_held = source->not_before_ns == source->bucket.free_ns;
 
-	byte_bucket_give_back(&source->bucket, len);
+	blobs_byte_bucket_give_back(&source->bucket, len);
 	if (is_held)
 		source->not_before_ns = source->bucket.free_ns;
 }
 
-bool source_is_ready(const struct source *source, uint64_t now_ns)
+bool blobs_source_is_ready(const struct source *source, uint64_t now_ns)
 {
 	return !source->is_refused && now_ns >= source->not_before_ns;
 }
 
-bool source_has_room(const struct source *source, unsigned window_max, uint64_t now_ns)
+bool blobs_source_has_room(const struct source *source, unsigned window_max, uint64_t now_ns)
 {
 	unsigned window = source->window < window_max ? source->window : window_max;
 
-	return source_is_ready(source, now_ns) && source->asked_cnt < window;
+	return blobs_source_is_ready(source, now_ns) && source->asked_cnt < window;
 }
 
-uint64_t source_cost(const struct source *source)
+uint64_t blobs_source_cost(const struct source *source)
 {
 	uint64_t rate = source->rate ? source->rate : UNKNOWN_RATE;
 
 	return (source->asked_cnt + 1) * (BLAKE3_CHUNK_LEN * (NS_PER_S / 1000) / (rate / 1000 + 1));
 }
 
-uint64_t source_rank(const struct source *source)
+uint64_t blobs_source_rank(const struct source *source)
 {
-	return source_cost(source) / (2 * ZONE_PRICE) * (ZONE_PRICE + source->price);
+	return blobs_source_cost(source) / (2 * ZONE_PRICE) * (ZONE_PRICE + source->price);
 }

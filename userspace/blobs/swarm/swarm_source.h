@@ -37,7 +37,7 @@ struct source {
 	uint64_t not_before_ns;
 	uint64_t away_until_ns; /* nobody was there: it is no guess worth a try before */
 
-	unsigned zone;	/* enum content_zone; LAN only if all its addresses are there */
+	unsigned zone;	/* enum blobs_zone; LAN only if all its addresses are there */
 	unsigned price; /* of traffic with it (blobs/rates/zones.h), of its cheapest address */
 	struct byte_bucket bucket; /* the limit of what is asked of each source */
 	unsigned asked_cnt;	   /* in flight */
@@ -55,54 +55,54 @@ struct sources {
 };
 
 /*
- * sources_acquire: a use of the source of key, made if there is none; when
+ * blobs_sources_acquire: a use of the source of key, made if there is none; when
  * there are too many, the one longest unused makes room. NULL: no memory.
- * Refused ones are kept as long as there is room. source_release: the source
+ * Refused ones are kept as long as there is room. blobs_source_release: the source
  * may be gone when nobody else uses it.
  */
-struct source *sources_acquire(struct sources *sources, const uint8_t key[static MESH_KEY_LEN],
-			       uint64_t now_ns);
-void source_release(struct sources *sources, struct source *source, uint64_t now_ns);
-struct source *sources_lookup(const struct sources *sources,
-			      const uint8_t key[static MESH_KEY_LEN]);
-void sources_fini(struct sources *sources);
-/* source_learn keeps addresses it does not have yet, as far as there is room. */
-void source_learn(struct source *source, const struct addr *addrs, unsigned cnt);
-/* source_prefer puts addresses that are no guess first; the last make room for them. */
-void source_prefer(struct source *source, const struct addr *addrs, unsigned cnt);
+struct source *blobs_sources_acquire(struct sources *sources,
+				     const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
+void blobs_source_release(struct sources *sources, struct source *source, uint64_t now_ns);
+struct source *blobs_sources_lookup(const struct sources *sources,
+				    const uint8_t key[static MESH_KEY_LEN]);
+void blobs_sources_fini(struct sources *sources);
+/* blobs_source_learn keeps addresses it does not have yet, as far as there is room. */
+void blobs_source_learn(struct source *source, const struct addr *addrs, unsigned cnt);
+/* blobs_source_prefer puts addresses that are no guess first; the last make room for them. */
+void blobs_source_prefer(struct source *source, const struct addr *addrs, unsigned cnt);
 
 /* What became of a request; window_max is the limit of requests at once. */
-void source_asked(struct source *source, uint64_t now_ns);
-void source_answered(struct source *source, size_t len, unsigned window_max, uint64_t now_ns);
-/* source_dropped: taken back by us, or refused with a reason that says nothing of the way. */
-void source_dropped(struct source *source);
+void blobs_source_asked(struct source *source, uint64_t now_ns);
+void blobs_source_answered(struct source *source, size_t len, unsigned window_max, uint64_t now_ns);
+/* blobs_source_dropped: taken back by us, or refused with a reason that says nothing of the way. */
+void blobs_source_dropped(struct source *source);
 /*
- * source_way_failed: no answer came. Many requests fail at once when a
+ * blobs_source_way_failed: no answer came. Many requests fail at once when a
  * session goes; that is one failure, and true says that this was it: it is
  * left alone, longer each time.
  */
-bool source_way_failed(struct source *source, bool is_timeout, uint64_t now_ns);
-/* source_wait: it said when to come back (0: soon). */
-void source_wait(struct source *source, uint64_t not_before_ns, uint64_t now_ns);
-/* source_bad: what it sent is not right. True when that was once too often. */
-bool source_bad(struct source *source);
-/* source_pardon: whoever runs this node asks for it by name. */
-void source_pardon(struct source *source);
+bool blobs_source_way_failed(struct source *source, bool is_timeout, uint64_t now_ns);
+/* blobs_source_wait: it said when to come back (0: soon). */
+void blobs_source_wait(struct source *source, uint64_t not_before_ns, uint64_t now_ns);
+/* blobs_source_bad: what it sent is not right. True when that was once too often. */
+bool blobs_source_bad(struct source *source);
+/* blobs_source_pardon: whoever runs this node asks for it by name. */
+void blobs_source_pardon(struct source *source);
 
-/* source_limit: len bytes are asked of it; of per_s (0: any number) in a second, so it may have to wait. */
-void source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t now_ns);
-/* source_limit_give_back: so many of them did not come. */
-void source_limit_give_back(struct source *source, size_t len);
+/* blobs_source_limit: len bytes are asked of it; of per_s (0: any number) in a second, so it may have to wait. */
+void blobs_source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t now_ns);
+/* blobs_source_limit_give_back: so many of them did not come. */
+void blobs_source_limit_give_back(struct source *source, size_t len);
 
-/* source_is_ready: it may be asked now, if it has room. */
-bool source_is_ready(const struct source *source, uint64_t now_ns);
-bool source_has_room(const struct source *source, unsigned window_max, uint64_t now_ns);
-/* source_cost: when a request made now is expected to be answered, from now, in ns. */
-uint64_t source_cost(const struct source *source);
+/* blobs_source_is_ready: it may be asked now, if it has room. */
+bool blobs_source_is_ready(const struct source *source, uint64_t now_ns);
+bool blobs_source_has_room(const struct source *source, unsigned window_max, uint64_t now_ns);
+/* blobs_source_cost: when a request made now is expected to be answered, from now, in ns. */
+uint64_t blobs_source_cost(const struct source *source);
 /*
- * source_rank: of two that could be asked, the one of less is: its cost, half as much when traffic
+ * blobs_source_rank: of two that could be asked, the one of less is: its cost, half as much when traffic
  * with it is free, and the more the dearer it is.
  */
-uint64_t source_rank(const struct source *source);
+uint64_t blobs_source_rank(const struct source *source);
 
 #endif

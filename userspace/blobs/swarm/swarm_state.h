@@ -48,7 +48,7 @@ struct swarm_member {
 	bool is_going;	     /* removed when nothing of it is under way */
 	unsigned try_cnt;    /* that failed, never reached */
 	unsigned asked_cnt;
-	unsigned way; /* to name things by, that it answered last (content_ways_to) */
+	unsigned way; /* to name things by, that it answered last (blobs_ways_to) */
 	uint64_t found_ns, opened_ns;
 	uint64_t received_len;
 	uint32_t skipped_round;
@@ -82,7 +82,7 @@ struct swarm {
 	struct swarm_ask *asks; /* under way or waiting for a member */
 	struct swarm_run runs[SWARM_FINDERS_MAX];
 	bool is_changed;
-	bool is_held; /* the last swarm_best left out one for want of a month's credit */
+	bool is_held; /* the last blobs_swarm_best left out one for want of a month's credit */
 	bool is_cut;  /* the last search found more than there was room for */
 	struct swarm_watcher watcher;
 	/* what is said when all fail */
@@ -92,7 +92,7 @@ struct swarm {
 };
 
 struct swarms {
-	struct content *content;
+	struct blobs *content;
 	struct sources sources;
 	struct swarm_finder finders[SWARM_FINDERS_MAX];
 	unsigned finder_cnt;
@@ -101,67 +101,69 @@ struct swarms {
 };
 
 /* swarm.c */
-struct swarm_member *swarm_member_add(struct swarm *swarm, const struct mesh_peer *peer,
-				      bool is_hint);
-/* swarm_member_lose: it is no source any more; gone when nothing of it is under way. */
-void swarm_member_lose(struct swarm_member *member, uint64_t now_ns);
-void swarm_member_open(struct swarm_member *member, uint64_t now_ns);
-bool swarm_member_is_usable(const struct swarm_member *member);
+struct swarm_member *blobs_swarm_member_add(struct swarm *swarm, const struct mesh_peer *peer,
+					    bool is_hint);
+/* blobs_swarm_member_lose: it is no source any more; gone when nothing of it is under way. */
+void blobs_swarm_member_lose(struct swarm_member *member, uint64_t now_ns);
+void blobs_swarm_member_open(struct swarm_member *member, uint64_t now_ns);
+bool blobs_swarm_member_is_usable(const struct swarm_member *member);
 /*
- * swarm_member_has_room: for one more request. One of this swarm always has: others may keep
+ * blobs_swarm_member_has_room: for one more request. One of this swarm always has: others may keep
  * the source's window full for as long as they run.
  */
-bool swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns);
-/* swarm_ways: how to name to member what the swarm is about (blobs_state.h). */
-void swarm_ways(struct swarm_member *member, uint64_t now_ns, struct content_ways *out_ways);
-/* swarm_member_has_credit: no cap of a month holds a chunk of its zone; nothing of a proof is left out. */
+bool blobs_swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns);
+/* blobs_swarm_ways: how to name to member what the swarm is about (blobs_state.h). */
+void blobs_swarm_ways(struct swarm_member *member, uint64_t now_ns, struct blobs_ways *out_ways);
+/* blobs_swarm_member_has_credit: no cap of a month holds a chunk of its zone; nothing of a proof is left out. */
 #define SWARM_CREDIT_LEN (BLAKE3_CHUNK_LEN + 16384u)
-bool swarm_member_has_credit(const struct swarm_member *member);
-/* swarm_changed: the watcher is told in the timer's next turn, and asks that wait are tried. */
-void swarm_changed(struct swarm *swarm);
-void swarm_tend_at(struct swarm *swarm, uint64_t at_ns);
-/* swarm_member_blame: what it sent is not right, whatever it was. */
-void swarm_member_blame(struct swarm_member *member, uint64_t now_ns);
+bool blobs_swarm_member_has_credit(const struct swarm_member *member);
+/* blobs_swarm_changed: the watcher is told in the timer's next turn, and asks that wait are tried. */
+void blobs_swarm_changed(struct swarm *swarm);
+void blobs_swarm_tend_at(struct swarm *swarm, uint64_t at_ns);
+/* blobs_swarm_member_blame: what it sent is not right, whatever it was. */
+void blobs_swarm_member_blame(struct swarm_member *member, uint64_t now_ns);
 /*
- * swarm_send sends ask to member, filling in to whom and, where it does not say, for
+ * blobs_swarm_send sends ask to member, filling in to whom and, where it does not say, for
  * how long: 0 with
  * *out_request, WEFT_EFULL (try again in a moment) or WEFT_EABSENT (it cannot
  * be reached at all and is lost).
  */
 WEFT_MUST_CHECK
-int swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t now_ns,
-	       struct mesh_request **out_request);
-/* swarm_member_name: its first letters are enough to know a node by, in a sentence. */
+int blobs_swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t now_ns,
+		     struct mesh_request **out_request);
+/* blobs_swarm_member_name: its first letters are enough to know a node by, in a sentence. */
 #define SWARM_NAME_CAP 64
-const char *swarm_member_name(const struct swarm_member *member, char text[static SWARM_NAME_CAP]);
-unsigned swarm_window_max(const struct swarm *swarm);
-/* swarm_fail remembers what to say if nobody is left; later words replace earlier ones. */
-void swarm_fail(struct swarm *swarm, int err, const char *fmt, ...)
+const char *blobs_swarm_member_name(const struct swarm_member *member,
+				    char text[static SWARM_NAME_CAP]);
+unsigned blobs_swarm_window_max(const struct swarm *swarm);
+/* blobs_swarm_fail remembers what to say if nobody is left; later words replace earlier ones. */
+void blobs_swarm_fail(struct swarm *swarm, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* swarm_contact.c */
-void swarm_contacts_init(struct swarm_member *member);
-void swarm_contacts_run(struct swarm *swarm, uint64_t now_ns);
-void swarm_contacts_end(struct swarm_member *member);
-bool swarm_contacts_are_out(const struct swarm_member *member);
-/* swarm_contact_as_server: member is to hear soon that this node serves what it has. */
-void swarm_contact_as_server(struct swarm_member *member, uint64_t now_ns);
-/* swarm_contact_again: what member has is to be asked soon. */
-void swarm_contact_again(struct swarm_member *member, uint64_t at_ns);
+void blobs_swarm_contacts_init(struct swarm_member *member);
+void blobs_swarm_contacts_run(struct swarm *swarm, uint64_t now_ns);
+void blobs_swarm_contacts_end(struct swarm_member *member);
+bool blobs_swarm_contacts_are_out(const struct swarm_member *member);
+/* blobs_swarm_contact_as_server: member is to hear soon that this node serves what it has. */
+void blobs_swarm_contact_as_server(struct swarm_member *member, uint64_t now_ns);
+/* blobs_swarm_contact_again: what member has is to be asked soon. */
+void blobs_swarm_contact_again(struct swarm_member *member, uint64_t at_ns);
 
 /* swarm_find.c */
-void swarm_finds_run(struct swarm *swarm, uint64_t now_ns);
-void swarm_finds_end(struct swarm *swarm);
-bool swarm_finds_are_out(const struct swarm *swarm);
+void blobs_swarm_finds_run(struct swarm *swarm, uint64_t now_ns);
+void blobs_swarm_finds_end(struct swarm *swarm);
+bool blobs_swarm_finds_are_out(const struct swarm *swarm);
 
 /* swarm_ask.c */
-/* swarm_asks_run sends what can be sent; swarm may be gone when it returns. */
-void swarm_asks_run(struct swarm *swarm, uint64_t now_ns);
-/* swarm_asks_take_back: what member was asked for is asked of others. */
-void swarm_asks_take_back(struct swarm_member *member, uint64_t now_ns);
-/* swarm_way_failed: no answer came from member, for an ask or a contact. */
-void swarm_way_failed(struct swarm_member *member, const struct mesh_reply *reply, uint64_t now_ns);
-/* swarm_asks_forget: another member may take member's place. */
-void swarm_asks_forget(struct swarm *swarm, const struct swarm_member *member);
+/* blobs_swarm_asks_run sends what can be sent; swarm may be gone when it returns. */
+void blobs_swarm_asks_run(struct swarm *swarm, uint64_t now_ns);
+/* blobs_swarm_asks_take_back: what member was asked for is asked of others. */
+void blobs_swarm_asks_take_back(struct swarm_member *member, uint64_t now_ns);
+/* blobs_swarm_way_failed: no answer came from member, for an ask or a contact. */
+void blobs_swarm_way_failed(struct swarm_member *member, const struct mesh_reply *reply,
+			    uint64_t now_ns);
+/* blobs_swarm_asks_forget: another member may take member's place. */
+void blobs_swarm_asks_forget(struct swarm *swarm, const struct swarm_member *member);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pkarr packets and the address record in them. To publish:
- * pkarr_record_select -> pkarr_packet_sign -> pkarr_packet_item (Mainline)
- * or pkarr_packet_write_body (a relay). To resolve: pkarr_packet_of_item or
- * pkarr_packet_parse_body -> pkarr_record_read.
+ * dht_pkarr_record_select -> pkarr_packet_sign -> pkarr_packet_item (Mainline)
+ * or dht_pkarr_packet_write_body (a relay). To resolve: dht_pkarr_packet_of_item or
+ * dht_pkarr_packet_parse_body -> pkarr_record_read.
  */
 #include "pkarr.h"
 
@@ -70,8 +70,8 @@ static bool record_is_of_use(const struct pkarr_record *record)
 	return record->addr_cnt || record->relay_cnt;
 }
 
-int pkarr_record_select(const struct pkarr_record *all, const struct pkarr_policy *policy,
-			struct pkarr_record *out_record)
+int dht_pkarr_record_select(const struct pkarr_record *all, const struct pkarr_policy *policy,
+			    struct pkarr_record *out_record)
 {
 	struct pkarr_record record = {.caps = all->caps};
 
@@ -87,7 +87,7 @@ int pkarr_record_select(const struct pkarr_record *all, const struct pkarr_polic
 	return 0;
 }
 
-uint64_t pkarr_next_seq(uint64_t wall_us, uint64_t newest_seq)
+uint64_t dht_pkarr_next_seq(uint64_t wall_us, uint64_t newest_seq)
 {
 	return wall_us > newest_seq ? wall_us : newest_seq + 1;
 }
@@ -159,8 +159,8 @@ static bool packet_is_dns(const struct pkarr_packet *packet)
 	return dns_reader_finish(&r) == 0;
 }
 
-void pkarr_packet_sign(const struct pkarr_record *record, const struct node_key *key, uint64_t seq,
-		       struct pkarr_packet *out_packet)
+void dht_pkarr_packet_sign(const struct pkarr_record *record, const struct node_key *key,
+			   uint64_t seq, struct pkarr_packet *out_packet)
 {
 	uint8_t dns[PKARR_DNS_LEN_PUBLISHED_MAX];
 	struct dns_name name = owner_name(node_key_public(key), OWN_LABEL);
@@ -169,11 +169,11 @@ void pkarr_packet_sign(const struct pkarr_record *record, const struct node_key 
 	memcpy(out_packet->key, node_key_public(key), NODE_KEY_LEN);
 	out_packet->seq = seq;
 	packet_set_dns(out_packet, dns, record_write(record, &name, dns));
-	pkarr_packet_item(out_packet, &item);
+	dht_pkarr_packet_item(out_packet, &item);
 	dht_item_sign(&item, key, out_packet->sig);
 }
 
-void pkarr_packet_item(const struct pkarr_packet *packet, struct dht_item *out_item)
+void dht_pkarr_packet_item(const struct pkarr_packet *packet, struct dht_item *out_item)
 {
 	*out_item = (struct dht_item){
 		.key = packet->key,
@@ -184,7 +184,7 @@ void pkarr_packet_item(const struct pkarr_packet *packet, struct dht_item *out_i
 	};
 }
 
-int pkarr_packet_of_item(const struct dht_item *item, struct pkarr_packet *out_packet)
+int dht_pkarr_packet_of_item(const struct dht_item *item, struct pkarr_packet *out_packet)
 {
 	struct bencode_reader r;
 	struct bencode_span dns;
@@ -201,8 +201,8 @@ int pkarr_packet_of_item(const struct dht_item *item, struct pkarr_packet *out_p
 	return packet_is_dns(out_packet) ? 0 : WEFT_EMALFORMED;
 }
 
-int pkarr_packet_parse_body(const uint8_t key[static NODE_KEY_LEN], const void *body, size_t len,
-			    struct pkarr_packet *out_packet)
+int dht_pkarr_packet_parse_body(const uint8_t key[static NODE_KEY_LEN], const void *body,
+				size_t len, struct pkarr_packet *out_packet)
 {
 	struct cursor c = cursor_of(body, len);
 	struct dht_item item;
@@ -217,12 +217,12 @@ int pkarr_packet_parse_body(const uint8_t key[static NODE_KEY_LEN], const void *
 	packet_set_dns(out_packet, c.pos, cursor_left(&c));
 	if (!packet_is_dns(out_packet))
 		return WEFT_EMALFORMED;
-	pkarr_packet_item(out_packet, &item);
+	dht_pkarr_packet_item(out_packet, &item);
 	return dht_item_verify(&item);
 }
 
-size_t pkarr_packet_write_body(const struct pkarr_packet *packet,
-			       uint8_t dst[static PKARR_BODY_LEN_MAX])
+size_t dht_pkarr_packet_write_body(const struct pkarr_packet *packet,
+				   uint8_t dst[static PKARR_BODY_LEN_MAX])
 {
 	struct writer w = writer_of(dst, PKARR_BODY_LEN_MAX);
 	size_t dns_len;
@@ -286,8 +286,8 @@ static void label_read(const struct pkarr_packet *packet, const char *label, boo
 	}
 }
 
-int pkarr_record_read(const struct pkarr_packet *packet, bool allows_private,
-		      struct pkarr_record *out_record)
+int dht_pkarr_record_read(const struct pkarr_packet *packet, bool allows_private,
+			  struct pkarr_record *out_record)
 {
 	static const char *const labels[] = {OWN_LABEL, "_iroh"};
 	struct pkarr_record record;
@@ -302,7 +302,7 @@ int pkarr_record_read(const struct pkarr_packet *packet, bool allows_private,
 	return WEFT_EABSENT;
 }
 
-uint32_t pkarr_packet_ttl_s(const struct pkarr_packet *packet)
+uint32_t dht_pkarr_packet_ttl_s(const struct pkarr_packet *packet)
 {
 	uint32_t shortest_s = 0;
 	bool is_first = true;

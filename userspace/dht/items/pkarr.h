@@ -57,7 +57,7 @@ struct pkarr_policy {
 };
 
 /*
- * pkarr_record_select leaves of what a node knows of itself what policy
+ * dht_pkarr_record_select leaves of what a node knows of itself what policy
  * lets unvalidated sources know, the first that fit: addresses with a port that are
  * global, URLs of http and https.
  *
@@ -66,8 +66,8 @@ struct pkarr_policy {
  * says so would only replace one that may still be right.
  */
 WEFT_MUST_CHECK
-int pkarr_record_select(const struct pkarr_record *all, const struct pkarr_policy *policy,
-			struct pkarr_record *out_record);
+int dht_pkarr_record_select(const struct pkarr_record *all, const struct pkarr_policy *policy,
+			    struct pkarr_record *out_record);
 
 struct pkarr_packet {
 	uint8_t key[NODE_KEY_LEN];
@@ -80,24 +80,24 @@ struct pkarr_packet {
 };
 
 /*
- * pkarr_next_seq: the wall clock, but above whatever was published before,
+ * dht_pkarr_next_seq: the wall clock, but above whatever was published before,
  * also when the clock was set back, or the key is used elsewhere too.
  */
-uint64_t pkarr_next_seq(uint64_t wall_us, uint64_t newest_seq);
+uint64_t dht_pkarr_next_seq(uint64_t wall_us, uint64_t newest_seq);
 
-/* pkarr_packet_sign makes record a packet of key's owner. */
-void pkarr_packet_sign(const struct pkarr_record *record, const struct node_key *key, uint64_t seq,
-		       struct pkarr_packet *out_packet);
+/* dht_pkarr_packet_sign makes record a packet of key's owner. */
+void dht_pkarr_packet_sign(const struct pkarr_record *record, const struct node_key *key,
+			   uint64_t seq, struct pkarr_packet *out_packet);
 
 /*
- * pkarr_packet_item is the packet as BEP-44 has it; spans are borrowed from
- * packet. pkarr_packet_of_item takes an item that was verified.
+ * dht_pkarr_packet_item is the packet as BEP-44 has it; spans are borrowed from
+ * packet. dht_pkarr_packet_of_item takes an item that was verified.
  * Returns 0, or WEFT_EMALFORMED: it is no pkarr packet (a salt, or a value
  * that is no string, or one that is no DNS message).
  */
-void pkarr_packet_item(const struct pkarr_packet *packet, struct dht_item *out_item);
+void dht_pkarr_packet_item(const struct pkarr_packet *packet, struct dht_item *out_item);
 WEFT_MUST_CHECK
-int pkarr_packet_of_item(const struct dht_item *item, struct pkarr_packet *out_packet);
+int dht_pkarr_packet_of_item(const struct dht_item *item, struct pkarr_packet *out_packet);
 
 /*
  * pkarr_packet_{parse,write}_body: what goes between relays and their
@@ -110,22 +110,22 @@ int pkarr_packet_of_item(const struct dht_item *item, struct pkarr_packet *out_p
  * Writing returns the length.
  */
 WEFT_MUST_CHECK
-int pkarr_packet_parse_body(const uint8_t key[static NODE_KEY_LEN], const void *body, size_t len,
-			    struct pkarr_packet *out_packet);
-size_t pkarr_packet_write_body(const struct pkarr_packet *packet,
-			       uint8_t dst[static PKARR_BODY_LEN_MAX]);
+int dht_pkarr_packet_parse_body(const uint8_t key[static NODE_KEY_LEN], const void *body,
+				size_t len, struct pkarr_packet *out_packet);
+size_t dht_pkarr_packet_write_body(const struct pkarr_packet *packet,
+				   uint8_t dst[static PKARR_BODY_LEN_MAX]);
 
 /*
- * pkarr_record_read: where the packet says its owner is; TXT strings at
+ * dht_pkarr_record_read: where the packet says its owner is; TXT strings at
  * _mesh, or if those say nothing at _iroh. Strings that nobody knows, and addresses that
  * policy would not let us publish, are stepped over.
  * Returns 0, or WEFT_EABSENT: nothing of use to us.
  */
 WEFT_MUST_CHECK
-int pkarr_record_read(const struct pkarr_packet *packet, bool allows_private,
-		      struct pkarr_record *out_record);
+int dht_pkarr_record_read(const struct pkarr_packet *packet, bool allows_private,
+			  struct pkarr_record *out_record);
 
-/* pkarr_packet_ttl_s: the shortest of its records, or 0 when it has none. */
-uint32_t pkarr_packet_ttl_s(const struct pkarr_packet *packet);
+/* dht_pkarr_packet_ttl_s: the shortest of its records, or 0 when it has none. */
+uint32_t dht_pkarr_packet_ttl_s(const struct pkarr_packet *packet);
 
 #endif

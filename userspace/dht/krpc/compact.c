@@ -9,14 +9,14 @@ static size_t ip_len(enum addr_family family)
 	return family == ADDR_IPV4 ? 4 : 16;
 }
 
-size_t krpc_peer_len(enum addr_family family)
+size_t dht_krpc_peer_len(enum addr_family family)
 {
 	return ip_len(family) + 2;
 }
 
-size_t krpc_node_len(enum addr_family family)
+size_t dht_krpc_node_len(enum addr_family family)
 {
-	return KAD_ID_LEN + krpc_peer_len(family);
+	return KAD_ID_LEN + dht_krpc_peer_len(family);
 }
 
 static void addr_read(struct cursor *c, enum addr_family family, struct addr *out_addr)
@@ -27,15 +27,15 @@ static void addr_read(struct cursor *c, enum addr_family family, struct addr *ou
 	out_addr->port = cursor_be16(c);
 }
 
-bool krpc_node_read(struct cursor *c, enum addr_family family, struct kad_id *out_id,
-		    struct addr *out_addr)
+bool dht_krpc_node_read(struct cursor *c, enum addr_family family, struct kad_id *out_id,
+			struct addr *out_addr)
 {
 	cursor_copy(c, out_id->bytes, KAD_ID_LEN);
 	addr_read(c, family, out_addr);
 	return !c->bad;
 }
 
-bool krpc_peer_read(const struct bencode_span *span, struct addr *out_addr)
+bool dht_krpc_peer_read(const struct bencode_span *span, struct addr *out_addr)
 {
 	struct cursor c = cursor_of(span->data, span->len);
 
@@ -45,13 +45,13 @@ bool krpc_peer_read(const struct bencode_span *span, struct addr *out_addr)
 	return true;
 }
 
-void krpc_peers_begin(const struct krpc_message *message, struct bencode_reader *iter)
+void dht_krpc_peers_begin(const struct krpc_message *message, struct bencode_reader *iter)
 {
 	bencode_reader_init(iter, message->peers.data, message->peers.len);
 	bencode_enter_list(iter);
 }
 
-bool krpc_peers_next(struct bencode_reader *iter, struct addr *out_addr)
+bool dht_krpc_peers_next(struct bencode_reader *iter, struct addr *out_addr)
 {
 	while (bencode_next(iter)) {
 		struct bencode_span span;
@@ -61,20 +61,20 @@ bool krpc_peers_next(struct bencode_reader *iter, struct addr *out_addr)
 			continue;
 		}
 		span = bencode_read_bytes(iter);
-		if (krpc_peer_read(&span, out_addr))
+		if (dht_krpc_peer_read(&span, out_addr))
 			return true;
 	}
 	return false;
 }
 
-void krpc_peer_write(struct writer *w, const struct addr *addr)
+void dht_krpc_peer_write(struct writer *w, const struct addr *addr)
 {
 	writer_bytes(w, addr->ip, ip_len(addr->family));
 	writer_be16(w, addr->port);
 }
 
-void krpc_node_write(struct writer *w, const struct kad_id *id, const struct addr *addr)
+void dht_krpc_node_write(struct writer *w, const struct kad_id *id, const struct addr *addr)
 {
 	writer_bytes(w, id->bytes, KAD_ID_LEN);
-	krpc_peer_write(w, addr);
+	dht_krpc_peer_write(w, addr);
 }

@@ -199,7 +199,7 @@ static struct bencode_span text_read(struct bencode_reader *r)
 	return (struct bencode_span){NULL, 0};
 }
 
-const char *krpc_method_name(enum krpc_method method)
+const char *dht_krpc_method_name(enum krpc_method method)
 {
 	static const char *const names[] = {
 		"ping", "find_node", "get_peers",	 "announce_peer",
@@ -212,7 +212,7 @@ static enum krpc_method method_of(const struct bencode_span *name)
 {
 	enum krpc_method method = KRPC_PING;
 
-	while (method < KRPC_UNKNOWN && !bencode_is(name, krpc_method_name(method)))
+	while (method < KRPC_UNKNOWN && !bencode_is(name, dht_krpc_method_name(method)))
 		method++;
 	return method;
 }
@@ -290,7 +290,7 @@ static enum dht_reason query_judge(const struct krpc_message *message)
 	return DHT_ANSWERED;
 }
 
-enum dht_reason krpc_parse(const void *data, size_t len, struct krpc_message *out_message)
+enum dht_reason dht_krpc_parse(const void *data, size_t len, struct krpc_message *out_message)
 {
 	struct bencode_reader r;
 	struct envelope envelope = {0};

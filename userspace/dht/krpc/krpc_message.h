@@ -40,8 +40,8 @@ enum krpc_method {
 	KRPC_UNKNOWN,
 };
 
-/* krpc_method_name: as it stands in messages; method is not KRPC_UNKNOWN. */
-const char *krpc_method_name(enum krpc_method method);
+/* dht_krpc_method_name: as it stands in messages; method is not KRPC_UNKNOWN. */
+const char *dht_krpc_method_name(enum krpc_method method);
 
 enum { KRPC_WANT_IPV4 = 1, KRPC_WANT_IPV6 = 2 };
 
@@ -66,7 +66,7 @@ struct krpc_message {
 	struct kad_id target;		   /* of get_peers and announce_peer: info_hash */
 	struct bencode_span token;	   /* any length */
 	struct bencode_span nodes, nodes6; /* whole numbers of compact nodes */
-	struct bencode_span peers;	   /* the list `values`, as encoded: krpc_peers_next */
+	struct bencode_span peers;	   /* the list `values`, as encoded: dht_krpc_peers_next */
 	struct bencode_span value;	   /* v, as encoded; any length */
 	struct bencode_span key, sig;	   /* 32 and 64 bytes */
 	struct bencode_span salt;	   /* any length */
@@ -81,36 +81,36 @@ struct krpc_message {
 	int64_t error_code;
 	struct bencode_span error_text;
 
-	/* For krpc_parse alone. */
+	/* For dht_krpc_parse alone. */
 	bool has_body, has_error, has_info_hash;
 	struct kad_id info_hash;
 };
 
 /*
- * krpc_parse reads one datagram.
+ * dht_krpc_parse reads one datagram.
  *
  * Returns: DHT_ANSWERED with *out_message set; the reason why it is not
  *          worth an answer otherwise, with *out_message undefined.
  */
 WEFT_MUST_CHECK
-enum dht_reason krpc_parse(const void *data, size_t len, struct krpc_message *out_message);
+enum dht_reason dht_krpc_parse(const void *data, size_t len, struct krpc_message *out_message);
 
 /*
- * Compact forms. krpc_node_read takes the next node that cursor is over;
- * false at its end or when it is cut short. krpc_peer_read takes 6 or 18
- * bytes; false: another length. krpc_peers_next walks message->peers, iter
- * made by krpc_peers_begin; entries of other lengths are stepped over.
+ * Compact forms. dht_krpc_node_read takes the next node that cursor is over;
+ * false at its end or when it is cut short. dht_krpc_peer_read takes 6 or 18
+ * bytes; false: another length. dht_krpc_peers_next walks message->peers, iter
+ * made by dht_krpc_peers_begin; entries of other lengths are stepped over.
  */
-bool krpc_node_read(struct cursor *c, enum addr_family family, struct kad_id *out_id,
-		    struct addr *out_addr);
-bool krpc_peer_read(const struct bencode_span *span, struct addr *out_addr);
-void krpc_peers_begin(const struct krpc_message *message, struct bencode_reader *iter);
-bool krpc_peers_next(struct bencode_reader *iter, struct addr *out_addr);
-void krpc_node_write(struct writer *w, const struct kad_id *id, const struct addr *addr);
-void krpc_peer_write(struct writer *w, const struct addr *addr);
+bool dht_krpc_node_read(struct cursor *c, enum addr_family family, struct kad_id *out_id,
+			struct addr *out_addr);
+bool dht_krpc_peer_read(const struct bencode_span *span, struct addr *out_addr);
+void dht_krpc_peers_begin(const struct krpc_message *message, struct bencode_reader *iter);
+bool dht_krpc_peers_next(struct bencode_reader *iter, struct addr *out_addr);
+void dht_krpc_node_write(struct writer *w, const struct kad_id *id, const struct addr *addr);
+void dht_krpc_peer_write(struct writer *w, const struct addr *addr);
 /* krpc_{peer,node}_len: of one in compact form. */
-size_t krpc_peer_len(enum addr_family family);
-size_t krpc_node_len(enum addr_family family);
+size_t dht_krpc_peer_len(enum addr_family family);
+size_t dht_krpc_node_len(enum addr_family family);
 
 /*
  * A query of ours. Which fields are read follows from the method; spans
@@ -132,8 +132,8 @@ struct krpc_query {
 	size_t pad_len; /* get: bytes of an argument nobody reads (docs/wire/krpc.md) */
 };
 
-/* krpc_write_query: bytes written into w, or w->bad when they do not fit. */
-void krpc_write_query(struct writer *w, const struct krpc_query *query);
+/* dht_krpc_write_query: bytes written into w, or w->bad when they do not fit. */
+void dht_krpc_write_query(struct writer *w, const struct krpc_query *query);
 
 /* An answer of ours; what stays NULL or false is left out. */
 struct krpc_reply {
@@ -152,9 +152,9 @@ struct krpc_reply {
 	int64_t num;
 };
 
-void krpc_write_reply(struct writer *w, const struct krpc_reply *reply);
-/* krpc_write_error: reason has a code. */
-void krpc_write_error(struct writer *w, const struct bencode_span *transaction,
-		      const struct addr *asker, enum dht_reason reason);
+void dht_krpc_write_reply(struct writer *w, const struct krpc_reply *reply);
+/* dht_krpc_write_error: reason has a code. */
+void dht_krpc_write_error(struct writer *w, const struct bencode_span *transaction,
+			  const struct addr *asker, enum dht_reason reason);
 
 #endif

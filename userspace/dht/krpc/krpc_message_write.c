@@ -62,7 +62,7 @@ static void pad_write(struct writer *w, size_t len)
 		memset(at, 0, len);
 }
 
-void krpc_write_query(struct writer *w, const struct krpc_query *query)
+void dht_krpc_write_query(struct writer *w, const struct krpc_query *query)
 {
 	bool is_announce = query->method == KRPC_ANNOUNCE_PEER;
 	bool is_of_swarm = is_announce || query->method == KRPC_GET_PEERS;
@@ -89,7 +89,7 @@ void krpc_write_query(struct writer *w, const struct krpc_query *query)
 	want_write(w, query->want);
 	bencode_close(w);
 	bencode_write_text(w, "q");
-	bencode_write_text(w, krpc_method_name(query->method));
+	bencode_write_text(w, dht_krpc_method_name(query->method));
 	int_write(w, "ro", query->is_read_only, 1);
 	span_write(w, "t", &query->transaction);
 	bencode_write_text(w, "y");
@@ -100,8 +100,8 @@ void krpc_write_query(struct writer *w, const struct krpc_query *query)
 static void external_write(struct writer *w, const struct addr *asker)
 {
 	bencode_write_text(w, "ip");
-	bencode_write_head(w, krpc_peer_len(asker->family));
-	krpc_peer_write(w, asker);
+	bencode_write_head(w, dht_krpc_peer_len(asker->family));
+	dht_krpc_peer_write(w, asker);
 }
 
 static void peers_write(struct writer *w, const struct addr *peers, unsigned cnt)
@@ -111,13 +111,13 @@ static void peers_write(struct writer *w, const struct addr *peers, unsigned cnt
 	bencode_write_text(w, "values");
 	bencode_open_list(w);
 	for (unsigned i = 0; i < cnt; i++) {
-		bencode_write_head(w, krpc_peer_len(peers[i].family));
-		krpc_peer_write(w, &peers[i]);
+		bencode_write_head(w, dht_krpc_peer_len(peers[i].family));
+		dht_krpc_peer_write(w, &peers[i]);
 	}
 	bencode_close(w);
 }
 
-void krpc_write_reply(struct writer *w, const struct krpc_reply *reply)
+void dht_krpc_write_reply(struct writer *w, const struct krpc_reply *reply)
 {
 	static const struct bencode_span no_samples = {(const uint8_t *)"", 0};
 
@@ -145,8 +145,8 @@ void krpc_write_reply(struct writer *w, const struct krpc_reply *reply)
 	bencode_close(w);
 }
 
-void krpc_write_error(struct writer *w, const struct bencode_span *transaction,
-		      const struct addr *asker, enum dht_reason reason)
+void dht_krpc_write_error(struct writer *w, const struct bencode_span *transaction,
+			  const struct addr *asker, enum dht_reason reason)
 {
 	bencode_open_dict(w);
 	bencode_write_text(w, "e");

@@ -55,7 +55,7 @@ uint32_t dht_lookups_cnt(const struct dht_lookups *lookups)
 	return lookups->pool.used_cnt;
 }
 
-void lookup_wake(struct dht_lookup *dht_lookup)
+void dht_lookup_wake(struct dht_lookup *dht_lookup)
 {
 	dht_lookup->wants_flush = true;
 	dht_lookup->dht->lookups->wants_flush = true;
@@ -68,13 +68,13 @@ static void lookup_fire(struct timer *timer, uint64_t now_ns)
 	const struct dht_lookup_params *params = &dht_lookup->params;
 
 	if (params->budget_ns && now_ns >= dht_lookup->outcome.began_ns + params->budget_ns) {
-		lookup_end(dht_lookup, dht_lookup->has_found ? 0 : WEFT_ETIMEOUT, now_ns);
+		dht_lookup_end(dht_lookup, dht_lookup->has_found ? 0 : WEFT_ETIMEOUT, now_ns);
 		return;
 	}
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++)
 		if (dht_lookup->legs[net].phase == LEG_ASKING)
 			kad_lookup_expire(&dht_lookup->legs[net].lookup, now_ns);
-	lookup_wake(dht_lookup);
+	dht_lookup_wake(dht_lookup);
 }
 
 /* --- the beginning --- */
@@ -196,7 +196,7 @@ static int lookup_verdict(const struct dht_lookup *dht_lookup)
 	return dht_lookup->has_found ? 0 : WEFT_EABSENT;
 }
 
-void lookup_end(struct dht_lookup *dht_lookup, int err, uint64_t now_ns)
+void dht_lookup_end(struct dht_lookup *dht_lookup, int err, uint64_t now_ns)
 {
 	struct dht *dht = dht_lookup->dht;
 	const struct dht_asker asker = dht_lookup->params.asker;
@@ -237,7 +237,7 @@ static int step_send(struct dht_lookup *dht_lookup, enum dht_net net, const stru
 		.remote = ask->contact->addr,
 		.id = ask->contact->tag == DHT_ENTRY_WITHOUT_ID ? NULL : &ask->contact->id,
 		.urgency = dht_lookup->params.urgency,
-		.replied = lookup_hear,
+		.replied = dht_lookup_hear,
 		.owner = pool_handle_of(&dht->lookups->pool, dht_lookup),
 		.slot = (uint16_t)(ask->slot | net << LOOKUP_SLOT_NET_SHIFT),
 	};
@@ -270,12 +270,12 @@ static int leg_run(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now
 	if (leg->phase == LEG_ASKING) {
 		err = leg_ask(dht_lookup, net, now_ns);
 		if (kad_lookup_is_done(&leg->lookup)) {
-			leg_write_begin(dht_lookup, leg);
+			dht_leg_write_begin(dht_lookup, leg);
 			leg->phase = LEG_WRITING;
 		}
 	}
 	if (leg->phase == LEG_WRITING) {
-		err = leg_write(dht_lookup, net, now_ns);
+		err = dht_leg_write(dht_lookup, net, now_ns);
 		if (leg->written_cnt == leg->write_cnt && !leg->write_out_cnt)
 			leg->phase = LEG_DONE;
 	}
@@ -309,7 +309,7 @@ static void lookup_run(struct dht_lookup *dht_lookup, uint64_t now_ns)
 	dht_lookup->retry_ns = UINT64_MAX;
 	if (!dht_lookup->has_looked) {
 		dht_lookup->has_looked = true;
-		if (!lookup_hear_own(dht_lookup, now_ns))
+		if (!dht_lookup_hear_own(dht_lookup, now_ns))
 			return;
 	}
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
@@ -324,7 +324,7 @@ static void lookup_run(struct dht_lookup *dht_lookup, uint64_t now_ns)
 			dht_lookup->retry_ns = now_ns + RETRY_NS;
 	}
 	if (is_done)
-		lookup_end(dht_lookup, lookup_verdict(dht_lookup), now_ns);
+		dht_lookup_end(dht_lookup, lookup_verdict(dht_lookup), now_ns);
 	else
 		timer_set(&dht->timers, &dht_lookup->timer, lookup_next_ns(dht_lookup));
 }

@@ -108,7 +108,7 @@ static void hear_side(struct dht_lookup *dht_lookup, const struct dht_side *side
 		(void)item_tell(dht_lookup, &item);
 }
 
-bool lookup_hear_own(struct dht_lookup *dht_lookup, uint64_t now_ns)
+bool dht_lookup_hear_own(struct dht_lookup *dht_lookup, uint64_t now_ns)
 {
 	struct dht *dht = dht_lookup->dht;
 	const pool_handle handle = pool_handle_of(&dht->lookups->pool, dht_lookup);
@@ -125,7 +125,7 @@ bool lookup_hear_own(struct dht_lookup *dht_lookup, uint64_t now_ns)
 	}
 	if (!lookup_has_enough(dht_lookup))
 		return true;
-	lookup_end(dht_lookup, 0, now_ns);
+	dht_lookup_end(dht_lookup, 0, now_ns);
 	return false;
 }
 
@@ -162,8 +162,8 @@ static void peers_hear(struct dht_lookup *dht_lookup, const struct krpc_message 
 	struct bencode_reader iter;
 	unsigned cnt = 0;
 
-	krpc_peers_begin(reply, &iter);
-	while (cnt < PEERS_MAX && krpc_peers_next(&iter, &peers[cnt]))
+	dht_krpc_peers_begin(reply, &iter);
+	while (cnt < PEERS_MAX && dht_krpc_peers_next(&iter, &peers[cnt]))
 		cnt += kad_addr_scope_is_credible(&peers[cnt], teller);
 	peers_tell(dht_lookup, peers, cnt);
 }
@@ -186,7 +186,7 @@ static unsigned nodes_read(const struct dht *dht, const struct krpc_message *rep
 		struct kad_contact *contact = &out_told[cnt];
 
 		*contact = (struct kad_contact){0};
-		if (!krpc_node_read(&c, family, &contact->id, &contact->addr))
+		if (!dht_krpc_node_read(&c, family, &contact->id, &contact->addr))
 			break;
 		contact->is_proven = dht_node_id_fits(&contact->id, &contact->addr);
 		cnt += !addr_equal(&contact->addr, &external);
@@ -228,7 +228,7 @@ static void step_failed(struct dht_lookup *dht_lookup, struct lookup_leg *leg, u
 			uint64_t now_ns)
 {
 	kad_lookup_failed(&leg->lookup, slot, now_ns);
-	lookup_wake(dht_lookup);
+	dht_lookup_wake(dht_lookup);
 }
 
 static void written(struct dht_lookup *dht_lookup, struct lookup_leg *leg,
@@ -241,11 +241,11 @@ static void written(struct dht_lookup *dht_lookup, struct lookup_leg *leg,
 			     reply->error_code == dht_reason_code(DHT_CAS_MISMATCH))) {
 		dht_lookup->outcome.newer_cnt++;
 	}
-	lookup_wake(dht_lookup);
+	dht_lookup_wake(dht_lookup);
 }
 
-void lookup_hear(struct dht *dht, pool_handle handle, uint16_t slot,
-		 const struct krpc_message *reply, uint64_t now_ns)
+void dht_lookup_hear(struct dht *dht, pool_handle handle, uint16_t slot,
+		     const struct krpc_message *reply, uint64_t now_ns)
 {
 	struct dht_lookup *dht_lookup = pool_lookup(&dht->lookups->pool, handle);
 	enum dht_net net = slot >> LOOKUP_SLOT_NET_SHIFT & 1;
@@ -289,8 +289,8 @@ void lookup_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 	kad_lookup_answered(&leg->lookup, node, node, told, nodes_read(dht, reply, net, told),
 			    now_ns);
 	if (lookup_has_enough(dht_lookup)) {
-		lookup_end(dht_lookup, 0, now_ns);
+		dht_lookup_end(dht_lookup, 0, now_ns);
 		return;
 	}
-	lookup_wake(dht_lookup);
+	dht_lookup_wake(dht_lookup);
 }

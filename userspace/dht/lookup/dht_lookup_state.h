@@ -60,27 +60,27 @@ struct dht_lookups {
 /* --- dht_lookup_reply.c --- */
 
 /*
- * lookup_hear_own: what is asked for may lie here, where nobody else would
+ * dht_lookup_hear_own: what is asked for may lie here, where nobody else would
  * be asked for it. False: search is gone.
  */
-bool lookup_hear_own(struct dht_lookup *dht_lookup, uint64_t now_ns);
-/* lookup_hear: what a node answered, or NULL. May free the search. */
-void lookup_hear(struct dht *dht, pool_handle handle, uint16_t slot,
-		 const struct krpc_message *reply, uint64_t now_ns);
+bool dht_lookup_hear_own(struct dht_lookup *dht_lookup, uint64_t now_ns);
+/* dht_lookup_hear: what a node answered, or NULL. May free the search. */
+void dht_lookup_hear(struct dht *dht, pool_handle handle, uint16_t slot,
+		     const struct krpc_message *reply, uint64_t now_ns);
 
 /* --- dht_lookup.c --- */
 
-/* lookup_end tells the outcome and frees the search. */
-void lookup_end(struct dht_lookup *dht_lookup, int err, uint64_t now_ns);
-/* lookup_wake: it has something to send or may be at its end. */
-void lookup_wake(struct dht_lookup *dht_lookup);
+/* dht_lookup_end tells the outcome and frees the search. */
+void dht_lookup_end(struct dht_lookup *dht_lookup, int err, uint64_t now_ns);
+/* dht_lookup_wake: it has something to send or may be at its end. */
+void dht_lookup_wake(struct dht_lookup *dht_lookup);
 
 /* --- dht_lookup_write.c --- */
 
-/* leg_write_begin chooses with whom to write: the nearest that answered, gave a token and lack it. */
-void leg_write_begin(struct dht_lookup *dht_lookup, struct lookup_leg *leg);
-/* leg_write sends what is left to send; 0, or why not (dht_query.h). */
+/* dht_leg_write_begin chooses with whom to write: the nearest that answered, gave a token and lack it. */
+void dht_leg_write_begin(struct dht_lookup *dht_lookup, struct lookup_leg *leg);
+/* dht_leg_write sends what is left to send; 0, or why not (dht_query.h). */
 WEFT_MUST_CHECK
-int leg_write(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now_ns);
+int dht_leg_write(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now_ns);
 
 #endif

@@ -5,7 +5,7 @@
 #include "dht_query.h"
 #include "dht_lookup_state.h"
 
-void leg_write_begin(struct dht_lookup *dht_lookup, struct lookup_leg *leg)
+void dht_leg_write_begin(struct dht_lookup *dht_lookup, struct lookup_leg *leg)
 {
 	struct kad_closest closest[KAD_K_MAX];
 	const struct dht_write *write = dht_lookup->params.write;
@@ -54,7 +54,7 @@ static void write_fill(const struct dht_write *write, struct krpc_query *query)
 	query->cas = write->cas;
 }
 
-int leg_write(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now_ns)
+int dht_leg_write(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now_ns)
 {
 	struct dht *dht = dht_lookup->dht;
 	struct lookup_leg *leg = &dht_lookup->legs[net];
@@ -71,7 +71,7 @@ int leg_write(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now_ns)
 			.remote = contact->addr,
 			.id = contact->tag == DHT_ENTRY_WITHOUT_ID ? NULL : &contact->id,
 			.urgency = dht_lookup->params.urgency,
-			.replied = lookup_hear,
+			.replied = dht_lookup_hear,
 			.owner = pool_handle_of(&dht->lookups->pool, dht_lookup),
 			.slot = (uint16_t)(slot | net << LOOKUP_SLOT_NET_SHIFT | LOOKUP_SLOT_WRITE),
 		};

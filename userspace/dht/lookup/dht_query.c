@@ -119,7 +119,7 @@ static int query_write(struct dht *dht, const struct dht_query_params *params)
 	if (!sink->ops->reserve(sink, KRPC_VALUE_SEND_LEN_MAX, &slot))
 		return WEFT_EFULL;
 	w = writer_of(slot.data, KRPC_VALUE_SEND_LEN_MAX);
-	krpc_write_query(&w, params->query);
+	dht_krpc_write_query(&w, params->query);
 	weft_assert(!w.bad);
 	sink->ops->commit(sink, &slot, writer_len(&w), &route);
 	dht->bytes_out += writer_len(&w);

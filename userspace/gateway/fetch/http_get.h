@@ -33,7 +33,7 @@ struct http_get {
 };
 
 /*
- * http_get_run returns 0 when an answer came, whatever its status, or:
+ * gateway_http_get_run returns 0 when an answer came, whatever its status, or:
  *   WEFT_EMALFORMED   url is none, or the answer is no HTTP
  *   WEFT_EABSENT      the host's name has no address
  *   WEFT_EUNREACHABLE none of its addresses takes a connection, or it broke off
@@ -45,6 +45,6 @@ struct http_get {
  * Context: a job thread; it reads the clock itself.
  */
 WEFT_MUST_CHECK
-int http_get_run(struct http_get *fetch);
+int gateway_http_get_run(struct http_get *fetch);
 
 #endif

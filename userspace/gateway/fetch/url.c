@@ -21,7 +21,7 @@ static bool authority_has_port(const char *authority)
 	return strchr(bracket ? bracket : authority, ':') != NULL;
 }
 
-int url_parse(const char *text, struct url *out_url)
+int gateway_url_parse(const char *text, struct url *out_url)
 {
 	char authority[URL_HOST_CAP + sizeof(":65535")];
 	struct url url = {.is_tls = strncmp(text, "https://", 8) == 0};
@@ -39,7 +39,7 @@ int url_parse(const char *text, struct url *out_url)
 	memcpy(url.host, text, len);
 	snprintf(authority, sizeof(authority), "%s%s", url.host,
 		 authority_has_port(url.host) ? "" : usual_port);
-	if (resolver_target_parse(authority, &url.target) < 0)
+	if (net_resolver_target_parse(authority, &url.target) < 0)
 		return WEFT_EMALFORMED;
 	snprintf(url.path, sizeof(url.path), "%s%s", text[len] == '/' ? "" : "/", text + len);
 	*out_url = url;

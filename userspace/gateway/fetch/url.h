@@ -19,8 +19,8 @@ struct url {
 	char path[URL_PATH_CAP]; /* with the query; begins with '/' */
 };
 
-/* url_parse: 0, or WEFT_EMALFORMED. */
+/* gateway_url_parse: 0, or WEFT_EMALFORMED. */
 WEFT_MUST_CHECK
-int url_parse(const char *text, struct url *out_url);
+int gateway_url_parse(const char *text, struct url *out_url);
 
 #endif

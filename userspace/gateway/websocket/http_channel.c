@@ -73,7 +73,7 @@ static int host_connect(const struct channel *channel, const struct resolver_tar
 {
 	const uint64_t deadline_ns = channel->deadline_ns;
 	struct addr addrs[ADDRS_MAX];
-	int cnt = resolver_lookup(target, deadline_ns, channel->stop_fd, addrs, ADDRS_MAX);
+	int cnt = net_resolver_lookup(target, deadline_ns, channel->stop_fd, addrs, ADDRS_MAX);
 
 	if (cnt < 0)
 		return cnt;
@@ -143,8 +143,8 @@ static int tls_begin(struct channel *channel, const char *host, const char *ca_f
 	}
 }
 
-int channel_open(struct channel *channel, const struct url *url, const char *ca_file,
-		 uint64_t deadline_ns, int stop_fd)
+int gateway_channel_open(struct channel *channel, const struct url *url, const char *ca_file,
+			 uint64_t deadline_ns, int stop_fd)
 {
 	*channel = (struct channel){.fd = -1, .deadline_ns = deadline_ns, .stop_fd = stop_fd};
 	channel->fd = host_connect(channel, &url->target);
@@ -153,7 +153,7 @@ int channel_open(struct channel *channel, const struct url *url, const char *ca_
 	return url->is_tls ? tls_begin(channel, url->target.host, ca_file) : 0;
 }
 
-void channel_close(struct channel *channel)
+void gateway_channel_close(struct channel *channel)
 {
 	SSL_free(channel->ssl);
 	SSL_CTX_free(channel->ctx);
@@ -183,7 +183,7 @@ static int tls_write(struct channel *channel, const void *data, size_t len)
 	return n > 0 ? n : channel_retry(channel, n);
 }
 
-int channel_write(struct channel *channel, const void *data, size_t len)
+int gateway_channel_write(struct channel *channel, const void *data, size_t len)
 {
 	const uint8_t *at = data;
 
@@ -224,7 +224,7 @@ static int tls_read(struct channel *channel, void *dst, size_t cap, bool *out_is
 	return channel_retry(channel, n);
 }
 
-int channel_read(struct channel *channel, void *dst, size_t cap)
+int gateway_channel_read(struct channel *channel, void *dst, size_t cap)
 {
 	bool is_end = false;
 	int n;

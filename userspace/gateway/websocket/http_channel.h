@@ -18,17 +18,17 @@ struct channel {
 	SSL *ssl;
 };
 
-/* channel_open looks the host up and connects; errors as http_get_run. */
+/* gateway_channel_open looks the host up and connects; errors as gateway_http_get_run. */
 WEFT_MUST_CHECK
-int channel_open(struct channel *channel, const struct url *url, const char *ca_file,
-		 uint64_t deadline_ns, int stop_fd);
-/* channel_close also takes what channel_open failed on. */
-void channel_close(struct channel *channel);
-/* channel_write: 0 when all len bytes are on their way. */
+int gateway_channel_open(struct channel *channel, const struct url *url, const char *ca_file,
+			 uint64_t deadline_ns, int stop_fd);
+/* gateway_channel_close also takes what gateway_channel_open failed on. */
+void gateway_channel_close(struct channel *channel);
+/* gateway_channel_write: 0 when all len bytes are on their way. */
 WEFT_MUST_CHECK
-int channel_write(struct channel *channel, const void *data, size_t len);
-/* channel_read: how many bytes came, at least 1; 0: the end, said by the other side. */
+int gateway_channel_write(struct channel *channel, const void *data, size_t len);
+/* gateway_channel_read: how many bytes came, at least 1; 0: the end, said by the other side. */
 WEFT_MUST_CHECK
-int channel_read(struct channel *channel, void *dst, size_t cap);
+int gateway_channel_read(struct channel *channel, void *dst, size_t cap);
 
 #endif

@@ -15,7 +15,7 @@
 #define SECRET_LEN    ((PASS_TEXT_CAP - 1) / 2)
 #define COOKIE_PREFIX "weft-"
 
-void pass_book_init(struct pass_book *book, unsigned port)
+void gateway_pass_book_init(struct pass_book *book, unsigned port)
 {
 	snprintf(book->cookie, sizeof(book->cookie), COOKIE_PREFIX "%u", port);
 }
@@ -42,8 +42,8 @@ static bool secret_is(const struct pass *pass, const char *text, size_t len)
 	return len == PASS_TEXT_CAP - 1 && CRYPTO_memcmp(pass->secret, text, len) == 0;
 }
 
-void pass_issue(struct pass_book *book, const char *site, uint64_t now_ns,
-		char out_code[static PASS_TEXT_CAP])
+void gateway_pass_make(struct pass_book *book, const char *site, uint64_t now_ns,
+		       char out_code[static PASS_TEXT_CAP])
 {
 	struct pass *first = &book->passes[0];
 
@@ -57,8 +57,8 @@ void pass_issue(struct pass_book *book, const char *site, uint64_t now_ns,
 	memcpy(out_code, first->secret, PASS_TEXT_CAP);
 }
 
-bool pass_open(struct pass_book *book, const char *site, const char *code, uint64_t now_ns,
-	       char out_value[static PASS_TEXT_CAP])
+bool gateway_pass_open(struct pass_book *book, const char *site, const char *code, uint64_t now_ns,
+		       char out_value[static PASS_TEXT_CAP])
 {
 	for (unsigned i = 0; i < PASS_CAP; i++) {
 		struct pass *pass = &book->passes[i];
@@ -85,8 +85,8 @@ static const char *cookie_next(const char **rest, size_t *out_len)
 	return *out_len ? begin : NULL;
 }
 
-bool pass_is_shown(const struct pass_book *book, const char *site, const char *cookies,
-		   uint64_t now_ns)
+bool gateway_pass_is_shown(const struct pass_book *book, const char *site, const char *cookies,
+			   uint64_t now_ns)
 {
 	size_t name_len = strlen(book->cookie), len;
 	const char *cookie;
@@ -138,7 +138,7 @@ size_t gateway_cookies_write(const char *cookies, char *out, size_t cap)
 	return at;
 }
 
-unsigned pass_cnt(const struct pass_book *book, uint64_t now_ns)
+unsigned gateway_pass_cnt(const struct pass_book *book, uint64_t now_ns)
 {
 	unsigned cnt = 0;
 
@@ -147,13 +147,13 @@ unsigned pass_cnt(const struct pass_book *book, uint64_t now_ns)
 	return cnt;
 }
 
-bool pass_is_for(const struct gateway_conn *conn)
+bool gateway_pass_is_for(const struct gateway_conn *conn)
 {
 	return conn->shared->passes && conn->site[0] &&
 	       strncmp(conn->target, PASS_PATH, strlen(PASS_PATH)) == 0;
 }
 
-void pass_answer(struct gateway_conn *conn)
+void gateway_pass_answer(struct gateway_conn *conn)
 {
 	static const struct gateway_error gone = {
 		401, "pass_unknown",
@@ -165,10 +165,11 @@ void pass_answer(struct gateway_conn *conn)
 	struct gateway_reply reply = {.status = 303, .headers = headers};
 
 	if (conn->method != GATEWAY_GET) {
-		gateway_reply_error(&conn->exchange, &refusal_method, conn->now_ns);
+		gateway_reply_error(&conn->exchange, &gateway_refusal_method, conn->now_ns);
 		return;
 	}
-	if (pass_open(book, conn->site, conn->target + strlen(PASS_PATH), conn->now_ns, value)) {
+	if (gateway_pass_open(book, conn->site, conn->target + strlen(PASS_PATH), conn->now_ns,
+			      value)) {
 		/* No Domain: of this host alone. */
 		snprintf(cookie, sizeof(cookie),
 			 "Set-Cookie: %s=%s; Path=/; Max-Age=%u; HttpOnly; SameSite=Strict\r\n",

@@ -38,20 +38,20 @@ struct pass_book {
 	char cookie[24]; /* its name */
 };
 
-void pass_book_init(struct pass_book *book, unsigned port);
-/* pass_issue writes a code for site, which guard_site has read. */
-void pass_issue(struct pass_book *book, const char *site, uint64_t now_ns,
-		char out_code[static PASS_TEXT_CAP]);
-/* pass_open takes the code, once, and gives the cookie's value for it. */
-bool pass_open(struct pass_book *book, const char *site, const char *code, uint64_t now_ns,
-	       char out_value[static PASS_TEXT_CAP]);
-/* pass_is_shown: one of the cookies in a field's value is a pass for site. */
-bool pass_is_shown(const struct pass_book *book, const char *site, const char *cookies,
-		   uint64_t now_ns);
-unsigned pass_cnt(const struct pass_book *book, uint64_t now_ns);
+void gateway_pass_book_init(struct pass_book *book, unsigned port);
+/* gateway_pass_make writes a code for site, which gateway_guard_site has read. */
+void gateway_pass_make(struct pass_book *book, const char *site, uint64_t now_ns,
+		       char out_code[static PASS_TEXT_CAP]);
+/* gateway_pass_open takes the code, once, and gives the cookie's value for it. */
+bool gateway_pass_open(struct pass_book *book, const char *site, const char *code, uint64_t now_ns,
+		       char out_value[static PASS_TEXT_CAP]);
+/* gateway_pass_is_shown: one of the cookies in a field's value is a pass for site. */
+bool gateway_pass_is_shown(const struct pass_book *book, const char *site, const char *cookies,
+			   uint64_t now_ns);
+unsigned gateway_pass_cnt(const struct pass_book *book, uint64_t now_ns);
 
-/* pass_is_for: conn's request opens a pass; pass_answer answers it. */
-bool pass_is_for(const struct gateway_conn *conn);
-void pass_answer(struct gateway_conn *conn);
+/* gateway_pass_is_for: conn's request opens a pass; gateway_pass_answer answers it. */
+bool gateway_pass_is_for(const struct gateway_conn *conn);
+void gateway_pass_answer(struct gateway_conn *conn);
 
 #endif

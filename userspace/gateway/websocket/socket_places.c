@@ -13,15 +13,15 @@ static struct fair_config config_of(uint32_t cap)
 	};
 }
 
-size_t socket_places_footprint(uint32_t cap)
+size_t gateway_socket_places_footprint(uint32_t cap)
 {
 	const struct fair_config config = config_of(cap);
 
 	return cap ? fair_footprint(&config) : 0;
 }
 
-int socket_places_init(struct socket_places *places, struct arena *arena, uint32_t cap,
-		       const struct fair_paths *paths)
+int gateway_socket_places_init(struct socket_places *places, struct arena *arena, uint32_t cap,
+			       const struct fair_paths *paths)
 {
 	const struct fair_config config = config_of(cap);
 
@@ -30,9 +30,9 @@ int socket_places_init(struct socket_places *places, struct arena *arena, uint32
 	return cap ? fair_init(&places->fair, arena, &config, paths->secret) : 0;
 }
 
-bool socket_places_take(struct socket_places *places, const struct fair_path *client,
-			const char *site, struct fair_item *item, uint64_t now_ns,
-			struct fair_item **out_victim)
+bool gateway_socket_places_take(struct socket_places *places, const struct fair_path *client,
+				const char *site, struct fair_item *item, uint64_t now_ns,
+				struct fair_item **out_victim)
 {
 	struct fair_path path = *client;
 	enum fair_verdict verdict = FAIR_BUSY;
@@ -48,7 +48,8 @@ bool socket_places_take(struct socket_places *places, const struct fair_path *cl
 	return verdict != FAIR_BUSY;
 }
 
-void socket_places_release(struct socket_places *places, struct fair_item *item, uint64_t now_ns)
+void gateway_socket_places_release(struct socket_places *places, struct fair_item *item,
+				   uint64_t now_ns)
 {
 	if (places->fair.config.cap_cnt)
 		fair_release(&places->fair, item, now_ns);

@@ -15,19 +15,20 @@ struct socket_places {
 	struct fair_paths paths;
 };
 
-size_t socket_places_footprint(uint32_t cap);
-/* socket_places_init lays them out in arena; a cap of 0 lets none in. 0 or WEFT_EFULL. */
+size_t gateway_socket_places_footprint(uint32_t cap);
+/* gateway_socket_places_init lays them out in arena; a cap of 0 lets none in. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int socket_places_init(struct socket_places *places, struct arena *arena, uint32_t cap,
-		       const struct fair_paths *paths);
+int gateway_socket_places_init(struct socket_places *places, struct arena *arena, uint32_t cap,
+			       const struct fair_paths *paths);
 /*
- * socket_places_take: a place for a WebSocket of client at site; "" is the gateway's own host. *out_victim, unless NULL,
+ * gateway_socket_places_take: a place for a WebSocket of client at site; "" is the gateway's own host. *out_victim, unless NULL,
  * lost its own. False: client has its part of them there, or there are none.
  */
 WEFT_MUST_CHECK
-bool socket_places_take(struct socket_places *places, const struct fair_path *client,
-			const char *site, struct fair_item *item, uint64_t now_ns,
-			struct fair_item **out_victim);
-void socket_places_release(struct socket_places *places, struct fair_item *item, uint64_t now_ns);
+bool gateway_socket_places_take(struct socket_places *places, const struct fair_path *client,
+				const char *site, struct fair_item *item, uint64_t now_ns,
+				struct fair_item **out_victim);
+void gateway_socket_places_release(struct socket_places *places, struct fair_item *item,
+				   uint64_t now_ns);
 
 #endif

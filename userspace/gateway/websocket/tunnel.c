@@ -13,11 +13,11 @@ bool gateway_tunnel_accepts(const struct gateway_exchange *exchange, const char 
 {
 	char wanted[WEBSOCKET_ACCEPT_CAP];
 	unsigned cnt;
-	const char *key = conn_header(exchange->conn, "Sec-WebSocket-Key", &cnt);
+	const char *key = gateway_conn_header(exchange->conn, "Sec-WebSocket-Key", &cnt);
 
 	if (cnt != 1)
 		return false;
-	websocket_accept(key, wanted);
+	gateway_websocket_accept(key, wanted);
 	return len == strlen(wanted) && memcmp(accept, wanted, len) == 0;
 }
 
@@ -31,8 +31,8 @@ void gateway_tunnel_begin(struct gateway_exchange *exchange, const char *headers
 	conn->state = CONN_TUNNEL;
 	conn->reply = REPLY_DONE;
 	conn->keeps_alive = false;
-	reply_switch_as(conn, headers);
-	conn_wake(conn);
+	gateway_reply_switch_as(conn, headers);
+	gateway_conn_wake(conn);
 }
 
 int gateway_tunnel_send(struct gateway_exchange *exchange, const void *data, size_t len,
@@ -44,8 +44,8 @@ int gateway_tunnel_send(struct gateway_exchange *exchange, const void *data, siz
 	conn->now_ns = now_ns;
 	if (conn->state != CONN_TUNNEL || !len)
 		return 0;
-	err = conn_write(conn, data, len);
-	conn_wake(conn);
+	err = gateway_conn_write(conn, data, len);
+	gateway_conn_wake(conn);
 	return err;
 }
 
@@ -54,11 +54,11 @@ void gateway_tunnel_end(struct gateway_exchange *exchange, uint64_t now_ns)
 	struct gateway_conn *conn = exchange->conn;
 
 	conn->now_ns = now_ns;
-	conn_detach(conn);
+	gateway_conn_detach(conn);
 	if (conn->state == CONN_TUNNEL)
 		conn->state = CONN_DRAINING;
 	conn->progress_ns = now_ns;
-	conn_wake(conn);
+	gateway_conn_wake(conn);
 }
 
 /* tunnel_finish: the client's last byte is delivered. */
@@ -73,7 +73,7 @@ static void tunnel_finish(struct gateway_conn *conn)
 		exchange->events->finished(exchange->arg, conn->now_ns);
 }
 
-void tunnel_input(struct gateway_conn *conn)
+void gateway_tunnel_input(struct gateway_conn *conn)
 {
 	struct gateway_piece piece = {.data = (const uint8_t *)conn->in + conn->in_begin,
 				      .len = conn->in_end - conn->in_begin,
@@ -82,7 +82,7 @@ void tunnel_input(struct gateway_conn *conn)
 	if (conn->held.data)
 		return;
 	conn->in_begin = conn->in_end;
-	if (piece.len && !conn_deliver(conn, &piece))
+	if (piece.len && !gateway_conn_deliver(conn, &piece))
 		return;
 	if (conn->is_eof && conn->state == CONN_TUNNEL)
 		tunnel_finish(conn);

@@ -48,12 +48,12 @@ const struct gateway_error *gateway_socket_reserve(struct gateway_exchange *exch
 	    !field_has(gateway_header(request, "Upgrade"), "websocket") ||
 	    !field_has(gateway_header(request, "Connection"), "upgrade") || !key ||
 	    strlen(key) != WEBSOCKET_KEY_CAP - 1)
-		return &refusal_handshake;
+		return &gateway_refusal_handshake;
 	if (!version || strcmp(version, "13") != 0)
-		return &refusal_handshake_version;
+		return &gateway_refusal_handshake_version;
 	if (conn->shared->socket_enters ? !conn->shared->socket_enters(conn->shared, conn)
 					: stats->socket_cnt >= stats->socket_cap)
-		return &refusal_sockets;
+		return &gateway_refusal_sockets;
 	conn->is_counted = true;
 	if (++stats->socket_cnt > stats->socket_peak_cnt)
 		stats->socket_peak_cnt = stats->socket_cnt;
@@ -69,13 +69,13 @@ void gateway_socket_accept(struct gateway_exchange *exchange, uint64_t now_ns)
 	conn->now_ns = now_ns;
 	if (conn->state != CONN_WAITING)
 		return;
-	websocket_accept(conn_header(conn, "Sec-WebSocket-Key", &cnt), accept);
+	gateway_websocket_accept(gateway_conn_header(conn, "Sec-WebSocket-Key", &cnt), accept);
 	conn->state = CONN_SOCKET;
 	conn->reply = REPLY_DONE;
 	conn->keeps_alive = false;
 	conn->socket = (struct conn_socket){.heard_ns = now_ns};
-	reply_switch(conn, accept);
-	conn_wake(conn);
+	gateway_reply_switch(conn, accept);
+	gateway_conn_wake(conn);
 }
 
 static int frame_write(struct gateway_conn *conn, enum websocket_opcode opcode, bool is_final,
@@ -84,12 +84,12 @@ static int frame_write(struct gateway_conn *conn, enum websocket_opcode opcode, 
 	struct websocket_head head = {.opcode = opcode, .is_final = is_final, .len = len};
 	uint8_t bytes[WEBSOCKET_HEAD_LEN_MAX];
 
-	if (conn_write(conn, bytes, websocket_head_write(&head, bytes)) < 0)
+	if (gateway_conn_write(conn, bytes, gateway_websocket_head_write(&head, bytes)) < 0)
 		return WEFT_EFULL;
-	if (conn_write(conn, payload, len) == 0)
+	if (gateway_conn_write(conn, payload, len) == 0)
 		return 0;
 	/* A frame that is cut off in the middle can only be ended with the connection. */
-	conn_over(conn);
+	gateway_conn_over(conn);
 	return WEFT_EFULL;
 }
 
@@ -108,7 +108,7 @@ int gateway_socket_send(struct gateway_exchange *exchange, const struct gateway_
 	err = frame_write(conn, opcode, piece->is_last, piece->data, piece->len);
 	if (err == 0)
 		conn->socket.is_sending_message = !piece->is_last;
-	conn_wake(conn);
+	gateway_conn_wake(conn);
 	return err;
 }
 
@@ -126,7 +126,7 @@ static void socket_end(struct gateway_conn *conn, unsigned code, const char *tex
 		len = 2 + text_len;
 	}
 	if (frame_write(conn, WEBSOCKET_CLOSE, true, payload, len) < 0) {
-		conn_over(conn);
+		gateway_conn_over(conn);
 		return;
 	}
 	conn->state = state;
@@ -139,10 +139,10 @@ void gateway_socket_close(struct gateway_exchange *exchange, unsigned code, cons
 	struct gateway_conn *conn = exchange->conn;
 
 	conn->now_ns = now_ns;
-	conn_detach(conn);
+	gateway_conn_detach(conn);
 	if (conn->state == CONN_SOCKET)
 		socket_end(conn, code, text, CONN_CLOSING);
-	conn_wake(conn);
+	gateway_conn_wake(conn);
 }
 
 /* socket_fail ends what broke the rules; nothing of it is listened to any more. */
@@ -154,19 +154,19 @@ static void socket_fail(struct gateway_conn *conn, unsigned code, const char *te
 	conn->state = CONN_DRAINING;
 	if (is_open)
 		socket_end(conn, code, text, CONN_DRAINING);
-	conn_tell_gone(conn);
+	gateway_conn_tell_gone(conn);
 }
 
-void socket_yield(struct gateway_conn *conn)
+void gateway_socket_yield(struct gateway_conn *conn)
 {
 	if (conn->state == CONN_SOCKET)
 		socket_end(conn, CLOSE_TRY_AGAIN, "another client has fewer WebSockets",
 			   CONN_CLOSING);
 	else
-		conn_over(conn); /* nobody here speaks the frames of a tunnel */
-	conn_tell_gone(conn);
-	conn_uncount(conn);
-	conn_wake(conn);
+		gateway_conn_over(conn); /* nobody here speaks the frames of a tunnel */
+	gateway_conn_tell_gone(conn);
+	gateway_conn_uncount(conn);
+	gateway_conn_wake(conn);
 }
 
 static bool close_code_is_good(unsigned code)
@@ -197,7 +197,7 @@ static void close_arrived(struct gateway_conn *conn)
 	else
 		conn->state = CONN_DRAINING;
 	conn->progress_ns = conn->now_ns;
-	conn_tell_gone(conn);
+	gateway_conn_tell_gone(conn);
 }
 
 static void control_arrived(struct gateway_conn *conn)
@@ -208,7 +208,7 @@ static void control_arrived(struct gateway_conn *conn)
 		close_arrived(conn);
 	else if (socket->frame.opcode == WEBSOCKET_PING && conn->state == CONN_SOCKET &&
 		 frame_write(conn, WEBSOCKET_PONG, true, socket->control, socket->control_len) < 0)
-		conn_over(conn);
+		gateway_conn_over(conn);
 }
 
 /* frame_begin judges a frame's place among the others; false: it broke the rules. */
@@ -260,7 +260,8 @@ static bool message_piece(struct gateway_conn *conn, const uint8_t *data, size_t
 		return false;
 	}
 	/* Our close is on its way: what still comes is nobody's. */
-	return conn->state != CONN_SOCKET || (!len && !piece.is_last) || conn_deliver(conn, &piece);
+	return conn->state != CONN_SOCKET || (!len && !piece.is_last) ||
+	       gateway_conn_deliver(conn, &piece);
 }
 
 /* frame_payload takes what is there of the frame's payload; false: nothing more may be taken. */
@@ -272,7 +273,7 @@ static bool frame_payload(struct gateway_conn *conn)
 
 	if (len > socket->left)
 		len = (size_t)socket->left;
-	websocket_mask(data, len, socket->frame.mask, socket->frame.len - socket->left);
+	gateway_websocket_mask(data, len, socket->frame.mask, socket->frame.len - socket->left);
 	conn->in_begin += len;
 	socket->left -= len;
 	socket->is_in_frame = socket->left > 0;
@@ -288,8 +289,8 @@ static bool frame_payload(struct gateway_conn *conn)
 static bool frame_head(struct gateway_conn *conn)
 {
 	struct websocket_head head;
-	int len = websocket_head_parse((uint8_t *)conn->in + conn->in_begin,
-				       conn->in_end - conn->in_begin, &head);
+	int len = gateway_websocket_head_parse((uint8_t *)conn->in + conn->in_begin,
+					       conn->in_end - conn->in_begin, &head);
 
 	if (len < 0)
 		socket_fail(conn, CLOSE_PROTOCOL, "a frame that is none");
@@ -310,18 +311,18 @@ static bool socket_may_go_on(const struct gateway_conn *conn)
 	       conn->output.len <= CONN_BACKLOG_MAX;
 }
 
-void socket_input(struct gateway_conn *conn)
+void gateway_socket_input(struct gateway_conn *conn)
 {
 	while (socket_may_go_on(conn))
 		if (!(conn->socket.is_in_frame ? frame_payload(conn) : frame_head(conn)))
 			return;
 }
 
-void socket_expire(struct gateway_conn *conn)
+void gateway_socket_expire(struct gateway_conn *conn)
 {
 	if (conn->socket.is_pinged || frame_write(conn, WEBSOCKET_PING, true, NULL, 0) < 0) {
 		conn->shared->stats.slow_cnt++;
-		conn_over(conn);
+		gateway_conn_over(conn);
 		return;
 	}
 	conn->socket.is_pinged = true;

@@ -7,7 +7,7 @@
 
 #include "base/dgram.h"
 
-enum weft_flow demux_classify(const struct dgram *dgram)
+enum weft_flow net_ingress_classify(const struct dgram *dgram)
 {
 	return weft_classify(dgram->data, (__u32)dgram->len);
 }

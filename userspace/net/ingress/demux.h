@@ -7,10 +7,10 @@
 struct dgram;
 
 /*
- * demux_classify says which protocol a received datagram belongs to; the
+ * net_ingress_classify says which protocol a received datagram belongs to; the
  * rules are the driver's (weft/classify.h). It reads at most
  * WEFT_CLASSIFY_LEN bytes and keeps nothing.
  */
-enum weft_flow demux_classify(const struct dgram *dgram);
+enum weft_flow net_ingress_classify(const struct dgram *dgram);
 
 #endif

@@ -31,8 +31,8 @@ static void count(struct weft_tables *tables, enum weft_reason reason, uint32_t 
 	tables->counters[reason].byte_cnt += len;
 }
 
-enum weft_reason demux_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
-				   uint64_t now_ns)
+enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
+					 uint64_t now_ns)
 {
 	struct weft_tables *tables = judge->tables;
 	struct weft_view view = {dgram->data, dgram->data + dgram->len};

@@ -10,7 +10,7 @@ struct dgram;
 struct weft_tables;
 
 /*
- * demux_judge_dgram decides on a datagram that the kernel's socket received as
+ * net_ingress_judge_dgram decides on a datagram that the kernel's socket received as
  * the BPF program would have, counts it, and tells some drops to on_sample
  * (which may be NULL). What its verdict is, is done by the caller:
  * weft_verdict of what is returned.
@@ -21,7 +21,7 @@ struct demux_judge {
 	void *ctx;
 };
 
-enum weft_reason demux_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
-				   uint64_t now_ns);
+enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
+					 uint64_t now_ns);
 
 #endif

@@ -18,18 +18,19 @@ static void live_set(uint32_t *live, uint32_t value)
 	__atomic_store_n(live, value, __ATOMIC_RELEASE);
 }
 
-const uint8_t *krpc_tables_id(const struct weft_krpc_tables *tables, enum weft_krpc_family family)
+const uint8_t *net_krpc_tables_id(const struct weft_krpc_tables *tables,
+				  enum weft_krpc_family family)
 {
 	const struct weft_krpc_id *id = weft_krpc_live_id(&tables->selves[family]);
 
 	return id ? id->bytes : NULL;
 }
 
-void krpc_tables_set_id(const struct weft_krpc_tables *tables, enum weft_krpc_family family,
-			const uint8_t *id)
+void net_krpc_tables_set_id(const struct weft_krpc_tables *tables, enum weft_krpc_family family,
+			    const uint8_t *id)
 {
 	struct weft_krpc_self *self = &tables->selves[family];
-	const uint8_t *old = krpc_tables_id(tables, family);
+	const uint8_t *old = net_krpc_tables_id(tables, family);
 	unsigned spare = spare_of(self->live_id);
 
 	if (!id) {
@@ -42,7 +43,7 @@ void krpc_tables_set_id(const struct weft_krpc_tables *tables, enum weft_krpc_fa
 	live_set(&self->live_id, WEFT_KRPC_FIRST + spare);
 }
 
-void krpc_tables_set_token_key(const struct weft_krpc_tables *tables, const uint64_t key[2])
+void net_krpc_tables_set_token_key(const struct weft_krpc_tables *tables, const uint64_t key[2])
 {
 	for (unsigned family = 0; family < WEFT_KRPC_FAMILY_CNT; family++) {
 		struct weft_krpc_self *self = &tables->selves[family];
@@ -57,8 +58,8 @@ void krpc_tables_set_token_key(const struct weft_krpc_tables *tables, const uint
 	}
 }
 
-void krpc_tables_set_nodes(const struct weft_krpc_tables *tables, enum weft_krpc_family family,
-			   unsigned bucket, const uint8_t *compact, unsigned cnt)
+void net_krpc_tables_set_nodes(const struct weft_krpc_tables *tables, enum weft_krpc_family family,
+			       unsigned bucket, const uint8_t *compact, unsigned cnt)
 {
 	struct weft_krpc_bucket *entry = &tables->buckets[weft_krpc_bucket_idx(family, bucket)];
 	const struct weft_krpc_nodes *old = weft_krpc_live_nodes(entry);
@@ -72,13 +73,14 @@ void krpc_tables_set_nodes(const struct weft_krpc_tables *tables, enum weft_krpc
 	live_set(&entry->live, WEFT_KRPC_FIRST + spare);
 }
 
-void krpc_tables_set_held_word(const struct weft_krpc_tables *tables, unsigned idx, uint64_t bits)
+void net_krpc_tables_set_held_word(const struct weft_krpc_tables *tables, unsigned idx,
+				   uint64_t bits)
 {
 	__atomic_store_n(&tables->held[idx], bits, __ATOMIC_RELEASE);
 }
 
-void krpc_tables_set_reply_keys(const struct weft_krpc_tables *tables,
-				const struct weft_krpc_reply_keys *keys)
+void net_krpc_tables_set_reply_keys(const struct weft_krpc_tables *tables,
+				    const struct weft_krpc_reply_keys *keys)
 {
 	for (unsigned i = 0; i < WEFT_KRPC_REPLY_KEY_CNT; i++)
 		for (unsigned word = 0; word < 2; word++)

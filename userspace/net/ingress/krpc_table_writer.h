@@ -16,19 +16,21 @@
  * buckets, then the id.
  */
 
-/* krpc_tables_set_id: WEFT_KRPC_ID_LEN bytes, or NULL: questions of family go to userspace. */
-void krpc_tables_set_id(const struct weft_krpc_tables *tables, enum weft_krpc_family family,
-			const uint8_t *id);
-/* krpc_tables_id: that which lives, or NULL. */
-const uint8_t *krpc_tables_id(const struct weft_krpc_tables *tables, enum weft_krpc_family family);
-void krpc_tables_set_token_key(const struct weft_krpc_tables *tables, const uint64_t key[2]);
-/* krpc_tables_set_nodes: cnt compact nodes, 0 to WEFT_KRPC_NODE_CNT_MAX. */
-void krpc_tables_set_nodes(const struct weft_krpc_tables *tables, enum weft_krpc_family family,
-			   unsigned bucket, const uint8_t *compact, unsigned cnt);
-/* krpc_tables_set_held_word: 64 bits of weft_krpc_held_bit; as often as one likes. */
-void krpc_tables_set_held_word(const struct weft_krpc_tables *tables, unsigned idx, uint64_t bits);
-/* krpc_tables_set_reply_keys: before the newer of the two is used. As often as one likes. */
-void krpc_tables_set_reply_keys(const struct weft_krpc_tables *tables,
-				const struct weft_krpc_reply_keys *keys);
+/* net_krpc_tables_set_id: WEFT_KRPC_ID_LEN bytes, or NULL: questions of family go to userspace. */
+void net_krpc_tables_set_id(const struct weft_krpc_tables *tables, enum weft_krpc_family family,
+			    const uint8_t *id);
+/* net_krpc_tables_id: that which lives, or NULL. */
+const uint8_t *net_krpc_tables_id(const struct weft_krpc_tables *tables,
+				  enum weft_krpc_family family);
+void net_krpc_tables_set_token_key(const struct weft_krpc_tables *tables, const uint64_t key[2]);
+/* net_krpc_tables_set_nodes: cnt compact nodes, 0 to WEFT_KRPC_NODE_CNT_MAX. */
+void net_krpc_tables_set_nodes(const struct weft_krpc_tables *tables, enum weft_krpc_family family,
+			       unsigned bucket, const uint8_t *compact, unsigned cnt);
+/* net_krpc_tables_set_held_word: 64 bits of weft_krpc_held_bit; as often as one likes. */
+void net_krpc_tables_set_held_word(const struct weft_krpc_tables *tables, unsigned idx,
+				   uint64_t bits);
+/* net_krpc_tables_set_reply_keys: before the newer of the two is used. As often as one likes. */
+void net_krpc_tables_set_reply_keys(const struct weft_krpc_tables *tables,
+				    const struct weft_krpc_reply_keys *keys);
 
 #endif

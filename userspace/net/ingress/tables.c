@@ -20,7 +20,7 @@ struct session_slot {
 	struct weft_session entry;
 };
 
-size_t demux_tables_footprint(const struct demux_tables_params *params)
+size_t net_ingress_tables_footprint(const struct demux_tables_params *params)
 {
 	return PLACE_CNT_ALL * (sizeof(struct weft_place) + sizeof(__u64)) +
 	       map_footprint(sizeof(struct demux_ban_key), params->ban_cap) +
@@ -30,8 +30,8 @@ size_t demux_tables_footprint(const struct demux_tables_params *params)
 	       WEFT_VALIDATED_SET_CNT * sizeof(struct weft_validated_set);
 }
 
-int demux_tables_init(struct weft_tables *tables, struct arena *arena,
-		      const struct demux_tables_params *params)
+int net_ingress_tables_init(struct weft_tables *tables, struct arena *arena,
+			    const struct demux_tables_params *params)
 {
 	memset(tables, 0, sizeof(*tables));
 	tables->places = arena_alloc(arena, PLACE_CNT_ALL * sizeof(struct weft_place));
@@ -50,7 +50,7 @@ int demux_tables_init(struct weft_tables *tables, struct arena *arena,
 	return 0;
 }
 
-void demux_tables_set_config(struct weft_tables *tables, const struct weft_config *config)
+void net_ingress_tables_set_config(struct weft_tables *tables, const struct weft_config *config)
 {
 	uint32_t ipv4_cnt = tables->config.ban_ipv4_cnt, ipv6_cnt = tables->config.ban_ipv6_cnt;
 
@@ -79,8 +79,8 @@ static uint32_t *ban_cnt(struct weft_tables *tables, const struct demux_ban_key 
 	return key->is_ipv4 ? &tables->config.ban_ipv4_cnt : &tables->config.ban_ipv6_cnt;
 }
 
-int demux_ban_put(struct weft_tables *tables, const struct weft_endpoint *addr, unsigned prefix_len,
-		  const struct weft_ban *ban)
+int net_ingress_ban_put(struct weft_tables *tables, const struct weft_endpoint *addr,
+			unsigned prefix_len, const struct weft_ban *ban)
 {
 	struct demux_ban_key key = ban_key_of(addr, prefix_len);
 	struct weft_ban *slot = map_lookup(&tables->bans, &key);
@@ -102,8 +102,8 @@ int demux_ban_put(struct weft_tables *tables, const struct weft_endpoint *addr, 
 	return 0;
 }
 
-void demux_ban_delete(struct weft_tables *tables, const struct weft_endpoint *addr,
-		      unsigned prefix_len)
+void net_ingress_ban_delete(struct weft_tables *tables, const struct weft_endpoint *addr,
+			    unsigned prefix_len)
 {
 	struct demux_ban_key key = ban_key_of(addr, prefix_len);
 	struct weft_ban *slot = map_delete(&tables->bans, &key);
@@ -115,8 +115,8 @@ void demux_ban_delete(struct weft_tables *tables, const struct weft_endpoint *ad
 	--*ban_cnt(tables, &key);
 }
 
-const struct weft_ban *demux_ban_lookup(struct weft_tables *tables,
-					const struct weft_endpoint *source)
+const struct weft_ban *net_ingress_ban_lookup(struct weft_tables *tables,
+					      const struct weft_endpoint *source)
 {
 	bool is_ipv4 = weft_endpoint_is_ipv4(source);
 
@@ -134,8 +134,8 @@ const struct weft_ban *demux_ban_lookup(struct weft_tables *tables,
 	return NULL;
 }
 
-int demux_session_put(struct weft_tables *tables, const struct weft_endpoint *source,
-		      const struct weft_session *entry)
+int net_ingress_session_put(struct weft_tables *tables, const struct weft_endpoint *source,
+			    const struct weft_session *entry)
 {
 	struct session_slot *slot = map_lookup(&tables->sessions, source);
 
@@ -153,7 +153,7 @@ int demux_session_put(struct weft_tables *tables, const struct weft_endpoint *so
 	return 0;
 }
 
-void demux_session_delete(struct weft_tables *tables, const struct weft_endpoint *source)
+void net_ingress_session_delete(struct weft_tables *tables, const struct weft_endpoint *source)
 {
 	struct session_slot *slot = map_delete(&tables->sessions, source);
 
@@ -161,15 +161,15 @@ void demux_session_delete(struct weft_tables *tables, const struct weft_endpoint
 		pool_release(&tables->session_slots, slot);
 }
 
-struct weft_session *demux_session_lookup(struct weft_tables *tables,
-					  const struct weft_endpoint *source)
+struct weft_session *net_ingress_session_lookup(struct weft_tables *tables,
+						const struct weft_endpoint *source)
 {
 	struct session_slot *slot = map_lookup(&tables->sessions, source);
 
 	return slot ? &slot->entry : NULL;
 }
 
-void demux_session_each(const struct weft_tables *tables, demux_session_fn fn, void *ctx)
+void net_ingress_session_each(const struct weft_tables *tables, demux_session_fn fn, void *ctx)
 {
 	const struct session_slot *slot = NULL;
 
@@ -177,7 +177,7 @@ void demux_session_each(const struct weft_tables *tables, demux_session_fn fn, v
 		fn(ctx, &slot->source, &slot->entry);
 }
 
-unsigned demux_session_sweep(struct weft_tables *tables, uint64_t now_ns)
+unsigned net_ingress_session_sweep(struct weft_tables *tables, uint64_t now_ns)
 {
 	struct session_slot *slot = NULL;
 	unsigned swept_cnt = 0;
@@ -187,7 +187,7 @@ unsigned demux_session_sweep(struct weft_tables *tables, uint64_t now_ns)
 
 		if (slot->entry.expires_ns > now_ns)
 			continue;
-		demux_session_delete(tables, &source);
+		net_ingress_session_delete(tables, &source);
 		swept_cnt++;
 	}
 	return swept_cnt;

@@ -62,41 +62,41 @@ struct demux_tables_params {
 	uint64_t secret[2]; /* of hash tables */
 };
 
-size_t demux_tables_footprint(const struct demux_tables_params *params);
-/* demux_tables_init: zeroed storage; rates are all free until config is written. 0 or WEFT_EFULL. */
+size_t net_ingress_tables_footprint(const struct demux_tables_params *params);
+/* net_ingress_tables_init: zeroed storage; rates are all free until config is written. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int demux_tables_init(struct weft_tables *tables, struct arena *arena,
-		      const struct demux_tables_params *params);
+int net_ingress_tables_init(struct weft_tables *tables, struct arena *arena,
+			    const struct demux_tables_params *params);
 
-/* demux_tables_set_config: all of it but the counts of bans, which are the tables' own. */
-void demux_tables_set_config(struct weft_tables *tables, const struct weft_config *config);
+/* net_ingress_tables_set_config: all of it but the counts of bans, which are the tables' own. */
+void net_ingress_tables_set_config(struct weft_tables *tables, const struct weft_config *config);
 
 /*
- * demux_ban_put bans prefix_len bits of addr's address, of 32 or 128 by
+ * net_ingress_ban_put bans prefix_len bits of addr's address, of 32 or 128 by
  * its family, or changes that ban. 0 or WEFT_EFULL. config's counts follow.
  */
 WEFT_MUST_CHECK
-int demux_ban_put(struct weft_tables *tables, const struct weft_endpoint *addr, unsigned prefix_len,
-		  const struct weft_ban *ban);
-void demux_ban_delete(struct weft_tables *tables, const struct weft_endpoint *addr,
-		      unsigned prefix_len);
-/* demux_ban_lookup: that of the longest prefix that source is in, or NULL. */
-const struct weft_ban *demux_ban_lookup(struct weft_tables *tables,
-					const struct weft_endpoint *source);
+int net_ingress_ban_put(struct weft_tables *tables, const struct weft_endpoint *addr,
+			unsigned prefix_len, const struct weft_ban *ban);
+void net_ingress_ban_delete(struct weft_tables *tables, const struct weft_endpoint *addr,
+			    unsigned prefix_len);
+/* net_ingress_ban_lookup: that of the longest prefix that source is in, or NULL. */
+const struct weft_ban *net_ingress_ban_lookup(struct weft_tables *tables,
+					      const struct weft_endpoint *source);
 
-/* demux_session_put adds or replaces. 0 or WEFT_EFULL. */
+/* net_ingress_session_put adds or replaces. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int demux_session_put(struct weft_tables *tables, const struct weft_endpoint *source,
-		      const struct weft_session *entry);
-void demux_session_delete(struct weft_tables *tables, const struct weft_endpoint *source);
-struct weft_session *demux_session_lookup(struct weft_tables *tables,
-					  const struct weft_endpoint *source);
-/* demux_session_each tells fn every entry, expired or not; fn changes none. */
+int net_ingress_session_put(struct weft_tables *tables, const struct weft_endpoint *source,
+			    const struct weft_session *entry);
+void net_ingress_session_delete(struct weft_tables *tables, const struct weft_endpoint *source);
+struct weft_session *net_ingress_session_lookup(struct weft_tables *tables,
+						const struct weft_endpoint *source);
+/* net_ingress_session_each tells fn every entry, expired or not; fn changes none. */
 typedef void (*demux_session_fn)(void *ctx, const struct weft_endpoint *source,
 				 const struct weft_session *entry);
-void demux_session_each(const struct weft_tables *tables, demux_session_fn fn, void *ctx);
-/* demux_session_sweep drops what has expired; returns how many. */
-unsigned demux_session_sweep(struct weft_tables *tables, uint64_t now_ns);
+void net_ingress_session_each(const struct weft_tables *tables, demux_session_fn fn, void *ctx);
+/* net_ingress_session_sweep drops what has expired; returns how many. */
+unsigned net_ingress_session_sweep(struct weft_tables *tables, uint64_t now_ns);
 
 /*
  * What weft/policy.h asks; used by who includes that.
@@ -146,13 +146,13 @@ WEFT_INLINE __u32 weft_table_frame_len(struct weft_tables *tables)
 WEFT_INLINE const struct weft_ban *weft_table_ban(struct weft_tables *tables,
 						  const struct weft_endpoint *source)
 {
-	return demux_ban_lookup(tables, source);
+	return net_ingress_ban_lookup(tables, source);
 }
 
 WEFT_INLINE struct weft_session *weft_table_session(struct weft_tables *tables,
 						    const struct weft_endpoint *source)
 {
-	return demux_session_lookup(tables, source);
+	return net_ingress_session_lookup(tables, source);
 }
 
 WEFT_INLINE struct weft_validated_set *weft_table_validated_set(struct weft_tables *tables,

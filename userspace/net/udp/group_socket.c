@@ -68,7 +68,7 @@ static bool is_ipv6(const struct group_socket *group)
 	return group->kind == GROUP_MDNS_IPV6;
 }
 
-int group_socket_open(struct group_socket *group, enum group_kind kind, uint16_t port)
+int net_group_socket_open(struct group_socket *group, enum group_kind kind, uint16_t port)
 {
 	struct addr any = {.family = kind == GROUP_MDNS_IPV6 ? ADDR_IPV6 : ADDR_IPV4, .port = port};
 	struct sockaddr_storage sa;
@@ -83,11 +83,11 @@ int group_socket_open(struct group_socket *group, enum group_kind kind, uint16_t
 	if (err == 0 && bind(group->fd, (struct sockaddr *)&sa, sa_len) < 0)
 		err = -errno;
 	if (err < 0)
-		group_socket_close(group);
+		net_group_socket_close(group);
 	return err;
 }
 
-void group_socket_close(struct group_socket *group)
+void net_group_socket_close(struct group_socket *group)
 {
 	if (group->fd >= 0)
 		close(group->fd);
@@ -114,12 +114,12 @@ static int membership(const struct group_socket *group, uint32_t interface, bool
 	return err < 0 && !(is_join && errno == EADDRINUSE) ? -errno : 0;
 }
 
-int group_socket_join(const struct group_socket *group, uint32_t interface)
+int net_group_socket_join(const struct group_socket *group, uint32_t interface)
 {
 	return membership(group, interface, true);
 }
 
-void group_socket_leave(const struct group_socket *group, uint32_t interface)
+void net_group_socket_leave(const struct group_socket *group, uint32_t interface)
 {
 	(void)membership(group, interface, false);
 }
@@ -157,8 +157,8 @@ static void control_fill(struct msghdr *msg, const struct group_socket *group, u
 	memcpy(CMSG_DATA(cmsg), is_ipv6(group) ? (void *)&ipv6 : (void *)&ipv4, len);
 }
 
-int group_socket_send(const struct group_socket *group, uint32_t interface, const void *bytes,
-		      size_t len)
+int net_group_socket_send(const struct group_socket *group, uint32_t interface, const void *bytes,
+			  size_t len)
 {
 	struct addr to = group_addr(group);
 	struct sockaddr_storage sa;
@@ -198,8 +198,8 @@ static uint32_t interface_of(struct msghdr *msg)
 	return 0;
 }
 
-int group_socket_receive(const struct group_socket *group, void *bytes, size_t cap,
-			 struct addr *out_source, uint32_t *out_interface)
+int net_group_socket_receive(const struct group_socket *group, void *bytes, size_t cap,
+			     struct addr *out_source, uint32_t *out_interface)
 {
 	struct sockaddr_storage sa;
 	union control control;

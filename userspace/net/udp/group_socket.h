@@ -22,25 +22,25 @@ struct group_socket {
 	int fd; /* -1: closed */
 };
 
-/* group_socket_open: 0, or -errno with fd -1. group_socket_close takes a closed one. */
+/* net_group_socket_open: 0, or -errno with fd -1. net_group_socket_close takes a closed one. */
 WEFT_MUST_CHECK
-int group_socket_open(struct group_socket *socket, enum group_kind kind, uint16_t port);
-void group_socket_close(struct group_socket *socket);
-/* group_socket_join hears the group on an interface; again is no error. 0 or -errno. */
+int net_group_socket_open(struct group_socket *socket, enum group_kind kind, uint16_t port);
+void net_group_socket_close(struct group_socket *socket);
+/* net_group_socket_join hears the group on an interface; again is no error. 0 or -errno. */
 WEFT_MUST_CHECK
-int group_socket_join(const struct group_socket *socket, uint32_t interface);
-void group_socket_leave(const struct group_socket *socket, uint32_t interface);
-/* group_socket_send: 0 or -errno; nothing is queued. */
+int net_group_socket_join(const struct group_socket *socket, uint32_t interface);
+void net_group_socket_leave(const struct group_socket *socket, uint32_t interface);
+/* net_group_socket_send: 0 or -errno; nothing is queued. */
 WEFT_MUST_CHECK
-int group_socket_send(const struct group_socket *socket, uint32_t interface, const void *bytes,
-		      size_t len);
+int net_group_socket_send(const struct group_socket *socket, uint32_t interface, const void *bytes,
+			  size_t len);
 /*
- * group_socket_receive gives one datagram: its length, which is cap for one that was longer, and
+ * net_group_socket_receive gives one datagram: its length, which is cap for one that was longer, and
  * where it came from and in; -EAGAIN when there is none, or -errno. One that was sent to this
  * node alone came in on interface 0: it may be from behind routers (RFC 6762, 11).
  */
 WEFT_MUST_CHECK
-int group_socket_receive(const struct group_socket *socket, void *bytes, size_t cap,
-			 struct addr *out_source, uint32_t *out_interface);
+int net_group_socket_receive(const struct group_socket *socket, void *bytes, size_t cap,
+			     struct addr *out_source, uint32_t *out_interface);
 
 #endif

@@ -134,7 +134,7 @@ static unsigned handover_burst(struct packet_rx *rx, struct dgram *out_dgrams, u
 
 static void handover_rx_close(struct packet_rx *rx)
 {
-	(void)rx; /* handover_free closes all of them */
+	(void)rx; /* net_handover_free closes all of them */
 }
 
 static const struct packet_rx_ops handover_rx_ops = {.burst = handover_burst,
@@ -152,7 +152,7 @@ static int end_init(struct handover *handover, unsigned worker)
 	return end->rx.fd < 0 ? -errno : 0;
 }
 
-int handover_new(unsigned worker_cnt, struct handover **out_handover)
+int net_handover_new(unsigned worker_cnt, struct handover **out_handover)
 {
 	struct handover *handover = calloc(1, sizeof(*handover));
 	int err = 0;
@@ -172,14 +172,14 @@ int handover_new(unsigned worker_cnt, struct handover **out_handover)
 		if (i / worker_cnt != i % worker_cnt)
 			err = pair_init(&handover->pairs[i]);
 	if (err < 0) {
-		handover_free(handover);
+		net_handover_free(handover);
 		return err;
 	}
 	*out_handover = handover;
 	return 0;
 }
 
-void handover_free(struct handover *handover)
+void net_handover_free(struct handover *handover)
 {
 	if (!handover)
 		return;
@@ -193,12 +193,13 @@ void handover_free(struct handover *handover)
 	free(handover);
 }
 
-unsigned handover_worker_cnt(const struct handover *handover)
+unsigned net_handover_worker_cnt(const struct handover *handover)
 {
 	return handover->worker_cnt;
 }
 
-int handover_give(struct handover *handover, unsigned from, unsigned to, const struct dgram *dgram)
+int net_handover_give(struct handover *handover, unsigned from, unsigned to,
+		      const struct dgram *dgram)
 {
 	struct handover_pair *pair = pair_of(handover, from, to);
 	struct handover_slot *slot = NULL;
@@ -221,7 +222,7 @@ int handover_give(struct handover *handover, unsigned from, unsigned to, const s
 	return 0;
 }
 
-void handover_flush(struct handover *handover, unsigned from)
+void net_handover_flush(struct handover *handover, unsigned from)
 {
 	const uint64_t one = 1;
 
@@ -235,12 +236,12 @@ void handover_flush(struct handover *handover, unsigned from)
 	}
 }
 
-struct packet_rx *handover_rx(struct handover *handover, unsigned worker)
+struct packet_rx *net_handover_rx(struct handover *handover, unsigned worker)
 {
 	return &handover->ends[worker].rx;
 }
 
-uint64_t handover_dropped_cnt(const struct handover *handover, unsigned from)
+uint64_t net_handover_dropped_cnt(const struct handover *handover, unsigned from)
 {
 	return handover->ends[from].dropped_cnt;
 }

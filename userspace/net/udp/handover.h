@@ -18,29 +18,30 @@ struct handover;
 /* Longest datagram: the largest UDP payload a 9000-byte link carries, rounded up. */
 #define HANDOVER_DGRAM_LEN_MAX 9216
 
-/* handover_new is called before workers start. 0, -ENOMEM or -errno. worker_cnt 2 to 128. */
+/* net_handover_new is called before workers start. 0, -ENOMEM or -errno. worker_cnt 2 to 128. */
 WEFT_MUST_CHECK
-int handover_new(unsigned worker_cnt, struct handover **out_handover);
-/* handover_free: after the workers ended. NULL is nothing. */
-void handover_free(struct handover *handover);
+int net_handover_new(unsigned worker_cnt, struct handover **out_handover);
+/* net_handover_free: after the workers ended. NULL is nothing. */
+void net_handover_free(struct handover *handover);
 
-unsigned handover_worker_cnt(const struct handover *handover);
+unsigned net_handover_worker_cnt(const struct handover *handover);
 
 /*
- * handover_give copies dgram for worker to. Returns 0, WEFT_EFULL or
+ * net_handover_give copies dgram for worker to. Returns 0, WEFT_EFULL or
  * WEFT_ETOOLARGE, both counted (handover_dropped_cnt).
  * Context: worker from; from and to differ.
  */
-int handover_give(struct handover *handover, unsigned from, unsigned to, const struct dgram *dgram);
-/* handover_flush wakes those to whom from gave something since its last flush. */
-void handover_flush(struct handover *handover, unsigned from);
+int net_handover_give(struct handover *handover, unsigned from, unsigned to,
+		      const struct dgram *dgram);
+/* net_handover_flush wakes those to whom from gave something since its last flush. */
+void net_handover_flush(struct handover *handover, unsigned from);
 
 /*
- * handover_rx is the receive side of worker, borrowed: its fd becomes
+ * net_handover_rx is the receive side of worker, borrowed: its fd becomes
  * readable when others gave something. Its counters are the worker's.
  */
-struct packet_rx *handover_rx(struct handover *handover, unsigned worker);
+struct packet_rx *net_handover_rx(struct handover *handover, unsigned worker);
 /* handover_dropped_cnt: what worker from could not hand over. Context: worker from. */
-uint64_t handover_dropped_cnt(const struct handover *handover, unsigned from);
+uint64_t net_handover_dropped_cnt(const struct handover *handover, unsigned from);
 
 #endif

@@ -13,14 +13,14 @@ static int rx_open(struct udp_sockets *sockets, bool refuse_io_uring, struct pac
 	int err, uring_err = 0;
 
 	if (!refuse_io_uring) {
-		uring_err = udp_uring_rx_new(sockets, out_rx);
+		uring_err = net_udp_uring_rx_new(sockets, out_rx);
 		if (uring_err == 0) {
 			snprintf((*out_rx)->reason, sizeof((*out_rx)->reason),
 				 "io_uring is available");
 			return 0;
 		}
 	}
-	err = udp_mmsg_rx_new(sockets, out_rx);
+	err = net_udp_mmsg_rx_new(sockets, out_rx);
 	if (err < 0)
 		return err;
 	if (refuse_io_uring)
@@ -32,31 +32,31 @@ static int rx_open(struct udp_sockets *sockets, bool refuse_io_uring, struct pac
 	return 0;
 }
 
-int udp_open(struct udp_config *config, struct packet_rx **out_rx, struct packet_tx **out_tx,
-	     unsigned *out_failed_idx)
+int net_udp_open(struct udp_config *config, struct packet_rx **out_rx, struct packet_tx **out_tx,
+		 unsigned *out_failed_idx)
 {
 	struct udp_sockets *sockets;
 	struct packet_rx *rx;
 	struct packet_tx *tx;
 	int err;
 
-	err = udp_sockets_new(config, &sockets, out_failed_idx);
+	err = net_udp_sockets_new(config, &sockets, out_failed_idx);
 	if (err < 0)
 		return err;
 	err = rx_open(sockets, config->refuse_io_uring, &rx);
 	if (err < 0)
 		goto release_sockets;
-	err = udp_mmsg_tx_new(sockets, &tx);
+	err = net_udp_mmsg_tx_new(sockets, &tx);
 	if (err < 0)
 		goto close_rx;
 	snprintf(tx->reason, sizeof(tx->reason), "with GSO; io_uring sends are no faster");
-	udp_sockets_release(sockets);
+	net_udp_sockets_release(sockets);
 	*out_rx = rx;
 	*out_tx = tx;
 	return 0;
 close_rx:
 	packet_rx_close(rx);
 release_sockets:
-	udp_sockets_release(sockets);
+	net_udp_sockets_release(sockets);
 	return err;
 }

@@ -66,8 +66,8 @@ static void train_learn(const struct cmsghdr *msg, struct udp_train *train)
 	}
 }
 
-bool udp_train_parse(const struct udp_socket *socket, const void *name, void *control,
-		     size_t control_len, struct udp_train *train)
+bool net_udp_train_parse(const struct udp_socket *socket, const void *name, void *control,
+			 size_t control_len, struct udp_train *train)
 {
 	struct msghdr msg = {.msg_control = control, .msg_controllen = control_len};
 
@@ -79,7 +79,7 @@ bool udp_train_parse(const struct udp_socket *socket, const void *name, void *co
 	return train->len > 0 && addr_from_sockaddr(name, &train->remote) == 0;
 }
 
-unsigned udp_train_take(struct udp_train *train, struct dgram *out_dgrams, unsigned cap)
+unsigned net_udp_train_take(struct udp_train *train, struct dgram *out_dgrams, unsigned cap)
 {
 	unsigned cnt = 0;
 
@@ -124,8 +124,8 @@ static void control_add_source(uint8_t *control, size_t *inout_len, const struct
 	}
 }
 
-size_t udp_control_write(const struct udp_socket *socket, const struct dgram_route *route,
-			 size_t segment_len, uint8_t control[static UDP_CONTROL_LEN_MAX])
+size_t net_udp_control_write(const struct udp_socket *socket, const struct dgram_route *route,
+			     size_t segment_len, uint8_t control[static UDP_CONTROL_LEN_MAX])
 {
 	bool is_ipv6 = socket->bound.family == ADDR_IPV6;
 	uint16_t segment = (uint16_t)segment_len;

@@ -32,8 +32,8 @@ static void addr_set(struct addr *addr, const struct weft_endpoint *endpoint, un
 		addr->scope_id = ifindex;
 }
 
-bool udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *out_dgram,
-		     size_t *out_link_len)
+bool net_udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *out_dgram,
+			 size_t *out_link_len)
 {
 	struct weft_view view = {data, data + len};
 	enum weft_reason reason;
@@ -47,7 +47,7 @@ bool udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *
 	    (weft_endpoint_is_ipv4(&frame.source) || weft_endpoint_is_ipv4(&frame.local)))
 		return false;
 	if (!frame.is_ipv6 &&
-	    checksum_fold(checksum_add(0, data + frame.network_off, WEFT_IPV4_LEN)) != 0)
+	    checksum_fold(net_checksum_add(0, data + frame.network_off, WEFT_IPV4_LEN)) != 0)
 		return false;
 	*out_dgram = (struct dgram){
 		.data = data + frame.payload_off, .len = frame.payload_len, .ecn = frame.ecn};
@@ -57,7 +57,7 @@ bool udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *
 	return true;
 }
 
-void link_header_reverse(const uint8_t *link, size_t len, struct link_header *out_header)
+void net_link_header_reverse(const uint8_t *link, size_t len, struct link_header *out_header)
 {
 	memset(out_header, 0, sizeof(*out_header));
 	memcpy(out_header->bytes, link + ETH_ALEN, ETH_ALEN);
@@ -69,14 +69,14 @@ void link_header_reverse(const uint8_t *link, size_t len, struct link_header *ou
 static uint64_t pseudo_header_sum(const struct dgram_route *route, size_t udp_len)
 {
 	size_t ip_len = route->remote.family == ADDR_IPV4 ? 4 : 16;
-	uint64_t sum = checksum_add(0, route->local.ip, ip_len);
+	uint64_t sum = net_checksum_add(0, route->local.ip, ip_len);
 
-	sum = checksum_add(sum, route->remote.ip, ip_len);
+	sum = net_checksum_add(sum, route->remote.ip, ip_len);
 	sum = checksum_add_be16(sum, IPPROTO_UDP);
 	return checksum_add_be16(sum, (uint16_t)udp_len);
 }
 
-bool udp_frame_is_whole(const struct dgram *dgram, bool has_partial_sums)
+bool net_udp_frame_is_whole(const struct dgram *dgram, bool has_partial_sums)
 {
 	const struct dgram_route route = {.local = dgram->local, .remote = dgram->remote};
 	size_t udp_len = sizeof(struct udphdr) + dgram->len;
@@ -88,7 +88,7 @@ bool udp_frame_is_whole(const struct dgram *dgram, bool has_partial_sums)
 		return dgram->remote.family == ADDR_IPV4;
 	if (has_partial_sums && udp.check == (uint16_t)~checksum_fold(sum))
 		return true;
-	return checksum_fold(checksum_add(sum, dgram->data - sizeof(udp), udp_len)) == 0;
+	return checksum_fold(net_checksum_add(sum, dgram->data - sizeof(udp), udp_len)) == 0;
 }
 
 static size_t ipv4_write(uint8_t *at, const struct dgram_route *route, size_t udp_len)
@@ -105,7 +105,7 @@ static size_t ipv4_write(uint8_t *at, const struct dgram_route *route, size_t ud
 
 	memcpy(&ip.saddr, route->local.ip, sizeof(ip.saddr));
 	memcpy(&ip.daddr, route->remote.ip, sizeof(ip.daddr));
-	ip.check = checksum_fold(checksum_add(0, &ip, sizeof(ip)));
+	ip.check = checksum_fold(net_checksum_add(0, &ip, sizeof(ip)));
 	memcpy(at, &ip, sizeof(ip));
 	return sizeof(ip);
 }
@@ -124,8 +124,8 @@ static size_t ipv6_write(uint8_t *at, const struct dgram_route *route, size_t ud
 	return sizeof(ip);
 }
 
-size_t udp_frame_write(uint8_t *frame, size_t cap, const struct link_header *link,
-		       const struct dgram_route *route, const uint8_t *data, size_t len)
+size_t net_udp_frame_write(uint8_t *frame, size_t cap, const struct link_header *link,
+			   const struct dgram_route *route, const uint8_t *data, size_t len)
 {
 	bool is_ipv4 = route->remote.family == ADDR_IPV4;
 	size_t udp_len = sizeof(struct udphdr) + len;
@@ -141,8 +141,8 @@ size_t udp_frame_write(uint8_t *frame, size_t cap, const struct link_header *lin
 	memcpy(at, link->bytes, link->len);
 	at += link->len;
 	at += is_ipv4 ? ipv4_write(at, route, udp_len) : ipv6_write(at, route, udp_len);
-	sum = checksum_add(pseudo_header_sum(route, udp_len), &udp, sizeof(udp));
-	udp.check = checksum_fold(checksum_copy(sum, at + sizeof(udp), data, len));
+	sum = net_checksum_add(pseudo_header_sum(route, udp_len), &udp, sizeof(udp));
+	udp.check = checksum_fold(net_checksum_copy(sum, at + sizeof(udp), data, len));
 	/* RFC 768: a sum of zero is sent as its other form; zero says there is none. */
 	if (udp.check == 0)
 		udp.check = 0xffff;

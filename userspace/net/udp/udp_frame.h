@@ -26,42 +26,42 @@ struct link_header {
 };
 
 /*
- * udp_frame_parse reads the frame of len bytes at data, which came by the
+ * net_udp_frame_parse reads the frame of len bytes at data, which came by the
  * interface ifindex (the scope of link-local addresses). out_dgram's data
  * points into them. *out_link_len: how much of them is link header.
  *
  * The IPv4 header's checksum is verified. UDP's is not: what QUIC carries is
- * authenticated, and for the rest there is udp_frame_is_whole.
+ * authenticated, and for the rest there is net_udp_frame_is_whole.
  *
  * Returns false, with nothing written, when the frame is not whole or not
  * of the form above.
  */
-bool udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *out_dgram,
-		     size_t *out_link_len);
+bool net_udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *out_dgram,
+			 size_t *out_link_len);
 
 /*
- * udp_frame_is_whole: the UDP checksum in front of dgram's data, which
- * udp_frame_parse found, is right; in IPv4 there may be none.
+ * net_udp_frame_is_whole: the UDP checksum in front of dgram's data, which
+ * net_udp_frame_parse found, is right; in IPv4 there may be none.
  * has_partial_sums: that of the pseudo-header alone will do, which a sender
  * on the same machine leaves for a card that never sees the datagram.
  */
-bool udp_frame_is_whole(const struct dgram *dgram, bool has_partial_sums);
+bool net_udp_frame_is_whole(const struct dgram *dgram, bool has_partial_sums);
 
 /*
- * link_header_reverse makes of the header of a frame received (len of it
+ * net_link_header_reverse makes of the header of a frame received (len of it
  * at link, 14, 18 or 22) the one for an answer: addresses change places,
  * tags stay.
  */
-void link_header_reverse(const uint8_t *link, size_t len, struct link_header *out_header);
+void net_link_header_reverse(const uint8_t *link, size_t len, struct link_header *out_header);
 
 /*
- * udp_frame_write writes a datagram of len bytes with all its headers and
+ * net_udp_frame_write writes a datagram of len bytes with all its headers and
  * both checksums. route's addresses are of one family, and local is one
  * address, not a wildcard.
  *
  * Returns the frame's length, or 0 when it is more than cap.
  */
-size_t udp_frame_write(uint8_t *frame, size_t cap, const struct link_header *link,
-		       const struct dgram_route *route, const uint8_t *data, size_t len);
+size_t net_udp_frame_write(uint8_t *frame, size_t cap, const struct link_header *link,
+			   const struct dgram_route *route, const uint8_t *data, size_t len);
 
 #endif

@@ -49,8 +49,9 @@ static bool rx_next_train(struct udp_mmsg_rx *rx)
 
 		rx->train.data = message->iov.iov_base;
 		rx->train.len = header->msg_len;
-		if (udp_train_parse(&rx->sockets->sockets[rx->socket_idx], &message->name,
-				    message->control, header->msg_hdr.msg_controllen, &rx->train) &&
+		if (net_udp_train_parse(&rx->sockets->sockets[rx->socket_idx], &message->name,
+					message->control, header->msg_hdr.msg_controllen,
+					&rx->train) &&
 		    !(header->msg_hdr.msg_flags & MSG_TRUNC))
 			return true;
 		rx->base.counters.dropped_cnt++;
@@ -118,8 +119,8 @@ static unsigned udp_mmsg_burst(struct packet_rx *base, struct dgram *out_dgrams,
 		(void)rx_next_train(rx);
 	}
 	while (cnt < cap && (rx->train.len || rx_next_train(rx)))
-		cnt += udp_train_take(&rx->train, out_dgrams + cnt, cap - cnt);
-	udp_sockets_count_burst(rx->sockets, &base->counters, out_dgrams, cnt);
+		cnt += net_udp_train_take(&rx->train, out_dgrams + cnt, cap - cnt);
+	net_udp_sockets_count_burst(rx->sockets, &base->counters, out_dgrams, cnt);
 	return cnt;
 }
 
@@ -133,7 +134,7 @@ static void udp_mmsg_rx_close(struct packet_rx *base)
 	struct udp_mmsg_rx *rx = (struct udp_mmsg_rx *)base;
 
 	rx->sockets->await_writable = NULL;
-	udp_sockets_release(rx->sockets);
+	net_udp_sockets_release(rx->sockets);
 	if (base->fd >= 0)
 		close(base->fd);
 	munmap(rx->buffers, RX_BUFFERS_LEN);
@@ -143,7 +144,7 @@ static void udp_mmsg_rx_close(struct packet_rx *base)
 static const struct packet_rx_ops udp_mmsg_rx_ops = {.burst = udp_mmsg_burst,
 						     .close = udp_mmsg_rx_close};
 
-int udp_mmsg_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx)
+int net_udp_mmsg_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx)
 {
 	struct udp_mmsg_rx *rx = calloc(1, sizeof(*rx));
 	int err = 0;

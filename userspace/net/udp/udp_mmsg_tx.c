@@ -77,7 +77,7 @@ static int message_send_cut(struct udp_mmsg_tx *tx, struct tx_message *message,
 	socklen_t name_len = addr_to_sockaddr(&message->route.remote, &message->name);
 
 	*out_sent_cnt = 0;
-	control_len = udp_control_write(socket, &message->route, 0, message->control);
+	control_len = net_udp_control_write(socket, &message->route, 0, message->control);
 	while (message->iov.iov_len > 0) {
 		uint8_t *data = message->iov.iov_base;
 		size_t off = 0;
@@ -225,11 +225,11 @@ static void udp_mmsg_commit(struct dgram_sink *sink, const struct dgram_slot *sl
 	struct udp_mmsg_tx *tx = tx_of_sink(sink);
 	struct tx_message *message = &tx->messages[tx->message_cnt];
 	struct msghdr *header = &tx->headers[tx->message_cnt].msg_hdr;
-	int socket_idx = udp_sockets_choose(tx->sockets, &route->local, &route->remote);
+	int socket_idx = net_udp_sockets_choose(tx->sockets, &route->local, &route->remote);
 	const struct udp_socket *socket;
 
 	weft_assert_hot(slot->data == tx->buffer + tx->used_len && len <= slot->cap);
-	if (socket_idx < 0 || len == 0 || (tx->hold.cnt && udp_hold_has(&tx->hold, route))) {
+	if (socket_idx < 0 || len == 0 || (tx->hold.cnt && net_udp_hold_has(&tx->hold, route))) {
 		tx->base.counters.dropped_cnt++;
 		return;
 	}
@@ -243,8 +243,8 @@ static void udp_mmsg_commit(struct dgram_sink *sink, const struct dgram_slot *sl
 		(socket->is_gso_refused || len > message->route.segment_len * UDP_SEGMENT_CNT_MAX);
 	message->iov = (struct iovec){slot->data, len};
 	header->msg_namelen = addr_to_sockaddr(&route->remote, &message->name);
-	header->msg_controllen = udp_control_write(socket, &message->route,
-						   message->route.segment_len, message->control);
+	header->msg_controllen = net_udp_control_write(
+		socket, &message->route, message->route.segment_len, message->control);
 	tx->message_cnt++;
 	tx->used_len += (len + TX_ALIGN - 1) & ~(size_t)(TX_ALIGN - 1);
 }
@@ -259,12 +259,12 @@ static void udp_mmsg_close(struct packet_tx *base)
 {
 	struct udp_mmsg_tx *tx = (struct udp_mmsg_tx *)base;
 
-	udp_sockets_release(tx->sockets);
+	net_udp_sockets_release(tx->sockets);
 	munmap(tx->buffer, TX_BUFFER_LEN);
 	free(tx);
 }
 
-void udp_tx_hold(struct packet_tx *base, const struct udp_hold *hold)
+void net_udp_tx_hold(struct packet_tx *base, const struct udp_hold *hold)
 {
 	((struct udp_mmsg_tx *)base)->hold = *hold;
 }
@@ -274,7 +274,7 @@ static const struct packet_tx_ops udp_mmsg_tx_ops = {.flush = udp_mmsg_flush,
 static const struct dgram_sink_ops udp_mmsg_sink_ops = {
 	.reserve = udp_mmsg_reserve, .commit = udp_mmsg_commit, .cancel = udp_mmsg_cancel};
 
-int udp_mmsg_tx_new(struct udp_sockets *sockets, struct packet_tx **out_tx)
+int net_udp_mmsg_tx_new(struct udp_sockets *sockets, struct packet_tx **out_tx)
 {
 	struct udp_mmsg_tx *tx = calloc(1, sizeof(*tx));
 

@@ -126,20 +126,20 @@ static int udp_socket_open(struct udp_socket *sock, struct addr *listen,
 		return err;
 	buffer_set(sock->fd, SO_RCVBUFFORCE, SO_RCVBUF, config->rx_buffer_len);
 	buffer_set(sock->fd, SO_SNDBUFFORCE, SO_SNDBUF, config->tx_buffer_len);
-	if (config->worker_idx > 0 && (err = udp_steer_join(sock->fd)) < 0)
+	if (config->worker_idx > 0 && (err = net_udp_steer_join(sock->fd)) < 0)
 		return err;
 	err = socket_bind(sock, listen);
 	if (err < 0 || config->worker_cnt < 2)
 		return err;
 	if (config->worker_idx == 0)
-		return udp_steer_join(sock->fd);
+		return net_udp_steer_join(sock->fd);
 	return config->worker_idx + 1 == config->worker_cnt
-		       ? udp_steer_start(sock->fd, config->worker_cnt)
+		       ? net_udp_steer_start(sock->fd, config->worker_cnt)
 		       : 0;
 }
 
-int udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
-		    unsigned *out_failed_idx)
+int net_udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
+			unsigned *out_failed_idx)
 {
 	struct udp_sockets *sockets;
 	int err;
@@ -157,7 +157,7 @@ int udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
 			sockets->cnt++;
 		if (err < 0) {
 			*out_failed_idx = i;
-			udp_sockets_release(sockets);
+			net_udp_sockets_release(sockets);
 			return err;
 		}
 	}
@@ -165,7 +165,7 @@ int udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
 	return 0;
 }
 
-void udp_sockets_release(struct udp_sockets *sockets)
+void net_udp_sockets_release(struct udp_sockets *sockets)
 {
 	if (--sockets->ref_cnt)
 		return;
@@ -192,8 +192,8 @@ static void count_overflow(struct udp_sockets *sockets, struct packet_counters *
 	}
 }
 
-void udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_counters *counters,
-			     const struct dgram *dgrams, unsigned cnt)
+void net_udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_counters *counters,
+				 const struct dgram *dgrams, unsigned cnt)
 {
 	for (unsigned i = 0; i < cnt; i++)
 		counters->byte_cnt += dgrams[i].len;
@@ -201,7 +201,7 @@ void udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_counters
 	count_overflow(sockets, counters);
 }
 
-bool udp_hold_has(const struct udp_hold *hold, const struct dgram_route *route)
+bool net_udp_hold_has(const struct udp_hold *hold, const struct dgram_route *route)
 {
 	struct addr ip = {.family = route->remote.family};
 
@@ -214,8 +214,8 @@ bool udp_hold_has(const struct udp_hold *hold, const struct dgram_route *route)
 	return false;
 }
 
-int udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,
-		       const struct addr *remote)
+int net_udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,
+			   const struct addr *remote)
 {
 	int fallback = -1;
 

@@ -41,31 +41,31 @@ struct udp_sockets {
 	struct packet_rx *rx;
 };
 
-/* udp_sockets_new opens and binds; the caller holds the first reference. As udp_open. */
+/* net_udp_sockets_new opens and binds; the caller holds the first reference. As net_udp_open. */
 WEFT_MUST_CHECK
-int udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
-		    unsigned *out_failed_idx);
-void udp_sockets_release(struct udp_sockets *sockets);
+int net_udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
+			unsigned *out_failed_idx);
+void net_udp_sockets_release(struct udp_sockets *sockets);
 /*
- * Sockets of several workers on one port: udp_steer_join makes fd one of
+ * Sockets of several workers on one port: net_udp_steer_join makes fd one of
  * them, the first after it is bound, so that a port in use is noticed, the
- * others before; udp_steer_start, on the last to join, starts the steering.
+ * others before; net_udp_steer_start, on the last to join, starts the steering.
  * 0 or -errno.
  */
 WEFT_MUST_CHECK
-int udp_steer_join(int fd);
+int net_udp_steer_join(int fd);
 WEFT_MUST_CHECK
-int udp_steer_start(int fd, unsigned worker_cnt);
+int net_udp_steer_start(int fd, unsigned worker_cnt);
 /*
- * udp_sockets_count_burst adds what a burst brought, and to dropped_cnt what
+ * net_udp_sockets_count_burst adds what a burst brought, and to dropped_cnt what
  * the kernel had no room for. That it asks only now and then: told with
  * every datagram (SO_RXQ_OVFL) the count took 2 % of a receiver's time.
  */
-void udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_counters *counters,
-			     const struct dgram *dgrams, unsigned cnt);
-/* udp_sockets_choose: which socket sends from local to remote, or -1: none of that family. */
-int udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,
-		       const struct addr *remote);
+void net_udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_counters *counters,
+				 const struct dgram *dgrams, unsigned cnt);
+/* net_udp_sockets_choose: which socket sends from local to remote, or -1: none of that family. */
+int net_udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,
+			   const struct addr *remote);
 
 /* What one receive returned: datagrams of segment_len bytes, the last one maybe shorter. */
 struct udp_train {
@@ -78,34 +78,34 @@ struct udp_train {
 };
 
 /*
- * udp_train_parse reads what the kernel said about a receive on socket.
+ * net_udp_train_parse reads what the kernel said about a receive on socket.
  * name is a sockaddr of the sender, control the control messages.
  *
  * Returns true, or false when the train is empty or its sender has no
  * address we understand.
  */
-bool udp_train_parse(const struct udp_socket *socket, const void *name, void *control,
-		     size_t control_len, struct udp_train *train);
+bool net_udp_train_parse(const struct udp_socket *socket, const void *name, void *control,
+			 size_t control_len, struct udp_train *train);
 
-/* udp_train_take moves up to cap datagrams out of train; len 0 says it is used up. */
-unsigned udp_train_take(struct udp_train *train, struct dgram *out_dgrams, unsigned cap);
+/* net_udp_train_take moves up to cap datagrams out of train; len 0 says it is used up. */
+unsigned net_udp_train_take(struct udp_train *train, struct dgram *out_dgrams, unsigned cap);
 
 /*
- * udp_control_write writes what the kernel must know to send along route
+ * net_udp_control_write writes what the kernel must know to send along route
  * from socket, and returns its length; segment_len 0: one datagram.
  */
-size_t udp_control_write(const struct udp_socket *socket, const struct dgram_route *route,
-			 size_t segment_len, uint8_t control[static UDP_CONTROL_LEN_MAX]);
+size_t net_udp_control_write(const struct udp_socket *socket, const struct dgram_route *route,
+			     size_t segment_len, uint8_t control[static UDP_CONTROL_LEN_MAX]);
 
 /*
- * udp_{uring,mmsg}_rx_new and udp_mmsg_tx_new make one side each over
+ * udp_{uring,mmsg}_rx_new and net_udp_mmsg_tx_new make one side each over
  * sockets and take a reference on success. 0 or -errno.
  */
 WEFT_MUST_CHECK
-int udp_uring_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx);
+int net_udp_uring_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx);
 WEFT_MUST_CHECK
-int udp_mmsg_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx);
+int net_udp_mmsg_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx);
 WEFT_MUST_CHECK
-int udp_mmsg_tx_new(struct udp_sockets *sockets, struct packet_tx **out_tx);
+int net_udp_mmsg_tx_new(struct udp_sockets *sockets, struct packet_tx **out_tx);
 
 #endif

@@ -21,7 +21,7 @@
 #define SHORT_CID_OFF 1
 #define LONG_CID_OFF  6
 
-int udp_steer_join(int fd)
+int net_udp_steer_join(int fd)
 {
 	const int one = 1;
 
@@ -29,7 +29,7 @@ int udp_steer_join(int fd)
 }
 
 /* A load beyond the datagram's end yields 0, the first worker. */
-int udp_steer_start(int fd, unsigned worker_cnt)
+int net_udp_steer_start(int fd, unsigned worker_cnt)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),

@@ -111,10 +111,10 @@ static bool rx_train_of(struct udp_uring_rx *rx, const struct io_uring_cqe *cqe)
 	if (out) {
 		rx->train.data = io_uring_recvmsg_payload(out, &rx->layout);
 		rx->train.len = io_uring_recvmsg_payload_length(out, cqe->res, &rx->layout);
-		is_whole = udp_train_parse(&rx->sockets->sockets[cqe->user_data],
-					   io_uring_recvmsg_name(out),
-					   (uint8_t *)io_uring_recvmsg_name(out) + RX_NAME_LEN,
-					   out->controllen, &rx->train) &&
+		is_whole = net_udp_train_parse(&rx->sockets->sockets[cqe->user_data],
+					       io_uring_recvmsg_name(out),
+					       (uint8_t *)io_uring_recvmsg_name(out) + RX_NAME_LEN,
+					       out->controllen, &rx->train) &&
 			   !(out->flags & MSG_TRUNC);
 		if (is_whole) {
 			rx->train_buffer = buffer;
@@ -192,7 +192,7 @@ static unsigned udp_uring_burst(struct packet_rx *base, struct dgram *out_dgrams
 	rx_arm(rx);
 	while (cnt < cap &&
 	       (rx->train.len || rx_next_train(rx) || (cnt == 0 && rx_last_look(rx)))) {
-		cnt += udp_train_take(&rx->train, out_dgrams + cnt, cap - cnt);
+		cnt += net_udp_train_take(&rx->train, out_dgrams + cnt, cap - cnt);
 		if (!rx->train.len)
 			rx->lent[rx->lent_cnt++] = rx->train_buffer;
 	}
@@ -201,7 +201,7 @@ static unsigned udp_uring_burst(struct packet_rx *base, struct dgram *out_dgrams
 	 * before the worker waits, or nothing would wake it.
 	 */
 	rx_arm(rx);
-	udp_sockets_count_burst(rx->sockets, &base->counters, out_dgrams, cnt);
+	net_udp_sockets_count_burst(rx->sockets, &base->counters, out_dgrams, cnt);
 	return cnt;
 }
 
@@ -249,7 +249,7 @@ static void udp_uring_rx_close(struct packet_rx *base)
 	io_uring_free_buf_ring(&rx->ring, rx->buffer_ring, RX_BUFFER_CNT, RX_GROUP);
 	io_uring_queue_exit(&rx->ring);
 	close(rx->wake_fd);
-	udp_sockets_release(rx->sockets);
+	net_udp_sockets_release(rx->sockets);
 	munmap(rx->buffers, RX_BUFFERS_LEN);
 	free(rx);
 }
@@ -278,7 +278,7 @@ static int rx_restrict(struct io_uring *ring)
 	return io_uring_register_restrictions(ring, allowed, sizeof(allowed) / sizeof(allowed[0]));
 }
 
-int udp_uring_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx)
+int net_udp_uring_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx)
 {
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |

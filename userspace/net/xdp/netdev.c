@@ -62,7 +62,7 @@ static uint32_t prog_id_of(const struct rtattr *nest)
 	return 0;
 }
 
-bool netdev_is_vlan(const struct netdev *netdev)
+bool net_netdev_is_vlan(const struct netdev *netdev)
 {
 	return strcmp(netdev->kind, "vlan") == 0;
 }
@@ -83,7 +83,7 @@ static void linkinfo_take(const struct rtattr *nest, struct netdev *netdev)
 
 	if (kind)
 		text_copy(netdev->kind, sizeof(netdev->kind), kind);
-	if (!data || !netdev_is_vlan(netdev))
+	if (!data || !net_netdev_is_vlan(netdev))
 		return;
 	if ((attr = nested_find(data, IFLA_VLAN_ID)))
 		netdev->vlan_id = u16_of(attr);
@@ -122,7 +122,7 @@ static void attr_take(const struct rtattr *attr, struct netdev *netdev)
 	}
 }
 
-bool netdev_parse(const struct nlmsghdr *message, struct netdev *out_netdev, bool *out_is_gone)
+bool net_netdev_parse(const struct nlmsghdr *message, struct netdev *out_netdev, bool *out_is_gone)
 {
 	const struct ifinfomsg *info = NLMSG_DATA(message);
 	const struct rtattr *attr;
@@ -183,7 +183,7 @@ static int link_answer(int fd, struct netdev *out_netdev)
 
 		return err->error ? err->error : -ENODEV;
 	}
-	return netdev_parse(message, out_netdev, &is_gone) ? 0 : -EPROTO;
+	return net_netdev_parse(message, out_netdev, &is_gone) ? 0 : -EPROTO;
 }
 
 /* What ethtool does not know stays as it is: "" and one queue. */
@@ -207,7 +207,7 @@ static void ethtool_ask(struct netdev *netdev)
 	close(fd);
 }
 
-int netdev_read(const char *name, struct netdev *out_netdev)
+int net_netdev_read(const char *name, struct netdev *out_netdev)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	struct netdev netdev;
@@ -245,13 +245,13 @@ static int links_read(int fd, netdev_seen_fn seen, void *ctx)
 				return 0;
 			if (message->nlmsg_type == NLMSG_ERROR)
 				return -EPROTO;
-			if (netdev_parse(message, &netdev, &is_gone))
+			if (net_netdev_parse(message, &netdev, &is_gone))
 				seen(ctx, &netdev);
 		}
 	}
 }
 
-int netdev_each(netdev_seen_fn seen, void *ctx)
+int net_netdev_each(netdev_seen_fn seen, void *ctx)
 {
 	const struct {
 		struct nlmsghdr header;
@@ -272,7 +272,7 @@ int netdev_each(netdev_seen_fn seen, void *ctx)
 	return err;
 }
 
-int netdev_watch_open(void)
+int net_netdev_watch_open(void)
 {
 	struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
@@ -287,7 +287,7 @@ int netdev_watch_open(void)
 	return err;
 }
 
-bool netdev_watch_drain(int fd, netdev_changed_fn changed, void *ctx)
+bool net_netdev_watch_drain(int fd, netdev_changed_fn changed, void *ctx)
 {
 	_Alignas(struct nlmsghdr) char messages[MESSAGES_LEN];
 	bool is_lost = false;
@@ -306,7 +306,7 @@ bool netdev_watch_drain(int fd, netdev_changed_fn changed, void *ctx)
 		if (got <= 0)
 			return is_lost;
 		for (; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len))
-			if (netdev_parse(message, &netdev, &is_gone))
+			if (net_netdev_parse(message, &netdev, &is_gone))
 				changed(ctx, &netdev, is_gone);
 	}
 }

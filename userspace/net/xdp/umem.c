@@ -37,12 +37,12 @@ static uint8_t *area_map(size_t len, int flags)
 	return area == MAP_FAILED ? NULL : area;
 }
 
-size_t umem_footprint(uint32_t frame_cnt, uint32_t frame_len)
+size_t net_umem_footprint(uint32_t frame_cnt, uint32_t frame_len)
 {
 	return round_up((size_t)frame_cnt * frame_len, HUGE_PAGE_LEN);
 }
 
-int umem_init(struct umem *umem, uint32_t frame_cnt, uint32_t frame_len)
+int net_umem_init(struct umem *umem, uint32_t frame_cnt, uint32_t frame_len)
 {
 	size_t len = (size_t)frame_cnt * frame_len;
 
@@ -52,7 +52,7 @@ int umem_init(struct umem *umem, uint32_t frame_cnt, uint32_t frame_len)
 		return -EINVAL;
 	umem->frame_len = frame_len;
 	umem->frame_cnt = frame_cnt;
-	umem->len = umem_footprint(frame_cnt, frame_len);
+	umem->len = net_umem_footprint(frame_cnt, frame_len);
 	umem->area = area_map(umem->len, MAP_HUGETLB);
 	umem->is_huge = umem->area != NULL;
 	if (!umem->area) {
@@ -62,7 +62,7 @@ int umem_init(struct umem *umem, uint32_t frame_cnt, uint32_t frame_len)
 	umem->free = malloc(frame_cnt * sizeof(umem->free[0]));
 	umem->owners = calloc(frame_cnt, sizeof(umem->owners[0]));
 	if (!umem->area || !umem->free || !umem->owners) {
-		umem_fini(umem);
+		net_umem_fini(umem);
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < frame_cnt; i++)
@@ -71,7 +71,7 @@ int umem_init(struct umem *umem, uint32_t frame_cnt, uint32_t frame_len)
 	return 0;
 }
 
-void umem_fini(struct umem *umem)
+void net_umem_fini(struct umem *umem)
 {
 	if (umem->area)
 		munmap(umem->area, umem->len);
@@ -101,7 +101,7 @@ static void owned_move(struct umem *umem, uint32_t cnt, enum umem_owner from, en
 	umem->owned_cnt[to] += cnt;
 }
 
-uint32_t umem_acquire(struct umem *umem, uint64_t *out_addrs, uint32_t cnt, enum umem_owner to)
+uint32_t net_umem_acquire(struct umem *umem, uint64_t *out_addrs, uint32_t cnt, enum umem_owner to)
 {
 	uint32_t depth = umem->owned_cnt[UMEM_FREE];
 
@@ -115,8 +115,8 @@ uint32_t umem_acquire(struct umem *umem, uint64_t *out_addrs, uint32_t cnt, enum
 	return cnt;
 }
 
-void umem_pass(struct umem *umem, const uint64_t *addrs, uint32_t cnt, enum umem_owner from,
-	       enum umem_owner to)
+void net_umem_pass(struct umem *umem, const uint64_t *addrs, uint32_t cnt, enum umem_owner from,
+		   enum umem_owner to)
 {
 	weft_assert(from != UMEM_FREE && to != UMEM_FREE);
 	for (uint32_t i = 0; i < cnt; i++)
@@ -124,7 +124,7 @@ void umem_pass(struct umem *umem, const uint64_t *addrs, uint32_t cnt, enum umem
 	owned_move(umem, cnt, from, to);
 }
 
-void umem_release(struct umem *umem, const uint64_t *addrs, uint32_t cnt, enum umem_owner from)
+void net_umem_release(struct umem *umem, const uint64_t *addrs, uint32_t cnt, enum umem_owner from)
 {
 	uint32_t depth = umem->owned_cnt[UMEM_FREE];
 
@@ -135,7 +135,7 @@ void umem_release(struct umem *umem, const uint64_t *addrs, uint32_t cnt, enum u
 	}
 }
 
-bool umem_holds(const struct umem *umem, uint64_t addr, uint32_t len)
+bool net_umem_holds(const struct umem *umem, uint64_t addr, uint32_t len)
 {
 	uint64_t frame = addr / umem->frame_len;
 

@@ -48,25 +48,25 @@ struct umem {
 };
 
 /*
- * umem_init maps frame_cnt (1 to UMEM_FRAME_CNT_MAX) frames of frame_len
+ * net_umem_init maps frame_cnt (1 to UMEM_FRAME_CNT_MAX) frames of frame_len
  * bytes (2,048 or 4,096), on huge pages when there are any, all free.
  * Returns 0, -EINVAL or -ENOMEM. fini takes a zeroed umem, too.
  */
 WEFT_MUST_CHECK
-int umem_init(struct umem *umem, uint32_t frame_cnt, uint32_t frame_len);
-void umem_fini(struct umem *umem);
-/* umem_footprint: bytes that init maps, at most. */
-size_t umem_footprint(uint32_t frame_cnt, uint32_t frame_len);
+int net_umem_init(struct umem *umem, uint32_t frame_cnt, uint32_t frame_len);
+void net_umem_fini(struct umem *umem);
+/* net_umem_footprint: bytes that init maps, at most. */
+size_t net_umem_footprint(uint32_t frame_cnt, uint32_t frame_len);
 
-/* umem_acquire takes up to cnt free frames for owner to, and returns how many. */
-uint32_t umem_acquire(struct umem *umem, uint64_t *out_addrs, uint32_t cnt, enum umem_owner to);
-/* umem_pass: the frames at addrs change owner. */
-void umem_pass(struct umem *umem, const uint64_t *addrs, uint32_t cnt, enum umem_owner from,
-	       enum umem_owner to);
-/* umem_release: the frames at addrs are free again. */
-void umem_release(struct umem *umem, const uint64_t *addrs, uint32_t cnt, enum umem_owner from);
-/* umem_holds: len bytes at addr lie in one frame. For what came out of a ring. */
-bool umem_holds(const struct umem *umem, uint64_t addr, uint32_t len);
+/* net_umem_acquire takes up to cnt free frames for owner to, and returns how many. */
+uint32_t net_umem_acquire(struct umem *umem, uint64_t *out_addrs, uint32_t cnt, enum umem_owner to);
+/* net_umem_pass: the frames at addrs change owner. */
+void net_umem_pass(struct umem *umem, const uint64_t *addrs, uint32_t cnt, enum umem_owner from,
+		   enum umem_owner to);
+/* net_umem_release: the frames at addrs are free again. */
+void net_umem_release(struct umem *umem, const uint64_t *addrs, uint32_t cnt, enum umem_owner from);
+/* net_umem_holds: len bytes at addr lie in one frame. For what came out of a ring. */
+bool net_umem_holds(const struct umem *umem, uint64_t addr, uint32_t len);
 
 static inline uint8_t *umem_data(const struct umem *umem, uint64_t addr)
 {

@@ -25,7 +25,7 @@
 
 #define FRAME_CNT_DEFAULT 4096 /* 29 ms of a transfer of 140,000 datagrams a second */
 
-void xdp_config_defaults(struct xdp_config *config)
+void net_xdp_config_defaults(struct xdp_config *config)
 {
 	*config = (struct xdp_config){
 		.frame_cnt = FRAME_CNT_DEFAULT,
@@ -170,9 +170,10 @@ static int queue_open(struct xdp_device *device, const struct xdp_config *config
 		.may_zero_copy = is_native,
 		.frame_len = device->info.frame_len,
 		.rx_frame_cnt = config->frame_cnt,
-		.tx_frame_cnt = queue < xdp_plan_sender_cnt(config, plan) ? config->frame_cnt : 0,
+		.tx_frame_cnt =
+			queue < net_xdp_plan_sender_cnt(config, plan) ? config->frame_cnt : 0,
 	};
-	int err = xsk_open(&xsk, &device->queues[queue].xsk);
+	int err = net_xsk_open(&xsk, &device->queues[queue].xsk);
 	uint32_t key = queue;
 
 	if (err == -ENOBUFS || err == -ENOMEM)
@@ -216,7 +217,7 @@ static int device_open_parts(const struct xdp *xdp, const struct xdp_config *con
 	if (bpf_prog_get_info_by_fd(bpf_program__fd(device->program->progs.weft_xdp), &info,
 				    &info_len) == 0)
 		device->info.prog_id = info.id;
-	if ((err = xdp_link_read(device)) < 0)
+	if ((err = net_xdp_link_read(device)) < 0)
 		return failed(why, err, "reading the addresses and VLANs of %s: %s", plan->name,
 			      strerror(-err));
 	if ((err = device_attach(device, config, plan, why)) < 0)
@@ -237,17 +238,17 @@ static int device_open_parts(const struct xdp *xdp, const struct xdp_config *con
 	return 0;
 }
 
-int xdp_device_open(const struct xdp *xdp, const struct xdp_config *config, const char *name,
-		    struct xdp_device **out_device, char why[static XDP_WHY_CAP])
+int net_xdp_device_open(const struct xdp *xdp, const struct xdp_config *config, const char *name,
+			struct xdp_device **out_device, char why[static XDP_WHY_CAP])
 {
 	struct xdp_device *device;
 	struct netdev netdev;
 	struct xdp_plan plan;
-	int err = netdev_read(name, &netdev);
+	int err = net_netdev_read(name, &netdev);
 
 	if (err < 0)
 		return failed(why, err, "no device %.32s here: %s", name, strerror(-err));
-	xdp_plan_of(config, &netdev, &plan);
+	net_xdp_plan_of(config, &netdev, &plan);
 	if (!plan.is_possible)
 		return failed(why, plan.foreign_id ? WEFT_EBUSY : WEFT_EREFUSED, "%s", plan.why);
 	device = calloc(1, sizeof(*device));
@@ -264,7 +265,7 @@ int xdp_device_open(const struct xdp *xdp, const struct xdp_config *config, cons
 	device->info.mode_reason = device->mode_reason;
 	err = device_open_parts(xdp, config, &plan, device, why);
 	if (err < 0) {
-		xdp_device_close(device);
+		net_xdp_device_close(device);
 		return err;
 	}
 	*out_device = device;
@@ -281,7 +282,7 @@ static void device_unhook(struct xdp_device *device)
 		(void)bpf_map_delete_elem(bpf_map__fd(device->program->maps.weft_xsks), &i);
 }
 
-void xdp_device_close(struct xdp_device *device)
+void net_xdp_device_close(struct xdp_device *device)
 {
 	if (!device)
 		return;
@@ -289,7 +290,7 @@ void xdp_device_close(struct xdp_device *device)
 		device_unhook(device);
 	for (unsigned i = 0; i < XDP_QUEUE_MAX; i++) {
 		packet_rx_close(device->queues[i].rx);
-		xsk_close(device->queues[i].xsk);
+		net_xsk_close(device->queues[i].xsk);
 	}
 	if (device->link_fd >= 0)
 		close(device->link_fd);
@@ -298,7 +299,7 @@ void xdp_device_close(struct xdp_device *device)
 	free(device);
 }
 
-int xdp_new(const struct xdp_params *params, struct xdp **out_xdp)
+int net_xdp_new(const struct xdp_params *params, struct xdp **out_xdp)
 {
 	struct xdp *xdp = calloc(1, sizeof(*xdp));
 	int cpu_cnt = libbpf_num_possible_cpus();
@@ -315,7 +316,7 @@ int xdp_new(const struct xdp_params *params, struct xdp **out_xdp)
 	xdp->cpu_places = calloc(xdp->cpu_cnt, sizeof(xdp->cpu_places[0]));
 	if (!xdp->cpu_counters || !xdp->cpu_places)
 		goto free_xdp;
-	xdp->watch_fd = netdev_watch_open();
+	xdp->watch_fd = net_netdev_watch_open();
 	if (xdp->watch_fd < 0) {
 		err = xdp->watch_fd;
 		goto free_xdp;
@@ -323,17 +324,17 @@ int xdp_new(const struct xdp_params *params, struct xdp **out_xdp)
 	*out_xdp = xdp;
 	return 0;
 free_xdp:
-	xdp_free(xdp);
+	net_xdp_free(xdp);
 	return err;
 }
 
-void xdp_free(struct xdp *xdp)
+void net_xdp_free(struct xdp *xdp)
 {
 	if (!xdp)
 		return;
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
 		if (xdp->devices[i])
-			xdp_detach(xdp, i);
+			net_xdp_detach(xdp, i);
 	if (xdp->watch_fd >= 0)
 		close(xdp->watch_fd);
 	free(xdp->cpu_places);
@@ -356,12 +357,12 @@ static int device_adopt(struct xdp *xdp, struct xdp_device *device, uint8_t numb
 		queue->device = queue->xsk->device = number;
 		queue->teaches = device->info.sends;
 		queue->sends = device->info.sends && queue->xsk->tx.cnt;
-		err = xsk_rx_new(queue->xsk, &queue->rx);
+		err = net_xsk_rx_new(queue->xsk, &queue->rx);
 	}
-	return err ? err : xdp_tables_adopt(xdp, fds);
+	return err ? err : net_xdp_tables_adopt(xdp, fds);
 }
 
-int xdp_take(struct xdp *xdp, struct xdp_device *device)
+int net_xdp_take(struct xdp *xdp, struct xdp_device *device)
 {
 	uint8_t number = 0;
 	int err;
@@ -378,22 +379,22 @@ int xdp_take(struct xdp *xdp, struct xdp_device *device)
 	return number;
 }
 
-void xdp_unhook(struct xdp *xdp, unsigned device)
+void net_xdp_unhook(struct xdp *xdp, unsigned device)
 {
 	weft_assert(device < XDP_DEVICE_MAX);
 	if (xdp->devices[device])
 		device_unhook(xdp->devices[device]);
 }
 
-void xdp_unhook_queue(struct xdp *xdp, unsigned device, unsigned queue)
+void net_xdp_unhook_queue(struct xdp *xdp, unsigned device, unsigned queue)
 {
 	uint32_t key = queue;
 
-	weft_assert(xdp_queue_of(xdp, device, queue) != NULL);
+	weft_assert(net_xdp_queue_of(xdp, device, queue) != NULL);
 	(void)bpf_map_delete_elem(bpf_map__fd(xdp->devices[device]->program->maps.weft_xsks), &key);
 }
 
-void xdp_detach(struct xdp *xdp, unsigned number)
+void net_xdp_detach(struct xdp *xdp, unsigned number)
 {
 	struct xdp_device *device;
 
@@ -403,19 +404,19 @@ void xdp_detach(struct xdp *xdp, unsigned number)
 		return;
 	xdp->devices[number] = NULL;
 	xdp->device_cnt--;
-	xdp_device_close(device);
+	net_xdp_device_close(device);
 	if (!xdp->device_cnt)
-		xdp_tables_forget(xdp);
+		net_xdp_tables_forget(xdp);
 }
 
-const struct xdp_device_info *xdp_device_info(const struct xdp *xdp, unsigned device)
+const struct xdp_device_info *net_xdp_device_info(const struct xdp *xdp, unsigned device)
 {
 	if (device >= XDP_DEVICE_MAX || !xdp->devices[device])
 		return NULL;
 	return &xdp->devices[device]->info;
 }
 
-struct xdp_queue *xdp_queue_of(struct xdp *xdp, unsigned device, unsigned queue)
+struct xdp_queue *net_xdp_queue_of(struct xdp *xdp, unsigned device, unsigned queue)
 {
 	if (device >= XDP_DEVICE_MAX || !xdp->devices[device] ||
 	    queue >= xdp->devices[device]->info.queue_cnt)
@@ -423,7 +424,7 @@ struct xdp_queue *xdp_queue_of(struct xdp *xdp, unsigned device, unsigned queue)
 	return &xdp->devices[device]->queues[queue];
 }
 
-uint32_t xdp_deliver_len_max(const struct xdp *xdp)
+uint32_t net_xdp_deliver_len_max(const struct xdp *xdp)
 {
 	uint32_t len_max = 0;
 
@@ -436,7 +437,7 @@ uint32_t xdp_deliver_len_max(const struct xdp *xdp)
 	return len_max;
 }
 
-int xdp_watch_fd(const struct xdp *xdp)
+int net_xdp_watch_fd(const struct xdp *xdp)
 {
 	return xdp->watch_fd;
 }

@@ -15,9 +15,9 @@
  * The XDP program in front of devices, the AF_XDP sockets behind it, and
  * its tables.
  *
- * A device is attached in two steps: xdp_device_open loads and verifies
+ * A device is attached in two steps: net_xdp_device_open loads and verifies
  * the program, which takes tenths of a second, attaches it and opens the
- * sockets, on a thread of its own; xdp_take then gives the device to the
+ * sockets, on a thread of its own; net_xdp_take then gives the device to the
  * worker. The program passes everything to the kernel until the table of
  * locals names an address, so the other tables are filled before that and
  * nothing is lost on the way. Detaching goes the same way back.
@@ -30,7 +30,7 @@
  * The program hangs on a bpf_link that lives no longer than this process:
  * after kill -9 nothing stays attached.
  *
- * Privilege: xdp_device_open needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW
+ * Privilege: net_xdp_device_open needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW
  * and no other, and locked memory for the sockets' frames (RLIMIT_MEMLOCK
  * or CAP_IPC_LOCK). Once they are dropped (base/process/privilege.h) everything
  * else here works on (reading and writing tables, detaching, faults), but
@@ -59,10 +59,10 @@ struct xdp_config {
 	uint32_t worker_cnt;  /* who share the queues: queue q is worker q % worker_cnt's; 0 is 1 */
 };
 
-void xdp_config_defaults(struct xdp_config *config);
+void net_xdp_config_defaults(struct xdp_config *config);
 
 /*
- * xdp_plan says what attaching would do, and does nothing. is_possible is
+ * net_xdp_plan says what attaching would do, and does nothing. is_possible is
  * false with the reason in why. Needs no privilege; with it it also knows
  * a foreign program's name. Returns 0, -ENODEV or -errno.
  */
@@ -89,7 +89,7 @@ struct xdp_plan {
 	char warnings[XDP_WARNING_MAX][XDP_WHY_CAP];
 };
 WEFT_MUST_CHECK
-int xdp_plan(const struct xdp_config *config, const char *name, struct xdp_plan *out_plan);
+int net_xdp_plan(const struct xdp_config *config, const char *name, struct xdp_plan *out_plan);
 
 /* What can happen to a device after it was attached. Each is counted and reported once per check. */
 enum xdp_fault {
@@ -103,48 +103,48 @@ enum xdp_fault {
 	XDP_PROGRAM_GONE, /* somebody detached it: the same */
 	XDP_FAULT_CNT,
 };
-const char *xdp_fault_name(enum xdp_fault fault); /* "link-down", ... */
+const char *net_xdp_fault_name(enum xdp_fault fault); /* "link-down", ... */
 
 struct xdp_params {
 	/* detail: a sentence for people. May not detach from within. */
 	void (*on_fault)(void *ctx, unsigned device, enum xdp_fault fault, const char *detail);
 	void *ctx;
 };
-/* xdp_new makes home's side, with nothing attached. 0 or -errno. */
+/* net_xdp_new makes home's side, with nothing attached. 0 or -errno. */
 WEFT_MUST_CHECK
-int xdp_new(const struct xdp_params *params, struct xdp **out_xdp);
-/* xdp_free detaches everything, as xdp_detach. */
-void xdp_free(struct xdp *xdp);
+int net_xdp_new(const struct xdp_params *params, struct xdp **out_xdp);
+/* net_xdp_free detaches everything, as net_xdp_detach. */
+void net_xdp_free(struct xdp *xdp);
 
 /*
- * xdp_device_open loads, attaches and opens. On any thread, one at a time;
- * of xdp it reads only what no xdp_take or xdp_detach changes meanwhile:
+ * net_xdp_device_open loads, attaches and opens. On any thread, one at a time;
+ * of xdp it reads only what no net_xdp_take or net_xdp_detach changes meanwhile:
  * home calls neither until it is done. On failure why says what was
  * refused and what to do. Returns 0 or a negative code: -ENODEV,
- * WEFT_EREFUSED (xdp_plan says impossible), WEFT_EBUSY (a foreign program,
+ * WEFT_EREFUSED (net_xdp_plan says impossible), WEFT_EBUSY (a foreign program,
  * or a queue held by somebody), -EPERM, -errno.
  */
 WEFT_MUST_CHECK
-int xdp_device_open(const struct xdp *xdp, const struct xdp_config *config, const char *name,
-		    struct xdp_device **out_device, char why[static XDP_WHY_CAP]);
-/* xdp_device_close: of one that was not taken; takes NULL. */
-void xdp_device_close(struct xdp_device *device);
+int net_xdp_device_open(const struct xdp *xdp, const struct xdp_config *config, const char *name,
+			struct xdp_device **out_device, char why[static XDP_WHY_CAP]);
+/* net_xdp_device_close: of one that was not taken; takes NULL. */
+void net_xdp_device_close(struct xdp_device *device);
 /*
- * xdp_take: xdp has the device from now on. Returns its number, in
+ * net_xdp_take: xdp has the device from now on. Returns its number, in
  * [0, XDP_DEVICE_MAX), or WEFT_EFULL or -ENOMEM with the device still the
  * caller's.
  */
 WEFT_MUST_CHECK
-int xdp_take(struct xdp *xdp, struct xdp_device *device);
+int net_xdp_take(struct xdp *xdp, struct xdp_device *device);
 /*
- * Detaching: xdp_unhook takes the sockets out of the program's map, so that
- * datagrams go to the kernel's socket; xdp_unhook_queue does so for one.
+ * Detaching: net_xdp_unhook takes the sockets out of the program's map, so that
+ * datagrams go to the kernel's socket; net_xdp_unhook_queue does so for one.
  * Workers then take what has arrived and remove the queues from their
- * lanes, and when none has one left xdp_detach frees all.
+ * lanes, and when none has one left net_xdp_detach frees all.
  */
-void xdp_unhook(struct xdp *xdp, unsigned device);
-void xdp_unhook_queue(struct xdp *xdp, unsigned device, unsigned queue);
-void xdp_detach(struct xdp *xdp, unsigned device);
+void net_xdp_unhook(struct xdp *xdp, unsigned device);
+void net_xdp_unhook_queue(struct xdp *xdp, unsigned device, unsigned queue);
+void net_xdp_detach(struct xdp *xdp, unsigned device);
 
 /* What a device is, now. Borrowed until it is detached; NULL: no such device. */
 struct xdp_device_info {
@@ -162,7 +162,7 @@ struct xdp_device_info {
 	uint64_t rx_lost_cnt; /* datagrams the kernel had no room for */
 	uint32_t prog_id;
 };
-const struct xdp_device_info *xdp_device_info(const struct xdp *xdp, unsigned device);
+const struct xdp_device_info *net_xdp_device_info(const struct xdp *xdp, unsigned device);
 /*
  * One receive queue of an attached device: its socket, rings and frames.
  * Borrowed until the device is detached. Whose lane it was added to has it
@@ -179,13 +179,14 @@ struct xdp_queue {
 	bool teaches;	   /* links, for its device sends, if by another queue */
 	uint64_t lost_cnt; /* datagrams the kernel had no room for */
 };
-/* xdp_queue_of: NULL beyond the last. */
-struct xdp_queue *xdp_queue_of(struct xdp *xdp, unsigned device, unsigned queue);
-/* xdp_queue_frames counts frames by owner, of enum umem_owner; the sum never changes. Who has it. */
+/* net_xdp_queue_of: NULL beyond the last. */
+struct xdp_queue *net_xdp_queue_of(struct xdp *xdp, unsigned device, unsigned queue);
+/* net_xdp_queue_frames counts frames by owner, of enum umem_owner; the sum never changes. Who has it. */
 #define XDP_FRAME_OWNER_CNT 5
-void xdp_queue_frames(const struct xdp_queue *queue, uint32_t out_cnt[static XDP_FRAME_OWNER_CNT]);
-/* xdp_queue_sent_cnt: datagrams that went out by it. Who has it. */
-uint64_t xdp_queue_sent_cnt(const struct xdp_queue *queue);
+void net_xdp_queue_frames(const struct xdp_queue *queue,
+			  uint32_t out_cnt[static XDP_FRAME_OWNER_CNT]);
+/* net_xdp_queue_sent_cnt: datagrams that went out by it. Who has it. */
+uint64_t net_xdp_queue_sent_cnt(const struct xdp_queue *queue);
 
 /*
  * What one worker has of attached devices: the link layer of paths, learned
@@ -195,72 +196,74 @@ uint64_t xdp_queue_sent_cnt(const struct xdp_queue *queue);
  * paths by udp.
  */
 struct xdp_worker;
-/* xdp_worker_new: udp, borrowed, sends what AF_XDP does not; secret keys the hash. 0 or -ENOMEM. */
+/* net_xdp_worker_new: udp, borrowed, sends what AF_XDP does not; secret keys the hash. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int xdp_worker_new(struct packet_tx *udp, const uint64_t secret[2], struct xdp_worker **out_worker);
-/* xdp_worker_free takes NULL, and one that still has queues. */
-void xdp_worker_free(struct xdp_worker *xdp_worker);
-/* xdp_worker_{add,remove}: to be called with lane's own send side not in use (xdp_worker_tx). */
-void xdp_worker_add(struct xdp_worker *xdp_worker, struct xdp_queue *queue);
-void xdp_worker_remove(struct xdp_worker *xdp_worker, struct xdp_queue *queue);
-/* xdp_worker_tx: sending by AF_XDP, or NULL: no queue of the lane sends. Borrowed until the next remove. */
-struct packet_tx *xdp_worker_tx(const struct xdp_worker *xdp_worker);
-/* xdp_worker_set_mtu: device's is mtu now. */
-void xdp_worker_set_mtu(struct xdp_worker *xdp_worker, unsigned device, uint32_t mtu);
-/* xdp_worker_turn: it is now_ns, by which learned paths grow old. */
-void xdp_worker_turn(struct xdp_worker *xdp_worker, uint64_t now_ns);
+int net_xdp_worker_new(struct packet_tx *udp, const uint64_t secret[2],
+		       struct xdp_worker **out_worker);
+/* net_xdp_worker_free takes NULL, and one that still has queues. */
+void net_xdp_worker_free(struct xdp_worker *xdp_worker);
+/* xdp_worker_{add,remove}: to be called with lane's own send side not in use (net_xdp_worker_tx). */
+void net_xdp_worker_add(struct xdp_worker *xdp_worker, struct xdp_queue *queue);
+void net_xdp_worker_remove(struct xdp_worker *xdp_worker, struct xdp_queue *queue);
+/* net_xdp_worker_tx: sending by AF_XDP, or NULL: no queue of the lane sends. Borrowed until the next remove. */
+struct packet_tx *net_xdp_worker_tx(const struct xdp_worker *xdp_worker);
+/* net_xdp_worker_set_mtu: device's is mtu now. */
+void net_xdp_worker_set_mtu(struct xdp_worker *xdp_worker, unsigned device, uint32_t mtu);
+/* net_xdp_worker_turn: it is now_ns, by which learned paths grow old. */
+void net_xdp_worker_turn(struct xdp_worker *xdp_worker, uint64_t now_ns);
 
 /*
- * xdp_watch_fd is readable when xdp_check has something to see; call that
+ * net_xdp_watch_fd is readable when net_xdp_check has something to see; call that
  * once a second, too, for what nothing tells. A changed MTU is the caller's
  * to tell to lanes.
  */
-int xdp_watch_fd(const struct xdp *xdp);
-void xdp_check(struct xdp *xdp);
+int net_xdp_watch_fd(const struct xdp *xdp);
+void net_xdp_check(struct xdp *xdp);
 
 /*
  * The program's tables, shared by all attached devices. Without a device
  * nothing is kept: who attaches the first fills them all, locals last.
  * Writers return 0, WEFT_EFULL or -errno, and 0 when nothing is attached.
  */
-/* xdp_set_config: deliver_len_max is filled in here, from what is attached. Set it again after that changed. */
+/* net_xdp_set_config: deliver_len_max is filled in here, from what is attached. Set it again after that changed. */
 WEFT_MUST_CHECK
-int xdp_set_config(struct xdp *xdp, const struct weft_config *config);
+int net_xdp_set_config(struct xdp *xdp, const struct weft_config *config);
 struct weft_cid_keys;
 WEFT_MUST_CHECK
-int xdp_set_cid_keys(struct xdp *xdp, const struct weft_cid_keys *keys);
+int net_xdp_set_cid_keys(struct xdp *xdp, const struct weft_cid_keys *keys);
 struct weft_token_keys;
 WEFT_MUST_CHECK
-int xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys);
+int net_xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys);
 /*
- * xdp_set_locals: exactly these addresses are ours from now on. None:
+ * net_xdp_set_locals: exactly these addresses are ours from now on. None:
  * everything passes. WEFT_EFULL: not all have room (weft/fastpath.h); what
  * comes to the others passes to the kernel's socket.
  */
 WEFT_MUST_CHECK
-int xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt);
+int net_xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt);
 /* xdp_ban_{put,delete}: prefix_len bits of addr, by its family. The counts of config are the caller's. */
 WEFT_MUST_CHECK
-int xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
-		const struct weft_ban *ban);
-void xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_len);
+int net_xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
+		    const struct weft_ban *ban);
+void net_xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_len);
 WEFT_MUST_CHECK
-int xdp_session_put(struct xdp *xdp, const struct weft_endpoint *source,
-		    const struct weft_session *entry);
-/* xdp_session_sweep looks at part of the table and drops what has expired; returns how many. */
-unsigned xdp_session_sweep(struct xdp *xdp, uint64_t now_ns);
+int net_xdp_session_put(struct xdp *xdp, const struct weft_endpoint *source,
+			const struct weft_session *entry);
+/* net_xdp_session_sweep looks at part of the table and drops what has expired; returns how many. */
+unsigned net_xdp_session_sweep(struct xdp *xdp, uint64_t now_ns);
 /*
- * xdp_krpc_tables: what the program answers the DHT's questions from, to be
+ * net_xdp_krpc_tables: what the program answers the DHT's questions from, to be
  * written by net/ingress/krpc_table_writer.h; all zeros after the first device was
  * attached. NULL: none is. Borrowed until the last is detached.
  */
-const struct weft_krpc_tables *xdp_krpc_tables(const struct xdp *xdp);
-/* xdp_counters adds up all CPUs' counters since the first attach; zeros without a device. */
-void xdp_counters(const struct xdp *xdp, struct weft_counter out_counters[static WEFT_REASON_CNT]);
+const struct weft_krpc_tables *net_xdp_krpc_tables(const struct xdp *xdp);
+/* net_xdp_counters adds up all CPUs' counters since the first attach; zeros without a device. */
+void net_xdp_counters(const struct xdp *xdp,
+		      struct weft_counter out_counters[static WEFT_REASON_CNT]);
 /*
- * xdp_places_each lends fn the places of class, a block of each level and
+ * net_xdp_places_each lends fn the places of class, a block of each level and
  * CPU at a time; places has WEFT_PLACE_BLOCK_CNT of them, from first on.
- * Nothing without a device. xdp_tables_generation is another number when
+ * Nothing without a device. net_xdp_tables_generation is another number when
  * they began at zero again.
  */
 struct xdp_places {
@@ -269,11 +272,11 @@ struct xdp_places {
 	const struct weft_place *places;
 };
 typedef void (*xdp_places_fn)(void *ctx, const struct xdp_places *block);
-void xdp_places_each(const struct xdp *xdp, enum weft_class class, xdp_places_fn fn, void *ctx);
-unsigned xdp_cpu_cnt(void); /* that may ever be on line: each has tables of its own */
-uint64_t xdp_tables_generation(const struct xdp *xdp);
-/* xdp_samples calls fn for each sample of a drop that waits. Returns how many. */
+void net_xdp_places_each(const struct xdp *xdp, enum weft_class class, xdp_places_fn fn, void *ctx);
+unsigned net_xdp_cpu_cnt(void); /* that may ever be on line: each has tables of its own */
+uint64_t net_xdp_tables_generation(const struct xdp *xdp);
+/* net_xdp_samples calls fn for each sample of a drop that waits. Returns how many. */
 typedef void (*xdp_sample_fn)(void *ctx, const struct weft_sample *sample);
-unsigned xdp_samples(struct xdp *xdp, xdp_sample_fn fn, void *ctx);
+unsigned net_xdp_samples(struct xdp *xdp, xdp_sample_fn fn, void *ctx);
 
 #endif

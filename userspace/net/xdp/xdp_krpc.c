@@ -27,7 +27,7 @@ static void table_unmap(void *at, size_t len)
 		munmap(at, len);
 }
 
-int xdp_krpc_map(struct xdp *xdp)
+int net_xdp_krpc_map(struct xdp *xdp)
 {
 	struct weft_krpc_tables *krpc = &xdp->krpc;
 
@@ -38,7 +38,7 @@ int xdp_krpc_map(struct xdp *xdp)
 	return krpc->reply_keys ? 0 : -errno;
 }
 
-void xdp_krpc_unmap(struct xdp *xdp)
+void net_xdp_krpc_unmap(struct xdp *xdp)
 {
 	table_unmap(xdp->krpc.selves, SELVES_LEN);
 	table_unmap(xdp->krpc.buckets, BUCKETS_LEN);
@@ -47,7 +47,7 @@ void xdp_krpc_unmap(struct xdp *xdp)
 	xdp->krpc = (struct weft_krpc_tables){.selves = NULL};
 }
 
-const struct weft_krpc_tables *xdp_krpc_tables(const struct xdp *xdp)
+const struct weft_krpc_tables *net_xdp_krpc_tables(const struct xdp *xdp)
 {
 	return xdp->krpc.reply_keys ? &xdp->krpc : NULL;
 }

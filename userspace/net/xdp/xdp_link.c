@@ -28,7 +28,7 @@ static void vlan_seen(void *ctx, const struct netdev *netdev)
 {
 	struct vlans *vlans = ctx;
 
-	if (netdev_is_vlan(netdev) && netdev->is_up && vlans->cnt < VLAN_CNT_MAX)
+	if (net_netdev_is_vlan(netdev) && netdev->is_up && vlans->cnt < VLAN_CNT_MAX)
 		vlans->devices[vlans->cnt++] = *netdev;
 }
 
@@ -71,13 +71,13 @@ static uint64_t mac_word(const uint8_t mac[6])
 	return word;
 }
 
-int xdp_link_read(struct xdp_device *device)
+int net_xdp_link_read(struct xdp_device *device)
 {
 	struct weft_device link = {0};
 	struct vlans *vlans;
 	struct netdev netdev;
 	const uint32_t only = 0;
-	int err = netdev_read(device->info.name, &netdev);
+	int err = net_netdev_read(device->info.name, &netdev);
 
 	if (err < 0)
 		return err;
@@ -87,7 +87,7 @@ int xdp_link_read(struct xdp_device *device)
 	link.mac = mac_word(netdev.mac);
 	link.is_loopback = netdev.is_loopback;
 	link.has_partial_sums = device->info.has_partial_sums = has_partial_sums(&netdev);
-	err = netdev_each(vlan_seen, vlans);
+	err = net_netdev_each(vlan_seen, vlans);
 	if (!err)
 		vlans_put(vlans, device->info.ifindex, 0, &link);
 	free(vlans);

@@ -154,7 +154,7 @@ static void plan_kind(struct xdp_plan *plan, const struct netdev *netdev)
 		warn(plan, "%s is down; datagrams come when it is up", netdev->name);
 }
 
-uint32_t xdp_plan_sender_cnt(const struct xdp_config *config, const struct xdp_plan *plan)
+uint32_t net_xdp_plan_sender_cnt(const struct xdp_config *config, const struct xdp_plan *plan)
 {
 	uint32_t worker_cnt = config->worker_cnt ? config->worker_cnt : 1;
 
@@ -189,10 +189,10 @@ static void plan_frames(const struct xdp_config *config, struct xdp_plan *plan)
 		     "of %u queues %u %s served: what arrives on the others comes by the "
 		     "kernel's socket",
 		     plan->queue_cnt, plan->served_cnt, plan->served_cnt == 1 ? "is" : "are");
-	sender_cnt = xdp_plan_sender_cnt(config, plan);
-	plan->frames_len = sender_cnt * umem_footprint(2 * config->frame_cnt, plan->frame_len) +
+	sender_cnt = net_xdp_plan_sender_cnt(config, plan);
+	plan->frames_len = sender_cnt * net_umem_footprint(2 * config->frame_cnt, plan->frame_len) +
 			   (plan->served_cnt - sender_cnt) *
-				   umem_footprint(config->frame_cnt, plan->frame_len);
+				   net_umem_footprint(config->frame_cnt, plan->frame_len);
 }
 
 /* Entries as the kernel keeps them: key, value and its own header, about. */
@@ -213,8 +213,8 @@ static size_t tables_len(const struct xdp_config *config)
 	return cpu_cnt * per_cpu + marks + config->session_cap * entry + WEFT_SAMPLES_LEN + krpc;
 }
 
-void xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,
-		 struct xdp_plan *out_plan)
+void net_xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,
+		     struct xdp_plan *out_plan)
 {
 	struct xdp_plan plan = {.is_possible = true,
 				.mtu = netdev->mtu,
@@ -233,13 +233,13 @@ void xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,
 	*out_plan = plan;
 }
 
-int xdp_plan(const struct xdp_config *config, const char *name, struct xdp_plan *out_plan)
+int net_xdp_plan(const struct xdp_config *config, const char *name, struct xdp_plan *out_plan)
 {
 	struct netdev netdev;
-	int err = netdev_read(name, &netdev);
+	int err = net_netdev_read(name, &netdev);
 
 	if (err < 0)
 		return err;
-	xdp_plan_of(config, &netdev, out_plan);
+	net_xdp_plan_of(config, &netdev, out_plan);
 	return 0;
 }

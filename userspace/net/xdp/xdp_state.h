@@ -58,7 +58,7 @@ struct xdp {
 	int watch_fd;
 	bool is_link_due;	     /* a MAC or a VLAN changed: the programs are to be told */
 	struct ring_buffer *samples; /* NULL: nothing was attached */
-	xdp_sample_fn sample_fn;     /* of the xdp_samples that runs */
+	xdp_sample_fn sample_fn;     /* of the net_xdp_samples that runs */
 	void *sample_ctx;
 	struct weft_krpc_tables krpc; /* mapped; NULL: nothing was attached */
 	uint32_t sweep_at;	      /* the kernel's mark of how far a sweep came */
@@ -70,26 +70,26 @@ struct xdp {
 };
 
 /* xdp.c: the longest frame that every attached device's sockets take; 0: none is attached. */
-uint32_t xdp_deliver_len_max(const struct xdp *xdp);
+uint32_t net_xdp_deliver_len_max(const struct xdp *xdp);
 
 /* xdp_link.c: tells device's program about the device as it is now. 0 or -errno. */
 WEFT_MUST_CHECK
-int xdp_link_read(struct xdp_device *device);
+int net_xdp_link_read(struct xdp_device *device);
 
 /* xdp_tables.c. The maps of the first device become everybody's. 0 or -errno. */
 WEFT_MUST_CHECK
-int xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT]);
-void xdp_tables_forget(struct xdp *xdp);
+int net_xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT]);
+void net_xdp_tables_forget(struct xdp *xdp);
 
 /* xdp_krpc.c: 0 or -errno, to be undone in either case. */
 WEFT_MUST_CHECK
-int xdp_krpc_map(struct xdp *xdp);
-void xdp_krpc_unmap(struct xdp *xdp);
+int net_xdp_krpc_map(struct xdp *xdp);
+void net_xdp_krpc_unmap(struct xdp *xdp);
 
 /* xdp_plan.c: queues that send, the first of each worker. */
-uint32_t xdp_plan_sender_cnt(const struct xdp_config *config, const struct xdp_plan *plan);
-/* xdp_plan.c: the part that xdp_device_open shares; netdev is what was read. */
-void xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,
-		 struct xdp_plan *out_plan);
+uint32_t net_xdp_plan_sender_cnt(const struct xdp_config *config, const struct xdp_plan *plan);
+/* xdp_plan.c: the part that net_xdp_device_open shares; netdev is what was read. */
+void net_xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,
+		     struct xdp_plan *out_plan);
 
 #endif

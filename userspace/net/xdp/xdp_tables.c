@@ -36,25 +36,25 @@ static int only_put(struct xdp *xdp, enum xdp_map map, const void *value)
 	return bpf_map_update_elem(xdp->maps[map], &only, value, BPF_ANY);
 }
 
-int xdp_set_config(struct xdp *xdp, const struct weft_config *config)
+int net_xdp_set_config(struct xdp *xdp, const struct weft_config *config)
 {
 	struct weft_config with_len = *config;
 
-	with_len.deliver_len_max = xdp_deliver_len_max(xdp);
+	with_len.deliver_len_max = net_xdp_deliver_len_max(xdp);
 	return only_put(xdp, XDP_MAP_CONFIG, &with_len);
 }
 
-int xdp_set_cid_keys(struct xdp *xdp, const struct weft_cid_keys *keys)
+int net_xdp_set_cid_keys(struct xdp *xdp, const struct weft_cid_keys *keys)
 {
 	return only_put(xdp, XDP_MAP_CID_KEYS, keys);
 }
 
-int xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys)
+int net_xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys)
 {
 	return only_put(xdp, XDP_MAP_TOKEN_KEYS, keys);
 }
 
-int xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt)
+int net_xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt)
 {
 	struct weft_locals locals = {0};
 	unsigned put_cnt = 0;
@@ -93,8 +93,8 @@ static int full_of(int err)
 	return err == -E2BIG || err == -ENOSPC ? WEFT_EFULL : err;
 }
 
-int xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
-		const struct weft_ban *ban)
+int net_xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
+		    const struct weft_ban *ban)
 {
 	union ban_key key;
 	enum xdp_map map = ban_key_of(addr, prefix_len, &key);
@@ -104,7 +104,7 @@ int xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
 	return full_of(bpf_map_update_elem(xdp->maps[map], &key, ban, BPF_ANY));
 }
 
-void xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_len)
+void net_xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_len)
 {
 	union ban_key key;
 	enum xdp_map map = ban_key_of(addr, prefix_len, &key);
@@ -113,15 +113,15 @@ void xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_le
 		(void)bpf_map_delete_elem(xdp->maps[map], &key);
 }
 
-int xdp_session_put(struct xdp *xdp, const struct weft_endpoint *source,
-		    const struct weft_session *entry)
+int net_xdp_session_put(struct xdp *xdp, const struct weft_endpoint *source,
+			const struct weft_session *entry)
 {
 	if (!is_attached(xdp))
 		return 0;
 	return full_of(bpf_map_update_elem(xdp->maps[XDP_MAP_SESSIONS], source, entry, BPF_ANY));
 }
 
-unsigned xdp_session_sweep(struct xdp *xdp, uint64_t now_ns)
+unsigned net_xdp_session_sweep(struct xdp *xdp, uint64_t now_ns)
 {
 	struct weft_endpoint keys[SWEEP_CNT];
 	struct weft_session entries[SWEEP_CNT];
@@ -147,7 +147,8 @@ unsigned xdp_session_sweep(struct xdp *xdp, uint64_t now_ns)
 	return swept;
 }
 
-void xdp_counters(const struct xdp *xdp, struct weft_counter out_counters[static WEFT_REASON_CNT])
+void net_xdp_counters(const struct xdp *xdp,
+		      struct weft_counter out_counters[static WEFT_REASON_CNT])
 {
 	memset(out_counters, 0, WEFT_REASON_CNT * sizeof(out_counters[0]));
 	if (!is_attached(xdp))
@@ -163,7 +164,7 @@ void xdp_counters(const struct xdp *xdp, struct weft_counter out_counters[static
 	}
 }
 
-void xdp_places_each(const struct xdp *xdp, enum weft_class class, xdp_places_fn fn, void *ctx)
+void net_xdp_places_each(const struct xdp *xdp, enum weft_class class, xdp_places_fn fn, void *ctx)
 {
 	for (uint32_t i = 0; is_attached(xdp) && i < WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS; i++) {
 		uint32_t idx = class * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS + i;
@@ -181,14 +182,14 @@ void xdp_places_each(const struct xdp *xdp, enum weft_class class, xdp_places_fn
 	}
 }
 
-unsigned xdp_cpu_cnt(void)
+unsigned net_xdp_cpu_cnt(void)
 {
 	int cnt = libbpf_num_possible_cpus();
 
 	return cnt > 0 ? (unsigned)cnt : 1;
 }
 
-uint64_t xdp_tables_generation(const struct xdp *xdp)
+uint64_t net_xdp_tables_generation(const struct xdp *xdp)
 {
 	return xdp->generation;
 }
@@ -202,7 +203,7 @@ static int sample_take(void *ctx, void *data, size_t len)
 	return 0;
 }
 
-unsigned xdp_samples(struct xdp *xdp, xdp_sample_fn fn, void *ctx)
+unsigned net_xdp_samples(struct xdp *xdp, xdp_sample_fn fn, void *ctx)
 {
 	int cnt;
 
@@ -227,7 +228,7 @@ static int ghash_put(struct xdp *xdp)
 	return err;
 }
 
-int xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT])
+int net_xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT])
 {
 	int err = 0;
 
@@ -241,21 +242,21 @@ int xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT])
 	if (!err)
 		err = ghash_put(xdp);
 	if (!err)
-		err = xdp_krpc_map(xdp);
+		err = net_xdp_krpc_map(xdp);
 	if (!err) {
 		xdp->samples = ring_buffer__new(xdp->maps[XDP_MAP_SAMPLES], sample_take, xdp, NULL);
 		err = xdp->samples ? 0 : -errno;
 	}
 	if (err)
-		xdp_tables_forget(xdp);
+		net_xdp_tables_forget(xdp);
 	return err;
 }
 
-void xdp_tables_forget(struct xdp *xdp)
+void net_xdp_tables_forget(struct xdp *xdp)
 {
 	ring_buffer__free(xdp->samples);
 	xdp->samples = NULL;
-	xdp_krpc_unmap(xdp);
+	net_xdp_krpc_unmap(xdp);
 	for (unsigned i = 0; i < XDP_MAP_CNT; i++) {
 		if (xdp->maps[i] >= 0)
 			close(xdp->maps[i]);

@@ -14,7 +14,7 @@
 #include "net/udp/udp_frame.h"
 #include "xdp_state.h"
 
-const char *xdp_fault_name(enum xdp_fault fault)
+const char *net_xdp_fault_name(enum xdp_fault fault)
 {
 	static const char *const names[XDP_FAULT_CNT] = {
 		[XDP_LINK_DOWN] = "link-down",	   [XDP_LINK_UP] = "link-up",
@@ -73,7 +73,7 @@ static void links_read(struct xdp *xdp)
 	xdp->is_link_due = false;
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
 		if (xdp->devices[i] && !xdp->devices[i]->info.is_lost &&
-		    xdp_link_read(xdp->devices[i]) < 0)
+		    net_xdp_link_read(xdp->devices[i]) < 0)
 			xdp->is_link_due = true;
 }
 
@@ -81,7 +81,7 @@ static void device_changed(void *ctx, const struct netdev *netdev, bool is_gone)
 {
 	struct xdp *xdp = ctx;
 
-	xdp->is_link_due |= netdev_is_vlan(netdev);
+	xdp->is_link_due |= net_netdev_is_vlan(netdev);
 
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
 		struct xdp_device_info *info = xdp->devices[i] ? &xdp->devices[i]->info : NULL;
@@ -139,7 +139,7 @@ static void losses_check(struct xdp *xdp, unsigned number)
 	for (unsigned i = 0; i < device->info.queue_cnt; i++) {
 		struct xsk_losses more;
 
-		xsk_read_losses(device->queues[i].xsk, &more);
+		net_xsk_read_losses(device->queues[i].xsk, &more);
 		sum.rx_dropped_cnt += more.rx_dropped_cnt;
 		sum.rx_ring_full_cnt += more.rx_ring_full_cnt;
 		sum.fill_empty_cnt += more.fill_empty_cnt;
@@ -167,13 +167,13 @@ static void devices_read(struct xdp *xdp)
 	struct netdev netdev;
 
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
-		if (xdp->devices[i] && netdev_read(xdp->devices[i]->info.name, &netdev) == 0)
+		if (xdp->devices[i] && net_netdev_read(xdp->devices[i]->info.name, &netdev) == 0)
 			device_changed(xdp, &netdev, false);
 }
 
-void xdp_check(struct xdp *xdp)
+void net_xdp_check(struct xdp *xdp)
 {
-	if (netdev_watch_drain(xdp->watch_fd, device_changed, xdp))
+	if (net_netdev_watch_drain(xdp->watch_fd, device_changed, xdp))
 		devices_read(xdp);
 	if (xdp->is_link_due)
 		links_read(xdp);

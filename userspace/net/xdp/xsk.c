@@ -156,7 +156,7 @@ static void fill_all(struct xsk *xsk)
 	weft_assert(cnt == xsk->fill.cnt);
 	for (uint32_t i = 0; i < cnt; i++) {
 		uint64_t addr;
-		uint32_t got = umem_acquire(&xsk->umem, &addr, 1, UMEM_FILLING);
+		uint32_t got = net_umem_acquire(&xsk->umem, &addr, 1, UMEM_FILLING);
 
 		weft_assert(got == 1);
 		*xsk_ring_addr(&xsk->fill, idx + i) = addr;
@@ -164,7 +164,7 @@ static void fill_all(struct xsk *xsk)
 	xsk_ring_commit(&xsk->fill);
 }
 
-int xsk_open(const struct xsk_config *config, struct xsk **out_xsk)
+int net_xsk_open(const struct xsk_config *config, struct xsk **out_xsk)
 {
 	struct xsk *xsk = calloc(1, sizeof(*xsk));
 	int err;
@@ -179,7 +179,8 @@ int xsk_open(const struct xsk_config *config, struct xsk **out_xsk)
 		err = -errno;
 		goto close_xsk;
 	}
-	err = umem_init(&xsk->umem, config->rx_frame_cnt + config->tx_frame_cnt, config->frame_len);
+	err = net_umem_init(&xsk->umem, config->rx_frame_cnt + config->tx_frame_cnt,
+			    config->frame_len);
 	if (err < 0 || (err = umem_register(xsk)) < 0 || (err = rings_open(xsk, config)) < 0)
 		goto close_xsk;
 	fill_all(xsk);
@@ -189,11 +190,11 @@ int xsk_open(const struct xsk_config *config, struct xsk **out_xsk)
 	*out_xsk = xsk;
 	return 0;
 close_xsk:
-	xsk_close(xsk);
+	net_xsk_close(xsk);
 	return err;
 }
 
-void xsk_close(struct xsk *xsk)
+void net_xsk_close(struct xsk *xsk)
 {
 	if (!xsk)
 		return;
@@ -202,11 +203,11 @@ void xsk_close(struct xsk *xsk)
 	for (unsigned i = 0; i < sizeof(xsk->maps) / sizeof(xsk->maps[0]); i++)
 		if (xsk->maps[i].at)
 			munmap(xsk->maps[i].at, xsk->maps[i].len);
-	umem_fini(&xsk->umem);
+	net_umem_fini(&xsk->umem);
 	free(xsk);
 }
 
-void xsk_read_losses(struct xsk *xsk, struct xsk_losses *out_new)
+void net_xsk_read_losses(struct xsk *xsk, struct xsk_losses *out_new)
 {
 	struct xdp_statistics stats = {0};
 	socklen_t len = sizeof(stats);

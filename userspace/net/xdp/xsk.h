@@ -46,7 +46,7 @@ struct xsk {
 	uint8_t device;
 	bool is_zero_copy, is_busy_polled;
 	uint32_t mtu;	       /* of the device: the send side goes by it */
-	bool has_partial_sums; /* xdp_device_info */
+	bool has_partial_sums; /* net_xdp_device_info */
 	struct umem umem;
 	struct xsk_ring fill, rx, completion, tx;
 	uint64_t sent_cnt;	  /* datagrams passed to the kernel; who sends */
@@ -59,30 +59,30 @@ struct xsk {
 };
 
 /*
- * xsk_open makes and binds the socket and gives the kernel its frames to
+ * net_xsk_open makes and binds the socket and gives the kernel its frames to
  * fill. Nothing arrives before the socket stands in the program's map.
  * Returns 0, -EBUSY (another program holds the queue), -EINVAL (no such
  * queue), -ENODEV, -EPERM (CAP_NET_RAW), -ENOBUFS or -ENOMEM
  * (RLIMIT_MEMLOCK), or another -errno.
- * Owns: xsk_close, which takes NULL.
+ * Owns: net_xsk_close, which takes NULL.
  */
 WEFT_MUST_CHECK
-int xsk_open(const struct xsk_config *config, struct xsk **out_xsk);
-void xsk_close(struct xsk *xsk);
-/* xsk_read_losses brings losses up to date; what is new goes to *out_new. A system call. */
-void xsk_read_losses(struct xsk *xsk, struct xsk_losses *out_new);
+int net_xsk_open(const struct xsk_config *config, struct xsk **out_xsk);
+void net_xsk_close(struct xsk *xsk);
+/* net_xsk_read_losses brings losses up to date; what is new goes to *out_new. A system call. */
+void net_xsk_read_losses(struct xsk *xsk, struct xsk_losses *out_new);
 
 /*
- * xsk_rx_new makes the receive side. 0 or -ENOMEM. xsk_rx_teach: paths of
+ * net_xsk_rx_new makes the receive side. 0 or -ENOMEM. net_xsk_rx_teach: paths of
  * frames whose sender knows an id of ours are learned by links from now on;
  * NULL: by nobody.
  */
 WEFT_MUST_CHECK
-int xsk_rx_new(struct xsk *xsk, struct packet_rx **out_rx);
-void xsk_rx_teach(struct packet_rx *rx, struct link_table *links);
+int net_xsk_rx_new(struct xsk *xsk, struct packet_rx **out_rx);
+void net_xsk_rx_teach(struct packet_rx *rx, struct link_table *links);
 
 /*
- * xsk_tx_new makes a send side in front of udp: what goes to a path that
+ * net_xsk_tx_new makes a send side in front of udp: what goes to a path that
  * links knows leaves by the device's socket, all else by udp. It holds up
  * to XSK_TX_DEVICE_MAX sockets, set by number of device, NULL to take one
  * away. Slots are udp's, so a caller may change between the two sides.
@@ -90,7 +90,7 @@ void xsk_rx_teach(struct packet_rx *rx, struct link_table *links);
  */
 #define XSK_TX_DEVICE_MAX 8
 WEFT_MUST_CHECK
-int xsk_tx_new(struct packet_tx *udp, struct link_table *links, struct packet_tx **out_tx);
-void xsk_tx_set(struct packet_tx *tx, uint8_t device, struct xsk *xsk);
+int net_xsk_tx_new(struct packet_tx *udp, struct link_table *links, struct packet_tx **out_tx);
+void net_xsk_tx_set(struct packet_tx *tx, uint8_t device, struct xsk *xsk);
 
 #endif

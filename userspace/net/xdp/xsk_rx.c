@@ -38,7 +38,7 @@ static void rx_give_back(struct xsk_rx *rx)
 	weft_assert(got == rx->lent_cnt);
 	for (uint32_t i = 0; i < got; i++)
 		*xsk_ring_addr(fill, idx + i) = rx->lent[i];
-	umem_pass(&rx->xsk->umem, rx->lent, got, UMEM_LENT, UMEM_FILLING);
+	net_umem_pass(&rx->xsk->umem, rx->lent, got, UMEM_LENT, UMEM_FILLING);
 	xsk_ring_commit(fill);
 	rx->lent_cnt = 0;
 }
@@ -69,8 +69,8 @@ static void rx_learn(struct xsk_rx *rx, const struct dgram *dgram, const uint8_t
 		     size_t link_len)
 {
 	if (weft_classify(dgram->data, (uint32_t)dgram->len) == WEFT_FLOW_QUIC_SHORT)
-		link_table_learn(rx->links, &dgram->local, &dgram->remote, frame, link_len,
-				 rx->xsk->device);
+		net_link_table_learn(rx->links, &dgram->local, &dgram->remote, frame, link_len,
+				     rx->xsk->device);
 }
 
 /* Nothing but UDP's checksum says that such a datagram is as it was sent, and from there. */
@@ -80,7 +80,7 @@ static bool rx_is_whole(const struct xsk_rx *rx, const struct dgram *dgram)
 	case WEFT_FLOW_STUN:
 	case WEFT_FLOW_KRPC:
 	case WEFT_FLOW_PROBE:
-		return udp_frame_is_whole(dgram, rx->xsk->has_partial_sums);
+		return net_udp_frame_is_whole(dgram, rx->xsk->has_partial_sums);
 	default:
 		return true;
 	}
@@ -92,8 +92,8 @@ static bool rx_take(struct xsk_rx *rx, const struct xdp_desc *desc, struct dgram
 	uint8_t *frame = umem_data(umem, desc->addr);
 	size_t link_len;
 
-	weft_assert_hot(umem_holds(umem, desc->addr, desc->len));
-	if (!udp_frame_parse(frame, desc->len, rx->xsk->ifindex, out_dgram, &link_len) ||
+	weft_assert_hot(net_umem_holds(umem, desc->addr, desc->len));
+	if (!net_udp_frame_parse(frame, desc->len, rx->xsk->ifindex, out_dgram, &link_len) ||
 	    !rx_is_whole(rx, out_dgram)) {
 		rx->base.counters.dropped_cnt++;
 		return false;
@@ -122,7 +122,7 @@ static unsigned xsk_burst(struct packet_rx *base, struct dgram *out_dgrams, unsi
 			cnt += rx_take(rx, desc, &out_dgrams[cnt]);
 		}
 		rx->lent_cnt = got;
-		umem_pass(&rx->xsk->umem, rx->lent, got, UMEM_FILLING, UMEM_LENT);
+		net_umem_pass(&rx->xsk->umem, rx->lent, got, UMEM_FILLING, UMEM_LENT);
 		xsk_ring_release(&rx->xsk->rx);
 		rx->is_busy = got > 0;
 	} while (got && !cnt);
@@ -137,12 +137,12 @@ static void xsk_rx_close(struct packet_rx *base)
 
 static const struct packet_rx_ops xsk_rx_ops = {.burst = xsk_burst, .close = xsk_rx_close};
 
-void xsk_rx_teach(struct packet_rx *base, struct link_table *links)
+void net_xsk_rx_teach(struct packet_rx *base, struct link_table *links)
 {
 	((struct xsk_rx *)base)->links = links;
 }
 
-int xsk_rx_new(struct xsk *xsk, struct packet_rx **out_rx)
+int net_xsk_rx_new(struct xsk *xsk, struct packet_rx **out_rx)
 {
 	struct xsk_rx *rx = calloc(1, sizeof(*rx));
 

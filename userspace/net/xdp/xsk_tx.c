@@ -42,7 +42,7 @@ static void tx_reap(struct xsk *xsk)
 	while ((got = xsk_ring_peek(&xsk->completion, RUN_CNT_MAX, &idx)) > 0) {
 		for (uint32_t i = 0; i < got; i++)
 			addrs[i] = *xsk_ring_addr(&xsk->completion, idx + i);
-		umem_release(&xsk->umem, addrs, got, UMEM_SENDING);
+		net_umem_release(&xsk->umem, addrs, got, UMEM_SENDING);
 		xsk_ring_release(&xsk->completion);
 	}
 }
@@ -75,7 +75,7 @@ static bool tx_acquire(struct xsk_tx *tx, struct xsk *xsk, uint64_t *addrs, uint
 		tx_reap(xsk);
 	}
 	return xsk->umem.owned_cnt[UMEM_FREE] >= cnt &&
-	       umem_acquire(&xsk->umem, addrs, cnt, UMEM_WRITING) == cnt;
+	       net_umem_acquire(&xsk->umem, addrs, cnt, UMEM_WRITING) == cnt;
 }
 
 struct run {
@@ -101,14 +101,14 @@ static bool tx_write(struct xsk_tx *tx, struct xsk *xsk, const struct run *run)
 		size_t off = i * run->segment_len, left = run->len - off;
 		size_t len = left < run->segment_len ? left : run->segment_len;
 		size_t frame_len =
-			udp_frame_write(umem_data(&xsk->umem, addrs[i]), xsk->umem.frame_len,
-					run->link, run->route, run->data + off, len);
+			net_udp_frame_write(umem_data(&xsk->umem, addrs[i]), xsk->umem.frame_len,
+					    run->link, run->route, run->data + off, len);
 
 		weft_assert(frame_len > 0);
 		*xsk_ring_desc(&xsk->tx, idx + i) =
 			(struct xdp_desc){.addr = addrs[i], .len = (uint32_t)frame_len};
 	}
-	umem_pass(&xsk->umem, addrs, cnt, UMEM_WRITING, UMEM_SENDING);
+	net_umem_pass(&xsk->umem, addrs, cnt, UMEM_WRITING, UMEM_SENDING);
 	xsk_ring_commit(&xsk->tx);
 	tx->unsent_set |= (uint8_t)(1u << xsk->device);
 	xsk->sent_cnt += cnt;
@@ -148,7 +148,7 @@ static void xsk_commit(struct dgram_sink *sink, const struct dgram_slot *slot, s
 	uint8_t device = 0;
 	struct xsk *xsk = NULL;
 
-	run.link = link_table_lookup(tx->links, &route->local, &route->remote, &device);
+	run.link = net_link_table_lookup(tx->links, &route->local, &route->remote, &device);
 	if (run.link)
 		xsk = tx->xsks[device];
 	if (xsk && len && dgram_fits(xsk, &route->remote, run.segment_len) &&
@@ -182,7 +182,7 @@ static int xsk_flush(struct packet_tx *base)
 	return tx->unsent_set ? WEFT_EBUSY : err;
 }
 
-void xsk_tx_set(struct packet_tx *base, uint8_t device, struct xsk *xsk)
+void net_xsk_tx_set(struct packet_tx *base, uint8_t device, struct xsk *xsk)
 {
 	struct xsk_tx *tx = (struct xsk_tx *)base;
 
@@ -202,7 +202,7 @@ static const struct packet_tx_ops xsk_tx_ops = {.flush = xsk_flush, .close = xsk
 static const struct dgram_sink_ops xsk_sink_ops = {
 	.reserve = xsk_reserve, .commit = xsk_commit, .cancel = xsk_cancel};
 
-int xsk_tx_new(struct packet_tx *udp, struct link_table *links, struct packet_tx **out_tx)
+int net_xsk_tx_new(struct packet_tx *udp, struct link_table *links, struct packet_tx **out_tx)
 {
 	struct xsk_tx *tx = calloc(1, sizeof(*tx));
 

@@ -29,11 +29,11 @@ enum backup_record { BACKUP_HEAD, BACKUP_KEY, BACKUP_SETTINGS, BACKUP_ROW, BACKU
 #define BACKUP_RECORD_LEN_MAX (16u << 20)
 #define BACKUP_ROW_NAME_MAX   64u
 
-/* backup_holds: rows of db, and of STORE_META those of key, are part of a backup. */
-bool backup_holds(enum store_db db, const void *key, size_t key_len);
+/* node_backup_holds: rows of db, and of STORE_META those of key, are part of a backup. */
+bool node_backup_holds(enum store_db db, const void *key, size_t key_len);
 
 /*
- * backup_write makes the file at path, which must not be there yet, and removes it again on
+ * node_backup_write makes the file at path, which must not be there yet, and removes it again on
  * an error. 0, -EEXIST, WEFT_ECANCELLED (stop), WEFT_EDAMAGED (of the store) or -errno.
  * Context: a job.
  */
@@ -50,21 +50,21 @@ struct backup_result {
 	uint64_t row_cnt, byte_cnt;
 };
 WEFT_MUST_CHECK
-int backup_write(const struct backup_ask *ask, struct backup_result *out_result);
+int node_backup_write(const struct backup_ask *ask, struct backup_result *out_result);
 
 /*
- * backup_restore makes a new state folder of the file at path. A folder that has a key or
+ * node_backup_restore makes a new state folder of the file at path. A folder that has a key or
  * databases is refused and nothing is changed. The passphrase is the first line of passphrase_fd.
  * What became of it is told on standard output and error. Returns the exit status.
  * Context: weftd --restore, before anything runs.
  */
-int backup_restore(const struct node_config *config, const char *path, int passphrase_fd);
+int node_backup_restore(const struct node_config *config, const char *path, int passphrase_fd);
 
 /*
- * backup_old_node asks at the addresses of a backup whether a node is still there, and waits a
+ * node_backup_old_node asks at the addresses of a backup whether a node is still there, and waits a
  * second for an answer. True: out_addr is where.
  */
 #define BACKUP_ADDR_CAP 64
-bool backup_old_node(const json_t *addresses, char out_addr[static BACKUP_ADDR_CAP]);
+bool node_backup_old_node(const json_t *addresses, char out_addr[static BACKUP_ADDR_CAP]);
 
 #endif

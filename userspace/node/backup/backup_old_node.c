@@ -61,14 +61,14 @@ static unsigned answer_wait(struct asked *asked, const uint8_t *port_probe)
 					      ? recv(asked->fds[i].fd, answer, sizeof(answer), 0)
 					      : 0;
 
-			if (len > 0 && port_probe_is_answer(port_probe, answer, (size_t)len))
+			if (len > 0 && node_port_probe_is_answer(port_probe, answer, (size_t)len))
 				return i;
 		}
 	}
 	return asked->cnt;
 }
 
-bool backup_old_node(const json_t *addresses, char out_addr[static BACKUP_ADDR_CAP])
+bool node_backup_old_node(const json_t *addresses, char out_addr[static BACKUP_ADDR_CAP])
 {
 	struct asked asked = {.cnt = 0};
 	uint8_t port_probe[PORT_PROBE_LEN];
@@ -79,7 +79,7 @@ bool backup_old_node(const json_t *addresses, char out_addr[static BACKUP_ADDR_C
 	size_t i;
 
 	random_init_system(&random);
-	port_probe_write(port_probe, &random);
+	node_port_probe_write(port_probe, &random);
 	json_array_foreach(addresses, i, address)
 		port_probe_send(&asked, json_string_value(address), port_probe);
 	at = answer_wait(&asked, port_probe);

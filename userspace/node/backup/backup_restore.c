@@ -155,7 +155,7 @@ static int row_take(struct restore *restore)
 
 	key_len = cursor_be16(&c);
 	key = cursor_bytes(&c, key_len);
-	if (c.bad || !db_find(name, name_len, &db) || !backup_holds(db, key, key_len))
+	if (c.bad || !db_find(name, name_len, &db) || !node_backup_holds(db, key, key_len))
 		return WEFT_EDAMAGED;
 	if (!restore->batch)
 		restore->batch = store_batch_new(restore->store);
@@ -178,7 +178,7 @@ static int end_take(struct restore *restore)
 	return batch_commit(restore);
 }
 
-static int record_take(struct restore *restore, enum backup_record kind)
+static int firewall_record_take(struct restore *restore, enum backup_record kind)
 {
 	switch (kind) {
 	case BACKUP_HEAD:
@@ -222,7 +222,7 @@ static int records_take(struct restore *restore)
 	while (err == 0 && !restore->has_end) {
 		err = record_read(restore, &kind);
 		if (err == 0)
-			err = record_take(restore, kind);
+			err = firewall_record_take(restore, kind);
 	}
 	return err < 0 ? err : schema_put(restore);
 }
@@ -399,7 +399,7 @@ static void restored_tell(const struct restore *restore)
 	       restore->config->state_dir);
 	shares_tell(head);
 	fflush(stdout);
-	if (backup_old_node(json_object_get(head, "addresses"), addr))
+	if (node_backup_old_node(json_object_get(head, "addresses"), addr))
 		fprintf(stderr,
 			"warning: the old node may still run: %s, an address of it when the backup "
 			"was made, answers QUIC. Two nodes with one key take each other's "
@@ -465,7 +465,7 @@ static int restore_open(struct restore *restore, int fd, int passphrase_fd)
 
 	if (err < 0)
 		return refuse(OPTIONS_EXIT_USAGE, "the passphrase: %s", weft_err_text(err));
-	err = key_source_passphrase(restore->config, sealing, message);
+	err = node_key_source_passphrase(restore->config, sealing, message);
 	if (err < 0) {
 		explicit_bzero(passphrase, sizeof(passphrase));
 		return refuse(EXIT_FAILURE, "%s", message);
@@ -474,7 +474,7 @@ static int restore_open(struct restore *restore, int fd, int passphrase_fd)
 	explicit_bzero(passphrase, sizeof(passphrase));
 	if (err < 0)
 		status = failed(restore, err);
-	else if (restore->config->user[0] && user_become(restore->config, message) < 0)
+	else if (restore->config->user[0] && node_user_become(restore->config, message) < 0)
 		status = refuse(EXIT_FAILURE, "%s", message);
 	else
 		status = restore_run(restore, sealing[0] ? sealing : NULL);
@@ -493,7 +493,7 @@ static void restore_fini(struct restore *restore)
 	sealed_reader_close(restore->in);
 }
 
-int backup_restore(const struct node_config *config, const char *path, int passphrase_fd)
+int node_backup_restore(const struct node_config *config, const char *path, int passphrase_fd)
 {
 	struct restore restore = {.config = config, .path = path};
 	char used[CONFIG_PATH_CAP + 16];

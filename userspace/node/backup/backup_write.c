@@ -34,7 +34,7 @@ static const bool dbs_held[STORE_DB_CNT] = {
 	[STORE_COMMUNITY_EVENTS] = true,
 };
 
-bool backup_holds(enum store_db db, const void *key, size_t key_len)
+bool node_backup_holds(enum store_db db, const void *key, size_t key_len)
 {
 	if (db >= STORE_DB_CNT || !dbs_held[db] || db != STORE_META)
 		return db < STORE_DB_CNT && dbs_held[db];
@@ -82,7 +82,7 @@ static bool row_write(void *arg, const struct store_item *item)
 		rows->err = WEFT_ECANCELLED;
 		return false;
 	}
-	if (!backup_holds(rows->db, item->key, item->key_len))
+	if (!node_backup_holds(rows->db, item->key, item->key_len))
 		return true;
 	writer_u8(&w, (uint8_t)strlen(name));
 	writer_bytes(&w, name, strlen(name));
@@ -151,7 +151,7 @@ static int folder_sync(const char *path)
 	return err;
 }
 
-int backup_write(const struct backup_ask *ask, struct backup_result *out_result)
+int node_backup_write(const struct backup_ask *ask, struct backup_result *out_result)
 {
 	struct rows rows = {.ask = ask};
 	struct stat st = {0};

@@ -53,7 +53,7 @@ static void control_path_default(struct node_config *config)
 		path[0] = '\0';
 }
 
-const char *config_file_default(char path[static CONFIG_PATH_CAP])
+const char *node_config_file_default(char path[static CONFIG_PATH_CAP])
 {
 	const char *config_home = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 
@@ -75,19 +75,19 @@ static void listen_default(struct udp_config *udp)
 		udp->listen[udp->listen_cnt++] = (struct addr){.family = ADDR_IPV6, .port = 7000};
 }
 
-void config_defaults(struct node_config *config)
+void node_config_defaults(struct node_config *config)
 {
 	quic_config_defaults(&config->quic);
 	mesh_config_defaults(&config->mesh);
 	store_config_defaults(&config->store);
 	control_config_defaults(&config->control);
-	content_config_defaults(&config->content);
+	blobs_config_defaults(&config->content);
 	config->content.scrub_rate = 4 << 20;
-	fastpath_config_defaults(&config->fastpath);
-	mainline_config_defaults(&config->mainline);
-	web_config_defaults(&config->web);
-	fabric_config_defaults(&config->fabric);
-	sharing_config_defaults(&config->sharing);
+	node_fastpath_config_defaults(&config->fastpath);
+	locate_mainline_config_defaults(&config->mainline);
+	api_http_config_defaults(&config->web);
+	node_fabric_config_defaults(&config->fabric);
+	node_sharing_config_defaults(&config->sharing);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;
 	listen_default(&config->udp);
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;
@@ -135,7 +135,7 @@ static int groups_resolve(struct node_config *config, char *message)
 	int err = group_lookup(config->operate_group, &control->operate_gid);
 
 	if (err < 0) {
-		config_message_set(
+		node_config_message_set(
 			message,
 			"control.operate_group: no group \"%s\"; make it, or give a number",
 			config->operate_group);
@@ -143,9 +143,9 @@ static int groups_resolve(struct node_config *config, char *message)
 	}
 	err = group_lookup(config->view_group, &control->view_gid);
 	if (err < 0) {
-		config_message_set(message,
-				   "control.view_group: no group \"%s\"; make it, or give a number",
-				   config->view_group);
+		node_config_message_set(
+			message, "control.view_group: no group \"%s\"; make it, or give a number",
+			config->view_group);
 		return err;
 	}
 	/* One group owns the file; with two, the socket's own check has to do. */
@@ -155,21 +155,21 @@ static int groups_resolve(struct node_config *config, char *message)
 	return 0;
 }
 
-static int timetables_check(const struct content_config *config, char *message)
+static int timetables_check(const struct blobs_config *config, char *message)
 {
-	static const char *const names[CONTENT_DIRECTION_CNT] = {
-		[CONTENT_UPLOADS] = "upload_timetable",
-		[CONTENT_DOWNLOADS] = "download_timetable",
+	static const char *const names[BLOBS_DIRECTION_CNT] = {
+		[BLOBS_UPLOADS] = "upload_timetable",
+		[BLOBS_DOWNLOADS] = "download_timetable",
 	};
 	struct timetable_fault fault;
 	struct timetable table;
 
-	for (unsigned i = 0; i < CONTENT_DIRECTION_CNT; i++) {
-		int err = timetable_parse(config->timetables[i], &table, &fault);
+	for (unsigned i = 0; i < BLOBS_DIRECTION_CNT; i++) {
+		int err = blobs_timetable_parse(config->timetables[i], &table, &fault);
 
 		if (err < 0) {
-			config_message_set(message, "sharing.%s: \"%.*s\": %s", names[i],
-					   (int)fault.len, fault.at, fault.why);
+			node_config_message_set(message, "sharing.%s: \"%.*s\": %s", names[i],
+						(int)fault.len, fault.at, fault.why);
 			return err;
 		}
 	}
@@ -178,7 +178,7 @@ static int timetables_check(const struct content_config *config, char *message)
 
 static int keys_agree(const struct node_config *config, char *message)
 {
-	const char *web_fault = web_config_fault(&config->web);
+	const char *web_fault = api_http_config_fault(&config->web);
 	const struct {
 		bool is_bad;
 		const char *text;
@@ -196,25 +196,26 @@ static int keys_agree(const struct node_config *config, char *message)
 		{web_fault != NULL, web_fault},
 	};
 
-	const char *fault = fabric_config_check(&config->fabric), *zone;
+	const char *fault = node_fabric_config_check(&config->fabric), *zone;
 	struct zones zones;
 
 	if (fault) {
-		config_message_set(message, "%s", fault);
+		node_config_message_set(message, "%s", fault);
 		return WEFT_EMALFORMED;
 	}
-	if (zones_parse(config->content.zones, &zones, &zone) < 0) {
-		config_message_set(message,
-				   "sharing.zones: \"%.*s\" is not NETWORK/BITS=PRICE with a price "
-				   "of 0 to %u, is there twice, or is one too many",
-				   (int)strcspn(zone, " ,\t"), zone, ZONE_PRICE_MAX);
+	if (blobs_zones_parse(config->content.zones, &zones, &zone) < 0) {
+		node_config_message_set(
+			message,
+			"sharing.zones: \"%.*s\" is not NETWORK/BITS=PRICE with a price "
+			"of 0 to %u, is there twice, or is one too many",
+			(int)strcspn(zone, " ,\t"), zone, ZONE_PRICE_MAX);
 		return WEFT_EMALFORMED;
 	}
 	if (timetables_check(&config->content, message) < 0)
 		return WEFT_EMALFORMED;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].is_bad) {
-			config_message_set(message, "%s", rows[i].text);
+			node_config_message_set(message, "%s", rows[i].text);
 			return WEFT_EMALFORMED;
 		}
 	}
@@ -229,14 +230,14 @@ static char *text_copy(const char *text)
 static int origin_new(const struct config_ask *ask, struct config_origin **out_origin)
 {
 	struct config_origin *origin =
-		calloc(1, sizeof(*origin) + config_key_cnt * sizeof(origin->sources[0]));
+		calloc(1, sizeof(*origin) + node_config_key_cnt * sizeof(origin->sources[0]));
 
 	if (!origin)
 		return -ENOMEM;
 	*out_origin = origin;
 	origin->file = text_copy(ask->file);
 	origin->overrides = calloc(ask->override_cnt + 1, sizeof(*origin->overrides));
-	origin->pending = calloc(config_key_cnt, sizeof(*origin->pending));
+	origin->pending = calloc(node_config_key_cnt, sizeof(*origin->pending));
 	if (!origin->overrides || !origin->pending)
 		return -ENOMEM;
 	origin->override_cnt = ask->override_cnt;
@@ -254,7 +255,7 @@ static void origin_free(struct config_origin *origin)
 {
 	if (!origin)
 		return;
-	for (unsigned i = 0; i < config_key_cnt; i++) {
+	for (unsigned i = 0; i < node_config_key_cnt; i++) {
 		free(origin->sources[i]);
 		if (origin->pending)
 			free(origin->pending[i]);
@@ -270,27 +271,27 @@ static void origin_free(struct config_origin *origin)
 	free(origin);
 }
 
-int config_load(const struct config_ask *ask, struct node_config **out_config,
-		char message[static CONFIG_MESSAGE_CAP])
+int node_config_load(const struct config_ask *ask, struct node_config **out_config,
+		     char message[static CONFIG_MESSAGE_CAP])
 {
 	struct node_config *config = calloc(1, sizeof(*config));
 	int err = config ? origin_new(ask, &config->origin) : -ENOMEM;
 
 	message[0] = '\0';
 	if (err == 0) {
-		config_defaults(config);
-		err = config_read_files(config, message);
+		node_config_defaults(config);
+		err = node_config_read_files(config, message);
 	}
 	if (err == 0)
-		err = config_read_overrides(config, message);
+		err = node_config_read_overrides(config, message);
 	if (err == 0)
 		err = keys_agree(config, message);
 	if (err == 0)
 		err = groups_resolve(config, message);
 	if (err < 0) {
 		if (!message[0])
-			config_message_set(message, "configuration: %s", weft_err_text(err));
-		config_free(config);
+			node_config_message_set(message, "configuration: %s", weft_err_text(err));
+		node_config_free(config);
 		return err;
 	}
 	config->store.dir = config->state_dir;
@@ -301,7 +302,7 @@ int config_load(const struct config_ask *ask, struct node_config **out_config,
 	return 0;
 }
 
-void config_free(struct node_config *config)
+void node_config_free(struct node_config *config)
 {
 	if (!config)
 		return;
@@ -309,18 +310,18 @@ void config_free(struct node_config *config)
 	free(config);
 }
 
-void config_each(const struct node_config *config,
-		 bool (*fn)(void *arg, const struct config_setting *setting), void *arg)
+void node_config_each(const struct node_config *config,
+		      bool (*fn)(void *arg, const struct config_setting *setting), void *arg)
 {
 	char value[CONFIG_VALUE_CAP];
 
-	for (unsigned i = 0; i < config_key_cnt; i++) {
-		const struct config_key *key = &config_keys[i];
+	for (unsigned i = 0; i < node_config_key_cnt; i++) {
+		const struct config_key *key = &node_config_keys[i];
 		const char *source = config->origin->sources[i];
 		struct config_setting setting = {
 			.section = key->section,
 			.key = key->key,
-			.value = config_value_format(key, &config->origin->live, value),
+			.value = node_config_value_format(key, &config->origin->live, value),
 			.source = source ? source : "default",
 			.doc = key->doc,
 			.pending = config->origin->pending[i],
@@ -332,7 +333,7 @@ void config_each(const struct node_config *config,
 	}
 }
 
-const struct node_config *config_live(const struct node_config *config)
+const struct node_config *node_config_live(const struct node_config *config)
 {
 	return &config->origin->live;
 }
@@ -342,7 +343,7 @@ static void live_apply(struct node_config *live, const struct config_key *key, c
 	char why[CONFIG_WHY_CAP];
 
 	/* The value was parsed a moment ago from another copy. */
-	if (config_value_parse(key, value, false, live, why) == 0)
+	if (node_config_value_parse(key, value, false, live, why) == 0)
 		log_init((enum log_level)live->log_level);
 }
 
@@ -352,33 +353,33 @@ static void change_take(struct config_origin *origin, struct config_origin *fres
 {
 	char *source = origin->sources[idx];
 
-	if (!config_keys[idx].is_live) {
+	if (!node_config_keys[idx].is_live) {
 		free(origin->pending[idx]);
 		origin->pending[idx] = strdup(after);
 		return;
 	}
-	live_apply(&origin->live, &config_keys[idx], after);
+	live_apply(&origin->live, &node_config_keys[idx], after);
 	origin->sources[idx] = fresh->sources[idx];
 	fresh->sources[idx] = source;
 }
 
-int config_reload(const struct node_config *config, config_change_fn changed, void *arg,
-		  char message[static CONFIG_MESSAGE_CAP])
+int node_config_reload(const struct node_config *config, config_change_fn changed, void *arg,
+		       char message[static CONFIG_MESSAGE_CAP])
 {
 	struct config_origin *origin = config->origin;
 	struct config_ask ask = {origin->file, origin->overrides, origin->override_cnt};
 	struct node_config *fresh;
-	int err = config_load(&ask, &fresh, message);
+	int err = node_config_load(&ask, &fresh, message);
 
 	if (err < 0)
 		return err;
-	for (unsigned i = 0; i < config_key_cnt; i++) {
-		const struct config_key *key = &config_keys[i];
+	for (unsigned i = 0; i < node_config_key_cnt; i++) {
+		const struct config_key *key = &node_config_keys[i];
 		char before[CONFIG_VALUE_CAP], after[CONFIG_VALUE_CAP], name[96];
 		struct config_change change = {name, before, after, key->is_live};
 
-		if (strcmp(config_value_format(key, &origin->live, before),
-			   config_value_format(key, fresh, after)) == 0) {
+		if (strcmp(node_config_value_format(key, &origin->live, before),
+			   node_config_value_format(key, fresh, after)) == 0) {
 			free(origin->pending[i]);
 			origin->pending[i] = NULL;
 			continue;
@@ -387,6 +388,6 @@ int config_reload(const struct node_config *config, config_change_fn changed, vo
 		change_take(origin, fresh->origin, i, after);
 		changed(arg, &change);
 	}
-	config_free(fresh);
+	node_config_free(fresh);
 	return 0;
 }

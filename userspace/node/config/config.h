@@ -63,7 +63,7 @@ struct node_config {
 	struct mesh_config mesh;
 	struct store_config store;     /* dir points to state_dir */
 	struct control_config control; /* path points to control_path */
-	struct content_config content;
+	struct blobs_config content;
 	struct fastpath_config fastpath;
 	struct mainline_config mainline;
 	struct publish_config publish;
@@ -92,18 +92,18 @@ struct config_ask {
 #define CONFIG_FILE_DEFAULT "/etc/weft/weft.conf"
 
 /*
- * config_load reads and checks everything. On failure message says which
+ * node_config_load reads and checks everything. On failure message says which
  * file and line, what is wrong, and the nearest name of an unknown one.
  * Returns 0, WEFT_EUNKNOWN, WEFT_EMALFORMED, WEFT_ETOOLARGE or -errno.
- * Owns: config_free. ask is copied.
+ * Owns: node_config_free. ask is copied.
  */
 #define CONFIG_MESSAGE_CAP 1536
 WEFT_MUST_CHECK
-int config_load(const struct config_ask *ask, struct node_config **out_config,
-		char message[static CONFIG_MESSAGE_CAP]);
-void config_free(struct node_config *config);
+int node_config_load(const struct config_ask *ask, struct node_config **out_config,
+		     char message[static CONFIG_MESSAGE_CAP]);
+void node_config_free(struct node_config *config);
 
-/* config_each lends each setting with its value as it would be written; until false. */
+/* node_config_each lends each setting with its value as it would be written; until false. */
 struct config_setting {
 	const char *section;
 	const char *key;
@@ -113,11 +113,11 @@ struct config_setting {
 	const char *pending; /* what a restart would make of it, if that differs; else NULL */
 	bool is_live;	     /* a reload applies it */
 };
-void config_each(const struct node_config *config,
-		 bool (*fn)(void *arg, const struct config_setting *setting), void *arg);
+void node_config_each(const struct node_config *config,
+		      bool (*fn)(void *arg, const struct config_setting *setting), void *arg);
 
 /*
- * config_reload reads everything again and tells of each setting that
+ * node_config_reload reads everything again and tells of each setting that
  * differs from what is in force: now live (is_applied) or waiting for a
  * restart. On failure nothing changes, message says why. Handing what is live
  * to the modules is node_reload's.
@@ -129,23 +129,23 @@ struct config_change {
 };
 typedef void (*config_change_fn)(void *arg, const struct config_change *change);
 WEFT_MUST_CHECK
-int config_reload(const struct node_config *config, config_change_fn changed, void *arg,
-		  char message[static CONFIG_MESSAGE_CAP]);
+int node_config_reload(const struct node_config *config, config_change_fn changed, void *arg,
+		       char message[static CONFIG_MESSAGE_CAP]);
 /*
- * config_set writes the setting called name ("log.level") into config and
- * nothing else: to try something, on a copy. Errors as config_load's; why says
+ * node_config_set writes the setting called name ("log.level") into config and
+ * nothing else: to try something, on a copy. Errors as node_config_load's; why says
  * what is wrong, and not of which setting.
  */
 #define CONFIG_WHY_CAP 320
 WEFT_MUST_CHECK
-int config_set(struct node_config *config, const char *name, const char *value,
-	       char why[static CONFIG_WHY_CAP]);
-/* config_live: config with what reloads changed. */
-const struct node_config *config_live(const struct node_config *config);
+int node_config_set(struct node_config *config, const char *name, const char *value,
+		    char why[static CONFIG_WHY_CAP]);
+/* node_config_live: config with what reloads changed. */
+const struct node_config *node_config_live(const struct node_config *config);
 
-/* config_print writes INI that config_load reads to the same configuration. */
-void config_print(const struct node_config *config, FILE *out);
-/* config_print_reference writes the key list for weft.conf(5), in roff. */
-void config_print_reference(FILE *out);
+/* node_config_print writes INI that node_config_load reads to the same configuration. */
+void node_config_print(const struct node_config *config, FILE *out);
+/* node_config_print_reference writes the key list for weft.conf(5), in roff. */
+void node_config_print_reference(FILE *out);
 
 #endif

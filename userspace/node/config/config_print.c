@@ -23,34 +23,34 @@ static bool print_setting(void *arg, const struct config_setting *setting)
 	return true;
 }
 
-void config_print(const struct node_config *config, FILE *out)
+void node_config_print(const struct node_config *config, FILE *out)
 {
 	struct print_state state = {out, NULL};
 
-	config_each(config, print_setting, &state);
+	node_config_each(config, print_setting, &state);
 }
 
-void config_print_reference(FILE *out)
+void node_config_print_reference(FILE *out)
 {
 	struct node_config *config = calloc(1, sizeof(*config));
 	const char *section = "";
 
 	if (!config)
 		return;
-	config_defaults(config);
-	for (unsigned i = 0; i < config_key_cnt; i++) {
-		const struct config_key *key = &config_keys[i];
+	node_config_defaults(config);
+	for (unsigned i = 0; i < node_config_key_cnt; i++) {
+		const struct config_key *key = &node_config_keys[i];
 		char value[CONFIG_VALUE_CAP], range[CONFIG_WHY_CAP];
 
 		if (strcmp(section, key->section) != 0)
 			fprintf(out, ".SS [%s]\n", key->section);
 		section = key->section;
 		fprintf(out, ".TP\n.B %s\n%s\n", key->key, key->doc);
-		fprintf(out, "Takes %s", config_range_format(key, range));
+		fprintf(out, "Takes %s", node_config_range_format(key, range));
 		/* Paths and addresses depend on who starts the daemon, and where. */
 		if (key->type != CONFIG_PATH && key->type != CONFIG_ADDRS &&
 		    key->type != CONFIG_NAME && key->type != CONFIG_SITE)
-			fprintf(out, "; default %s", config_value_format(key, config, value));
+			fprintf(out, "; default %s", node_config_value_format(key, config, value));
 		fprintf(out, ".%s\n", key->is_live ? " A reload applies it." : "");
 	}
 	free(config);

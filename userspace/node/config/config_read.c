@@ -25,7 +25,7 @@ struct config_reading {
 	char *message;
 };
 
-void config_message_set(char *message, const char *fmt, ...)
+void node_config_message_set(char *message, const char *fmt, ...)
 {
 	va_list args;
 
@@ -36,11 +36,11 @@ void config_message_set(char *message, const char *fmt, ...)
 
 static const struct config_key *key_lookup(const char *section, const char *name, unsigned *out_idx)
 {
-	for (unsigned i = 0; i < config_key_cnt; i++) {
-		if (strcmp(config_keys[i].section, section) == 0 &&
-		    strcmp(config_keys[i].key, name) == 0) {
+	for (unsigned i = 0; i < node_config_key_cnt; i++) {
+		if (strcmp(node_config_keys[i].section, section) == 0 &&
+		    strcmp(node_config_keys[i].key, name) == 0) {
 			*out_idx = i;
-			return &config_keys[i];
+			return &node_config_keys[i];
 		}
 	}
 	return NULL;
@@ -48,8 +48,8 @@ static const struct config_key *key_lookup(const char *section, const char *name
 
 static bool section_is_known(const char *section)
 {
-	for (unsigned i = 0; i < config_key_cnt; i++) {
-		if (strcmp(config_keys[i].section, section) == 0)
+	for (unsigned i = 0; i < node_config_key_cnt; i++) {
+		if (strcmp(node_config_keys[i].section, section) == 0)
 			return true;
 	}
 	return false;
@@ -60,9 +60,9 @@ static void tell_unknown_section(const char *section, char why[static CONFIG_WHY
 	const char *nearest = NULL;
 	unsigned best = UINT_MAX;
 
-	for (unsigned i = 0; i < config_key_cnt; i++) {
-		if (weft_is_nearer(section, config_keys[i].section, &best))
-			nearest = config_keys[i].section;
+	for (unsigned i = 0; i < node_config_key_cnt; i++) {
+		if (weft_is_nearer(section, node_config_keys[i].section, &best))
+			nearest = node_config_keys[i].section;
 	}
 	if (!*section)
 		snprintf(why, CONFIG_WHY_CAP, "a key before the first [section]");
@@ -80,10 +80,10 @@ static void tell_unknown_key(const char *section, const char *name, char why[sta
 	unsigned best = UINT_MAX;
 
 	/* Its own section first, so that it wins a tie. */
-	for (unsigned i = 0; i < 2 * config_key_cnt; i++) {
-		const struct config_key *key = &config_keys[i % config_key_cnt];
+	for (unsigned i = 0; i < 2 * node_config_key_cnt; i++) {
+		const struct config_key *key = &node_config_keys[i % node_config_key_cnt];
 
-		if ((strcmp(key->section, section) == 0) != (i < config_key_cnt))
+		if ((strcmp(key->section, section) == 0) != (i < node_config_key_cnt))
 			continue;
 		if (weft_is_nearer(name, key->key, &best))
 			nearest = key;
@@ -124,17 +124,18 @@ static int assign(struct config_reading *reading, const char *where, const char 
 
 	key = setting_lookup(section, name, &idx, why);
 	if (!key) {
-		config_message_set(reading->message, "%s: %s", where, why);
+		node_config_message_set(reading->message, "%s: %s", where, why);
 		return WEFT_EUNKNOWN;
 	}
 	if (reading->set_here && reading->set_here[idx]) {
-		config_message_set(reading->message, "%s: %s.%s is set twice in this file", where,
-				   section, name);
+		node_config_message_set(reading->message, "%s: %s.%s is set twice in this file",
+					where, section, name);
 		return WEFT_EMALFORMED;
 	}
-	err = config_value_parse(key, value, is_appended, reading->config, why);
+	err = node_config_value_parse(key, value, is_appended, reading->config, why);
 	if (err < 0) {
-		config_message_set(reading->message, "%s: %s.%s: %s", where, section, name, why);
+		node_config_message_set(reading->message, "%s: %s.%s: %s", where, section, name,
+					why);
 		return err;
 	}
 	source = strdup(where);
@@ -189,16 +190,16 @@ static int file_read(struct node_config *config, const char *path, char *message
 	int err = text_read(path, &text, &len);
 
 	if (err < 0) {
-		config_message_set(message, "%s: %s", path, weft_err_text(err));
+		node_config_message_set(message, "%s: %s", path, weft_err_text(err));
 		return err;
 	}
 	message[0] = '\0';
-	reading.set_here = calloc(config_key_cnt, sizeof(*reading.set_here));
+	reading.set_here = calloc(node_config_key_cnt, sizeof(*reading.set_here));
 	err = reading.set_here ? ini_parse(text, len, on_line, &reading, &line) : -ENOMEM;
 	if (err < 0 && !message[0])
-		config_message_set(message, "%s:%u: %s", path, line,
-				   err == WEFT_EMALFORMED ? "neither [section] nor key = value"
-							  : weft_err_text(err));
+		node_config_message_set(message, "%s:%u: %s", path, line,
+					err == WEFT_EMALFORMED ? "neither [section] nor key = value"
+							       : weft_err_text(err));
 	free(reading.set_here);
 	free(text);
 	return err;
@@ -229,7 +230,7 @@ static int drop_ins_read(struct node_config *config, const char *file, char *mes
 		return 0;
 	if (cnt < 0) {
 		err = -errno;
-		config_message_set(message, "%s: %s", dir, strerror(-err));
+		node_config_message_set(message, "%s: %s", dir, strerror(-err));
 		return err;
 	}
 	for (int i = 0; i < cnt; i++) {
@@ -242,11 +243,11 @@ static int drop_ins_read(struct node_config *config, const char *file, char *mes
 	return err;
 }
 
-int config_read_files(struct node_config *config, char message[static CONFIG_MESSAGE_CAP])
+int node_config_read_files(struct node_config *config, char message[static CONFIG_MESSAGE_CAP])
 {
 	const char *wanted = config->origin->file;
 	char usual[CONFIG_PATH_CAP];
-	const char *file = wanted ? wanted : config_file_default(usual);
+	const char *file = wanted ? wanted : node_config_file_default(usual);
 	int err = file_read(config, file, message);
 
 	if (err == -ENOENT && !wanted)
@@ -254,7 +255,7 @@ int config_read_files(struct node_config *config, char message[static CONFIG_MES
 	return err < 0 ? err : drop_ins_read(config, file, message);
 }
 
-int config_read_overrides(struct node_config *config, char message[static CONFIG_MESSAGE_CAP])
+int node_config_read_overrides(struct node_config *config, char message[static CONFIG_MESSAGE_CAP])
 {
 	struct config_reading reading = {config, NULL, NULL, message};
 	const struct config_origin *origin = config->origin;
@@ -271,8 +272,8 @@ int config_read_overrides(struct node_config *config, char message[static CONFIG
 	return err;
 }
 
-int config_set(struct node_config *config, const char *name, const char *value,
-	       char why[static CONFIG_WHY_CAP])
+int node_config_set(struct node_config *config, const char *name, const char *value,
+		    char why[static CONFIG_WHY_CAP])
 {
 	const char *dot = strchr(name, '.');
 	const struct config_key *key;
@@ -282,5 +283,5 @@ int config_set(struct node_config *config, const char *name, const char *value,
 	if (dot)
 		snprintf(section, sizeof(section), "%.*s", (int)(dot - name), name);
 	key = setting_lookup(section, dot ? dot + 1 : name, &idx, why);
-	return key ? config_value_parse(key, value, false, config, why) : WEFT_EUNKNOWN;
+	return key ? node_config_value_parse(key, value, false, config, why) : WEFT_EUNKNOWN;
 }

@@ -92,22 +92,22 @@ static const char *number_format(uint64_t number, const struct unit *units, char
 	return text;
 }
 
-bool config_rate_parse(const char *text, uint64_t *out_per_s)
+bool node_config_rate_parse(const char *text, uint64_t *out_per_s)
 {
 	return number_parse(text, rate_units, out_per_s);
 }
 
-const char *config_rate_format(uint64_t per_s, char *text, size_t cap)
+const char *node_config_rate_format(uint64_t per_s, char *text, size_t cap)
 {
 	return number_format(per_s, rate_units, text, cap);
 }
 
-bool config_size_parse(const char *text, uint64_t *out_len)
+bool node_config_size_parse(const char *text, uint64_t *out_len)
 {
 	return number_parse(text, size_units, out_len);
 }
 
-const char *config_size_format(uint64_t len, char *text, size_t cap)
+const char *node_config_size_format(uint64_t len, char *text, size_t cap)
 {
 	return number_format(len, size_units, text, cap);
 }
@@ -175,7 +175,7 @@ static int count_parse(const struct config_key *key, const char *text, struct no
 	}
 	if (number % factor || number / factor < key->min || number / factor > key->max) {
 		(void)refuse(why, "%.64s is out of range, %s", text,
-			     config_range_format(key, range));
+			     node_config_range_format(key, range));
 		return WEFT_ETOOLARGE;
 	}
 	number_set(key, config, number / factor);
@@ -317,8 +317,8 @@ static int ways_parse(const struct config_key *key, const char *text, struct nod
 	return 0;
 }
 
-int config_value_parse(const struct config_key *key, const char *text, bool is_appended,
-		       struct node_config *config, char why[static CONFIG_WHY_CAP])
+int node_config_value_parse(const struct config_key *key, const char *text, bool is_appended,
+			    struct node_config *config, char why[static CONFIG_WHY_CAP])
 {
 	switch (key->type) {
 	case CONFIG_PATH:
@@ -359,8 +359,8 @@ static void addrs_format(const struct config_key *key, const struct node_config 
 					addr_format(&addrs[i], one));
 }
 
-const char *config_value_format(const struct config_key *key, const struct node_config *config,
-				char text[static CONFIG_VALUE_CAP])
+const char *node_config_value_format(const struct config_key *key, const struct node_config *config,
+				     char text[static CONFIG_VALUE_CAP])
 {
 	uint64_t number;
 	char word[32];
@@ -395,7 +395,7 @@ const char *config_value_format(const struct config_key *key, const struct node_
 	return text;
 }
 
-const char *config_range_format(const struct config_key *key, char text[static CONFIG_WHY_CAP])
+const char *node_config_range_format(const struct config_key *key, char text[static CONFIG_WHY_CAP])
 {
 	uint64_t factor = key->type == CONFIG_SECONDS ? NS_PER_S : 1;
 	char low[32], high[32];

@@ -133,7 +133,7 @@ static int override_add(struct daemon_options *args, const struct option_row *op
 	return 0;
 }
 
-int options_read(int argc, char **argv, struct daemon_options *args)
+int node_options_read(int argc, char **argv, struct daemon_options *args)
 {
 	struct option options[OPTION_CNT + 1] = {0};
 	int idx, c;

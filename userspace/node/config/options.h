@@ -36,9 +36,9 @@ struct daemon_options {
 };
 
 /*
- * options_read fills out_options, which is zero before. Returns -1 to go
+ * node_options_read fills out_options, which is zero before. Returns -1 to go
  * on, or the exit status: help was printed, or the fault was said.
  */
-int options_read(int argc, char **argv, struct daemon_options *out_options);
+int node_options_read(int argc, char **argv, struct daemon_options *out_options);
 
 #endif

@@ -11,18 +11,18 @@
 int node_reload(struct node *node, config_change_fn changed, void *arg,
 		char message[static CONFIG_MESSAGE_CAP])
 {
-	const struct node_config *live = config_live(node->config);
-	int err = config_reload(node->config, changed, arg, message);
+	const struct node_config *live = node_config_live(node->config);
+	int err = node_config_reload(node->config, changed, arg, message);
 
 	if (err < 0)
 		return err;
 	quic_engine_configure(node->home.quic, &live->quic);
 	mesh_configure(node->home.mesh, &live->mesh);
-	content_configure(node->home.content, &live->content);
+	blobs_configure(node->home.content, &live->content);
 	control_configure(node->control, &live->control);
-	fastpath_configure(&node->fastpath, live);
-	fabric_configure(node->fabric, &live->fabric, node->home.now_ns);
-	sharing_configure(node->sharing, &live->sharing, node->home.now_ns);
+	node_fastpath_configure(&node->fastpath, live);
+	node_fabric_configure(node->fabric, &live->fabric, node->home.now_ns);
+	node_sharing_configure(node->sharing, &live->sharing, node->home.now_ns);
 	node->is_config_due = node->workers != NULL;
 	return 0;
 }

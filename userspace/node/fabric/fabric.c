@@ -19,7 +19,7 @@
 
 #define SEPARATORS ", "
 
-void fabric_config_defaults(struct fabric_config *config)
+void node_fabric_config_defaults(struct fabric_config *config)
 {
 	config->is_on = true;
 	overlay_config_defaults(&config->overlay);
@@ -57,7 +57,7 @@ static bool builtins_parse(const char *names, uint32_t *out_offered)
 	return true;
 }
 
-const char *fabric_config_check(const struct fabric_config *config)
+const char *node_fabric_config_check(const struct fabric_config *config)
 {
 	uint32_t offered;
 
@@ -70,7 +70,7 @@ const char *fabric_config_check(const struct fabric_config *config)
 	return NULL;
 }
 
-size_t fabric_footprint(const struct fabric_config *config)
+size_t node_fabric_footprint(const struct fabric_config *config)
 {
 	if (!config->is_on)
 		return 0;
@@ -82,7 +82,7 @@ size_t fabric_footprint(const struct fabric_config *config)
 	       provider_footprint(&config->provider) + builtin_footprint(&config->builtin);
 }
 
-unsigned fabric_watch_cap(const struct fabric_config *config)
+unsigned node_fabric_watch_cap(const struct fabric_config *config)
 {
 	return config->is_on ? provider_watch_cap(&config->provider) : 0;
 }
@@ -169,7 +169,7 @@ static int open_reputation(struct fabric *fabric)
 		.timers = &node->home.timers,
 		.random = node->random,
 		.wall_s = wall_s,
-		.on_ban = fabric_on_ban,
+		.on_ban = node_fabric_on_ban,
 		.ctx = fabric,
 	};
 
@@ -216,10 +216,10 @@ static int open_directory(struct fabric *fabric)
 		.own_key = node->own_key,
 		.now_ns = node->home.now_ns,
 		.wall_s = wall_s,
-		.is_banned = fabric_is_banned,
+		.is_banned = node_fabric_is_banned,
 		.reputation = score_of,
 		.health = health_of,
-		.on_abuse = fabric_on_abuse,
+		.on_abuse = node_fabric_on_abuse,
 		.ctx = fabric,
 	};
 
@@ -257,7 +257,7 @@ static void on_offer(void *ctx, const struct service_offering *offering, uint32_
 	if (!is_there)
 		service_publisher_withdraw(fabric->publisher, offering->name, major, now_ns);
 	else if (service_publisher_offer(fabric->publisher, offering, now_ns, &fault) < 0)
-		fabric_on_unpublished(fabric, offering);
+		node_fabric_on_unpublished(fabric, offering);
 }
 
 static bool is_member(void *ctx, const uint8_t community[SERVICE_COMMUNITY_LEN],
@@ -282,9 +282,9 @@ static int open_service(struct fabric *fabric)
 		.now_ns = node->home.now_ns,
 		.wall_ms = wall_ms,
 		.on_offer = on_offer,
-		.on_violation = fabric_on_violation,
-		.on_event = fabric_on_event,
-		.on_access = fabric_on_access,
+		.on_violation = node_fabric_on_violation,
+		.on_event = node_fabric_on_event,
+		.on_access = node_fabric_on_access,
 		.is_member = is_member,
 		.ctx = fabric,
 	};
@@ -304,9 +304,9 @@ static int open_builtin(struct fabric *fabric)
 		.timers = &node->home.timers,
 		.random = node->random,
 		.clock = {turn_ns, wall_ms, fabric},
-		.figures = {fabric_mesh_status, fabric_peers_summary, fabric},
-		.dht = fabric_builtin_dht(fabric),
-		.content = fabric_builtin_content(fabric),
+		.figures = {node_fabric_mesh_status, node_fabric_peers_summary, fabric},
+		.dht = node_fabric_builtin_dht(fabric),
+		.content = node_fabric_builtin_content(fabric),
 		.mesh = mesh_seam_of(node->home.mesh),
 		.key = node->key,
 		.overlay = overlay_seam_of(fabric->overlay),
@@ -337,7 +337,7 @@ static int open_provider(struct fabric *fabric)
 		.launcher = node->launcher,
 		.random = node->random,
 		.hidden = hidden,
-		.event = fabric_on_provider,
+		.event = node_fabric_on_provider,
 		.ctx = fabric,
 	};
 	int err;
@@ -349,7 +349,7 @@ static int open_provider(struct fabric *fabric)
 	return err < 0 ? err : provider_restore(fabric->provider, node->home.now_ns);
 }
 
-int fabric_open(struct node *node, char *what)
+int node_fabric_open(struct node *node, char *what)
 {
 	static const struct {
 		const char *what;
@@ -357,7 +357,7 @@ int fabric_open(struct node *node, char *what)
 	} parts[] = {
 		{"overlay", open_overlay},
 		{"exchange of peers", open_pex},
-		{"rendezvous", fabric_open_rendezvous},
+		{"rendezvous", node_fabric_open_rendezvous},
 		{"conduct of peers", open_reputation},
 		{"directory of services", open_directory},
 		{"publisher of services", open_publisher},
@@ -384,7 +384,7 @@ int fabric_open(struct node *node, char *what)
 	return 0;
 }
 
-int fabric_start(struct fabric *fabric, char *what)
+int node_fabric_start(struct fabric *fabric, char *what)
 {
 	if (!fabric)
 		return 0;
@@ -392,7 +392,7 @@ int fabric_start(struct fabric *fabric, char *what)
 	return overlay_start(fabric->overlay, fabric->node->home.now_ns);
 }
 
-void fabric_stop(struct fabric *fabric)
+void node_fabric_stop(struct fabric *fabric)
 {
 	if (!fabric)
 		return;
@@ -403,12 +403,12 @@ void fabric_stop(struct fabric *fabric)
 	fabric->publisher = NULL;
 	service_directory_free(fabric->directory);
 	fabric->directory = NULL;
-	fabric_stop_rendezvous(fabric);
+	node_fabric_stop_rendezvous(fabric);
 	mesh_pex_stop(fabric->pex);
 	overlay_stop(fabric->overlay);
 }
 
-void fabric_leave(struct fabric *fabric, uint64_t now_ns)
+void node_fabric_leave(struct fabric *fabric, uint64_t now_ns)
 {
 	if (!fabric)
 		return;
@@ -416,13 +416,13 @@ void fabric_leave(struct fabric *fabric, uint64_t now_ns)
 	service_drain(fabric->service);
 }
 
-bool fabric_has_left(const struct fabric *fabric)
+bool node_fabric_has_left(const struct fabric *fabric)
 {
 	return !fabric || (service_publisher_has_left(fabric->publisher) &&
 			   service_is_drained(fabric->service));
 }
 
-void fabric_free(struct fabric *fabric)
+void node_fabric_free(struct fabric *fabric)
 {
 	if (!fabric)
 		return;
@@ -435,7 +435,7 @@ void fabric_free(struct fabric *fabric)
 	free(fabric);
 }
 
-void fabric_turn(struct fabric *fabric, uint64_t now_ns)
+void node_fabric_turn(struct fabric *fabric, uint64_t now_ns)
 {
 	enum overlay_keepers keepers;
 
@@ -454,7 +454,7 @@ void fabric_turn(struct fabric *fabric, uint64_t now_ns)
 	fabric->keepers = keepers;
 }
 
-uint64_t fabric_next_ns(const struct fabric *fabric)
+uint64_t node_fabric_next_ns(const struct fabric *fabric)
 {
 	uint64_t next_ns, other_ns;
 
@@ -470,7 +470,7 @@ uint64_t fabric_next_ns(const struct fabric *fabric)
 	return other_ns < next_ns ? other_ns : next_ns;
 }
 
-void fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns)
+void node_fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns)
 {
 	if (!fabric)
 		return;
@@ -481,19 +481,19 @@ void fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns)
 
 static void configure_overlay(struct fabric *fabric, uint64_t now_ns)
 {
-	struct overlay_config overlay = config_live(fabric->node->config)->fabric.overlay;
+	struct overlay_config overlay = node_config_live(fabric->node->config)->fabric.overlay;
 
 	overlay.is_public = is_public(fabric->node);
 	overlay_configure(fabric->overlay, &overlay, now_ns);
 }
 
-void fabric_session_down(struct fabric *fabric, const uint8_t *key)
+void node_fabric_session_down(struct fabric *fabric, const uint8_t *key)
 {
 	if (fabric && fabric->service)
 		service_peer_returned(fabric->service, key);
 }
 
-void fabric_session_up(struct fabric *fabric, const uint8_t *key, uint64_t now_ns)
+void node_fabric_session_up(struct fabric *fabric, const uint8_t *key, uint64_t now_ns)
 {
 	if (!fabric)
 		return;
@@ -505,7 +505,7 @@ void fabric_session_up(struct fabric *fabric, const uint8_t *key, uint64_t now_n
 		service_peer_returned(fabric->service, key);
 }
 
-void fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)
+void node_fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)
 {
 	if (!fabric)
 		return;
@@ -514,7 +514,8 @@ void fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)
 					fabric->node->advertised_cnt, now_ns);
 }
 
-void fabric_configure(struct fabric *fabric, const struct fabric_config *config, uint64_t now_ns)
+void node_fabric_configure(struct fabric *fabric, const struct fabric_config *config,
+			   uint64_t now_ns)
 {
 	const struct service_directory_config directory = directory_config(config);
 	const struct service_publisher_config publisher = publisher_config(config);
@@ -527,48 +528,49 @@ void fabric_configure(struct fabric *fabric, const struct fabric_config *config,
 	service_publisher_configure(fabric->publisher, &publisher);
 }
 
-void fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
+void node_fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
+			uint64_t now_ns)
 {
 	if (fabric)
 		service_reputation_pardon(fabric->reputation, key, now_ns);
 }
 
-struct overlay *fabric_overlay(struct fabric *fabric)
+struct overlay *node_fabric_overlay(struct fabric *fabric)
 {
 	return fabric->overlay;
 }
 
-struct mesh_pex *fabric_pex(struct fabric *fabric)
+struct mesh_pex *node_fabric_pex(struct fabric *fabric)
 {
 	return fabric->pex;
 }
 
-struct service *fabric_service(struct fabric *fabric)
+struct service *node_fabric_service(struct fabric *fabric)
 {
 	return fabric->service;
 }
 
-struct service_directory *fabric_directory(struct fabric *fabric)
+struct service_directory *node_fabric_directory(struct fabric *fabric)
 {
 	return fabric->directory;
 }
 
-struct service_publisher *fabric_publisher(struct fabric *fabric)
+struct service_publisher *node_fabric_publisher(struct fabric *fabric)
 {
 	return fabric->publisher;
 }
 
-struct service_reputation *fabric_reputation(struct fabric *fabric)
+struct service_reputation *node_fabric_reputation(struct fabric *fabric)
 {
 	return fabric->reputation;
 }
 
-struct provider *fabric_provider(struct fabric *fabric)
+struct provider *node_fabric_provider(struct fabric *fabric)
 {
 	return fabric->provider;
 }
 
-struct builtin *fabric_builtin(struct fabric *fabric)
+struct builtin *node_fabric_builtin(struct fabric *fabric)
 {
 	return fabric->builtin;
 }

@@ -43,60 +43,62 @@ struct fabric_config {
 	char builtin_names[FABRIC_BUILTIN_CAP]; /* of those offered, apart by blanks or commas */
 	uint32_t reputation_peer_cap;
 };
-void fabric_config_defaults(struct fabric_config *config);
-/* fabric_config_check: NULL, or what is wrong across keys, in a sentence. */
-const char *fabric_config_check(const struct fabric_config *config);
-/* fabric_footprint: bytes laid out, touched as they are used; 0 when it is off. */
-size_t fabric_footprint(const struct fabric_config *config);
-/* fabric_watch_cap: watches of home's poller, at worst. */
-unsigned fabric_watch_cap(const struct fabric_config *config);
+void node_fabric_config_defaults(struct fabric_config *config);
+/* node_fabric_config_check: NULL, or what is wrong across keys, in a sentence. */
+const char *node_fabric_config_check(const struct fabric_config *config);
+/* node_fabric_footprint: bytes laid out, touched as they are used; 0 when it is off. */
+size_t node_fabric_footprint(const struct fabric_config *config);
+/* node_fabric_watch_cap: watches of home's poller, at worst. */
+unsigned node_fabric_watch_cap(const struct fabric_config *config);
 
 /*
- * fabric_open when home and discovery are open: 0 with node->fabric, which stays NULL
+ * node_fabric_open when home and discovery are open: 0 with node->fabric, which stays NULL
  * when it is off, or a negative code with what naming the object at fault.
- * fabric_start when all have added their rules to the overlay: it reads back what it kept
- * and is joined. fabric_stop before home closes ends what is under way, fabric_free after
+ * node_fabric_start when all have added their rules to the overlay: it reads back what it kept
+ * and is joined. node_fabric_stop before home closes ends what is under way, node_fabric_free after
  * it. All three take NULL.
  */
 WEFT_MUST_CHECK
-int fabric_open(struct node *node, char *what);
+int node_fabric_open(struct node *node, char *what);
 WEFT_MUST_CHECK
-int fabric_start(struct fabric *fabric, char *what);
-void fabric_stop(struct fabric *fabric);
+int node_fabric_start(struct fabric *fabric, char *what);
+void node_fabric_stop(struct fabric *fabric);
 /*
- * fabric_leave: the node stops soon. What was published is withdrawn, and calls that come are
- * refused; fabric_has_left: that is told, and no call is in hand. Both take NULL.
+ * node_fabric_leave: the node stops soon. What was published is withdrawn, and calls that come are
+ * refused; node_fabric_has_left: that is told, and no call is in hand. Both take NULL.
  */
-void fabric_leave(struct fabric *fabric, uint64_t now_ns);
-bool fabric_has_left(const struct fabric *fabric);
-void fabric_free(struct fabric *fabric);
+void node_fabric_leave(struct fabric *fabric, uint64_t now_ns);
+bool node_fabric_has_left(const struct fabric *fabric);
+void node_fabric_free(struct fabric *fabric);
 
-/* fabric_turn does what is due; fabric_next_ns: when that is next. Both take NULL. */
-void fabric_turn(struct fabric *fabric, uint64_t now_ns);
-uint64_t fabric_next_ns(const struct fabric *fabric);
+/* node_fabric_turn does what is due; node_fabric_next_ns: when that is next. Both take NULL. */
+void node_fabric_turn(struct fabric *fabric, uint64_t now_ns);
+uint64_t node_fabric_next_ns(const struct fabric *fabric);
 /*
  * One session more is there; the wall clock jumped or drifted; the addresses that are
  * advertised changed; a reload changed the configuration. All take NULL.
  */
-void fabric_session_up(struct fabric *fabric, const uint8_t *key, uint64_t now_ns);
-void fabric_session_down(struct fabric *fabric, const uint8_t *key);
-void fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns);
-void fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns);
-void fabric_configure(struct fabric *fabric, const struct fabric_config *config, uint64_t now_ns);
-/* fabric_pardon: an operator lifted the ban of key. Takes NULL. */
-void fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
+void node_fabric_session_up(struct fabric *fabric, const uint8_t *key, uint64_t now_ns);
+void node_fabric_session_down(struct fabric *fabric, const uint8_t *key);
+void node_fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns);
+void node_fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns);
+void node_fabric_configure(struct fabric *fabric, const struct fabric_config *config,
+			   uint64_t now_ns);
+/* node_fabric_pardon: an operator lifted the ban of key. Takes NULL. */
+void node_fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
+			uint64_t now_ns);
 
 /* The parts, for methods and routes; borrowed. A simulated node without local programs has no provider. */
-struct overlay *fabric_overlay(struct fabric *fabric);
-struct mesh_pex *fabric_pex(struct fabric *fabric);
-struct service *fabric_service(struct fabric *fabric);
-struct service_directory *fabric_directory(struct fabric *fabric);
-struct service_publisher *fabric_publisher(struct fabric *fabric);
-struct service_reputation *fabric_reputation(struct fabric *fabric);
-/* fabric_note_false_content: key sent content that is not what it should be. Takes NULL. */
-void fabric_note_false_content(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
-			       uint64_t now_ns);
-struct provider *fabric_provider(struct fabric *fabric);
-struct builtin *fabric_builtin(struct fabric *fabric);
+struct overlay *node_fabric_overlay(struct fabric *fabric);
+struct mesh_pex *node_fabric_pex(struct fabric *fabric);
+struct service *node_fabric_service(struct fabric *fabric);
+struct service_directory *node_fabric_directory(struct fabric *fabric);
+struct service_publisher *node_fabric_publisher(struct fabric *fabric);
+struct service_reputation *node_fabric_reputation(struct fabric *fabric);
+/* node_fabric_note_false_content: key sent content that is not what it should be. Takes NULL. */
+void node_fabric_note_false_content(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
+				    uint64_t now_ns);
+struct provider *node_fabric_provider(struct fabric *fabric);
+struct builtin *node_fabric_builtin(struct fabric *fabric);
 
 #endif

@@ -36,7 +36,7 @@ static void file_done(void *arg, int err, const char *detail, uint64_t now_ns)
 static int content_read(void *ctx, const uint8_t *key, const uint8_t content_id[32],
 			struct builtin_reading *reading, uint64_t now_ns)
 {
-	struct content *content = ((struct fabric *)ctx)->node->home.content;
+	struct blobs *content = ((struct fabric *)ctx)->node->home.content;
 	struct reader_ask ask = {
 		.size = READER_SIZE_UNTOLD,
 		.opened = file_opened,
@@ -48,9 +48,9 @@ static int content_read(void *ctx, const uint8_t *key, const uint8_t content_id[
 	int err;
 
 	memcpy(ask.content_id, content_id, sizeof(ask.content_id));
-	if (!content || (key && !content_gives(content, content_id, key)))
+	if (!content || (key && !blobs_gives(content, content_id, key)))
 		return WEFT_EABSENT;
-	err = reader_start(content, &ask, now_ns, &reader);
+	err = blobs_reader_start(content, &ask, now_ns, &reader);
 	if (err == 0)
 		reading->seam = reader;
 	return err;
@@ -59,16 +59,16 @@ static int content_read(void *ctx, const uint8_t *key, const uint8_t content_id[
 static void content_resume(void *ctx, struct builtin_reading *reading, uint64_t now_ns)
 {
 	(void)ctx;
-	reader_resume(reading->seam, now_ns);
+	blobs_reader_resume(reading->seam, now_ns);
 }
 
 static void content_cancel(void *ctx, struct builtin_reading *reading)
 {
 	(void)ctx;
-	reader_cancel(reading->seam);
+	blobs_reader_cancel(reading->seam);
 }
 
-struct builtin_content fabric_builtin_content(struct fabric *fabric)
+struct builtin_content node_fabric_builtin_content(struct fabric *fabric)
 {
 	return (struct builtin_content){content_read, content_resume, content_cancel, fabric};
 }

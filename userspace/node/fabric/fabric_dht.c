@@ -169,7 +169,7 @@ static void get_or_put_cancel(void *ctx, struct builtin_dht_lookup *search)
 		dht_cancel(dht, search->handle);
 }
 
-struct builtin_dht fabric_builtin_dht(struct fabric *fabric)
+struct builtin_dht node_fabric_builtin_dht(struct fabric *fabric)
 {
 	return (struct builtin_dht){.own_id = own_id,
 				    .nearest = nearest_find,

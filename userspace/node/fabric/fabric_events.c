@@ -29,7 +29,7 @@ static void tell(struct node *node, const char *kind, const uint8_t *key, json_t
 	node_tell(node, kind, fields);
 }
 
-bool fabric_is_banned(void *ctx, const uint8_t *key)
+bool node_fabric_is_banned(void *ctx, const uint8_t *key)
 {
 	const struct fabric *fabric = ctx;
 	struct ban_target target = {.kind = BAN_KEY};
@@ -39,7 +39,7 @@ bool fabric_is_banned(void *ctx, const uint8_t *key)
 	if (!fabric->node->bans.list)
 		return false;
 	memcpy(target.key, key, sizeof(target.key));
-	return ban_list_lookup(fabric->node->bans.list, &target) != NULL;
+	return firewall_ban_list_lookup(fabric->node->bans.list, &target) != NULL;
 }
 
 /* Looks for a known peer at the place of one that is banned. */
@@ -55,12 +55,12 @@ static bool place_look(void *arg, const struct mesh_neighbour *neighbour)
 
 	search->is_known_there = neighbour->is_known &&
 				 memcmp(neighbour->key, search->key, MESH_KEY_LEN) != 0 &&
-				 ban_target_has(&search->place, &neighbour->remote);
+				 firewall_ban_target_has(&search->place, &neighbour->remote);
 	return !search->is_known_there;
 }
 
-void fabric_on_ban(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s, const char *reason,
-		   uint64_t now_ns)
+void node_fabric_on_ban(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s,
+			const char *reason, uint64_t now_ns)
 {
 	struct node *node = ((struct fabric *)ctx)->node;
 	struct mesh *mesh = node->home.mesh;
@@ -73,19 +73,19 @@ void fabric_on_ban(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s,
 	if (mesh_neighbour_ops.find(mesh, key, &neighbour) &&
 	    neighbour.remote.family != ADDR_NONE) {
 		offender.at = neighbour.remote;
-		search.place = ban_target_of(&neighbour.remote);
+		search.place = firewall_ban_target_of(&neighbour.remote);
 		if (search.place.kind == BAN_IPV6)
-			search.place = ban_target_cut(&search.place, 64);
+			search.place = firewall_ban_target_cut(&search.place, 64);
 		mesh_neighbour_ops.each(mesh, place_look, &search);
 		offender.is_known_there = search.is_known_there;
 	}
-	if (bans_add_peer(&node->bans, &offender, until_s, reason))
+	if (firewall_bans_add_peer(&node->bans, &offender, until_s, reason))
 		log_notice("peer %.12s is banned: %s; weft why tells more",
 			   zbase32_write(key, MESH_KEY_LEN, text), reason);
 }
 
-void fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *why,
-			 uint64_t now_ns)
+void node_fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *why,
+			      uint64_t now_ns)
 {
 	struct fabric *fabric = ctx;
 	struct incident incident = {
@@ -97,21 +97,21 @@ void fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const char 
 	};
 
 	memcpy(incident.who.key, key, BAN_KEY_LEN);
-	incidents_add(&fabric->node->incidents, &incident);
+	firewall_incidents_add(&fabric->node->incidents, &incident);
 	tell(fabric->node, "service.violation", key, json_pack("{s:s}", "why", why));
 	service_reputation_note(fabric->reputation, key, SERVICE_OBSERVATION_VIOLATION, why,
 				now_ns);
 }
 
-void fabric_note_false_content(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
-			       uint64_t now_ns)
+void node_fabric_note_false_content(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
+				    uint64_t now_ns)
 {
 	if (fabric)
 		service_reputation_note(fabric->reputation, key, SERVICE_OBSERVATION_FALSE_CONTENT,
 					"chunks that do not match their hash", now_ns);
 }
 
-void fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_t now_ns)
+void node_fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_t now_ns)
 {
 	struct fabric *fabric = ctx;
 
@@ -124,7 +124,7 @@ void fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_
 /* One of so many is written in mode sampled. */
 #define ACCESS_SAMPLE 100
 
-void fabric_on_access(void *ctx, const struct service_access_record *record, uint64_t now_ns)
+void node_fabric_on_access(void *ctx, const struct service_access_record *record, uint64_t now_ns)
 {
 	struct fabric *fabric = ctx;
 	enum fabric_access_log mode = fabric->node->config->fabric.access_log;
@@ -146,7 +146,7 @@ void fabric_on_access(void *ctx, const struct service_access_record *record, uin
 		   (unsigned long long)(record->took_ns % NS_PER_MS / NS_PER_US));
 }
 
-void fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_ns)
+void node_fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_ns)
 {
 	static const char *const kinds[] = {
 		[SERVICE_EVENT_CIRCUIT_OPENED] = "service.rests",
@@ -161,7 +161,7 @@ void fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_
 		       zbase32_write(event->service_id, SERVICE_ID_LEN, id)));
 }
 
-void fabric_on_provider(void *ctx, const struct provider_event *event, uint64_t now_ns)
+void node_fabric_on_provider(void *ctx, const struct provider_event *event, uint64_t now_ns)
 {
 	static const char *const kinds[] = {
 		[PROVIDER_EVENT_READY] = "service.ready",
@@ -197,7 +197,7 @@ void fabric_on_provider(void *ctx, const struct provider_event *event, uint64_t 
 		       text));
 }
 
-void fabric_on_unpublished(struct fabric *fabric, const struct service_offering *offering)
+void node_fabric_on_unpublished(struct fabric *fabric, const struct service_offering *offering)
 {
 	log_warn("service %s %s is offered, but found only by who knows this node: as many as "
 		 "there may be are published",

@@ -35,10 +35,10 @@ static bool add_peer(void *arg, const struct mesh_peer_info *peer)
 static void peer_figures(struct node *node, struct peer_figures *out_figures)
 {
 	*out_figures = (struct peer_figures){0};
-	method_peers_each(node, add_peer, out_figures);
+	api_peers_each(node, add_peer, out_figures);
 }
 
-void fabric_mesh_status(void *ctx, struct builtin_mesh_status *out_status)
+void node_fabric_mesh_status(void *ctx, struct builtin_mesh_status *out_status)
 {
 	struct fabric *fabric = ctx;
 	struct node *node = fabric->node;
@@ -67,7 +67,7 @@ static int compare_u64(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-void fabric_peers_summary(void *ctx, struct builtin_peers_summary *out_summary)
+void node_fabric_peers_summary(void *ctx, struct builtin_peers_summary *out_summary)
 {
 	struct fabric *fabric = ctx;
 	struct node *node = fabric->node;
@@ -77,7 +77,7 @@ void fabric_peers_summary(void *ctx, struct builtin_peers_summary *out_summary)
 	*out_summary = (struct builtin_peers_summary){
 		.known_cnt = figures.known_cnt,
 		.connected_cnt = figures.connected_cnt,
-		.banned_cnt = node->bans.list ? ban_list_cnt(node->bans.list) : 0,
+		.banned_cnt = node->bans.list ? firewall_ban_list_cnt(node->bans.list) : 0,
 	};
 	if (!figures.rtt_cnt)
 		return;

@@ -88,7 +88,7 @@ static void peer_found(void *ctx, const struct mesh_peer *peer, uint64_t now_ns)
 	overlay_know(fabric->overlay, peer, now_ns);
 }
 
-int fabric_open_rendezvous(struct fabric *fabric)
+int node_fabric_open_rendezvous(struct fabric *fabric)
 {
 	const struct mesh_rendezvous_params params = {
 		.mesh = fabric->node->home.mesh,
@@ -103,7 +103,7 @@ int fabric_open_rendezvous(struct fabric *fabric)
 	return mesh_rendezvous_new(&params, &fabric->rendezvous);
 }
 
-void fabric_stop_rendezvous(struct fabric *fabric)
+void node_fabric_stop_rendezvous(struct fabric *fabric)
 {
 	struct dht *dht = fabric->node->home.dht;
 

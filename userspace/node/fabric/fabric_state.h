@@ -27,28 +27,28 @@ struct fabric {
 
 /* fabric_rendezvous.c: open once the DHT is there; stop before it goes, which takes half of one. */
 WEFT_MUST_CHECK
-int fabric_open_rendezvous(struct fabric *fabric);
-void fabric_stop_rendezvous(struct fabric *fabric);
+int node_fabric_open_rendezvous(struct fabric *fabric);
+void node_fabric_stop_rendezvous(struct fabric *fabric);
 
 /* fabric_events.c: what the parts tell and ask; ctx is the fabric. */
-bool fabric_is_banned(void *ctx, const uint8_t *key);
-void fabric_on_ban(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s, const char *reason,
-		   uint64_t now_ns);
-void fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *why,
-			 uint64_t now_ns);
-void fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_t now_ns);
-void fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_ns);
-void fabric_on_access(void *ctx, const struct service_access_record *record, uint64_t now_ns);
-void fabric_on_provider(void *ctx, const struct provider_event *event, uint64_t now_ns);
-void fabric_on_unpublished(struct fabric *fabric, const struct service_offering *offering);
+bool node_fabric_is_banned(void *ctx, const uint8_t *key);
+void node_fabric_on_ban(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s,
+			const char *reason, uint64_t now_ns);
+void node_fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *why,
+			      uint64_t now_ns);
+void node_fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_t now_ns);
+void node_fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_ns);
+void node_fabric_on_access(void *ctx, const struct service_access_record *record, uint64_t now_ns);
+void node_fabric_on_provider(void *ctx, const struct provider_event *event, uint64_t now_ns);
+void node_fabric_on_unpublished(struct fabric *fabric, const struct service_offering *offering);
 
 /* fabric_figures.c: what mesh-stats tells; counts alone. */
-void fabric_mesh_status(void *ctx, struct builtin_mesh_status *out_status);
-void fabric_peers_summary(void *ctx, struct builtin_peers_summary *out_summary);
+void node_fabric_mesh_status(void *ctx, struct builtin_mesh_status *out_status);
+void node_fabric_peers_summary(void *ctx, struct builtin_peers_summary *out_summary);
 
 /* fabric_dht.c: the Mainline DHT for the service dht. */
-struct builtin_dht fabric_builtin_dht(struct fabric *fabric);
+struct builtin_dht node_fabric_builtin_dht(struct fabric *fabric);
 /* fabric_content.c: what this node serves, for the service mesh-content. */
-struct builtin_content fabric_builtin_content(struct fabric *fabric);
+struct builtin_content node_fabric_builtin_content(struct fabric *fabric);
 
 #endif

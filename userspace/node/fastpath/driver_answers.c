@@ -22,13 +22,13 @@ struct driver_answers {
 	uint64_t held[2][WEFT_KRPC_HELD_WORD_CNT];
 };
 
-size_t driver_answers_footprint(void)
+size_t node_driver_answers_footprint(void)
 {
 	return sizeof(struct driver_answers);
 }
 
-int driver_answers_new(const struct dht_config *config, uint64_t now_ns,
-		       struct driver_answers **out_answers)
+int node_driver_answers_new(const struct dht_config *config, uint64_t now_ns,
+			    struct driver_answers **out_answers)
 {
 	struct driver_answers *answers = calloc(1, sizeof(*answers));
 
@@ -41,7 +41,7 @@ int driver_answers_new(const struct dht_config *config, uint64_t now_ns,
 	return 0;
 }
 
-void driver_answers_free(struct driver_answers *answers)
+void node_driver_answers_free(struct driver_answers *answers)
 {
 	free(answers);
 }
@@ -50,7 +50,7 @@ void driver_answers_free(struct driver_answers *answers)
 static void held_write(const struct driver_answers *answers, const struct weft_krpc_tables *tables)
 {
 	for (unsigned i = 0; i < WEFT_KRPC_HELD_WORD_CNT; i++)
-		krpc_tables_set_held_word(tables, i, answers->held[0][i] | answers->held[1][i]);
+		net_krpc_tables_set_held_word(tables, i, answers->held[0][i] | answers->held[1][i]);
 }
 
 static bool held_turn(struct driver_answers *answers, uint64_t now_ns)
@@ -63,8 +63,8 @@ static bool held_turn(struct driver_answers *answers, uint64_t now_ns)
 	return true;
 }
 
-void driver_answers_held(struct driver_answers *answers, const struct kad_id *key,
-			 const struct weft_krpc_tables *tables, uint64_t now_ns)
+void node_driver_answers_held(struct driver_answers *answers, const struct kad_id *key,
+			      const struct weft_krpc_tables *tables, uint64_t now_ns)
 {
 	struct weft_krpc_id id = {.words = {0, 0, 0}};
 	uint32_t bit;
@@ -75,8 +75,8 @@ void driver_answers_held(struct driver_answers *answers, const struct kad_id *ke
 		held_write(answers, tables);
 	answers->held[answers->newer][bit / 64] |= 1ull << bit % 64;
 	if (tables)
-		krpc_tables_set_held_word(tables, bit / 64,
-					  answers->held[0][bit / 64] | answers->held[1][bit / 64]);
+		net_krpc_tables_set_held_word(
+			tables, bit / 64, answers->held[0][bit / 64] | answers->held[1][bit / 64]);
 }
 
 static void nodes_write(const struct dht *dht, const struct weft_krpc_tables *tables,
@@ -88,8 +88,8 @@ static void nodes_write(const struct dht *dht, const struct weft_krpc_tables *ta
 		const uint8_t *nodes;
 		size_t len = dht_blob(dht, net, bucket, &nodes);
 
-		krpc_tables_set_nodes(tables, family, bucket, nodes,
-				      (unsigned)(len / weft_krpc_node_len(family)));
+		net_krpc_tables_set_nodes(tables, family, bucket, nodes,
+					  (unsigned)(len / weft_krpc_node_len(family)));
 	}
 }
 
@@ -101,20 +101,20 @@ static bool net_write(const struct dht *dht, const struct weft_krpc_tables *tabl
 		      enum dht_net net)
 {
 	enum weft_krpc_family family = (enum weft_krpc_family)net;
-	const uint8_t *told = krpc_tables_id(tables, family);
+	const uint8_t *told = net_krpc_tables_id(tables, family);
 	const uint8_t *own = dht_own_id(dht, net)->bytes;
 
 	if (told && memcmp(told, own, WEFT_KRPC_ID_LEN) != 0) {
-		krpc_tables_set_id(tables, family, NULL);
+		net_krpc_tables_set_id(tables, family, NULL);
 		return false;
 	}
 	nodes_write(dht, tables, net);
-	krpc_tables_set_id(tables, family, own);
+	net_krpc_tables_set_id(tables, family, own);
 	return true;
 }
 
-void driver_answers_turn(struct driver_answers *answers, const struct dht *dht,
-			 const struct weft_krpc_tables *tables, uint64_t now_ns)
+void node_driver_answers_turn(struct driver_answers *answers, const struct dht *dht,
+			      const struct weft_krpc_tables *tables, uint64_t now_ns)
 {
 	uint64_t key[2];
 	bool is_new, is_told = true;
@@ -122,24 +122,25 @@ void driver_answers_turn(struct driver_answers *answers, const struct dht *dht,
 	if (!tables || now_ns < answers->next_ns)
 		return;
 	answers->next_ns = now_ns + WEFT_KRPC_REST_NS;
-	is_new = !krpc_tables_id(tables, WEFT_KRPC_IPV4) && !krpc_tables_id(tables, WEFT_KRPC_IPV6);
+	is_new = !net_krpc_tables_id(tables, WEFT_KRPC_IPV4) &&
+		 !net_krpc_tables_id(tables, WEFT_KRPC_IPV6);
 	if (held_turn(answers, now_ns) || is_new)
 		held_write(answers, tables);
-	krpc_tables_set_reply_keys(tables, dht_reply_keys(dht));
+	net_krpc_tables_set_reply_keys(tables, dht_reply_keys(dht));
 	if (!is_new && answers->generation == dht_blob_generation(dht))
 		return;
 	dht_token_key(dht, key);
-	krpc_tables_set_token_key(tables, key);
+	net_krpc_tables_set_token_key(tables, key);
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++)
 		if (answers->is_answering[net])
 			is_told &= net_write(dht, tables, (enum dht_net)net);
 	answers->generation = is_told ? dht_blob_generation(dht) : dht_blob_generation(dht) - 1;
 }
 
-void driver_answers_stop(const struct weft_krpc_tables *tables)
+void node_driver_answers_stop(const struct weft_krpc_tables *tables)
 {
 	if (!tables)
 		return;
-	krpc_tables_set_id(tables, WEFT_KRPC_IPV4, NULL);
-	krpc_tables_set_id(tables, WEFT_KRPC_IPV6, NULL);
+	net_krpc_tables_set_id(tables, WEFT_KRPC_IPV4, NULL);
+	net_krpc_tables_set_id(tables, WEFT_KRPC_IPV6, NULL);
 }

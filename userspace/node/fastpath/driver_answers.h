@@ -19,31 +19,31 @@ struct weft_krpc_tables;
  */
 struct driver_answers;
 
-/* driver_answers_new: of a dht with this config. 0 or -ENOMEM; all memory there will be. */
+/* node_driver_answers_new: of a dht with this config. 0 or -ENOMEM; all memory there will be. */
 WEFT_MUST_CHECK
-int driver_answers_new(const struct dht_config *config, uint64_t now_ns,
-		       struct driver_answers **out_answers);
-void driver_answers_free(struct driver_answers *answers);
-size_t driver_answers_footprint(void);
+int node_driver_answers_new(const struct dht_config *config, uint64_t now_ns,
+			    struct driver_answers **out_answers);
+void node_driver_answers_free(struct driver_answers *answers);
+size_t node_driver_answers_footprint(void);
 
 /*
- * driver_answers_turn brings tables up to what dht is now; call it about
+ * node_driver_answers_turn brings tables up to what dht is now; call it about
  * once a second, whenever a device is attached. More often does nothing:
  * what lives in the tables may be read for a while after it was replaced.
  * Tables that are new start with nothing, and questions go to userspace
  * until their first turn. tables NULL: no device is attached.
  */
-void driver_answers_turn(struct driver_answers *answers, const struct dht *dht,
-			 const struct weft_krpc_tables *tables, uint64_t now_ns);
-/* driver_answers_stop: the dht ends; questions go to userspace. tables may be NULL. */
-void driver_answers_stop(const struct weft_krpc_tables *tables);
+void node_driver_answers_turn(struct driver_answers *answers, const struct dht *dht,
+			      const struct weft_krpc_tables *tables, uint64_t now_ns);
+/* node_driver_answers_stop: the dht ends; questions go to userspace. tables may be NULL. */
+void node_driver_answers_stop(const struct weft_krpc_tables *tables);
 
 /*
- * driver_answers_held: something may be held under key from now on
+ * node_driver_answers_held: something may be held under key from now on
  * (dht_events). Forgotten after DHT_HELD_NS at the earliest and twice that
  * at the latest. Before the put or announce that brought it is answered.
  */
-void driver_answers_held(struct driver_answers *answers, const struct kad_id *key,
-			 const struct weft_krpc_tables *tables, uint64_t now_ns);
+void node_driver_answers_held(struct driver_answers *answers, const struct kad_id *key,
+			      const struct weft_krpc_tables *tables, uint64_t now_ns);
 
 #endif

@@ -42,8 +42,8 @@ static void *attaching_main(void *arg)
 
 	crash_thread_begin("attach");
 	sandbox_enter(SANDBOX_ATTACH);
-	attaching->err = xdp_device_open(attaching->fastpath->xdp, &attaching->config,
-					 attaching->name, &attaching->device, attaching->why);
+	attaching->err = net_xdp_device_open(attaching->fastpath->xdp, &attaching->config,
+					     attaching->name, &attaching->device, attaching->why);
 	while (write(attaching->watch.fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 	return NULL;
@@ -70,8 +70,8 @@ static void confirm_fire(struct timer *timer, uint64_t now_ns)
 		return;
 	}
 	log_warn("%s was not kept in time (weft xdp keep): detaching it",
-		 xdp_device_info(fastpath->xdp, device->number)->name);
-	fastpath_device_remove(fastpath, device->number, "xdp.unconfirmed");
+		 net_xdp_device_info(fastpath->xdp, device->number)->name);
+	node_fastpath_device_remove(fastpath, device->number, "xdp.unconfirmed");
 }
 
 static void confirm_begin(struct fastpath_device *device, uint64_t confirm_ns)
@@ -94,7 +94,7 @@ static void attaching_ready(struct poller_watch *watch, unsigned events, uint64_
 	(void)events, (void)now_ns;
 	attaching_join(attaching);
 	if (number >= 0)
-		number = fastpath_device_taken(fastpath, attaching->device, &why);
+		number = node_fastpath_device_taken(fastpath, attaching->device, &why);
 	if (number >= 0)
 		confirm_begin(&fastpath->devices[number], attaching->confirm_ns);
 	else
@@ -129,16 +129,16 @@ close_fd:
 	return err;
 }
 
-int fastpath_attach(struct fastpath *fastpath, const struct fastpath_attach *attach)
+int node_fastpath_attach(struct fastpath *fastpath, const struct fastpath_attach *attach)
 {
 	struct attaching *attaching;
 	int err;
 
-	if (fastpath_is_changing(fastpath))
+	if (node_fastpath_is_changing(fastpath))
 		return WEFT_EBUSY;
 	if (strlen(attach->name) >= XDP_NAME_CAP || !*attach->name)
 		return -ENODEV;
-	if (fastpath_lookup(fastpath, attach->name) >= 0)
+	if (node_fastpath_lookup(fastpath, attach->name) >= 0)
 		return WEFT_EEXISTS;
 	attaching = calloc(1, sizeof(*attaching));
 	if (!attaching)
@@ -157,20 +157,20 @@ int fastpath_attach(struct fastpath *fastpath, const struct fastpath_attach *att
 	return err;
 }
 
-void fastpath_attach_forget(struct fastpath *fastpath, void *ctx)
+void node_fastpath_attach_forget(struct fastpath *fastpath, void *ctx)
 {
 	if (fastpath->attaching && fastpath->attaching->ctx == ctx)
 		fastpath->attaching->done = NULL;
 }
 
-void fastpath_attach_abandon(struct fastpath *fastpath)
+void node_fastpath_attach_abandon(struct fastpath *fastpath)
 {
 	struct attaching *attaching = fastpath->attaching;
 
 	if (!attaching)
 		return;
 	attaching_join(attaching);
-	xdp_device_close(attaching->device);
+	net_xdp_device_close(attaching->device);
 	free(attaching);
 }
 
@@ -181,7 +181,7 @@ static void named_next(void *ctx, int device, const char *why)
 
 	if (device < 0)
 		snprintf(fastpath->last_error, sizeof(fastpath->last_error), "%s", why);
-	fastpath_attach_named(fastpath);
+	node_fastpath_attach_named(fastpath);
 }
 
 static bool named_take(struct fastpath *fastpath, char name[static XDP_NAME_CAP])
@@ -212,7 +212,7 @@ static void named_end(struct fastpath *fastpath)
 		 "takes a restart, or xdp.keep_privilege = yes");
 }
 
-void fastpath_attach_named(struct fastpath *fastpath)
+void node_fastpath_attach_named(struct fastpath *fastpath)
 {
 	const struct xdp_config *config = &fastpath->node->config->fastpath.xdp;
 	char name[XDP_NAME_CAP];
@@ -223,7 +223,7 @@ void fastpath_attach_named(struct fastpath *fastpath)
 						       .send = config->send,
 						       .done = named_next,
 						       .ctx = fastpath};
-		int err = fastpath_attach(fastpath, &attach);
+		int err = node_fastpath_attach(fastpath, &attach);
 
 		if (err == 0)
 			return;
@@ -232,10 +232,10 @@ void fastpath_attach_named(struct fastpath *fastpath)
 	named_end(fastpath);
 }
 
-int fastpath_lookup(const struct fastpath *fastpath, const char *name)
+int node_fastpath_lookup(const struct fastpath *fastpath, const char *name)
 {
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
-		const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, i);
+		const struct xdp_device_info *info = net_xdp_device_info(fastpath->xdp, i);
 
 		if (info && strcmp(info->name, name) == 0)
 			return (int)i;
@@ -243,9 +243,9 @@ int fastpath_lookup(const struct fastpath *fastpath, const char *name)
 	return WEFT_EABSENT;
 }
 
-int fastpath_keep(struct fastpath *fastpath, const char *name)
+int node_fastpath_keep(struct fastpath *fastpath, const char *name)
 {
-	int device = fastpath_lookup(fastpath, name);
+	int device = node_fastpath_lookup(fastpath, name);
 
 	if (device < 0)
 		return device;
@@ -254,18 +254,18 @@ int fastpath_keep(struct fastpath *fastpath, const char *name)
 	return 0;
 }
 
-int fastpath_detach(struct fastpath *fastpath, const char *name, fastpath_detached_fn detached,
-		    void *ctx)
+int node_fastpath_detach(struct fastpath *fastpath, const char *name, fastpath_detached_fn detached,
+			 void *ctx)
 {
-	int number = fastpath_lookup(fastpath, name);
+	int number = node_fastpath_lookup(fastpath, name);
 	struct fastpath_device *device;
 
 	if (number < 0)
 		return number;
-	if (fastpath_is_changing(fastpath))
+	if (node_fastpath_is_changing(fastpath))
 		return WEFT_EBUSY;
 	device = &fastpath->devices[number];
-	fastpath_device_remove(fastpath, (unsigned)number, "xdp.detached");
+	node_fastpath_device_remove(fastpath, (unsigned)number, "xdp.detached");
 	if (!device->leaving)
 		return 1;
 	device->detached = detached;
@@ -273,7 +273,7 @@ int fastpath_detach(struct fastpath *fastpath, const char *name, fastpath_detach
 	return 0;
 }
 
-void fastpath_detach_forget(struct fastpath *fastpath, void *ctx)
+void node_fastpath_detach_forget(struct fastpath *fastpath, void *ctx)
 {
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
 		if (fastpath->devices[i].detached_ctx == ctx)

@@ -14,11 +14,11 @@ static void counts_push(struct fastpath *fastpath)
 	const struct ban *ban = NULL;
 	uint32_t cnts[] = {[BAN_IPV4] = 0, [BAN_IPV6] = 0, [BAN_KEY] = 0};
 
-	while ((ban = ban_list_next(list, ban)))
+	while ((ban = firewall_ban_list_next(list, ban)))
 		cnts[ban->target.kind] += !ban->is_limit;
 	fastpath->policy.ban_ipv4_cnt = cnts[BAN_IPV4];
 	fastpath->policy.ban_ipv6_cnt = cnts[BAN_IPV6];
-	fastpath_config_push(fastpath);
+	node_fastpath_config_push(fastpath);
 }
 
 static void ban_push(struct fastpath *fastpath, const struct ban *ban)
@@ -33,33 +33,33 @@ static void ban_push(struct fastpath *fastpath, const struct ban *ban)
 	if (ban->expires_s)
 		entry.expires_ns =
 			ban->expires_s > wall_s ? now_ns + (ban->expires_s - wall_s) * NS_PER_S : 1;
-	err = xdp_ban_put(fastpath->xdp, &ban->target.addr, ban->target.prefix_len, &entry);
+	err = net_xdp_ban_put(fastpath->xdp, &ban->target.addr, ban->target.prefix_len, &entry);
 	if (err < 0)
 		log_warn("XDP table of bans: %s; the sockets enforce what is not in it",
 			 weft_err_text(err));
 }
 
-void fastpath_bans_push(struct fastpath *fastpath)
+void node_fastpath_bans_push(struct fastpath *fastpath)
 {
 	const struct ban *ban = NULL;
 
 	if (!fastpath->xdp)
 		return;
-	while ((ban = ban_list_next(fastpath->node->bans.list, ban)))
+	while ((ban = firewall_ban_list_next(fastpath->node->bans.list, ban)))
 		ban_push(fastpath, ban);
 	counts_push(fastpath);
 }
 
-void fastpath_ban_changed(struct fastpath *fastpath, const struct ban_target *target)
+void node_fastpath_ban_changed(struct fastpath *fastpath, const struct ban_target *target)
 {
 	const struct ban *ban;
 
 	if (!fastpath->xdp || target->kind == BAN_KEY)
 		return;
-	ban = ban_list_lookup(fastpath->node->bans.list, target);
+	ban = firewall_ban_list_lookup(fastpath->node->bans.list, target);
 	if (ban)
 		ban_push(fastpath, ban);
 	else
-		xdp_ban_delete(fastpath->xdp, &target->addr, target->prefix_len);
+		net_xdp_ban_delete(fastpath->xdp, &target->addr, target->prefix_len);
 	counts_push(fastpath);
 }

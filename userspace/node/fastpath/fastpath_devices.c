@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "node/node_state.h"
 
-unsigned fastpath_queue_worker(const struct fastpath *fastpath, unsigned queue)
+unsigned node_fastpath_queue_worker(const struct fastpath *fastpath, unsigned queue)
 {
 	return queue % fastpath->node->config->worker_cnt;
 }
@@ -34,15 +34,15 @@ static void queue_refused(struct fastpath_device *device, unsigned idx, int err)
 	struct xdp *xdp = device->fastpath->xdp;
 
 	log_warn("queue %u of %s is not served: %s; its datagrams come by the kernel's socket", idx,
-		 xdp_device_info(xdp, device->number)->name, weft_err_text(err));
-	xdp_unhook_queue(xdp, device->number, idx);
+		 net_xdp_device_info(xdp, device->number)->name, weft_err_text(err));
+	net_xdp_unhook_queue(xdp, device->number, idx);
 	device->away_set &= ~(1u << idx);
 }
 
 static void queue_give(struct fastpath_device *device, struct xdp_queue *queue)
 {
 	struct node *node = device->fastpath->node;
-	unsigned worker = fastpath_queue_worker(device->fastpath, queue->idx);
+	unsigned worker = node_fastpath_queue_worker(device->fastpath, queue->idx);
 	struct workers_queue order = workers_queue_of(device, queue);
 	int err = 0;
 
@@ -57,30 +57,32 @@ static void queue_give(struct fastpath_device *device, struct xdp_queue *queue)
 		queue_refused(device, queue->idx, err);
 }
 
-int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *opened, const char **why)
+int node_fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *opened,
+			       const char **why)
 {
-	int number = xdp_take(fastpath->xdp, opened);
+	int number = net_xdp_take(fastpath->xdp, opened);
 	const struct xdp_device_info *info;
 	struct fastpath_device *device;
 	struct xdp_queue *queue;
 
 	if (number < 0) {
 		*why = weft_err_text(number);
-		xdp_device_close(opened);
+		net_xdp_device_close(opened);
 		return number;
 	}
 	device = &fastpath->devices[number];
 	device->serial = ++fastpath->serial_cnt;
-	fastpath_tables_push(fastpath);
-	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, device->number, i)); i++)
+	node_fastpath_tables_push(fastpath);
+	for (unsigned i = 0; (queue = net_xdp_queue_of(fastpath->xdp, device->number, i)); i++)
 		queue_give(device, queue);
-	fastpath_addresses_changed(fastpath);
-	info = xdp_device_info(fastpath->xdp, device->number);
+	node_fastpath_addresses_changed(fastpath);
+	info = net_xdp_device_info(fastpath->xdp, device->number);
 	log_info("XDP attached to %s, %s mode, %u queue%s, %s: %s", info->name,
 		 info->mode == XDP_NATIVE ? "native" : "generic", info->queue_cnt,
 		 info->queue_cnt == 1 ? "" : "s",
-		 xdp_queue_of(fastpath->xdp, device->number, 0)->rx->backend, info->mode_reason);
-	fastpath_event(fastpath, "xdp.attached", info->name, info->mode_reason);
+		 net_xdp_queue_of(fastpath->xdp, device->number, 0)->rx->backend,
+		 info->mode_reason);
+	node_fastpath_event(fastpath, "xdp.attached", info->name, info->mode_reason);
 	return number;
 }
 
@@ -92,12 +94,12 @@ static void device_gone(struct fastpath_device *device)
 	const char *event = device->leaving;
 	char name[XDP_NAME_CAP];
 
-	memcpy(name, xdp_device_info(fastpath->xdp, device->number)->name, sizeof(name));
-	xdp_detach(fastpath->xdp, device->number);
+	memcpy(name, net_xdp_device_info(fastpath->xdp, device->number)->name, sizeof(name));
+	net_xdp_detach(fastpath->xdp, device->number);
 	device->leaving = NULL;
-	fastpath_config_push(fastpath);
+	node_fastpath_config_push(fastpath);
 	log_info("XDP detached from %s; %s", name, then);
-	fastpath_event(fastpath, event, name, then);
+	node_fastpath_event(fastpath, event, name, then);
 	if (device->detached)
 		device->detached(device->detached_ctx);
 	device->detached = NULL;
@@ -109,16 +111,16 @@ static void queues_recall(struct fastpath_device *device)
 	struct fastpath *fastpath = device->fastpath;
 	struct xdp_queue *queue;
 
-	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, device->number, i)); i++) {
+	for (unsigned i = 0; (queue = net_xdp_queue_of(fastpath->xdp, device->number, i)); i++) {
 		struct workers_queue order = workers_queue_of(device, queue);
 
 		if (device->away_set & 1u << i)
 			(void)workers_remove_queue(fastpath->node->workers,
-						   fastpath_queue_worker(fastpath, i), &order);
+						   node_fastpath_queue_worker(fastpath, i), &order);
 	}
 }
 
-void fastpath_device_remove(struct fastpath *fastpath, unsigned number, const char *event)
+void node_fastpath_device_remove(struct fastpath *fastpath, unsigned number, const char *event)
 {
 	struct fastpath_device *device = &fastpath->devices[number];
 	struct xdp_queue *queue;
@@ -128,15 +130,15 @@ void fastpath_device_remove(struct fastpath *fastpath, unsigned number, const ch
 	device->leaving = event;
 	timer_cancel(&fastpath->node->home.timers, &device->confirm_timer);
 	device->confirm_at_ns = 0;
-	xdp_unhook(fastpath->xdp, number);
-	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, number, i)); i++)
+	net_xdp_unhook(fastpath->xdp, number);
+	for (unsigned i = 0; (queue = net_xdp_queue_of(fastpath->xdp, number, i)); i++)
 		worker_remove_queue(&fastpath->node->home, queue);
 	queues_recall(device);
 	if (!device->away_set)
 		device_gone(device);
 }
 
-void fastpath_on_queue_left(void *ctx, const struct workers_queue *left, int err)
+void node_fastpath_on_queue_left(void *ctx, const struct workers_queue *left, int err)
 {
 	struct fastpath *fastpath = &((struct node *)ctx)->fastpath;
 	struct fastpath_device *device = &fastpath->devices[left->device];
@@ -151,7 +153,7 @@ void fastpath_on_queue_left(void *ctx, const struct workers_queue *left, int err
 		device_gone(device);
 }
 
-bool fastpath_is_changing(const struct fastpath *fastpath)
+bool node_fastpath_is_changing(const struct fastpath *fastpath)
 {
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
 		if (fastpath->devices[i].leaving)
@@ -159,46 +161,46 @@ bool fastpath_is_changing(const struct fastpath *fastpath)
 	return fastpath->attaching != NULL;
 }
 
-void fastpath_devices_check(struct fastpath *fastpath)
+void node_fastpath_devices_check(struct fastpath *fastpath)
 {
 	if (fastpath->attaching)
 		return;
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
-		const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, i);
+		const struct xdp_device_info *info = net_xdp_device_info(fastpath->xdp, i);
 
 		if (info && info->is_lost)
-			fastpath_device_remove(fastpath, i, "xdp.detached");
+			node_fastpath_device_remove(fastpath, i, "xdp.detached");
 	}
 }
 
-void fastpath_devices_repeat(struct fastpath *fastpath)
+void node_fastpath_devices_repeat(struct fastpath *fastpath)
 {
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
 		if (fastpath->devices[i].leaving)
 			queues_recall(&fastpath->devices[i]);
 }
 
-void fastpath_tell_mtu(struct fastpath *fastpath, unsigned number)
+void node_fastpath_tell_mtu(struct fastpath *fastpath, unsigned number)
 {
 	struct node *node = fastpath->node;
-	uint32_t mtu = xdp_device_info(fastpath->xdp, number)->mtu;
+	uint32_t mtu = net_xdp_device_info(fastpath->xdp, number)->mtu;
 
 	worker_set_mtu(&node->home, number, mtu);
 	if (node->workers)
 		workers_set_mtu(node->workers, number, mtu);
 }
 
-void fastpath_devices_close(struct fastpath *fastpath)
+void node_fastpath_devices_close(struct fastpath *fastpath)
 {
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
 		struct fastpath_device *device = &fastpath->devices[i];
 
-		if (!xdp_device_info(fastpath->xdp, i))
+		if (!net_xdp_device_info(fastpath->xdp, i))
 			continue;
 		device->away_set = 0;
 		if (device->leaving)
 			device_gone(device);
 		else
-			fastpath_device_remove(fastpath, i, "xdp.detached");
+			node_fastpath_device_remove(fastpath, i, "xdp.detached");
 	}
 }

@@ -15,7 +15,7 @@
 static bool has_loopback(const struct fastpath *fastpath)
 {
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
-		const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, i);
+		const struct xdp_device_info *info = net_xdp_device_info(fastpath->xdp, i);
 
 		if (info && info->is_loopback)
 			return true;
@@ -41,7 +41,7 @@ static unsigned wildcard_expand(const struct addr *wildcard, const struct ifaddr
 	return cnt;
 }
 
-unsigned fastpath_locals(const struct fastpath *fastpath, struct addr *out_addrs, unsigned cap)
+unsigned node_fastpath_locals(const struct fastpath *fastpath, struct addr *out_addrs, unsigned cap)
 {
 	const struct worker *home = &fastpath->node->home;
 	bool is_loopback_wanted = has_loopback(fastpath);
@@ -86,20 +86,20 @@ static const struct limits_rate senders_rate = {100, 200};
 
 #define TOKEN_LIFE_NS (60 * NS_PER_S)
 
-void fastpath_policy_defaults(struct weft_config *policy)
+void node_fastpath_policy_defaults(struct weft_config *policy)
 {
 	struct limits_config limits;
 
-	limits_config_defaults(&limits);
+	firewall_limits_config_defaults(&limits);
 	memset(policy, 0, sizeof(*policy));
 	policy->flood_shift = LIMITS_FLOOD_SHIFT;
 	policy->token_life_ns = TOKEN_LIFE_NS;
-	policy->samples = limits_bucket_rate(&samples_rate, 0);
-	limits_apply(&limits, policy);
+	policy->samples = firewall_limits_bucket_rate(&samples_rate, 0);
+	firewall_limits_apply(&limits, policy);
 	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 		policy->rates[WEFT_CLASS_SENDER][level] =
 			(struct weft_bucket_rate){SENDER_EVERY_NS >> 2 * level, SENDER_EVERY_NS};
-	policy->totals[WEFT_TOTAL_KRPC_BYTES] = limits_bucket_rate(&krpc_bytes_rate, 0);
-	policy->totals[WEFT_TOTAL_KRPC] = limits_bucket_rate(&krpc_rate, 0);
-	policy->totals[WEFT_TOTAL_SENDERS] = limits_bucket_rate(&senders_rate, 0);
+	policy->totals[WEFT_TOTAL_KRPC_BYTES] = firewall_limits_bucket_rate(&krpc_bytes_rate, 0);
+	policy->totals[WEFT_TOTAL_KRPC] = firewall_limits_bucket_rate(&krpc_rate, 0);
+	policy->totals[WEFT_TOTAL_SENDERS] = firewall_limits_bucket_rate(&senders_rate, 0);
 }

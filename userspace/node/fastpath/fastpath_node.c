@@ -25,11 +25,11 @@
 /* Beyond this, datagrams of unvalidated sources cost more than they can be worth. */
 #define FLOOD_ABOVE_DEFAULT 50000
 
-void fastpath_config_defaults(struct fastpath_config *config)
+void node_fastpath_config_defaults(struct fastpath_config *config)
 {
 	*config = (struct fastpath_config){.flood_above = FLOOD_ABOVE_DEFAULT};
-	xdp_config_defaults(&config->xdp);
-	limits_config_defaults(&config->limits);
+	net_xdp_config_defaults(&config->xdp);
+	firewall_limits_config_defaults(&config->limits);
 }
 
 /* A failed write to a table leaves it as it was: logged, and tried again by the next tick. */
@@ -39,25 +39,25 @@ static void table_check(const char *table, int err)
 		log_warn("XDP table of %s: %s; it stays as it was", table, weft_err_text(err));
 }
 
-void fastpath_config_push(struct fastpath *fastpath)
+void node_fastpath_config_push(struct fastpath *fastpath)
 {
 	struct node *node = fastpath->node;
 
 	fastpath->policy.wall_offset_ns =
 		clock_wall_s() * NS_PER_S - clock_monotonic_ns() / NS_PER_S * NS_PER_S;
 	fastpath->part = fastpath->policy;
-	ingress_share(&fastpath->part, node->config->worker_cnt);
-	ingress_configure(node->home.ingress, &fastpath->part);
+	firewall_ingress_share(&fastpath->part, node->config->worker_cnt);
+	firewall_ingress_configure(node->home.ingress, &fastpath->part);
 	node->is_policy_due = node->handover != NULL;
-	table_check("limits", xdp_set_config(fastpath->xdp, &fastpath->policy));
+	table_check("limits", net_xdp_set_config(fastpath->xdp, &fastpath->policy));
 }
 
-void fastpath_cids_rotated(struct fastpath *fastpath)
+void node_fastpath_cids_rotated(struct fastpath *fastpath)
 {
 	if (fastpath->xdp)
 		table_check("connection id keys",
-			    xdp_set_cid_keys(fastpath->xdp,
-					     quic_engine_cid_keys(fastpath->node->home.quic)));
+			    net_xdp_set_cid_keys(fastpath->xdp,
+						 quic_engine_cid_keys(fastpath->node->home.quic)));
 }
 
 /* Those of today and of the days around it. */
@@ -67,7 +67,7 @@ static void token_keys_push(struct fastpath *fastpath)
 	int err = quic_engine_token_keys(fastpath->node->home.quic, &keys);
 
 	if (err == 0)
-		err = xdp_set_token_keys(fastpath->xdp, &keys);
+		err = net_xdp_set_token_keys(fastpath->xdp, &keys);
 	table_check("token keys", err);
 }
 
@@ -77,10 +77,10 @@ static void session_push(void *ctx, const struct weft_endpoint *source,
 {
 	struct fastpath *fastpath = ctx;
 
-	(void)!xdp_session_put(fastpath->xdp, source, entry);
+	(void)!net_xdp_session_put(fastpath->xdp, source, entry);
 }
 
-void fastpath_on_path(void *ctx, const struct addr *remote)
+void node_fastpath_on_path(void *ctx, const struct addr *remote)
 {
 	struct fastpath *fastpath = &((struct node *)ctx)->fastpath;
 	const struct weft_session entry = {.expires_ns =
@@ -91,8 +91,8 @@ void fastpath_on_path(void *ctx, const struct addr *remote)
 		session_push(fastpath, &endpoint, &entry);
 }
 
-void fastpath_event(struct fastpath *fastpath, const char *kind, const char *device,
-		    const char *text)
+void node_fastpath_event(struct fastpath *fastpath, const char *kind, const char *device,
+			 const char *text)
 {
 	struct node *node = fastpath->node;
 
@@ -103,25 +103,25 @@ void fastpath_event(struct fastpath *fastpath, const char *kind, const char *dev
 static void on_fault(void *ctx, unsigned device, enum xdp_fault fault, const char *detail)
 {
 	struct fastpath *fastpath = ctx;
-	const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, device);
+	const struct xdp_device_info *info = net_xdp_device_info(fastpath->xdp, device);
 	char kind[40];
 
-	snprintf(kind, sizeof(kind), "xdp.%s", xdp_fault_name(fault));
+	snprintf(kind, sizeof(kind), "xdp.%s", net_xdp_fault_name(fault));
 	if (fault == XDP_LINK_UP)
 		log_info("%s", detail);
 	else
 		log_warn("%s", detail);
-	fastpath_event(fastpath, kind, info->name, detail);
+	node_fastpath_event(fastpath, kind, info->name, detail);
 	if (fault == XDP_MTU_CHANGED)
-		fastpath_tell_mtu(fastpath, device);
+		node_fastpath_tell_mtu(fastpath, device);
 }
 
-void fastpath_tables_push(struct fastpath *fastpath)
+void node_fastpath_tables_push(struct fastpath *fastpath)
 {
-	fastpath_bans_push(fastpath);
-	fastpath_cids_rotated(fastpath);
+	node_fastpath_bans_push(fastpath);
+	node_fastpath_cids_rotated(fastpath);
 	token_keys_push(fastpath);
-	ingress_each_session(fastpath->node->home.ingress, session_push, fastpath);
+	firewall_ingress_each_session(fastpath->node->home.ingress, session_push, fastpath);
 }
 
 static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
@@ -130,8 +130,8 @@ static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t no
 		(struct fastpath *)((char *)watch - offsetof(struct fastpath, watch));
 
 	(void)events, (void)now_ns;
-	xdp_check(fastpath->xdp);
-	fastpath_devices_check(fastpath);
+	net_xdp_check(fastpath->xdp);
+	node_fastpath_devices_check(fastpath);
 }
 
 static void counters_add(struct weft_counter *sum, const struct weft_counter *more)
@@ -142,24 +142,24 @@ static void counters_add(struct weft_counter *sum, const struct weft_counter *mo
 	}
 }
 
-void fastpath_socket_counters(const struct fastpath *fastpath,
-			      struct weft_counter out_counters[static WEFT_REASON_CNT])
+void node_fastpath_socket_counters(const struct fastpath *fastpath,
+				   struct weft_counter out_counters[static WEFT_REASON_CNT])
 {
 	const struct node *node = fastpath->node;
 
 	memset(out_counters, 0, WEFT_REASON_CNT * sizeof(out_counters[0]));
-	counters_add(out_counters, ingress_counters(node->home.ingress));
+	counters_add(out_counters, firewall_ingress_counters(node->home.ingress));
 	for (unsigned i = 1; node->workers && i <= workers_cnt(node->workers); i++)
 		counters_add(out_counters, workers_figures(node->workers, i)->judged);
 }
 
-void fastpath_counters(const struct fastpath *fastpath,
-		       struct weft_counter out_counters[static WEFT_REASON_CNT])
+void node_fastpath_counters(const struct fastpath *fastpath,
+			    struct weft_counter out_counters[static WEFT_REASON_CNT])
 {
 	struct weft_counter sockets[WEFT_REASON_CNT];
 
-	xdp_counters(fastpath->xdp, out_counters);
-	fastpath_socket_counters(fastpath, sockets);
+	net_xdp_counters(fastpath->xdp, out_counters);
+	node_fastpath_socket_counters(fastpath, sockets);
 	counters_add(out_counters, sockets);
 }
 
@@ -175,8 +175,8 @@ static struct pressure_load load_measure(const struct fastpath *fastpath)
 	load.handshake_cnt = quic.handshake_cnt;
 	for (unsigned i = 1; node->workers && i <= workers_cnt(node->workers); i++)
 		load.handshake_cnt += workers_figures(node->workers, i)->quic.handshake_cnt;
-	fastpath_counters(fastpath, counters);
-	load.unvalidated_cnt = pressure_unvalidated_cnt(counters);
+	node_fastpath_counters(fastpath, counters);
+	load.unvalidated_cnt = firewall_pressure_unvalidated_cnt(counters);
 	load.initial_cnt = counters[WEFT_REASON_INITIAL].packet_cnt +
 			   counters[WEFT_REASON_RETRY_SENT].packet_cnt +
 			   counters[WEFT_REASON_INITIAL_LIMIT].packet_cnt;
@@ -188,37 +188,38 @@ static void mode_move(struct fastpath *fastpath, uint64_t now_ns)
 	const struct pressure_load load = load_measure(fastpath);
 	enum weft_mode mode;
 
-	mode = pressure_measure(&fastpath->pressure, &load, now_ns);
+	mode = firewall_pressure_measure(&fastpath->pressure, &load, now_ns);
 	if (mode == fastpath->policy.mode)
 		return;
 	log_notice("mode %s after %s: %u handshakes under way, %llu with the Initials of "
 		   "a second, %llu datagrams of strangers a second",
-		   pressure_mode_name(mode), pressure_mode_name(fastpath->policy.mode),
-		   load.handshake_cnt, (unsigned long long)fastpath->pressure.half_open_cnt,
+		   firewall_pressure_mode_name(mode),
+		   firewall_pressure_mode_name(fastpath->policy.mode), load.handshake_cnt,
+		   (unsigned long long)fastpath->pressure.half_open_cnt,
 		   (unsigned long long)fastpath->pressure.unvalidated_rate);
 	fastpath->policy.mode = mode;
-	fastpath_config_push(fastpath);
-	fastpath_event(fastpath, "xdp.mode", "", pressure_mode_name(mode));
+	node_fastpath_config_push(fastpath);
+	node_fastpath_event(fastpath, "xdp.mode", "", firewall_pressure_mode_name(mode));
 }
 
-void fastpath_force(struct fastpath *fastpath, enum weft_mode mode)
+void node_fastpath_force(struct fastpath *fastpath, enum weft_mode mode)
 {
 	if (mode == WEFT_MODE_CNT)
-		pressure_release(&fastpath->pressure);
+		firewall_pressure_release(&fastpath->pressure);
 	else
-		pressure_force(&fastpath->pressure, mode);
+		firewall_pressure_force(&fastpath->pressure, mode);
 	mode_move(fastpath, clock_monotonic_ns());
 }
 
-void fastpath_addresses_changed(struct fastpath *fastpath)
+void node_fastpath_addresses_changed(struct fastpath *fastpath)
 {
 	struct addr locals[LOCAL_MAX];
 	unsigned cnt;
 
 	if (!fastpath->xdp)
 		return;
-	cnt = fastpath_locals(fastpath, locals, LOCAL_MAX);
-	table_check("own addresses", xdp_set_locals(fastpath->xdp, locals, cnt));
+	cnt = node_fastpath_locals(fastpath, locals, LOCAL_MAX);
+	table_check("own addresses", net_xdp_set_locals(fastpath->xdp, locals, cnt));
 }
 
 static void tick_fire(struct timer *timer, uint64_t now_ns)
@@ -228,13 +229,13 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 	struct node *node = fastpath->node;
 
 	fastpath->tick_cnt++;
-	xdp_check(fastpath->xdp);
-	fastpath_devices_check(fastpath);
-	fastpath_devices_repeat(fastpath);
+	net_xdp_check(fastpath->xdp);
+	node_fastpath_devices_check(fastpath);
+	node_fastpath_devices_repeat(fastpath);
 	mode_move(fastpath, now_ns);
-	(void)xdp_session_sweep(fastpath->xdp, now_ns);
+	(void)net_xdp_session_sweep(fastpath->xdp, now_ns);
 	if (fastpath->tick_cnt % CLOCK_TICKS == 0) {
-		fastpath_config_push(fastpath);
+		node_fastpath_config_push(fastpath);
 		token_keys_push(fastpath);
 	}
 	timer_set(&node->home.timers, timer, now_ns + TICK_NS);
@@ -248,16 +249,16 @@ static struct pressure_config pressure_config_of(const struct node_config *confi
 	};
 }
 
-void fastpath_configure(struct fastpath *fastpath, const struct node_config *config)
+void node_fastpath_configure(struct fastpath *fastpath, const struct node_config *config)
 {
 	if (!fastpath->xdp)
 		return;
 	fastpath->pressure.config = pressure_config_of(config);
-	limits_apply(&config->fastpath.limits, &fastpath->policy);
-	fastpath_config_push(fastpath);
+	firewall_limits_apply(&config->fastpath.limits, &fastpath->policy);
+	node_fastpath_config_push(fastpath);
 }
 
-int fastpath_open(struct fastpath *fastpath, struct node *node)
+int node_fastpath_open(struct fastpath *fastpath, struct node *node)
 {
 	const struct fastpath_config *config = &node->config->fastpath;
 	const struct xdp_params params = {.on_fault = on_fault, .ctx = fastpath};
@@ -265,38 +266,38 @@ int fastpath_open(struct fastpath *fastpath, struct node *node)
 	int err;
 
 	fastpath->node = node;
-	pressure_init(&fastpath->pressure, &pressure);
-	fastpath_policy_defaults(&fastpath->policy);
-	limits_apply(&config->limits, &fastpath->policy);
+	firewall_pressure_init(&fastpath->pressure, &pressure);
+	node_fastpath_policy_defaults(&fastpath->policy);
+	firewall_limits_apply(&config->limits, &fastpath->policy);
 	random_fill(node->random, fastpath->policy.salt, sizeof(fastpath->policy.salt));
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
 		fastpath->devices[i].fastpath = fastpath;
 		fastpath->devices[i].number = i;
 	}
 	for (unsigned i = 0; i < WEFT_QUEUE_CNT; i++)
-		fastpath->policy.queue_workers[i] = (__u8)fastpath_queue_worker(fastpath, i);
-	if ((err = xdp_new(&params, &fastpath->xdp)) < 0)
+		fastpath->policy.queue_workers[i] = (__u8)node_fastpath_queue_worker(fastpath, i);
+	if ((err = net_xdp_new(&params, &fastpath->xdp)) < 0)
 		return err;
-	fastpath_config_push(fastpath);
-	fastpath->watch.fd = xdp_watch_fd(fastpath->xdp);
+	node_fastpath_config_push(fastpath);
+	fastpath->watch.fd = net_xdp_watch_fd(fastpath->xdp);
 	fastpath->watch.ready = watch_ready;
 	if ((err = poller_add(node->home.poller, &fastpath->watch, POLLER_IN)) < 0)
 		return err;
 	timer_init(&fastpath->tick, tick_fire);
 	timer_set(&node->home.timers, &fastpath->tick, node->home.now_ns + TICK_NS);
-	fastpath_attach_named(fastpath);
+	node_fastpath_attach_named(fastpath);
 	return 0;
 }
 
-void fastpath_close(struct fastpath *fastpath)
+void node_fastpath_close(struct fastpath *fastpath)
 {
 	if (!fastpath->xdp)
 		return;
-	fastpath_attach_abandon(fastpath);
-	fastpath_devices_close(fastpath);
+	node_fastpath_attach_abandon(fastpath);
+	node_fastpath_devices_close(fastpath);
 	timer_cancel(&fastpath->node->home.timers, &fastpath->tick);
 	if (fastpath->watch.fd >= 0)
 		poller_remove(fastpath->node->home.poller, &fastpath->watch);
-	xdp_free(fastpath->xdp);
+	net_xdp_free(fastpath->xdp);
 	fastpath->xdp = NULL;
 }

@@ -57,10 +57,10 @@ static void cancel(void *run)
 	find->is_on = false;
 }
 
-int sharing_open_member_finder(struct sharing *sharing)
+int node_sharing_open_member_finder(struct sharing *sharing)
 {
 	static const struct swarm_finder_ops ops = {.find = find, .cancel = cancel};
 	const struct swarm_finder finder = {&ops, sharing};
 
-	return content_add_finder(sharing->node->home.content, &finder);
+	return blobs_add_finder(sharing->node->home.content, &finder);
 }

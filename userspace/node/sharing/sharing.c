@@ -10,32 +10,32 @@
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"
 
-void sharing_config_defaults(struct sharing_config *config)
+void node_sharing_config_defaults(struct sharing_config *config)
 {
 	config->is_on = true;
-	announce_config_defaults(&config->announce);
-	sharing_lan_config_defaults(&config->lan);
-	follows_config_defaults(&config->follow);
-	publisher_config_defaults(&config->publisher);
-	watches_config_defaults(&config->watches);
+	shares_announce_config_defaults(&config->announce);
+	node_sharing_lan_config_defaults(&config->lan);
+	shares_follows_config_defaults(&config->follow);
+	shares_publisher_config_defaults(&config->publisher);
+	shares_watches_config_defaults(&config->watches);
 	search_config_defaults(&config->search);
 	community_config_defaults(&config->community);
 }
 
-size_t sharing_footprint(const struct sharing_config *config)
+size_t node_sharing_footprint(const struct sharing_config *config)
 {
 	if (!config->is_on)
 		return 0;
-	return sizeof(struct sharing) + announce_footprint(&config->announce) +
-	       lan_footprint(config->lan.node_cap) + follows_footprint(&config->follow) +
+	return sizeof(struct sharing) + shares_announce_footprint(&config->announce) +
+	       lan_footprint(config->lan.node_cap) + shares_follows_footprint(&config->follow) +
 	       search_footprint(&config->search) + communities_footprint(&config->community);
 }
 
-struct overlay_seam sharing_overlay(struct sharing *sharing)
+struct overlay_seam node_sharing_overlay(struct sharing *sharing)
 {
 	struct fabric *fabric = sharing->node->fabric;
 
-	return fabric ? overlay_seam_of(fabric_overlay(fabric)) : (struct overlay_seam){0};
+	return fabric ? overlay_seam_of(node_fabric_overlay(fabric)) : (struct overlay_seam){0};
 }
 
 static int open_seal(struct sharing *sharing)
@@ -46,16 +46,16 @@ static int open_seal(struct sharing *sharing)
 /* For whoever publishes or follows, and for whoever only stores: one kind of value. */
 static int open_heads(struct sharing *sharing)
 {
-	struct overlay_seam overlay = sharing_overlay(sharing);
+	struct overlay_seam overlay = node_sharing_overlay(sharing);
 	struct overlay_rule rule;
 
 	if (!overlay.ops)
 		return 0;
-	head_rule(&rule);
+	shares_head_rule(&rule);
 	return overlay.ops->add_rule(overlay.overlay, &rule);
 }
 
-int sharing_open(struct node *node, char *what)
+int node_sharing_open(struct node *node, char *what)
 {
 	static const struct {
 		const char *what;
@@ -63,14 +63,14 @@ int sharing_open(struct node *node, char *what)
 	} parts[] = {
 		{"the seal of share keys", open_seal},
 		{"heads of shares", open_heads},
-		{"shares that are published", sharing_open_publisher},
-		{"folders that are watched", sharing_open_watches},
-		{"the search index", sharing_open_search},
-		{"shares that are followed", sharing_open_follows},
-		{"communities", sharing_open_communities},
-		{"finding members", sharing_open_member_finder},
-		{"announcing what is shared", sharing_open_announce},
-		{"discovery on the LAN", sharing_open_lan},
+		{"shares that are published", node_sharing_open_publisher},
+		{"folders that are watched", node_sharing_open_watches},
+		{"the search index", node_sharing_open_search},
+		{"shares that are followed", node_sharing_open_follows},
+		{"communities", node_sharing_open_communities},
+		{"finding members", node_sharing_open_member_finder},
+		{"announcing what is shared", node_sharing_open_announce},
+		{"discovery on the LAN", node_sharing_open_lan},
 	};
 	struct sharing *sharing;
 	int err;
@@ -88,42 +88,42 @@ int sharing_open(struct node *node, char *what)
 		if ((err = parts[i].open(sharing)) < 0)
 			return err;
 	}
-	follows_start(sharing->follows, node->home.now_ns);
+	shares_follows_start(sharing->follows, node->home.now_ns);
 	search_settle(sharing->search, node->home.now_ns);
 	return 0;
 }
 
-void sharing_stop(struct sharing *sharing)
+void node_sharing_stop(struct sharing *sharing)
 {
 	if (!sharing)
 		return;
-	follows_stop(sharing->follows);
+	shares_follows_stop(sharing->follows);
 	search_stop(sharing->search);
 	communities_stop(sharing->communities);
-	announce_stop(sharing->announce);
-	watches_stop(sharing->watches);
-	publisher_stop(sharing->publisher);
-	sharing_stop_lan(sharing->lan);
+	shares_announce_stop(sharing->announce);
+	shares_watches_stop(sharing->watches);
+	shares_publisher_stop(sharing->publisher);
+	node_sharing_stop_lan(sharing->lan);
 }
 
-void sharing_free(struct sharing *sharing)
+void node_sharing_free(struct sharing *sharing)
 {
 	if (!sharing)
 		return;
-	follows_free(sharing->follows);
+	shares_follows_free(sharing->follows);
 	search_free(sharing->search);
 	communities_free(sharing->communities);
-	announce_free(sharing->announce);
-	publisher_free(sharing->publisher);
-	watches_free(sharing->watches);
+	shares_announce_free(sharing->announce);
+	shares_publisher_free(sharing->publisher);
+	shares_watches_free(sharing->watches);
 	key_seal_free(sharing->seal);
 	while (sharing->calls)
-		sharing_call_free(sharing->calls);
-	sharing_free_lan(sharing->lan);
+		node_sharing_call_free(sharing->calls);
+	node_sharing_free_lan(sharing->lan);
 	free(sharing);
 }
 
-struct sharing_call *sharing_call_new(struct sharing *sharing)
+struct sharing_call *node_sharing_call_new(struct sharing *sharing)
 {
 	struct sharing_call *waiting = calloc(1, sizeof(*waiting));
 
@@ -135,7 +135,7 @@ struct sharing_call *sharing_call_new(struct sharing *sharing)
 	return waiting;
 }
 
-void sharing_call_free(struct sharing_call *waiting)
+void node_sharing_call_free(struct sharing_call *waiting)
 {
 	struct sharing_call **at = &waiting->sharing->calls;
 
@@ -145,18 +145,18 @@ void sharing_call_free(struct sharing_call *waiting)
 	free(waiting);
 }
 
-void sharing_turn(struct sharing *sharing, uint64_t now_ns)
+void node_sharing_turn(struct sharing *sharing, uint64_t now_ns)
 {
 	if (!sharing)
 		return;
-	follows_turn(sharing->follows, now_ns);
-	sharing_turn_bindings(sharing, now_ns);
+	shares_follows_turn(sharing->follows, now_ns);
+	node_sharing_turn_bindings(sharing, now_ns);
 	communities_turn(sharing->communities, now_ns);
-	sharing_turn_announce(sharing);
-	sharing_turn_lan(sharing->lan, now_ns);
+	node_sharing_turn_announce(sharing);
+	node_sharing_turn_lan(sharing->lan, now_ns);
 }
 
-uint64_t sharing_next_ns(const struct sharing *sharing)
+uint64_t node_sharing_next_ns(const struct sharing *sharing)
 {
 	uint64_t lan_ns;
 
@@ -164,33 +164,34 @@ uint64_t sharing_next_ns(const struct sharing *sharing)
 		return UINT64_MAX;
 	if (communities_is_due(sharing->communities))
 		return sharing->node->home.now_ns;
-	lan_ns = sharing_next_lan_ns(sharing->lan);
+	lan_ns = node_sharing_next_lan_ns(sharing->lan);
 	return lan_ns < sharing->bind_ns ? lan_ns : sharing->bind_ns;
 }
 
-void sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id, uint64_t now_ns)
+void node_sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id,
+				  uint64_t now_ns)
 {
 	if (sharing && sharing->announce)
-		announce_held_changed(sharing->announce, manifest_id, now_ns);
+		shares_announce_held_changed(sharing->announce, manifest_id, now_ns);
 }
 
-void sharing_get_moved(struct sharing *sharing)
+void node_sharing_get_moved(struct sharing *sharing)
 {
 	if (sharing && sharing->follows)
-		follows_gets_moved(sharing->follows);
+		shares_follows_gets_moved(sharing->follows);
 }
 
-void sharing_session_changed(struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN],
-			     bool is_up, uint64_t now_ns)
+void node_sharing_session_changed(struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN],
+				  bool is_up, uint64_t now_ns)
 {
 	if (!sharing)
 		return;
 	if (is_up)
-		publisher_hurry(sharing->publisher, now_ns);
+		shares_publisher_hurry(sharing->publisher, now_ns);
 	communities_session(sharing->communities, key, is_up, now_ns);
 }
 
-void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
+void node_sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
 {
 	const struct node *node;
 
@@ -200,21 +201,21 @@ void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
 	communities_set_addresses(sharing->communities, node->advertised, node->advertised_cnt,
 				  now_ns);
 	if (sharing->announce)
-		announce_set_addresses(sharing->announce, node->advertised, node->advertised_cnt,
-				       now_ns);
-	sharing_lan_addresses_changed(sharing->lan, now_ns);
+		shares_announce_set_addresses(sharing->announce, node->advertised,
+					      node->advertised_cnt, now_ns);
+	node_sharing_lan_addresses_changed(sharing->lan, now_ns);
 }
 
-void sharing_configure(struct sharing *sharing, const struct sharing_config *config,
-		       uint64_t now_ns)
+void node_sharing_configure(struct sharing *sharing, const struct sharing_config *config,
+			    uint64_t now_ns)
 {
 	if (!sharing)
 		return;
-	follows_configure(sharing->follows, &config->follow);
-	publisher_configure(sharing->publisher, &config->publisher);
-	watches_configure(sharing->watches, &config->watches);
+	shares_follows_configure(sharing->follows, &config->follow);
+	shares_publisher_configure(sharing->publisher, &config->publisher);
+	shares_watches_configure(sharing->watches, &config->watches);
 	communities_configure(sharing->communities, &config->community);
 	if (sharing->announce)
-		announce_configure(sharing->announce, &config->announce, now_ns);
-	sharing_lan_configure(sharing->lan, &config->lan, now_ns);
+		shares_announce_configure(sharing->announce, &config->announce, now_ns);
+	node_sharing_lan_configure(sharing->lan, &config->lan, now_ns);
 }

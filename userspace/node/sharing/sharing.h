@@ -36,40 +36,42 @@ struct sharing_config {
 	struct search_config search;
 	struct community_config community;
 };
-void sharing_config_defaults(struct sharing_config *config);
-/* sharing_footprint: bytes laid out, touched as they are used; 0 when it is off. */
-size_t sharing_footprint(const struct sharing_config *config);
+void node_sharing_config_defaults(struct sharing_config *config);
+/* node_sharing_footprint: bytes laid out, touched as they are used; 0 when it is off. */
+size_t node_sharing_footprint(const struct sharing_config *config);
 
 /*
- * sharing_open when home and the fabric are open: 0 with node->sharing, which stays NULL
+ * node_sharing_open when home and the fabric are open: 0 with node->sharing, which stays NULL
  * when it is off, or a negative code with what naming the object at fault.
- * sharing_stop before the fabric stops ends what is under way, sharing_free after home
+ * node_sharing_stop before the fabric stops ends what is under way, node_sharing_free after home
  * closed. Both take NULL.
  */
 WEFT_MUST_CHECK
-int sharing_open(struct node *node, char *what);
-void sharing_stop(struct sharing *sharing);
-void sharing_free(struct sharing *sharing);
+int node_sharing_open(struct node *node, char *what);
+void node_sharing_stop(struct sharing *sharing);
+void node_sharing_free(struct sharing *sharing);
 
-/* sharing_turn does what is due; sharing_next_ns: when that is next. Both take NULL. */
-void sharing_turn(struct sharing *sharing, uint64_t now_ns);
-uint64_t sharing_next_ns(const struct sharing *sharing);
-/* sharing_choices: enum mesh_choice, for the node of key by what is followed. */
-uint32_t sharing_choices(const struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN]);
+/* node_sharing_turn does what is due; node_sharing_next_ns: when that is next. Both take NULL. */
+void node_sharing_turn(struct sharing *sharing, uint64_t now_ns);
+uint64_t node_sharing_next_ns(const struct sharing *sharing);
+/* node_sharing_choices: enum mesh_choice, for the node of key by what is followed. */
+uint32_t node_sharing_choices(const struct sharing *sharing,
+			      const uint8_t key[static MESH_KEY_LEN]);
 /*
  * What peers may read changed, or, with a manifest_id, a get of it has ended. Takes NULL.
  */
-void sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id, uint64_t now_ns);
-/* sharing_get_moved: a get ended or was forgotten. Takes NULL. */
-void sharing_get_moved(struct sharing *sharing);
+void node_sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id,
+				  uint64_t now_ns);
+/* node_sharing_get_moved: a get ended or was forgotten. Takes NULL. */
+void node_sharing_get_moved(struct sharing *sharing);
 /*
  * A session came or went; the addresses that are advertised changed; a reload changed the
  * configuration. All take NULL.
  */
-void sharing_session_changed(struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN],
-			     bool is_up, uint64_t now_ns);
-void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns);
-void sharing_configure(struct sharing *sharing, const struct sharing_config *config,
-		       uint64_t now_ns);
+void node_sharing_session_changed(struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN],
+				  bool is_up, uint64_t now_ns);
+void node_sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns);
+void node_sharing_configure(struct sharing *sharing, const struct sharing_config *config,
+			    uint64_t now_ns);
 
 #endif

@@ -12,7 +12,7 @@ static uint64_t wall_s(void *ctx)
 	return node_wall_us(ctx) / 1000000;
 }
 
-int sharing_open_announce(struct sharing *sharing)
+int node_sharing_open_announce(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
 	struct announce_params params = {
@@ -32,26 +32,26 @@ int sharing_open_announce(struct sharing *sharing)
 	/* Without the overlay there is nobody to tell. */
 	if (!node->fabric)
 		return 0;
-	sharing->held = announce_held_of(node->home.content);
-	params.overlay = overlay_seam_of(fabric_overlay(node->fabric));
-	if ((err = announce_new(&params, &sharing->announce)) < 0)
+	sharing->held = shares_announce_held_of(node->home.content);
+	params.overlay = overlay_seam_of(node_fabric_overlay(node->fabric));
+	if ((err = shares_announce_new(&params, &sharing->announce)) < 0)
 		return err;
-	announce_set_addresses(sharing->announce, node->advertised, node->advertised_cnt,
-			       params.now_ns);
-	finder = announce_finder(sharing->announce);
-	return content_add_finder(node->home.content, &finder);
+	shares_announce_set_addresses(sharing->announce, node->advertised, node->advertised_cnt,
+				      params.now_ns);
+	finder = shares_announce_finder(sharing->announce);
+	return blobs_add_finder(node->home.content, &finder);
 }
 
-void sharing_turn_announce(struct sharing *sharing)
+void node_sharing_turn_announce(struct sharing *sharing)
 {
 	enum overlay_keepers keepers;
 
 	if (!sharing->announce)
 		return;
-	keepers = overlay_keepers(fabric_overlay(sharing->node->fabric));
+	keepers = overlay_keepers(node_fabric_overlay(sharing->node->fabric));
 	if (keepers > sharing->keepers) {
-		announce_hurry(sharing->announce);
-		publisher_hurry(sharing->publisher, sharing->node->home.now_ns);
+		shares_announce_hurry(sharing->announce);
+		shares_publisher_hurry(sharing->publisher, sharing->node->home.now_ns);
 	}
 	sharing->keepers = keepers;
 }

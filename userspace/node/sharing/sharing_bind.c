@@ -65,7 +65,7 @@ static void bind(struct binding_pass *pass, const struct published *share,
 	memcpy(binding.id, pass->community->id, sizeof(binding.id));
 	memcpy(binding.manifest_id, revision->manifest_id, sizeof(binding.manifest_id));
 	err = community_bind(sharing->communities,
-			     publisher_key(sharing->publisher, share->share_id), &binding,
+			     shares_publisher_key(sharing->publisher, share->share_id), &binding,
 			     sharing->node->home.now_ns);
 	pass->is_cut |= err == WEFT_EBUSY;
 }
@@ -94,7 +94,7 @@ static bool still_published(void *arg, const uint8_t *share_id)
 {
 	const struct binding_pass *pass = arg;
 
-	return publisher_lookup(pass->sharing->publisher, share_id) != NULL;
+	return shares_publisher_lookup(pass->sharing->publisher, share_id) != NULL;
 }
 
 static bool bind_community(void *arg, const struct community_info *info)
@@ -102,17 +102,17 @@ static bool bind_community(void *arg, const struct community_info *info)
 	struct binding_pass *pass = arg;
 
 	pass->community = info;
-	publisher_each(pass->sharing->publisher, bind_share, pass);
+	shares_publisher_each(pass->sharing->publisher, bind_share, pass);
 	community_keep_own(pass->sharing->communities, info->id, still_published, pass);
 	return true;
 }
 
-void sharing_bind_soon(struct sharing *sharing)
+void node_sharing_bind_soon(struct sharing *sharing)
 {
 	sharing->bind_ns = 0;
 }
 
-void sharing_turn_bindings(struct sharing *sharing, uint64_t now_ns)
+void node_sharing_turn_bindings(struct sharing *sharing, uint64_t now_ns)
 {
 	struct binding_pass pass = {.sharing = sharing};
 

@@ -31,17 +31,16 @@ static void on_event(void *ctx, const struct community_event *event)
 	json_t *fields;
 
 	if (event->kind == COMMUNITY_JOINED)
-		sharing_bind_soon(ctx);
+		node_sharing_bind_soon(ctx);
 	if (!node->control)
 		return;
-	fields = json_pack("{s:o}", "community", method_json_id(event->id));
+	fields = json_pack("{s:o}", "community", api_json_id(event->id));
 	if (event->key)
-		json_object_set_new(fields, is_share ? "share" : "node",
-				    method_json_id(event->key));
+		json_object_set_new(fields, is_share ? "share" : "node", api_json_id(event->key));
 	node_tell(node, names[event->kind], fields);
 }
 
-int sharing_open_communities(struct sharing *sharing)
+int node_sharing_open_communities(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
 	struct community_params params = {
@@ -53,7 +52,7 @@ int sharing_open_communities(struct sharing *sharing)
 		.timers = &node->home.timers,
 		.random = node->random,
 		.mesh = mesh_seam_of(node->home.mesh),
-		.overlay = sharing_overlay(sharing),
+		.overlay = node_sharing_overlay(sharing),
 		.now_ns = node->home.now_ns,
 		.wall_s = wall_s,
 		.on_event = on_event,

@@ -135,7 +135,7 @@ static void public_each(void *ctx, const uint8_t *after,
 			bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
 			void *arg)
 {
-	publisher_public_each(((struct sharing *)ctx)->publisher, after, fn, arg);
+	shares_publisher_public_each(((struct sharing *)ctx)->publisher, after, fn, arg);
 }
 
 _Static_assert(FOLLOW_KEEPERS_MAX >= COMMUNITY_KEEPERS_MAX, "as many as there may be");
@@ -154,7 +154,7 @@ static bool is_blocked(void *ctx, const uint8_t content_id[static 32])
 {
 	const struct sharing *sharing = ctx;
 
-	return follow_blocker(sharing->follows, BLOCKLIST_CONTENT, content_id) != NULL;
+	return shares_follow_blocker(sharing->follows, BLOCKLIST_CONTENT, content_id) != NULL;
 }
 
 struct choosing {
@@ -177,23 +177,23 @@ static bool choose_by_follow(void *arg, const struct follow *follow)
 	return true;
 }
 
-uint32_t sharing_choices(const struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN])
+uint32_t node_sharing_choices(const struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN])
 {
 	struct choosing choosing = {.key = key};
 
 	if (sharing->follows)
-		follows_each(sharing->follows, choose_by_follow, &choosing);
+		shares_follows_each(sharing->follows, choose_by_follow, &choosing);
 	return choosing.choices;
 }
 
-int sharing_open_follows(struct sharing *sharing)
+int node_sharing_open_follows(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
 	const struct follows_params params = {
 		.config = node->config->sharing.follow,
 		.content = node->home.content,
 		.mesh = mesh_seam_of(node->home.mesh),
-		.overlay = sharing_overlay(sharing),
+		.overlay = node_sharing_overlay(sharing),
 		.store = node->store,
 		.timers = &node->home.timers,
 		.jobs = node->home.jobs,
@@ -201,15 +201,15 @@ int sharing_open_follows(struct sharing *sharing)
 		.own_key = node->own_key,
 		.now_ns = node->home.now_ns,
 		.wall_s = wall_s,
-		.on_changed = sharing_search_follow,
+		.on_changed = node_sharing_search_follow,
 		.on_event = on_event,
 		.public_each = public_each,
 		.keepers = keepers,
 		.ctx = sharing,
 	};
-	int err = follows_new(&params, &sharing->follows);
+	int err = shares_follows_new(&params, &sharing->follows);
 
 	if (err == 0)
-		content_set_blocker(node->home.content, is_blocked, sharing);
+		blobs_set_blocker(node->home.content, is_blocked, sharing);
 	return err;
 }

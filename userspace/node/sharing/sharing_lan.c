@@ -67,7 +67,7 @@ struct sharing_lan {
 	uint8_t packet[DNSSD_PACKET_CAP];
 };
 
-void sharing_lan_config_defaults(struct sharing_lan_config *config)
+void node_sharing_lan_config_defaults(struct sharing_lan_config *config)
 {
 	*config = (struct sharing_lan_config){.node_cap = 256};
 }
@@ -87,7 +87,7 @@ static void node_proven(void *ctx, const struct mesh_peer *peer, uint64_t now_ns
 	struct sharing_lan *part = ctx;
 
 	if (part->node->fabric)
-		overlay_know(fabric_overlay(part->node->fabric), peer, now_ns);
+		overlay_know(node_fabric_overlay(part->node->fabric), peer, now_ns);
 }
 
 static void node_found(void *ctx, const struct lan_node *found, uint64_t now_ns)
@@ -175,7 +175,7 @@ static void packet_send(void *ctx, enum lan_way way, uint8_t family,
 		    is_ipv6 != (family == ADDR_IPV6))
 			continue;
 		/* It is told again soon. */
-		if (group_socket_send(group, interface->index, bytes, len) < 0)
+		if (net_group_socket_send(group, interface->index, bytes, len) < 0)
 			return;
 	}
 }
@@ -189,8 +189,8 @@ static void socket_ready(struct poller_watch *watch, unsigned events, uint64_t n
 	for (unsigned i = 0; i < TURN_MAX; i++) {
 		struct addr source;
 		uint32_t interface;
-		int len = group_socket_receive(&from->group, part->packet, sizeof(part->packet),
-					       &source, &interface);
+		int len = net_group_socket_receive(&from->group, part->packet, sizeof(part->packet),
+						   &source, &interface);
 
 		if (len < 0)
 			return;
@@ -207,7 +207,7 @@ static void sockets_close(struct sharing_lan *part)
 		if (socket->group.fd < 0)
 			continue;
 		poller_remove(part->node->home.poller, &socket->watch);
-		group_socket_close(&socket->group);
+		net_group_socket_close(&socket->group);
 	}
 	part->joined_cnt = 0;
 }
@@ -217,7 +217,7 @@ static void sockets_open(struct sharing_lan *part)
 {
 	for (unsigned i = 0; i < WAY_CNT; i++) {
 		struct lan_socket *socket = &part->sockets[i];
-		int err = group_socket_open(&socket->group, ways[i].kind, ways[i].port);
+		int err = net_group_socket_open(&socket->group, ways[i].kind, ways[i].port);
 
 		socket->part = part;
 		socket->way = ways[i].way;
@@ -226,7 +226,7 @@ static void sockets_open(struct sharing_lan *part)
 			socket->watch.fd = socket->group.fd;
 			err = poller_add(part->node->home.poller, &socket->watch, POLLER_IN);
 			if (err < 0)
-				group_socket_close(&socket->group);
+				net_group_socket_close(&socket->group);
 		}
 		if (err < 0)
 			log_warn("LAN: cannot use UDP port %u%s: %s; going on without it",
@@ -300,10 +300,10 @@ static void groups_join(struct sharing_lan *part, const struct lan_interface *in
 		const struct group_socket *group = &part->sockets[i].group;
 
 		for (unsigned at = 0; at < part->joined_cnt && group->fd >= 0; at++)
-			group_socket_leave(group, part->joined[at]);
+			net_group_socket_leave(group, part->joined[at]);
 		/* One without the family is heard in the other. */
 		for (unsigned at = 0; at < cnt && group->fd >= 0; at++)
-			if (group_socket_join(group, interfaces[at].index) < 0)
+			if (net_group_socket_join(group, interfaces[at].index) < 0)
 				continue;
 	}
 	part->joined_cnt = cnt;
@@ -368,7 +368,7 @@ static int part_apply(struct sharing_lan *part, const char *interfaces, uint64_t
 	return err;
 }
 
-int sharing_open_lan(struct sharing *sharing)
+int node_sharing_open_lan(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
 	struct lan_proof_params proof = {.node_cap = node->config->sharing.lan.node_cap,
@@ -393,18 +393,18 @@ int sharing_open_lan(struct sharing *sharing)
 	if ((err = lan_proof_new(&proof, &part->proof)) < 0)
 		return err;
 	finder = (struct swarm_finder){&finder_ops, part};
-	err = content_add_finder(node->home.content, &finder);
+	err = blobs_add_finder(node->home.content, &finder);
 	return err < 0 ? err
 		       : part_apply(part, node->config->sharing.lan.interfaces, node->home.now_ns);
 }
 
-void sharing_stop_lan(struct sharing_lan *part)
+void node_sharing_stop_lan(struct sharing_lan *part)
 {
 	if (part)
 		part_end(part);
 }
 
-void sharing_free_lan(struct sharing_lan *part)
+void node_sharing_free_lan(struct sharing_lan *part)
 {
 	if (!part)
 		return;
@@ -412,7 +412,7 @@ void sharing_free_lan(struct sharing_lan *part)
 	free(part);
 }
 
-void sharing_turn_lan(struct sharing_lan *part, uint64_t now_ns)
+void node_sharing_turn_lan(struct sharing_lan *part, uint64_t now_ns)
 {
 	if (!part)
 		return;
@@ -423,7 +423,7 @@ void sharing_turn_lan(struct sharing_lan *part, uint64_t now_ns)
 	lan_proof_expire(part->proof, now_ns);
 }
 
-uint64_t sharing_next_lan_ns(const struct sharing_lan *part)
+uint64_t node_sharing_next_lan_ns(const struct sharing_lan *part)
 {
 	uint64_t next_ns;
 
@@ -435,14 +435,14 @@ uint64_t sharing_next_lan_ns(const struct sharing_lan *part)
 	return part->lan && lan_next_ns(part->lan) < next_ns ? lan_next_ns(part->lan) : next_ns;
 }
 
-void sharing_lan_addresses_changed(struct sharing_lan *part, uint64_t now_ns)
+void node_sharing_lan_addresses_changed(struct sharing_lan *part, uint64_t now_ns)
 {
 	if (part && part->lan)
 		interfaces_follow(part, now_ns);
 }
 
-void sharing_lan_configure(struct sharing_lan *part, const struct sharing_lan_config *config,
-			   uint64_t now_ns)
+void node_sharing_lan_configure(struct sharing_lan *part, const struct sharing_lan_config *config,
+				uint64_t now_ns)
 {
 	int err = part ? part_apply(part, config->interfaces, now_ns) : 0;
 
@@ -450,7 +450,7 @@ void sharing_lan_configure(struct sharing_lan *part, const struct sharing_lan_co
 		log_warn("LAN: cannot switch discovery on: %s; it stays off", weft_err_text(err));
 }
 
-const struct lan *sharing_lan_of(const struct sharing_lan *part)
+const struct lan *node_sharing_lan_of(const struct sharing_lan *part)
 {
 	return part ? part->lan : NULL;
 }

@@ -19,19 +19,19 @@ struct sharing_lan_config {
 		[LAN_INTERFACES_TEXT_CAP]; /* names apart by blanks or commas, or all; "": off */
 	uint32_t node_cap;		   /* nodes remembered */
 };
-void sharing_lan_config_defaults(struct sharing_lan_config *config);
+void node_sharing_lan_config_defaults(struct sharing_lan_config *config);
 
-/* sharing_open_lan sets sharing->lan; sharing_free_lan, after home closed. All others take NULL. */
+/* node_sharing_open_lan sets sharing->lan; node_sharing_free_lan, after home closed. All others take NULL. */
 WEFT_MUST_CHECK
-int sharing_open_lan(struct sharing *sharing);
-void sharing_stop_lan(struct sharing_lan *part);
-void sharing_free_lan(struct sharing_lan *part);
-void sharing_turn_lan(struct sharing_lan *part, uint64_t now_ns);
-uint64_t sharing_next_lan_ns(const struct sharing_lan *part);
-void sharing_lan_addresses_changed(struct sharing_lan *part, uint64_t now_ns);
-void sharing_lan_configure(struct sharing_lan *part, const struct sharing_lan_config *config,
-			   uint64_t now_ns);
-/* sharing_lan_of: NULL when it is off. */
-const struct lan *sharing_lan_of(const struct sharing_lan *part);
+int node_sharing_open_lan(struct sharing *sharing);
+void node_sharing_stop_lan(struct sharing_lan *part);
+void node_sharing_free_lan(struct sharing_lan *part);
+void node_sharing_turn_lan(struct sharing_lan *part, uint64_t now_ns);
+uint64_t node_sharing_next_lan_ns(const struct sharing_lan *part);
+void node_sharing_lan_addresses_changed(struct sharing_lan *part, uint64_t now_ns);
+void node_sharing_lan_configure(struct sharing_lan *part, const struct sharing_lan_config *config,
+				uint64_t now_ns);
+/* node_sharing_lan_of: NULL when it is off. */
+const struct lan *node_sharing_lan_of(const struct sharing_lan *part);
 
 #endif

@@ -47,7 +47,7 @@ struct collection_search {
 	bool is_found;
 };
 
-static bool share_compare(void *arg, const struct content_share *share)
+static bool share_compare(void *arg, const struct blobs_share *share)
 {
 	struct collection_search *search = arg;
 
@@ -55,11 +55,11 @@ static bool share_compare(void *arg, const struct content_share *share)
 	return !search->is_found;
 }
 
-static bool get_compare(void *arg, const struct content_get *get)
+static bool get_compare(void *arg, const struct blobs_get *get)
 {
 	struct collection_search *search = arg;
 
-	if (get->state == CONTENT_GET_TAKEN_BACK || memcmp(get->manifest_id, search->id, 32) != 0)
+	if (get->state == BLOBS_GET_TAKEN_BACK || memcmp(get->manifest_id, search->id, 32) != 0)
 		return true;
 	search->is_found = true;
 	return false;
@@ -70,22 +70,22 @@ static int collection_place(struct node *node, const uint8_t id[static 32],
 {
 	struct collection_search search = {.id = id};
 
-	content_shares_each(node->home.content, share_compare, &search);
+	shares_shares_each(node->home.content, share_compare, &search);
 	if (!search.is_found)
-		content_gets_each(node->home.content, get_compare, &search);
+		blobs_gets_each(node->home.content, get_compare, &search);
 	if (!search.is_found)
 		return WEFT_EABSENT;
 	memcpy(out_place->manifest_id, id, sizeof(out_place->manifest_id));
 	return 0;
 }
 
-int sharing_place_of(struct node *node, const uint8_t id[static 32],
-		     struct sharing_place *out_place)
+int node_sharing_place_of(struct node *node, const uint8_t id[static 32],
+			  struct sharing_place *out_place)
 {
 	const struct sharing *sharing = node->sharing;
 	const struct published *published =
-		sharing ? publisher_lookup(sharing->publisher, id) : NULL;
-	const struct follow *follow = sharing ? follow_lookup(sharing->follows, id) : NULL;
+		sharing ? shares_publisher_lookup(sharing->publisher, id) : NULL;
+	const struct follow *follow = sharing ? shares_follow_lookup(sharing->follows, id) : NULL;
 
 	memset(out_place, 0, sizeof(*out_place));
 	/* Who publishes a share and follows it, as another holder of its key does, follows it. */
@@ -96,23 +96,23 @@ int sharing_place_of(struct node *node, const uint8_t id[static 32],
 	return collection_place(node, id, out_place);
 }
 
-int sharing_place_called(struct node *node, const char *text, struct sharing_place *out_place)
+int node_sharing_place_called(struct node *node, const char *text, struct sharing_place *out_place)
 {
 	const struct sharing *sharing = node->sharing;
 	const struct published *published =
-		sharing ? publisher_find(sharing->publisher, text) : NULL;
+		sharing ? shares_publisher_find(sharing->publisher, text) : NULL;
 	const struct follow *follow = NULL;
 
-	if (sharing && !published && follow_find(sharing->follows, text, &follow) < 0)
+	if (sharing && !published && shares_follow_find(sharing->follows, text, &follow) < 0)
 		follow = NULL;
 	if (!published && !follow)
 		return WEFT_EABSENT;
-	return sharing_place_of(node, published ? published->share_id : follow->share_id,
-				out_place);
+	return node_sharing_place_of(node, published ? published->share_id : follow->share_id,
+				     out_place);
 }
 
-bool sharing_blocks(const struct node *node, const uint8_t content_id[static 32])
+bool node_sharing_blocks(const struct node *node, const uint8_t content_id[static 32])
 {
 	return node->sharing &&
-	       follow_blocker(node->sharing->follows, BLOCKLIST_CONTENT, content_id);
+	       shares_follow_blocker(node->sharing->follows, BLOCKLIST_CONTENT, content_id);
 }

@@ -21,20 +21,20 @@ struct sharing_place {
 };
 
 /*
- * sharing_place_of: the newest revision of a share that is published or followed here, or
+ * node_sharing_place_of: the newest revision of a share that is published or followed here, or
  * a collection that is shared or was got here. 0, WEFT_EABSENT, WEFT_EREFUSED (a blocklist
  * names it, or it was revoked) or WEFT_EBUSY (it has no revision yet).
  */
 WEFT_MUST_CHECK
-int sharing_place_of(struct node *node, const uint8_t id[static 32],
-		     struct sharing_place *out_place);
+int node_sharing_place_of(struct node *node, const uint8_t id[static 32],
+			  struct sharing_place *out_place);
 /*
- * sharing_place_called: as sharing_place_of, of the share that is published or followed
+ * node_sharing_place_called: as node_sharing_place_of, of the share that is published or followed
  * here and called text, or whose id begins so. WEFT_EABSENT also when several are.
  */
 WEFT_MUST_CHECK
-int sharing_place_called(struct node *node, const char *text, struct sharing_place *out_place);
-/* sharing_blocks: the blocklist of a share that is followed names this content. */
-bool sharing_blocks(const struct node *node, const uint8_t content_id[static 32]);
+int node_sharing_place_called(struct node *node, const char *text, struct sharing_place *out_place);
+/* node_sharing_blocks: the blocklist of a share that is followed names this content. */
+bool node_sharing_blocks(const struct node *node, const uint8_t content_id[static 32]);
 
 #endif

@@ -54,7 +54,7 @@ static void on_publish(void *ctx, const struct publish_event *event)
 	char id[ZBASE32_KEY_TEXT_CAP];
 
 	event_log(event);
-	sharing_bind_soon(ctx);
+	node_sharing_bind_soon(ctx);
 	if (node->control)
 		node_tell(node, kinds[event->kind],
 			  json_pack("{s:s, s:s, s:I}", "share_id",
@@ -69,7 +69,7 @@ static unsigned hints(void *ctx, const uint8_t share_id[static SHARE_ID_LEN],
 {
 	const struct sharing *sharing = ctx;
 	const struct follow *follow =
-		sharing->follows ? follow_lookup(sharing->follows, share_id) : NULL;
+		sharing->follows ? shares_follow_lookup(sharing->follows, share_id) : NULL;
 
 	if (!follow)
 		return 0;
@@ -77,7 +77,7 @@ static unsigned hints(void *ctx, const uint8_t share_id[static SHARE_ID_LEN],
 	return follow->hint_cnt;
 }
 
-int sharing_open_publisher(struct sharing *sharing)
+int node_sharing_open_publisher(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
 	const struct publisher_params params = {
@@ -87,7 +87,7 @@ int sharing_open_publisher(struct sharing *sharing)
 		.seal = sharing->seal,
 		.jobs = node->home.jobs,
 		.timers = &node->home.timers,
-		.overlay = sharing_overlay(sharing),
+		.overlay = node_sharing_overlay(sharing),
 		.mesh = mesh_seam_of(node->home.mesh),
 		.hints = hints,
 		.now_ns = node->home.now_ns,
@@ -96,5 +96,5 @@ int sharing_open_publisher(struct sharing *sharing)
 		.ctx = sharing,
 	};
 
-	return publisher_new(&params, &sharing->publisher);
+	return shares_publisher_new(&params, &sharing->publisher);
 }

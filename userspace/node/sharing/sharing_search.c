@@ -63,7 +63,7 @@ static void on_event(void *ctx, const struct search_event *event)
 	node_tell(node, event_names[event->kind], fields);
 }
 
-int sharing_open_search(struct sharing *sharing)
+int node_sharing_open_search(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
 	const struct search_params params = {
@@ -80,7 +80,7 @@ int sharing_open_search(struct sharing *sharing)
 	return search_new(&params, &sharing->search);
 }
 
-void sharing_search_follow(void *ctx, const struct follow *follow)
+void node_sharing_search_follow(void *ctx, const struct follow *follow)
 {
 	struct sharing *sharing = ctx;
 	uint64_t now_ns = sharing->node->home.now_ns;
@@ -126,20 +126,21 @@ static int id_compare(const void *a, const void *b)
 	return memcmp(a, b, BLOCKLIST_ID_LEN);
 }
 
-int sharing_search_block(struct sharing *sharing)
+int node_sharing_search_block(struct sharing *sharing)
 {
-	uint64_t stamp = follows_blocked_stamp(sharing->follows);
+	uint64_t stamp = shares_follows_blocked_stamp(sharing->follows);
 	struct blocked blocked = {0};
 	int err;
 
 	if (stamp == sharing->blocked_stamp)
 		return 0;
-	follows_blocked_each(sharing->follows, BLOCKLIST_CONTENT, blocked_count, &blocked);
+	shares_follows_blocked_each(sharing->follows, BLOCKLIST_CONTENT, blocked_count, &blocked);
 	if (blocked.cap) {
 		blocked.ids = malloc(blocked.cap * sizeof(*blocked.ids));
 		if (!blocked.ids)
 			return -ENOMEM;
-		follows_blocked_each(sharing->follows, BLOCKLIST_CONTENT, blocked_add, &blocked);
+		shares_follows_blocked_each(sharing->follows, BLOCKLIST_CONTENT, blocked_add,
+					    &blocked);
 		qsort(blocked.ids, blocked.cnt, sizeof(*blocked.ids), id_compare);
 	}
 	err = search_block(sharing->search, (const uint8_t(*)[BLOCKLIST_ID_LEN])blocked.ids,

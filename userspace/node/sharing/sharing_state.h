@@ -51,51 +51,51 @@ struct sharing_call {
 	char name[PUBLISH_NAME_LEN_MAX + 1]; /* what it is about */
 	uint64_t numbers[2];		     /* likewise, the asker's own */
 };
-/* sharing_call_new: NULL: no memory. sharing_call_free takes it off the list. */
-struct sharing_call *sharing_call_new(struct sharing *sharing);
-void sharing_call_free(struct sharing_call *waiting);
+/* node_sharing_call_new: NULL: no memory. node_sharing_call_free takes it off the list. */
+struct sharing_call *node_sharing_call_new(struct sharing *sharing);
+void node_sharing_call_free(struct sharing_call *waiting);
 
-/* sharing_overlay: ops NULL when this node has none. */
-struct overlay_seam sharing_overlay(struct sharing *sharing);
+/* node_sharing_overlay: ops NULL when this node has none. */
+struct overlay_seam node_sharing_overlay(struct sharing *sharing);
 
 /* sharing_publish.c: shares with revisions that this node publishes, and what is told of them. */
 WEFT_MUST_CHECK
-int sharing_open_publisher(struct sharing *sharing);
+int node_sharing_open_publisher(struct sharing *sharing);
 
 /* sharing_watch.c: folders that are published when they change. */
 WEFT_MUST_CHECK
-int sharing_open_watches(struct sharing *sharing);
+int node_sharing_open_watches(struct sharing *sharing);
 
 /*
- * sharing_search.c: finding in shares that are followed. sharing_search_follow: what of one is
- * searched. sharing_search_block tells search what is blocked by now, before it is asked.
+ * sharing_search.c: finding in shares that are followed. node_sharing_search_follow: what of one is
+ * searched. node_sharing_search_block tells search what is blocked by now, before it is asked.
  */
 WEFT_MUST_CHECK
-int sharing_open_search(struct sharing *sharing);
+int node_sharing_open_search(struct sharing *sharing);
 struct follow;
-void sharing_search_follow(void *ctx, const struct follow *follow);
+void node_sharing_search_follow(void *ctx, const struct follow *follow);
 WEFT_MUST_CHECK
-int sharing_search_block(struct sharing *sharing);
+int node_sharing_search_block(struct sharing *sharing);
 
 /* sharing_follow.c: shares of others that this node follows, and what is told of them. */
 WEFT_MUST_CHECK
-int sharing_open_follows(struct sharing *sharing);
+int node_sharing_open_follows(struct sharing *sharing);
 
 /* sharing_community.c */
 WEFT_MUST_CHECK
-int sharing_open_communities(struct sharing *sharing);
+int node_sharing_open_communities(struct sharing *sharing);
 
 /* member_finder.c: members are asked for what is bound to their community. */
 WEFT_MUST_CHECK
-int sharing_open_member_finder(struct sharing *sharing);
+int node_sharing_open_member_finder(struct sharing *sharing);
 
 /* sharing_bind.c: what shares say of communities is told in these. */
-void sharing_bind_soon(struct sharing *sharing);
-void sharing_turn_bindings(struct sharing *sharing, uint64_t now_ns);
+void node_sharing_bind_soon(struct sharing *sharing);
+void node_sharing_turn_bindings(struct sharing *sharing, uint64_t now_ns);
 
 /* sharing_announce.c */
 WEFT_MUST_CHECK
-int sharing_open_announce(struct sharing *sharing);
-void sharing_turn_announce(struct sharing *sharing);
+int node_sharing_open_announce(struct sharing *sharing);
+void node_sharing_turn_announce(struct sharing *sharing);
 
 #endif

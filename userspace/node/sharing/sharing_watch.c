@@ -52,7 +52,7 @@ static void on_watch(void *ctx, enum watch_event_kind kind,
 		[WATCH_OVERFLOW] = "share.watch-overflow",
 	};
 	const struct sharing *sharing = ctx;
-	const struct published *share = publisher_lookup(sharing->publisher, share_id);
+	const struct published *share = shares_publisher_lookup(sharing->publisher, share_id);
 	const char *name = share ? share->settings->name : "?";
 	char id[ZBASE32_KEY_TEXT_CAP];
 
@@ -64,7 +64,7 @@ static void on_watch(void *ctx, enum watch_event_kind kind,
 				    "error", err ? reason(err) : ""));
 }
 
-int sharing_open_watches(struct sharing *sharing)
+int node_sharing_open_watches(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
 	const struct watches_params params = {
@@ -78,5 +78,5 @@ int sharing_open_watches(struct sharing *sharing)
 		.ctx = sharing,
 	};
 
-	return watches_new(&params, &sharing->watches);
+	return shares_watches_new(&params, &sharing->watches);
 }

@@ -94,8 +94,8 @@ static void leftovers_remove(const char *base)
 		if (strncmp(entry->d_name, GROUP_PREFIX, strlen(GROUP_PREFIX)) != 0 ||
 		    snprintf(path, sizeof(path), "%s/%s", base, entry->d_name) >= (int)sizeof(path))
 			continue;
-		cgroup_kill(path);
-		(void)cgroup_remove(path);
+		provider_cgroup_kill(path);
+		(void)provider_cgroup_remove(path);
 	}
 	closedir(dir);
 }
@@ -119,7 +119,7 @@ static void controllers_enable(struct cgroup *cgroup)
 	fclose(file);
 }
 
-void cgroup_find(struct cgroup *cgroup)
+void provider_cgroup_find(struct cgroup *cgroup)
 {
 	char mount[CGROUP_PATH_CAP], own[CGROUP_PATH_CAP];
 	char *slash;
@@ -141,8 +141,8 @@ void cgroup_find(struct cgroup *cgroup)
 	controllers_enable(cgroup);
 }
 
-bool cgroup_make(const struct cgroup *cgroup, uint64_t id, uint64_t memory_len_max,
-		 char path[static CGROUP_PATH_CAP])
+bool provider_cgroup_make(const struct cgroup *cgroup, uint64_t id, uint64_t memory_len_max,
+			  char path[static CGROUP_PATH_CAP])
 {
 	char text[32];
 
@@ -158,22 +158,22 @@ bool cgroup_make(const struct cgroup *cgroup, uint64_t id, uint64_t memory_len_m
 	     (file_write(path, "memory.max", text) && file_write(path, "memory.oom.group", "1"))) &&
 	    (!cgroup->has_pids || file_write(path, "pids.max", GROUP_PIDS_MAX)))
 		return true;
-	(void)cgroup_remove(path);
+	(void)provider_cgroup_remove(path);
 	path[0] = '\0';
 	return false;
 }
 
-bool cgroup_enter(const char *path)
+bool provider_cgroup_enter(const char *path)
 {
 	return file_write(path, "cgroup.procs", "0");
 }
 
-void cgroup_kill(const char *path)
+void provider_cgroup_kill(const char *path)
 {
 	(void)file_write(path, "cgroup.kill", "1");
 }
 
-bool cgroup_remove(const char *path)
+bool provider_cgroup_remove(const char *path)
 {
 	return rmdir(path) == 0 || errno == ENOENT;
 }

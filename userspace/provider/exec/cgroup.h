@@ -17,15 +17,15 @@ struct cgroup {
 	bool has_memory, has_pids;  /* controllers of the groups in it */
 };
 
-/* cgroup_find looks for the delegated group and ends what an earlier launcher left in it. */
-void cgroup_find(struct cgroup *cgroup);
-/* cgroup_make makes the group of program id with its limits, and its path. False: without one. */
-bool cgroup_make(const struct cgroup *cgroup, uint64_t id, uint64_t memory_len_max,
-		 char path[static CGROUP_PATH_CAP]);
-/* cgroup_enter moves the calling process there. */
-bool cgroup_enter(const char *path);
-void cgroup_kill(const char *path);
-/* cgroup_remove: false while a process is left in it. */
-bool cgroup_remove(const char *path);
+/* provider_cgroup_find looks for the delegated group and ends what an earlier launcher left in it. */
+void provider_cgroup_find(struct cgroup *cgroup);
+/* provider_cgroup_make makes the group of program id with its limits, and its path. False: without one. */
+bool provider_cgroup_make(const struct cgroup *cgroup, uint64_t id, uint64_t memory_len_max,
+			  char path[static CGROUP_PATH_CAP]);
+/* provider_cgroup_enter moves the calling process there. */
+bool provider_cgroup_enter(const char *path);
+void provider_cgroup_kill(const char *path);
+/* provider_cgroup_remove: false while a process is left in it. */
+bool provider_cgroup_remove(const char *path);
 
 #endif

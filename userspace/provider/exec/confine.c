@@ -22,7 +22,7 @@
 #include "base/process/privilege.h"
 #include "launch_message.h"
 
-void confine_init(struct confine *confine, const struct launch_setup *setup)
+void provider_confine_init(struct confine *confine, const struct launch_setup *setup)
 {
 	*confine = (struct confine){
 		.setup = setup,
@@ -32,7 +32,7 @@ void confine_init(struct confine *confine, const struct launch_setup *setup)
 	};
 }
 
-pid_t confine_fork(const struct confine *confine)
+pid_t provider_confine_fork(const struct confine *confine)
 {
 	unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | SIGCHLD;
 
@@ -107,7 +107,7 @@ static int proc_mount(void)
 	return empty_mount("/proc");
 }
 
-int confine_enter(const struct confine *confine)
+int provider_confine_enter(const struct confine *confine)
 {
 	int err = confine->is_privileged ? 0 : user_map(confine);
 

@@ -22,12 +22,12 @@ struct confine {
 	bool is_privileged; /* CAP_SYS_ADMIN: without a user namespace */
 };
 
-/* confine_init asks what the calling process may do. */
-void confine_init(struct confine *confine, const struct launch_setup *setup);
-/* confine_fork forks into new namespaces. As fork, -1 with errno. */
-pid_t confine_fork(const struct confine *confine);
-/* confine_enter arranges the namespaces from inside. 0 or -errno; then nothing may be started. */
+/* provider_confine_init asks what the calling process may do. */
+void provider_confine_init(struct confine *confine, const struct launch_setup *setup);
+/* provider_confine_fork forks into new namespaces. As fork, -1 with errno. */
+pid_t provider_confine_fork(const struct confine *confine);
+/* provider_confine_enter arranges the namespaces from inside. 0 or -errno; then nothing may be started. */
 WEFT_MUST_CHECK
-int confine_enter(const struct confine *confine);
+int provider_confine_enter(const struct confine *confine);
 
 #endif

@@ -37,7 +37,7 @@ struct process {
 	size_t line_len;
 };
 
-size_t exec_process_len(void)
+size_t provider_exec_process_len(void)
 {
 	return sizeof(struct process);
 }
@@ -70,8 +70,8 @@ static void process_free(struct process *process)
 	watch_close(process, &process->err);
 	heap_release(provider->heap, process->input);
 	heap_release(provider->heap, process->output);
-	process_place_release(provider, &process->place);
-	offer_leave(&process->active);
+	provider_process_place_release(provider, &process->place);
+	provider_offer_leave(&process->active);
 	pool_release(&provider->processes, process);
 }
 
@@ -91,8 +91,8 @@ static void process_kill(struct process *process)
 {
 	struct provider *provider = offer_of(process)->provider;
 
-	process->is_kill_due =
-		!launcher_kill(provider->launcher, pool_handle_of(&provider->processes, process));
+	process->is_kill_due = !provider_launcher_kill(
+		provider->launcher, pool_handle_of(&provider->processes, process));
 }
 
 /* process_cut answers before the program has ended, and ends it. */
@@ -137,7 +137,7 @@ static void in_ready(struct poller_watch *watch, unsigned events, uint64_t now_n
 /* One byte more than the reply may have tells that it is too long. */
 static bool output_reserve(struct process *process)
 {
-	size_t cap_max = offer_payload_len_max(offer_of(process)) + 1;
+	size_t cap_max = provider_offer_payload_len_max(offer_of(process)) + 1;
 	size_t cap = process->output_cap ? 2 * process->output_cap : OUTPUT_LEN_MIN;
 	uint8_t *output;
 
@@ -171,9 +171,9 @@ static bool output_read(struct process *process, uint64_t now_ns)
 		return false;
 	}
 	process->output_len += (size_t)n;
-	if (process->output_len <= offer_payload_len_max(offer_of(process)))
+	if (process->output_len <= provider_offer_payload_len_max(offer_of(process)))
 		return true;
-	offer_failed(offer_of(process), "its reply is longer than it may be", now_ns);
+	provider_offer_failed(offer_of(process), "its reply is longer than it may be", now_ns);
 	process_cut(process, SERVICE_PAYLOAD_TOO_LARGE,
 		    "the reply is longer than the service may send", now_ns);
 	return false;
@@ -199,7 +199,7 @@ static void line_end(struct process *process, uint64_t now_ns)
 		return;
 	process->line[process->line_len] = '\0';
 	process->line_len = 0;
-	offer_said(offer_of(process), process->line, now_ns);
+	provider_offer_said(offer_of(process), process->line, now_ns);
 }
 
 static void err_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
@@ -248,7 +248,7 @@ static void process_judge(struct process *process, int code, uint64_t now_ns)
 		snprintf(fault, sizeof(fault),
 			 code < 256 ? "it ended with exit code %d" : "it was killed by signal %d",
 			 code < 256 ? code : code - 256);
-		offer_failed(offer_of(process), fault, now_ns);
+		provider_offer_failed(offer_of(process), fault, now_ns);
 	}
 	process_answer(process, SERVICE_UNKNOWN_ERROR, "", now_ns);
 }
@@ -269,8 +269,8 @@ static void process_fail(struct process *process, const char *fault, uint64_t no
 {
 	struct offer *offer = offer_of(process);
 
-	offer_failed(offer, fault, now_ns);
-	health_suspect(offer, now_ns);
+	provider_offer_failed(offer, fault, now_ns);
+	provider_health_suspect(offer, now_ns);
 	process_answer(process, SERVICE_UNAVAILABLE,
 		       "the program behind this service cannot be run", now_ns);
 	process_free(process);
@@ -285,12 +285,13 @@ static void launch_ended(void *ctx, const struct launch_end *end, uint64_t now_n
 		struct offer *offer = pool_lookup(&provider->offers, end->id & ~EXEC_CHECK_ID);
 
 		if (offer && !offer->is_gone)
-			health_checked(offer, end->err ? exec_launch_fault(end) : NULL, now_ns);
+			provider_health_checked(
+				offer, end->err ? provider_exec_launch_fault(end) : NULL, now_ns);
 		return;
 	}
 	process = pool_lookup(&provider->processes, end->id);
 	if (process && end->err)
-		process_fail(process, exec_launch_fault(end), now_ns);
+		process_fail(process, provider_exec_launch_fault(end), now_ns);
 	else if (process)
 		process_over(process, end->code, now_ns);
 }
@@ -313,30 +314,31 @@ static void launch_died(void *ctx, uint64_t now_ns)
 	struct list_node *node = provider->offer_list.next, *next;
 
 	while ((process = pool_next(&provider->processes, process)))
-		process_fail(process, exec_error_fault(WEFT_ECLOSED), now_ns);
+		process_fail(process, provider_exec_error_fault(WEFT_ECLOSED), now_ns);
 	for (; node != &provider->offer_list; node = next) {
 		struct offer *offer = list_entry(node, struct offer, link);
 
 		next = node->next;
 		if (offer->spec.view.kind == PROVIDER_EXEC)
-			health_checked(offer, exec_error_fault(WEFT_ECLOSED), now_ns);
+			provider_health_checked(offer, provider_exec_error_fault(WEFT_ECLOSED),
+						now_ns);
 	}
 }
 
-const struct launcher_events exec_launcher_events = {
+const struct launcher_events provider_exec_launcher_events = {
 	.ended = launch_ended,
 	.writable = launch_writable,
 	.died = launch_died,
 };
 
-void exec_reap_all(struct provider *provider)
+void provider_exec_reap_all(struct provider *provider)
 {
 	uint64_t end_ns = clock_monotonic_ns() + REAP_NS;
 	struct process *process = NULL;
 
 	while ((process = pool_next(&provider->processes, process)))
 		process_kill(process);
-	while (provider->processes.used_cnt && launcher_wait(provider->launcher, end_ns))
+	while (provider->processes.used_cnt && provider_launcher_wait(provider->launcher, end_ns))
 		;
 	while ((process = pool_next(&provider->processes, process)))
 		process_free(process);
@@ -378,7 +380,7 @@ static struct process *process_new(struct offer *offer, const struct waiting_cal
 
 	if (!process)
 		goto refuse;
-	if (!process_place_take(provider, call->caller, &process->place, now_ns))
+	if (!provider_process_place_take(provider, call->caller, &process->place, now_ns))
 		goto release_process;
 	process->in.fd = process->out.fd = process->err.fd = -1;
 	process->input_len = call->len;
@@ -387,14 +389,14 @@ static struct process *process_new(struct offer *offer, const struct waiting_cal
 		goto release_place;
 	if (call->len)
 		memcpy(process->input, call->payload, call->len);
-	if (offer_enter(offer, &process->active, &process_kind, call->caller, now_ns))
+	if (provider_offer_enter(offer, &process->active, &process_kind, call->caller, now_ns))
 		return process;
 	heap_release(provider->heap, process->input);
-	process_place_release(provider, &process->place);
+	provider_process_place_release(provider, &process->place);
 	pool_release(&provider->processes, process);
 	return NULL;
 release_place:
-	process_place_release(provider, &process->place);
+	provider_process_place_release(provider, &process->place);
 release_process:
 	pool_release(&provider->processes, process);
 refuse:
@@ -426,20 +428,20 @@ static void exec_call(void *ctx, struct service_call *call, const struct service
 			      NULL, 0, now_ns);
 		return;
 	}
-	if (waiting_takes(offer, &waiting, now_ns))
+	if (provider_waiting_takes(offer, &waiting, now_ns))
 		return;
 	process = process_new(offer, &waiting, now_ns);
 	if (!process) {
-		waiting_refuse(offer, call, now_ns);
+		provider_waiting_refuse(offer, call, now_ns);
 		return;
 	}
 	offer->call_cnt++;
 	offer->provider->stats.call_cnt++;
 	process->call = call;
 	launch.id = pool_handle_of(&offer->provider->processes, process);
-	err = exec_launch(offer, &launch, now_ns, files);
+	err = provider_exec_launch(offer, &launch, now_ns, files);
 	if (err < 0)
-		process_fail(process, exec_error_fault(err), now_ns);
+		process_fail(process, provider_exec_error_fault(err), now_ns);
 	else if (watches_open(process, files) < 0)
 		process_cut(process, SERVICE_UNAVAILABLE, "the service cannot answer now", now_ns);
 }
@@ -449,7 +451,7 @@ static void exec_cancelled(void *ctx, struct service_call *call)
 	struct offer *offer = ctx;
 	struct list_node *node = offer->actives.next;
 
-	if (waiting_cancel(offer, call))
+	if (provider_waiting_cancel(offer, call))
 		return;
 	for (; node != &offer->actives; node = node->next) {
 		struct process *process = list_entry(node, struct process, active.link);
@@ -471,7 +473,7 @@ static void exec_stream(void *ctx, struct service_channel *channel,
 			    "this service takes calls, no streams and no HTTP");
 }
 
-const struct service_handler exec_handler = {
+const struct service_handler provider_exec_handler = {
 	.call = exec_call,
 	.cancelled = exec_cancelled,
 	.stream = exec_stream,

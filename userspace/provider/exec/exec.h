@@ -25,17 +25,17 @@
  * standard error is told by events. When the call is gone so is all that the
  * program started, by SIGKILL.
  */
-extern const struct service_handler exec_handler;
+extern const struct service_handler provider_exec_handler;
 
 #define EXEC_MEMORY_LEN (1024ull * 1024 * 1024) /* of an offer that says nothing */
 
 struct launcher_events;
 struct provider;
 /* What the launcher tells; ctx is the provider. */
-extern const struct launcher_events exec_launcher_events;
-/* exec_reap_all ends the processes that are left when no event will tell of their end. */
-void exec_reap_all(struct provider *provider);
-/* exec_process_len: of one process in the pool of the provider. */
-size_t exec_process_len(void);
+extern const struct launcher_events provider_exec_launcher_events;
+/* provider_exec_reap_all ends the processes that are left when no event will tell of their end. */
+void provider_exec_reap_all(struct provider *provider);
+/* provider_exec_process_len: of one process in the pool of the provider. */
+size_t provider_exec_process_len(void);
 
 #endif

@@ -92,14 +92,14 @@ static void environment_init(struct environment *env, const struct offer *offer,
 static int user_choose(const struct offer *offer, struct launch_start *start)
 {
 	const struct provider_spec *view = &offer->spec.view;
-	const struct launch_ready *ready = launcher_ready(offer->provider->launcher);
+	const struct launch_ready *ready = provider_launcher_ready(offer->provider->launcher);
 
 	start->uid = start->gid = LAUNCH_USER_SAME;
 	if (view->user)
-		return program_user_find(view->user, &start->uid, &start->gid);
+		return provider_program_user_find(view->user, &start->uid, &start->gid);
 	if (view->is_unconfined || !ready || !ready->can_change_user)
 		return 0;
-	return program_user_find(PROGRAM_USER_DEFAULT, &start->uid, &start->gid);
+	return provider_program_user_find(PROGRAM_USER_DEFAULT, &start->uid, &start->gid);
 }
 
 static int start_init(const struct offer *offer, struct launch_start *start)
@@ -109,7 +109,7 @@ static int start_init(const struct offer *offer, struct launch_start *start)
 	*start = (struct launch_start){
 		.flags = view->is_unconfined ? LAUNCH_UNCONFINED : 0,
 		.memory_len_max = view->memory_len_max ? view->memory_len_max : EXEC_MEMORY_LEN,
-		.cpu_s_max = (uint32_t)(offer_timeout_ns(offer) / NS_PER_S + 1),
+		.cpu_s_max = (uint32_t)(provider_offer_timeout_ns(offer) / NS_PER_S + 1),
 		.argv_cnt = view->args_cnt + 1,
 		.argv = {view->target},
 	};
@@ -118,8 +118,8 @@ static int start_init(const struct offer *offer, struct launch_start *start)
 	return user_choose(offer, start);
 }
 
-int exec_launch(const struct offer *offer, const struct exec_call *call, uint64_t now_ns,
-		int out_files[static LAUNCH_FD_CNT])
+int provider_exec_launch(const struct offer *offer, const struct exec_call *call, uint64_t now_ns,
+			 int out_files[static LAUNCH_FD_CNT])
 {
 	uint64_t deadline_ns = call->caller->deadline_ns;
 	uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
@@ -137,7 +137,7 @@ int exec_launch(const struct offer *offer, const struct exec_call *call, uint64_
 	start.envp_cnt = env.cnt;
 	start.id = call->id;
 	start.life_ms = (uint32_t)(left_ns / NS_PER_MS) + GRACE_MS;
-	err = launcher_start(offer->provider->launcher, &start, theirs);
+	err = provider_launcher_start(offer->provider->launcher, &start, theirs);
 	ends_close(theirs);
 	if (err < 0)
 		ends_close(ours);
@@ -146,7 +146,7 @@ int exec_launch(const struct offer *offer, const struct exec_call *call, uint64_
 	return err;
 }
 
-int exec_launch_check(const struct offer *offer)
+int provider_exec_launch_check(const struct offer *offer)
 {
 	struct launch_start start;
 	int err = start_init(offer, &start);
@@ -156,17 +156,18 @@ int exec_launch_check(const struct offer *offer)
 	start.id = EXEC_CHECK_ID | pool_handle_of(&offer->provider->offers, offer);
 	start.flags |= LAUNCH_CHECK;
 	start.life_ms = GRACE_MS;
-	return launcher_check(offer->provider->launcher, &start);
+	return provider_launcher_check(offer->provider->launcher, &start);
 }
 
-const char *exec_confine_fault(const struct provider *provider, const struct provider_spec *spec)
+const char *provider_exec_confine_fault(const struct provider *provider,
+					const struct provider_spec *spec)
 {
-	const struct launch_ready *ready = launcher_ready(provider->launcher);
+	const struct launch_ready *ready = provider_launcher_ready(provider->launcher);
 	uint32_t uid, gid;
 
 	if (!ready)
-		return exec_error_fault(WEFT_ECLOSED);
-	if (spec->user && program_user_find(spec->user, &uid, &gid) < 0)
+		return provider_exec_error_fault(WEFT_ECLOSED);
+	if (spec->user && provider_program_user_find(spec->user, &uid, &gid) < 0)
 		return "there is no such user in /etc/passwd";
 	if (spec->user && uid != geteuid() && !ready->can_change_user)
 		return "this daemon may start no program as another user: that takes root, or "
@@ -181,7 +182,7 @@ const char *exec_confine_fault(const struct provider *provider, const struct pro
 	       "--unconfined if it may";
 }
 
-const char *exec_launch_fault(const struct launch_end *end)
+const char *provider_exec_launch_fault(const struct launch_end *end)
 {
 	switch (end->step) {
 	case LAUNCH_STEP_FORK:
@@ -210,7 +211,7 @@ const char *exec_launch_fault(const struct launch_end *end)
 	}
 }
 
-const char *exec_error_fault(int err)
+const char *provider_exec_error_fault(int err)
 {
 	switch (err) {
 	case WEFT_ECLOSED:

@@ -18,20 +18,21 @@ struct exec_call {
 	const char *method;
 	uint64_t id;
 };
-/* exec_launch starts it: 0 and our ends of its standard files, which do not block; else as launcher_start. */
+/* provider_exec_launch starts it: 0 and our ends of its standard files, which do not block; else as provider_launcher_start. */
 WEFT_MUST_CHECK
-int exec_launch(const struct offer *offer, const struct exec_call *call, uint64_t now_ns,
-		int out_files[static LAUNCH_FD_CNT]);
-/* exec_launch_check asks whether the program could be run. As launcher_start. */
+int provider_exec_launch(const struct offer *offer, const struct exec_call *call, uint64_t now_ns,
+			 int out_files[static LAUNCH_FD_CNT]);
+/* provider_exec_launch_check asks whether the program could be run. As provider_launcher_start. */
 WEFT_MUST_CHECK
-int exec_launch_check(const struct offer *offer);
+int provider_exec_launch_check(const struct offer *offer);
 /*
- * exec_confine_fault says why a program of spec may not be offered here, and what
+ * provider_exec_confine_fault says why a program of spec may not be offered here, and what
  * to do; NULL: it may.
  */
-const char *exec_confine_fault(const struct provider *provider, const struct provider_spec *spec);
-/* exec_launch_fault: why a start failed; static. exec_error_fault: why none could be asked for. */
-const char *exec_launch_fault(const struct launch_end *end);
-const char *exec_error_fault(int err);
+const char *provider_exec_confine_fault(const struct provider *provider,
+					const struct provider_spec *spec);
+/* provider_exec_launch_fault: why a start failed; static. provider_exec_error_fault: why none could be asked for. */
+const char *provider_exec_launch_fault(const struct launch_end *end);
+const char *provider_exec_error_fault(int err);
 
 #endif

@@ -128,7 +128,8 @@ static void end_read(struct cursor *c, enum launch_kind kind, struct launch_end 
 		end->code = cursor_be32(c);
 }
 
-int launch_write(const struct launch_message *message, uint8_t data[static LAUNCH_MESSAGE_LEN_MAX])
+int provider_launch_write(const struct launch_message *message,
+			  uint8_t data[static LAUNCH_MESSAGE_LEN_MAX])
 {
 	struct writer w = writer_of(data, LAUNCH_MESSAGE_LEN_MAX);
 
@@ -154,7 +155,7 @@ int launch_write(const struct launch_message *message, uint8_t data[static LAUNC
 	return w.bad ? WEFT_ETOOLARGE : (int)writer_len(&w);
 }
 
-int launch_parse(const uint8_t *data, size_t len, struct launch_message *out_message)
+int provider_launch_parse(const uint8_t *data, size_t len, struct launch_message *out_message)
 {
 	struct cursor c = cursor_of(data, len);
 	struct launch_message message;

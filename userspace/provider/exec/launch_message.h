@@ -96,11 +96,12 @@ struct launch_message {
 	};
 };
 
-/* launch_write: the length, or WEFT_ETOOLARGE. Texts of message are written as they are. */
+/* provider_launch_write: the length, or WEFT_ETOOLARGE. Texts of message are written as they are. */
 WEFT_MUST_CHECK
-int launch_write(const struct launch_message *message, uint8_t data[static LAUNCH_MESSAGE_LEN_MAX]);
-/* launch_parse: 0 or WEFT_EMALFORMED. Texts of out_message lie in data. */
+int provider_launch_write(const struct launch_message *message,
+			  uint8_t data[static LAUNCH_MESSAGE_LEN_MAX]);
+/* provider_launch_parse: 0 or WEFT_EMALFORMED. Texts of out_message lie in data. */
 WEFT_MUST_CHECK
-int launch_parse(const uint8_t *data, size_t len, struct launch_message *out_message);
+int provider_launch_parse(const uint8_t *data, size_t len, struct launch_message *out_message);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weftd's end of the pair. Outbound: launcher_start, launcher_kill ->
- * message_send. Inbound: launcher_ready -> message_take -> events->ended.
+ * weftd's end of the pair. Outbound: provider_launcher_start, provider_launcher_kill ->
+ * message_send. Inbound: provider_launcher_ready -> message_take -> events->ended.
  */
 #include "launcher.h"
 
@@ -49,7 +49,7 @@ static void privileges_leave(void)
 		privilege_give_up(left[i]);
 }
 
-int launcher_open(struct launcher **out_launcher)
+int provider_launcher_open(struct launcher **out_launcher)
 {
 	struct launcher *launcher = calloc(1, sizeof(*launcher));
 	int ends[2], one = 1, err;
@@ -66,7 +66,7 @@ int launcher_open(struct launcher **out_launcher)
 	(void)setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one));
 	launcher->pid = fork();
 	if (launcher->pid == 0)
-		launcher_process_run(ends[1]);
+		provider_launcher_process_run(ends[1]);
 	err = -errno;
 	close(ends[1]);
 	launcher->fd = ends[0];
@@ -96,11 +96,11 @@ static bool process_wait(pid_t pid, uint64_t patience_ns)
 	return done != 0;
 }
 
-void launcher_close(struct launcher *launcher)
+void provider_launcher_close(struct launcher *launcher)
 {
 	if (!launcher)
 		return;
-	launcher_detach(launcher);
+	provider_launcher_detach(launcher);
 	close(launcher->fd);
 	close(launcher->nothing);
 	if (!process_wait(launcher->pid, CLOSE_PATIENCE_NS)) {
@@ -111,17 +111,17 @@ void launcher_close(struct launcher *launcher)
 	free(launcher);
 }
 
-pid_t launcher_ancestor(const struct launcher *launcher)
+pid_t provider_launcher_ancestor(const struct launcher *launcher)
 {
 	return launcher && launcher->has_started ? launcher->pid : 0;
 }
 
-const struct launch_ready *launcher_ready(const struct launcher *launcher)
+const struct launch_ready *provider_launcher_ready(const struct launcher *launcher)
 {
 	return launcher && launcher->poller && !launcher->is_dead ? &launcher->ready : NULL;
 }
 
-void launcher_usage(const struct launcher *launcher, struct launcher_usage *out_usage)
+void provider_launcher_usage(const struct launcher *launcher, struct launcher_usage *out_usage)
 {
 	*out_usage = launcher ? launcher->usage : (struct launcher_usage){.slot_cnt = 0};
 }
@@ -145,7 +145,7 @@ static int message_send(struct launcher *launcher, const struct launch_message *
 		struct cmsghdr header;
 		char room[CMSG_SPACE(LAUNCH_FD_CNT * sizeof(int))];
 	} control = {.room = {0}};
-	int len = launch_write(message, data);
+	int len = provider_launch_write(message, data);
 	struct iovec iov = {data, len > 0 ? (size_t)len : 0};
 	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
@@ -182,7 +182,7 @@ static bool message_take(struct launcher *launcher, uint64_t now_ns)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (n <= 0 || launch_parse(data, (size_t)n, &message) < 0 ||
+	if (n <= 0 || provider_launch_parse(data, (size_t)n, &message) < 0 ||
 	    (message.kind != LAUNCH_FAILED && message.kind != LAUNCH_ENDED)) {
 		launcher_died(launcher, now_ns);
 		return false;
@@ -213,14 +213,15 @@ static int setup_answer(struct launcher *launcher)
 	if (poll(&fd, 1, SETUP_PATIENCE_NS / NS_PER_MS) <= 0)
 		return WEFT_ECLOSED;
 	n = recv(launcher->fd, data, sizeof(data), MSG_DONTWAIT);
-	if (n <= 0 || launch_parse(data, (size_t)n, &message) < 0 || message.kind != LAUNCH_READY)
+	if (n <= 0 || provider_launch_parse(data, (size_t)n, &message) < 0 ||
+	    message.kind != LAUNCH_READY)
 		return WEFT_ECLOSED;
 	launcher->ready = message.ready;
 	return 0;
 }
 
-int launcher_attach(struct launcher *launcher, const struct launch_setup *setup,
-		    struct poller *poller, const struct launcher_events *events, void *ctx)
+int provider_launcher_attach(struct launcher *launcher, const struct launch_setup *setup,
+			     struct poller *poller, const struct launcher_events *events, void *ctx)
 {
 	const struct launch_message message = {.kind = LAUNCH_SETUP, .setup = *setup};
 	int err = message_send(launcher, &message, NULL);
@@ -240,7 +241,7 @@ int launcher_attach(struct launcher *launcher, const struct launch_setup *setup,
 	return err;
 }
 
-void launcher_detach(struct launcher *launcher)
+void provider_launcher_detach(struct launcher *launcher)
 {
 	if (!launcher || !launcher->poller)
 		return;
@@ -249,12 +250,13 @@ void launcher_detach(struct launcher *launcher)
 	launcher->poller = NULL;
 }
 
-int launcher_start(struct launcher *launcher, const struct launch_start *start, const int *files)
+int provider_launcher_start(struct launcher *launcher, const struct launch_start *start,
+			    const int *files)
 {
 	const struct launch_message message = {.kind = LAUNCH_START, .start = *start};
 	int err;
 
-	if (!launcher_ready(launcher))
+	if (!provider_launcher_ready(launcher))
 		return WEFT_ECLOSED;
 	err = message_send(launcher, &message, files);
 	launcher->usage.slot_cnt += err == 0;
@@ -265,29 +267,29 @@ int launcher_start(struct launcher *launcher, const struct launch_start *start, 
 	return err == -EPIPE || err == -ECONNRESET ? WEFT_ECLOSED : err;
 }
 
-int launcher_check(struct launcher *launcher, const struct launch_start *start)
+int provider_launcher_check(struct launcher *launcher, const struct launch_start *start)
 {
 	const int files[LAUNCH_FD_CNT] = {launcher->nothing, launcher->nothing, launcher->nothing};
 
-	return launcher_start(launcher, start, files);
+	return provider_launcher_start(launcher, start, files);
 }
 
-bool launcher_kill(struct launcher *launcher, uint64_t id)
+bool provider_launcher_kill(struct launcher *launcher, uint64_t id)
 {
 	const struct launch_message message = {.kind = LAUNCH_KILL, .end = {.id = id}};
 
 	/* A dead one kills nothing, and its keepers have ended all. */
-	if (!launcher_ready(launcher) || message_send(launcher, &message, NULL) != -EAGAIN)
+	if (!provider_launcher_ready(launcher) || message_send(launcher, &message, NULL) != -EAGAIN)
 		return true;
 	return poller_change(launcher->poller, &launcher->watch, POLLER_IN | POLLER_OUT) < 0;
 }
 
-bool launcher_wait(struct launcher *launcher, uint64_t deadline_ns)
+bool provider_launcher_wait(struct launcher *launcher, uint64_t deadline_ns)
 {
 	struct pollfd fd = {.events = POLLIN};
 	uint64_t now_ns = clock_monotonic_ns();
 
-	if (!launcher_ready(launcher) || now_ns >= deadline_ns)
+	if (!provider_launcher_ready(launcher) || now_ns >= deadline_ns)
 		return false;
 	fd.fd = launcher->fd;
 	if (poll(&fd, 1, (int)((deadline_ns - now_ns) / NS_PER_MS) + 1) <= 0)

@@ -24,19 +24,19 @@ struct poller;
 struct launcher;
 
 /*
- * launcher_open forks it; the calling process gives up, unless it is root, the
+ * provider_launcher_open forks it; the calling process gives up, unless it is root, the
  * capabilities that only the launcher is to have. 0 or -errno. Context: the first
  * thing that main does; no thread, no secret yet.
  */
 WEFT_MUST_CHECK
-int launcher_open(struct launcher **out_launcher);
-/* launcher_close ends it with all programs, and waits for that. Takes NULL. */
-void launcher_close(struct launcher *launcher);
+int provider_launcher_open(struct launcher **out_launcher);
+/* provider_launcher_close ends it with all programs, and waits for that. Takes NULL. */
+void provider_launcher_close(struct launcher *launcher);
 /*
- * launcher_ancestor: the process that all programs descend from; 0 while none was
+ * provider_launcher_ancestor: the process that all programs descend from; 0 while none was
  * ever started.
  */
-pid_t launcher_ancestor(const struct launcher *launcher);
+pid_t provider_launcher_ancestor(const struct launcher *launcher);
 
 /* The rest is private to provider/. */
 
@@ -45,8 +45,8 @@ struct launcher_usage {
 	uint32_t slot_cnt, slot_cap;
 	uint64_t refused_cnt;
 };
-/* launcher_usage: takes NULL. */
-void launcher_usage(const struct launcher *launcher, struct launcher_usage *out_usage);
+/* provider_launcher_usage: takes NULL. */
+void provider_launcher_usage(const struct launcher *launcher, struct launcher_usage *out_usage);
 
 struct launcher_events {
 	/* A start came to its end: LAUNCH_FAILED when end->err is not 0. */
@@ -58,29 +58,31 @@ struct launcher_events {
 };
 
 /*
- * launcher_attach sets it up, waits for its answer and watches it with poller from
+ * provider_launcher_attach sets it up, waits for its answer and watches it with poller from
  * then on. 0, WEFT_ECLOSED (it is dead), WEFT_EFULL or -errno of the poller. Once.
  */
 WEFT_MUST_CHECK
-int launcher_attach(struct launcher *launcher, const struct launch_setup *setup,
-		    struct poller *poller, const struct launcher_events *events, void *ctx);
-/* launcher_detach: no event comes any more; programs are left to launcher_close. */
-void launcher_detach(struct launcher *launcher);
-/* launcher_ready: what it can do; NULL: it is dead. */
-const struct launch_ready *launcher_ready(const struct launcher *launcher);
+int provider_launcher_attach(struct launcher *launcher, const struct launch_setup *setup,
+			     struct poller *poller, const struct launcher_events *events,
+			     void *ctx);
+/* provider_launcher_detach: no event comes any more; programs are left to provider_launcher_close. */
+void provider_launcher_detach(struct launcher *launcher);
+/* provider_launcher_ready: what it can do; NULL: it is dead. */
+const struct launch_ready *provider_launcher_ready(const struct launcher *launcher);
 /*
- * launcher_start asks for a program; files are borrowed. 0: ended will be called. Else
+ * provider_launcher_start asks for a program; files are borrowed. 0: ended will be called. Else
  * WEFT_ECLOSED, WEFT_EBUSY (it does not keep up), WEFT_ETOOLARGE, -errno.
  */
 WEFT_MUST_CHECK
-int launcher_start(struct launcher *launcher, const struct launch_start *start, const int *files);
-/* launcher_check is launcher_start with empty files. */
+int provider_launcher_start(struct launcher *launcher, const struct launch_start *start,
+			    const int *files);
+/* provider_launcher_check is provider_launcher_start with empty files. */
 WEFT_MUST_CHECK
-int launcher_check(struct launcher *launcher, const struct launch_start *start);
-/* launcher_kill: false: try again when writable is called. */
+int provider_launcher_check(struct launcher *launcher, const struct launch_start *start);
+/* provider_launcher_kill: false: try again when writable is called. */
 WEFT_MUST_CHECK
-bool launcher_kill(struct launcher *launcher, uint64_t id);
-/* launcher_wait handles what comes until deadline_ns, at most one batch. False: nothing came. */
-bool launcher_wait(struct launcher *launcher, uint64_t deadline_ns);
+bool provider_launcher_kill(struct launcher *launcher, uint64_t id);
+/* provider_launcher_wait handles what comes until deadline_ns, at most one batch. False: nothing came. */
+bool provider_launcher_wait(struct launcher *launcher, uint64_t deadline_ns);
 
 #endif

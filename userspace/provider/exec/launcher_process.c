@@ -64,7 +64,7 @@ struct process {
 static void say(struct process *process, const struct launch_message *message)
 {
 	uint8_t data[LAUNCH_MESSAGE_LEN_MAX];
-	int len = launch_write(message, data);
+	int len = provider_launch_write(message, data);
 
 	/* Waits for a slow weftd; one that is gone is found out by the next read. */
 	if (len > 0)
@@ -86,7 +86,7 @@ static void say_failed(struct process *process, uint64_t id, enum launch_step st
 static void slot_kill(struct slot *slot)
 {
 	if (slot->cgroup[0])
-		cgroup_kill(slot->cgroup);
+		provider_cgroup_kill(slot->cgroup);
 	/* Without a process namespace the supervisor has to end the others first. */
 	if (slot->supervisor)
 		(void)kill(slot->supervisor, slot->is_whole ? SIGKILL : SIGTERM);
@@ -105,11 +105,11 @@ static bool is_supervisor(void *arg, pid_t pid)
 /* slot_settle says the last word when nothing is left; false: something is. */
 static bool slot_settle(struct process *process, struct slot *slot)
 {
-	if (!slot->is_whole && sweep_children(is_supervisor, process) > 0)
+	if (!slot->is_whole && provider_sweep_children(is_supervisor, process) > 0)
 		return false;
 	if (slot->cgroup[0]) {
-		cgroup_kill(slot->cgroup);
-		if (!cgroup_remove(slot->cgroup))
+		provider_cgroup_kill(slot->cgroup);
+		if (!provider_cgroup_remove(slot->cgroup))
 			return false;
 	}
 	say(process, &slot->last);
@@ -194,7 +194,7 @@ static int supervisor_try(struct process *process)
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return errno;
 	with_report.report = report[1];
-	pid = supervisor_fork(&with_report);
+	pid = provider_supervisor_fork(&with_report);
 	if (pid < 0)
 		err = errno;
 	close(report[1]);
@@ -235,8 +235,8 @@ static bool setup_take(struct process *process, const struct launch_message *mes
 	if (!process->slots)
 		return false;
 	process->is_set_up = true;
-	confine_init(&process->confine, &process->setup);
-	cgroup_find(&process->cgroup);
+	provider_confine_init(&process->confine, &process->setup);
+	provider_cgroup_find(&process->cgroup);
 	err = supervisor_try(process);
 	process->ready = (struct launch_ready){
 		.can_change_user = user_try(),
@@ -311,14 +311,15 @@ static void start_take(struct process *process, struct launch_start *start, cons
 		return;
 	}
 	*slot = (struct slot){.id = start->id, .report = report[0], .is_whole = is_whole};
-	(void)cgroup_make(&process->cgroup, start->id, start->memory_len_max, slot->cgroup);
+	(void)provider_cgroup_make(&process->cgroup, start->id, start->memory_len_max,
+				   slot->cgroup);
 	supervisor.report = report[1];
 	supervisor.cgroup = slot->cgroup;
 	supervisor.confine = is_whole ? &process->confine : NULL;
 	/* The user's other processes count where neither namespace nor user is the program's own. */
 	supervisor.has_own_processes =
 		start->uid != LAUNCH_USER_SAME || (is_whole && !process->confine.is_privileged);
-	slot->supervisor = supervisor_fork(&supervisor);
+	slot->supervisor = provider_supervisor_fork(&supervisor);
 	err = errno;
 	close(report[1]);
 	slot->ends_ns = clock_monotonic_ns() + start->life_ms * NS_PER_MS;
@@ -326,7 +327,7 @@ static void start_take(struct process *process, struct launch_start *start, cons
 	if (slot->is_used)
 		return;
 	close(report[0]);
-	(void)cgroup_remove(slot->cgroup);
+	(void)provider_cgroup_remove(slot->cgroup);
 	say_failed(process, start->id, LAUNCH_STEP_FORK, err);
 }
 
@@ -343,7 +344,7 @@ static bool message_act(struct process *process, const uint8_t *data, size_t len
 {
 	struct launch_message message;
 
-	if (launch_parse(data, len, &message) < 0 ||
+	if (provider_launch_parse(data, len, &message) < 0 ||
 	    file_cnt != (message.kind == LAUNCH_START ? LAUNCH_FD_CNT : 0) ||
 	    process->is_set_up == (message.kind == LAUNCH_SETUP))
 		return false;
@@ -351,7 +352,7 @@ static bool message_act(struct process *process, const uint8_t *data, size_t len
 	case LAUNCH_SETUP:
 		/* The texts are to stay. */
 		memcpy(process->setup_data, data, len);
-		return launch_parse(process->setup_data, len, &message) == 0 &&
+		return provider_launch_parse(process->setup_data, len, &message) == 0 &&
 		       setup_take(process, &message);
 	case LAUNCH_START:
 		start_take(process, &message.start, files);
@@ -442,19 +443,19 @@ static void process_end(struct process *process)
 		if (process->slots[i].is_used)
 			slot_kill(&process->slots[i]);
 	do
-		(void)sweep_children(is_supervisor, process);
+		(void)provider_sweep_children(is_supervisor, process);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
 	for (unsigned i = 0; i < process->slot_cap; i++)
 		if (process->slots[i].is_used && process->slots[i].cgroup[0])
-			(void)cgroup_remove(process->slots[i].cgroup);
+			(void)provider_cgroup_remove(process->slots[i].cgroup);
 }
 
-_Noreturn void launcher_process_run(int fd)
+_Noreturn void provider_launcher_process_run(int fd)
 {
 	static struct process process;
 	int kept[] = {STDERR_FILENO, fd};
 
-	spawn_close_except(kept, sizeof(kept) / sizeof(kept[0]));
+	provider_spawn_close_except(kept, sizeof(kept) / sizeof(kept[0]));
 	/* Standard files of nobody: what programs get is never one of them by accident. */
 	(void)!open("/dev/null", O_RDWR | O_CLOEXEC);
 	(void)!open("/dev/null", O_RDWR | O_CLOEXEC);

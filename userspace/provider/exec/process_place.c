@@ -13,14 +13,14 @@ static struct fair_config places_config(const struct provider_config *config)
 	};
 }
 
-size_t process_places_footprint(const struct provider_config *config)
+size_t provider_process_places_footprint(const struct provider_config *config)
 {
 	const struct fair_config places = places_config(config);
 
 	return fair_footprint(&places);
 }
 
-int process_places_init(struct provider *provider)
+int provider_process_places_init(struct provider *provider)
 {
 	const struct fair_config places = places_config(&provider->config);
 
@@ -37,8 +37,8 @@ static bool network_has_room(struct fair *places, const struct fair_path *path)
 	return held_cnt < FAIR_NETWORK_FACTOR * free_cnt;
 }
 
-bool process_place_take(struct provider *provider, const struct service_caller *caller,
-			struct fair_item *place, uint64_t now_ns)
+bool provider_process_place_take(struct provider *provider, const struct service_caller *caller,
+				 struct fair_item *place, uint64_t now_ns)
 {
 	struct fair *places = &provider->process_places;
 	struct fair_item *victim = NULL;
@@ -56,7 +56,7 @@ bool process_place_take(struct provider *provider, const struct service_caller *
 	return true;
 }
 
-void process_place_release(struct provider *provider, struct fair_item *place)
+void provider_process_place_release(struct provider *provider, struct fair_item *place)
 {
 	fair_release(&provider->process_places, place, provider->process_places.now_ns);
 }

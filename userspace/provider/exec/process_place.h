@@ -10,14 +10,14 @@
  * most three times what they leave free (base/fair/fair.h, dynamic threshold): 24 of 32 when alone. Programs
  * of this node may have the last place.
  */
-size_t process_places_footprint(const struct provider_config *config);
+size_t provider_process_places_footprint(const struct provider_config *config);
 WEFT_MUST_CHECK
-int process_places_init(struct provider *provider);
+int provider_process_places_init(struct provider *provider);
 
-/* process_place_take: false: caller's network has its share, or all are taken; counted. */
+/* provider_process_place_take: false: caller's network has its share, or all are taken; counted. */
 WEFT_MUST_CHECK
-bool process_place_take(struct provider *provider, const struct service_caller *caller,
-			struct fair_item *place, uint64_t now_ns);
-void process_place_release(struct provider *provider, struct fair_item *place);
+bool provider_process_place_take(struct provider *provider, const struct service_caller *caller,
+				 struct fair_item *place, uint64_t now_ns);
+void provider_process_place_release(struct provider *provider, struct fair_item *place);
 
 #endif

@@ -23,7 +23,7 @@ static bool number_read(const char *name, unsigned long *out_number)
 	return !*end && errno == 0 && *out_number < ID_MAX;
 }
 
-int program_user_find(const char *name, uint32_t *out_uid, uint32_t *out_gid)
+int provider_program_user_find(const char *name, uint32_t *out_uid, uint32_t *out_gid)
 {
 	unsigned long number = 0;
 	bool is_number = number_read(name, &number), is_found = false;

@@ -10,11 +10,11 @@
 #define PROGRAM_USER_DEFAULT "nobody"
 
 /*
- * program_user_find looks name up in /etc/passwd, for a static program cannot load
+ * provider_program_user_find looks name up in /etc/passwd, for a static program cannot load
  * libc's name services; a number is a user with the group of that number
  * unless the file knows it. 0, WEFT_EABSENT, -errno.
  */
 WEFT_MUST_CHECK
-int program_user_find(const char *name, uint32_t *out_uid, uint32_t *out_gid);
+int provider_program_user_find(const char *name, uint32_t *out_uid, uint32_t *out_gid);
 
 #endif

@@ -18,7 +18,7 @@
 
 #define FIRST_FREE_FD 3
 
-void spawn_report_failure(int report, enum launch_step step, int err)
+void provider_spawn_report_failure(int report, enum launch_step step, int err)
 {
 	const struct spawn_report said = {.step = step, .err = (uint32_t)err};
 
@@ -30,7 +30,7 @@ static int int_order(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-void spawn_close_except(int *kept, unsigned cnt)
+void provider_spawn_close_except(int *kept, unsigned cnt)
 {
 	unsigned from = 0;
 
@@ -163,7 +163,7 @@ static int program_become(const struct launch_start *start)
 	return errno;
 }
 
-_Noreturn void spawn_program(const struct spawn *spawn)
+_Noreturn void provider_spawn_program(const struct spawn *spawn)
 {
 	const struct launch_start *start = spawn->start;
 	enum launch_step step = LAUNCH_STEP_FILES;
@@ -192,6 +192,6 @@ _Noreturn void spawn_program(const struct spawn *spawn)
 		signals_reset();
 		err = program_become(start);
 	}
-	spawn_report_failure(report, step, err);
+	provider_spawn_report_failure(report, step, err);
 	_exit(127);
 }

@@ -29,11 +29,11 @@ struct spawn_report {
 	uint32_t code;	    /* is_ended; as in struct launch_end */
 };
 
-/* spawn_report_failure writes it to report. */
-void spawn_report_failure(int report, enum launch_step step, int err);
-/* spawn_program does not return. Context: a new process with one thread. */
-_Noreturn void spawn_program(const struct spawn *spawn);
-/* spawn_close_except closes all descriptors but those kept, and sorts these; -1 is none. */
-void spawn_close_except(int *kept, unsigned cnt);
+/* provider_spawn_report_failure writes it to report. */
+void provider_spawn_report_failure(int report, enum launch_step step, int err);
+/* provider_spawn_program does not return. Context: a new process with one thread. */
+_Noreturn void provider_spawn_program(const struct spawn *spawn);
+/* provider_spawn_close_except closes all descriptors but those kept, and sorts these; -1 is none. */
+void provider_spawn_close_except(int *kept, unsigned cnt);
 
 #endif

@@ -22,7 +22,7 @@
 static void sweep_all(void)
 {
 	do
-		(void)sweep_children(NULL, NULL);
+		(void)provider_sweep_children(NULL, NULL);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
 }
 
@@ -77,7 +77,7 @@ static _Noreturn void program_keep(const struct supervisor *supervisor, pid_t le
 	struct spawn_report said = {.is_ended = 1, .code = 256 + SIGKILL};
 	int kept[] = {supervisor->report, supervisor->life}, status;
 
-	spawn_close_except(kept, sizeof(kept) / sizeof(kept[0]));
+	provider_spawn_close_except(kept, sizeof(kept) / sizeof(kept[0]));
 	if (leader_wait(leader, supervisor->life, &status))
 		said.code = code_of(status);
 	/* The first of a process namespace takes all others with it. */
@@ -90,7 +90,7 @@ static _Noreturn void program_keep(const struct supervisor *supervisor, pid_t le
 static _Noreturn void supervisor_fail(const struct supervisor *supervisor, enum launch_step step,
 				      int err)
 {
-	spawn_report_failure(supervisor->report, step, err);
+	provider_spawn_report_failure(supervisor->report, step, err);
 	_exit(127);
 }
 
@@ -107,13 +107,13 @@ static _Noreturn void supervisor_run(const struct supervisor *supervisor)
 	pid_t leader;
 	int err;
 
-	spawn_close_except(kept, sizeof(kept) / sizeof(kept[0]));
+	provider_spawn_close_except(kept, sizeof(kept) / sizeof(kept[0]));
 	(void)prctl(PR_SET_NAME, "weft-keeper");
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (supervisor->cgroup[0] && !cgroup_enter(supervisor->cgroup))
+	if (supervisor->cgroup[0] && !provider_cgroup_enter(supervisor->cgroup))
 		supervisor_fail(supervisor, LAUNCH_STEP_LIMITS, errno);
 	if (supervisor->confine) {
-		err = confine_enter(supervisor->confine);
+		err = provider_confine_enter(supervisor->confine);
 		if (err < 0)
 			supervisor_fail(supervisor, LAUNCH_STEP_HIDE, -err);
 	}
@@ -123,13 +123,13 @@ static _Noreturn void supervisor_run(const struct supervisor *supervisor)
 	if (leader < 0)
 		supervisor_fail(supervisor, LAUNCH_STEP_FORK, errno);
 	if (leader == 0)
-		spawn_program(&spawn);
+		provider_spawn_program(&spawn);
 	program_keep(supervisor, leader);
 }
 
-pid_t supervisor_fork(const struct supervisor *supervisor)
+pid_t provider_supervisor_fork(const struct supervisor *supervisor)
 {
-	pid_t pid = supervisor->confine ? confine_fork(supervisor->confine) : fork();
+	pid_t pid = supervisor->confine ? provider_confine_fork(supervisor->confine) : fork();
 
 	if (pid == 0)
 		supervisor_run(supervisor);

@@ -21,7 +21,7 @@ struct supervisor {
 	bool has_own_processes; /* as in struct spawn */
 };
 
-/* supervisor_fork: the supervisor's pid, or -1 with errno. */
-pid_t supervisor_fork(const struct supervisor *supervisor);
+/* provider_supervisor_fork: the supervisor's pid, or -1 with errno. */
+pid_t provider_supervisor_fork(const struct supervisor *supervisor);
 
 #endif

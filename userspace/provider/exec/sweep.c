@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-unsigned sweep_children(bool (*spares)(void *arg, pid_t pid), void *arg)
+unsigned provider_sweep_children(bool (*spares)(void *arg, pid_t pid), void *arg)
 {
 	char path[64];
 	FILE *file;

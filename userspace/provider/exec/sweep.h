@@ -12,10 +12,10 @@
  */
 
 /*
- * sweep_children kills the calling process's children, except those that
+ * provider_sweep_children kills the calling process's children, except those that
  * spares names (NULL: none). Returns how many it killed; they are still to be
  * reaped, and their children are then ours.
  */
-unsigned sweep_children(bool (*spares)(void *arg, pid_t pid), void *arg);
+unsigned provider_sweep_children(bool (*spares)(void *arg, pid_t pid), void *arg);
 
 #endif

@@ -29,11 +29,12 @@
 static void body_check(struct http_stream *stream, int err, const char *fault, uint64_t now_ns)
 {
 	if (err == WEFT_ETOOLARGE)
-		http_stream_refuse_body(stream, now_ns);
+		provider_http_stream_refuse_body(stream, now_ns);
 	else if (err == WEFT_EMALFORMED)
-		http_stream_end(stream, SERVICE_INVALID_PAYLOAD, fault);
+		provider_http_stream_end(stream, SERVICE_INVALID_PAYLOAD, fault);
 	else if (err < 0)
-		http_stream_end(stream, SERVICE_UNAVAILABLE, "too many bodies are under way");
+		provider_http_stream_end(stream, SERVICE_UNAVAILABLE,
+					 "too many bodies are under way");
 }
 
 static void on_piece(void *arg, const struct service_piece *piece, uint64_t now_ns)
@@ -45,11 +46,11 @@ static void on_piece(void *arg, const struct service_piece *piece, uint64_t now_
 	if (stream->is_deaf)
 		service_channel_consume(stream->channel, piece->len);
 	else if (stream->is_upgrade && !stream->answer.is_switched)
-		http_stream_end(stream, SERVICE_INVALID_PAYLOAD, EARLY_TEXT);
+		provider_http_stream_end(stream, SERVICE_INVALID_PAYLOAD, EARLY_TEXT);
 	else
-		body_check(stream, http_body_take(&stream->body, piece->data, piece->len),
+		body_check(stream, provider_http_body_take(&stream->body, piece->data, piece->len),
 			   "the body is longer than its head says", now_ns);
-	http_stream_turn(stream, now_ns);
+	provider_http_stream_turn(stream, now_ns);
 }
 
 static void on_finished(void *arg, uint64_t now_ns)
@@ -60,14 +61,14 @@ static void on_finished(void *arg, uint64_t now_ns)
 	stream->is_request_whole = true;
 	stream->progress_ns = now_ns;
 	if (!stream->is_deaf && !stream->is_upgrade)
-		body_check(stream, http_body_finish(&stream->body),
+		body_check(stream, provider_http_body_finish(&stream->body),
 			   "the body is shorter than its head says", now_ns);
-	http_stream_turn(stream, now_ns);
+	provider_http_stream_turn(stream, now_ns);
 }
 
 static void on_writable(void *arg, uint64_t now_ns)
 {
-	http_stream_turn(arg, now_ns);
+	provider_http_stream_turn(arg, now_ns);
 }
 
 static void on_ended(void *arg, const struct service_answer *answer, uint64_t now_ns)
@@ -76,9 +77,9 @@ static void on_ended(void *arg, const struct service_answer *answer, uint64_t no
 
 	(void)answer;
 	stream->is_busy = true;
-	http_stream_judge(stream, now_ns);
-	http_stream_close(stream);
-	http_stream_settle(stream, now_ns);
+	provider_http_stream_judge(stream, now_ns);
+	provider_http_stream_close(stream);
+	provider_http_stream_settle(stream, now_ns);
 }
 
 static const struct service_channel_events channel_events = {
@@ -110,26 +111,27 @@ static void stream_ask(struct http_stream *stream, const struct service_http_req
 	const char *target = offer->spec.view.target;
 
 	if (stream->is_upgrade)
-		http_request_write_upgrade(&w, request, target, caller);
+		provider_http_request_write_upgrade(&w, request, target, caller);
 	else
-		http_request_write(&w, request, target, caller);
+		provider_http_request_write(&w, request, target, caller);
 	stream->head_len = writer_len(&w);
 	/* Of a WebSocket nobody tells how much will come; no framing of ours is in it. */
-	http_body_init(&stream->body, offer->provider->heap,
-		       stream->is_upgrade ? SERVICE_HTTP_BODY_LEN_UNTOLD - 1 : request->body_len,
-		       body_len_max(offer));
-	stream->is_safe = !stream->is_upgrade && http_request_is_safe(request);
+	provider_http_body_init(&stream->body, offer->provider->heap,
+				stream->is_upgrade ? SERVICE_HTTP_BODY_LEN_UNTOLD - 1
+						   : request->body_len,
+				body_len_max(offer));
+	stream->is_safe = !stream->is_upgrade && provider_http_request_is_safe(request);
 	stream->answer.is_to_head = request->verb_len == 4 && memcmp(request->verb, "HEAD", 4) == 0;
 }
 
 static int stream_connect(struct http_stream *stream)
 {
 	struct offer *offer = http_stream_offer(stream);
-	struct http_conn *conn = stream->is_safe ? http_conn_take(offer) : NULL;
-	int err = conn ? 0 : http_conn_open(offer, &conn);
+	struct http_conn *conn = stream->is_safe ? provider_http_conn_take(offer) : NULL;
+	int err = conn ? 0 : provider_http_conn_open(offer, &conn);
 
 	if (err == 0)
-		http_stream_use_conn(stream, conn);
+		provider_http_stream_use_conn(stream, conn);
 	return err;
 }
 
@@ -157,9 +159,9 @@ static void http_stream(void *ctx, struct service_channel *channel,
 				    "the head of the request asks for no WebSocket");
 		return;
 	}
-	stream = http_stream_new(offer, caller, now_ns);
-	if (stream && is_upgrade && !http_upgrade_enter(stream, caller, now_ns)) {
-		http_stream_cancel(stream);
+	stream = provider_http_stream_new(offer, caller, now_ns);
+	if (stream && is_upgrade && !provider_http_upgrade_enter(stream, caller, now_ns)) {
+		provider_http_stream_cancel(stream);
 		service_channel_end(channel, SERVICE_UNAVAILABLE,
 				    "the service has too many WebSockets open");
 		return;
@@ -179,18 +181,18 @@ static void http_stream(void *ctx, struct service_channel *channel,
 	/* Its server hears nothing of it. */
 	if (body_is_too_long(offer, &request)) {
 		service_channel_accept(channel, &channel_events, stream);
-		http_stream_refuse_body(stream, now_ns);
-		http_stream_settle(stream, now_ns);
+		provider_http_stream_refuse_body(stream, now_ns);
+		provider_http_stream_settle(stream, now_ns);
 		return;
 	}
 	err = stream_connect(stream);
 	if (err < 0) {
-		http_stream_unreachable(stream, err, now_ns);
-		http_stream_settle(stream, now_ns);
+		provider_http_stream_unreachable(stream, err, now_ns);
+		provider_http_stream_settle(stream, now_ns);
 		return;
 	}
 	service_channel_accept(channel, &channel_events, stream);
-	http_stream_turn(stream, now_ns);
+	provider_http_stream_turn(stream, now_ns);
 }
 
 static void http_call(void *ctx, struct service_call *call, const struct service_caller *caller,
@@ -200,7 +202,7 @@ static void http_call(void *ctx, struct service_call *call, const struct service
 	service_reply(call, SERVICE_METHOD_NOT_FOUND, HTTP_HINT, NULL, 0, now_ns);
 }
 
-const struct service_handler http_handler = {
+const struct service_handler provider_http_handler = {
 	.call = http_call,
 	.stream = http_stream,
 };

@@ -7,9 +7,9 @@
 #include "service/service.h"
 
 /* Private to provider/: calls of an offer that an HTTP server answers; ctx is the offer. */
-extern const struct service_handler http_handler;
+extern const struct service_handler provider_http_handler;
 
-/* http_stream_len: of one stream in the pool of the provider. */
-size_t http_stream_len(void);
+/* provider_http_stream_len: of one stream in the pool of the provider. */
+size_t provider_http_stream_len(void);
 
 #endif

@@ -204,7 +204,7 @@ static const llhttp_settings_t settings = {
 	.on_message_complete = on_message_complete,
 };
 
-void http_answer_init(struct http_answer *answer, bool is_to_head)
+void provider_http_answer_init(struct http_answer *answer, bool is_to_head)
 {
 	memset(answer, 0, offsetof(struct http_answer, fields));
 	head_forget(answer);
@@ -222,7 +222,8 @@ static void rest_take(struct http_answer *answer, const char *end)
 	memmove(answer->body, rest, answer->body_got);
 }
 
-int http_answer_input(struct http_answer *answer, uint8_t *data, size_t len, size_t *out_body_len)
+int provider_http_answer_input(struct http_answer *answer, uint8_t *data, size_t len,
+			       size_t *out_body_len)
 {
 	const char *text = (const char *)data;
 	llhttp_errno_t outcome;
@@ -253,7 +254,7 @@ int http_answer_input(struct http_answer *answer, uint8_t *data, size_t len, siz
 	return 0;
 }
 
-int http_answer_eof(struct http_answer *answer)
+int provider_http_answer_eof(struct http_answer *answer)
 {
 	llhttp_errno_t outcome;
 
@@ -289,8 +290,8 @@ static void location_shorten(struct service_http_header *field, const char *host
 	}
 }
 
-void http_answer_head(const struct http_answer *answer, const char *host,
-		      struct service_http_answer *out_head)
+void provider_http_answer_head(const struct http_answer *answer, const char *host,
+			       struct service_http_answer *out_head)
 {
 	out_head->status = answer->status;
 	out_head->body_len = answer->body_len;

@@ -22,8 +22,8 @@ struct http_answer_field {
 /* Callers may read has_head, is_whole, is_switched, keeps_alive. */
 struct http_answer {
 	llhttp_t parser;
-	bool is_to_head;  /* the request's method was HEAD */
-	bool may_switch;  /* the request asked for a WebSocket; set behind http_answer_init */
+	bool is_to_head; /* the request's method was HEAD */
+	bool may_switch; /* the request asked for a WebSocket; set behind provider_http_answer_init */
 	bool is_switched; /* the answer was 101: what follows its head is no HTTP, until the end */
 	bool has_head;	  /* the final one */
 	bool is_whole;
@@ -40,22 +40,23 @@ struct http_answer {
 	char head[HTTP_ANSWER_HEAD_CAP];
 };
 
-void http_answer_init(struct http_answer *answer, bool is_to_head);
+void provider_http_answer_init(struct http_answer *answer, bool is_to_head);
 /*
- * http_answer_input reads len bytes; *out_body_len bytes of body are then at
+ * provider_http_answer_input reads len bytes; *out_body_len bytes of body are then at
  * the beginning of data. What follows an answer that is whole ends keeps_alive.
  * 0, or WEFT_EMALFORMED with answer->fault in a few words: it is not asked again.
  */
 WEFT_MUST_CHECK
-int http_answer_input(struct http_answer *answer, uint8_t *data, size_t len, size_t *out_body_len);
-/* http_answer_eof: the server closed. 0 when that ends the answer, else WEFT_EMALFORMED. */
+int provider_http_answer_input(struct http_answer *answer, uint8_t *data, size_t len,
+			       size_t *out_body_len);
+/* provider_http_answer_eof: the server closed. 0 when that ends the answer, else WEFT_EMALFORMED. */
 WEFT_MUST_CHECK
-int http_answer_eof(struct http_answer *answer);
+int provider_http_answer_eof(struct http_answer *answer);
 /*
- * http_answer_head: once has_head. Borrows from answer. A Location at the server's own address
+ * provider_http_answer_head: once has_head. Borrows from answer. A Location at the server's own address
  * (host, as its requests name it) is told as its path: the address is one of the server's machine.
  */
-void http_answer_head(const struct http_answer *answer, const char *host,
-		      struct service_http_answer *out_head);
+void provider_http_answer_head(const struct http_answer *answer, const char *host,
+			       struct service_http_answer *out_head);
 
 #endif

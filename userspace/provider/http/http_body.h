@@ -19,22 +19,23 @@ struct http_body {
 };
 
 /*
- * http_body_init: body_len may be SERVICE_HTTP_BODY_LEN_UNTOLD: then at most len_max bytes come. A
+ * provider_http_body_init: body_len may be SERVICE_HTTP_BODY_LEN_UNTOLD: then at most len_max bytes come. A
  * body of told length is the caller's to judge.
  */
-void http_body_init(struct http_body *body, struct heap *heap, uint64_t body_len, uint64_t len_max);
+void provider_http_body_init(struct http_body *body, struct heap *heap, uint64_t body_len,
+			     uint64_t len_max);
 /*
- * http_body_take: 0, WEFT_EFULL, WEFT_EMALFORMED: it is longer than its head told, or WEFT_ETOOLARGE:
+ * provider_http_body_take: 0, WEFT_EFULL, WEFT_EMALFORMED: it is longer than its head told, or WEFT_ETOOLARGE:
  * than len_max.
  */
 WEFT_MUST_CHECK
-int http_body_take(struct http_body *body, const uint8_t *data, size_t len);
-/* http_body_finish: 0, WEFT_EFULL, or WEFT_EMALFORMED: it is shorter than its head told. */
+int provider_http_body_take(struct http_body *body, const uint8_t *data, size_t len);
+/* provider_http_body_finish: 0, WEFT_EFULL, or WEFT_EMALFORMED: it is shorter than its head told. */
 WEFT_MUST_CHECK
-int http_body_finish(struct http_body *body);
-/* http_body_sent: of the caller's bytes as many as sent_len bytes of out were. */
-size_t http_body_sent(struct http_body *body, size_t sent_len);
-/* http_body_drop forgets what waits; gives the caller's bytes that it was. */
-size_t http_body_drop(struct http_body *body);
+int provider_http_body_finish(struct http_body *body);
+/* provider_http_body_sent: of the caller's bytes as many as sent_len bytes of out were. */
+size_t provider_http_body_sent(struct http_body *body, size_t sent_len);
+/* provider_http_body_drop forgets what waits; gives the caller's bytes that it was. */
+size_t provider_http_body_drop(struct http_body *body);
 
 #endif

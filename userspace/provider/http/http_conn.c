@@ -15,22 +15,22 @@ static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now
 		return;
 	}
 	/* Nobody asked it anything: it closes, or it is mad. */
-	health_suspect(conn->offer, now_ns);
-	http_conn_close(conn);
+	provider_health_suspect(conn->offer, now_ns);
+	provider_http_conn_close(conn);
 }
 
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
 	(void)now_ns;
-	http_conn_close(list_entry(timer, struct http_conn, timer));
+	provider_http_conn_close(list_entry(timer, struct http_conn, timer));
 }
 
-static bool conn_is_idle(const struct http_conn *conn)
+static bool gateway_conn_is_idle(const struct http_conn *conn)
 {
 	return !list_is_empty(&conn->link);
 }
 
-static void conn_wake(struct http_conn *conn)
+static void gateway_conn_wake(struct http_conn *conn)
 {
 	struct provider *provider = conn->offer->provider;
 
@@ -39,26 +39,26 @@ static void conn_wake(struct http_conn *conn)
 	provider->idle_cnt--;
 }
 
-struct http_conn *http_conn_take(struct offer *offer)
+struct http_conn *provider_http_conn_take(struct offer *offer)
 {
 	struct http_conn *conn;
 
 	if (list_is_empty(&offer->idle_conns))
 		return NULL;
 	conn = list_entry(offer->idle_conns.prev, struct http_conn, link);
-	conn_wake(conn);
+	gateway_conn_wake(conn);
 	conn->is_reused = true;
 	return conn;
 }
 
-int http_conn_open(struct offer *offer, struct http_conn **out_conn)
+int provider_http_conn_open(struct offer *offer, struct http_conn **out_conn)
 {
 	struct http_conn *conn = pool_acquire(&offer->provider->http_conns);
 	int fd;
 
 	if (!conn)
 		return WEFT_EFULL;
-	fd = upstream_connect(&offer->addr);
+	fd = provider_upstream_connect(&offer->addr);
 	if (fd < 0) {
 		pool_release(&offer->provider->http_conns, conn);
 		return fd;
@@ -72,14 +72,14 @@ int http_conn_open(struct offer *offer, struct http_conn **out_conn)
 	return 0;
 }
 
-void http_conn_keep(struct http_conn *conn, uint64_t now_ns)
+void provider_http_conn_keep(struct http_conn *conn, uint64_t now_ns)
 {
 	struct provider *provider = conn->offer->provider;
 
 	conn->user = NULL;
 	if (provider->idle_cnt >= provider->config.idle_cap ||
-	    http_conn_watch(conn, POLLER_IN) < 0) {
-		http_conn_close(conn);
+	    provider_http_conn_watch(conn, POLLER_IN) < 0) {
+		provider_http_conn_close(conn);
 		return;
 	}
 	list_push_back(&conn->offer->idle_conns, &conn->link);
@@ -87,26 +87,27 @@ void http_conn_keep(struct http_conn *conn, uint64_t now_ns)
 	timer_set(provider->timers, &conn->timer, now_ns + HTTP_CONN_IDLE_NS);
 }
 
-void http_conn_close(struct http_conn *conn)
+void provider_http_conn_close(struct http_conn *conn)
 {
 	struct provider *provider = conn->offer->provider;
 
-	if (conn_is_idle(conn))
-		conn_wake(conn);
+	if (gateway_conn_is_idle(conn))
+		gateway_conn_wake(conn);
 	if (conn->interest)
 		poller_remove(provider->poller, &conn->watch);
 	close(conn->watch.fd);
 	pool_release(&provider->http_conns, conn);
 }
 
-int http_conn_watch(struct http_conn *conn, unsigned interest)
+int provider_http_conn_watch(struct http_conn *conn, unsigned interest)
 {
-	return upstream_watch(conn->offer->provider->poller, &conn->watch, &conn->interest,
-			      interest);
+	return provider_upstream_watch(conn->offer->provider->poller, &conn->watch, &conn->interest,
+				       interest);
 }
 
-void http_conns_close_idle(struct offer *offer)
+void provider_http_conns_close_idle(struct offer *offer)
 {
 	while (!list_is_empty(&offer->idle_conns))
-		http_conn_close(list_entry(offer->idle_conns.next, struct http_conn, link));
+		provider_http_conn_close(
+			list_entry(offer->idle_conns.next, struct http_conn, link));
 }

@@ -28,18 +28,18 @@ struct http_conn {
 	void *user;
 };
 
-/* http_conn_take gives an idle one of the offer, or NULL. */
-struct http_conn *http_conn_take(struct offer *offer);
-/* http_conn_open connects anew. 0, WEFT_EFULL or -errno. */
+/* provider_http_conn_take gives an idle one of the offer, or NULL. */
+struct http_conn *provider_http_conn_take(struct offer *offer);
+/* provider_http_conn_open connects anew. 0, WEFT_EFULL or -errno. */
 WEFT_MUST_CHECK
-int http_conn_open(struct offer *offer, struct http_conn **out_conn);
-/* http_conn_keep lays conn by; it is closed when there is no room. */
-void http_conn_keep(struct http_conn *conn, uint64_t now_ns);
-void http_conn_close(struct http_conn *conn);
-/* http_conn_watch: as upstream_watch. */
+int provider_http_conn_open(struct offer *offer, struct http_conn **out_conn);
+/* provider_http_conn_keep lays conn by; it is closed when there is no room. */
+void provider_http_conn_keep(struct http_conn *conn, uint64_t now_ns);
+void provider_http_conn_close(struct http_conn *conn);
+/* provider_http_conn_watch: as provider_upstream_watch. */
 WEFT_MUST_CHECK
-int http_conn_watch(struct http_conn *conn, unsigned interest);
-/* http_conns_close_idle closes all that are laid by for offer. */
-void http_conns_close_idle(struct offer *offer);
+int provider_http_conn_watch(struct http_conn *conn, unsigned interest);
+/* provider_http_conns_close_idle closes all that are laid by for offer. */
+void provider_http_conns_close_idle(struct offer *offer);
 
 #endif

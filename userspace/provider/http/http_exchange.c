@@ -26,7 +26,7 @@ static int head_flush(struct http_stream *stream)
 	return 0;
 }
 
-bool http_exchange_wants_to_write(const struct http_stream *stream)
+bool provider_http_exchange_wants_to_write(const struct http_stream *stream)
 {
 	if (stream->is_deaf)
 		return false;
@@ -34,41 +34,42 @@ bool http_exchange_wants_to_write(const struct http_stream *stream)
 	       stream->body.out.len > 0;
 }
 
-void http_exchange_write(struct http_stream *stream, uint64_t now_ns)
+void provider_http_exchange_write(struct http_stream *stream, uint64_t now_ns)
 {
 	int64_t sent = 0;
 	size_t len;
 
-	if (!http_exchange_wants_to_write(stream))
+	if (!provider_http_exchange_wants_to_write(stream))
 		return;
 	if (!stream->is_answered)
 		sent = head_flush(stream);
 	if (sent == 0 && (stream->is_answered || stream->head_sent_len == stream->head_len))
-		sent = queue_flush(&stream->body.out, stream->conn->watch.fd);
+		sent = provider_queue_flush(&stream->body.out, stream->conn->watch.fd);
 	if (sent < 0) {
-		http_stream_deafen(stream);
+		provider_http_stream_deafen(stream);
 		return;
 	}
 	if (sent > 0)
 		stream->progress_ns = now_ns;
-	len = http_body_sent(&stream->body, (size_t)sent);
+	len = provider_http_body_sent(&stream->body, (size_t)sent);
 	if (len)
 		service_channel_consume(stream->channel, len);
 }
 
-bool http_exchange_pass_on(struct http_stream *stream, uint64_t now_ns)
+bool provider_http_exchange_pass_on(struct http_stream *stream, uint64_t now_ns)
 {
 	unsigned before_cnt = stream->buffer_refs.pending_cnt;
-	bool is_sent = buffer_refs_send(&stream->buffer_refs, stream->channel);
+	bool is_sent = provider_buffer_refs_send(&stream->buffer_refs, stream->channel);
 
 	if (stream->buffer_refs.pending_cnt < before_cnt)
 		stream->progress_ns = now_ns;
 	return is_sent;
 }
 
-bool http_exchange_waits_for_caller(const struct http_stream *stream)
+bool provider_http_exchange_waits_for_caller(const struct http_stream *stream)
 {
-	return stream->buffer_refs.pending_cnt || !buffer_refs_has_room(&stream->buffer_refs);
+	return stream->buffer_refs.pending_cnt ||
+	       !provider_buffer_refs_has_room(&stream->buffer_refs);
 }
 
 /* The answer's head takes the place of the request's. */
@@ -78,17 +79,18 @@ static int head_pend(struct http_stream *stream, uint64_t now_ns)
 	struct service_http_answer head;
 	int err;
 
-	http_answer_head(&stream->answer,
-			 http_request_host(http_stream_offer(stream)->spec.view.target), &head);
+	provider_http_answer_head(
+		&stream->answer,
+		provider_http_request_host(http_stream_offer(stream)->spec.view.target), &head);
 	err = stream->answer.is_switched ? service_http_switch_write(&w, &head)
 					 : service_http_answer_write(&w, &head);
 	if (err < 0)
 		return err;
 	stream->is_head_out = true;
-	health_call_answered(http_stream_offer(stream), now_ns);
+	provider_health_call_answered(http_stream_offer(stream), now_ns);
 	if (stream->answer.is_switched)
-		http_upgrade_begin(stream);
-	buffer_refs_pend(&stream->buffer_refs.head, writer_len(&w));
+		provider_http_upgrade_begin(stream);
+	provider_buffer_refs_pend(&stream->buffer_refs.head, writer_len(&w));
 	return 0;
 }
 
@@ -99,45 +101,46 @@ static void stream_input(struct http_stream *stream, struct buffer_ref *block, s
 
 	/* Who answers half a head has no use for the rest. */
 	if (!stream->is_answered && stream->head_sent_len < stream->head_len)
-		http_stream_deafen(stream);
+		provider_http_stream_deafen(stream);
 	stream->is_answered = true;
 	stream->progress_ns = now_ns;
-	if (http_answer_input(&stream->answer, block->data, len, &body_len) < 0) {
-		buffer_refs_release(block);
-		http_stream_fail(stream, stream->answer.fault, now_ns);
+	if (provider_http_answer_input(&stream->answer, block->data, len, &body_len) < 0) {
+		provider_buffer_refs_release(block);
+		provider_http_stream_fail(stream, stream->answer.fault, now_ns);
 		return;
 	}
 	if (stream->answer.has_head && !stream->is_head_out && head_pend(stream, now_ns) < 0) {
-		buffer_refs_release(block);
-		http_stream_fail(stream, "the head of its answer is longer than 16 KiB", now_ns);
+		provider_buffer_refs_release(block);
+		provider_http_stream_fail(stream, "the head of its answer is longer than 16 KiB",
+					  now_ns);
 		return;
 	}
 	if (body_len) {
 		stream->is_within_line = block->data[body_len - 1] != '\n';
-		buffer_refs_pend(block, body_len);
+		provider_buffer_refs_pend(block, body_len);
 	} else {
-		buffer_refs_release(block);
+		provider_buffer_refs_release(block);
 	}
 }
 
-bool http_exchange_may_beat(const struct http_stream *stream)
+bool provider_http_exchange_may_beat(const struct http_stream *stream)
 {
 	return stream->is_head_out && stream->answer.is_event_stream && !stream->answer.is_whole &&
-	       !stream->is_within_line && !http_exchange_waits_for_caller(stream);
+	       !stream->is_within_line && !provider_http_exchange_waits_for_caller(stream);
 }
 
-bool http_exchange_beat(struct http_stream *stream, uint64_t now_ns)
+bool provider_http_exchange_beat(struct http_stream *stream, uint64_t now_ns)
 {
 	struct buffer_ref *block;
 
-	if (!http_exchange_may_beat(stream))
+	if (!provider_http_exchange_may_beat(stream))
 		return false;
-	block = buffer_refs_acquire(&stream->buffer_refs);
+	block = provider_buffer_refs_acquire(&stream->buffer_refs);
 	if (!block)
 		return false;
 	memcpy(block->data, ":\n", 2);
-	buffer_refs_pend(block, 2);
-	(void)http_exchange_pass_on(stream, now_ns);
+	provider_buffer_refs_pend(block, 2);
+	(void)provider_http_exchange_pass_on(stream, now_ns);
 	return true;
 }
 
@@ -153,13 +156,13 @@ static bool stream_retry(struct http_stream *stream, uint64_t now_ns)
 
 	if (stream->is_answered || !stream->conn->is_reused)
 		return false;
-	http_stream_drop_conn(stream);
-	err = http_conn_open(offer, &conn);
+	provider_http_stream_drop_conn(stream);
+	err = provider_http_conn_open(offer, &conn);
 	if (err < 0) {
-		http_stream_unreachable(stream, err, now_ns);
+		provider_http_stream_unreachable(stream, err, now_ns);
 		return true;
 	}
-	http_stream_use_conn(stream, conn);
+	provider_http_stream_use_conn(stream, conn);
 	return true;
 }
 
@@ -167,21 +170,21 @@ static void stream_eof(struct http_stream *stream, uint64_t now_ns)
 {
 	if (stream_retry(stream, now_ns))
 		return;
-	if (http_answer_eof(&stream->answer) == 0)
+	if (provider_http_answer_eof(&stream->answer) == 0)
 		return;
-	health_suspect(http_stream_offer(stream), now_ns);
-	http_stream_fail(stream, stream->answer.fault, now_ns);
+	provider_health_suspect(http_stream_offer(stream), now_ns);
+	provider_http_stream_fail(stream, stream->answer.fault, now_ns);
 }
 
-bool http_exchange_read(struct http_stream *stream, uint64_t now_ns)
+bool provider_http_exchange_read(struct http_stream *stream, uint64_t now_ns)
 {
 	struct buffer_ref *block;
 	ssize_t n;
 
 	if (!stream->channel || !stream->conn || stream->conn->is_connecting ||
-	    stream->answer.is_whole || !http_exchange_pass_on(stream, now_ns))
+	    stream->answer.is_whole || !provider_http_exchange_pass_on(stream, now_ns))
 		return false;
-	block = buffer_refs_acquire(&stream->buffer_refs);
+	block = provider_buffer_refs_acquire(&stream->buffer_refs);
 	if (!block)
 		return false;
 	n = recv(stream->conn->watch.fd, block->data, BUFFER_REFS_BLOCK_LEN, MSG_DONTWAIT);
@@ -189,7 +192,7 @@ bool http_exchange_read(struct http_stream *stream, uint64_t now_ns)
 		stream_input(stream, block, (size_t)n, now_ns);
 		return true;
 	}
-	buffer_refs_release(block);
+	provider_buffer_refs_release(block);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	stream_eof(stream, now_ns);

@@ -21,7 +21,7 @@ static bool verb_is(const struct service_http_request *request, const char *verb
 	       memcmp(request->verb, verb, request->verb_len) == 0;
 }
 
-bool http_request_is_safe(const struct service_http_request *request)
+bool provider_http_request_is_safe(const struct service_http_request *request)
 {
 	return !has_body(request) &&
 	       (verb_is(request, "GET") || verb_is(request, "HEAD") || verb_is(request, "OPTIONS"));
@@ -54,18 +54,18 @@ static void framing_write(struct writer *w, const struct service_http_request *r
 {
 	char digits[24];
 
-	if (!http_request_is_safe(request))
+	if (!provider_http_request_is_safe(request))
 		field_write(w, "Connection", "close");
 	if (request->body_len == SERVICE_HTTP_BODY_LEN_UNTOLD) {
 		field_write(w, "Transfer-Encoding", "chunked");
-	} else if (!http_request_is_safe(request)) {
+	} else if (!provider_http_request_is_safe(request)) {
 		snprintf(digits, sizeof(digits), "%llu", (unsigned long long)request->body_len);
 		field_write(w, "Content-Length", digits);
 	}
 }
 
 /* A path is no host, nor is a zone of an address (RFC 6874). */
-const char *http_request_host(const char *target)
+const char *provider_http_request_host(const char *target)
 {
 	return strncmp(target, "unix:", 5) != 0 && !strchr(target, '%') ? target : "localhost";
 }
@@ -85,7 +85,7 @@ static void line_write(struct writer *w, const struct service_http_request *requ
 	text_write(w, " ");
 	writer_bytes(w, request->target, request->target_len);
 	text_write(w, " HTTP/1.1\r\n");
-	field_write(w, "Host", http_request_host(target));
+	field_write(w, "Host", provider_http_request_host(target));
 	caller_write(w, caller);
 }
 
@@ -109,12 +109,12 @@ static void headers_write(struct writer *w, const struct service_http_request *r
 	if (!has_origin)
 		return;
 	text_write(w, "Origin: http://");
-	text_write(w, http_request_host(target));
+	text_write(w, provider_http_request_host(target));
 	text_write(w, "\r\n");
 }
 
-void http_request_write(struct writer *w, const struct service_http_request *request,
-			const char *target, const struct service_caller *caller)
+void provider_http_request_write(struct writer *w, const struct service_http_request *request,
+				 const char *target, const struct service_caller *caller)
 {
 	line_write(w, request, target, caller);
 	headers_write(w, request, target);
@@ -122,8 +122,9 @@ void http_request_write(struct writer *w, const struct service_http_request *req
 	text_write(w, "\r\n");
 }
 
-void http_request_write_upgrade(struct writer *w, const struct service_http_request *request,
-				const char *target, const struct service_caller *caller)
+void provider_http_request_write_upgrade(struct writer *w,
+					 const struct service_http_request *request,
+					 const char *target, const struct service_caller *caller)
 {
 	line_write(w, request, target, caller);
 	headers_write(w, request, target);

@@ -16,7 +16,7 @@
 #define BEATS_PER_STALL	   4
 #define LINGER_NS	   (10 * NS_PER_S) /* a caller may go on sending what nobody wants */
 
-size_t http_stream_len(void)
+size_t provider_http_stream_len(void)
 {
 	return sizeof(struct http_stream);
 }
@@ -26,39 +26,40 @@ static void stream_free(struct http_stream *stream)
 {
 	struct provider *provider = http_stream_offer(stream)->provider;
 
-	buffer_refs_fini(&stream->buffer_refs);
-	offer_leave(&stream->active);
+	provider_buffer_refs_fini(&stream->buffer_refs);
+	provider_offer_leave(&stream->active);
 	pool_release(&provider->http_streams, stream);
 }
 
-void http_stream_cancel(struct http_stream *stream)
+void provider_http_stream_cancel(struct http_stream *stream)
 {
 	stream_free(stream);
 }
 
-void http_stream_drop_conn(struct http_stream *stream)
+void provider_http_stream_drop_conn(struct http_stream *stream)
 {
 	if (stream->conn)
-		http_conn_close(stream->conn);
+		provider_http_conn_close(stream->conn);
 	stream->conn = NULL;
 }
 
-void http_stream_close(struct http_stream *stream)
+void provider_http_stream_close(struct http_stream *stream)
 {
 	struct timer_wheel *timers = http_stream_offer(stream)->provider->timers;
 
 	stream->channel = NULL;
-	http_upgrade_leave(stream);
-	http_stream_drop_conn(stream);
+	provider_http_upgrade_leave(stream);
+	provider_http_stream_drop_conn(stream);
 	timer_cancel(timers, &stream->timer);
 	timer_cancel(timers, &stream->turn);
-	(void)http_body_drop(&stream->body);
+	(void)provider_http_body_drop(&stream->body);
 }
 
-void http_stream_end(struct http_stream *stream, enum service_status status, const char *text)
+void provider_http_stream_end(struct http_stream *stream, enum service_status status,
+			      const char *text)
 {
 	service_channel_end(stream->channel, status, text);
-	http_stream_close(stream);
+	provider_http_stream_close(stream);
 }
 
 static void stream_abandon(struct active *active, const char *why, uint64_t now_ns)
@@ -68,8 +69,8 @@ static void stream_abandon(struct active *active, const char *why, uint64_t now_
 	if (!stream->channel)
 		return;
 	stream->is_busy = true;
-	http_stream_end(stream, SERVICE_UNAVAILABLE, why);
-	http_stream_settle(stream, now_ns);
+	provider_http_stream_end(stream, SERVICE_UNAVAILABLE, why);
+	provider_http_stream_settle(stream, now_ns);
 }
 
 static const struct active_kind stream_kind = {.abandon = stream_abandon, .is_stream = true};
@@ -82,12 +83,12 @@ static void block_returned(struct buffer_refs *buffer_refs)
 	if (stream->channel)
 		timer_set(http_stream_offer(stream)->provider->timers, &stream->turn, 0);
 	else if (!stream->is_busy)
-		http_stream_settle(stream, 0);
+		provider_http_stream_settle(stream, 0);
 }
 
-void http_stream_deafen(struct http_stream *stream)
+void provider_http_stream_deafen(struct http_stream *stream)
 {
-	size_t len = http_body_drop(&stream->body);
+	size_t len = provider_http_body_drop(&stream->body);
 
 	stream->is_deaf = true;
 	if (len)
@@ -97,9 +98,9 @@ void http_stream_deafen(struct http_stream *stream)
 /* stream_finish: all of the answer is with the channel; what the caller still sends is thrown away. */
 static void stream_finish(struct http_stream *stream, uint64_t now_ns)
 {
-	http_stream_drop_conn(stream);
-	http_upgrade_leave(stream);
-	http_stream_deafen(stream);
+	provider_http_stream_drop_conn(stream);
+	provider_http_upgrade_leave(stream);
+	provider_http_stream_deafen(stream);
 	service_channel_finish(stream->channel);
 	stream->is_finished = true;
 	stream->progress_ns = now_ns;
@@ -109,7 +110,7 @@ static void stream_complete(struct http_stream *stream, uint64_t now_ns)
 {
 	/* One that took not all of our request would read the next as the rest of it. */
 	if (stream->answer.keeps_alive && stream->is_safe && !stream->is_deaf && stream->conn) {
-		http_conn_keep(stream->conn, now_ns);
+		provider_http_conn_keep(stream->conn, now_ns);
 		stream->conn = NULL;
 	}
 	stream_finish(stream, now_ns);
@@ -137,38 +138,38 @@ static void stream_say(struct http_stream *stream, unsigned status, const char *
 	stream_finish(stream, now_ns);
 	return;
 end:
-	http_stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
+	provider_http_stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
 }
 
-void http_stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns)
+void provider_http_stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns)
 {
 	char text[128];
 
-	offer_failed(http_stream_offer(stream), fault, now_ns);
+	provider_offer_failed(http_stream_offer(stream), fault, now_ns);
 	if (stream->is_head_out) {
-		http_stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
+		provider_http_stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
 		return;
 	}
 	snprintf(text, sizeof(text), "The program behind this service failed: %s.\n", fault);
 	stream_say(stream, 502, text, now_ns);
 }
 
-void http_stream_refuse_body(struct http_stream *stream, uint64_t now_ns)
+void provider_http_stream_refuse_body(struct http_stream *stream, uint64_t now_ns)
 {
 	if (stream->is_head_out)
-		http_stream_end(stream, SERVICE_PAYLOAD_TOO_LARGE,
-				"the body is longer than this service takes");
+		provider_http_stream_end(stream, SERVICE_PAYLOAD_TOO_LARGE,
+					 "the body is longer than this service takes");
 	else
 		stream_say(stream, 413, "The body is longer than this service takes.\n", now_ns);
 }
 
-void http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns)
+void provider_http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns)
 {
 	struct offer *offer = http_stream_offer(stream);
 
-	http_stream_end(stream, SERVICE_UNAVAILABLE,
-			"the program behind this service is not running");
-	health_refused(offer, err, now_ns);
+	provider_http_stream_end(stream, SERVICE_UNAVAILABLE,
+				 "the program behind this service is not running");
+	provider_health_refused(offer, err, now_ns);
 }
 
 static void stream_watch(struct http_stream *stream, uint64_t now_ns)
@@ -178,14 +179,14 @@ static void stream_watch(struct http_stream *stream, uint64_t now_ns)
 
 	if (!stream->conn)
 		return;
-	if (stream->conn->is_connecting || http_exchange_wants_to_write(stream))
+	if (stream->conn->is_connecting || provider_http_exchange_wants_to_write(stream))
 		interest |= POLLER_OUT;
-	if (!stream->conn->is_connecting && !http_exchange_waits_for_caller(stream) &&
+	if (!stream->conn->is_connecting && !provider_http_exchange_waits_for_caller(stream) &&
 	    !stream->buffer_refs.is_starved)
 		interest |= POLLER_IN;
-	err = http_conn_watch(stream->conn, interest);
+	err = provider_http_conn_watch(stream->conn, interest);
 	if (err < 0)
-		http_stream_unreachable(stream, err, now_ns);
+		provider_http_stream_unreachable(stream, err, now_ns);
 }
 
 /* stream_awaits_answer: all of the request is there, so it is the server's turn. */
@@ -203,15 +204,15 @@ static uint64_t stream_deadline_ns(const struct http_stream *stream)
 	if (stream->conn && stream->conn->is_connecting)
 		return stream->progress_ns + CONNECT_NS;
 	if (stream->answer.is_switched)
-		return http_upgrade_deadline_ns(stream);
+		return provider_http_upgrade_deadline_ns(stream);
 	if (stream_awaits_answer(stream) && !stream->is_head_out)
-		return stream->progress_ns + offer_timeout_ns(offer);
-	if (http_exchange_may_beat(stream))
+		return stream->progress_ns + provider_offer_timeout_ns(offer);
+	if (provider_http_exchange_may_beat(stream))
 		return stream->progress_ns + offer->provider->config.stall_ns / BEATS_PER_STALL;
 	return stream->progress_ns + offer->provider->config.stall_ns;
 }
 
-void http_stream_settle(struct http_stream *stream, uint64_t now_ns)
+void provider_http_stream_settle(struct http_stream *stream, uint64_t now_ns)
 {
 	struct timer_wheel *timers = http_stream_offer(stream)->provider->timers;
 	uint64_t deadline_ns;
@@ -220,7 +221,7 @@ void http_stream_settle(struct http_stream *stream, uint64_t now_ns)
 		stream_watch(stream, now_ns);
 	stream->is_busy = false;
 	if (!stream->channel) {
-		if (!buffer_refs_owes(&stream->buffer_refs))
+		if (!provider_buffer_refs_owes(&stream->buffer_refs))
 			stream_free(stream);
 		return;
 	}
@@ -233,25 +234,25 @@ void http_stream_settle(struct http_stream *stream, uint64_t now_ns)
 		timer_set(timers, &stream->turn, now_ns + STARVED_NS);
 }
 
-void http_stream_turn(struct http_stream *stream, uint64_t now_ns)
+void provider_http_stream_turn(struct http_stream *stream, uint64_t now_ns)
 {
 	unsigned reads = 0;
 
 	stream->is_busy = true;
 	stream->buffer_refs.is_starved = false;
 	if (stream->conn && !stream->conn->is_connecting)
-		http_exchange_write(stream, now_ns);
-	http_upgrade_write(stream);
-	while (http_exchange_read(stream, now_ns))
+		provider_http_exchange_write(stream, now_ns);
+	provider_http_upgrade_write(stream);
+	while (provider_http_exchange_read(stream, now_ns))
 		if (++reads == READS_PER_TURN_MAX) {
 			timer_set(http_stream_offer(stream)->provider->timers, &stream->turn,
 				  now_ns);
 			break;
 		}
 	if (stream->channel && !stream->is_finished && stream->answer.is_whole &&
-	    http_exchange_pass_on(stream, now_ns))
+	    provider_http_exchange_pass_on(stream, now_ns))
 		stream_complete(stream, now_ns);
-	http_stream_settle(stream, now_ns);
+	provider_http_stream_settle(stream, now_ns);
 }
 
 static void conn_ready(void *user, unsigned events, uint64_t now_ns)
@@ -261,26 +262,26 @@ static void conn_ready(void *user, unsigned events, uint64_t now_ns)
 
 	(void)events;
 	if (stream->conn->is_connecting) {
-		err = upstream_connect_result(stream->conn->watch.fd);
+		err = provider_upstream_connect_result(stream->conn->watch.fd);
 		stream->conn->is_connecting = false;
 		if (err < 0) {
 			stream->is_busy = true;
-			http_stream_unreachable(stream, err, now_ns);
-			http_stream_settle(stream, now_ns);
+			provider_http_stream_unreachable(stream, err, now_ns);
+			provider_http_stream_settle(stream, now_ns);
 			return;
 		}
 	}
-	http_stream_turn(stream, now_ns);
+	provider_http_stream_turn(stream, now_ns);
 }
 
-void http_stream_use_conn(struct http_stream *stream, struct http_conn *conn)
+void provider_http_stream_use_conn(struct http_stream *stream, struct http_conn *conn)
 {
 	conn->ready = conn_ready;
 	conn->user = stream;
 	stream->conn = conn;
 	stream->head_sent_len = 0;
 	stream->is_deaf = false;
-	http_answer_init(&stream->answer, stream->answer.is_to_head);
+	provider_http_answer_init(&stream->answer, stream->answer.is_to_head);
 	stream->answer.may_switch = stream->is_upgrade;
 }
 
@@ -288,12 +289,12 @@ void http_stream_use_conn(struct http_stream *stream, struct http_conn *conn)
 static bool stream_waits_for_server(const struct http_stream *stream)
 {
 	if (!stream->channel || stream->is_head_out || stream->is_finished ||
-	    http_exchange_waits_for_caller(stream))
+	    provider_http_exchange_waits_for_caller(stream))
 		return false;
-	return stream_awaits_answer(stream) || http_exchange_wants_to_write(stream);
+	return stream_awaits_answer(stream) || provider_http_exchange_wants_to_write(stream);
 }
 
-void http_stream_judge(struct http_stream *stream, uint64_t now_ns)
+void provider_http_stream_judge(struct http_stream *stream, uint64_t now_ns)
 {
 	uint64_t span_ns, waited_ns = now_ns - stream->progress_ns;
 
@@ -302,12 +303,13 @@ void http_stream_judge(struct http_stream *stream, uint64_t now_ns)
 	/* A caller counts from before its request came here: an eighth may have passed. */
 	span_ns = stream_deadline_ns(stream) - stream->progress_ns;
 	if (waited_ns >= span_ns - span_ns / 8)
-		health_call_overdue(http_stream_offer(stream), stream->progress_ns, now_ns);
+		provider_health_call_overdue(http_stream_offer(stream), stream->progress_ns,
+					     now_ns);
 }
 
 static void turn_fire(struct timer *timer, uint64_t now_ns)
 {
-	http_stream_turn(list_entry(timer, struct http_stream, turn), now_ns);
+	provider_http_stream_turn(list_entry(timer, struct http_stream, turn), now_ns);
 }
 
 /* timer_fire: whatever the stream waited for, it came too late. */
@@ -317,38 +319,38 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 
 	stream->is_busy = true;
 	if (stream->is_finished) {
-		http_stream_end(stream, SERVICE_OK, "");
+		provider_http_stream_end(stream, SERVICE_OK, "");
 	} else if (stream->conn && stream->conn->is_connecting) {
-		http_stream_unreachable(stream, -ETIMEDOUT, now_ns);
-	} else if (!http_exchange_beat(stream, now_ns)) {
+		provider_http_stream_unreachable(stream, -ETIMEDOUT, now_ns);
+	} else if (!provider_http_exchange_beat(stream, now_ns)) {
 		if (stream_waits_for_server(stream))
-			offer_failed(http_stream_offer(stream), "it did not answer in time",
-				     now_ns);
-		http_stream_judge(stream, now_ns);
-		http_stream_end(stream, SERVICE_TIMEOUT,
-				"no byte of this exchange moved for too long");
+			provider_offer_failed(http_stream_offer(stream),
+					      "it did not answer in time", now_ns);
+		provider_http_stream_judge(stream, now_ns);
+		provider_http_stream_end(stream, SERVICE_TIMEOUT,
+					 "no byte of this exchange moved for too long");
 	}
-	http_stream_settle(stream, now_ns);
+	provider_http_stream_settle(stream, now_ns);
 }
 
-struct http_stream *http_stream_new(struct offer *offer, const struct service_caller *caller,
-				    uint64_t now_ns)
+struct http_stream *provider_http_stream_new(struct offer *offer,
+					     const struct service_caller *caller, uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
 	struct http_stream *stream;
 
-	offer_make_room(offer, caller, now_ns);
+	provider_offer_make_room(offer, caller, now_ns);
 	stream = pool_acquire(&provider->http_streams);
-	if (!stream || !buffer_refs_init(&stream->buffer_refs, provider->heap, HTTP_REQUEST_CAP,
-					 block_returned)) {
+	if (!stream || !provider_buffer_refs_init(&stream->buffer_refs, provider->heap,
+						  HTTP_REQUEST_CAP, block_returned)) {
 		provider->stats.refused_cnt++;
 		goto release_stream;
 	}
 	timer_init(&stream->timer, timer_fire);
 	timer_init(&stream->turn, turn_fire);
-	if (offer_enter(offer, &stream->active, &stream_kind, caller, now_ns))
+	if (provider_offer_enter(offer, &stream->active, &stream_kind, caller, now_ns))
 		return stream;
-	buffer_refs_fini(&stream->buffer_refs);
+	provider_buffer_refs_fini(&stream->buffer_refs);
 release_stream:
 	if (stream)
 		pool_release(&provider->http_streams, stream);

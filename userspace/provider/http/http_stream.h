@@ -14,7 +14,7 @@
  * caller, http_exchange.c moves its bytes, http_stream.c lets it wait, go on and end.
  *
  * An entry from outside (the caller, the server, a timer) sets is_busy, does what
- * it has to, and leaves by http_stream_settle or http_stream_turn: a stream that
+ * it has to, and leaves by provider_http_stream_settle or provider_http_stream_turn: a stream that
  * ended meanwhile is freed there and nowhere else.
  */
 struct http_stream {
@@ -47,51 +47,52 @@ static inline struct offer *http_stream_offer(const struct http_stream *stream)
 	return stream->active.offer;
 }
 
-/* http_stream_new: NULL: there is no room, which was counted. */
-struct http_stream *http_stream_new(struct offer *offer, const struct service_caller *caller,
-				    uint64_t now_ns);
-/* http_stream_cancel undoes http_stream_new, before it has anything else. */
-void http_stream_cancel(struct http_stream *stream);
-/* http_stream_use_conn: conn is the stream's now, and carries its request from the start. */
-void http_stream_use_conn(struct http_stream *stream, struct http_conn *conn);
-void http_stream_drop_conn(struct http_stream *stream);
+/* provider_http_stream_new: NULL: there is no room, which was counted. */
+struct http_stream *provider_http_stream_new(struct offer *offer,
+					     const struct service_caller *caller, uint64_t now_ns);
+/* provider_http_stream_cancel undoes provider_http_stream_new, before it has anything else. */
+void provider_http_stream_cancel(struct http_stream *stream);
+/* provider_http_stream_use_conn: conn is the stream's now, and carries its request from the start. */
+void provider_http_stream_use_conn(struct http_stream *stream, struct http_conn *conn);
+void provider_http_stream_drop_conn(struct http_stream *stream);
 
-/* http_stream_turn does all that can be done now, and settles. */
-void http_stream_turn(struct http_stream *stream, uint64_t now_ns);
-/* http_stream_settle is where an entry from outside leaves; the stream may be gone then. */
-void http_stream_settle(struct http_stream *stream, uint64_t now_ns);
+/* provider_http_stream_turn does all that can be done now, and settles. */
+void provider_http_stream_turn(struct http_stream *stream, uint64_t now_ns);
+/* provider_http_stream_settle is where an entry from outside leaves; the stream may be gone then. */
+void provider_http_stream_settle(struct http_stream *stream, uint64_t now_ns);
 
 /*
- * http_stream_deafen: the server takes no more of the request. It may answer
+ * provider_http_stream_deafen: the server takes no more of the request. It may answer
  * without reading all of it: its answer is still worth reading.
  */
-void http_stream_deafen(struct http_stream *stream);
-/* http_stream_fail: the server did what it must not. A caller who has no head yet gets a 502. */
-void http_stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns);
-/* http_stream_refuse_body: the request's body is longer than the offer takes: a 413, if no head went out yet. */
-void http_stream_refuse_body(struct http_stream *stream, uint64_t now_ns);
-/* http_stream_unreachable: no connection, so nothing was asked of the server. */
-void http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns);
-void http_stream_end(struct http_stream *stream, enum service_status status, const char *text);
-/* http_stream_judge: the stream is about to end; a server that used up its time is counted (program_health.h). */
-void http_stream_judge(struct http_stream *stream, uint64_t now_ns);
-/* http_stream_close: the channel is gone; what is lent comes back, and then it is freed. */
-void http_stream_close(struct http_stream *stream);
+void provider_http_stream_deafen(struct http_stream *stream);
+/* provider_http_stream_fail: the server did what it must not. A caller who has no head yet gets a 502. */
+void provider_http_stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns);
+/* provider_http_stream_refuse_body: the request's body is longer than the offer takes: a 413, if no head went out yet. */
+void provider_http_stream_refuse_body(struct http_stream *stream, uint64_t now_ns);
+/* provider_http_stream_unreachable: no connection, so nothing was asked of the server. */
+void provider_http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns);
+void provider_http_stream_end(struct http_stream *stream, enum service_status status,
+			      const char *text);
+/* provider_http_stream_judge: the stream is about to end; a server that used up its time is counted (program_health.h). */
+void provider_http_stream_judge(struct http_stream *stream, uint64_t now_ns);
+/* provider_http_stream_close: the channel is gone; what is lent comes back, and then it is freed. */
+void provider_http_stream_close(struct http_stream *stream);
 
-/* http_exchange_write sends what the server takes of the request. */
-void http_exchange_write(struct http_stream *stream, uint64_t now_ns);
-/* http_exchange_read reads of the answer once; true while more can be read at once. */
-bool http_exchange_read(struct http_stream *stream, uint64_t now_ns);
-/* http_exchange_pass_on gives the channel what was read; true: nothing waits for it any more. */
-bool http_exchange_pass_on(struct http_stream *stream, uint64_t now_ns);
+/* provider_http_exchange_write sends what the server takes of the request. */
+void provider_http_exchange_write(struct http_stream *stream, uint64_t now_ns);
+/* provider_http_exchange_read reads of the answer once; true while more can be read at once. */
+bool provider_http_exchange_read(struct http_stream *stream, uint64_t now_ns);
+/* provider_http_exchange_pass_on gives the channel what was read; true: nothing waits for it any more. */
+bool provider_http_exchange_pass_on(struct http_stream *stream, uint64_t now_ns);
 /*
  * http_exchange_{may_beat,beat}: whether it may send, and it sends, a comment on a silent stream of events, so that nobody between server
  * and reader takes it for dead. False: it is no such stream, or what was sent is not taken.
  */
-bool http_exchange_may_beat(const struct http_stream *stream);
-bool http_exchange_beat(struct http_stream *stream, uint64_t now_ns);
-bool http_exchange_wants_to_write(const struct http_stream *stream);
-/* http_exchange_waits_for_caller: what the server said is not taken. */
-bool http_exchange_waits_for_caller(const struct http_stream *stream);
+bool provider_http_exchange_may_beat(const struct http_stream *stream);
+bool provider_http_exchange_beat(struct http_stream *stream, uint64_t now_ns);
+bool provider_http_exchange_wants_to_write(const struct http_stream *stream);
+/* provider_http_exchange_waits_for_caller: what the server said is not taken. */
+bool provider_http_exchange_waits_for_caller(const struct http_stream *stream);
 
 #endif

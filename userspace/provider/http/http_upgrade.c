@@ -22,14 +22,14 @@ static struct fair_config places_config(const struct provider_config *config)
 	};
 }
 
-size_t http_upgrade_footprint(const struct provider_config *config)
+size_t provider_http_upgrade_footprint(const struct provider_config *config)
 {
 	const struct fair_config places = places_config(config);
 
 	return fair_footprint(&places);
 }
 
-int http_upgrade_init(struct provider *provider)
+int provider_http_upgrade_init(struct provider *provider)
 {
 	const struct fair_config config = places_config(&provider->config);
 	struct random random;
@@ -46,12 +46,12 @@ static void victim_end(struct fair_item *item, uint64_t now_ns)
 	struct http_stream *stream = list_entry(item, struct http_stream, place);
 
 	stream->is_busy = true;
-	http_stream_end(stream, SERVICE_UNAVAILABLE, "another caller needed the place");
-	http_stream_settle(stream, now_ns);
+	provider_http_stream_end(stream, SERVICE_UNAVAILABLE, "another caller needed the place");
+	provider_http_stream_settle(stream, now_ns);
 }
 
-bool http_upgrade_enter(struct http_stream *stream, const struct service_caller *caller,
-			uint64_t now_ns)
+bool provider_http_upgrade_enter(struct http_stream *stream, const struct service_caller *caller,
+				 uint64_t now_ns)
 {
 	struct provider *provider = http_stream_offer(stream)->provider;
 	struct fair_item *victim = NULL;
@@ -74,7 +74,7 @@ bool http_upgrade_enter(struct http_stream *stream, const struct service_caller 
 	}
 }
 
-void http_upgrade_leave(struct http_stream *stream)
+void provider_http_upgrade_leave(struct http_stream *stream)
 {
 	fair_release(&http_stream_offer(stream)->provider->upgrades, &stream->place, 0);
 }
@@ -90,13 +90,13 @@ static void keepalive_set(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probe_cnt, sizeof(probe_cnt));
 }
 
-void http_upgrade_begin(struct http_stream *stream)
+void provider_http_upgrade_begin(struct http_stream *stream)
 {
 	keepalive_set(stream->conn->watch.fd);
-	offer_set_apart(&stream->active);
+	provider_offer_set_apart(&stream->active);
 }
 
-void http_upgrade_write(struct http_stream *stream)
+void provider_http_upgrade_write(struct http_stream *stream)
 {
 	if (!stream->answer.is_switched || !stream->is_request_whole || stream->is_shut ||
 	    !stream->conn || stream->body.out.len)
@@ -105,10 +105,10 @@ void http_upgrade_write(struct http_stream *stream)
 	(void)shutdown(stream->conn->watch.fd, SHUT_WR);
 }
 
-uint64_t http_upgrade_deadline_ns(const struct http_stream *stream)
+uint64_t provider_http_upgrade_deadline_ns(const struct http_stream *stream)
 {
-	if (!http_exchange_wants_to_write(stream) && !http_exchange_waits_for_caller(stream) &&
-	    !stream->is_request_whole)
+	if (!provider_http_exchange_wants_to_write(stream) &&
+	    !provider_http_exchange_waits_for_caller(stream) && !stream->is_request_whole)
 		return UINT64_MAX;
 	return stream->progress_ns + http_stream_offer(stream)->provider->config.stall_ns;
 }

@@ -16,21 +16,21 @@
  * the bytes that wait for it for stall_ns, or does not end that long behind the other; and TCP's keep-alive, where the
  * server's machine is gone.
  */
-size_t http_upgrade_footprint(const struct provider_config *config);
+size_t provider_http_upgrade_footprint(const struct provider_config *config);
 WEFT_MUST_CHECK
-int http_upgrade_init(struct provider *provider);
+int provider_http_upgrade_init(struct provider *provider);
 
-/* http_upgrade_enter takes a place for stream. False: there is none, which was counted. */
+/* provider_http_upgrade_enter takes a place for stream. False: there is none, which was counted. */
 WEFT_MUST_CHECK
-bool http_upgrade_enter(struct http_stream *stream, const struct service_caller *caller,
-			uint64_t now_ns);
-/* http_upgrade_leave gives the place back, if stream has one. */
-void http_upgrade_leave(struct http_stream *stream);
-/* http_upgrade_begin: the server answered 101. From now on the offer's limit of calls does not count it. */
-void http_upgrade_begin(struct http_stream *stream);
-/* http_upgrade_write tells the server of the caller's end, once all before it was sent. */
-void http_upgrade_write(struct http_stream *stream);
-/* http_upgrade_deadline_ns: when it is ended unless a byte moves; UINT64_MAX: never. */
-uint64_t http_upgrade_deadline_ns(const struct http_stream *stream);
+bool provider_http_upgrade_enter(struct http_stream *stream, const struct service_caller *caller,
+				 uint64_t now_ns);
+/* provider_http_upgrade_leave gives the place back, if stream has one. */
+void provider_http_upgrade_leave(struct http_stream *stream);
+/* provider_http_upgrade_begin: the server answered 101. From now on the offer's limit of calls does not count it. */
+void provider_http_upgrade_begin(struct http_stream *stream);
+/* provider_http_upgrade_write tells the server of the caller's end, once all before it was sent. */
+void provider_http_upgrade_write(struct http_stream *stream);
+/* provider_http_upgrade_deadline_ns: when it is ended unless a byte moves; UINT64_MAX: never. */
+uint64_t provider_http_upgrade_deadline_ns(const struct http_stream *stream);
 
 #endif

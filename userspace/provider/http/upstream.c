@@ -12,7 +12,7 @@
 #include "base/addr.h"
 #include "base/poller.h"
 
-int upstream_addr_of_path(const char *path, struct upstream_addr *out_addr)
+int provider_upstream_addr_of_path(const char *path, struct upstream_addr *out_addr)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	size_t len = strlen(path);
@@ -25,12 +25,12 @@ int upstream_addr_of_path(const char *path, struct upstream_addr *out_addr)
 	return 0;
 }
 
-int upstream_addr_parse(const char *text, struct upstream_addr *out_addr)
+int provider_upstream_addr_parse(const char *text, struct upstream_addr *out_addr)
 {
 	struct addr addr;
 
 	if (strncmp(text, "unix:", 5) == 0)
-		return upstream_addr_of_path(text + 5, out_addr);
+		return provider_upstream_addr_of_path(text + 5, out_addr);
 	if (addr_parse(text, &addr) < 0 || addr.port == 0 || !addr_is_unicast(&addr))
 		return WEFT_EMALFORMED;
 	memset(out_addr, 0, sizeof(*out_addr));
@@ -38,7 +38,7 @@ int upstream_addr_parse(const char *text, struct upstream_addr *out_addr)
 	return 0;
 }
 
-int upstream_connect(const struct upstream_addr *addr)
+int provider_upstream_connect(const struct upstream_addr *addr)
 {
 	int one = 1, err;
 	int fd = socket(addr->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -54,7 +54,7 @@ int upstream_connect(const struct upstream_addr *addr)
 	return err;
 }
 
-int upstream_connect_result(int fd)
+int provider_upstream_connect_result(int fd)
 {
 	int err = 0;
 	socklen_t len = sizeof(err);
@@ -64,8 +64,8 @@ int upstream_connect_result(int fd)
 	return -err;
 }
 
-int upstream_watch(struct poller *poller, struct poller_watch *watch, unsigned *io_interest,
-		   unsigned interest)
+int provider_upstream_watch(struct poller *poller, struct poller_watch *watch,
+			    unsigned *io_interest, unsigned interest)
 {
 	int err = 0;
 
@@ -82,7 +82,7 @@ int upstream_watch(struct poller *poller, struct poller_watch *watch, unsigned *
 	return err;
 }
 
-const char *upstream_err_text(int err)
+const char *provider_upstream_err_text(int err)
 {
 	switch (err) {
 	case -ECONNREFUSED:

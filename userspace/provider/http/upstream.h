@@ -14,35 +14,35 @@ struct upstream_addr {
 	socklen_t len;
 };
 
-/* upstream_addr_parse: "127.0.0.1:8080", "[::1]:8080", "unix:/path". 0 or WEFT_EMALFORMED. */
+/* provider_upstream_addr_parse: "127.0.0.1:8080", "[::1]:8080", "unix:/path". 0 or WEFT_EMALFORMED. */
 WEFT_MUST_CHECK
-int upstream_addr_parse(const char *text, struct upstream_addr *out_addr);
-/* upstream_addr_of_path: of a unix socket. 0 or WEFT_EMALFORMED (empty, not absolute, too long). */
+int provider_upstream_addr_parse(const char *text, struct upstream_addr *out_addr);
+/* provider_upstream_addr_of_path: of a unix socket. 0 or WEFT_EMALFORMED (empty, not absolute, too long). */
 WEFT_MUST_CHECK
-int upstream_addr_of_path(const char *path, struct upstream_addr *out_addr);
+int provider_upstream_addr_of_path(const char *path, struct upstream_addr *out_addr);
 
 /*
- * upstream_connect begins to connect: a descriptor, yours, that does not
+ * provider_upstream_connect begins to connect: a descriptor, yours, that does not
  * block and is not inherited, or -errno. It can be written to when it is
- * there: ask upstream_connect_result then: 0 or -errno.
+ * there: ask provider_upstream_connect_result then: 0 or -errno.
  */
 WEFT_MUST_CHECK
-int upstream_connect(const struct upstream_addr *addr);
+int provider_upstream_connect(const struct upstream_addr *addr);
 WEFT_MUST_CHECK
-int upstream_connect_result(int fd);
+int provider_upstream_connect_result(int fd);
 
 struct poller;
 struct poller_watch;
 /*
- * upstream_watch waits for what interest says: POLLER_IN, POLLER_OUT, both or 0, and *io_interest is
+ * provider_upstream_watch waits for what interest says: POLLER_IN, POLLER_OUT, both or 0, and *io_interest is
  * what it waited for until now. With 0 the poller is told to forget it, for else the end of a
  * connection would be told again and again to who is not ready for it. 0, WEFT_EFULL or -errno.
  */
 WEFT_MUST_CHECK
-int upstream_watch(struct poller *poller, struct poller_watch *watch, unsigned *io_interest,
-		   unsigned interest);
+int provider_upstream_watch(struct poller *poller, struct poller_watch *watch,
+			    unsigned *io_interest, unsigned interest);
 
-/* upstream_err_text: what the -errno of a connection says of the program, in a few words. */
-const char *upstream_err_text(int err);
+/* provider_upstream_err_text: what the -errno of a connection says of the program, in a few words. */
+const char *provider_upstream_err_text(int err);
 
 #endif

@@ -21,9 +21,9 @@ static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t no
 	link->ready(link, now_ns);
 }
 
-int program_link_open(struct program_link *link)
+int provider_program_link_open(struct program_link *link)
 {
-	int fd = upstream_connect(&link->active.offer->addr);
+	int fd = provider_upstream_connect(&link->active.offer->addr);
 
 	if (fd < 0)
 		return fd;
@@ -33,7 +33,7 @@ int program_link_open(struct program_link *link)
 	return 0;
 }
 
-void program_link_close(struct program_link *link)
+void provider_program_link_close(struct program_link *link)
 {
 	struct provider *provider = provider_of(link);
 
@@ -43,25 +43,25 @@ void program_link_close(struct program_link *link)
 		close(link->watch.fd);
 	link->interest = 0;
 	link->watch.fd = -1;
-	queue_clear(&link->out);
+	provider_queue_clear(&link->out);
 	heap_release(provider->heap, link->in);
 	link->in = NULL;
 	link->in_len = link->in_cap = 0;
 }
 
-int program_link_turn(struct program_link *link, size_t *out_sent_len)
+int provider_program_link_turn(struct program_link *link, size_t *out_sent_len)
 {
 	int64_t sent;
 	int err;
 
 	*out_sent_len = 0;
 	if (link->is_connecting) {
-		err = upstream_connect_result(link->watch.fd);
+		err = provider_upstream_connect_result(link->watch.fd);
 		if (err < 0)
 			return err;
 		link->is_connecting = false;
 	}
-	sent = queue_flush(&link->out, link->watch.fd);
+	sent = provider_queue_flush(&link->out, link->watch.fd);
 	if (sent < 0)
 		return (int)sent;
 	*out_sent_len = (size_t)sent;
@@ -85,7 +85,7 @@ static bool in_reserve(struct program_link *link, size_t len_max)
 	return true;
 }
 
-int program_link_read(struct program_link *link, size_t len_max)
+int provider_program_link_read(struct program_link *link, size_t len_max)
 {
 	ssize_t n;
 
@@ -103,7 +103,7 @@ int program_link_read(struct program_link *link, size_t len_max)
 	return 1;
 }
 
-int program_link_watch(struct program_link *link)
+int provider_program_link_watch(struct program_link *link)
 {
 	unsigned interest = 0;
 
@@ -111,17 +111,19 @@ int program_link_watch(struct program_link *link)
 		interest |= POLLER_OUT;
 	if (link->is_reading && !link->is_connecting)
 		interest |= POLLER_IN;
-	return upstream_watch(provider_of(link)->poller, &link->watch, &link->interest, interest);
+	return provider_upstream_watch(provider_of(link)->poller, &link->watch, &link->interest,
+				       interest);
 }
 
-int program_link_reply(struct program_link *link, struct program_reply *out_reply, size_t *out_len)
+int provider_program_link_reply(struct program_link *link, struct program_reply *out_reply,
+				size_t *out_len)
 {
 	const char *end = link->in_len ? memchr(link->in, '\0', link->in_len) : NULL;
 	int err;
 
 	if (!end)
 		return 0;
-	err = program_reply_parse(link->in, (size_t)(end - link->in), out_reply);
+	err = provider_program_reply_parse(link->in, (size_t)(end - link->in), out_reply);
 	if (err < 0)
 		return err;
 	*out_len = (size_t)(end - link->in) + 1;

@@ -24,33 +24,34 @@ struct program_link {
 	void (*ready)(struct program_link *link, uint64_t now_ns);
 };
 
-/* program_link_open connects. 0 or -errno. link is zeroed but for active, and out empty. */
+/* provider_program_link_open connects. 0 or -errno. link is zeroed but for active, and out empty. */
 WEFT_MUST_CHECK
-int program_link_open(struct program_link *link);
-/* program_link_close also takes one that was never open; it gives all memory back. */
-void program_link_close(struct program_link *link);
+int provider_program_link_open(struct program_link *link);
+/* provider_program_link_close also takes one that was never open; it gives all memory back. */
+void provider_program_link_close(struct program_link *link);
 
 /*
- * program_link_turn finishes connecting, and sends what waits, *out_sent_len bytes. 0, or
+ * provider_program_link_turn finishes connecting, and sends what waits, *out_sent_len bytes. 0, or
  * -errno: nobody is there any more.
  */
 WEFT_MUST_CHECK
-int program_link_turn(struct program_link *link, size_t *out_sent_len);
+int provider_program_link_turn(struct program_link *link, size_t *out_sent_len);
 /*
- * program_link_read takes in what is there, at most so much that in holds len_max. 1: some
+ * provider_program_link_read takes in what is there, at most so much that in holds len_max. 1: some
  * came; 0: none for now; WEFT_ETOOLARGE: in is full; WEFT_EFULL: no memory; WEFT_ECLOSED: the
  * program closed, or -errno.
  */
 WEFT_MUST_CHECK
-int program_link_read(struct program_link *link, size_t len_max);
-/* program_link_watch waits for what is_reading and out say. 0, WEFT_EFULL or -errno. */
+int provider_program_link_read(struct program_link *link, size_t len_max);
+/* provider_program_link_watch waits for what is_reading and out say. 0, WEFT_EFULL or -errno. */
 WEFT_MUST_CHECK
-int program_link_watch(struct program_link *link);
+int provider_program_link_watch(struct program_link *link);
 /*
- * program_link_reply looks for a whole reply in in: 1 with *out_reply, whose *out_len bytes with the
+ * provider_program_link_reply looks for a whole reply in in: 1 with *out_reply, whose *out_len bytes with the
  * NUL are then to be dropped from in; 0: it is not whole; WEFT_EMALFORMED.
  */
 WEFT_MUST_CHECK
-int program_link_reply(struct program_link *link, struct program_reply *out_reply, size_t *out_len);
+int provider_program_link_reply(struct program_link *link, struct program_reply *out_reply,
+				size_t *out_len);
 
 #endif

@@ -61,7 +61,7 @@ static char *request_begin(const char *method, json_t *parameters, bool is_upgra
 
 static int push_text(struct queue *queue, const char *text)
 {
-	return queue_push(queue, text, strlen(text));
+	return provider_queue_push(queue, text, strlen(text));
 }
 
 static int push_base64(struct queue *queue, const uint8_t *data, size_t len)
@@ -91,7 +91,7 @@ static int push_payload(struct queue *queue, const uint8_t *payload, size_t len)
 	if (err <= 0)
 		return err < 0 ? err : push_base64(queue, payload, len);
 	err = push_text(queue, ",\"json\":");
-	return err == 0 ? queue_push(queue, payload, len) : err;
+	return err == 0 ? provider_queue_push(queue, payload, len) : err;
 }
 
 static int push_request(struct queue *queue, char *text, size_t text_len, const uint8_t *payload,
@@ -100,19 +100,20 @@ static int push_request(struct queue *queue, char *text, size_t text_len, const 
 	int err = WEFT_EFULL;
 
 	if (text)
-		err = queue_push(queue, text, text_len);
+		err = provider_queue_push(queue, text, text_len);
 	if (err == 0 && is_json_allowed)
 		err = push_payload(queue, payload, len);
 	else if (err == 0 && len)
 		err = push_base64(queue, payload, len);
 	if (err == 0)
-		err = queue_push(queue, "}}", 3);
+		err = provider_queue_push(queue, "}}", 3);
 	free(text);
 	return err;
 }
 
-int program_message_call(struct queue *queue, const struct service_caller *caller,
-			 const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+int provider_program_message_call(struct queue *queue, const struct service_caller *caller,
+				  const char *method, const uint8_t *payload, size_t len,
+				  uint64_t now_ns)
 {
 	uint64_t left_ns = caller->deadline_ns > now_ns ? caller->deadline_ns - now_ns : 0;
 	json_t *parameters = parameters_new(caller, method);
@@ -125,8 +126,8 @@ int program_message_call(struct queue *queue, const struct service_caller *calle
 	return push_request(queue, text, text_len, payload, len, true);
 }
 
-int program_message_open(struct queue *queue, const struct service_caller *caller,
-			 const char *method, const uint8_t *head, size_t len)
+int provider_program_message_open(struct queue *queue, const struct service_caller *caller,
+				  const char *method, const uint8_t *head, size_t len)
 {
 	size_t text_len;
 	char *text = request_begin("net.weft.Service.Open", parameters_new(caller, method), true,
@@ -188,7 +189,7 @@ static int payload_parse(const json_t *parameters, struct program_reply *reply)
 			   text_len + 1, &reply->len);
 }
 
-int program_reply_parse(const char *text, size_t len, struct program_reply *out_reply)
+int provider_program_reply_parse(const char *text, size_t len, struct program_reply *out_reply)
 {
 	struct program_reply reply = {.status = SERVICE_OK};
 	const json_t *parameters, *error;
@@ -208,7 +209,7 @@ int program_reply_parse(const char *text, size_t len, struct program_reply *out_
 	else
 		err = payload_parse(parameters, &reply);
 	if (err < 0)
-		program_reply_fini(&reply);
+		provider_program_reply_fini(&reply);
 	else
 		*out_reply = reply;
 drop_message:
@@ -216,7 +217,7 @@ drop_message:
 	return err < 0 ? WEFT_EMALFORMED : 0;
 }
 
-void program_reply_fini(struct program_reply *reply)
+void provider_program_reply_fini(struct program_reply *reply)
 {
 	free(reply->payload);
 	reply->payload = NULL;

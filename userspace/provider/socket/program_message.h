@@ -15,25 +15,26 @@
 
 /* program_message_{call,open} queue a request. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int program_message_call(struct queue *queue, const struct service_caller *caller,
-			 const char *method, const uint8_t *payload, size_t len, uint64_t now_ns);
+int provider_program_message_call(struct queue *queue, const struct service_caller *caller,
+				  const char *method, const uint8_t *payload, size_t len,
+				  uint64_t now_ns);
 WEFT_MUST_CHECK
-int program_message_open(struct queue *queue, const struct service_caller *caller,
-			 const char *method, const uint8_t *head, size_t len);
+int provider_program_message_open(struct queue *queue, const struct service_caller *caller,
+				  const char *method, const uint8_t *head, size_t len);
 
 struct program_reply {
 	enum service_status status;
 	char text[SERVICE_TEXT_LEN_MAX + 1]; /* with any status but SERVICE_OK */
-	char *payload;			     /* of malloc; freed by program_reply_fini */
+	char *payload;			     /* of malloc; freed by provider_program_reply_fini */
 	size_t len;
 };
 
 /*
- * program_reply_parse reads a reply of len bytes without its NUL. 0, or WEFT_EMALFORMED:
+ * provider_program_reply_parse reads a reply of len bytes without its NUL. 0, or WEFT_EMALFORMED:
  * it is none of the interface; then there is nothing to fini.
  */
 WEFT_MUST_CHECK
-int program_reply_parse(const char *text, size_t len, struct program_reply *out_reply);
-void program_reply_fini(struct program_reply *reply);
+int provider_program_reply_parse(const char *text, size_t len, struct program_reply *out_reply);
+void provider_program_reply_fini(struct program_reply *reply);
 
 #endif

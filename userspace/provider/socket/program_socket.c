@@ -16,7 +16,7 @@ struct socket_call {
 	uint64_t deadline_ns;
 };
 
-size_t socket_call_len(void)
+size_t provider_socket_call_len(void)
 {
 	return sizeof(struct socket_call);
 }
@@ -26,12 +26,12 @@ static struct offer *offer_of(const struct socket_call *ask)
 	return ask->link.active.offer;
 }
 
-static void call_free(struct socket_call *ask)
+static void control_call_free(struct socket_call *ask)
 {
 	struct provider *provider = offer_of(ask)->provider;
 
-	program_link_close(&ask->link);
-	offer_leave(&ask->link.active);
+	provider_program_link_close(&ask->link);
+	provider_offer_leave(&ask->link.active);
 	pool_release(&provider->socket_calls, ask);
 }
 
@@ -41,50 +41,50 @@ static void call_refuse(struct socket_call *ask, enum service_status status, con
 {
 	struct service_call *call = ask->call;
 
-	call_free(ask);
+	control_call_free(ask);
 	service_reply(call, status, text, NULL, 0, now_ns);
 }
 
 static void call_fail(struct socket_call *ask, enum service_status status, const char *text,
 		      const char *fault, uint64_t now_ns)
 {
-	offer_failed(offer_of(ask), fault, now_ns);
+	provider_offer_failed(offer_of(ask), fault, now_ns);
 	call_refuse(ask, status, text, now_ns);
 }
 
-static void call_abandon(struct active *active, const char *why, uint64_t now_ns)
+static void control_call_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
 	call_refuse(list_entry(active, struct socket_call, link.active), SERVICE_UNAVAILABLE, why,
 		    now_ns);
 }
 
-static const struct active_kind call_kind = {.abandon = call_abandon};
+static const struct active_kind call_kind = {.abandon = control_call_abandon};
 
 static void call_unreachable(struct socket_call *ask, int err, uint64_t now_ns)
 {
-	health_refused(offer_of(ask), err, now_ns);
+	provider_health_refused(offer_of(ask), err, now_ns);
 	call_refuse(ask, SERVICE_UNAVAILABLE, "the program behind this service is not running",
 		    now_ns);
 }
 
 static void call_answer(struct socket_call *ask, struct program_reply *reply, uint64_t now_ns)
 {
-	size_t len_max = offer_payload_len_max(offer_of(ask));
+	size_t len_max = provider_offer_payload_len_max(offer_of(ask));
 	struct service_call *call = ask->call;
 
 	if (reply->len > len_max) {
-		program_reply_fini(reply);
+		provider_program_reply_fini(reply);
 		call_fail(ask, SERVICE_PAYLOAD_TOO_LARGE,
 			  "the reply is longer than the service may send",
 			  "its reply is longer than it may be", now_ns);
 		return;
 	}
 	if (reply->status == SERVICE_UNKNOWN_ERROR)
-		offer_failed(offer_of(ask), reply->text, now_ns);
-	health_call_answered(offer_of(ask), now_ns);
-	call_free(ask);
+		provider_offer_failed(offer_of(ask), reply->text, now_ns);
+	provider_health_call_answered(offer_of(ask), now_ns);
+	control_call_free(ask);
 	service_reply(call, reply->status, reply->text, reply->payload, reply->len, now_ns);
-	program_reply_fini(reply);
+	provider_program_reply_fini(reply);
 }
 
 static void call_read_failed(struct socket_call *ask, int err, uint64_t now_ns)
@@ -96,7 +96,7 @@ static void call_read_failed(struct socket_call *ask, int err, uint64_t now_ns)
 	} else if (err == WEFT_EFULL) {
 		call_refuse(ask, SERVICE_UNAVAILABLE, "too many bodies are under way", now_ns);
 	} else {
-		health_suspect(offer_of(ask), now_ns);
+		provider_health_suspect(offer_of(ask), now_ns);
 		call_fail(ask, SERVICE_UNKNOWN_ERROR, "",
 			  "it closed the connection before its reply", now_ns);
 	}
@@ -104,16 +104,16 @@ static void call_read_failed(struct socket_call *ask, int err, uint64_t now_ns)
 
 static void call_read(struct socket_call *ask, uint64_t now_ns)
 {
-	size_t len_max = PROGRAM_REPLY_LEN(offer_payload_len_max(offer_of(ask)));
+	size_t len_max = PROGRAM_REPLY_LEN(provider_offer_payload_len_max(offer_of(ask)));
 	struct program_reply reply;
 	size_t reply_len;
-	int got = program_link_read(&ask->link, len_max), err;
+	int got = provider_program_link_read(&ask->link, len_max), err;
 
 	if (got < 0) {
 		call_read_failed(ask, got, now_ns);
 		return;
 	}
-	err = got ? program_link_reply(&ask->link, &reply, &reply_len) : 0;
+	err = got ? provider_program_link_reply(&ask->link, &reply, &reply_len) : 0;
 	if (err < 0)
 		call_fail(ask, SERVICE_UNKNOWN_ERROR, "",
 			  "its reply is not one of net.weft.Service", now_ns);
@@ -126,7 +126,7 @@ static void call_ready(struct program_link *link, uint64_t now_ns)
 	struct socket_call *ask = list_entry(link, struct socket_call, link);
 	bool was_connecting = link->is_connecting;
 	size_t sent_len;
-	int err = program_link_turn(link, &sent_len);
+	int err = provider_program_link_turn(link, &sent_len);
 
 	if (err < 0 && was_connecting) {
 		call_unreachable(ask, err, now_ns);
@@ -134,16 +134,16 @@ static void call_ready(struct program_link *link, uint64_t now_ns)
 	}
 	/* Who takes no request may have replied all the same. */
 	if (err < 0)
-		queue_clear(&link->out);
-	err = program_link_watch(link);
+		provider_queue_clear(&link->out);
+	err = provider_program_link_watch(link);
 	if (err < 0)
 		call_refuse(ask, SERVICE_UNAVAILABLE, "the service cannot answer now", now_ns);
 	else if (!was_connecting)
 		call_read(ask, now_ns);
 }
 
-static struct socket_call *call_new(struct offer *offer, const struct service_caller *caller,
-				    uint64_t now_ns)
+static struct socket_call *control_call_new(struct offer *offer,
+					    const struct service_caller *caller, uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
 	struct socket_call *ask = pool_acquire(&provider->socket_calls);
@@ -155,7 +155,7 @@ static struct socket_call *call_new(struct offer *offer, const struct service_ca
 	ask->link.watch.fd = -1;
 	ask->link.out.heap = provider->heap;
 	ask->link.ready = call_ready;
-	if (offer_enter(offer, &ask->link.active, &call_kind, caller, now_ns))
+	if (provider_offer_enter(offer, &ask->link.active, &call_kind, caller, now_ns))
 		return ask;
 	pool_release(&provider->socket_calls, ask);
 	return NULL;
@@ -169,9 +169,9 @@ static void socket_call(void *ctx, struct service_call *call, const struct servi
 	struct socket_call *ask;
 	int err;
 
-	if (waiting_takes(offer, &waiting, now_ns))
+	if (provider_waiting_takes(offer, &waiting, now_ns))
 		return;
-	ask = call_new(offer, caller, now_ns);
+	ask = control_call_new(offer, caller, now_ns);
 	if (!ask) {
 		service_reply(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
 			      NULL, 0, now_ns);
@@ -181,11 +181,12 @@ static void socket_call(void *ctx, struct service_call *call, const struct servi
 	offer->provider->stats.call_cnt++;
 	ask->call = call;
 	ask->deadline_ns = caller->deadline_ns;
-	if (program_message_call(&ask->link.out, caller, method, payload, len, now_ns) < 0) {
+	if (provider_program_message_call(&ask->link.out, caller, method, payload, len, now_ns) <
+	    0) {
 		call_refuse(ask, SERVICE_UNAVAILABLE, "too many bodies are under way", now_ns);
 		return;
 	}
-	err = program_link_open(&ask->link);
+	err = provider_program_link_open(&ask->link);
 	if (err < 0) {
 		call_unreachable(ask, err, now_ns);
 		return;
@@ -200,9 +201,10 @@ static void call_cancelled(struct socket_call *ask)
 	struct offer *offer = offer_of(ask);
 
 	if (service_call_is_overdue(ask->call))
-		health_call_overdue(offer, ask->deadline_ns - offer_timeout_ns(offer),
-				    ask->deadline_ns);
-	call_free(ask);
+		provider_health_call_overdue(offer,
+					     ask->deadline_ns - provider_offer_timeout_ns(offer),
+					     ask->deadline_ns);
+	control_call_free(ask);
 }
 
 static void socket_cancelled(void *ctx, struct service_call *call)
@@ -210,7 +212,7 @@ static void socket_cancelled(void *ctx, struct service_call *call)
 	struct offer *offer = ctx;
 	struct list_node *node = offer->actives.next;
 
-	if (waiting_cancel(offer, call))
+	if (provider_waiting_cancel(offer, call))
 		return;
 	for (; node != &offer->actives; node = node->next) {
 		struct active *active = list_entry(node, struct active, link);
@@ -226,8 +228,8 @@ static void socket_cancelled(void *ctx, struct service_call *call)
 	}
 }
 
-const struct service_handler socket_handler = {
+const struct service_handler provider_socket_handler = {
 	.call = socket_call,
 	.cancelled = socket_cancelled,
-	.stream = socket_stream_open,
+	.stream = provider_socket_stream_open,
 };

@@ -37,7 +37,7 @@ struct socket_stream {
 	bool is_finished; /* the program says no more */
 };
 
-size_t socket_stream_len(void)
+size_t provider_socket_stream_len(void)
 {
 	return sizeof(struct socket_stream);
 }
@@ -53,9 +53,9 @@ static void stream_free(struct socket_stream *stream)
 
 	timer_cancel(provider->timers, &stream->timer);
 	timer_cancel(provider->timers, &stream->turn);
-	queue_clear(&stream->held);
-	program_link_close(&stream->link);
-	offer_leave(&stream->link.active);
+	provider_queue_clear(&stream->held);
+	provider_program_link_close(&stream->link);
+	provider_offer_leave(&stream->link.active);
 	pool_release(&provider->socket_streams, stream);
 }
 
@@ -67,7 +67,7 @@ static void stream_end(struct socket_stream *stream, enum service_status status,
 
 static void stream_fail(struct socket_stream *stream, const char *fault, uint64_t now_ns)
 {
-	offer_failed(offer_of(stream), fault, now_ns);
+	provider_offer_failed(offer_of(stream), fault, now_ns);
 	stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
 }
 
@@ -92,8 +92,8 @@ static int frame_push(struct socket_stream *stream, enum pipe_frame_kind kind, c
 	int err;
 
 	pipe_frame_head_write(&w, kind, len);
-	err = queue_push(frames_to(stream), head, sizeof(head));
-	return err == 0 && len ? queue_push(frames_to(stream), data, len) : err;
+	err = provider_queue_push(frames_to(stream), head, sizeof(head));
+	return err == 0 && len ? provider_queue_push(frames_to(stream), data, len) : err;
 }
 
 /* The program took the stream: what waited for that follows its request. */
@@ -101,7 +101,7 @@ static void stream_opened(struct socket_stream *stream, size_t reply_len)
 {
 	stream->is_open = true;
 	stream->taken_len = reply_len;
-	queue_append(&stream->link.out, &stream->held);
+	provider_queue_append(&stream->link.out, &stream->held);
 }
 
 /* reply_take reads the reply to Open. 1: the stream is open; 0: not yet; negative: it has ended. */
@@ -109,7 +109,7 @@ static int reply_take(struct socket_stream *stream, uint64_t now_ns)
 {
 	struct program_reply reply;
 	size_t reply_len;
-	int err = program_link_reply(&stream->link, &reply, &reply_len);
+	int err = provider_program_link_reply(&stream->link, &reply, &reply_len);
 
 	if (err == 0 && stream->link.in_len < IN_CAP)
 		return 0;
@@ -119,10 +119,10 @@ static int reply_take(struct socket_stream *stream, uint64_t now_ns)
 	}
 	if (reply.status != SERVICE_OK) {
 		stream_end(stream, reply.status, reply.text);
-		program_reply_fini(&reply);
+		provider_program_reply_fini(&reply);
 		return WEFT_ECLOSED;
 	}
-	program_reply_fini(&reply);
+	provider_program_reply_fini(&reply);
 	stream_opened(stream, reply_len);
 	return 1;
 }
@@ -195,8 +195,8 @@ static void stream_read_failed(struct socket_stream *stream, int err, uint64_t n
 		stream_end(stream, SERVICE_UNAVAILABLE, "too many bodies are under way");
 		return;
 	}
-	health_suspect(offer_of(stream), now_ns);
-	offer_failed(offer_of(stream), "it closed the connection within a stream", now_ns);
+	provider_health_suspect(offer_of(stream), now_ns);
+	provider_offer_failed(offer_of(stream), "it closed the connection within a stream", now_ns);
 	stream_end(stream, SERVICE_UNAVAILABLE, "the program behind this service has left");
 }
 
@@ -210,7 +210,7 @@ static int stream_read(struct socket_stream *stream, uint64_t now_ns)
 		if (err <= 0)
 			return err;
 	}
-	err = program_link_read(&stream->link, IN_CAP);
+	err = provider_program_link_read(&stream->link, IN_CAP);
 	if (err == 0)
 		return 0;
 	if (err < 0) {
@@ -222,7 +222,7 @@ static int stream_read(struct socket_stream *stream, uint64_t now_ns)
 
 static void stream_unreachable(struct socket_stream *stream, int err, uint64_t now_ns)
 {
-	health_refused(offer_of(stream), err, now_ns);
+	provider_health_refused(offer_of(stream), err, now_ns);
 	stream_end(stream, SERVICE_UNAVAILABLE, "the program behind this service is not running");
 }
 
@@ -242,7 +242,7 @@ static int stream_write(struct socket_stream *stream, uint64_t now_ns)
 {
 	bool was_connecting = stream->link.is_connecting;
 	size_t sent_len;
-	int err = program_link_turn(&stream->link, &sent_len);
+	int err = provider_program_link_turn(&stream->link, &sent_len);
 
 	if (err < 0 && was_connecting) {
 		stream_unreachable(stream, err, now_ns);
@@ -250,7 +250,7 @@ static int stream_write(struct socket_stream *stream, uint64_t now_ns)
 	}
 	/* What it said before it left is still read, and then its end. */
 	if (err < 0)
-		queue_clear(&stream->link.out);
+		provider_queue_clear(&stream->link.out);
 	if (sent_len)
 		stream->progress_ns = now_ns;
 	stream_consume(stream, sent_len);
@@ -264,7 +264,8 @@ static void stream_guard(struct socket_stream *stream)
 	struct timer_wheel *timers = offer->provider->timers;
 
 	if (!stream->is_open)
-		timer_set(timers, &stream->timer, stream->progress_ns + offer_timeout_ns(offer));
+		timer_set(timers, &stream->timer,
+			  stream->progress_ns + provider_offer_timeout_ns(offer));
 	else if (stream->link.out.len || stream->is_waiting)
 		timer_set(timers, &stream->timer,
 			  stream->progress_ns + offer->provider->config.stall_ns);
@@ -287,7 +288,7 @@ static void stream_turn(struct socket_stream *stream, uint64_t now_ns)
 	if (err > 0)
 		timer_set(offer_of(stream)->provider->timers, &stream->turn, now_ns);
 	stream->link.is_reading = !stream->is_waiting;
-	if (program_link_watch(&stream->link) < 0) {
+	if (provider_program_link_watch(&stream->link) < 0) {
 		stream_end(stream, SERVICE_UNAVAILABLE, "the service cannot answer now");
 		return;
 	}
@@ -309,10 +310,10 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	struct socket_stream *stream = list_entry(timer, struct socket_stream, timer);
 
 	if (!stream->is_waiting)
-		offer_failed(offer_of(stream),
-			     stream->is_open ? "it reads nothing of a stream"
-					     : "it did not answer in time",
-			     now_ns);
+		provider_offer_failed(offer_of(stream),
+				      stream->is_open ? "it reads nothing of a stream"
+						      : "it did not answer in time",
+				      now_ns);
 	stream_end(stream, SERVICE_TIMEOUT, "no byte of this stream moved for too long");
 }
 
@@ -363,8 +364,8 @@ static void on_ended(void *arg, const struct service_answer *answer, uint64_t no
 
 	(void)now_ns;
 	pipe_frame_end_write(&w, (uint8_t)answer->status, answer->text);
-	if (stream->is_open && queue_push(&stream->link.out, end, writer_len(&w)) == 0)
-		(void)!program_link_turn(&stream->link, &sent_len);
+	if (stream->is_open && provider_queue_push(&stream->link.out, end, writer_len(&w)) == 0)
+		(void)!provider_program_link_turn(&stream->link, &sent_len);
 	stream_free(stream);
 }
 
@@ -381,7 +382,7 @@ static struct socket_stream *stream_new(struct offer *offer, const struct servic
 	struct provider *provider = offer->provider;
 	struct socket_stream *stream;
 
-	offer_make_room(offer, caller, now_ns);
+	provider_offer_make_room(offer, caller, now_ns);
 	stream = pool_acquire(&provider->socket_streams);
 	if (!stream) {
 		provider->stats.refused_cnt++;
@@ -392,15 +393,15 @@ static struct socket_stream *stream_new(struct offer *offer, const struct servic
 	stream->link.ready = link_ready;
 	timer_init(&stream->timer, timer_fire);
 	timer_init(&stream->turn, turn_fire);
-	if (offer_enter(offer, &stream->link.active, &stream_kind, caller, now_ns))
+	if (provider_offer_enter(offer, &stream->link.active, &stream_kind, caller, now_ns))
 		return stream;
 	pool_release(&provider->socket_streams, stream);
 	return NULL;
 }
 
-void socket_stream_open(void *ctx, struct service_channel *channel,
-			const struct service_caller *caller, const char *method,
-			const uint8_t *head, size_t len, uint64_t now_ns)
+void provider_socket_stream_open(void *ctx, struct service_channel *channel,
+				 const struct service_caller *caller, const char *method,
+				 const uint8_t *head, size_t len, uint64_t now_ns)
 {
 	struct offer *offer = ctx;
 	struct socket_stream *stream;
@@ -421,11 +422,11 @@ void socket_stream_open(void *ctx, struct service_channel *channel,
 	offer->provider->stats.stream_cnt++;
 	stream->channel = channel;
 	stream->progress_ns = now_ns;
-	if (program_message_open(&stream->link.out, caller, method, head, len) < 0) {
+	if (provider_program_message_open(&stream->link.out, caller, method, head, len) < 0) {
 		stream_end(stream, SERVICE_UNAVAILABLE, "too many bodies are under way");
 		return;
 	}
-	err = program_link_open(&stream->link);
+	err = provider_program_link_open(&stream->link);
 	if (err < 0) {
 		stream_unreachable(stream, err, now_ns);
 		return;

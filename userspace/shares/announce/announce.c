@@ -21,7 +21,7 @@
 /* How late what is due may be noticed: the clock that says so may be set. */
 #define LOOK_NS (60 * NS_PER_S)
 
-void announce_config_defaults(struct announce_config *config)
+void shares_announce_config_defaults(struct announce_config *config)
 {
 	*config = (struct announce_config){
 		.scope = ANNOUNCE_PUBLIC,
@@ -33,21 +33,22 @@ void announce_config_defaults(struct announce_config *config)
 	};
 }
 
-uint64_t announce_wall_s(const struct announce *announce)
+uint64_t shares_announce_wall_s(const struct announce *announce)
 {
 	return announce->params.wall_s(announce->params.ctx);
 }
 
-uint64_t announce_due_s(uint64_t announced_s, uint32_t seed)
+uint64_t shares_announce_due_s(uint64_t announced_s, uint32_t seed)
 {
 	return announced_s + ANNOUNCE_PERIOD_S - seed % ANNOUNCE_SPREAD_S;
 }
 
-bool announce_is_due(uint64_t announced_s, uint64_t changed_s, uint32_t seed, uint64_t wall_s)
+bool shares_announce_is_due(uint64_t announced_s, uint64_t changed_s, uint32_t seed,
+			    uint64_t wall_s)
 {
 	return announced_s == 0 || announced_s < changed_s ||
 	       announced_s > wall_s + HOLDER_RECORD_SKEW_S ||
-	       announce_due_s(announced_s, seed) <= wall_s;
+	       shares_announce_due_s(announced_s, seed) <= wall_s;
 }
 
 /* There may be something to do now. */
@@ -57,7 +58,7 @@ static void announce_wake(struct announce *announce)
 		timer_set(announce->params.timers, &announce->timer, 0);
 }
 
-void announce_submit(struct announce *announce, struct store_batch *batch)
+void shares_announce_submit(struct announce *announce, struct store_batch *batch)
 {
 	/* Rows that are not written are told again after a restart, no more. */
 	if (store_submit(announce->params.store, batch, NULL, NULL) < 0)
@@ -72,22 +73,22 @@ static int job_go_on(struct announce *announce)
 
 	if (announce->job.is_out)
 		return 0;
-	manifest = announce_manifest_to_look_at(announce);
+	manifest = shares_announce_manifest_to_look_at(announce);
 	if (manifest)
-		return announce_job_look(&announce->job, manifest->id);
-	if (announce->has_listed || !announce_shape_decide(announce))
+		return shares_announce_job_look(&announce->job, manifest->id);
+	if (announce->has_listed || !shares_announce_shape_decide(announce))
 		return 0;
-	return announce_list_begin(announce);
+	return shares_announce_list_begin(announce);
 }
 
-void announce_job_done(struct announce *announce)
+void shares_announce_job_done(struct announce *announce)
 {
 	if (announce->is_stopped)
 		return;
 	if (announce->job.task == TASK_LOOK)
-		announce_manifest_looked(announce);
+		shares_announce_manifest_looked(announce);
 	else
-		announce_list_done(announce);
+		shares_announce_list_done(announce);
 	announce_wake(announce);
 }
 
@@ -100,7 +101,7 @@ static enum announce_due due_find(const struct announce *announce,
 	struct announce_manifest *manifest = NULL, *again = NULL;
 
 	while ((manifest = pool_next(&announce->manifests, manifest))) {
-		if (!announce_manifest_is_due(announce, manifest))
+		if (!shares_announce_manifest_is_due(announce, manifest))
 			continue;
 		again = manifest;
 		if (!manifest->announced_s)
@@ -115,8 +116,8 @@ static enum announce_due due_find(const struct announce *announce,
 static int single_put(struct announce *announce, uint64_t now_ns)
 {
 	const struct announce_job *job = &announce->job;
-	int err = announce_put_record(announce, ANNOUNCE_CONTENT, job->ids[announce->listed_cnt], 0,
-				      now_ns);
+	int err = shares_announce_put_record(announce, ANNOUNCE_CONTENT,
+					     job->ids[announce->listed_cnt], 0, now_ns);
 
 	if (err == 0)
 		announce->has_listed = ++announce->listed_cnt < job->id_cnt;
@@ -126,8 +127,8 @@ static int single_put(struct announce *announce, uint64_t now_ns)
 static int set_put(struct announce *announce, uint64_t now_ns)
 {
 	const struct announce_job *job = &announce->job;
-	int err =
-		announce_put_set(announce, job, announce->regions[job->region].announced_s, now_ns);
+	int err = shares_announce_put_set(announce, job, announce->regions[job->region].announced_s,
+					  now_ns);
 
 	if (err == 0)
 		announce->has_listed = false;
@@ -143,8 +144,8 @@ static int due_put(struct announce *announce, enum announce_due due,
 		return single_put(announce, now_ns);
 	if (due == DUE_SET)
 		return set_put(announce, now_ns);
-	err = announce_put_record(announce, ANNOUNCE_MANIFEST, manifest->id, manifest->announced_s,
-				  now_ns);
+	err = shares_announce_put_record(announce, ANNOUNCE_MANIFEST, manifest->id,
+					 manifest->announced_s, now_ns);
 	manifest->is_out = err == 0;
 	return err;
 }
@@ -161,7 +162,7 @@ static void puts_go_on(struct announce *announce, uint64_t now_ns)
 	struct announce_manifest *manifest;
 
 	while (now_ns >= announce->put_at_ns && now_ns >= announce->paused_ns &&
-	       announce_can_put(announce)) {
+	       shares_announce_can_put(announce)) {
 		enum announce_due due = due_find(announce, &manifest);
 		int err;
 
@@ -175,22 +176,22 @@ static void puts_go_on(struct announce *announce, uint64_t now_ns)
 	}
 }
 
-void announce_put_done(struct announce *announce, const struct announce_log_row *row, int err,
-		       uint64_t now_ns)
+void shares_announce_put_done(struct announce *announce, const struct announce_log_row *row,
+			      int err, uint64_t now_ns)
 {
 	struct store_batch *batch;
 
 	if (row->kind == ANNOUNCE_LOG_MANIFEST)
-		announce_manifest_logged(announce, row, err);
+		shares_announce_manifest_logged(announce, row, err);
 	else
-		announce_region_logged(announce, row, err);
+		shares_announce_region_logged(announce, row, err);
 	if (err < 0) {
 		put_failed(announce, err, now_ns);
 	} else {
 		announce->stats.err = 0;
 		batch = store_batch_new(announce->params.store);
-		announce_log_put(batch, row);
-		announce_submit(announce, batch);
+		shares_announce_log_put(batch, row);
+		shares_announce_submit(announce, batch);
 	}
 	announce_wake(announce);
 }
@@ -201,7 +202,7 @@ static uint64_t put_next_ns(const struct announce *announce)
 {
 	struct announce_manifest *manifest;
 
-	if (!announce_can_put(announce) || due_find(announce, &manifest) == DUE_NONE)
+	if (!shares_announce_can_put(announce) || due_find(announce, &manifest) == DUE_NONE)
 		return UINT64_MAX;
 	return announce->put_at_ns > announce->paused_ns ? announce->put_at_ns
 							 : announce->paused_ns;
@@ -211,7 +212,7 @@ static void announce_step(struct timer *timer, uint64_t now_ns)
 {
 	struct announce *announce =
 		(struct announce *)((char *)timer - offsetof(struct announce, timer));
-	uint64_t next_ns = now_ns + LOOK_NS, put_ns, wall_s = announce_wall_s(announce);
+	uint64_t next_ns = now_ns + LOOK_NS, put_ns, wall_s = shares_announce_wall_s(announce);
 
 	/* The clock was set back: or all would be due for good. */
 	if (announce->changed_s > wall_s + 1)
@@ -219,7 +220,7 @@ static void announce_step(struct timer *timer, uint64_t now_ns)
 	if (announce->params.config.scope == ANNOUNCE_OFF)
 		return;
 	if (announce->wants_walk)
-		announce_manifests_walk(announce);
+		shares_announce_manifests_walk(announce);
 	puts_go_on(announce, now_ns);
 	if (job_go_on(announce) < 0)
 		next_ns = now_ns + RETRY_NS;
@@ -227,7 +228,8 @@ static void announce_step(struct timer *timer, uint64_t now_ns)
 	timer_set(announce->params.timers, timer, put_ns < next_ns ? put_ns : next_ns);
 }
 
-void announce_held_changed(struct announce *announce, const uint8_t *manifest_id, uint64_t now_ns)
+void shares_announce_held_changed(struct announce *announce, const uint8_t *manifest_id,
+				  uint64_t now_ns)
 {
 	struct announce_manifest *manifest =
 		manifest_id ? map_lookup(&announce->by_id, manifest_id) : NULL;
@@ -239,19 +241,19 @@ void announce_held_changed(struct announce *announce, const uint8_t *manifest_id
 	announce_wake(announce);
 }
 
-void announce_configure(struct announce *announce, const struct announce_config *config,
-			uint64_t now_ns)
+void shares_announce_configure(struct announce *announce, const struct announce_config *config,
+			       uint64_t now_ns)
 {
 	announce->params.config.scope = config->scope;
 	announce->params.config.puts_per_min = config->puts_per_min;
-	announce_held_changed(announce, NULL, now_ns);
+	shares_announce_held_changed(announce, NULL, now_ns);
 }
 
 static int addrs_row_read(struct announce *announce, struct announce_log_row *out_row)
 {
 	struct announce_log_row row = {.kind = ANNOUNCE_LOG_ADDRS};
 	uint8_t key[ANNOUNCE_LOG_KEY_CAP];
-	struct store_item item = {.key = key, .key_len = announce_log_key(&row, key)};
+	struct store_item item = {.key = key, .key_len = shares_announce_log_key(&row, key)};
 	struct store_snapshot *snapshot;
 	const void *value;
 	int err = store_snapshot_open(announce->params.store, &snapshot);
@@ -261,7 +263,7 @@ static int addrs_row_read(struct announce *announce, struct announce_log_row *ou
 	err = store_get(snapshot, STORE_ANNOUNCED, key, item.key_len, &value, &item.value_len);
 	item.value = value;
 	if (err == 0)
-		err = announce_log_parse(&item, out_row);
+		err = shares_announce_log_parse(&item, out_row);
 	store_snapshot_close(snapshot);
 	return err;
 }
@@ -270,8 +272,8 @@ static int addrs_row_read(struct announce *announce, struct announce_log_row *ou
 static void all_change(struct announce *announce)
 {
 	/* What is told within this very second may be among that. */
-	announce->changed_s = announce_wall_s(announce) + 1;
-	for (uint32_t i = 0; i < announce_region_cnt(announce); i++)
+	announce->changed_s = shares_announce_wall_s(announce) + 1;
+	for (uint32_t i = 0; i < shares_announce_region_cnt(announce); i++)
 		announce->regions[i].due_s = 0;
 }
 
@@ -280,9 +282,9 @@ static void changed_save(struct announce *announce)
 	struct announce_log_row row = {.kind = ANNOUNCE_LOG_ADDRS, .time_s = announce->changed_s};
 	struct store_batch *batch = store_batch_new(announce->params.store);
 
-	announce_log_hash_addrs(announce->addrs, announce->addr_cnt, row.id);
-	announce_log_put(batch, &row);
-	announce_submit(announce, batch);
+	shares_announce_log_hash_addrs(announce->addrs, announce->addr_cnt, row.id);
+	shares_announce_log_put(batch, &row);
+	shares_announce_submit(announce, batch);
 }
 
 /* A restart must not tell all again because it does not know since when they are these. */
@@ -292,16 +294,16 @@ static bool addrs_are_new(struct announce *announce)
 	struct announce_log_row known;
 
 	if (addrs_row_read(announce, &known) < 0) {
-		announce->changed_s = announce_wall_s(announce);
+		announce->changed_s = shares_announce_wall_s(announce);
 		return false;
 	}
 	announce->changed_s = known.time_s;
-	announce_log_hash_addrs(announce->addrs, announce->addr_cnt, hash);
+	shares_announce_log_hash_addrs(announce->addrs, announce->addr_cnt, hash);
 	return memcmp(known.id, hash, sizeof(hash)) != 0;
 }
 
-void announce_set_addresses(struct announce *announce, const struct addr *addrs, unsigned cnt,
-			    uint64_t now_ns)
+void shares_announce_set_addresses(struct announce *announce, const struct addr *addrs,
+				   unsigned cnt, uint64_t now_ns)
 {
 	if (cnt > PEER_ADDRS_MAX)
 		cnt = PEER_ADDRS_MAX;
@@ -321,7 +323,7 @@ void announce_set_addresses(struct announce *announce, const struct addr *addrs,
 	announce_wake(announce);
 }
 
-void announce_hurry(struct announce *announce)
+void shares_announce_hurry(struct announce *announce)
 {
 	announce->paused_ns = 0;
 	if (announce->is_lonely) {
@@ -334,11 +336,11 @@ void announce_hurry(struct announce *announce)
 
 /* --- for people --- */
 
-void announce_stats(const struct announce *announce, uint64_t now_ns,
-		    struct announce_stats *out_stats)
+void shares_announce_stats(const struct announce *announce, uint64_t now_ns,
+			   struct announce_stats *out_stats)
 {
 	const struct announce_manifest *manifest = NULL;
-	uint64_t wall_s = announce_wall_s(announce);
+	uint64_t wall_s = shares_announce_wall_s(announce);
 
 	*out_stats = announce->stats;
 	out_stats->scope = announce->params.config.scope;
@@ -350,21 +352,21 @@ void announce_stats(const struct announce *announce, uint64_t now_ns,
 		out_stats->manifest_announced_cnt +=
 			manifest->announced_s &&
 			manifest->announced_s + HOLDER_RECORD_LIFE_S > wall_s;
-	out_stats->region_cnt = announce_region_cnt(announce);
-	out_stats->region_due_cnt = announce_regions_due_cnt(announce);
+	out_stats->region_cnt = shares_announce_region_cnt(announce);
+	out_stats->region_due_cnt = shares_announce_regions_due_cnt(announce);
 	out_stats->paused_until_ns = announce->paused_ns > now_ns ? announce->paused_ns : 0;
 	out_stats->next_ns = put_next_ns(announce);
-	announce_finder_fill_stats(announce, out_stats);
+	shares_announce_finder_fill_stats(announce, out_stats);
 }
 
 /* --- life --- */
 
-size_t announce_footprint(const struct announce_config *config)
+size_t shares_announce_footprint(const struct announce_config *config)
 {
 	return map_footprint(32, config->manifest_cap) +
 	       pool_footprint(sizeof(struct announce_manifest), config->manifest_cap) +
 	       ANNOUNCE_REGION_CAP * sizeof(struct announce_region) + 64 +
-	       announce_job_footprint() + announce_finder_footprint(config);
+	       shares_announce_job_footprint() + shares_announce_finder_footprint(config);
 }
 
 static int announce_lay_out(struct announce *announce)
@@ -375,17 +377,18 @@ static int announce_lay_out(struct announce *announce)
 	int err;
 
 	memcpy(secret, node_key_public(announce->params.key), sizeof(secret));
-	if ((err = arena_open(arena, announce_footprint(config) - config->set_memory_len)) < 0 ||
+	if ((err = arena_open(arena, shares_announce_footprint(config) - config->set_memory_len)) <
+		    0 ||
 	    (err = map_init(&announce->by_id, arena, 32, config->manifest_cap, secret)) < 0 ||
 	    (err = pool_init(&announce->manifests, arena, sizeof(struct announce_manifest),
 			     config->manifest_cap)) < 0 ||
-	    (err = announce_job_init(&announce->job, announce, arena)) < 0)
+	    (err = shares_announce_job_init(&announce->job, announce, arena)) < 0)
 		return err;
 	announce->regions = arena_alloc(arena, ANNOUNCE_REGION_CAP * sizeof(*announce->regions));
-	return announce->regions ? announce_finder_init(announce) : WEFT_EFULL;
+	return announce->regions ? shares_announce_finder_init(announce) : WEFT_EFULL;
 }
 
-int announce_new(const struct announce_params *params, struct announce **out_announce)
+int shares_announce_new(const struct announce_params *params, struct announce **out_announce)
 {
 	struct announce *announce = calloc(1, sizeof(*announce));
 	int err;
@@ -397,8 +400,8 @@ int announce_new(const struct announce_params *params, struct announce **out_ann
 	announce->is_stopped = true; /* until it is whole */
 	timer_init(&announce->timer, announce_step);
 	if ((err = announce_lay_out(announce)) < 0 ||
-	    (err = announce_rules_add(&announce->params.overlay)) < 0) {
-		announce_free(announce);
+	    (err = shares_announce_rules_add(&announce->params.overlay)) < 0) {
+		shares_announce_free(announce);
 		return err;
 	}
 	announce->is_stopped = false;
@@ -407,23 +410,23 @@ int announce_new(const struct announce_params *params, struct announce **out_ann
 	return 0;
 }
 
-void announce_stop(struct announce *announce)
+void shares_announce_stop(struct announce *announce)
 {
 	if (!announce || announce->is_stopped)
 		return;
 	announce->is_stopped = true;
 	timer_cancel(announce->params.timers, &announce->timer);
-	announce_puts_stop(announce);
-	announce_finder_stop(announce);
-	announce_job_stop(&announce->job);
+	shares_announce_puts_stop(announce);
+	shares_announce_finder_stop(announce);
+	shares_announce_job_stop(&announce->job);
 }
 
-void announce_free(struct announce *announce)
+void shares_announce_free(struct announce *announce)
 {
 	if (!announce)
 		return;
-	announce_stop(announce);
-	announce_finder_fini(announce);
+	shares_announce_stop(announce);
+	shares_announce_finder_fini(announce);
 	arena_close(&announce->arena);
 	free(announce);
 }

@@ -52,11 +52,11 @@ struct announce_config {
 	uint32_t region_cap;   /* regions whose sets are kept */
 	size_t set_memory_len; /* bytes of the sets kept */
 };
-void announce_config_defaults(struct announce_config *config);
-/* announce_footprint: bytes that announce_new lays out, touched as they are used. */
-size_t announce_footprint(const struct announce_config *config);
+void shares_announce_config_defaults(struct announce_config *config);
+/* shares_announce_footprint: bytes that shares_announce_new lays out, touched as they are used. */
+size_t shares_announce_footprint(const struct announce_config *config);
 
-/* Borrowed until announce_free; config and seam are copied. */
+/* Borrowed until shares_announce_free; config and seam are copied. */
 struct announce_params {
 	struct announce_config config;
 	struct announce_held *held; /* what there is to tell of */
@@ -71,34 +71,35 @@ struct announce_params {
 };
 
 /*
- * announce_new adds the rules of its values to the overlay, and reads what was told
+ * shares_announce_new adds the rules of its values to the overlay, and reads what was told
  * before. 0, -errno or WEFT_E....
  */
 WEFT_MUST_CHECK
-int announce_new(const struct announce_params *params, struct announce **out_announce);
+int shares_announce_new(const struct announce_params *params, struct announce **out_announce);
 /*
- * announce_stop, while the overlay is there, ends what is under way, and waits for a job: searches
- * are told of nothing any more, but may still be taken back until announce_free. Both take NULL.
+ * shares_announce_stop, while the overlay is there, ends what is under way, and waits for a job: searches
+ * are told of nothing any more, but may still be taken back until shares_announce_free. Both take NULL.
  */
-void announce_stop(struct announce *announce);
-void announce_free(struct announce *announce);
-/* announce_configure takes scope and puts_per_min. */
-void announce_configure(struct announce *announce, const struct announce_config *config,
-			uint64_t now_ns);
+void shares_announce_stop(struct announce *announce);
+void shares_announce_free(struct announce *announce);
+/* shares_announce_configure takes scope and puts_per_min. */
+void shares_announce_configure(struct announce *announce, const struct announce_config *config,
+			       uint64_t now_ns);
 
-/* announce_set_addresses: where this node is dialled; all that was told is told again when they change. */
-void announce_set_addresses(struct announce *announce, const struct addr *addrs, unsigned cnt,
-			    uint64_t now_ns);
-/* announce_held_changed: other manifests are held; or more of the files of this one, if not NULL. */
-void announce_held_changed(struct announce *announce, const uint8_t *manifest_id, uint64_t now_ns);
+/* shares_announce_set_addresses: where this node is dialled; all that was told is told again when they change. */
+void shares_announce_set_addresses(struct announce *announce, const struct addr *addrs,
+				   unsigned cnt, uint64_t now_ns);
+/* shares_announce_held_changed: other manifests are held; or more of the files of this one, if not NULL. */
+void shares_announce_held_changed(struct announce *announce, const uint8_t *manifest_id,
+				  uint64_t now_ns);
 /*
- * announce_hurry: there is somebody who may keep what is put. What nobody took is put again now, and
+ * shares_announce_hurry: there is somebody who may keep what is put. What nobody took is put again now, and
  * all of it if one node alone took some, who may be this one.
  */
-void announce_hurry(struct announce *announce);
+void shares_announce_hurry(struct announce *announce);
 
-/* announce_finder: for content_add_finder. */
-struct swarm_finder announce_finder(struct announce *announce);
+/* shares_announce_finder: for blobs_add_finder. */
+struct swarm_finder shares_announce_finder(struct announce *announce);
 
 enum announce_shape { ANNOUNCE_NOTHING, ANNOUNCE_SINGLES, ANNOUNCE_SETS };
 
@@ -124,7 +125,7 @@ struct announce_stats {
 	uint32_t region_kept_cnt;	  /* regions of others' sets kept now */
 	size_t set_len;			  /* bytes of them */
 };
-void announce_stats(const struct announce *announce, uint64_t now_ns,
-		    struct announce_stats *out_stats);
+void shares_announce_stats(const struct announce *announce, uint64_t now_ns,
+			   struct announce_stats *out_stats);
 
 #endif

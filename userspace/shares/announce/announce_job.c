@@ -12,13 +12,14 @@
 #include "crypto/node_key.h"
 #include "store/store.h"
 
-size_t announce_job_footprint(void)
+size_t shares_announce_job_footprint(void)
 {
 	return GOLOMB_SET_ITEMS_MAX * (32 + sizeof(uint64_t)) + GOLOMB_SET_LEN_MAX +
 	       ANNOUNCE_SINGLES_MAX * sizeof(struct announce_log_row) + 4 * 64ul;
 }
 
-int announce_job_init(struct announce_job *job, struct announce *announce, struct arena *arena)
+int shares_announce_job_init(struct announce_job *job, struct announce *announce,
+			     struct arena *arena)
 {
 	job->announce = announce;
 	job->ids = arena_alloc(arena, GOLOMB_SET_ITEMS_MAX * sizeof(*job->ids));
@@ -34,7 +35,7 @@ static bool id_collect(void *arg, const uint8_t id[static 32])
 {
 	struct announce_job *job = arg;
 
-	if (golomb_set_region_of(id, job->depth) != job->region)
+	if (shares_golomb_set_region_of(id, job->depth) != job->region)
 		return false;
 	if (job->id_cnt < GOLOMB_SET_ITEMS_MAX)
 		memcpy(job->ids[job->id_cnt++], id, 32);
@@ -58,10 +59,10 @@ static bool row_look(void *arg, const struct store_item *item)
 	struct announce_job *job = arg;
 	struct announce_log_row row;
 
-	if (announce_log_parse(item, &row) < 0)
+	if (shares_announce_log_parse(item, &row) < 0)
 		return true;
 	if (row.kind != ANNOUNCE_LOG_CONTENT ||
-	    golomb_set_region_of(row.id, job->depth) != job->region)
+	    shares_golomb_set_region_of(row.id, job->depth) != job->region)
 		return false;
 	if (job->shape != ANNOUNCE_SINGLES || !is_listed(job, row.id))
 		job->gone[job->gone_cnt++] = row;
@@ -74,7 +75,7 @@ static int rows_look(struct announce_job *job, const uint8_t from[static 32])
 	uint8_t key[ANNOUNCE_LOG_KEY_CAP];
 
 	memcpy(first.id, from, sizeof(first.id));
-	return store_each(job->snapshot, STORE_ANNOUNCED, key, announce_log_key(&first, key),
+	return store_each(job->snapshot, STORE_ANNOUNCED, key, shares_announce_log_key(&first, key),
 			  row_look, job);
 }
 
@@ -85,13 +86,13 @@ static void singles_filter(struct announce_job *job)
 
 	for (uint32_t i = 0; i < job->id_cnt; i++) {
 		struct announce_log_row row = {.kind = ANNOUNCE_LOG_CONTENT};
-		uint32_t seed = golomb_set_region_of(job->ids[i], 32);
+		uint32_t seed = shares_golomb_set_region_of(job->ids[i], 32);
 		uint64_t announced_s, due_s;
 
 		memcpy(row.id, job->ids[i], sizeof(row.id));
-		announced_s = announce_log_time_s(job->snapshot, &row);
-		due_s = announce_due_s(announced_s, seed);
-		if (announce_is_due(announced_s, job->changed_s, seed, job->wall_s))
+		announced_s = shares_announce_log_time_s(job->snapshot, &row);
+		due_s = shares_announce_due_s(announced_s, seed);
+		if (shares_announce_is_due(announced_s, job->changed_s, seed, job->wall_s))
 			memmove(job->ids[cnt++], job->ids[i], sizeof(*job->ids));
 		else if (due_s < job->next_due_s)
 			job->next_due_s = due_s;
@@ -113,8 +114,8 @@ static void set_encode(struct announce_job *job)
 	for (;;) {
 		uint32_t less = job->id_cnt / 16;
 
-		job->code_len =
-			golomb_set_encode(key, job->ids, job->id_cnt, job->numbers, job->code, cap);
+		job->code_len = shares_golomb_set_encode(key, job->ids, job->id_cnt, job->numbers,
+							 job->code, cap);
 		if (job->code_len || !job->id_cnt)
 			break;
 		job->id_cnt -= less;
@@ -164,7 +165,7 @@ static void job_done(struct job *arg)
 	if (job->task == TASK_LIST)
 		job->announce->params.held->ops->close(job->view);
 	job->view = NULL;
-	announce_job_done(job->announce);
+	shares_announce_job_done(job->announce);
 }
 
 static int job_begin(struct announce_job *job)
@@ -177,7 +178,7 @@ static int job_begin(struct announce_job *job)
 	return err;
 }
 
-int announce_job_look(struct announce_job *job, const uint8_t id[static 32])
+int shares_announce_job_look(struct announce_job *job, const uint8_t id[static 32])
 {
 	job->task = TASK_LOOK;
 	memcpy(job->id, id, sizeof(job->id));
@@ -185,8 +186,8 @@ int announce_job_look(struct announce_job *job, const uint8_t id[static 32])
 	return job_begin(job);
 }
 
-int announce_job_list(struct announce_job *job, uint32_t region,
-		      bool (*is_wanted)(void *arg, const uint8_t id[static 32]))
+int shares_announce_job_list(struct announce_job *job, uint32_t region,
+			     bool (*is_wanted)(void *arg, const uint8_t id[static 32]))
 {
 	struct announce *announce = job->announce;
 	const struct announce_held *held = announce->params.held;
@@ -199,7 +200,7 @@ int announce_job_list(struct announce_job *job, uint32_t region,
 	job->shape = announce->shape;
 	job->depth = announce->depth;
 	job->region = region;
-	job->wall_s = announce_wall_s(announce);
+	job->wall_s = shares_announce_wall_s(announce);
 	job->changed_s = announce->changed_s;
 	job->id_cnt = 0;
 	job->left_out_cnt = 0;
@@ -214,7 +215,7 @@ int announce_job_list(struct announce_job *job, uint32_t region,
 	return err;
 }
 
-void announce_job_stop(struct announce_job *job)
+void shares_announce_job_stop(struct announce_job *job)
 {
 	while (job->is_out)
 		jobs_reap_wait(job->announce->params.jobs);

@@ -10,8 +10,8 @@
 
 #define ROW_CAP (8 + ANNOUNCE_LOG_HASH_LEN)
 
-size_t announce_log_key(const struct announce_log_row *row,
-			uint8_t key[static ANNOUNCE_LOG_KEY_CAP])
+size_t shares_announce_log_key(const struct announce_log_row *row,
+			       uint8_t key[static ANNOUNCE_LOG_KEY_CAP])
 {
 	struct writer w = writer_of(key, ANNOUNCE_LOG_KEY_CAP);
 
@@ -25,7 +25,7 @@ size_t announce_log_key(const struct announce_log_row *row,
 	return writer_len(&w);
 }
 
-void announce_log_put(struct store_batch *batch, const struct announce_log_row *row)
+void shares_announce_log_put(struct store_batch *batch, const struct announce_log_row *row)
 {
 	uint8_t key[ANNOUNCE_LOG_KEY_CAP], value[ROW_CAP];
 	struct writer w = writer_of(value, sizeof(value));
@@ -35,18 +35,18 @@ void announce_log_put(struct store_batch *batch, const struct announce_log_row *
 		writer_be64(&w, row->print);
 	if (row->kind == ANNOUNCE_LOG_ADDRS)
 		writer_bytes(&w, row->id, sizeof(row->id));
-	store_batch_put(batch, STORE_ANNOUNCED, key, announce_log_key(row, key), value,
+	store_batch_put(batch, STORE_ANNOUNCED, key, shares_announce_log_key(row, key), value,
 			writer_len(&w));
 }
 
-void announce_log_delete(struct store_batch *batch, const struct announce_log_row *row)
+void shares_announce_log_delete(struct store_batch *batch, const struct announce_log_row *row)
 {
 	uint8_t key[ANNOUNCE_LOG_KEY_CAP];
 
-	store_batch_delete(batch, STORE_ANNOUNCED, key, announce_log_key(row, key));
+	store_batch_delete(batch, STORE_ANNOUNCED, key, shares_announce_log_key(row, key));
 }
 
-int announce_log_parse(const struct store_item *item, struct announce_log_row *out_row)
+int shares_announce_log_parse(const struct store_item *item, struct announce_log_row *out_row)
 {
 	struct cursor key = cursor_of(item->key, item->key_len);
 	struct cursor value = cursor_of(item->value, item->value_len);
@@ -69,21 +69,22 @@ int announce_log_parse(const struct store_item *item, struct announce_log_row *o
 	return 0;
 }
 
-uint64_t announce_log_time_s(struct store_snapshot *snapshot, const struct announce_log_row *row)
+uint64_t shares_announce_log_time_s(struct store_snapshot *snapshot,
+				    const struct announce_log_row *row)
 {
 	struct announce_log_row known;
 	uint8_t key[ANNOUNCE_LOG_KEY_CAP];
-	struct store_item item = {.key = key, .key_len = announce_log_key(row, key)};
+	struct store_item item = {.key = key, .key_len = shares_announce_log_key(row, key)};
 	const void *value;
 
 	if (store_get(snapshot, STORE_ANNOUNCED, key, item.key_len, &value, &item.value_len) < 0)
 		return 0;
 	item.value = value;
-	return announce_log_parse(&item, &known) < 0 ? 0 : known.time_s;
+	return shares_announce_log_parse(&item, &known) < 0 ? 0 : known.time_s;
 }
 
-void announce_log_hash_addrs(const struct addr *addrs, unsigned cnt,
-			     uint8_t hash[static ANNOUNCE_LOG_HASH_LEN])
+void shares_announce_log_hash_addrs(const struct addr *addrs, unsigned cnt,
+				    uint8_t hash[static ANNOUNCE_LOG_HASH_LEN])
 {
 	uint8_t bytes[1024];
 	struct writer w = writer_of(bytes, sizeof(bytes));

@@ -41,17 +41,18 @@ struct announce_log_row {
 	uint64_t print;
 };
 
-/* announce_log_key writes the key of row, which the kind and what it is of make; returns its length. */
-size_t announce_log_key(const struct announce_log_row *row,
-			uint8_t key[static ANNOUNCE_LOG_KEY_CAP]);
-void announce_log_put(struct store_batch *batch, const struct announce_log_row *row);
-void announce_log_delete(struct store_batch *batch, const struct announce_log_row *row);
-/* announce_log_parse: 0 or WEFT_EDAMAGED; who reads a damaged row tells again. */
+/* shares_announce_log_key writes the key of row, which the kind and what it is of make; returns its length. */
+size_t shares_announce_log_key(const struct announce_log_row *row,
+			       uint8_t key[static ANNOUNCE_LOG_KEY_CAP]);
+void shares_announce_log_put(struct store_batch *batch, const struct announce_log_row *row);
+void shares_announce_log_delete(struct store_batch *batch, const struct announce_log_row *row);
+/* shares_announce_log_parse: 0 or WEFT_EDAMAGED; who reads a damaged row tells again. */
 WEFT_MUST_CHECK
-int announce_log_parse(const struct store_item *item, struct announce_log_row *out_row);
-/* announce_log_time_s: when row was last told, 0: never, as far as is known. */
-uint64_t announce_log_time_s(struct store_snapshot *snapshot, const struct announce_log_row *row);
-void announce_log_hash_addrs(const struct addr *addrs, unsigned cnt,
-			     uint8_t hash[static ANNOUNCE_LOG_HASH_LEN]);
+int shares_announce_log_parse(const struct store_item *item, struct announce_log_row *out_row);
+/* shares_announce_log_time_s: when row was last told, 0: never, as far as is known. */
+uint64_t shares_announce_log_time_s(struct store_snapshot *snapshot,
+				    const struct announce_log_row *row);
+void shares_announce_log_hash_addrs(const struct addr *addrs, unsigned cnt,
+				    uint8_t hash[static ANNOUNCE_LOG_HASH_LEN]);
 
 #endif

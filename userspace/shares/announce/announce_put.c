@@ -8,7 +8,7 @@
 
 #define NS_PER_MIN (60 * NS_PER_S)
 
-bool announce_can_put(const struct announce *announce)
+bool shares_announce_can_put(const struct announce *announce)
 {
 	for (unsigned i = 0; i < ANNOUNCE_PUTS_OUT_MAX; i++)
 		if (!announce->puts[i].run)
@@ -19,7 +19,7 @@ bool announce_can_put(const struct announce *announce)
 /* Later than the one before, and than the last change. */
 static uint64_t time_after(const struct announce *announce, uint64_t announced_s)
 {
-	uint64_t wall_s = announce_wall_s(announce), time_s = wall_s;
+	uint64_t wall_s = shares_announce_wall_s(announce), time_s = wall_s;
 
 	if (announced_s >= wall_s && announced_s < wall_s + HOLDER_RECORD_SKEW_S)
 		time_s = announced_s + 1;
@@ -38,7 +38,7 @@ static void put_done(void *arg, const struct overlay_result *result, uint64_t no
 	if (err == 0 && result->stored_cnt == 0)
 		err = WEFT_EREFUSED;
 	announce->is_lonely |= result->stored_cnt == 1;
-	announce_put_done(announce, &put->row, err, now_ns);
+	shares_announce_put_done(announce, &put->row, err, now_ns);
 }
 
 static int put_begin(struct announce *announce, const struct announce_log_row *row,
@@ -65,8 +65,8 @@ static int put_begin(struct announce *announce, const struct announce_log_row *r
 	return 0;
 }
 
-int announce_put_record(struct announce *announce, enum announce_tag tag,
-			const uint8_t id[static 32], uint64_t announced_s, uint64_t now_ns)
+int shares_announce_put_record(struct announce *announce, enum announce_tag tag,
+			       const uint8_t id[static 32], uint64_t announced_s, uint64_t now_ns)
 {
 	uint8_t bytes[1 + HOLDER_RECORD_LEN_MAX], name[ANNOUNCE_NAME_CAP];
 	struct writer w = writer_of(bytes, sizeof(bytes));
@@ -83,12 +83,13 @@ int announce_put_record(struct announce *announce, enum announce_tag tag,
 	memcpy(row.id, id, sizeof(row.id));
 	memcpy(provider.addrs, announce->addrs, sizeof(provider.addrs));
 	writer_u8(&w, (uint8_t)tag);
-	holder_record_write(&w, announce->params.key, &provider);
-	return put_begin(announce, &row, name, announce_name_of_id(tag, id, name), &w, now_ns);
+	shares_holder_record_write(&w, announce->params.key, &provider);
+	return put_begin(announce, &row, name, shares_announce_name_of_id(tag, id, name), &w,
+			 now_ns);
 }
 
-int announce_put_set(struct announce *announce, const struct announce_job *listed,
-		     uint64_t announced_s, uint64_t now_ns)
+int shares_announce_put_set(struct announce *announce, const struct announce_job *listed,
+			    uint64_t announced_s, uint64_t now_ns)
 {
 	uint8_t bytes[1 + GOLOMB_SET_LEN_MAX], name[ANNOUNCE_NAME_CAP];
 	struct writer w = writer_of(bytes, sizeof(bytes));
@@ -112,12 +113,12 @@ int announce_put_set(struct announce *announce, const struct announce_job *liste
 
 	memcpy(set.addrs, announce->addrs, sizeof(set.addrs));
 	writer_u8(&w, ANNOUNCE_SET);
-	golomb_set_write(&w, announce->params.key, &set);
-	return put_begin(announce, &row, name, announce_name_of_region(set.depth, set.region, name),
-			 &w, now_ns);
+	shares_golomb_set_write(&w, announce->params.key, &set);
+	return put_begin(announce, &row, name,
+			 shares_announce_name_of_region(set.depth, set.region, name), &w, now_ns);
 }
 
-void announce_puts_stop(struct announce *announce)
+void shares_announce_puts_stop(struct announce *announce)
 {
 	for (unsigned i = 0; i < ANNOUNCE_PUTS_OUT_MAX; i++) {
 		if (announce->puts[i].run)

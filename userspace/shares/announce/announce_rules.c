@@ -11,8 +11,8 @@
 #define PREFIX_CONTENT	"content:prov:"
 #define PREFIX_SET	"content:set:"
 
-size_t announce_name_of_id(enum announce_tag tag, const uint8_t id[static 32],
-			   uint8_t out_name[static ANNOUNCE_NAME_CAP])
+size_t shares_announce_name_of_id(enum announce_tag tag, const uint8_t id[static 32],
+				  uint8_t out_name[static ANNOUNCE_NAME_CAP])
 {
 	const char *prefix = tag == ANNOUNCE_MANIFEST ? PREFIX_MANIFEST : PREFIX_CONTENT;
 	struct writer w = writer_of(out_name, ANNOUNCE_NAME_CAP);
@@ -22,8 +22,8 @@ size_t announce_name_of_id(enum announce_tag tag, const uint8_t id[static 32],
 	return writer_len(&w);
 }
 
-size_t announce_name_of_region(unsigned depth, uint32_t region,
-			       uint8_t out_name[static ANNOUNCE_NAME_CAP])
+size_t shares_announce_name_of_region(unsigned depth, uint32_t region,
+				      uint8_t out_name[static ANNOUNCE_NAME_CAP])
 {
 	struct writer w = writer_of(out_name, ANNOUNCE_NAME_CAP);
 
@@ -59,12 +59,12 @@ static int record_check(enum announce_tag tag, const void *name, size_t name_len
 
 	if (len == 0 || value[0] != tag)
 		return WEFT_EMALFORMED;
-	if ((err = holder_record_parse(value + 1, len - 1, &provider)) < 0 ||
-	    (err = holder_record_check_time(provider.time_s, wall_s)) < 0)
+	if ((err = shares_holder_record_parse(value + 1, len - 1, &provider)) < 0 ||
+	    (err = shares_holder_record_check_time(provider.time_s, wall_s)) < 0)
 		return err;
-	if (!names_equal(own, announce_name_of_id(tag, provider.id, own), name, name_len))
+	if (!names_equal(own, shares_announce_name_of_id(tag, provider.id, own), name, name_len))
 		return WEFT_EREFUSED;
-	if ((err = holder_record_verify_signature(value + 1, len - 1)) < 0)
+	if ((err = shares_holder_record_verify_signature(value + 1, len - 1)) < 0)
 		return err;
 	claim_make(provider.key, provider.time_s, out_claim);
 	return 0;
@@ -94,18 +94,19 @@ static int set_check(void *ctx, const void *name, size_t name_len, const uint8_t
 	(void)ctx;
 	if (len == 0 || value[0] != ANNOUNCE_SET)
 		return WEFT_EMALFORMED;
-	if ((err = golomb_set_parse(value + 1, len - 1, &set)) < 0 ||
-	    (err = holder_record_check_time(set.time_s, wall_s)) < 0)
+	if ((err = shares_golomb_set_parse(value + 1, len - 1, &set)) < 0 ||
+	    (err = shares_holder_record_check_time(set.time_s, wall_s)) < 0)
 		return err;
-	if (!names_equal(own, announce_name_of_region(set.depth, set.region, own), name, name_len))
+	if (!names_equal(own, shares_announce_name_of_region(set.depth, set.region, own), name,
+			 name_len))
 		return WEFT_EREFUSED;
-	if ((err = golomb_set_verify_signature(value + 1, len - 1)) < 0)
+	if ((err = shares_golomb_set_verify_signature(value + 1, len - 1)) < 0)
 		return err;
 	claim_make(set.key, set.time_s, out_claim);
 	return 0;
 }
 
-int announce_rules_add(const struct overlay_seam *overlay)
+int shares_announce_rules_add(const struct overlay_seam *overlay)
 {
 	static const struct overlay_rule rules[] = {
 		{ANNOUNCE_MANIFEST, PREFIX_MANIFEST, 1 + HOLDER_RECORD_LEN_MAX,

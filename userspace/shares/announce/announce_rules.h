@@ -25,13 +25,13 @@ enum announce_tag {
 #define ANNOUNCE_NAME_CAP 48
 
 /* announce_name_of_{id,region} write a name and give its length. */
-size_t announce_name_of_id(enum announce_tag tag, const uint8_t id[static 32],
-			   uint8_t out_name[static ANNOUNCE_NAME_CAP]);
-size_t announce_name_of_region(unsigned depth, uint32_t region,
-			       uint8_t out_name[static ANNOUNCE_NAME_CAP]);
+size_t shares_announce_name_of_id(enum announce_tag tag, const uint8_t id[static 32],
+				  uint8_t out_name[static ANNOUNCE_NAME_CAP]);
+size_t shares_announce_name_of_region(unsigned depth, uint32_t region,
+				      uint8_t out_name[static ANNOUNCE_NAME_CAP]);
 
-/* announce_rules_add: at start. What overlay_ops.add_rule says. */
+/* shares_announce_rules_add: at start. What overlay_ops.add_rule says. */
 WEFT_MUST_CHECK
-int announce_rules_add(const struct overlay_seam *overlay);
+int shares_announce_rules_add(const struct overlay_seam *overlay);
 
 #endif

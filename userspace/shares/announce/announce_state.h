@@ -122,79 +122,83 @@ struct announce {
 	struct announce_stats stats; /* what is counted */
 };
 
-uint64_t announce_wall_s(const struct announce *announce);
-/* announce_is_due: what was told at announced_s is told again at wall_s; seed is a part of its id. */
-bool announce_is_due(uint64_t announced_s, uint64_t changed_s, uint32_t seed, uint64_t wall_s);
-/* announce_due_s: when it is due, if nothing changes. */
-uint64_t announce_due_s(uint64_t announced_s, uint32_t seed);
+uint64_t shares_announce_wall_s(const struct announce *announce);
+/* shares_announce_is_due: what was told at announced_s is told again at wall_s; seed is a part of its id. */
+bool shares_announce_is_due(uint64_t announced_s, uint64_t changed_s, uint32_t seed,
+			    uint64_t wall_s);
+/* shares_announce_due_s: when it is due, if nothing changes. */
+uint64_t shares_announce_due_s(uint64_t announced_s, uint32_t seed);
 
-/* announce_submit hands batch over: rows that are not written are told again after a restart, no more. */
-void announce_submit(struct announce *announce, struct store_batch *batch);
+/* shares_announce_submit hands batch over: rows that are not written are told again after a restart, no more. */
+void shares_announce_submit(struct announce *announce, struct store_batch *batch);
 
 /*
  * manifests.c. walk has the table follow what is held. A manifest is wanted when its files
  * are told of by content id: those of a collection only with ANNOUNCE_ALL, for it says nothing of
  * its visibility.
  */
-void announce_manifests_walk(struct announce *announce);
-struct announce_manifest *announce_manifest_to_look_at(const struct announce *announce);
-bool announce_manifest_is_due(const struct announce *announce,
-			      const struct announce_manifest *manifest);
-bool announce_manifest_is_wanted(const struct announce *announce,
-				 const struct announce_manifest *manifest);
-bool announce_id_is_wanted(void *announce, const uint8_t manifest_id[static 32]);
-void announce_manifest_looked(struct announce *announce);
-void announce_manifest_logged(struct announce *announce, const struct announce_log_row *row,
-			      int err);
+void shares_announce_manifests_walk(struct announce *announce);
+struct announce_manifest *shares_announce_manifest_to_look_at(const struct announce *announce);
+bool shares_announce_manifest_is_due(const struct announce *announce,
+				     const struct announce_manifest *manifest);
+bool shares_announce_manifest_is_wanted(const struct announce *announce,
+					const struct announce_manifest *manifest);
+bool shares_announce_id_is_wanted(void *announce, const uint8_t manifest_id[static 32]);
+void shares_announce_manifest_looked(struct announce *announce);
+void shares_announce_manifest_logged(struct announce *announce, const struct announce_log_row *row,
+				     int err);
 
 /*
  * regions.c. shape_decide says how contents are told of; false while there are manifests that
  * nobody has looked at. touch makes those regions due that a manifest has items in.
- * list_begin: 0, also when no region is due, or what announce_job_list says.
+ * list_begin: 0, also when no region is due, or what shares_announce_job_list says.
  */
-uint32_t announce_region_cnt(const struct announce *announce);
-uint32_t announce_regions_due_cnt(const struct announce *announce);
-bool announce_shape_decide(struct announce *announce);
-void announce_regions_touch(struct announce *announce, const struct held_manifest *manifest);
+uint32_t shares_announce_region_cnt(const struct announce *announce);
+uint32_t shares_announce_regions_due_cnt(const struct announce *announce);
+bool shares_announce_shape_decide(struct announce *announce);
+void shares_announce_regions_touch(struct announce *announce, const struct held_manifest *manifest);
 WEFT_MUST_CHECK
-int announce_list_begin(struct announce *announce);
-void announce_list_done(struct announce *announce);
-void announce_region_logged(struct announce *announce, const struct announce_log_row *row, int err);
+int shares_announce_list_begin(struct announce *announce);
+void shares_announce_list_done(struct announce *announce);
+void shares_announce_region_logged(struct announce *announce, const struct announce_log_row *row,
+				   int err);
 
-/* announce_job.c. A job is begun when none is out; its end is told to announce_job_done (announce.c). */
-size_t announce_job_footprint(void);
+/* announce_job.c. A job is begun when none is out; its end is told to shares_announce_job_done (announce.c). */
+size_t shares_announce_job_footprint(void);
 WEFT_MUST_CHECK
-int announce_job_init(struct announce_job *job, struct announce *announce, struct arena *arena);
+int shares_announce_job_init(struct announce_job *job, struct announce *announce,
+			     struct arena *arena);
 /* announce_job_{look,list}: 0, WEFT_EFULL (later), -ENOMEM. */
 WEFT_MUST_CHECK
-int announce_job_look(struct announce_job *job, const uint8_t id[static 32]);
+int shares_announce_job_look(struct announce_job *job, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
-int announce_job_list(struct announce_job *job, uint32_t region,
-		      bool (*is_wanted)(void *arg, const uint8_t id[static 32]));
-void announce_job_stop(struct announce_job *job);
-void announce_job_done(struct announce *announce);
+int shares_announce_job_list(struct announce_job *job, uint32_t region,
+			     bool (*is_wanted)(void *arg, const uint8_t id[static 32]));
+void shares_announce_job_stop(struct announce_job *job);
+void shares_announce_job_done(struct announce *announce);
 
 /*
  * announce_put.c. announce_put_{record,set}: 0 when it is under way, or what the overlay says. Its end is
- * told to announce_put_done (announce.c): err 0 when somebody took it.
+ * told to shares_announce_put_done (announce.c): err 0 when somebody took it.
  */
-bool announce_can_put(const struct announce *announce);
+bool shares_announce_can_put(const struct announce *announce);
 WEFT_MUST_CHECK
-int announce_put_record(struct announce *announce, enum announce_tag tag,
-			const uint8_t id[static 32], uint64_t announced_s, uint64_t now_ns);
+int shares_announce_put_record(struct announce *announce, enum announce_tag tag,
+			       const uint8_t id[static 32], uint64_t announced_s, uint64_t now_ns);
 WEFT_MUST_CHECK
-int announce_put_set(struct announce *announce, const struct announce_job *listed,
-		     uint64_t announced_s, uint64_t now_ns);
-void announce_puts_stop(struct announce *announce);
-void announce_put_done(struct announce *announce, const struct announce_log_row *row, int err,
-		       uint64_t now_ns);
+int shares_announce_put_set(struct announce *announce, const struct announce_job *listed,
+			    uint64_t announced_s, uint64_t now_ns);
+void shares_announce_puts_stop(struct announce *announce);
+void shares_announce_put_done(struct announce *announce, const struct announce_log_row *row,
+			      int err, uint64_t now_ns);
 
 /* holder_finder.c */
-size_t announce_finder_footprint(const struct announce_config *config);
+size_t shares_announce_finder_footprint(const struct announce_config *config);
 WEFT_MUST_CHECK
-int announce_finder_init(struct announce *announce);
-void announce_finder_stop(struct announce *announce);
-void announce_finder_fini(struct announce *announce);
-void announce_finder_fill_stats(const struct announce *announce, struct announce_stats *stats);
+int shares_announce_finder_init(struct announce *announce);
+void shares_announce_finder_stop(struct announce *announce);
+void shares_announce_finder_fini(struct announce *announce);
+void shares_announce_finder_fill_stats(const struct announce *announce,
+				       struct announce_stats *stats);
 
 #endif

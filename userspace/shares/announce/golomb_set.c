@@ -25,7 +25,7 @@ enum {
 };
 #define FIELDS_ALL ((1u << FIELD_CNT) - 1)
 
-uint32_t golomb_set_region_of(const uint8_t id[static 32], unsigned depth)
+uint32_t shares_golomb_set_region_of(const uint8_t id[static 32], unsigned depth)
 {
 	struct cursor c = cursor_of(id, 4);
 
@@ -54,8 +54,8 @@ static int number_compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-size_t golomb_set_encode(const uint8_t key[static MESH_KEY_LEN], const uint8_t (*ids)[32],
-			 uint32_t cnt, uint64_t *numbers, uint8_t *code, size_t cap)
+size_t shares_golomb_set_encode(const uint8_t key[static MESH_KEY_LEN], const uint8_t (*ids)[32],
+				uint32_t cnt, uint64_t *numbers, uint8_t *code, size_t cap)
 {
 	struct rice_writer w;
 
@@ -63,14 +63,14 @@ size_t golomb_set_encode(const uint8_t key[static MESH_KEY_LEN], const uint8_t (
 		numbers[i] = number_of(key, ids[i], (uint64_t)cnt << GOLOMB_SET_PARAMETER);
 	if (cnt)
 		qsort(numbers, cnt, sizeof(*numbers), number_compare);
-	rice_writer_init(&w, GOLOMB_SET_PARAMETER, code, cap);
+	shares_rice_writer_init(&w, GOLOMB_SET_PARAMETER, code, cap);
 	for (uint32_t i = 0; i < cnt; i++)
-		if (!rice_write(&w, numbers[i]))
+		if (!shares_rice_write(&w, numbers[i]))
 			return 0;
-	return rice_writer_len(&w);
+	return shares_rice_writer_len(&w);
 }
 
-void golomb_set_write(struct writer *w, const struct node_key *key, struct golomb_set *set)
+void shares_golomb_set_write(struct writer *w, const struct node_key *key, struct golomb_set *set)
 {
 	uint8_t body[GOLOMB_SET_LEN_MAX - SIGNED_OVERHEAD_MAX];
 	struct writer body_w = writer_of(body, sizeof(body));
@@ -129,10 +129,10 @@ static bool code_is_whole(const struct golomb_set *set)
 	uint64_t range = (uint64_t)set->item_cnt << set->parameter, number = 0;
 	struct rice_reader r;
 
-	rice_reader_init(&r, set->parameter, set->code, set->code_len);
+	shares_rice_reader_init(&r, set->parameter, set->code, set->code_len);
 	for (uint32_t i = 0; i < set->item_cnt && !r.bad && (i == 0 || number < range); i++)
-		number = rice_read(&r);
-	return rice_reader_is_over(&r) && (set->item_cnt == 0 || number < range);
+		number = shares_rice_read(&r);
+	return shares_rice_reader_is_over(&r) && (set->item_cnt == 0 || number < range);
 }
 
 /* A coarser code than ours would be found to have more than there is. */
@@ -143,7 +143,7 @@ static bool is_sound(const struct golomb_set *set)
 	       code_is_whole(set);
 }
 
-int golomb_set_parse(const void *bytes, size_t len, struct golomb_set *out_set)
+int shares_golomb_set_parse(const void *bytes, size_t len, struct golomb_set *out_set)
 {
 	struct signed_object object;
 	struct golomb_set set = {0};
@@ -166,7 +166,7 @@ int golomb_set_parse(const void *bytes, size_t len, struct golomb_set *out_set)
 	return 0;
 }
 
-int golomb_set_verify_signature(const void *bytes, size_t len)
+int shares_golomb_set_verify_signature(const void *bytes, size_t len)
 {
 	struct signed_object object;
 	int err = signed_parse(bytes, len, &object);
@@ -174,16 +174,16 @@ int golomb_set_verify_signature(const void *bytes, size_t len)
 	return err < 0 ? err : signed_verify(&object, TAG);
 }
 
-bool golomb_set_may_have(const struct golomb_set *set, const uint8_t id[static 32])
+bool shares_golomb_set_may_have(const struct golomb_set *set, const uint8_t id[static 32])
 {
 	uint64_t wanted = number_of(set->key, id, (uint64_t)set->item_cnt << set->parameter);
 	struct rice_reader r;
 
-	if (golomb_set_region_of(id, set->depth) != set->region)
+	if (shares_golomb_set_region_of(id, set->depth) != set->region)
 		return false;
-	rice_reader_init(&r, set->parameter, set->code, set->code_len);
+	shares_rice_reader_init(&r, set->parameter, set->code, set->code_len);
 	for (uint32_t i = 0; i < set->item_cnt && !r.bad; i++) {
-		uint64_t number = rice_read(&r);
+		uint64_t number = shares_rice_read(&r);
 
 		if (number >= wanted)
 			return number == wanted;

@@ -45,28 +45,28 @@ struct golomb_set {
 	size_t code_len;
 };
 
-/* golomb_set_region_of: the first depth bits of a content id; depth in [1, 32]. */
-uint32_t golomb_set_region_of(const uint8_t id[static 32], unsigned depth);
+/* shares_golomb_set_region_of: the first depth bits of a content id; depth in [1, 32]. */
+uint32_t shares_golomb_set_region_of(const uint8_t id[static 32], unsigned depth);
 
 /*
- * golomb_set_encode codes cnt contents, at most GOLOMB_SET_ITEMS_MAX, into code; key is the holder's.
+ * shares_golomb_set_encode codes cnt contents, at most GOLOMB_SET_ITEMS_MAX, into code; key is the holder's.
  * numbers has room for cnt. Returns the length, or 0 when it does not fit cap.
  */
-size_t golomb_set_encode(const uint8_t key[static MESH_KEY_LEN], const uint8_t (*ids)[32],
-			 uint32_t cnt, uint64_t *numbers, uint8_t *code, size_t cap);
-/* golomb_set_write signs set, whose key is set to key's; w is bad when it is longer than GOLOMB_SET_LEN_MAX. */
-void golomb_set_write(struct writer *w, const struct node_key *key, struct golomb_set *set);
+size_t shares_golomb_set_encode(const uint8_t key[static MESH_KEY_LEN], const uint8_t (*ids)[32],
+				uint32_t cnt, uint64_t *numbers, uint8_t *code, size_t cap);
+/* shares_golomb_set_write signs set, whose key is set to key's; w is bad when it is longer than GOLOMB_SET_LEN_MAX. */
+void shares_golomb_set_write(struct writer *w, const struct node_key *key, struct golomb_set *set);
 
 /*
- * golomb_set_parse checks form, limits, that the signer is the holder, and that the code
+ * shares_golomb_set_parse checks form, limits, that the signer is the holder, and that the code
  * has as many numbers as it says: 0, WEFT_EMALFORMED, WEFT_ETOOLARGE.
- * golomb_set_verify_signature then: 0 or WEFT_EDAMAGED.
+ * shares_golomb_set_verify_signature then: 0 or WEFT_EDAMAGED.
  */
 WEFT_MUST_CHECK
-int golomb_set_parse(const void *bytes, size_t len, struct golomb_set *out_set);
+int shares_golomb_set_parse(const void *bytes, size_t len, struct golomb_set *out_set);
 WEFT_MUST_CHECK
-int golomb_set_verify_signature(const void *bytes, size_t len);
-/* golomb_set_may_have: false is certain as far as the holder tells the truth. */
-bool golomb_set_may_have(const struct golomb_set *set, const uint8_t id[static 32]);
+int shares_golomb_set_verify_signature(const void *bytes, size_t len);
+/* shares_golomb_set_may_have: false is certain as far as the holder tells the truth. */
+bool shares_golomb_set_may_have(const struct golomb_set *set, const uint8_t id[static 32]);
 
 #endif

@@ -24,7 +24,7 @@ struct telling {
 	bool is_over;
 };
 
-static bool share_tell(void *arg, const struct content_share *share)
+static bool share_tell(void *arg, const struct blobs_share *share)
 {
 	struct telling *telling = arg;
 
@@ -33,12 +33,12 @@ static bool share_tell(void *arg, const struct content_share *share)
 }
 
 /* One that waits or has failed may have nothing. */
-static bool get_tell_held(void *arg, const struct content_get *get)
+static bool get_tell_held(void *arg, const struct blobs_get *get)
 {
 	struct telling *telling = arg;
 
-	if (content_get_is_seeded(get) &&
-	    (get->state == CONTENT_GET_FETCHING || get->state == CONTENT_GET_FINISHED))
+	if (blobs_get_is_seeded(get) &&
+	    (get->state == BLOBS_GET_FETCHING || get->state == BLOBS_GET_FINISHED))
 		telling->is_over = !telling->fn(telling->arg, get->manifest_id);
 	return !telling->is_over;
 }
@@ -56,13 +56,13 @@ static bool holder_tell(void *arg, const uint8_t manifest_id[static 32], const u
 static void manifests_each(void *ctx, bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg)
 {
 	struct telling telling = {.fn = fn, .arg = arg};
-	const struct content *content = ctx;
+	const struct blobs *content = ctx;
 
-	content_shares_each(ctx, share_tell, &telling);
+	shares_shares_each(ctx, share_tell, &telling);
 	if (!telling.is_over)
-		content_gets_each(ctx, get_tell_held, &telling);
+		blobs_gets_each(ctx, get_tell_held, &telling);
 	for (unsigned i = 0; i < content->holder_cnt && !telling.is_over; i++) {
-		const struct content_retainer *holder = &content->holders[i];
+		const struct blobs_retainer *holder = &content->holders[i];
 
 		(void)holder->manifests_each(holder->ctx, holder_tell, &telling);
 	}
@@ -82,24 +82,24 @@ static void regions_mark(const struct manifest *manifest, struct held_manifest *
 
 static int look(void *ctx, const uint8_t id[static 32], struct held_manifest *out_manifest)
 {
-	const struct content *content = ctx;
+	const struct blobs *content = ctx;
 	struct store *store = content->params.store;
 	struct scope scope;
 	struct held_manifest held = {0};
 	const struct manifest *manifest;
 	struct stored_manifest stored;
-	int err = stored_manifest_load(store, id, &stored);
+	int err = blobs_stored_manifest_load(store, id, &stored);
 
 	if (err < 0)
 		return err;
 	manifest = stored.manifest;
 	held.is_signed = manifest->is_signed;
 	held.is_public = manifest->is_public;
-	scope_of_manifest(manifest, &scope);
-	held.is_hidden = content_scope_hides(content, &scope);
+	blobs_scope_of_manifest(manifest, &scope);
+	held.is_hidden = blobs_scope_hides(content, &scope);
 	held.item_cnt = manifest->all_item_cnt;
 	regions_mark(manifest, &held);
-	stored_manifest_fini(&stored);
+	blobs_stored_manifest_fini(&stored);
 	*out_manifest = held;
 	return 0;
 }
@@ -120,13 +120,14 @@ struct view {
 
 static void *open(void *ctx, bool (*is_wanted)(void *arg, const uint8_t id[static 32]), void *arg)
 {
-	struct content *content = ctx;
+	struct blobs *content = ctx;
 	struct view *view = calloc(1, sizeof(*view));
 
 	if (!view)
 		return NULL;
 	view->store = content->params.store;
-	view->served_index = served_index_copy_some(content_served_index(content), is_wanted, arg);
+	view->served_index =
+		blobs_served_index_copy_some(blobs_served_index(content), is_wanted, arg);
 	if (view->served_index)
 		return view;
 	free(view);
@@ -137,7 +138,7 @@ static void close(void *arg)
 {
 	struct view *view = arg;
 
-	served_index_free(view->served_index);
+	blobs_served_index_free(view->served_index);
 	free(view);
 }
 
@@ -146,9 +147,9 @@ static bool object_tell(void *arg, const struct store_item *item)
 	struct view *view = arg;
 
 	if ((view->has_last && memcmp(view->last, item->key, OBJECT_ID_LEN) == 0) ||
-	    object_file_at(view->snapshot, item->key + OBJECT_ID_LEN, &view->file) < 0 ||
+	    blobs_object_file_at(view->snapshot, item->key + OBJECT_ID_LEN, &view->file) < 0 ||
 	    memcmp(view->file.content_id, item->key, OBJECT_ID_LEN) != 0 ||
-	    !served_index_has_file(view->served_index, &view->file))
+	    !blobs_served_index_has_file(view->served_index, &view->file))
 		return true;
 	view->has_last = true;
 	memcpy(view->last, item->key, OBJECT_ID_LEN);
@@ -179,7 +180,7 @@ static const struct announce_held_ops ops = {
 	.close = close,
 };
 
-struct announce_held announce_held_of(struct content *content)
+struct announce_held shares_announce_held_of(struct blobs *content)
 {
 	return (struct announce_held){&ops, content};
 }

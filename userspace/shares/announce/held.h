@@ -8,7 +8,7 @@
 
 #include "weft/err.h"
 
-struct content;
+struct blobs;
 
 /* Regions at the finest depth, as bits. */
 #define HELD_REGION_CNT 4096u
@@ -49,7 +49,7 @@ struct announce_held {
 	void *ctx;
 };
 
-/* announce_held_of: what content's shares, gets and holders have. */
-struct announce_held announce_held_of(struct content *content);
+/* shares_announce_held_of: what content's shares, gets and holders have. */
+struct announce_held shares_announce_held_of(struct blobs *content);
 
 #endif

@@ -33,9 +33,9 @@ struct announce_lookup {
 	unsigned holder_cnt;
 };
 
-size_t announce_finder_footprint(const struct announce_config *config)
+size_t shares_announce_finder_footprint(const struct announce_config *config)
 {
-	return announce_sets_footprint(config->region_cap) + config->set_memory_len +
+	return shares_announce_sets_footprint(config->region_cap) + config->set_memory_len +
 	       pool_footprint(sizeof(struct announce_lookup), config->lookup_cap);
 }
 
@@ -65,13 +65,13 @@ static void holder_tell(struct announce_lookup *search, const uint8_t *key,
 	search->asked.found(search->asked.arg, &peer);
 }
 
-static void record_take(void *arg, const uint8_t *value, size_t len,
-			const struct overlay_claim *claim)
+static void firewall_record_take(void *arg, const uint8_t *value, size_t len,
+				 const struct overlay_claim *claim)
 {
 	struct provider provider;
 
 	(void)claim;
-	if (holder_record_parse(value + 1, len - 1, &provider) == 0)
+	if (shares_holder_record_parse(value + 1, len - 1, &provider) == 0)
 		holder_tell(arg, provider.key, provider.addrs, provider.addr_cnt);
 }
 
@@ -86,7 +86,7 @@ static void lookup_silence(struct announce_lookup *search)
 {
 	for (unsigned i = 0; i < WANT_CNT; i++) {
 		if (search->wants[i].is_out)
-			announce_sets_leave(&search->wants[i].base);
+			shares_announce_sets_leave(&search->wants[i].base);
 		search->wants[i].is_out = false;
 	}
 	if (search->run)
@@ -139,8 +139,8 @@ static void sets_want(struct announce_lookup *search, uint64_t now_ns)
 		want->base.found = set_found;
 		want->base.done = want_done;
 		memcpy(want->base.id, search->asked.id, sizeof(want->base.id));
-		want->is_out = announce_sets_want(search->announce->sets, want_depths[i],
-						  &want->base, now_ns) == 1;
+		want->is_out = shares_announce_sets_want(search->announce->sets, want_depths[i],
+							 &want->base, now_ns) == 1;
 	}
 }
 
@@ -159,9 +159,9 @@ static int finder_find(void *ctx, const struct swarm_find *asked, uint64_t now_n
 		return WEFT_EFULL;
 	search->announce = announce;
 	search->asked = *asked;
-	err = overlay->ops->get(overlay->overlay, name, announce_name_of_id(tag, asked->id, name),
-				(uint8_t)tag, record_take, records_done, search, now_ns,
-				&search->run);
+	err = overlay->ops->get(overlay->overlay, name,
+				shares_announce_name_of_id(tag, asked->id, name), (uint8_t)tag,
+				firewall_record_take, records_done, search, now_ns, &search->run);
 	if (err < 0) {
 		pool_release(&announce->searches, search);
 		return err;
@@ -184,18 +184,19 @@ static const struct swarm_finder_ops finder_ops = {
 	.cancel = finder_cancel,
 };
 
-struct swarm_finder announce_finder(struct announce *announce)
+struct swarm_finder shares_announce_finder(struct announce *announce)
 {
 	return (struct swarm_finder){&finder_ops, announce};
 }
 
 /* --- life --- */
 
-int announce_finder_init(struct announce *announce)
+int shares_announce_finder_init(struct announce *announce)
 {
 	const struct announce_config *config = &announce->params.config;
-	int err = announce_sets_new(&announce->arena, config->region_cap, config->set_memory_len,
-				    &announce->params.overlay, &announce->sets);
+	int err = shares_announce_sets_new(&announce->arena, config->region_cap,
+					   config->set_memory_len, &announce->params.overlay,
+					   &announce->sets);
 
 	return err < 0 ? err
 		       : pool_init(&announce->searches, &announce->arena,
@@ -203,22 +204,23 @@ int announce_finder_init(struct announce *announce)
 }
 
 /* Searches stay until they are taken back, by whoever outlives the overlay. */
-void announce_finder_stop(struct announce *announce)
+void shares_announce_finder_stop(struct announce *announce)
 {
 	struct announce_lookup *search = NULL;
 
 	while ((search = pool_next(&announce->searches, search)))
 		lookup_silence(search);
-	announce_sets_stop(announce->sets);
+	shares_announce_sets_stop(announce->sets);
 }
 
-void announce_finder_fini(struct announce *announce)
+void shares_announce_finder_fini(struct announce *announce)
 {
-	announce_sets_free(announce->sets);
+	shares_announce_sets_free(announce->sets);
 }
 
-void announce_finder_fill_stats(const struct announce *announce, struct announce_stats *stats)
+void shares_announce_finder_fill_stats(const struct announce *announce,
+				       struct announce_stats *stats)
 {
 	stats->lookup_out_cnt = announce->searches.used_cnt;
-	announce_sets_count(announce->sets, &stats->region_kept_cnt, &stats->set_len);
+	shares_announce_sets_count(announce->sets, &stats->region_kept_cnt, &stats->set_len);
 }

@@ -12,7 +12,8 @@
 enum { FIELD_ID, FIELD_KEY, FIELD_ADDRS, FIELD_TIME, FIELD_CNT };
 #define FIELDS_ALL ((1u << FIELD_CNT) - 1)
 
-void holder_record_write(struct writer *w, const struct node_key *key, struct provider *provider)
+void shares_holder_record_write(struct writer *w, const struct node_key *key,
+				struct provider *provider)
 {
 	uint8_t body[HOLDER_RECORD_LEN_MAX];
 	struct writer body_w = writer_of(body, sizeof(body));
@@ -48,7 +49,7 @@ static void field_read(struct cbor_reader *r, uint64_t key, struct provider *pro
 	}
 }
 
-int holder_record_parse(const void *bytes, size_t len, struct provider *out_provider)
+int shares_holder_record_parse(const void *bytes, size_t len, struct provider *out_provider)
 {
 	struct provider provider = {0};
 	struct signed_object object;
@@ -71,7 +72,7 @@ int holder_record_parse(const void *bytes, size_t len, struct provider *out_prov
 	return 0;
 }
 
-int holder_record_verify_signature(const void *bytes, size_t len)
+int shares_holder_record_verify_signature(const void *bytes, size_t len)
 {
 	struct signed_object object;
 	int err = signed_parse(bytes, len, &object);
@@ -79,7 +80,7 @@ int holder_record_verify_signature(const void *bytes, size_t len)
 	return err < 0 ? err : signed_verify(&object, TAG);
 }
 
-int holder_record_check_time(uint64_t time_s, uint64_t wall_s)
+int shares_holder_record_check_time(uint64_t time_s, uint64_t wall_s)
 {
 	if (time_s > wall_s + HOLDER_RECORD_SKEW_S)
 		return WEFT_EREFUSED;

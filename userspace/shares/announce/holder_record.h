@@ -30,22 +30,23 @@ struct provider {
 	uint64_t time_s;
 };
 
-/* holder_record_write signs provider, whose key is set to key's; w is bad when there is no room. */
-void holder_record_write(struct writer *w, const struct node_key *key, struct provider *provider);
+/* shares_holder_record_write signs provider, whose key is set to key's; w is bad when there is no room. */
+void shares_holder_record_write(struct writer *w, const struct node_key *key,
+				struct provider *provider);
 
 /*
- * holder_record_parse checks form and that the signer is the node it speaks of: 0, WEFT_EMALFORMED
- * or WEFT_ETOOLARGE. holder_record_verify_signature then: 0 or WEFT_EDAMAGED.
+ * shares_holder_record_parse checks form and that the signer is the node it speaks of: 0, WEFT_EMALFORMED
+ * or WEFT_ETOOLARGE. shares_holder_record_verify_signature then: 0 or WEFT_EDAMAGED.
  */
 WEFT_MUST_CHECK
-int holder_record_parse(const void *bytes, size_t len, struct provider *out_provider);
+int shares_holder_record_parse(const void *bytes, size_t len, struct provider *out_provider);
 WEFT_MUST_CHECK
-int holder_record_verify_signature(const void *bytes, size_t len);
+int shares_holder_record_verify_signature(const void *bytes, size_t len);
 /*
- * holder_record_check_time is for records and sets alike: 0, WEFT_ESTALE when the life of what was
+ * shares_holder_record_check_time is for records and sets alike: 0, WEFT_ESTALE when the life of what was
  * written at time_s is over, or WEFT_EREFUSED when that is in the future.
  */
 WEFT_MUST_CHECK
-int holder_record_check_time(uint64_t time_s, uint64_t wall_s);
+int shares_holder_record_check_time(uint64_t time_s, uint64_t wall_s);
 
 #endif

@@ -7,32 +7,32 @@
 
 static uint32_t manifest_seed(const struct announce_manifest *manifest)
 {
-	return golomb_set_region_of(manifest->id, 32);
+	return shares_golomb_set_region_of(manifest->id, 32);
 }
 
-bool announce_manifest_is_due(const struct announce *announce,
-			      const struct announce_manifest *manifest)
+bool shares_announce_manifest_is_due(const struct announce *announce,
+				     const struct announce_manifest *manifest)
 {
 	return !manifest->is_out && manifest->is_looked && !manifest->is_hidden &&
-	       announce_is_due(manifest->announced_s, announce->changed_s, manifest_seed(manifest),
-			       announce_wall_s(announce));
+	       shares_announce_is_due(manifest->announced_s, announce->changed_s,
+				      manifest_seed(manifest), shares_announce_wall_s(announce));
 }
 
 /* Files of a collection are told of only if that is wanted: it says nothing of its visibility. */
-bool announce_manifest_is_wanted(const struct announce *announce,
-				 const struct announce_manifest *manifest)
+bool shares_announce_manifest_is_wanted(const struct announce *announce,
+					const struct announce_manifest *manifest)
 {
 	return manifest->is_looked && !manifest->is_hidden &&
 	       (manifest->is_public ||
 		(announce->params.config.scope == ANNOUNCE_ALL && !manifest->is_signed));
 }
 
-bool announce_id_is_wanted(void *arg, const uint8_t id[static 32])
+bool shares_announce_id_is_wanted(void *arg, const uint8_t id[static 32])
 {
 	const struct announce *announce = arg;
 	const struct announce_manifest *manifest = map_lookup(&announce->by_id, id);
 
-	return manifest && announce_manifest_is_wanted(announce, manifest);
+	return manifest && shares_announce_manifest_is_wanted(announce, manifest);
 }
 
 struct walk {
@@ -50,7 +50,7 @@ static struct announce_manifest *manifest_add(const struct walk *walk, const uin
 		return NULL;
 	memcpy(manifest->id, id, sizeof(manifest->id));
 	memcpy(row.id, id, sizeof(row.id));
-	manifest->announced_s = announce_log_time_s(walk->snapshot, &row);
+	manifest->announced_s = shares_announce_log_time_s(walk->snapshot, &row);
 	if (map_put(&announce->by_id, manifest->id, manifest) == 0)
 		return manifest;
 	pool_release(&announce->manifests, manifest);
@@ -83,14 +83,14 @@ static void manifests_sweep(struct announce *announce)
 		if (manifest->is_held || manifest->is_out)
 			continue;
 		memcpy(row.id, manifest->id, sizeof(row.id));
-		announce_log_delete(batch, &row);
+		shares_announce_log_delete(batch, &row);
 		(void)map_delete(&announce->by_id, manifest->id);
 		pool_release(&announce->manifests, manifest);
 	}
-	announce_submit(announce, batch);
+	shares_announce_submit(announce, batch);
 }
 
-void announce_manifests_walk(struct announce *announce)
+void shares_announce_manifests_walk(struct announce *announce)
 {
 	const struct announce_held *held = announce->params.held;
 	struct announce_manifest *manifest = NULL;
@@ -108,7 +108,7 @@ void announce_manifests_walk(struct announce *announce)
 	manifests_sweep(announce);
 }
 
-struct announce_manifest *announce_manifest_to_look_at(const struct announce *announce)
+struct announce_manifest *shares_announce_manifest_to_look_at(const struct announce *announce)
 {
 	struct announce_manifest *manifest = NULL;
 
@@ -118,7 +118,7 @@ struct announce_manifest *announce_manifest_to_look_at(const struct announce *an
 	return NULL;
 }
 
-void announce_manifest_looked(struct announce *announce)
+void shares_announce_manifest_looked(struct announce *announce)
 {
 	const struct announce_job *job = &announce->job;
 	struct announce_manifest *manifest = map_lookup(&announce->by_id, job->id);
@@ -131,12 +131,12 @@ void announce_manifest_looked(struct announce *announce)
 	manifest->is_public = job->manifest.is_public;
 	manifest->is_hidden = job->manifest.is_hidden;
 	manifest->item_cnt = job->manifest.item_cnt;
-	if (announce_manifest_is_wanted(announce, manifest))
-		announce_regions_touch(announce, &job->manifest);
+	if (shares_announce_manifest_is_wanted(announce, manifest))
+		shares_announce_regions_touch(announce, &job->manifest);
 }
 
-void announce_manifest_logged(struct announce *announce, const struct announce_log_row *row,
-			      int err)
+void shares_announce_manifest_logged(struct announce *announce, const struct announce_log_row *row,
+				     int err)
 {
 	struct announce_manifest *manifest = map_lookup(&announce->by_id, row->id);
 

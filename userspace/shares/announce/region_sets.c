@@ -41,13 +41,13 @@ struct announce_sets {
 	struct heap *heap;
 };
 
-size_t announce_sets_footprint(uint32_t region_cap)
+size_t shares_announce_sets_footprint(uint32_t region_cap)
 {
 	return pool_footprint(sizeof(struct region), region_cap);
 }
 
-int announce_sets_new(struct arena *arena, uint32_t region_cap, size_t memory_len,
-		      const struct overlay_seam *overlay, struct announce_sets **out_sets)
+int shares_announce_sets_new(struct arena *arena, uint32_t region_cap, size_t memory_len,
+			     const struct overlay_seam *overlay, struct announce_sets **out_sets)
 {
 	struct announce_sets *sets = calloc(1, sizeof(*sets));
 	int err;
@@ -58,14 +58,14 @@ int announce_sets_new(struct arena *arena, uint32_t region_cap, size_t memory_le
 	list_init(&sets->used);
 	if ((err = heap_new(memory_len, &sets->heap)) < 0 ||
 	    (err = pool_init(&sets->regions, arena, sizeof(struct region), region_cap)) < 0) {
-		announce_sets_free(sets);
+		shares_announce_sets_free(sets);
 		return err;
 	}
 	*out_sets = sets;
 	return 0;
 }
 
-void announce_sets_free(struct announce_sets *sets)
+void shares_announce_sets_free(struct announce_sets *sets)
 {
 	if (!sets)
 		return;
@@ -135,7 +135,7 @@ static struct kept_set *kept_make(struct region *region, const uint8_t *bytes, s
 	if (!kept)
 		return NULL;
 	memcpy(kept->bytes, bytes, len);
-	if (golomb_set_parse(kept->bytes, len, &kept->set) == 0)
+	if (shares_golomb_set_parse(kept->bytes, len, &kept->set) == 0)
 		return kept;
 	heap_release(sets->heap, kept);
 	return NULL;
@@ -174,7 +174,7 @@ static void wants_tell(struct region *region, const struct golomb_set *set)
 
 		list_unlink(&want->node);
 		list_push_back(&told, &want->node);
-		if (golomb_set_may_have(set, want->id))
+		if (shares_golomb_set_may_have(set, want->id))
 			want->found(want, set);
 	}
 	while (!list_is_empty(&told)) {
@@ -194,7 +194,7 @@ static void value_take(void *arg, const uint8_t *value, size_t len,
 	struct kept_set *kept;
 
 	(void)claim;
-	if (golomb_set_parse(value + 1, len - 1, &set) < 0)
+	if (shares_golomb_set_parse(value + 1, len - 1, &set) < 0)
 		return;
 	wants_tell(region, &set);
 	kept = kept_make(region, value + 1, len - 1);
@@ -243,9 +243,9 @@ static int region_ask(struct announce_sets *sets, unsigned depth, uint32_t numbe
 	region->asked_ns = now_ns;
 	list_init(&region->wants);
 	list_init(&region->used);
-	err = sets->overlay.ops->get(sets->overlay.overlay, name,
-				     announce_name_of_region(depth, number, name), ANNOUNCE_SET,
-				     value_take, get_done, region, now_ns, &region->run);
+	err = sets->overlay.ops->get(
+		sets->overlay.overlay, name, shares_announce_name_of_region(depth, number, name),
+		ANNOUNCE_SET, value_take, get_done, region, now_ns, &region->run);
 	if (err < 0) {
 		pool_release(&sets->regions, region);
 		return err;
@@ -266,17 +266,17 @@ static void region_tell_kept(struct region *region, struct announce_want *want)
 
 	region->is_telling = true;
 	for (const struct kept_set *kept = region->first; kept; kept = kept->next)
-		if (golomb_set_may_have(&kept->set, want->id))
+		if (shares_golomb_set_may_have(&kept->set, want->id))
 			want->found(want, &kept->set);
 	region->is_telling = was_telling;
 }
 
 /* --- the face --- */
 
-int announce_sets_want(struct announce_sets *sets, unsigned depth, struct announce_want *want,
-		       uint64_t now_ns)
+int shares_announce_sets_want(struct announce_sets *sets, unsigned depth,
+			      struct announce_want *want, uint64_t now_ns)
 {
-	uint32_t number = golomb_set_region_of(want->id, depth);
+	uint32_t number = shares_golomb_set_region_of(want->id, depth);
 	struct region *region = region_find(sets, depth, number);
 	int err;
 
@@ -295,12 +295,12 @@ int announce_sets_want(struct announce_sets *sets, unsigned depth, struct announ
 	return 1;
 }
 
-void announce_sets_leave(struct announce_want *want)
+void shares_announce_sets_leave(struct announce_want *want)
 {
 	list_unlink(&want->node);
 }
 
-void announce_sets_stop(struct announce_sets *sets)
+void shares_announce_sets_stop(struct announce_sets *sets)
 {
 	struct region *region = NULL;
 
@@ -308,8 +308,8 @@ void announce_sets_stop(struct announce_sets *sets)
 		region_forget(region);
 }
 
-void announce_sets_count(const struct announce_sets *sets, uint32_t *out_region_cnt,
-			 size_t *out_len)
+void shares_announce_sets_count(const struct announce_sets *sets, uint32_t *out_region_cnt,
+				size_t *out_len)
 {
 	struct heap_usage usage;
 

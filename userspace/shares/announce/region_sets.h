@@ -30,28 +30,28 @@ struct announce_want {
 	uint8_t id[32];
 	/* A set that may have it, as it comes; borrowed for the call. */
 	void (*found)(struct announce_want *want, const struct golomb_set *set);
-	/* Once, when all that there are have come; not from within announce_sets_want. */
+	/* Once, when all that there are have come; not from within shares_announce_sets_want. */
 	void (*done)(struct announce_want *want, uint64_t now_ns);
 };
 
-size_t announce_sets_footprint(uint32_t region_cap);
-/* announce_sets_new: memory_len bounds the sets that are kept. 0, WEFT_EFULL (arena) or -errno. */
+size_t shares_announce_sets_footprint(uint32_t region_cap);
+/* shares_announce_sets_new: memory_len bounds the sets that are kept. 0, WEFT_EFULL (arena) or -errno. */
 WEFT_MUST_CHECK
-int announce_sets_new(struct arena *arena, uint32_t region_cap, size_t memory_len,
-		      const struct overlay_seam *overlay, struct announce_sets **out_sets);
-void announce_sets_stop(struct announce_sets *sets);
-void announce_sets_free(struct announce_sets *sets);
+int shares_announce_sets_new(struct arena *arena, uint32_t region_cap, size_t memory_len,
+			     const struct overlay_seam *overlay, struct announce_sets **out_sets);
+void shares_announce_sets_stop(struct announce_sets *sets);
+void shares_announce_sets_free(struct announce_sets *sets);
 
 /*
- * announce_sets_want: want->found is called for what is known, now, and for what comes; 1: it
+ * shares_announce_sets_want: want->found is called for what is known, now, and for what comes; 1: it
  * waits for more, and done follows; 0: that was all, and done does not follow; WEFT_EFULL.
- * announce_sets_leave: nothing is called any more.
+ * shares_announce_sets_leave: nothing is called any more.
  */
 WEFT_MUST_CHECK
-int announce_sets_want(struct announce_sets *sets, unsigned depth, struct announce_want *want,
-		       uint64_t now_ns);
-void announce_sets_leave(struct announce_want *want);
-void announce_sets_count(const struct announce_sets *sets, uint32_t *out_region_cnt,
-			 size_t *out_len);
+int shares_announce_sets_want(struct announce_sets *sets, unsigned depth,
+			      struct announce_want *want, uint64_t now_ns);
+void shares_announce_sets_leave(struct announce_want *want);
+void shares_announce_sets_count(const struct announce_sets *sets, uint32_t *out_region_cnt,
+				size_t *out_len);
 
 #endif

@@ -11,7 +11,7 @@
 /* What could not be listed is listed again after this. */
 #define RETRY_S 60u
 
-uint32_t announce_region_cnt(const struct announce *announce)
+uint32_t shares_announce_region_cnt(const struct announce *announce)
 {
 	return announce->shape == ANNOUNCE_NOTHING ? 0 : 1u << announce->depth;
 }
@@ -21,10 +21,10 @@ static bool region_load(void *arg, const struct store_item *item)
 	struct announce *announce = arg;
 	struct announce_log_row row;
 
-	if (announce_log_parse(item, &row) < 0)
+	if (shares_announce_log_parse(item, &row) < 0)
 		return true;
 	if (row.kind != ANNOUNCE_LOG_REGION || row.depth != announce->depth ||
-	    row.region >= announce_region_cnt(announce))
+	    row.region >= shares_announce_region_cnt(announce))
 		return false;
 	announce->regions[row.region].announced_s = row.time_s;
 	announce->regions[row.region].print = row.print;
@@ -44,15 +44,15 @@ static void regions_begin(struct announce *announce)
 	if (announce->shape != ANNOUNCE_SETS ||
 	    store_snapshot_open(announce->params.store, &snapshot) < 0)
 		return;
-	if (store_each(snapshot, STORE_ANNOUNCED, key, announce_log_key(&first, key), region_load,
-		       announce) < 0)
+	if (store_each(snapshot, STORE_ANNOUNCED, key, shares_announce_log_key(&first, key),
+		       region_load, announce) < 0)
 		/* Then all is told again. */
 		memset(announce->regions, 0, ANNOUNCE_REGION_CAP * sizeof(*announce->regions));
 	store_snapshot_close(snapshot);
 }
 
 /* False while there are manifests that nobody has looked at. */
-bool announce_shape_decide(struct announce *announce)
+bool shares_announce_shape_decide(struct announce *announce)
 {
 	const struct announce_manifest *manifest = NULL;
 	enum announce_shape shape = ANNOUNCE_SETS;
@@ -62,7 +62,7 @@ bool announce_shape_decide(struct announce *announce)
 	while ((manifest = pool_next(&announce->manifests, manifest))) {
 		if (!manifest->is_looked)
 			return false;
-		if (announce_manifest_is_wanted(announce, manifest))
+		if (shares_announce_manifest_is_wanted(announce, manifest))
 			item_cnt += manifest->item_cnt;
 	}
 	announce->stats.item_cnt = item_cnt;
@@ -82,8 +82,8 @@ bool announce_shape_decide(struct announce *announce)
 
 static struct announce_region *region_next_due(struct announce *announce)
 {
-	uint32_t cnt = announce_region_cnt(announce);
-	uint64_t wall_s = announce_wall_s(announce);
+	uint32_t cnt = shares_announce_region_cnt(announce);
+	uint64_t wall_s = shares_announce_wall_s(announce);
 
 	for (uint32_t i = 0; i < cnt; i++) {
 		uint32_t at = (announce->cursor + i) % cnt;
@@ -108,9 +108,9 @@ static void region_rest(struct announce_region *region, uint64_t due_s)
 		region->due_s = due_s;
 }
 
-void announce_regions_touch(struct announce *announce, const struct held_manifest *manifest)
+void shares_announce_regions_touch(struct announce *announce, const struct held_manifest *manifest)
 {
-	uint32_t cnt = announce_region_cnt(announce), step = cnt ? HELD_REGION_CNT / cnt : 0;
+	uint32_t cnt = shares_announce_region_cnt(announce), step = cnt ? HELD_REGION_CNT / cnt : 0;
 
 	for (uint32_t i = 0; i < cnt; i++) {
 		bool is_touched = !manifest->has_regions;
@@ -122,15 +122,15 @@ void announce_regions_touch(struct announce *announce, const struct held_manifes
 	}
 }
 
-int announce_list_begin(struct announce *announce)
+int shares_announce_list_begin(struct announce *announce)
 {
 	struct announce_region *region = region_next_due(announce);
 	int err;
 
 	if (!region)
 		return 0;
-	err = announce_job_list(&announce->job, region_number(announce, region),
-				announce_id_is_wanted);
+	err = shares_announce_job_list(&announce->job, region_number(announce, region),
+				       shares_announce_id_is_wanted);
 	if (err == 0)
 		region->due_s = REGION_BUSY;
 	return err;
@@ -145,8 +145,8 @@ static void gone_delete(struct announce *announce)
 		return;
 	batch = store_batch_new(announce->params.store);
 	for (uint32_t i = 0; i < job->gone_cnt; i++)
-		announce_log_delete(batch, &job->gone[i]);
-	announce_submit(announce, batch);
+		shares_announce_log_delete(batch, &job->gone[i]);
+	shares_announce_submit(announce, batch);
 }
 
 static bool set_is_due(const struct announce *announce, const struct announce_region *region)
@@ -156,14 +156,14 @@ static bool set_is_due(const struct announce *announce, const struct announce_re
 
 	if (job->id_cnt == 0)
 		return region->announced_s && !is_same;
-	return !is_same || announce_is_due(region->announced_s, announce->changed_s, job->region,
-					   announce_wall_s(announce));
+	return !is_same || shares_announce_is_due(region->announced_s, announce->changed_s,
+						  job->region, shares_announce_wall_s(announce));
 }
 
-void announce_list_done(struct announce *announce)
+void shares_announce_list_done(struct announce *announce)
 {
 	struct announce_job *job = &announce->job;
-	uint64_t wall_s = announce_wall_s(announce), later_s = wall_s + ANNOUNCE_PERIOD_S;
+	uint64_t wall_s = shares_announce_wall_s(announce), later_s = wall_s + ANNOUNCE_PERIOD_S;
 	struct announce_region *region = &announce->regions[job->region];
 
 	if (job->shape != announce->shape || job->depth != announce->depth)
@@ -181,8 +181,9 @@ void announce_list_done(struct announce *announce)
 	} else if (set_is_due(announce, region)) {
 		announce->has_listed = true;
 	} else {
-		region_rest(region, job->id_cnt ? announce_due_s(region->announced_s, job->region)
-						: later_s);
+		region_rest(region,
+			    job->id_cnt ? shares_announce_due_s(region->announced_s, job->region)
+					: later_s);
 	}
 }
 
@@ -190,16 +191,17 @@ void announce_list_done(struct announce *announce)
 static struct announce_region *region_of_row(struct announce *announce,
 					     const struct announce_log_row *row)
 {
-	uint32_t cnt = announce_region_cnt(announce), at = row->region;
+	uint32_t cnt = shares_announce_region_cnt(announce), at = row->region;
 
 	if (row->kind == ANNOUNCE_LOG_CONTENT)
-		at = golomb_set_region_of(row->id, announce->depth);
+		at = shares_golomb_set_region_of(row->id, announce->depth);
 	else if (row->depth != announce->depth || announce->shape != ANNOUNCE_SETS)
 		return NULL;
 	return at < cnt ? &announce->regions[at] : NULL;
 }
 
-void announce_region_logged(struct announce *announce, const struct announce_log_row *row, int err)
+void shares_announce_region_logged(struct announce *announce, const struct announce_log_row *row,
+				   int err)
 {
 	struct announce_region *region = region_of_row(announce, row);
 
@@ -210,16 +212,16 @@ void announce_region_logged(struct announce *announce, const struct announce_log
 	} else if (row->kind == ANNOUNCE_LOG_REGION) {
 		region->announced_s = row->time_s;
 		region->print = row->print;
-		region_rest(region, announce_due_s(row->time_s, row->region));
+		region_rest(region, shares_announce_due_s(row->time_s, row->region));
 	}
 }
 
-uint32_t announce_regions_due_cnt(const struct announce *announce)
+uint32_t shares_announce_regions_due_cnt(const struct announce *announce)
 {
-	uint64_t wall_s = announce_wall_s(announce);
+	uint64_t wall_s = shares_announce_wall_s(announce);
 	uint32_t cnt = 0;
 
-	for (uint32_t i = 0; i < announce_region_cnt(announce); i++)
+	for (uint32_t i = 0; i < shares_announce_region_cnt(announce); i++)
 		cnt += announce->regions[i].due_s <= wall_s;
 	return cnt;
 }

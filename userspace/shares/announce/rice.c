@@ -8,7 +8,7 @@
 
 /* --- writing --- */
 
-void rice_writer_init(struct rice_writer *w, unsigned parameter, uint8_t *bytes, size_t cap)
+void shares_rice_writer_init(struct rice_writer *w, unsigned parameter, uint8_t *bytes, size_t cap)
 {
 	*w = (struct rice_writer){.bytes = bytes, .bit_cap = 8 * cap, .parameter = parameter};
 	memset(bytes, 0, cap);
@@ -20,7 +20,7 @@ static void bit_set(struct rice_writer *w)
 	w->bit_cnt++;
 }
 
-bool rice_write(struct rice_writer *w, uint64_t value)
+bool shares_rice_write(struct rice_writer *w, uint64_t value)
 {
 	uint64_t difference = value - w->last, quotient = difference >> w->parameter;
 	size_t left = w->bit_cap - w->bit_cnt;
@@ -40,14 +40,15 @@ bool rice_write(struct rice_writer *w, uint64_t value)
 	return true;
 }
 
-size_t rice_writer_len(const struct rice_writer *w)
+size_t shares_rice_writer_len(const struct rice_writer *w)
 {
 	return (w->bit_cnt + 7) / 8;
 }
 
 /* --- reading --- */
 
-void rice_reader_init(struct rice_reader *r, unsigned parameter, const uint8_t *bytes, size_t len)
+void shares_rice_reader_init(struct rice_reader *r, unsigned parameter, const uint8_t *bytes,
+			     size_t len)
 {
 	*r = (struct rice_reader){.bytes = bytes, .bit_cnt = 8 * len, .parameter = parameter};
 }
@@ -96,7 +97,7 @@ static uint64_t quotient_read(struct rice_reader *r)
 	return bits_take(r, ones + 1) ? quotient + ones : 0;
 }
 
-uint64_t rice_read(struct rice_reader *r)
+uint64_t shares_rice_read(struct rice_reader *r)
 {
 	uint64_t quotient, low = 0;
 
@@ -115,7 +116,7 @@ uint64_t rice_read(struct rice_reader *r)
 	return r->last;
 }
 
-bool rice_reader_is_over(const struct rice_reader *r)
+bool shares_rice_reader_is_over(const struct rice_reader *r)
 {
 	return !r->bad && r->bit_cnt - r->bit_at < 8 && bits_peek(r) == 0;
 }

@@ -21,11 +21,11 @@ struct rice_writer {
 	unsigned parameter; /* in [0, RICE_PARAMETER_MAX] */
 };
 
-void rice_writer_init(struct rice_writer *w, unsigned parameter, uint8_t *bytes, size_t cap);
-/* rice_write adds value, not less than the last one. False: no room, and nothing was written. */
-bool rice_write(struct rice_writer *w, uint64_t value);
-/* rice_writer_len: bytes, the last one filled up. */
-size_t rice_writer_len(const struct rice_writer *w);
+void shares_rice_writer_init(struct rice_writer *w, unsigned parameter, uint8_t *bytes, size_t cap);
+/* shares_rice_write adds value, not less than the last one. False: no room, and nothing was written. */
+bool shares_rice_write(struct rice_writer *w, uint64_t value);
+/* shares_rice_writer_len: bytes, the last one filled up. */
+size_t shares_rice_writer_len(const struct rice_writer *w);
 
 /* Callers may read bad: the bytes ended, or a number passed 2^63. */
 struct rice_reader {
@@ -36,10 +36,11 @@ struct rice_reader {
 	bool bad;
 };
 
-void rice_reader_init(struct rice_reader *r, unsigned parameter, const uint8_t *bytes, size_t len);
-/* rice_read gives the next number; 0 once it is bad. */
-uint64_t rice_read(struct rice_reader *r);
-/* rice_reader_is_over: nothing is left but the filling of the last byte, which is right. */
-bool rice_reader_is_over(const struct rice_reader *r);
+void shares_rice_reader_init(struct rice_reader *r, unsigned parameter, const uint8_t *bytes,
+			     size_t len);
+/* shares_rice_read gives the next number; 0 once it is bad. */
+uint64_t shares_rice_read(struct rice_reader *r);
+/* shares_rice_reader_is_over: nothing is left but the filling of the last byte, which is right. */
+bool shares_rice_reader_is_over(const struct rice_reader *r);
 
 #endif

@@ -127,7 +127,7 @@ static bool is_no_list(const struct blocklist *list)
 	       !list->kinds[BLOCKLIST_CONTENT].cnt;
 }
 
-int blocklist_parse(const void *text, size_t len, struct blocklist *out_list)
+int shares_blocklist_parse(const void *text, size_t len, struct blocklist *out_list)
 {
 	struct piece left = {text, len}, line;
 	struct blocklist list = {.fault = {.line_cnt = 0}};
@@ -139,7 +139,7 @@ int blocklist_parse(const void *text, size_t len, struct blocklist *out_list)
 	for (unsigned kind = 0; kind < BLOCKLIST_KIND_CNT; kind++) {
 		list.kinds[kind].ids = malloc((len / LINE_LEN_MIN + 2) * BLOCKLIST_ID_LEN);
 		if (!list.kinds[kind].ids) {
-			blocklist_fini(&list);
+			shares_blocklist_fini(&list);
 			return -ENOMEM;
 		}
 	}
@@ -147,7 +147,7 @@ int blocklist_parse(const void *text, size_t len, struct blocklist *out_list)
 		fault_note(&list.fault, ++number, line_read(&list, line));
 	if (is_no_list(&list)) {
 		fault = list.fault;
-		blocklist_fini(&list);
+		shares_blocklist_fini(&list);
 		*out_list = (struct blocklist){.fault = fault};
 		return WEFT_EMALFORMED;
 	}
@@ -157,15 +157,15 @@ int blocklist_parse(const void *text, size_t len, struct blocklist *out_list)
 	return 0;
 }
 
-void blocklist_fini(struct blocklist *list)
+void shares_blocklist_fini(struct blocklist *list)
 {
 	for (unsigned kind = 0; kind < BLOCKLIST_KIND_CNT; kind++)
 		free(list->kinds[kind].ids);
 	*list = (struct blocklist){0};
 }
 
-bool blocklist_has(const struct blocklist *list, enum blocklist_kind kind,
-		   const uint8_t id[static BLOCKLIST_ID_LEN])
+bool shares_blocklist_has(const struct blocklist *list, enum blocklist_kind kind,
+			  const uint8_t id[static BLOCKLIST_ID_LEN])
 {
 	return list->kinds[kind].cnt && bsearch(id, list->kinds[kind].ids, list->kinds[kind].cnt,
 						BLOCKLIST_ID_LEN, id_order) != NULL;

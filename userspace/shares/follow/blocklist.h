@@ -40,15 +40,15 @@ struct blocklist {
 };
 
 /*
- * blocklist_parse: 0, WEFT_ETOOLARGE (BLOCKLIST_LEN_MAX), -ENOMEM, or
+ * shares_blocklist_parse: 0, WEFT_ETOOLARGE (BLOCKLIST_LEN_MAX), -ENOMEM, or
  * WEFT_EMALFORMED (no entry, and lines that are none) with an empty list that has the
  * fault. text has no NUL at its end and may hold anything.
  */
 WEFT_MUST_CHECK
-int blocklist_parse(const void *text, size_t len, struct blocklist *out_list);
-/* blocklist_fini leaves an empty list, which a zeroed one is too. */
-void blocklist_fini(struct blocklist *list);
-bool blocklist_has(const struct blocklist *list, enum blocklist_kind kind,
-		   const uint8_t id[static BLOCKLIST_ID_LEN]);
+int shares_blocklist_parse(const void *text, size_t len, struct blocklist *out_list);
+/* shares_blocklist_fini leaves an empty list, which a zeroed one is too. */
+void shares_blocklist_fini(struct blocklist *list);
+bool shares_blocklist_has(const struct blocklist *list, enum blocklist_kind kind,
+			  const uint8_t id[static BLOCKLIST_ID_LEN]);
 
 #endif

@@ -20,7 +20,7 @@
 /* After a start, syncs begin over so long: not all at once. */
 #define START_SPREAD_NS (20 * NS_PER_S)
 
-void follows_config_defaults(struct follows_config *config)
+void shares_follows_config_defaults(struct follows_config *config)
 {
 	*config = (struct follows_config){
 		.follow_cap = 200,
@@ -30,21 +30,21 @@ void follows_config_defaults(struct follows_config *config)
 	};
 }
 
-size_t follows_footprint(const struct follows_config *config)
+size_t shares_follows_footprint(const struct follows_config *config)
 {
 	return config->follow_cap * (sizeof(struct followed) + OBJECT_PATH_LEN_MAX +
 				     MANIFEST_DESCRIPTION_LEN_MAX) +
-	       config->sync_cap * sync_footprint();
+	       config->sync_cap * shares_sync_footprint();
 }
 
-const char *follow_tier_name(enum follow_tier tier)
+const char *shares_follow_tier_name(enum follow_tier tier)
 {
 	static const char *const names[FOLLOW_TIER_CNT] = {"trusted", "normal", "untrusted"};
 
 	return names[tier];
 }
 
-const char *follow_state_name(enum follow_state state)
+const char *shares_follow_state_name(enum follow_state state)
 {
 	static const char *const names[FOLLOW_STATE_CNT] = {
 		[FOLLOW_NEW] = "new",	      [FOLLOW_CURRENT] = "current",
@@ -57,7 +57,8 @@ const char *follow_state_name(enum follow_state state)
 
 /* --- one share --- */
 
-struct followed *followed_new(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN])
+struct followed *shares_followed_new(struct follows *follows,
+				     const uint8_t share_id[static SHARE_ID_LEN])
 {
 	struct followed *followed = calloc(1, sizeof(*followed));
 
@@ -74,11 +75,11 @@ struct followed *followed_new(struct follows *follows, const uint8_t share_id[st
 	list_init(&followed->node);
 	list_init(&followed->turn);
 	list_init(&followed->callers);
-	timer_init(&followed->timer, followed_timer_fire);
+	timer_init(&followed->timer, shares_followed_timer_fire);
 	return followed;
 }
 
-void followed_free(struct followed *followed)
+void shares_followed_free(struct followed *followed)
 {
 	if (!followed)
 		return;
@@ -87,14 +88,14 @@ void followed_free(struct followed *followed)
 	list_unlink(&followed->turn);
 	for (unsigned i = 0; i < FOLLOW_REVISIONS_MAX; i++)
 		free(followed->parts[i].ids);
-	blocklist_fini(&followed->blocklist);
+	shares_blocklist_fini(&followed->blocklist);
 	free(followed->description);
 	free(followed->folder);
 	free(followed);
 }
 
-struct followed *follow_list_lookup(const struct list_node *list,
-				    const uint8_t share_id[static SHARE_ID_LEN])
+struct followed *shares_follow_list_lookup(const struct list_node *list,
+					   const uint8_t share_id[static SHARE_ID_LEN])
 {
 	for (struct list_node *at = list->next; at != list; at = at->next) {
 		struct followed *followed = followed_of(at, node);
@@ -105,22 +106,22 @@ struct followed *follow_list_lookup(const struct list_node *list,
 	return NULL;
 }
 
-struct followed *follows_lookup(const struct follows *follows,
-				const uint8_t share_id[static SHARE_ID_LEN])
+struct followed *shares_follows_lookup(const struct follows *follows,
+				       const uint8_t share_id[static SHARE_ID_LEN])
 {
-	return follow_list_lookup(&follows->all, share_id);
+	return shares_follow_list_lookup(&follows->all, share_id);
 }
 
-const struct follow *follow_lookup(const struct follows *follows,
-				   const uint8_t share_id[static SHARE_ID_LEN])
+const struct follow *shares_follow_lookup(const struct follows *follows,
+					  const uint8_t share_id[static SHARE_ID_LEN])
 {
-	const struct followed *followed = follows_lookup(follows, share_id);
+	const struct followed *followed = shares_follows_lookup(follows, share_id);
 
 	return followed ? &followed->view : NULL;
 }
 
-void follows_each(const struct follows *follows, bool (*fn)(void *arg, const struct follow *follow),
-		  void *arg)
+void shares_follows_each(const struct follows *follows,
+			 bool (*fn)(void *arg, const struct follow *follow), void *arg)
 {
 	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next)
 		if (!fn(arg, &followed_of(at, node)->view))
@@ -148,7 +149,8 @@ static bool is_called(const struct followed *followed, enum spelling spelling, c
 	}
 }
 
-int follow_find(const struct follows *follows, const char *text, const struct follow **out_follow)
+int shares_follow_find(const struct follows *follows, const char *text,
+		       const struct follow **out_follow)
 {
 	size_t len = strlen(text);
 
@@ -171,7 +173,7 @@ int follow_find(const struct follows *follows, const char *text, const struct fo
 
 /* --- what is kept --- */
 
-static bool kept_each(void *ctx, content_holder_fn fn, void *arg)
+static bool kept_each(void *ctx, blobs_holder_fn fn, void *arg)
 {
 	const struct follows *follows = ctx;
 
@@ -179,7 +181,7 @@ static bool kept_each(void *ctx, content_holder_fn fn, void *arg)
 		const struct followed *followed = followed_of(at, node);
 		const struct follow *view = &followed->view;
 
-		if (!sync_kept_each(followed, fn, arg))
+		if (!shares_sync_kept_each(followed, fn, arg))
 			return false;
 		if (view->state == FOLLOW_REVOKED)
 			continue;
@@ -204,7 +206,7 @@ struct load {
 static bool row_load(void *arg, const struct store_item *item)
 {
 	struct load *load = arg;
-	struct followed *followed = followed_new(load->follows, item->key);
+	struct followed *followed = shares_followed_new(load->follows, item->key);
 
 	if (!followed) {
 		load->err = -ENOMEM;
@@ -212,9 +214,9 @@ static bool row_load(void *arg, const struct store_item *item)
 	}
 	list_push_back(&load->follows->all, &followed->node);
 	load->follows->cnt++;
-	load->err = follow_row_parse(item->value, item->value_len, followed);
+	load->err = shares_follow_row_parse(item->value, item->value_len, followed);
 	if (load->err == 0)
-		load->err = follow_load(followed, load->snapshot);
+		load->err = shares_follow_load(followed, load->snapshot);
 	return load->err == 0;
 }
 
@@ -230,10 +232,10 @@ static int rows_load(struct follows *follows)
 	return err < 0 ? err : load.err;
 }
 
-int follows_new(const struct follows_params *params, struct follows **out_follows)
+int shares_follows_new(const struct follows_params *params, struct follows **out_follows)
 {
 	struct follows *follows = calloc(1, sizeof(*follows));
-	struct content_retainer holder = {.manifests_each = kept_each, .ctx = follows};
+	struct blobs_retainer holder = {.manifests_each = kept_each, .ctx = follows};
 	int err;
 
 	if (!follows)
@@ -245,75 +247,75 @@ int follows_new(const struct follows_params *params, struct follows **out_follow
 	list_init(&follows->passing);
 	list_init(&follows->waiting);
 	list_init(&follows->listings);
-	if ((err = rows_load(follows)) < 0 || (err = list_serve_begin(follows)) < 0 ||
-	    (err = content_add_holder(params->content, &holder)) < 0) {
-		follows_free(follows);
+	if ((err = rows_load(follows)) < 0 || (err = shares_list_serve_begin(follows)) < 0 ||
+	    (err = blobs_add_holder(params->content, &holder)) < 0) {
+		shares_follows_free(follows);
 		return err;
 	}
 	*out_follows = follows;
 	return 0;
 }
 
-void follows_start(struct follows *follows, uint64_t now_ns)
+void shares_follows_start(struct follows *follows, uint64_t now_ns)
 {
 	follows->is_started = follows->are_folders_due = true;
 	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
 		struct followed *followed = followed_of(at, node);
 
-		followed_recall(followed);
-		followed_refresh(followed, false);
-		followed_schedule(followed,
-				  now_ns + random_below(follows->params.random, START_SPREAD_NS));
+		shares_followed_recall(followed);
+		shares_followed_refresh(followed, false);
+		shares_followed_schedule(
+			followed, now_ns + random_below(follows->params.random, START_SPREAD_NS));
 	}
 }
 
-void follows_turn(struct follows *follows, uint64_t now_ns)
+void shares_follows_turn(struct follows *follows, uint64_t now_ns)
 {
 	follows->now_ns = now_ns;
 	if (follows->are_folders_due && follows->is_started)
-		follows_run_folders(follows);
+		shares_follows_run_folders(follows);
 }
 
-void follows_gets_moved(struct follows *follows)
+void shares_follows_gets_moved(struct follows *follows)
 {
 	follows->are_folders_due = true;
 }
 
-void follows_stop(struct follows *follows)
+void shares_follows_stop(struct follows *follows)
 {
 	if (!follows)
 		return;
 	follows->is_stopped = true;
 	follows->is_started = false;
 	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next)
-		followed_stop(followed_of(at, node));
+		shares_followed_stop(followed_of(at, node));
 	while (!list_is_empty(&follows->passing)) {
 		struct followed *followed = followed_of(follows->passing.next, node);
 
-		followed_stop(followed);
-		followed_free(followed);
+		shares_followed_stop(followed);
+		shares_followed_free(followed);
 	}
-	follow_listings_stop(follows);
+	shares_follow_listings_stop(follows);
 	/* A job reads into memory of this object. */
 	while (follows->job_cnt)
 		jobs_reap_wait(follows->params.jobs);
 }
 
-void follows_free(struct follows *follows)
+void shares_follows_free(struct follows *follows)
 {
 	if (!follows)
 		return;
 	while (!list_is_empty(&follows->all))
-		followed_free(followed_of(follows->all.next, node));
+		shares_followed_free(followed_of(follows->all.next, node));
 	free(follows);
 }
 
-void follows_configure(struct follows *follows, const struct follows_config *config)
+void shares_follows_configure(struct follows *follows, const struct follows_config *config)
 {
 	follows->params.config = *config;
 }
 
-void follows_stats(const struct follows *follows, struct follows_stats *out_stats)
+void shares_follows_stats(const struct follows *follows, struct follows_stats *out_stats)
 {
 	*out_stats = follows->stats;
 	out_stats->follow_cnt = follows->cnt;

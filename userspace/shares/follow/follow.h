@@ -14,7 +14,7 @@
 #include "mesh/seam_overlay.h"
 #include "weft/err.h"
 
-struct content;
+struct blobs;
 struct jobs;
 struct random;
 struct store;
@@ -53,7 +53,7 @@ struct follow_listing; /* one that waits for a list of another node */
 
 /* What the user thinks of a share: search leaves untrusted ones out unless asked for. */
 enum follow_tier { FOLLOW_TRUSTED, FOLLOW_NORMAL, FOLLOW_UNTRUSTED, FOLLOW_TIER_CNT };
-const char *follow_tier_name(enum follow_tier tier);
+const char *shares_follow_tier_name(enum follow_tier tier);
 
 enum follow_state {
 	FOLLOW_NEW,	/* no revision is here yet */
@@ -64,7 +64,7 @@ enum follow_state {
 	FOLLOW_BLOCKED, /* the blocklist of another share names it */
 	FOLLOW_STATE_CNT,
 };
-const char *follow_state_name(enum follow_state state);
+const char *shares_follow_state_name(enum follow_state state);
 
 struct follows_config {
 	uint32_t follow_cap;  /* shares followed: 200 */
@@ -72,9 +72,9 @@ struct follows_config {
 	uint64_t interval_ns; /* between two syncs of a share */
 	uint64_t timeout_ns;  /* for an answer of a node */
 };
-void follows_config_defaults(struct follows_config *config);
-/* follows_footprint: bytes that follow_cap shares and sync_cap syncs take, at most. */
-size_t follows_footprint(const struct follows_config *config);
+void shares_follows_config_defaults(struct follows_config *config);
+/* shares_follows_footprint: bytes that follow_cap shares and sync_cap syncs take, at most. */
+size_t shares_follows_footprint(const struct follows_config *config);
 
 struct follow_revision {
 	uint64_t seq;
@@ -145,7 +145,7 @@ struct follow_event {
 
 struct follows_params {
 	struct follows_config config;
-	struct content *content; /* told what is kept (holder.h) */
+	struct blobs *content; /* told what is kept (retainer.h) */
 	struct mesh_seam mesh;
 	struct overlay_seam overlay; /* ops NULL: there is none */
 	struct store *store;
@@ -157,7 +157,7 @@ struct follows_params {
 	uint64_t (*wall_s)(void *ctx);
 	/*
 	 * A share came into use with this revision, or changed its tier or weight; or
-	 * (is_used false) is not in use any more. Called for all in use at follows_start.
+	 * (is_used false) is not in use any more. Called for all in use at shares_follows_start.
 	 */
 	void (*on_changed)(void *ctx, const struct follow *follow);
 	void (*on_event)(void *ctx, const struct follow_event *event);
@@ -177,21 +177,21 @@ struct follows_params {
 	void *ctx;
 };
 
-/* follows_new reads what is stored and registers the handler of 402. 0, WEFT_EEXISTS or -errno. */
+/* shares_follows_new reads what is stored and registers the handler of 402. 0, WEFT_EEXISTS or -errno. */
 WEFT_MUST_CHECK
-int follows_new(const struct follows_params *params, struct follows **out_follows);
-/* follows_start begins to sync; on_changed may be called from now on. */
-void follows_start(struct follows *follows, uint64_t now_ns);
-/* follows_turn tells the time, once a turn. */
-void follows_turn(struct follows *follows, uint64_t now_ns);
+int shares_follows_new(const struct follows_params *params, struct follows **out_follows);
+/* shares_follows_start begins to sync; on_changed may be called from now on. */
+void shares_follows_start(struct follows *follows, uint64_t now_ns);
+/* shares_follows_turn tells the time, once a turn. */
+void shares_follows_turn(struct follows *follows, uint64_t now_ns);
 /*
- * follows_stop, while mesh and overlay are there: syncs end with WEFT_ECANCELLED, and there are
- * no events any more. Changes are told when the store is flushed, before follows_free. Both
+ * shares_follows_stop, while mesh and overlay are there: syncs end with WEFT_ECANCELLED, and there are
+ * no events any more. Changes are told when the store is flushed, before shares_follows_free. Both
  * take NULL.
  */
-void follows_stop(struct follows *follows);
-void follows_free(struct follows *follows);
-void follows_configure(struct follows *follows, const struct follows_config *config);
+void shares_follows_stop(struct follows *follows);
+void shares_follows_free(struct follows *follows);
+void shares_follows_configure(struct follows *follows, const struct follows_config *config);
 
 struct follow_ask {
 	const struct link *link; /* of kind LINK_SHARE */
@@ -201,59 +201,60 @@ struct follow_ask {
 };
 typedef void (*follow_done_fn)(void *arg, int err);
 /*
- * follow_add: done when it is durable; a sync begins then. 0, WEFT_EEXISTS (it is
+ * shares_follow_add: done when it is durable; a sync begins then. 0, WEFT_EEXISTS (it is
  * followed), WEFT_EFULL (follow_cap), WEFT_EMALFORMED (name,
  * tier or weight), WEFT_EBUSY (the name is another's), or what store_submit says.
  */
 WEFT_MUST_CHECK
-int follow_add(struct follows *follows, const struct follow_ask *ask, follow_done_fn done,
-	       void *arg);
-/* follow_set changes what is not NULL: as follow_add, or WEFT_EABSENT. */
+int shares_follow_add(struct follows *follows, const struct follow_ask *ask, follow_done_fn done,
+		      void *arg);
+/* shares_follow_set changes what is not NULL: as shares_follow_add, or WEFT_EABSENT. */
 struct follow_change {
 	const char *name;
 	const enum follow_tier *tier;
 	const unsigned *weight;
 	const char *folder; /* "": none any more; what was fetched stays */
 	const bool *is_mirror;
-	const unsigned *version_cnt; /* at most CONTENT_VERSIONS_MAX */
+	const unsigned *version_cnt; /* at most BLOBS_VERSIONS_MAX */
 };
 WEFT_MUST_CHECK
-int follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
-	       const struct follow_change *change, follow_done_fn done, void *arg);
-/* follows_gets_moved: a get ended or went; folders are looked after in the next turn. */
-void follows_gets_moved(struct follows *follows);
-/* follow_remove: done when it is durable. 0, WEFT_EABSENT or what store_submit says. */
+int shares_follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
+		      const struct follow_change *change, follow_done_fn done, void *arg);
+/* shares_follows_gets_moved: a get ended or went; folders are looked after in the next turn. */
+void shares_follows_gets_moved(struct follows *follows);
+/* shares_follow_remove: done when it is durable. 0, WEFT_EABSENT or what store_submit says. */
 WEFT_MUST_CHECK
-int follow_remove(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
-		  follow_done_fn done, void *arg);
+int shares_follow_remove(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
+			 follow_done_fn done, void *arg);
 
-/* follow_lookup: NULL when it is not followed. */
-const struct follow *follow_lookup(const struct follows *follows,
-				   const uint8_t share_id[static SHARE_ID_LEN]);
+/* shares_follow_lookup: NULL when it is not followed. */
+const struct follow *shares_follow_lookup(const struct follows *follows,
+					  const uint8_t share_id[static SHARE_ID_LEN]);
 /*
- * follow_find: by name, else by title, else by the beginning of the id (8 letters and
+ * shares_follow_find: by name, else by title, else by the beginning of the id (8 letters and
  * more). 0 with *out_follow, WEFT_EABSENT, or WEFT_EEXISTS: several are called so.
  */
 WEFT_MUST_CHECK
-int follow_find(const struct follows *follows, const char *text, const struct follow **out_follow);
-/* follows_each calls fn for each, in the order in which they were followed, until it returns false. */
-void follows_each(const struct follows *follows, bool (*fn)(void *arg, const struct follow *follow),
-		  void *arg);
+int shares_follow_find(const struct follows *follows, const char *text,
+		       const struct follow **out_follow);
+/* shares_follows_each calls fn for each, in the order in which they were followed, until it returns false. */
+void shares_follows_each(const struct follows *follows,
+			 bool (*fn)(void *arg, const struct follow *follow), void *arg);
 /*
- * follow_blocker: whose blocklist names id, or NULL. Blocklists of untrusted shares do not
+ * shares_follow_blocker: whose blocklist names id, or NULL. Blocklists of untrusted shares do not
  * count, and a trusted share is not blocked.
  */
-const struct follow *follow_blocker(const struct follows *follows, enum blocklist_kind kind,
-				    const uint8_t id[static BLOCKLIST_ID_LEN]);
+const struct follow *shares_follow_blocker(const struct follows *follows, enum blocklist_kind kind,
+					   const uint8_t id[static BLOCKLIST_ID_LEN]);
 
 /*
- * follows_blocked_each calls fn for each id of that kind in all blocklists that count, in
- * no order, some several times. What it says is the same while follows_blocked_stamp is.
+ * shares_follows_blocked_each calls fn for each id of that kind in all blocklists that count, in
+ * no order, some several times. What it says is the same while shares_follows_blocked_stamp is.
  */
-void follows_blocked_each(const struct follows *follows, enum blocklist_kind kind,
-			  void (*fn)(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN]),
-			  void *arg);
-uint64_t follows_blocked_stamp(const struct follows *follows);
+void shares_follows_blocked_each(const struct follows *follows, enum blocklist_kind kind,
+				 void (*fn)(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN]),
+				 void *arg);
+uint64_t shares_follows_blocked_stamp(const struct follows *follows);
 
 /* How a sync ended. */
 struct follow_synced {
@@ -265,20 +266,21 @@ struct follow_synced {
 };
 typedef void (*follow_synced_fn)(void *arg, const struct follow_synced *synced, uint64_t now_ns);
 /*
- * follow_sync_start syncs a followed share now, or joins the sync that runs.
- * follow_resolve_start asks for the head of a share that need not be followed,
+ * shares_follow_sync_start syncs a followed share now, or joins the sync that runs.
+ * shares_follow_resolve_start asks for the head of a share that need not be followed,
  * with the same care: an older one than was ever seen is refused. 0, WEFT_EABSENT,
- * WEFT_EFULL or -ENOMEM. follow_sync_cancel: synced is not called; the sync goes on. synced is
+ * WEFT_EFULL or -ENOMEM. shares_follow_sync_cancel: synced is not called; the sync goes on. synced is
  * told WEFT_ECANCELLED when the share is followed no more.
  */
 WEFT_MUST_CHECK
-int follow_sync_start(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
-		      follow_synced_fn synced, void *arg, uint64_t now_ns,
-		      struct follow_sync **out_sync);
+int shares_follow_sync_start(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
+			     follow_synced_fn synced, void *arg, uint64_t now_ns,
+			     struct follow_sync **out_sync);
 WEFT_MUST_CHECK
-int follow_resolve_start(struct follows *follows, const struct link *link, follow_synced_fn synced,
-			 void *arg, uint64_t now_ns, struct follow_sync **out_sync);
-void follow_sync_cancel(struct follow_sync *sync);
+int shares_follow_resolve_start(struct follows *follows, const struct link *link,
+				follow_synced_fn synced, void *arg, uint64_t now_ns,
+				struct follow_sync **out_sync);
+void shares_follow_sync_cancel(struct follow_sync *sync);
 
 /* A page of the shares that a node shares with everybody, as it says. */
 #define FOLLOW_LISTINGS_MAX    8u /* asked at once */
@@ -300,13 +302,13 @@ struct follow_list_ask {
 	void *arg;
 };
 /*
- * follow_list_start: 0, WEFT_EFULL, -ENOMEM or as mesh_ops.ask. follow_list_cancel: listed is
+ * shares_follow_list_start: 0, WEFT_EFULL, -ENOMEM or as mesh_ops.ask. shares_follow_list_cancel: listed is
  * not called.
  */
 WEFT_MUST_CHECK
-int follow_list_start(struct follows *follows, const struct follow_list_ask *ask, uint64_t now_ns,
-		      struct follow_listing **out_listing);
-void follow_list_cancel(struct follow_listing *listing);
+int shares_follow_list_start(struct follows *follows, const struct follow_list_ask *ask,
+			     uint64_t now_ns, struct follow_listing **out_listing);
+void shares_follow_list_cancel(struct follow_listing *listing);
 
 struct follows_stats {
 	uint32_t follow_cnt, sync_cnt, waiting_cnt;
@@ -314,6 +316,6 @@ struct follows_stats {
 	uint64_t old_head_cnt, false_head_cnt, fork_cnt, put_cnt;
 	uint64_t asked_cnt; /* 402 of peers */
 };
-void follows_stats(const struct follows *follows, struct follows_stats *out_stats);
+void shares_follows_stats(const struct follows *follows, struct follows_stats *out_stats);
 
 #endif

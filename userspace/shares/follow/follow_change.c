@@ -35,20 +35,20 @@ static void change_add(struct change *change)
 
 	list_unlink(&followed->node);
 	list_push_back(&follows->all, &followed->node);
-	followed_refresh(followed, false);
+	shares_followed_refresh(followed, false);
 	if (follows->is_started)
-		followed_schedule(followed, 0);
+		shares_followed_schedule(followed, 0);
 }
 
 static void change_remove(struct followed *followed)
 {
 	struct follows *follows = followed->follows;
 
-	followed_stop(followed);
+	shares_followed_stop(followed);
 	follows->cnt--;
-	followed_free(followed);
-	follows_refresh(follows);
-	content_holder_changed(follows->params.content);
+	shares_followed_free(followed);
+	shares_follows_refresh(follows);
+	blobs_holder_changed(follows->params.content);
 }
 
 /* The folder of followed becomes that of change, and the other way round. */
@@ -76,7 +76,7 @@ static void change_free(struct change *change)
 
 static void change_set(struct change *change)
 {
-	struct followed *followed = follows_lookup(change->follows, change->share_id);
+	struct followed *followed = shares_follows_lookup(change->follows, change->share_id);
 
 	if (!followed)
 		return; /* it was removed meanwhile */
@@ -85,20 +85,20 @@ static void change_set(struct change *change)
 	followed->view.weight = change->weight;
 	folder_swap(followed, change);
 	if (followed->row_cnt != change->row_cnt)
-		followed_row_again(followed);
-	followed_refresh(followed, true);
-	follows_refresh(change->follows);
-	followed_folder_retry(followed);
+		shares_followed_row_again(followed);
+	shares_followed_refresh(followed, true);
+	shares_follows_refresh(change->follows);
+	shares_followed_folder_retry(followed);
 }
 
 static void change_failed(struct change *change)
 {
 	if (change->removed) {
 		change->removed->is_leaving = false;
-		followed_refresh(change->removed, false);
+		shares_followed_refresh(change->removed, false);
 	} else if (change->added) {
 		change->follows->cnt--;
-		followed_free(change->added);
+		shares_followed_free(change->added);
 	}
 }
 
@@ -124,7 +124,7 @@ static bool name_is_fit(const char *name)
 	size_t len = strlen(name);
 
 	/* A link is no name, nor is what is printed as nothing. */
-	return len < FOLLOW_NAME_CAP && manifest_title_is_safe(name) &&
+	return len < FOLLOW_NAME_CAP && blobs_manifest_title_is_safe(name) &&
 	       strncasecmp(name, "mesh:", 5) != 0;
 }
 
@@ -141,8 +141,9 @@ static bool list_has_name(const struct list_node *list, const char *name,
 	return false;
 }
 
-static int settings_check(const struct follows *follows, const char *name, enum follow_tier tier,
-			  unsigned weight, const uint8_t share_id[static SHARE_ID_LEN])
+static int shares_settings_check(const struct follows *follows, const char *name,
+				 enum follow_tier tier, unsigned weight,
+				 const uint8_t share_id[static SHARE_ID_LEN])
 {
 	if (!name_is_fit(name) || (unsigned)tier >= FOLLOW_TIER_CNT || weight > FOLLOW_WEIGHT_MAX)
 		return WEFT_EMALFORMED;
@@ -152,13 +153,13 @@ static int settings_check(const struct follows *follows, const char *name, enum 
 	return 0;
 }
 
-void followed_row_again(struct followed *followed)
+void shares_followed_row_again(struct followed *followed)
 {
 	struct store *store = followed->follows->params.store;
 	struct store_batch *batch = store_batch_new(store);
 
-	follow_row_put(batch, followed, NULL,
-		       followed->view.has_blocklist ? followed->blocklist_id : NULL);
+	shares_follow_row_put(batch, followed, NULL,
+			      followed->view.has_blocklist ? followed->blocklist_id : NULL);
 	/* What is lost when the store is full is fetched again, or set again. */
 	if (store_submit(store, batch, NULL, NULL) < 0)
 		store_batch_free(batch);
@@ -177,7 +178,7 @@ static int change_submit(struct change *change, struct store_batch *batch)
 static struct followed *followed_of_ask(struct follows *follows, const struct follow_ask *ask,
 					const uint8_t share_id[static SHARE_ID_LEN])
 {
-	struct followed *followed = followed_new(follows, share_id);
+	struct followed *followed = shares_followed_new(follows, share_id);
 
 	if (!followed)
 		return NULL;
@@ -199,13 +200,13 @@ static int seen_load(struct followed *followed)
 
 	if (err < 0)
 		return err;
-	followed_see(followed, snapshot);
+	shares_followed_see(followed, snapshot);
 	store_snapshot_close(snapshot);
 	return 0;
 }
 
-int follow_add(struct follows *follows, const struct follow_ask *ask, follow_done_fn done,
-	       void *arg)
+int shares_follow_add(struct follows *follows, const struct follow_ask *ask, follow_done_fn done,
+		      void *arg)
 {
 	uint8_t share_id[SHARE_ID_LEN];
 	struct store_batch *batch;
@@ -215,10 +216,10 @@ int follow_add(struct follows *follows, const struct follow_ask *ask, follow_don
 	if (ask->link->kind != LINK_SHARE)
 		return WEFT_EMALFORMED;
 	share_id_of(ask->link->public_key, share_id);
-	if (follow_list_lookup(&follows->all, share_id) ||
-	    follow_list_lookup(&follows->adding, share_id))
+	if (shares_follow_list_lookup(&follows->all, share_id) ||
+	    shares_follow_list_lookup(&follows->adding, share_id))
 		return WEFT_EEXISTS;
-	err = settings_check(follows, ask->name, ask->tier, ask->weight, share_id);
+	err = shares_settings_check(follows, ask->name, ask->tier, ask->weight, share_id);
 	if (err < 0)
 		return err;
 	if (follows->cnt >= follows->params.config.follow_cap)
@@ -235,11 +236,11 @@ int follow_add(struct follows *follows, const struct follow_ask *ask, follow_don
 	err = seen_load(change->added);
 	if (err == 0) {
 		batch = store_batch_new(follows->params.store);
-		follow_row_put(batch, change->added, NULL, NULL);
+		shares_follow_row_put(batch, change->added, NULL, NULL);
 		err = change_submit(change, batch);
 	}
 	if (err < 0) {
-		followed_free(change->added);
+		shares_followed_free(change->added);
 		free(change);
 		return err;
 	}
@@ -262,7 +263,8 @@ static void change_row_put(struct store_batch *batch, struct followed *followed,
 	view->tier = change->tier;
 	view->weight = change->weight;
 	folder_swap(followed, change);
-	follow_row_put(batch, followed, NULL, view->has_blocklist ? followed->blocklist_id : NULL);
+	shares_follow_row_put(batch, followed, NULL,
+			      view->has_blocklist ? followed->blocklist_id : NULL);
 	change->row_cnt = followed->row_cnt;
 	memcpy(followed->name, name, sizeof(followed->name));
 	view->tier = tier;
@@ -280,7 +282,7 @@ static int folder_take(struct change *change, const struct followed *followed,
 
 	change->is_mirror = ask->is_mirror ? *ask->is_mirror : view->is_mirror;
 	change->version_cnt = ask->version_cnt ? *ask->version_cnt : view->version_cnt;
-	if (change->version_cnt > CONTENT_VERSIONS_MAX || len >= OBJECT_PATH_LEN_MAX ||
+	if (change->version_cnt > BLOBS_VERSIONS_MAX || len >= OBJECT_PATH_LEN_MAX ||
 	    (len && folder[0] != '/'))
 		return WEFT_EMALFORMED;
 	while (len > 1 && folder[len - 1] == '/')
@@ -297,10 +299,10 @@ static int folder_take(struct change *change, const struct followed *followed,
 	return len && !change->folder ? -ENOMEM : 0;
 }
 
-int follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
-	       const struct follow_change *ask, follow_done_fn done, void *arg)
+int shares_follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
+		      const struct follow_change *ask, follow_done_fn done, void *arg)
 {
-	struct followed *followed = follows_lookup(follows, share_id);
+	struct followed *followed = shares_follows_lookup(follows, share_id);
 	struct store_batch *batch;
 	struct change *change;
 	const char *name;
@@ -319,7 +321,7 @@ int follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_L
 				  .arg = arg};
 	err = folder_take(change, followed, ask);
 	if (err == 0)
-		err = settings_check(follows, name, change->tier, change->weight, share_id);
+		err = shares_settings_check(follows, name, change->tier, change->weight, share_id);
 	if (err == 0) {
 		memcpy(change->share_id, share_id, SHARE_ID_LEN);
 		memcpy(change->name, name, strlen(name) + 1);
@@ -332,10 +334,10 @@ int follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_L
 	return err;
 }
 
-int follow_remove(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
-		  follow_done_fn done, void *arg)
+int shares_follow_remove(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
+			 follow_done_fn done, void *arg)
 {
-	struct followed *followed = follows_lookup(follows, share_id);
+	struct followed *followed = shares_follows_lookup(follows, share_id);
 	struct store_batch *batch;
 	struct change *change;
 	int err;
@@ -355,6 +357,6 @@ int follow_remove(struct follows *follows, const uint8_t share_id[static SHARE_I
 		return err;
 	}
 	followed->is_leaving = true;
-	followed_refresh(followed, false);
+	shares_followed_refresh(followed, false);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Folders of followed shares: the newest revision that is here is fetched into each, by a get of
- * its own (blobs.h, struct content_folder). The table of gets remembers what is there; so after
+ * its own (blobs.h, struct blobs_folder). The table of gets remembers what is there; so after
  * any restart this begins what is missing, and what runs already is found.
  */
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "blobs/blobs.h"
 #include "follow_state.h"
 
-int followed_folder_set(struct followed *followed, const char *folder)
+int shares_followed_folder_set(struct followed *followed, const char *folder)
 {
 	char *copy = strdup(folder);
 
@@ -26,10 +26,10 @@ int followed_folder_set(struct followed *followed, const char *folder)
 /* The youngest get of a folder. */
 struct folder_search {
 	const struct followed *followed;
-	const struct content_get *found;
+	const struct blobs_get *found;
 };
 
-static bool is_newest(void *arg, const struct content_get *get)
+static bool is_newest(void *arg, const struct blobs_get *get)
 {
 	struct folder_search *search = arg;
 
@@ -39,54 +39,54 @@ static bool is_newest(void *arg, const struct content_get *get)
 	return true;
 }
 
-static bool is_under_way(const struct content_get *get)
+static bool is_under_way(const struct blobs_get *get)
 {
-	return get->state < CONTENT_GET_FINISHED;
+	return get->state < BLOBS_GET_FINISHED;
 }
 
 static void folder_get(struct followed *followed)
 {
 	struct follows *follows = followed->follows;
 	const struct follow *view = &followed->view;
-	struct content_folder folder = {.revision = view->revisions[0].seq,
-					.is_mirror = view->is_mirror,
-					.version_cnt = view->version_cnt};
-	const struct content_get_ask ask = {
+	struct blobs_folder folder = {.revision = view->revisions[0].seq,
+				      .is_mirror = view->is_mirror,
+				      .version_cnt = view->version_cnt};
+	const struct blobs_get_ask ask = {
 		.manifest_id = view->revisions[0].manifest_id,
 		.nodes = view->hints,
 		.node_cnt = view->hint_cnt,
 		.target = followed->folder,
-		.priority = CONTENT_GET_PRIORITY,
+		.priority = BLOBS_GET_PRIORITY,
 		.folder = &folder,
 	};
 	uint64_t id;
 	int err;
 
 	memcpy(folder.share_id, view->share_id, sizeof(folder.share_id));
-	err = content_get_start(follows->params.content, &ask, follows->now_ns, &id);
+	err = blobs_get_start(follows->params.content, &ask, follows->now_ns, &id);
 	followed->view.folder_err = err < 0 ? err : 0;
 }
 
 /* Begins the newest revision, after what is under way for an older one has ended. */
 static void folder_run(struct followed *followed)
 {
-	struct content *content = followed->follows->params.content;
+	struct blobs *content = followed->follows->params.content;
 	const struct follow *view = &followed->view;
 	struct folder_search search = {.followed = followed};
 
 	if (!followed->folder || !view->is_used || !view->revision_cnt || followed->is_leaving)
 		return;
-	content_gets_each(content, is_newest, &search);
+	blobs_gets_each(content, is_newest, &search);
 	if (search.found &&
 	    memcmp(search.found->manifest_id, view->revisions[0].manifest_id, 32) == 0)
 		return;
 	if (search.found && is_under_way(search.found))
-		(void)!content_get_supersede(content, search.found->id, followed->follows->now_ns);
+		(void)!blobs_get_supersede(content, search.found->id, followed->follows->now_ns);
 	else
 		folder_get(followed);
 }
 
-void follows_run_folders(struct follows *follows)
+void shares_follows_run_folders(struct follows *follows)
 {
 	follows->are_folders_due = false;
 	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next)
@@ -94,16 +94,16 @@ void follows_run_folders(struct follows *follows)
 }
 
 /* What stopped for want of a source or of room is tried again whenever the share is heard of. */
-void followed_folder_retry(struct followed *followed)
+void shares_followed_folder_retry(struct followed *followed)
 {
-	struct content *content = followed->follows->params.content;
+	struct blobs *content = followed->follows->params.content;
 	struct folder_search search = {.followed = followed};
 
 	followed->follows->are_folders_due = true;
 	if (!followed->folder || followed->is_leaving)
 		return;
-	content_gets_each(content, is_newest, &search);
-	if (search.found && search.found->state == CONTENT_GET_STOPPED &&
+	blobs_gets_each(content, is_newest, &search);
+	if (search.found && search.found->state == BLOBS_GET_STOPPED &&
 	    search.found->err != WEFT_ECANCELLED)
-		(void)!content_get_resume(content, search.found->id, followed->follows->now_ns);
+		(void)!blobs_get_resume(content, search.found->id, followed->follows->now_ns);
 }

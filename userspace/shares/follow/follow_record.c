@@ -65,8 +65,8 @@ static void revisions_write(struct writer *w, const struct follow *view,
 		revision_write(w, &view->revisions[i]);
 }
 
-void follow_row_put(struct store_batch *batch, struct followed *followed,
-		    const struct follow_revision *revision, const uint8_t *blocklist_id)
+void shares_follow_row_put(struct store_batch *batch, struct followed *followed,
+			   const struct follow_revision *revision, const uint8_t *blocklist_id)
 {
 	const struct follow *view = &followed->view;
 	uint8_t row[FOLLOW_ROW_CAP];
@@ -130,7 +130,7 @@ static void folder_read(struct cbor_reader *r, struct followed *followed)
 	}
 	memcpy(path, bytes, len);
 	path[len] = '\0';
-	if (followed_folder_set(followed, path) < 0)
+	if (shares_followed_folder_set(followed, path) < 0)
 		cbor_fail(r);
 }
 
@@ -152,7 +152,7 @@ static void revisions_read(struct cbor_reader *r, struct follow *view)
 	}
 }
 
-int follow_row_parse(const uint8_t *data, size_t len, struct followed *followed)
+int shares_follow_row_parse(const uint8_t *data, size_t len, struct followed *followed)
 {
 	struct follow *view = &followed->view;
 	struct cbor_reader r;
@@ -197,7 +197,7 @@ int follow_row_parse(const uint8_t *data, size_t len, struct followed *followed)
 			view->is_mirror = cbor_read_bool(&r);
 			break;
 		case KEY_VERSIONS:
-			view->version_cnt = (unsigned)cbor_read_uint_max(&r, CONTENT_VERSIONS_MAX);
+			view->version_cnt = (unsigned)cbor_read_uint_max(&r, BLOBS_VERSIONS_MAX);
 			break;
 		case KEY_MOVES:
 			followed->move_cnt = (unsigned)cbor_read_uint_max(&r, HEAD_SUCCESSORS_MAX);
@@ -211,19 +211,19 @@ int follow_row_parse(const uint8_t *data, size_t len, struct followed *followed)
 
 /* --- what it leads to --- */
 
-void followed_see(struct followed *followed, struct store_snapshot *snapshot)
+void shares_followed_see(struct followed *followed, struct store_snapshot *snapshot)
 {
 	struct follow *view = &followed->view;
 	struct head_seen seen;
 
-	if (head_seen_get(snapshot, view->share_id, &seen) < 0 ||
-	    (view->head.seq && !head_is_newer(&seen.head, &view->head)))
+	if (shares_head_seen_get(snapshot, view->share_id, &seen) < 0 ||
+	    (view->head.seq && !shares_head_is_newer(&seen.head, &view->head)))
 		return;
 	followed->seen = seen;
 	view->head = seen.head;
 }
 
-int followed_describe(struct followed *followed, const struct manifest *manifest)
+int shares_followed_describe(struct followed *followed, const struct manifest *manifest)
 {
 	struct follow *view = &followed->view;
 	char *description = NULL;
@@ -251,17 +251,17 @@ int followed_describe(struct followed *followed, const struct manifest *manifest
 static int revision_load(struct followed *followed, unsigned i)
 {
 	struct stored_manifest root;
-	int err = stored_manifest_load(followed->follows->params.store,
-				       followed->view.revisions[i].manifest_id, &root);
+	int err = blobs_stored_manifest_load(followed->follows->params.store,
+					     followed->view.revisions[i].manifest_id, &root);
 
 	if (err < 0)
 		return err;
-	err = manifest_part_ids(root.manifest, &followed->parts[i].ids);
+	err = blobs_manifest_part_ids(root.manifest, &followed->parts[i].ids);
 	if (err == 0)
 		followed->parts[i].cnt = root.manifest->part_cnt;
 	if (err == 0 && i == 0)
-		err = followed_describe(followed, root.manifest);
-	stored_manifest_fini(&root);
+		err = shares_followed_describe(followed, root.manifest);
+	blobs_stored_manifest_fini(&root);
 	return err;
 }
 
@@ -289,19 +289,19 @@ static int blocklist_load(struct followed *followed)
 				  BLOCKLIST_LEN_MAX, &bytes, &len);
 
 	if (err == 0)
-		err = blocklist_parse(bytes, len, &followed->blocklist);
+		err = shares_blocklist_parse(bytes, len, &followed->blocklist);
 	followed->view.fault = followed->blocklist.fault;
 	free(bytes);
 	followed->view.has_blocklist = err == 0;
 	return err == -ENOMEM ? err : 0;
 }
 
-int follow_load(struct followed *followed, struct store_snapshot *snapshot)
+int shares_follow_load(struct followed *followed, struct store_snapshot *snapshot)
 {
 	struct follow *view = &followed->view;
 	int err;
 
-	followed_see(followed, snapshot);
+	shares_followed_see(followed, snapshot);
 	err = revisions_load(followed);
 	if (err == 0 && view->has_blocklist)
 		err = blocklist_load(followed);

@@ -98,14 +98,15 @@ static inline uint64_t follows_wall_s(const struct follows *follows)
 #define FOLLOW_RESOLVES_MAX 64u
 
 /* follow.c */
-struct followed *followed_new(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN]);
-struct followed *follow_list_lookup(const struct list_node *list,
-				    const uint8_t share_id[static SHARE_ID_LEN]);
-struct followed *follows_lookup(const struct follows *follows,
-				const uint8_t share_id[static SHARE_ID_LEN]);
-void followed_free(struct followed *followed);
+struct followed *shares_followed_new(struct follows *follows,
+				     const uint8_t share_id[static SHARE_ID_LEN]);
+struct followed *shares_follow_list_lookup(const struct list_node *list,
+					   const uint8_t share_id[static SHARE_ID_LEN]);
+struct followed *shares_follows_lookup(const struct follows *follows,
+				       const uint8_t share_id[static SHARE_ID_LEN]);
+void shares_followed_free(struct followed *followed);
 /* follow_change.c: puts the row as it is now, after two were under way at once. */
-void followed_row_again(struct followed *followed);
+void shares_followed_row_again(struct followed *followed);
 
 /*
  * follow_record.c: a row of STORE_FOLLOWS, deterministic CBOR:
@@ -116,54 +117,54 @@ void followed_row_again(struct followed *followed);
  */
 #define FOLLOW_ROW_CAP 8192
 /*
- * follow_row_put puts followed, with revision (NULL: none) before those it has, and counts
+ * shares_follow_row_put puts followed, with revision (NULL: none) before those it has, and counts
  * it in row_cnt.
  */
-void follow_row_put(struct store_batch *batch, struct followed *followed,
-		    const struct follow_revision *revision, const uint8_t *blocklist_id);
-/* follow_row_parse fills what a row holds; 0 or WEFT_EDAMAGED. */
+void shares_follow_row_put(struct store_batch *batch, struct followed *followed,
+			   const struct follow_revision *revision, const uint8_t *blocklist_id);
+/* shares_follow_row_parse fills what a row holds; 0 or WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
-int follow_row_parse(const uint8_t *data, size_t len, struct followed *followed);
-/* follow_load reads what else is known: head, manifests, blocklist. 0 or -errno. */
+int shares_follow_row_parse(const uint8_t *data, size_t len, struct followed *followed);
+/* shares_follow_load reads what else is known: head, manifests, blocklist. 0 or -errno. */
 WEFT_MUST_CHECK
-int follow_load(struct followed *followed, struct store_snapshot *snapshot);
-/* followed_see takes the newest head ever seen that the store knows, if it is newer. */
-void followed_see(struct followed *followed, struct store_snapshot *snapshot);
-/* followed_describe takes from a manifest what is told of the newest revision. 0 or -ENOMEM. */
+int shares_follow_load(struct followed *followed, struct store_snapshot *snapshot);
+/* shares_followed_see takes the newest head ever seen that the store knows, if it is newer. */
+void shares_followed_see(struct followed *followed, struct store_snapshot *snapshot);
+/* shares_followed_describe takes from a manifest what is told of the newest revision. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int followed_describe(struct followed *followed, const struct manifest *manifest);
+int shares_followed_describe(struct followed *followed, const struct manifest *manifest);
 
 /*
- * follow_use.c: followed_refresh judges what of a share counts now, and tells of what
- * changed; follows_refresh all of them, after a blocklist changed. is_told: on_changed is called
+ * follow_use.c: shares_followed_refresh judges what of a share counts now, and tells of what
+ * changed; shares_follows_refresh all of them, after a blocklist changed. is_told: on_changed is called
  * though nothing but the revision, tier or weight has changed.
  */
-void followed_refresh(struct followed *followed, bool is_told);
-/* followed_recall: what was told in an earlier life is not told again. At start. */
-void followed_recall(struct followed *followed);
-void follows_refresh(struct follows *follows);
-void followed_tell(struct followed *followed, enum follow_event_kind kind, uint64_t seq,
-		   const uint8_t *peer_key, int err);
+void shares_followed_refresh(struct followed *followed, bool is_told);
+/* shares_followed_recall: what was told in an earlier life is not told again. At start. */
+void shares_followed_recall(struct followed *followed);
+void shares_follows_refresh(struct follows *follows);
+void shares_followed_tell(struct followed *followed, enum follow_event_kind kind, uint64_t seq,
+			  const uint8_t *peer_key, int err);
 
 /*
- * follow_folder.c: followed_folder_set takes the path of a change: 0 or -ENOMEM. follows_run_folders
- * begins what folders lack. followed_folder_retry: it was heard of, so what stopped goes on.
+ * follow_folder.c: shares_followed_folder_set takes the path of a change: 0 or -ENOMEM. shares_follows_run_folders
+ * begins what folders lack. shares_followed_folder_retry: it was heard of, so what stopped goes on.
  */
 WEFT_MUST_CHECK
-int followed_folder_set(struct followed *followed, const char *folder);
-void follows_run_folders(struct follows *follows);
-void followed_folder_retry(struct followed *followed);
+int shares_followed_folder_set(struct followed *followed, const char *folder);
+void shares_follows_run_folders(struct follows *follows);
+void shares_followed_folder_retry(struct followed *followed);
 
-/* list_ask.c: follow_listings_stop ends all with WEFT_ECANCELLED. */
-void follow_listings_stop(struct follows *follows);
+/* list_ask.c: shares_follow_listings_stop ends all with WEFT_ECANCELLED. */
+void shares_follow_listings_stop(struct follows *follows);
 
-/* follow_sync.c: followed_schedule lets a sync begin at at_ns; followed_stop ends one, untold. */
-void followed_schedule(struct followed *followed, uint64_t at_ns);
-void followed_stop(struct followed *followed);
-/* sync_footprint: bytes of one that runs. */
-size_t sync_footprint(void);
-void followed_timer_fire(struct timer *timer, uint64_t now_ns);
-/* sync_kept_each: as content_retainer.manifests_each, of what is being fetched. */
-bool sync_kept_each(const struct followed *followed, content_holder_fn fn, void *arg);
+/* follow_sync.c: shares_followed_schedule lets a sync begin at at_ns; shares_followed_stop ends one, untold. */
+void shares_followed_schedule(struct followed *followed, uint64_t at_ns);
+void shares_followed_stop(struct followed *followed);
+/* shares_sync_footprint: bytes of one that runs. */
+size_t shares_sync_footprint(void);
+void shares_followed_timer_fire(struct timer *timer, uint64_t now_ns);
+/* shares_sync_kept_each: as content_retainer.manifests_each, of what is being fetched. */
+bool shares_sync_kept_each(const struct followed *followed, blobs_holder_fn fn, void *arg);
 
 #endif

@@ -18,7 +18,7 @@
 
 #define RETRY_NS (30 * NS_PER_S)
 
-size_t sync_footprint(void)
+size_t shares_sync_footprint(void)
 {
 	return sizeof(struct sync) + SYNC_ASKS_MAX * SYNC_REPLY_CAP + 2 * MANIFEST_LEN_MAX +
 	       SYNC_BATCH_LEN;
@@ -65,7 +65,7 @@ static void callers_move(struct list_node *from, struct list_node *to)
 	}
 }
 
-void follow_sync_cancel(struct follow_sync *caller)
+void shares_follow_sync_cancel(struct follow_sync *caller)
 {
 	list_unlink(&caller->node);
 	free(caller);
@@ -79,7 +79,7 @@ static void sync_begin(struct followed *followed, uint64_t now_ns)
 	struct sync *sync = calloc(1, sizeof(*sync));
 
 	if (!sync) {
-		followed_schedule(followed, now_ns + RETRY_NS);
+		shares_followed_schedule(followed, now_ns + RETRY_NS);
 		return;
 	}
 	sync->follows = follows;
@@ -87,7 +87,7 @@ static void sync_begin(struct followed *followed, uint64_t now_ns)
 	followed->sync = sync;
 	followed->view.is_syncing = true;
 	follows->sync_cnt++;
-	sync_heads_begin(sync, now_ns);
+	shares_sync_heads_begin(sync, now_ns);
 }
 
 /* One that ends at once gives its place to the next in this loop, not in a deeper one. */
@@ -106,7 +106,7 @@ static void syncs_begin(struct follows *follows, uint64_t now_ns)
 	follows->is_beginning = false;
 }
 
-void followed_timer_fire(struct timer *timer, uint64_t now_ns)
+void shares_followed_timer_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct followed *followed =
 		(struct followed *)((char *)timer - offsetof(struct followed, timer));
@@ -118,29 +118,30 @@ void followed_timer_fire(struct timer *timer, uint64_t now_ns)
 	syncs_begin(followed->follows, now_ns);
 }
 
-void followed_schedule(struct followed *followed, uint64_t at_ns)
+void shares_followed_schedule(struct followed *followed, uint64_t at_ns)
 {
 	followed->view.next_ns = at_ns;
 	timer_set(followed->follows->params.timers, &followed->timer, at_ns);
 }
 
-int follow_sync_start(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
-		      follow_synced_fn synced, void *arg, uint64_t now_ns,
-		      struct follow_sync **out_sync)
+int shares_follow_sync_start(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
+			     follow_synced_fn synced, void *arg, uint64_t now_ns,
+			     struct follow_sync **out_sync)
 {
-	struct followed *followed = follows_lookup(follows, share_id);
+	struct followed *followed = shares_follows_lookup(follows, share_id);
 	int err;
 
 	if (!followed || followed->is_leaving)
 		return WEFT_EABSENT;
 	err = caller_add(followed, synced, arg, out_sync);
 	if (err == 0 && !followed->sync && list_is_empty(&followed->turn))
-		followed_schedule(followed, now_ns);
+		shares_followed_schedule(followed, now_ns);
 	return err;
 }
 
-int follow_resolve_start(struct follows *follows, const struct link *link, follow_synced_fn synced,
-			 void *arg, uint64_t now_ns, struct follow_sync **out_sync)
+int shares_follow_resolve_start(struct follows *follows, const struct link *link,
+				follow_synced_fn synced, void *arg, uint64_t now_ns,
+				struct follow_sync **out_sync)
 {
 	uint8_t share_id[SHARE_ID_LEN];
 	struct followed *followed;
@@ -149,7 +150,7 @@ int follow_resolve_start(struct follows *follows, const struct link *link, follo
 	if (follows->passing_cnt == FOLLOW_RESOLVES_MAX)
 		return WEFT_EFULL;
 	share_id_of(link->public_key, share_id);
-	followed = followed_new(follows, share_id);
+	followed = shares_followed_new(follows, share_id);
 	if (!followed)
 		return -ENOMEM;
 	followed->is_passing = true;
@@ -157,27 +158,27 @@ int follow_resolve_start(struct follows *follows, const struct link *link, follo
 	memcpy(followed->hints, link->nodes, sizeof(followed->hints));
 	err = caller_add(followed, synced, arg, out_sync);
 	if (err < 0) {
-		followed_free(followed);
+		shares_followed_free(followed);
 		return err;
 	}
 	list_push_back(&follows->passing, &followed->node);
 	follows->passing_cnt++;
-	followed_schedule(followed, now_ns);
+	shares_followed_schedule(followed, now_ns);
 	return 0;
 }
 
 /* --- end --- */
 
-void sync_free_unused(struct sync *sync)
+void shares_sync_free_unused(struct sync *sync)
 {
 	if (sync->job_cnt || sync->save_cnt)
 		return;
 	for (unsigned i = 0; i < SYNC_ASKS_MAX; i++)
 		free(sync->asks[i].buf);
-	manifest_free(sync->root);
+	blobs_manifest_free(sync->root);
 	free(sync->root_bytes);
 	free(sync->part_ids);
-	blocklist_fini(&sync->blocklist);
+	shares_blocklist_fini(&sync->blocklist);
 	store_batch_free(sync->batch);
 	free(sync);
 }
@@ -187,20 +188,20 @@ static void sync_leave(struct sync *sync)
 {
 	struct followed *followed = sync->followed;
 
-	sync_heads_cancel(sync);
+	shares_sync_heads_cancel(sync);
 	if (sync->swarm)
-		swarm_leave(sync->swarm);
+		blobs_swarm_leave(sync->swarm);
 	sync->swarm = NULL;
 	sync->followed = NULL;
 	followed->sync = NULL;
 	followed->view.is_syncing = false;
 	followed->follows->sync_cnt--;
 	if (sync->root)
-		content_holder_changed(followed->follows->params.content);
-	sync_free_unused(sync);
+		blobs_holder_changed(followed->follows->params.content);
+	shares_sync_free_unused(sync);
 }
 
-bool sync_kept_each(const struct followed *followed, content_holder_fn fn, void *arg)
+bool shares_sync_kept_each(const struct followed *followed, blobs_holder_fn fn, void *arg)
 {
 	const struct sync *sync = followed->sync;
 
@@ -208,7 +209,7 @@ bool sync_kept_each(const struct followed *followed, content_holder_fn fn, void 
 	       fn(arg, sync->revision.manifest_id, sync->part_ids, (size_t)sync->part_cnt);
 }
 
-void followed_stop(struct followed *followed)
+void shares_followed_stop(struct followed *followed)
 {
 	const struct follows_params *params = &followed->follows->params;
 	struct follow_synced synced = {.err = WEFT_ECANCELLED, .head = followed->view.head};
@@ -236,7 +237,7 @@ static void next_plan(struct followed *followed, uint64_t now_ns)
 		wait_ns = RETRY_NS << doubled;
 	/* Those that began together do not stay together. */
 	wait_ns += random_below(follows->params.random, wait_ns / 4 + 1) - wait_ns / 8;
-	followed_schedule(followed, now_ns + wait_ns);
+	shares_followed_schedule(followed, now_ns + wait_ns);
 }
 
 static void outcome_note(struct followed *followed, const struct sync *sync)
@@ -266,25 +267,25 @@ static void sync_end(struct sync *sync, bool is_changed, uint64_t now_ns)
 	memcpy(synced.share_id, followed->view.share_id, sizeof(synced.share_id));
 	memcpy(synced.hint_errs, followed->view.hint_errs, sizeof(synced.hint_errs));
 	outcome_note(followed, sync);
-	sync_put(sync, now_ns);
+	shares_sync_put(sync, now_ns);
 	sync_leave(sync);
 	callers_move(&followed->callers, &callers);
 	if (followed->is_passing) {
 		follows->passing_cnt--;
-		followed_free(followed);
+		shares_followed_free(followed);
 	} else {
 		next_plan(followed, now_ns);
-		followed_refresh(followed, is_changed);
+		shares_followed_refresh(followed, is_changed);
 		if (is_changed)
-			follows_refresh(follows);
+			shares_follows_refresh(follows);
 		if (sync_err == 0)
-			followed_folder_retry(followed);
+			shares_followed_folder_retry(followed);
 	}
 	callers_tell(&callers, &synced, now_ns);
 	syncs_begin(follows, now_ns);
 }
 
-void sync_fail(struct sync *sync, int err, const char *what)
+void shares_sync_fail(struct sync *sync, int err, const char *what)
 {
 	if (sync->err)
 		return;
@@ -322,12 +323,12 @@ static void save_begin(struct sync *sync, uint64_t now_ns)
 	followed->is_blocklist_due =
 		sync->has_blocklist &&
 		(!blocklist_id || memcmp(blocklist_id, sync->blocklist_id, 32) != 0);
-	follow_row_put(sync_batch(sync), followed, is_new_revision(sync) ? &sync->revision : NULL,
-		       blocklist_id);
+	shares_follow_row_put(shares_sync_batch(sync), followed,
+			      is_new_revision(sync) ? &sync->revision : NULL, blocklist_id);
 	sync->row_cnt = followed->row_cnt;
-	sync_save_flush(sync);
+	shares_sync_save_flush(sync);
 	if (!sync->save_cnt)
-		sync_step_done(sync, now_ns);
+		shares_sync_step_done(sync, now_ns);
 }
 
 static void revision_take(struct sync *sync)
@@ -355,7 +356,7 @@ static void blocklist_take(struct sync *sync)
 
 	if (id == followed->blocklist_id)
 		return;
-	blocklist_fini(&followed->blocklist);
+	shares_blocklist_fini(&followed->blocklist);
 	followed->view.has_blocklist = id != NULL;
 	if (!id)
 		return;
@@ -369,10 +370,10 @@ static void sync_commit(struct sync *sync, uint64_t now_ns)
 {
 	struct followed *followed = sync->followed;
 	bool is_new = is_new_revision(sync);
-	int err = followed_describe(followed, sync->root);
+	int err = shares_followed_describe(followed, sync->root);
 
 	if (err < 0) {
-		sync_fail(sync, err, "no memory for its description");
+		shares_sync_fail(sync, err, "no memory for its description");
 		sync_end(sync, false, now_ns);
 		return;
 	}
@@ -380,10 +381,10 @@ static void sync_commit(struct sync *sync, uint64_t now_ns)
 		revision_take(sync);
 	blocklist_take(sync);
 	if (followed->row_cnt != sync->row_cnt)
-		followed_row_again(followed);
+		shares_followed_row_again(followed);
 	if (is_new) {
 		followed->follows->stats.revision_cnt++;
-		followed_tell(followed, FOLLOW_REVISION, sync->revision.seq, NULL, 0);
+		shares_followed_tell(followed, FOLLOW_REVISION, sync->revision.seq, NULL, 0);
 	}
 	sync_end(sync, true, now_ns);
 }
@@ -402,8 +403,8 @@ static bool is_wanted(const struct followed *followed)
 {
 	const struct follow *view = &followed->view;
 
-	return !followed->is_passing && view->head.seq && !head_is_revoked(&view->head) &&
-	       !follow_blocker(followed->follows, BLOCKLIST_SHARE, view->share_id) &&
+	return !followed->is_passing && view->head.seq && !shares_head_is_revoked(&view->head) &&
+	       !shares_follow_blocker(followed->follows, BLOCKLIST_SHARE, view->share_id) &&
 	       !has_newest(followed);
 }
 
@@ -415,7 +416,8 @@ static void fetch_begin(struct sync *sync, uint64_t now_ns)
 	unsigned hint_cnt = followed->view.hint_cnt;
 
 	if (memcmp(head->manifest_id, followed->bad_manifest_id, 32) == 0) {
-		sync_fail(sync, WEFT_EMALFORMED, "what its head names is no revision of the share");
+		shares_sync_fail(sync, WEFT_EMALFORMED,
+				 "what its head names is no revision of the share");
 		sync_end(sync, false, now_ns);
 		return;
 	}
@@ -429,24 +431,24 @@ static void fetch_begin(struct sync *sync, uint64_t now_ns)
 		hints[hint_cnt].addr_cnt = hints[hint_cnt].told_cnt = sync->keepers[i].addr_cnt;
 		memcpy(hints[hint_cnt].key, sync->keepers[i].key, MESH_KEY_LEN);
 	}
-	sync->swarm = swarm_join(sync->follows->params.content->swarms, head->manifest_id, hints,
-				 hint_cnt, now_ns);
+	sync->swarm = blobs_swarm_join(sync->follows->params.content->swarms, head->manifest_id,
+				       hints, hint_cnt, now_ns);
 	if (!sync->swarm) {
-		sync_fail(sync, WEFT_EFULL, "too much is fetched at once");
+		shares_sync_fail(sync, WEFT_EFULL, "too much is fetched at once");
 		sync_end(sync, false, now_ns);
 		return;
 	}
 	sync->revision.seq = head->seq;
 	memcpy(sync->revision.manifest_id, head->manifest_id, 32);
-	sync_manifests_begin(sync, now_ns);
+	shares_sync_manifests_begin(sync, now_ns);
 }
 
 static void heads_done(struct sync *sync, uint64_t now_ns)
 {
-	int err = sync_heads_judge(sync);
+	int err = shares_sync_heads_judge(sync);
 
-	if (sync_move(sync)) {
-		sync_heads_begin(sync, now_ns);
+	if (shares_sync_move(sync)) {
+		shares_sync_heads_begin(sync, now_ns);
 		return;
 	}
 	if (is_wanted(sync->followed)) {
@@ -454,17 +456,17 @@ static void heads_done(struct sync *sync, uint64_t now_ns)
 		return;
 	}
 	if (err < 0)
-		sync_fail(sync, err,
-			  err == WEFT_EABSENT
-				  ? "nobody knows a head of it"
-				  : "neither the overlay nor a node of its link answers");
+		shares_sync_fail(sync, err,
+				 err == WEFT_EABSENT
+					 ? "nobody knows a head of it"
+					 : "neither the overlay nor a node of its link answers");
 	/* Until it is durable that the head was seen. */
 	sync->step = SYNC_SAVING;
 	if (!sync->save_cnt)
-		sync_step_done(sync, now_ns);
+		shares_sync_step_done(sync, now_ns);
 }
 
-void sync_step_done(struct sync *sync, uint64_t now_ns)
+void shares_sync_step_done(struct sync *sync, uint64_t now_ns)
 {
 	sync->follows->now_ns = now_ns;
 	switch (sync->step) {
@@ -475,7 +477,7 @@ void sync_step_done(struct sync *sync, uint64_t now_ns)
 		if (sync->err)
 			sync_end(sync, false, now_ns);
 		else
-			sync_blocklist_begin(sync, now_ns);
+			shares_sync_blocklist_begin(sync, now_ns);
 		break;
 	case SYNC_BLOCKLIST:
 		save_begin(sync, now_ns);

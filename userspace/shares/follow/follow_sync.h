@@ -96,49 +96,49 @@ struct sync {
 	bool is_blocklist_here;
 };
 
-/* follow_sync.c: sync_step_done: the step is over; with sync->err set the sync is. */
-void sync_step_done(struct sync *sync, uint64_t now_ns);
-/* sync_fail notes the first error; what is a literal. */
-void sync_fail(struct sync *sync, int err, const char *what);
+/* follow_sync.c: shares_sync_step_done: the step is over; with sync->err set the sync is. */
+void shares_sync_step_done(struct sync *sync, uint64_t now_ns);
+/* shares_sync_fail notes the first error; what is a literal. */
+void shares_sync_fail(struct sync *sync, int err, const char *what);
 
-/* sync_free_unused frees a sync that nobody is interested in when nothing of it is under way. */
-void sync_free_unused(struct sync *sync);
+/* shares_sync_free_unused frees a sync that nobody is interested in when nothing of it is under way. */
+void shares_sync_free_unused(struct sync *sync);
 
 /* follow_sync_head.c */
-void sync_heads_begin(struct sync *sync, uint64_t now_ns);
-void sync_heads_cancel(struct sync *sync);
+void shares_sync_heads_begin(struct sync *sync, uint64_t now_ns);
+void shares_sync_heads_cancel(struct sync *sync);
 /*
- * sync_heads_judge takes the newest head into followed, if it is newer than what was
+ * shares_sync_heads_judge takes the newest head into followed, if it is newer than what was
  * ever seen, and reports those that are older. 0, WEFT_EABSENT or WEFT_EUNREACHABLE.
  */
 WEFT_MUST_CHECK
-int sync_heads_judge(struct sync *sync);
+int shares_sync_heads_judge(struct sync *sync);
 /*
  * follow_sync_move.c: where the newest head names a successor, followed becomes one of that share, and its heads
  * are to be asked for: true. False: it names none, or more than HEAD_SUCCESSORS_MAX one after the
  * other, or one that is followed already.
  */
-bool sync_move(struct sync *sync);
-/* sync_put puts the head into the overlay again when that has lost it, or soon will have. */
-void sync_put(struct sync *sync, uint64_t now_ns);
+bool shares_sync_move(struct sync *sync);
+/* shares_sync_put puts the head into the overlay again when that has lost it, or soon will have. */
+void shares_sync_put(struct sync *sync, uint64_t now_ns);
 
 /*
- * follow_sync_ask.c: sync_ask_start fetches the object that ask's id names, from our own store or
+ * follow_sync_ask.c: shares_sync_ask_start fetches the object that ask's id names, from our own store or
  * from the swarm; got is told later of bytes that are what the id says, or of err. type is
- * MESH_GET_MANIFEST, or MESH_GET_CHUNK for a file of one chunk. 0, -ENOMEM or as swarm_ask.
+ * MESH_GET_MANIFEST, or MESH_GET_CHUNK for a file of one chunk. 0, -ENOMEM or as blobs_swarm_ask.
  */
 WEFT_MUST_CHECK
-int sync_ask_start(struct sync_ask *ask, unsigned type,
-		   void (*got)(struct sync_ask *ask, uint64_t now_ns), uint64_t now_ns);
-/* sync_batch: what is saved next; sync_save puts an object there. */
-struct store_batch *sync_batch(struct sync *sync);
-void sync_save(struct sync *sync, const struct sync_ask *ask);
-/* sync_save_flush submits what waits. */
-void sync_save_flush(struct sync *sync);
+int shares_sync_ask_start(struct sync_ask *ask, unsigned type,
+			  void (*got)(struct sync_ask *ask, uint64_t now_ns), uint64_t now_ns);
+/* shares_sync_batch: what is saved next; shares_sync_save puts an object there. */
+struct store_batch *shares_sync_batch(struct sync *sync);
+void shares_sync_save(struct sync *sync, const struct sync_ask *ask);
+/* shares_sync_save_flush submits what waits. */
+void shares_sync_save_flush(struct sync *sync);
 
 /* follow_sync_manifest.c */
-void sync_manifests_begin(struct sync *sync, uint64_t now_ns);
+void shares_sync_manifests_begin(struct sync *sync, uint64_t now_ns);
 /* follow_sync_blocklist.c */
-void sync_blocklist_begin(struct sync *sync, uint64_t now_ns);
+void shares_sync_blocklist_begin(struct sync *sync, uint64_t now_ns);
 
 #endif

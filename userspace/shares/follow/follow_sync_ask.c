@@ -53,7 +53,7 @@ static int swarm_begin(struct sync_ask *ask, uint64_t now_ns)
 	ask->swarm.check = answer_check;
 	ask->swarm.done = answer_take;
 	ask->swarm.arg = ask;
-	return swarm_ask(ask->sync->swarm, &ask->swarm, now_ns);
+	return blobs_swarm_ask(ask->sync->swarm, &ask->swarm, now_ns);
 }
 
 /* --- from our own store --- */
@@ -88,7 +88,7 @@ static void store_read_done(struct job *job)
 	sync->follows->job_cnt--;
 	sync->job_cnt--;
 	if (!sync->followed) {
-		sync_free_unused(sync);
+		shares_sync_free_unused(sync);
 		return;
 	}
 	ask->is_stored = ask->err == 0;
@@ -98,8 +98,8 @@ static void store_read_done(struct job *job)
 		ask_end(ask, err, sync->follows->now_ns);
 }
 
-int sync_ask_start(struct sync_ask *ask, unsigned type,
-		   void (*got)(struct sync_ask *ask, uint64_t now_ns), uint64_t now_ns)
+int shares_sync_ask_start(struct sync_ask *ask, unsigned type,
+			  void (*got)(struct sync_ask *ask, uint64_t now_ns), uint64_t now_ns)
 {
 	struct sync *sync = ask->sync;
 	int err = 0;
@@ -133,18 +133,18 @@ static void saved(void *arg, int err)
 
 	sync->save_cnt--;
 	if (!sync->followed) {
-		sync_free_unused(sync);
+		shares_sync_free_unused(sync);
 		return;
 	}
 	if (err < 0)
-		sync_fail(sync, err, "it could not be saved");
+		shares_sync_fail(sync, err, "it could not be saved");
 	else if (!sync->err)
 		sync->followed->is_head_unsaved = false; /* it went with the first batch */
 	if (sync->step == SYNC_SAVING && !sync->save_cnt)
-		sync_step_done(sync, sync->follows->now_ns);
+		shares_sync_step_done(sync, sync->follows->now_ns);
 }
 
-void sync_save_flush(struct sync *sync)
+void shares_sync_save_flush(struct sync *sync)
 {
 	int err;
 
@@ -153,7 +153,7 @@ void sync_save_flush(struct sync *sync)
 	err = store_submit(sync->follows->params.store, sync->batch, saved, sync);
 	if (err < 0) {
 		store_batch_free(sync->batch);
-		sync_fail(sync, err, "it could not be saved");
+		shares_sync_fail(sync, err, "it could not be saved");
 	} else {
 		sync->save_cnt++;
 	}
@@ -161,19 +161,19 @@ void sync_save_flush(struct sync *sync)
 	sync->batch_len = 0;
 }
 
-struct store_batch *sync_batch(struct sync *sync)
+struct store_batch *shares_sync_batch(struct sync *sync)
 {
 	if (!sync->batch)
 		sync->batch = store_batch_new(sync->follows->params.store);
 	return sync->batch;
 }
 
-void sync_save(struct sync *sync, const struct sync_ask *ask)
+void shares_sync_save(struct sync *sync, const struct sync_ask *ask)
 {
 	if (ask->is_stored)
 		return;
-	store_batch_put_blob(sync_batch(sync), ask->id, ask->bytes, ask->len);
+	store_batch_put_blob(shares_sync_batch(sync), ask->id, ask->bytes, ask->len);
 	sync->batch_len += ask->len;
 	if (sync->batch_len >= SYNC_BATCH_LEN)
-		sync_save_flush(sync);
+		shares_sync_save_flush(sync);
 }

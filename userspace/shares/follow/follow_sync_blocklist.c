@@ -11,22 +11,22 @@
 
 static void list_take(struct sync *sync, const struct sync_ask *ask)
 {
-	int err = blocklist_parse(ask->bytes, ask->len, &sync->blocklist);
+	int err = shares_blocklist_parse(ask->bytes, ask->len, &sync->blocklist);
 
 	if (err < 0 && err != WEFT_EMALFORMED) {
-		sync_fail(sync, err, "no memory for its blocklist");
+		shares_sync_fail(sync, err, "no memory for its blocklist");
 		return;
 	}
 	sync->followed->view.fault = sync->blocklist.fault;
 	if (sync->blocklist.fault.line_cnt)
-		followed_tell(sync->followed, FOLLOW_BAD_BLOCKLIST,
-			      sync->blocklist.fault.first_line, NULL, err);
+		shares_followed_tell(sync->followed, FOLLOW_BAD_BLOCKLIST,
+				     sync->blocklist.fault.first_line, NULL, err);
 	if (err == WEFT_EMALFORMED) {
 		sync->has_blocklist = false;
 		return;
 	}
 	sync->is_blocklist_here = true;
-	sync_save(sync, ask);
+	shares_sync_save(sync, ask);
 }
 
 static void list_got(struct sync_ask *ask, uint64_t now_ns)
@@ -35,10 +35,10 @@ static void list_got(struct sync_ask *ask, uint64_t now_ns)
 
 	if (ask->err == 0)
 		list_take(sync, ask);
-	sync_step_done(sync, now_ns);
+	shares_sync_step_done(sync, now_ns);
 }
 
-void sync_blocklist_begin(struct sync *sync, uint64_t now_ns)
+void shares_sync_blocklist_begin(struct sync *sync, uint64_t now_ns)
 {
 	const struct followed *followed = sync->followed;
 	struct sync_ask *ask = &sync->asks[0];
@@ -48,15 +48,15 @@ void sync_blocklist_begin(struct sync *sync, uint64_t now_ns)
 		sync->followed->view.fault = (struct blocklist_fault){0};
 	if (sync->has_blocklist && sync->blocklist_len > BLOCKLIST_LEN_MAX) {
 		sync->has_blocklist = false;
-		followed_tell(sync->followed, FOLLOW_BAD_BLOCKLIST, 0, NULL, WEFT_ETOOLARGE);
+		shares_followed_tell(sync->followed, FOLLOW_BAD_BLOCKLIST, 0, NULL, WEFT_ETOOLARGE);
 	}
 	if (!sync->has_blocklist || (followed->view.has_blocklist &&
 				     memcmp(followed->blocklist_id, sync->blocklist_id, 32) == 0)) {
-		sync_step_done(sync, now_ns);
+		shares_sync_step_done(sync, now_ns);
 		return;
 	}
-	swarm_set_manifest(sync->swarm, sync->blocklist_stored, false);
+	blobs_swarm_set_manifest(sync->swarm, sync->blocklist_stored, false);
 	memcpy(ask->id, sync->blocklist_id, 32);
-	if (sync_ask_start(ask, MESH_GET_CHUNK, list_got, now_ns) < 0)
-		sync_step_done(sync, now_ns);
+	if (shares_sync_ask_start(ask, MESH_GET_CHUNK, list_got, now_ns) < 0)
+		shares_sync_step_done(sync, now_ns);
 }

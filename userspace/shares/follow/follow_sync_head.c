@@ -19,7 +19,7 @@
 static void heard(struct sync *sync, const struct share_head *head, const uint8_t *bytes,
 		  size_t len)
 {
-	if (sync->best.head.seq && !head_is_newer(head, &sync->best.head))
+	if (sync->best.head.seq && !shares_head_is_newer(head, &sync->best.head))
 		return;
 	sync->best.head = *head;
 	memcpy(sync->best.bytes, bytes, len);
@@ -29,12 +29,12 @@ static void heard(struct sync *sync, const struct share_head *head, const uint8_
 static void answered(struct sync *sync, uint64_t now_ns)
 {
 	if (--sync->head_wait_cnt == 0)
-		sync_step_done(sync, now_ns);
+		shares_sync_step_done(sync, now_ns);
 }
 
 static void future_note(struct sync *sync, const struct share_head *head)
 {
-	if (!sync->future.seq || head_is_newer(head, &sync->future))
+	if (!sync->future.seq || shares_head_is_newer(head, &sync->future))
 		sync->future = *head;
 }
 
@@ -58,11 +58,11 @@ static void overlay_value(void *arg, const uint8_t *value, size_t len,
 	struct share_head head;
 
 	(void)claim;
-	if (head_parse(value + 1, len - 1, &head) < 0 || !is_of_share(sync, &head)) {
+	if (shares_head_parse(value + 1, len - 1, &head) < 0 || !is_of_share(sync, &head)) {
 		sync->follows->stats.false_head_cnt++;
 		return;
 	}
-	if (!sync->overlay_head.seq || head_is_newer(&head, &sync->overlay_head))
+	if (!sync->overlay_head.seq || shares_head_is_newer(&head, &sync->overlay_head))
 		sync->overlay_head = head;
 	heard(sync, &head, value + 1, len - 1);
 }
@@ -83,7 +83,7 @@ static void overlay_ask(struct sync *sync, uint64_t now_ns)
 
 	if (!overlay->ops)
 		return;
-	head_overlay_name(sync->followed->view.share_id, name);
+	shares_head_overlay_name(sync->followed->view.share_id, name);
 	if (overlay->ops->get(overlay->overlay, name, sizeof(name), HEAD_OVERLAY_TAG, overlay_value,
 			      overlay_done, sync, now_ns, &sync->run) == 0)
 		sync->head_wait_cnt++;
@@ -131,7 +131,7 @@ static void node_ask(struct sync *sync, struct sync_head_ask *asked, const struc
 	asked->ask.done = node_answered;
 	asked->sync = sync;
 	asked->key = hint->key;
-	err = head_ask_start(&asked->ask, &params->mesh, &peer, now_ns);
+	err = shares_head_ask_start(&asked->ask, &params->mesh, &peer, now_ns);
 	hint_note(sync, asked, err);
 	sync->head_wait_cnt += err == 0;
 }
@@ -159,7 +159,7 @@ static void keepers_ask(struct sync *sync, uint64_t now_ns)
 				 true, now_ns);
 }
 
-void sync_heads_begin(struct sync *sync, uint64_t now_ns)
+void shares_sync_heads_begin(struct sync *sync, uint64_t now_ns)
 {
 	const struct followed *followed = sync->followed;
 
@@ -171,10 +171,10 @@ void sync_heads_begin(struct sync *sync, uint64_t now_ns)
 			node_ask(sync, &sync->head_asks[i], &followed->hints[i], false, now_ns);
 	keepers_ask(sync, now_ns);
 	if (!sync->head_wait_cnt)
-		sync_step_done(sync, now_ns);
+		shares_sync_step_done(sync, now_ns);
 }
 
-void sync_heads_cancel(struct sync *sync)
+void shares_sync_heads_cancel(struct sync *sync)
 {
 	const struct follows_params *params = &sync->follows->params;
 
@@ -182,7 +182,7 @@ void sync_heads_cancel(struct sync *sync)
 		params->overlay.ops->cancel(sync->run);
 	sync->run = NULL;
 	for (unsigned i = 0; i < SYNC_NODES_MAX; i++)
-		head_ask_cancel(&sync->head_asks[i].ask, &params->mesh);
+		shares_head_ask_cancel(&sync->head_asks[i].ask, &params->mesh);
 }
 
 /* --- which is the newest --- */
@@ -202,7 +202,7 @@ static void old_head_note(struct followed *followed, const struct share_head *he
 	if (followed->told_old.seq && head_equal(head, &followed->told_old))
 		return;
 	followed->told_old = *head;
-	followed_tell(followed, FOLLOW_OLD_HEAD, head->seq, peer_key, 0);
+	shares_followed_tell(followed, FOLLOW_OLD_HEAD, head->seq, peer_key, 0);
 }
 
 static void fork_note(struct followed *followed, const struct share_head *head)
@@ -212,7 +212,7 @@ static void fork_note(struct followed *followed, const struct share_head *head)
 	followed->told_fork = *head;
 	followed->view.fork_cnt++;
 	followed->follows->stats.fork_cnt++;
-	followed_tell(followed, FOLLOW_FORKED, head->seq, NULL, 0);
+	shares_followed_tell(followed, FOLLOW_FORKED, head->seq, NULL, 0);
 }
 
 /* What is given besides the newest: of the same number, or older than what was seen before. */
@@ -230,9 +230,9 @@ static void other_heads_note(struct sync *sync, const struct share_head *seen)
 	for (unsigned i = 0; i <= SYNC_NODES_MAX; i++) {
 		if (!heads[i]->seq)
 			continue;
-		if (head_is_fork(heads[i], &followed->view.head))
+		if (shares_head_is_fork(heads[i], &followed->view.head))
 			fork_note(followed, heads[i]);
-		else if (seen->seq && head_is_newer(seen, heads[i]))
+		else if (seen->seq && shares_head_is_newer(seen, heads[i]))
 			old_head_note(followed, heads[i], keys[i]);
 	}
 }
@@ -244,7 +244,7 @@ static void seen_refresh(struct followed *followed)
 
 	if (store_snapshot_open(followed->follows->params.store, &snapshot) < 0)
 		return;
-	followed_see(followed, snapshot);
+	shares_followed_see(followed, snapshot);
 	store_snapshot_close(snapshot);
 }
 
@@ -254,20 +254,20 @@ static void note_write(struct sync *sync, const struct share_head *seen)
 	const struct share_head *newest = &sync->followed->view.head, *best = &sync->best.head;
 	uint64_t wall_s = follows_wall_s(sync->follows);
 
-	if (sync->future.seq && (!newest->seq || head_is_newer(&sync->future, newest)))
+	if (sync->future.seq && (!newest->seq || shares_head_is_newer(&sync->future, newest)))
 		snprintf(sync->note, sizeof(sync->note),
 			 "revision %llu is dated %llu s ahead of this node's clock and not taken; "
 			 "set the clock that is wrong",
 			 (unsigned long long)sync->future.seq,
 			 (unsigned long long)(sync->future.updated_s - wall_s));
-	else if (best->seq && seen->seq && head_is_newer(seen, best))
+	else if (best->seq && seen->seq && shares_head_is_newer(seen, best))
 		snprintf(sync->note, sizeof(sync->note),
 			 "the nodes that answered are behind: they tell of revision %llu, and %llu "
 			 "was seen before",
 			 (unsigned long long)best->seq, (unsigned long long)seen->seq);
 }
 
-int sync_heads_judge(struct sync *sync)
+int shares_sync_heads_judge(struct sync *sync)
 {
 	struct followed *followed = sync->followed;
 	struct follow *view = &followed->view;
@@ -275,16 +275,16 @@ int sync_heads_judge(struct sync *sync)
 
 	seen_refresh(followed);
 	seen = view->head;
-	if (sync->best.head.seq && (!seen.seq || head_is_newer(&sync->best.head, &seen))) {
-		if (seen.seq && head_is_fork(&sync->best.head, &seen))
+	if (sync->best.head.seq && (!seen.seq || shares_head_is_newer(&sync->best.head, &seen))) {
+		if (seen.seq && shares_head_is_fork(&sync->best.head, &seen))
 			fork_note(followed, &seen);
 		followed->seen = sync->best;
 		view->head = sync->best.head;
 		followed->is_head_unsaved = true;
 	}
 	if (followed->is_head_unsaved) {
-		head_seen_put(sync_batch(sync), &followed->seen);
-		sync_save_flush(sync);
+		shares_head_seen_put(shares_sync_batch(sync), &followed->seen);
+		shares_sync_save_flush(sync);
 	}
 	other_heads_note(sync, &seen);
 	note_write(sync, &seen);
@@ -315,23 +315,23 @@ static void put_done(void *arg, const struct overlay_result *result, uint64_t no
  */
 static bool head_is_hidden(const struct followed *followed)
 {
-	const struct content *content = followed->follows->params.content;
+	const struct blobs *content = followed->follows->params.content;
 	const struct follow *view = &followed->view;
 
-	if (content_has_scope(content, view->head.manifest_id))
-		return content_hides(content, view->head.manifest_id);
+	if (blobs_has_scope(content, view->head.manifest_id))
+		return blobs_hides(content, view->head.manifest_id);
 	if (view->revision_cnt)
-		return content_hides(content, view->revisions[0].manifest_id);
-	return !head_is_revoked(&view->head);
+		return blobs_hides(content, view->revisions[0].manifest_id);
+	return !shares_head_is_revoked(&view->head);
 }
 
-void sync_put(struct sync *sync, uint64_t now_ns)
+void shares_sync_put(struct sync *sync, uint64_t now_ns)
 {
 	struct followed *followed = sync->followed;
 	const struct overlay_seam *overlay = &sync->follows->params.overlay;
 	const struct share_head *head = &followed->view.head;
 	uint8_t name[HEAD_OVERLAY_NAME_LEN], value[1 + HEAD_LEN_MAX] = {HEAD_OVERLAY_TAG};
-	bool is_there = sync->overlay_head.seq && !head_is_newer(head, &sync->overlay_head);
+	bool is_there = sync->overlay_head.seq && !shares_head_is_newer(head, &sync->overlay_head);
 
 	if (!overlay->ops || !head->seq || followed->put_run || followed->is_passing)
 		return;
@@ -342,7 +342,7 @@ void sync_put(struct sync *sync, uint64_t now_ns)
 			now_ns + PUT_NS + random_below(sync->follows->params.random, PUT_NS / 4);
 	if (is_there && now_ns < followed->put_ns)
 		return;
-	head_overlay_name(followed->view.share_id, name);
+	shares_head_overlay_name(followed->view.share_id, name);
 	memcpy(value + 1, followed->seen.bytes, followed->seen.len);
 	/* When there is no room for a put now, the next sync tries again. */
 	(void)!overlay->ops->put(overlay->overlay, name, sizeof(name), value,

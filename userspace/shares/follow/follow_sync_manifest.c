@@ -53,7 +53,7 @@ static int root_keep(struct sync *sync, const struct sync_ask *ask)
 	if (!sync->root_bytes)
 		return -ENOMEM;
 	memcpy(sync->root_bytes, ask->bytes, ask->len);
-	err = manifest_parse(sync->root_bytes, ask->len, &manifest);
+	err = blobs_manifest_parse(sync->root_bytes, ask->len, &manifest);
 	if (err < 0)
 		return err;
 	sync->root = manifest;
@@ -75,12 +75,12 @@ static void revision_refuse(struct sync *sync, int err)
 	struct followed *followed = sync->followed;
 
 	if (err == -ENOMEM) {
-		sync_fail(sync, err, "no memory for a manifest");
+		shares_sync_fail(sync, err, "no memory for a manifest");
 		return;
 	}
 	memcpy(followed->bad_manifest_id, followed->view.head.manifest_id, 32);
-	followed_tell(followed, FOLLOW_BAD_REVISION, followed->view.head.seq, NULL, err);
-	sync_fail(sync, err, "what its head names is no revision of the share");
+	shares_followed_tell(followed, FOLLOW_BAD_REVISION, followed->view.head.seq, NULL, err);
+	shares_sync_fail(sync, err, "what its head names is no revision of the share");
 }
 
 static void root_got(struct sync_ask *ask, uint64_t now_ns)
@@ -89,15 +89,16 @@ static void root_got(struct sync_ask *ask, uint64_t now_ns)
 	int err;
 
 	if (ask->err < 0) {
-		sync_fail(sync, ask->err, "nobody gives the manifest of its newest revision");
+		shares_sync_fail(sync, ask->err,
+				 "nobody gives the manifest of its newest revision");
 	} else if ((err = root_keep(sync, ask)) < 0) {
 		revision_refuse(sync, err);
 	} else {
 		if (!ask->is_stored)
-			scope_put(sync_batch(sync), ask->id, ask->bytes, ask->len);
-		sync_save(sync, ask);
+			blobs_scope_put(shares_sync_batch(sync), ask->id, ask->bytes, ask->len);
+		shares_sync_save(sync, ask);
 		blocklist_look_for(sync, sync->root, ask->id);
-		content_holder_changed(sync->follows->params.content);
+		blobs_holder_changed(sync->follows->params.content);
 	}
 	next(sync, now_ns);
 }
@@ -108,7 +109,7 @@ static int part_check(struct sync *sync, const struct sync_ask *ask)
 {
 	const struct manifest_part *part = &sync->root->parts[ask->index];
 	struct manifest *manifest;
-	int err = manifest_parse(ask->bytes, ask->len, &manifest);
+	int err = blobs_manifest_parse(ask->bytes, ask->len, &manifest);
 
 	if (err < 0)
 		return err;
@@ -117,7 +118,7 @@ static int part_check(struct sync *sync, const struct sync_ask *ask)
 		err = WEFT_EMALFORMED;
 	else
 		blocklist_look_for(sync, manifest, ask->id);
-	manifest_free(manifest);
+	blobs_manifest_free(manifest);
 	return err;
 }
 
@@ -127,11 +128,11 @@ static void part_got(struct sync_ask *ask, uint64_t now_ns)
 	int err;
 
 	if (ask->err < 0) {
-		sync_fail(sync, ask->err, "nobody gives a part of the manifest");
+		shares_sync_fail(sync, ask->err, "nobody gives a part of the manifest");
 	} else if ((err = part_check(sync, ask)) < 0) {
 		revision_refuse(sync, err);
 	} else {
-		sync_save(sync, ask);
+		shares_sync_save(sync, ask);
 		sync->part_done_cnt++;
 	}
 	next(sync, now_ns);
@@ -164,17 +165,17 @@ static void next(struct sync *sync, uint64_t now_ns)
 		ask->sync = sync;
 		ask->index = sync->part_next++;
 		memcpy(ask->id, sync->part_ids + (size_t)ask->index * 32, 32);
-		err = sync_ask_start(ask, MESH_GET_MANIFEST, part_got, now_ns);
+		err = shares_sync_ask_start(ask, MESH_GET_MANIFEST, part_got, now_ns);
 		if (err < 0)
-			sync_fail(sync, err, "a part of the manifest cannot be asked for");
+			shares_sync_fail(sync, err, "a part of the manifest cannot be asked for");
 	}
 	if (is_busy(sync) && !sync->err)
 		return;
 	if (sync->err || sync->part_done_cnt == sync->part_cnt)
-		sync_step_done(sync, now_ns);
+		shares_sync_step_done(sync, now_ns);
 }
 
-void sync_manifests_begin(struct sync *sync, uint64_t now_ns)
+void shares_sync_manifests_begin(struct sync *sync, uint64_t now_ns)
 {
 	struct sync_ask *ask = &sync->asks[0];
 	int err;
@@ -183,9 +184,9 @@ void sync_manifests_begin(struct sync *sync, uint64_t now_ns)
 	ask->sync = sync;
 	ask->index = SYNC_ROOT;
 	memcpy(ask->id, sync->followed->view.head.manifest_id, 32);
-	err = sync_ask_start(ask, MESH_GET_MANIFEST, root_got, now_ns);
+	err = shares_sync_ask_start(ask, MESH_GET_MANIFEST, root_got, now_ns);
 	if (err < 0) {
-		sync_fail(sync, err, "its manifest cannot be asked for");
-		sync_step_done(sync, now_ns);
+		shares_sync_fail(sync, err, "its manifest cannot be asked for");
+		shares_sync_step_done(sync, now_ns);
 	}
 }

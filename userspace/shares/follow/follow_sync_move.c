@@ -28,8 +28,8 @@ static bool may_move(struct sync *sync, const uint8_t *share_id)
 		return true;
 	if (followed->is_leaving)
 		return false;
-	if (follow_list_lookup(&follows->all, share_id) ||
-	    follow_list_lookup(&follows->adding, share_id)) {
+	if (shares_follow_list_lookup(&follows->all, share_id) ||
+	    shares_follow_list_lookup(&follows->adding, share_id)) {
 		snprintf(sync->note, sizeof(sync->note),
 			 "another key took its place, and that share is followed, too");
 		return false;
@@ -42,17 +42,17 @@ static void revisions_drop(struct followed *followed)
 {
 	struct follow *view = &followed->view;
 
-	followed_refresh(followed, false);
+	shares_followed_refresh(followed, false);
 	for (unsigned i = 0; i < FOLLOW_REVISIONS_MAX; i++) {
 		free(followed->parts[i].ids);
 		followed->parts[i].ids = NULL;
 		followed->parts[i].cnt = 0;
 	}
 	view->revision_cnt = 0;
-	blocklist_fini(&followed->blocklist);
+	shares_blocklist_fini(&followed->blocklist);
 	followed->blocklist = (struct blocklist){0};
 	view->has_blocklist = followed->is_blocklist_due = false;
-	content_holder_changed(followed->follows->params.content);
+	blobs_holder_changed(followed->follows->params.content);
 }
 
 static void key_take(struct followed *followed, const uint8_t *key, const uint8_t *share_id)
@@ -71,7 +71,7 @@ static void key_take(struct followed *followed, const uint8_t *key, const uint8_
 	followed->move_cnt++;
 	if (store_snapshot_open(followed->follows->params.store, &snapshot) < 0)
 		return;
-	followed_see(followed, snapshot);
+	shares_followed_see(followed, snapshot);
 	store_snapshot_close(snapshot);
 }
 
@@ -84,7 +84,7 @@ static void heads_forget(struct sync *sync)
 	sync->is_heard = false;
 }
 
-bool sync_move(struct sync *sync)
+bool shares_sync_move(struct sync *sync)
 {
 	struct followed *followed = sync->followed;
 	const struct share_head head = followed->view.head;
@@ -96,7 +96,7 @@ bool sync_move(struct sync *sync)
 	if (!may_move(sync, share_id))
 		return false;
 	/* The old key's last head goes on to be told and put by whoever publishes or follows it. */
-	sync_put(sync, sync->follows->now_ns);
+	shares_sync_put(sync, sync->follows->now_ns);
 	memcpy(was_id, followed->view.share_id, sizeof(was_id));
 	if (!followed->is_passing)
 		revisions_drop(followed);
@@ -104,12 +104,13 @@ bool sync_move(struct sync *sync)
 	heads_forget(sync);
 	if (followed->is_passing)
 		return true;
-	store_batch_delete(sync_batch(sync), STORE_FOLLOWS, was_id, sizeof(was_id));
-	follow_row_put(sync_batch(sync), followed, NULL, NULL);
-	content_gets_succeed(sync->follows->params.content, sync_batch(sync), was_id, share_id);
-	sync_save_flush(sync);
-	followed_tell(followed, FOLLOW_HAS_MOVED, head.seq, NULL, 0);
-	followed_refresh(followed, false);
-	follows_refresh(sync->follows);
+	store_batch_delete(shares_sync_batch(sync), STORE_FOLLOWS, was_id, sizeof(was_id));
+	shares_follow_row_put(shares_sync_batch(sync), followed, NULL, NULL);
+	blobs_gets_succeed(sync->follows->params.content, shares_sync_batch(sync), was_id,
+			   share_id);
+	shares_sync_save_flush(sync);
+	shares_followed_tell(followed, FOLLOW_HAS_MOVED, head.seq, NULL, 0);
+	shares_followed_refresh(followed, false);
+	shares_follows_refresh(sync->follows);
 	return true;
 }

@@ -18,28 +18,29 @@ static bool blocks(const struct followed *followed)
 	const struct follow *view = &followed->view;
 
 	return view->has_blocklist && view->tier != FOLLOW_UNTRUSTED && !followed->is_leaving &&
-	       !head_is_revoked(&view->head) && !has_expired(followed);
+	       !shares_head_is_revoked(&view->head) && !has_expired(followed);
 }
 
-const struct follow *follow_blocker(const struct follows *follows, enum blocklist_kind kind,
-				    const uint8_t id[static BLOCKLIST_ID_LEN])
+const struct follow *shares_follow_blocker(const struct follows *follows, enum blocklist_kind kind,
+					   const uint8_t id[static BLOCKLIST_ID_LEN])
 {
-	const struct followed *named = kind == BLOCKLIST_SHARE ? follows_lookup(follows, id) : NULL;
+	const struct followed *named =
+		kind == BLOCKLIST_SHARE ? shares_follows_lookup(follows, id) : NULL;
 
 	if (named && named->view.tier == FOLLOW_TRUSTED)
 		return NULL;
 	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
 		const struct followed *followed = followed_of(at, node);
 
-		if (blocks(followed) && blocklist_has(&followed->blocklist, kind, id))
+		if (blocks(followed) && shares_blocklist_has(&followed->blocklist, kind, id))
 			return &followed->view;
 	}
 	return NULL;
 }
 
-void follows_blocked_each(const struct follows *follows, enum blocklist_kind kind,
-			  void (*fn)(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN]),
-			  void *arg)
+void shares_follows_blocked_each(const struct follows *follows, enum blocklist_kind kind,
+				 void (*fn)(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN]),
+				 void *arg)
 {
 	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
 		const struct followed *followed = followed_of(at, node);
@@ -50,7 +51,7 @@ void follows_blocked_each(const struct follows *follows, enum blocklist_kind kin
 	}
 }
 
-uint64_t follows_blocked_stamp(const struct follows *follows)
+uint64_t shares_follows_blocked_stamp(const struct follows *follows)
 {
 	return follows->blocked_stamp;
 }
@@ -72,9 +73,9 @@ static enum follow_state state_of(const struct followed *followed)
 {
 	const struct follow *view = &followed->view;
 
-	if (head_is_revoked(&view->head))
+	if (shares_head_is_revoked(&view->head))
 		return FOLLOW_REVOKED;
-	if (follow_blocker(followed->follows, BLOCKLIST_SHARE, view->share_id))
+	if (shares_follow_blocker(followed->follows, BLOCKLIST_SHARE, view->share_id))
 		return FOLLOW_BLOCKED;
 	if (!view->revision_cnt)
 		return FOLLOW_NEW;
@@ -85,8 +86,8 @@ static enum follow_state state_of(const struct followed *followed)
 		       : FOLLOW_BEHIND;
 }
 
-void followed_tell(struct followed *followed, enum follow_event_kind kind, uint64_t seq,
-		   const uint8_t *peer_key, int err)
+void shares_followed_tell(struct followed *followed, enum follow_event_kind kind, uint64_t seq,
+			  const uint8_t *peer_key, int err)
 {
 	const struct follows_params *params = &followed->follows->params;
 	const struct follow_event event = {
@@ -101,13 +102,13 @@ void followed_tell(struct followed *followed, enum follow_event_kind kind, uint6
 		params->on_event(params->ctx, &event);
 }
 
-void followed_recall(struct followed *followed)
+void shares_followed_recall(struct followed *followed)
 {
 	if (state_of(followed) == FOLLOW_REVOKED)
 		followed->view.state = FOLLOW_REVOKED;
 }
 
-void followed_refresh(struct followed *followed, bool is_told)
+void shares_followed_refresh(struct followed *followed, bool is_told)
 {
 	const struct follows_params *params = &followed->follows->params;
 	struct follow *view = &followed->view;
@@ -122,15 +123,15 @@ void followed_refresh(struct followed *followed, bool is_told)
 		!followed->is_leaving && (view->state == FOLLOW_CURRENT ||
 					  (view->state == FOLLOW_BEHIND && view->revision_cnt));
 	if (view->state != was && view->state == FOLLOW_EXPIRED)
-		followed_tell(followed, FOLLOW_HAS_EXPIRED, view->revisions[0].seq, NULL, 0);
+		shares_followed_tell(followed, FOLLOW_HAS_EXPIRED, view->revisions[0].seq, NULL, 0);
 	if (view->state != was && view->state == FOLLOW_REVOKED && !view->head.has_successor)
-		followed_tell(followed, FOLLOW_WAS_REVOKED, view->head.seq, NULL, 0);
+		shares_followed_tell(followed, FOLLOW_WAS_REVOKED, view->head.seq, NULL, 0);
 	if (params->on_changed && (view->is_used != was_used || (view->is_used && is_told)))
 		params->on_changed(params->ctx, view);
 }
 
-void follows_refresh(struct follows *follows)
+void shares_follows_refresh(struct follows *follows)
 {
 	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next)
-		followed_refresh(followed_of(at, node), false);
+		shares_followed_refresh(followed_of(at, node), false);
 }

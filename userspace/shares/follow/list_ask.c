@@ -35,7 +35,7 @@ static void heads_read(const struct follows *follows, const struct list_answer *
 	for (unsigned i = 0; i < answer->head_cnt; i++) {
 		struct share_head *head = &list->heads[list->head_cnt];
 
-		if (head_parse(answer->heads[i].bytes, answer->heads[i].len, head) == 0 &&
+		if (shares_head_parse(answer->heads[i].bytes, answer->heads[i].len, head) == 0 &&
 		    head->updated_s <= latest_s)
 			list->head_cnt++;
 		else
@@ -49,7 +49,7 @@ static int page_read(const struct follows *follows, const struct mesh_reply *rep
 	struct list_answer answer;
 
 	if (reply->type != MESH_SHARE_LIST ||
-	    list_answer_parse(reply->payload, reply->payload_len, &answer) < 0)
+	    shares_list_answer_parse(reply->payload, reply->payload_len, &answer) < 0)
 		return WEFT_EMALFORMED;
 	heads_read(follows, &answer, list);
 	list->has_cursor = answer.has_cursor;
@@ -70,8 +70,8 @@ static void answered(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	listed(listed_arg, &list, now_ns);
 }
 
-int follow_list_start(struct follows *follows, const struct follow_list_ask *ask, uint64_t now_ns,
-		      struct follow_listing **out_listing)
+int shares_follow_list_start(struct follows *follows, const struct follow_list_ask *ask,
+			     uint64_t now_ns, struct follow_listing **out_listing)
 {
 	struct list_request request = {.has_cursor = ask->cursor != NULL};
 	struct follow_listing *listing;
@@ -92,7 +92,7 @@ int follow_list_start(struct follows *follows, const struct follow_list_ask *ask
 	if (ask->cursor)
 		memcpy(request.cursor, ask->cursor, sizeof(request.cursor));
 	memcpy(mesh.peer.key, ask->key, sizeof(mesh.peer.key));
-	mesh.payload_len = list_request_write(&request, payload);
+	mesh.payload_len = shares_list_request_write(&request, payload);
 	mesh.reply_buf = listing->buf;
 	mesh.reply_cap = sizeof(listing->buf);
 	mesh.arg = listing;
@@ -111,13 +111,13 @@ int follow_list_start(struct follows *follows, const struct follow_list_ask *ask
 	return 0;
 }
 
-void follow_list_cancel(struct follow_listing *listing)
+void shares_follow_list_cancel(struct follow_listing *listing)
 {
 	listing->follows->params.mesh.ops->cancel(listing->request);
 	listing_free(listing);
 }
 
-void follow_listings_stop(struct follows *follows)
+void shares_follow_listings_stop(struct follows *follows)
 {
 	while (!list_is_empty(&follows->listings)) {
 		struct follow_listing *listing =
@@ -126,7 +126,7 @@ void follow_listings_stop(struct follows *follows)
 		follow_listed_fn listed = listing->listed;
 		void *arg = listing->arg;
 
-		follow_list_cancel(listing);
+		shares_follow_list_cancel(listing);
 		listed(arg, &list, follows->now_ns);
 	}
 }

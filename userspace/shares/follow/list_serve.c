@@ -58,17 +58,17 @@ static void refuse(const struct follows *follows, const struct mesh_call *call, 
 static bool may_tell(const struct follows *follows, const struct listing *listing,
 		     const uint8_t *key, const uint8_t share_id[static SHARE_ID_LEN])
 {
-	const struct followed *followed = follows_lookup(follows, share_id);
-	const struct content *content = follows->params.content;
+	const struct followed *followed = shares_follows_lookup(follows, share_id);
+	const struct blobs *content = follows->params.content;
 	struct head_seen seen;
 
-	if (head_seen_get(listing->snapshot, share_id, &seen) < 0)
+	if (shares_head_seen_get(listing->snapshot, share_id, &seen) < 0)
 		return false;
-	if (content_has_scope(content, seen.head.manifest_id))
-		return content_lets(content, seen.head.manifest_id, key);
+	if (blobs_has_scope(content, seen.head.manifest_id))
+		return blobs_lets(content, seen.head.manifest_id, key);
 	if (!followed || !followed->view.revision_cnt)
 		return true;
-	return content_lets(content, followed->view.revisions[0].manifest_id, key);
+	return blobs_lets(content, followed->view.revisions[0].manifest_id, key);
 }
 
 static void answer_share(const struct follows *follows, const struct mesh_call *call,
@@ -83,7 +83,7 @@ static void answer_share(const struct follows *follows, const struct mesh_call *
 		refuse(follows, call, MESH_CODE_ABSENT, "no head of that share is known here");
 		return;
 	}
-	list_answer_write(&w, &listing->answer);
+	shares_list_answer_write(&w, &listing->answer);
 	(void)!follows->params.mesh.ops->answer(call->incoming, MESH_SHARE_LIST, bytes,
 						writer_len(&w), NULL);
 }
@@ -103,7 +103,7 @@ static void answer_public(const struct follows *follows, const struct mesh_call 
 		return;
 	}
 	w = writer_of(bytes, LIST_ANSWER_CAP);
-	list_answer_write(&w, &listing->answer);
+	shares_list_answer_write(&w, &listing->answer);
 	span.data = bytes;
 	span.len = writer_len(&w);
 	span.arg = bytes;
@@ -119,7 +119,7 @@ static void asked(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 
 	(void)now_ns;
 	follows->stats.asked_cnt++;
-	if (list_request_parse(call->payload, call->payload_len, &request) < 0) {
+	if (shares_list_request_parse(call->payload, call->payload_len, &request) < 0) {
 		refuse(follows, call, MESH_CODE_MALFORMED, "no request for a list of shares");
 		return;
 	}
@@ -134,7 +134,7 @@ static void asked(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	store_snapshot_close(listing.snapshot);
 }
 
-int list_serve_begin(struct follows *follows)
+int shares_list_serve_begin(struct follows *follows)
 {
 	const struct mesh_seam *mesh = &follows->params.mesh;
 

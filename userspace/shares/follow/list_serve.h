@@ -11,8 +11,8 @@ struct follows;
  * was ever seen of it, private or public, also of one that was given up; others are told of
  * what this node publishes for all. What it follows is nobody's business.
  */
-/* list_serve_begin registers the handler. 0, WEFT_EEXISTS or WEFT_EUNKNOWN. */
+/* shares_list_serve_begin registers the handler. 0, WEFT_EEXISTS or WEFT_EUNKNOWN. */
 WEFT_MUST_CHECK
-int list_serve_begin(struct follows *follows);
+int shares_list_serve_begin(struct follows *follows);
 
 #endif

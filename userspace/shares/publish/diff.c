@@ -46,14 +46,14 @@ static bool part_next(struct side *side, int *io_err)
 {
 	const struct manifest *root = side->root.manifest;
 
-	stored_manifest_fini(&side->part);
+	blobs_stored_manifest_fini(&side->part);
 	side->item_idx = 0;
 	while (*io_err == 0 && side->part_idx < root->part_cnt) {
 		const uint8_t *id = root->parts[side->part_idx++].manifest_id;
 
 		if (has_part(side->other, id))
 			continue;
-		*io_err = stored_manifest_load(side->store, id, &side->part);
+		*io_err = blobs_stored_manifest_load(side->store, id, &side->part);
 		return *io_err == 0;
 	}
 	return false;
@@ -107,7 +107,8 @@ static int sides_merge(struct side *before, struct side *after, struct diff *dif
 			break;
 		order = !a   ? -1
 			: !b ? 1
-			     : manifest_path_compare(b->path, b->path_len, a->path, a->path_len);
+			     : blobs_manifest_path_compare(b->path, b->path_len, a->path,
+							   a->path_len);
 		if (order < 0)
 			err = diff_add(diff, DIFF_REMOVED, b, NULL);
 		else if (order > 0)
@@ -127,16 +128,17 @@ static void diff_run(struct job *job)
 
 	before.other = &after;
 	own->diff.lines = calloc(DIFF_LINES_MAX, sizeof(*own->diff.lines));
-	own->err = own->diff.lines ? stored_manifest_load(own->store, own->ids[0], &before.root)
-				   : -ENOMEM;
+	own->err = own->diff.lines
+			   ? blobs_stored_manifest_load(own->store, own->ids[0], &before.root)
+			   : -ENOMEM;
 	if (own->err == 0)
-		own->err = stored_manifest_load(own->store, own->ids[1], &after.root);
+		own->err = blobs_stored_manifest_load(own->store, own->ids[1], &after.root);
 	if (own->err == 0)
 		own->err = sides_merge(&before, &after, &own->diff);
-	stored_manifest_fini(&before.part);
-	stored_manifest_fini(&before.root);
-	stored_manifest_fini(&after.part);
-	stored_manifest_fini(&after.root);
+	blobs_stored_manifest_fini(&before.part);
+	blobs_stored_manifest_fini(&before.root);
+	blobs_stored_manifest_fini(&after.part);
+	blobs_stored_manifest_fini(&after.root);
 }
 
 static void diff_done(struct job *job)
@@ -150,8 +152,8 @@ static void diff_done(struct job *job)
 	free(own);
 }
 
-int diff_start(struct store *store, struct jobs *jobs, const uint8_t before[static 32],
-	       const uint8_t after[static 32], diff_done_fn done, void *arg)
+int shares_diff_start(struct store *store, struct jobs *jobs, const uint8_t before[static 32],
+		      const uint8_t after[static 32], diff_done_fn done, void *arg)
 {
 	struct diff_job *own = calloc(1, sizeof(*own));
 	int err;

@@ -33,14 +33,14 @@ struct diff {
 };
 
 /*
- * diff_start compares the manifests before and after, which may be of any share. done
+ * shares_diff_start compares the manifests before and after, which may be of any share. done
  * with what is lent for the call, or an error: WEFT_EABSENT (a manifest is not here),
  * WEFT_EDAMAGED, -ENOMEM, -errno. 0, WEFT_EFULL or -ENOMEM. What is under way when jobs
  * are freed is told to nobody.
  */
 typedef void (*diff_done_fn)(void *arg, int err, const struct diff *diff);
 WEFT_MUST_CHECK
-int diff_start(struct store *store, struct jobs *jobs, const uint8_t before[static 32],
-	       const uint8_t after[static 32], diff_done_fn done, void *arg);
+int shares_diff_start(struct store *store, struct jobs *jobs, const uint8_t before[static 32],
+		      const uint8_t after[static 32], diff_done_fn done, void *arg);
 
 #endif

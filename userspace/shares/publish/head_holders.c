@@ -28,8 +28,8 @@ static void holder_answered(struct head_ask *ask, int err, uint64_t now_ns)
 	struct publication *publication = ((struct holder_ask *)ask)->publication;
 
 	if (err == 0)
-		keep_hear(publication, &ask->seen);
-	keep_answered(publication, err == 0 || err == WEFT_EABSENT, now_ns);
+		shares_keep_hear(publication, &ask->seen);
+	shares_keep_answered(publication, err == 0 || err == WEFT_EABSENT, now_ns);
 }
 
 static bool is_asked(const struct publication *publication, const uint8_t *key)
@@ -54,7 +54,7 @@ static void holder_add(struct publication *publication, const struct mesh_peer *
 	holder->ask.latest_s = publisher_wall_s(publisher) + HEAD_SKEW_S;
 	holder->ask.timeout_ns = HOLDER_TIMEOUT_NS;
 	holder->ask.done = holder_answered;
-	if (head_ask_start(&holder->ask, &publisher->params.mesh, peer, now_ns) < 0)
+	if (shares_head_ask_start(&holder->ask, &publisher->params.mesh, peer, now_ns) < 0)
 		return; /* it is this node, or there is no way to it */
 	publication->holder_cnt++;
 	publication->wait_cnt++;
@@ -79,14 +79,14 @@ static void hints_add(struct publication *publication, uint64_t now_ns)
 
 static void members_add(struct publication *publication, uint64_t now_ns)
 {
-	const struct publish_revision *own = publication_own(publication);
+	const struct publish_revision *own = shares_publication_own(publication);
 	struct message_holder members[HOLDERS_MAX];
 	unsigned cnt;
 
 	if (!own)
 		return;
-	cnt = serve_members(publication->publisher->params.content->serve, own->manifest_id, now_ns,
-			    members);
+	cnt = blobs_serve_members(publication->publisher->params.content->serve, own->manifest_id,
+				  now_ns, members);
 	for (unsigned i = 0; i < cnt; i++) {
 		struct mesh_peer peer = {.addrs = members[i].addrs,
 					 .addr_cnt = members[i].addr_cnt,
@@ -97,7 +97,7 @@ static void members_add(struct publication *publication, uint64_t now_ns)
 	}
 }
 
-void holders_ask(struct publication *publication, uint64_t now_ns)
+void shares_holders_ask(struct publication *publication, uint64_t now_ns)
 {
 	if (!publication->publisher->params.mesh.ops)
 		return;
@@ -108,12 +108,12 @@ void holders_ask(struct publication *publication, uint64_t now_ns)
 	members_add(publication, now_ns);
 }
 
-void holders_end(struct publication *publication)
+void shares_holders_end(struct publication *publication)
 {
 	const struct mesh_seam *mesh = &publication->publisher->params.mesh;
 
 	for (unsigned i = 0; i < publication->holder_cnt; i++)
-		head_ask_cancel(&publication->holders[i].ask, mesh);
+		shares_head_ask_cancel(&publication->holders[i].ask, mesh);
 	free(publication->holders);
 	publication->holders = NULL;
 	publication->holder_cnt = 0;

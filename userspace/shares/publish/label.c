@@ -45,7 +45,7 @@ static int mime_compare(const void *end, const void *row)
 	return strcasecmp(end, ((const struct mime_row *)row)->end);
 }
 
-const char *label_mime(const char *name)
+const char *shares_label_mime(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 	const struct mime_row *row;
@@ -79,14 +79,14 @@ static bool rule_next(const char **at, struct rule *out_rule)
 	return true;
 }
 
-int label_rules_check(const char *rules)
+int shares_label_rules_check(const char *rules)
 {
 	struct rule rule;
 
 	if (strnlen(rules, LABEL_RULES_CAP) == LABEL_RULES_CAP)
 		return WEFT_ETOOLARGE;
 	while (rule_next(&rules, &rule))
-		if (!manifest_tag_is_safe(rule.tag.text, rule.tag.len))
+		if (!blobs_manifest_tag_is_safe(rule.tag.text, rule.tag.len))
 			return WEFT_EMALFORMED;
 	return 0;
 }
@@ -104,21 +104,21 @@ static uint32_t tag_insert(struct manifest_tag *tags, uint32_t cnt, const struct
 {
 	uint32_t at = 0;
 
-	while (at < cnt && manifest_tag_compare(&tags[at], tag) < 0)
+	while (at < cnt && blobs_manifest_tag_compare(&tags[at], tag) < 0)
 		at++;
-	if (at < cnt && manifest_tag_compare(&tags[at], tag) == 0)
+	if (at < cnt && blobs_manifest_tag_compare(&tags[at], tag) == 0)
 		return cnt;
 	memmove(&tags[at + 1], &tags[at], (cnt - at) * sizeof(*tags));
 	tags[at] = *tag;
 	return cnt + 1;
 }
 
-void label_item(const char *rules, struct manifest_item *item,
-		struct manifest_tag tags[static MANIFEST_TAGS_MAX])
+void shares_label_item(const char *rules, struct manifest_item *item,
+		       struct manifest_tag tags[static MANIFEST_TAGS_MAX])
 {
 	struct rule rule;
 
-	item->mime = label_mime(item->path);
+	item->mime = shares_label_mime(item->path);
 	item->mime_len = item->mime ? strlen(item->mime) : 0;
 	item->tag_cnt = 0;
 	while (item->tag_cnt < MANIFEST_TAGS_MAX && rule_next(&rules, &rule))

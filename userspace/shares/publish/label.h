@@ -14,16 +14,16 @@
  */
 #define LABEL_RULES_CAP 4096u
 
-/* label_rules_check: 0, WEFT_ETOOLARGE, or WEFT_EMALFORMED (a line that is no rule). */
+/* shares_label_rules_check: 0, WEFT_ETOOLARGE, or WEFT_EMALFORMED (a line that is no rule). */
 WEFT_MUST_CHECK
-int label_rules_check(const char *rules);
+int shares_label_rules_check(const char *rules);
 /*
- * label_item sets mime and tags of item, whose path ends with a NUL; tags are put into
+ * shares_label_item sets mime and tags of item, whose path ends with a NUL; tags are put into
  * the caller's array. Of more than MANIFEST_TAGS_MAX the first rules' are taken.
  */
-void label_item(const char *rules, struct manifest_item *item,
-		struct manifest_tag tags[static MANIFEST_TAGS_MAX]);
-/* label_mime: by the end of name; NULL: not known. */
-const char *label_mime(const char *name);
+void shares_label_item(const char *rules, struct manifest_item *item,
+		       struct manifest_tag tags[static MANIFEST_TAGS_MAX]);
+/* shares_label_mime: by the end of name; NULL: not known. */
+const char *shares_label_mime(const char *name);
 
 #endif

@@ -21,7 +21,7 @@
 /* Letters of an id that are enough to mean it. */
 #define ID_LETTERS_MIN 8
 
-void publisher_config_defaults(struct publisher_config *config)
+void shares_publisher_config_defaults(struct publisher_config *config)
 {
 	*config = (struct publisher_config){
 		.share_cap = 256,
@@ -30,7 +30,7 @@ void publisher_config_defaults(struct publisher_config *config)
 	};
 }
 
-const char *publisher_state_name(enum publisher_state state)
+const char *shares_publisher_state_name(enum publisher_state state)
 {
 	static const char *const names[] = {"empty", "current", "behind", "revoked"};
 
@@ -39,8 +39,8 @@ const char *publisher_state_name(enum publisher_state state)
 
 /* --- one publication --- */
 
-struct publication *publication_new(struct publisher *publisher, struct node_key *key,
-				    const struct publish_settings *settings)
+struct publication *shares_publication_new(struct publisher *publisher, struct node_key *key,
+					   const struct publish_settings *settings)
 {
 	struct publication *publication = calloc(1, sizeof(*publication));
 	uint32_t cap = publisher->params.config.revision_cap;
@@ -51,7 +51,7 @@ struct publication *publication_new(struct publisher *publisher, struct node_key
 	publication->revisions = calloc(publication->revision_cap, sizeof(*publication->revisions));
 	publication->parts = calloc(publication->revision_cap, sizeof(*publication->parts));
 	if (!publication->revisions || !publication->parts) {
-		publication_free(publication);
+		shares_publication_free(publication);
 		return NULL;
 	}
 	publication->publisher = publisher;
@@ -60,11 +60,11 @@ struct publication *publication_new(struct publisher *publisher, struct node_key
 	publication->view.settings = &publication->settings;
 	memcpy(publication->view.share_key, node_key_public(key), 32);
 	share_id_of(publication->view.share_key, publication->view.share_id);
-	timer_init(&publication->timer, keep_fire);
+	timer_init(&publication->timer, shares_keep_fire);
 	return publication;
 }
 
-void publication_free(struct publication *publication)
+void shares_publication_free(struct publication *publication)
 {
 	if (!publication)
 		return;
@@ -81,8 +81,8 @@ void publication_free(struct publication *publication)
 	free(publication);
 }
 
-void publication_push(struct publication *publication, const struct publish_revision *revision,
-		      struct revision_parts *parts)
+void shares_publication_push(struct publication *publication,
+			     const struct publish_revision *revision, struct revision_parts *parts)
 {
 	uint32_t cnt = publication->view.revision_cnt;
 
@@ -100,14 +100,14 @@ void publication_push(struct publication *publication, const struct publish_revi
 	publication->view.revision_cnt = cnt + 1;
 }
 
-const struct publish_revision *publication_own(const struct publication *publication)
+const struct publish_revision *shares_publication_own(const struct publication *publication)
 {
 	uint32_t cnt = publication->view.revision_cnt;
 
 	return cnt ? &publication->revisions[cnt - 1] : NULL;
 }
 
-uint64_t publisher_ahead_s(const struct publisher *publisher, uint64_t dated_s)
+uint64_t shares_publisher_ahead_s(const struct publisher *publisher, uint64_t dated_s)
 {
 	uint64_t wall_s = publisher_wall_s(publisher);
 
@@ -116,17 +116,17 @@ uint64_t publisher_ahead_s(const struct publisher *publisher, uint64_t dated_s)
 
 static enum publisher_state state_of(const struct publication *publication)
 {
-	const struct publish_revision *own = publication_own(publication);
+	const struct publish_revision *own = shares_publication_own(publication);
 	const struct share_head *newest = &publication->newest.head;
 
-	if (newest->seq && head_is_revoked(newest))
+	if (newest->seq && shares_head_is_revoked(newest))
 		return PUBLISH_REVOKED;
 	if (newest->seq && (!own || memcmp(own->manifest_id, newest->manifest_id, 32) != 0))
 		return PUBLISH_BEHIND;
 	return own ? PUBLISH_CURRENT : PUBLISH_EMPTY;
 }
 
-void publication_refresh(struct publication *publication)
+void shares_publication_refresh(struct publication *publication)
 {
 	struct published *view = &publication->view;
 
@@ -134,31 +134,32 @@ void publication_refresh(struct publication *publication)
 	view->newest = publication->newest.head;
 	view->revisions = publication->revisions;
 	view->is_busy = publication->revise != NULL;
-	view->ahead_s = publisher_ahead_s(publication->publisher, view->newest.updated_s);
+	view->ahead_s = shares_publisher_ahead_s(publication->publisher, view->newest.updated_s);
 }
 
-void publication_tell(struct publication *publication, enum publish_event_kind kind, uint64_t seq,
-		      int err)
+void shares_publication_tell(struct publication *publication, enum publish_event_kind kind,
+			     uint64_t seq, int err)
 {
 	const struct publisher_params *params = &publication->publisher->params;
 	struct publish_event event = {kind, &publication->view, seq, err};
 
-	publication_refresh(publication);
+	shares_publication_refresh(publication);
 	if (params->event)
 		params->event(params->ctx, &event);
 }
 
-void publication_put_removal(const struct publication *publication, struct store_batch *batch)
+void shares_publication_put_removal(const struct publication *publication,
+				    struct store_batch *batch)
 {
-	const struct publish_revision *own = publication_own(publication);
+	const struct publish_revision *own = shares_publication_own(publication);
 
 	if (own)
 		shares_put_removal(batch, own->manifest_id);
 }
 
-void publication_unlist(const struct publication *publication)
+void shares_publication_unlist(const struct publication *publication)
 {
-	const struct publish_revision *own = publication_own(publication);
+	const struct publish_revision *own = shares_publication_own(publication);
 
 	if (own)
 		shares_forget(publication->publisher->params.content->shares, own->manifest_id);
@@ -166,7 +167,7 @@ void publication_unlist(const struct publication *publication)
 
 /* --- the table --- */
 
-static bool manifests_each(void *ctx, content_holder_fn fn, void *arg)
+static bool manifests_each(void *ctx, blobs_holder_fn fn, void *arg)
 {
 	struct publisher *publisher = ctx;
 
@@ -178,41 +179,41 @@ static bool manifests_each(void *ctx, content_holder_fn fn, void *arg)
 	return true;
 }
 
-int publisher_new(const struct publisher_params *params, struct publisher **out_publisher)
+int shares_publisher_new(const struct publisher_params *params, struct publisher **out_publisher)
 {
 	struct publisher *publisher = calloc(1, sizeof(*publisher));
-	const struct content_retainer holder = {manifests_each, publisher};
+	const struct blobs_retainer holder = {manifests_each, publisher};
 	int err;
 
 	if (!publisher)
 		return -ENOMEM;
 	publisher->params = *params;
-	err = record_load(publisher);
+	err = shares_record_load(publisher);
 	if (err == 0)
-		err = content_add_holder(params->content, &holder);
+		err = blobs_add_holder(params->content, &holder);
 	if (err < 0) {
-		publisher_free(publisher);
+		shares_publisher_free(publisher);
 		return err;
 	}
 	for (struct publication *at = publisher->first; at; at = at->next) {
-		publication_refresh(at);
+		shares_publication_refresh(at);
 		if (at->view.state == PUBLISH_REVOKED)
-			keep_end(at);
-		keep_soon(at, params->now_ns);
+			shares_keep_end(at);
+		shares_keep_soon(at, params->now_ns);
 	}
-	record_seal(publisher);
+	shares_record_seal(publisher);
 	*out_publisher = publisher;
 	return 0;
 }
 
-void publisher_stop(struct publisher *publisher)
+void shares_publisher_stop(struct publisher *publisher)
 {
 	if (!publisher)
 		return;
 	publisher->is_stopped = true;
 	for (struct publication *at = publisher->first; at; at = at->next) {
-		keep_stop(at);
-		revise_stop(at);
+		shares_keep_stop(at);
+		shares_revise_stop(at);
 	}
 }
 
@@ -221,12 +222,12 @@ static void publications_free(struct publication *first)
 	while (first) {
 		struct publication *next = first->next;
 
-		publication_free(first);
+		shares_publication_free(first);
 		first = next;
 	}
 }
 
-void publisher_free(struct publisher *publisher)
+void shares_publisher_free(struct publisher *publisher)
 {
 	if (!publisher)
 		return;
@@ -235,24 +236,24 @@ void publisher_free(struct publisher *publisher)
 	free(publisher);
 }
 
-void publisher_configure(struct publisher *publisher, const struct publisher_config *config)
+void shares_publisher_configure(struct publisher *publisher, const struct publisher_config *config)
 {
 	/* How many revisions are kept was laid out with each share. */
 	publisher->params.config.share_cap = config->share_cap;
 	publisher->params.config.life_ns = config->life_ns;
 }
 
-void publisher_hurry(struct publisher *publisher, uint64_t now_ns)
+void shares_publisher_hurry(struct publisher *publisher, uint64_t now_ns)
 {
 	for (struct publication *at = publisher->first; at; at = at->next)
 		if (at->view.holder_cnt == 0)
-			keep_soon(at, now_ns);
+			shares_keep_soon(at, now_ns);
 }
 
 /* --- asking --- */
 
-struct publication *publication_find(const struct publisher *publisher,
-				     const uint8_t share_id[static SHARE_ID_LEN])
+struct publication *shares_publication_find(const struct publisher *publisher,
+					    const uint8_t share_id[static SHARE_ID_LEN])
 {
 	struct publication *at = publisher->first;
 
@@ -261,14 +262,14 @@ struct publication *publication_find(const struct publisher *publisher,
 	return at && !at->is_leaving ? at : NULL;
 }
 
-const struct published *publisher_lookup(const struct publisher *publisher,
-					 const uint8_t share_id[static SHARE_ID_LEN])
+const struct published *shares_publisher_lookup(const struct publisher *publisher,
+						const uint8_t share_id[static SHARE_ID_LEN])
 {
-	struct publication *publication = publication_find(publisher, share_id);
+	struct publication *publication = shares_publication_find(publisher, share_id);
 
 	if (!publication)
 		return NULL;
-	publication_refresh(publication);
+	shares_publication_refresh(publication);
 	return &publication->view;
 }
 
@@ -280,13 +281,13 @@ static bool id_begins_with(const struct publication *publication, const char *te
 	return len >= ID_LETTERS_MIN && len < sizeof(id) && strncasecmp(id, text, len) == 0;
 }
 
-const struct published *publisher_find(const struct publisher *publisher, const char *text)
+const struct published *shares_publisher_find(const struct publisher *publisher, const char *text)
 {
 	const struct publication *found = NULL;
 
 	for (const struct publication *at = publisher->first; at; at = at->next)
 		if (strcmp(at->settings.name, text) == 0)
-			return publisher_lookup(publisher, at->view.share_id);
+			return shares_publisher_lookup(publisher, at->view.share_id);
 	for (const struct publication *at = publisher->first; at; at = at->next) {
 		if (!id_begins_with(at, text, strlen(text)))
 			continue;
@@ -294,14 +295,14 @@ const struct published *publisher_find(const struct publisher *publisher, const 
 			return NULL;
 		found = at;
 	}
-	return found ? publisher_lookup(publisher, found->view.share_id) : NULL;
+	return found ? shares_publisher_lookup(publisher, found->view.share_id) : NULL;
 }
 
-void publisher_each(const struct publisher *publisher,
-		    bool (*fn)(void *arg, const struct published *share), void *arg)
+void shares_publisher_each(const struct publisher *publisher,
+			   bool (*fn)(void *arg, const struct published *share), void *arg)
 {
 	for (struct publication *at = publisher->first; at; at = at->next) {
-		publication_refresh(at);
+		shares_publication_refresh(at);
 		if (!at->is_leaving && !fn(arg, &at->view))
 			return;
 	}
@@ -323,9 +324,10 @@ static const uint8_t *public_next(const struct publisher *publisher, const uint8
 	return least;
 }
 
-void publisher_public_each(const struct publisher *publisher, const uint8_t *after,
-			   bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
-			   void *arg)
+void shares_publisher_public_each(const struct publisher *publisher, const uint8_t *after,
+				  bool (*fn)(void *arg,
+					     const uint8_t share_id[static SHARE_ID_LEN]),
+				  void *arg)
 {
 	const uint8_t *id = after;
 
@@ -333,7 +335,7 @@ void publisher_public_each(const struct publisher *publisher, const uint8_t *aft
 		;
 }
 
-uint32_t publisher_cnt(const struct publisher *publisher)
+uint32_t shares_publisher_cnt(const struct publisher *publisher)
 {
 	return publisher->cnt;
 }
@@ -366,12 +368,13 @@ static bool ids_ascend(const uint8_t (*ids)[32], uint32_t cnt, uint32_t max)
 	return cnt <= max;
 }
 
-int settings_check(const struct publisher *publisher, const struct publish_settings *settings,
-		   const struct publication *own)
+int shares_settings_check(const struct publisher *publisher,
+			  const struct publish_settings *settings, const struct publication *own)
 {
-	if (!name_is_sound(settings->name) || !manifest_title_is_safe(settings->title) ||
-	    !manifest_description_is_safe(settings->description, strlen(settings->description)) ||
-	    label_rules_check(settings->rules) < 0 || !only_is_sound(settings->only) ||
+	if (!name_is_sound(settings->name) || !blobs_manifest_title_is_safe(settings->title) ||
+	    !blobs_manifest_description_is_safe(settings->description,
+						strlen(settings->description)) ||
+	    shares_label_rules_check(settings->rules) < 0 || !blobs_only_is_sound(settings->only) ||
 	    !ids_ascend(settings->communities, settings->community_cnt, MANIFEST_COMMUNITIES_MAX) ||
 	    !ids_ascend(settings->recommended, settings->recommended_cnt, MANIFEST_RECOMMENDED_MAX))
 		return WEFT_EMALFORMED;
@@ -400,13 +403,13 @@ static void publication_created(void *arg, int err)
 	list_drop(&publisher->adding, publication);
 	if (err < 0) {
 		publisher->cnt--;
-		publication_free(publication);
+		shares_publication_free(publication);
 	} else {
 		publication->next = publisher->first;
 		publisher->first = publication;
-		publication_refresh(publication);
+		shares_publication_refresh(publication);
 		/* A key that was used elsewhere has a head already. */
-		keep_soon(publication, 0);
+		shares_keep_soon(publication, 0);
 	}
 	if (done)
 		done(done_arg, err);
@@ -423,13 +426,14 @@ static struct publication *publication_make(struct publisher *publisher,
 
 	if ((seed ? node_key_from_seed(seed, &key) : node_key_generate(&key)) < 0)
 		return NULL;
-	publication = publication_new(publisher, key, settings);
+	publication = shares_publication_new(publisher, key, settings);
 	if (!publication) {
 		node_key_free(key);
 		return NULL;
 	}
 	if (store_snapshot_open(publisher->params.store, &snapshot) == 0) {
-		if (head_seen_get(snapshot, publication->view.share_id, &publication->newest) < 0)
+		if (shares_head_seen_get(snapshot, publication->view.share_id,
+					 &publication->newest) < 0)
 			publication->newest.head.seq = 0;
 		store_snapshot_close(snapshot);
 	}
@@ -444,13 +448,13 @@ static bool key_is_known(const struct publication *first, const struct publicati
 	return false;
 }
 
-int publisher_create(struct publisher *publisher, const struct publish_settings *settings,
-		     const uint8_t *seed, publisher_done_fn done, void *arg,
-		     uint8_t out_share_id[static SHARE_ID_LEN])
+int shares_publisher_create(struct publisher *publisher, const struct publish_settings *settings,
+			    const uint8_t *seed, publisher_done_fn done, void *arg,
+			    uint8_t out_share_id[static SHARE_ID_LEN])
 {
 	struct publication *publication;
 	struct store_batch *batch;
-	int err = settings_check(publisher, settings, NULL);
+	int err = shares_settings_check(publisher, settings, NULL);
 
 	if (err < 0)
 		return err;
@@ -461,18 +465,18 @@ int publisher_create(struct publisher *publisher, const struct publish_settings 
 		return -ENOMEM;
 	if (key_is_known(publisher->first, publication) ||
 	    key_is_known(publisher->adding, publication)) {
-		publication_free(publication);
+		shares_publication_free(publication);
 		return WEFT_EEXISTS;
 	}
 	publication->done = done;
 	publication->arg = arg;
 	memcpy(out_share_id, publication->view.share_id, SHARE_ID_LEN);
 	batch = store_batch_new(publisher->params.store);
-	record_put_settings(batch, publication, settings);
+	shares_record_put_settings(batch, publication, settings);
 	err = store_submit(publisher->params.store, batch, publication_created, publication);
 	if (err < 0) {
 		store_batch_free(batch);
-		publication_free(publication);
+		shares_publication_free(publication);
 		return err;
 	}
 	publication->next = publisher->adding;
@@ -503,8 +507,8 @@ static void name_write_old(const struct publisher *publisher, const char *name,
 	}
 }
 
-int publication_succeed(const struct publication *own, struct store_batch *batch,
-			struct publish_settings *out_was, struct publication **out_successor)
+int shares_publication_succeed(const struct publication *own, struct store_batch *batch,
+			       struct publish_settings *out_was, struct publication **out_successor)
 {
 	struct publisher *publisher = own->publisher;
 	struct publication *successor;
@@ -516,7 +520,7 @@ int publication_succeed(const struct publication *own, struct store_batch *batch
 		return -ENOMEM;
 	*out_was = own->settings;
 	name_write_old(publisher, own->settings.name, out_was->name);
-	record_put_settings(batch, successor, &successor->settings);
+	shares_record_put_settings(batch, successor, &successor->settings);
 	successor->next = publisher->adding;
 	publisher->adding = successor;
 	publisher->cnt++;
@@ -524,7 +528,7 @@ int publication_succeed(const struct publication *own, struct store_batch *batch
 	return 0;
 }
 
-void publication_succeeded(struct publication *successor, int err)
+void shares_publication_succeeded(struct publication *successor, int err)
 {
 	publication_created(successor, err);
 }
@@ -540,21 +544,22 @@ static void publication_removed(void *arg, int err)
 		return;
 	publication->is_leaving = false;
 	if (err == 0) {
-		publication_unlist(publication);
-		keep_stop(publication);
+		shares_publication_unlist(publication);
+		shares_keep_stop(publication);
 		list_drop(&publisher->first, publication);
 		publisher->cnt--;
-		publication_free(publication);
-		content_holder_changed(publisher->params.content);
+		shares_publication_free(publication);
+		blobs_holder_changed(publisher->params.content);
 	}
 	if (done)
 		done(done_arg, err);
 }
 
-int publisher_remove(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
-		     publisher_done_fn done, void *arg)
+int shares_publisher_remove(struct publisher *publisher,
+			    const uint8_t share_id[static SHARE_ID_LEN], publisher_done_fn done,
+			    void *arg)
 {
-	struct publication *publication = publication_find(publisher, share_id);
+	struct publication *publication = shares_publication_find(publisher, share_id);
 	struct store_batch *batch;
 	int err;
 
@@ -563,10 +568,10 @@ int publisher_remove(struct publisher *publisher, const uint8_t share_id[static 
 	if (publication->revise)
 		return WEFT_EBUSY;
 	batch = store_batch_new(publisher->params.store);
-	publication_put_removal(publication, batch);
+	shares_publication_put_removal(publication, batch);
 	store_batch_delete(batch, STORE_PUBLISHED, share_id, SHARE_ID_LEN);
 	for (uint32_t i = 0; i < publication->view.revision_cnt; i++)
-		record_delete_revision(batch, publication, publication->revisions[i].seq);
+		shares_record_delete_revision(batch, publication, publication->revisions[i].seq);
 	publication->done = done;
 	publication->arg = arg;
 	err = store_submit(publisher->params.store, batch, publication_removed, publication);
@@ -576,18 +581,18 @@ int publisher_remove(struct publisher *publisher, const uint8_t share_id[static 
 	return err;
 }
 
-const struct node_key *publisher_key(const struct publisher *publisher,
-				     const uint8_t share_id[static SHARE_ID_LEN])
+const struct node_key *shares_publisher_key(const struct publisher *publisher,
+					    const uint8_t share_id[static SHARE_ID_LEN])
 {
-	const struct publication *publication = publication_find(publisher, share_id);
+	const struct publication *publication = shares_publication_find(publisher, share_id);
 
 	return publication ? publication->key : NULL;
 }
 
-int publisher_export_key(const struct publisher *publisher,
-			 const uint8_t share_id[static SHARE_ID_LEN], const char *path)
+int shares_publisher_export_key(const struct publisher *publisher,
+				const uint8_t share_id[static SHARE_ID_LEN], const char *path)
 {
-	const struct publication *publication = publication_find(publisher, share_id);
+	const struct publication *publication = shares_publication_find(publisher, share_id);
 
 	if (!publication)
 		return WEFT_EABSENT;

@@ -52,7 +52,7 @@ struct publisher_config {
 	uint32_t revision_cap; /* of each, kept to be fetched and compared; at least 1 */
 	uint64_t life_ns;      /* of a revision */
 };
-void publisher_config_defaults(struct publisher_config *config);
+void shares_publisher_config_defaults(struct publisher_config *config);
 
 enum publisher_state {
 	PUBLISH_EMPTY,	 /* it has no revision yet */
@@ -61,7 +61,7 @@ enum publisher_state {
 	PUBLISH_REVOKED, /* its key was given up, for ever */
 	PUBLISH_STATE_CNT,
 };
-const char *publisher_state_name(enum publisher_state state);
+const char *shares_publisher_state_name(enum publisher_state state);
 
 /* What a publisher says of a share; kept, and signed with each revision. */
 struct publish_settings {
@@ -116,7 +116,7 @@ struct publish_event {
 
 struct publisher_params {
 	struct publisher_config config;
-	struct content *content;
+	struct blobs *content;
 	struct store *store;
 	const struct key_seal *seal; /* of share keys in the store; NULL: none */
 	struct jobs *jobs;
@@ -133,50 +133,51 @@ struct publisher_params {
 };
 
 /*
- * publisher_new reads what is published and becomes a holder of content. The overlay has the
+ * shares_publisher_new reads what is published and becomes a holder of content. The overlay has the
  * rule of heads (head.h) already. Keys that lie unsealed and are not to are sealed, in one
  * commit. 0, WEFT_EDAMAGED (a row), WEFT_ESEALED (a share's key), WEFT_EFULL or -errno.
  */
 WEFT_MUST_CHECK
-int publisher_new(const struct publisher_params *params, struct publisher **out_publisher);
+int shares_publisher_new(const struct publisher_params *params, struct publisher **out_publisher);
 /*
- * publisher_stop, while overlay and store are there: nobody is told anything any more.
- * publisher_free after content is gone. Both take NULL.
+ * shares_publisher_stop, while overlay and store are there: nobody is told anything any more.
+ * shares_publisher_free after content is gone. Both take NULL.
  */
-void publisher_stop(struct publisher *publisher);
-void publisher_free(struct publisher *publisher);
-void publisher_configure(struct publisher *publisher, const struct publisher_config *config);
-/* publisher_hurry: somebody may be there now who takes heads. */
-void publisher_hurry(struct publisher *publisher, uint64_t now_ns);
+void shares_publisher_stop(struct publisher *publisher);
+void shares_publisher_free(struct publisher *publisher);
+void shares_publisher_configure(struct publisher *publisher, const struct publisher_config *config);
+/* shares_publisher_hurry: somebody may be there now who takes heads. */
+void shares_publisher_hurry(struct publisher *publisher, uint64_t now_ns);
 
 /*
- * publisher_find: the share that is called text, or whose id begins with it (8 letters of
+ * shares_publisher_find: the share that is called text, or whose id begins with it (8 letters of
  * z-base-32 and more); NULL: none, or several.
  */
-const struct published *publisher_find(const struct publisher *publisher, const char *text);
-const struct published *publisher_lookup(const struct publisher *publisher,
-					 const uint8_t share_id[static SHARE_ID_LEN]);
-void publisher_each(const struct publisher *publisher,
-		    bool (*fn)(void *arg, const struct published *share), void *arg);
+const struct published *shares_publisher_find(const struct publisher *publisher, const char *text);
+const struct published *shares_publisher_lookup(const struct publisher *publisher,
+						const uint8_t share_id[static SHARE_ID_LEN]);
+void shares_publisher_each(const struct publisher *publisher,
+			   bool (*fn)(void *arg, const struct published *share), void *arg);
 /*
- * publisher_public_each calls fn with the ids of shares that are listed to all, ascending,
+ * shares_publisher_public_each calls fn with the ids of shares that are listed to all, ascending,
  * behind after (NULL: from the first), until it returns false. Revoked ones are told, too.
  */
-void publisher_public_each(const struct publisher *publisher, const uint8_t *after,
-			   bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
-			   void *arg);
-uint32_t publisher_cnt(const struct publisher *publisher);
+void shares_publisher_public_each(const struct publisher *publisher, const uint8_t *after,
+				  bool (*fn)(void *arg,
+					     const uint8_t share_id[static SHARE_ID_LEN]),
+				  void *arg);
+uint32_t shares_publisher_cnt(const struct publisher *publisher);
 
 /*
- * publisher_create makes a share, with a new key, or that of seed (32 bytes, NODE_KEY_SEED_LEN).
+ * shares_publisher_create makes a share, with a new key, or that of seed (32 bytes, NODE_KEY_SEED_LEN).
  * done when it is durable. 0, WEFT_EFULL (share_cap), WEFT_EEXISTS (its name, or its key),
  * WEFT_EMALFORMED (name or another setting), or what store_submit says.
  */
 typedef void (*publisher_done_fn)(void *arg, int err);
 WEFT_MUST_CHECK
-int publisher_create(struct publisher *publisher, const struct publish_settings *settings,
-		     const uint8_t *seed, publisher_done_fn done, void *arg,
-		     uint8_t out_share_id[static SHARE_ID_LEN]);
+int shares_publisher_create(struct publisher *publisher, const struct publish_settings *settings,
+			    const uint8_t *seed, publisher_done_fn done, void *arg,
+			    uint8_t out_share_id[static SHARE_ID_LEN]);
 
 /* How a revision ended. */
 struct publish_outcome {
@@ -185,19 +186,19 @@ struct publish_outcome {
 	bool is_unchanged;  /* there is nothing new to say: no revision was made */
 	bool was_asked;	    /* overlay or a holder said which revision is the newest */
 	const struct publish_revision *revision; /* that holds now; NULL: none */
-	const struct content_import *import;	 /* NULL: nothing was imported */
+	const struct blobs_import *import;	 /* NULL: nothing was imported */
 	uint32_t part_cnt, part_new_cnt;	 /* manifests of it, and those that are new */
 };
 struct publish_ask {
 	/* What is to be said; copied. The path is imported again, if imports says so. */
 	const struct publish_settings *settings;
 	bool imports;
-	void (*progress)(void *arg, const struct content_import *import); /* may be NULL */
-	void (*done)(void *arg, const struct publish_outcome *outcome);	  /* may be NULL */
+	void (*progress)(void *arg, const struct blobs_import *import); /* may be NULL */
+	void (*done)(void *arg, const struct publish_outcome *outcome); /* may be NULL */
 	void *arg;
 };
 /*
- * publisher_revise makes a revision of what settings say and the files below their path.
+ * shares_publisher_revise makes a revision of what settings say and the files below their path.
  * A share without a revision only keeps the settings unless imports is set. 0, or
  *   WEFT_EABSENT    no such share
  *   WEFT_EBUSY      a revision is being made
@@ -206,44 +207,49 @@ struct publish_ask {
  *   WEFT_EEXISTS    the name is another's
  */
 WEFT_MUST_CHECK
-int publisher_revise(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
-		     const struct publish_ask *ask, uint64_t now_ns);
+int shares_publisher_revise(struct publisher *publisher,
+			    const uint8_t share_id[static SHARE_ID_LEN],
+			    const struct publish_ask *ask, uint64_t now_ns);
 /*
- * publisher_cancel ends a revision; done follows with WEFT_ECANCELLED. 0, or WEFT_EABSENT:
+ * shares_publisher_cancel ends a revision; done follows with WEFT_ECANCELLED. 0, or WEFT_EABSENT:
  * none is being made, or it is being stored already.
  */
 WEFT_MUST_CHECK
-int publisher_cancel(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN]);
+int shares_publisher_cancel(struct publisher *publisher,
+			    const uint8_t share_id[static SHARE_ID_LEN]);
 
 /*
- * publisher_revoke publishes that there will be no revision any more; the files are no
- * longer shared under that name. publisher_remove forgets a share and its key, and
- * leaves it as it is for those who follow. As publisher_revise.
+ * shares_publisher_revoke publishes that there will be no revision any more; the files are no
+ * longer shared under that name. shares_publisher_remove forgets a share and its key, and
+ * leaves it as it is for those who follow. As shares_publisher_revise.
  */
 WEFT_MUST_CHECK
-int publisher_revoke(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
-		     const struct publish_ask *ask, uint64_t now_ns);
+int shares_publisher_revoke(struct publisher *publisher,
+			    const uint8_t share_id[static SHARE_ID_LEN],
+			    const struct publish_ask *ask, uint64_t now_ns);
 /*
- * publisher_rotate goes on under a new key: the last head of the old one, which it signs, names
+ * shares_publisher_rotate goes on under a new key: the last head of the old one, which it signs, names
  * that; the new share has the name and all settings, and is published at once. The old one stays
- * listed as NAME.old, to tell where it went. done when the new one is published; as publisher_revoke.
+ * listed as NAME.old, to tell where it went. done when the new one is published; as shares_publisher_revoke.
  */
 WEFT_MUST_CHECK
-int publisher_rotate(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
-		     const struct publish_ask *ask, uint64_t now_ns);
+int shares_publisher_rotate(struct publisher *publisher,
+			    const uint8_t share_id[static SHARE_ID_LEN],
+			    const struct publish_ask *ask, uint64_t now_ns);
 WEFT_MUST_CHECK
-int publisher_remove(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
-		     publisher_done_fn done, void *arg);
-/* publisher_key: of a share, to sign by; borrowed until it is removed; NULL: no such share. */
+int shares_publisher_remove(struct publisher *publisher,
+			    const uint8_t share_id[static SHARE_ID_LEN], publisher_done_fn done,
+			    void *arg);
+/* shares_publisher_key: of a share, to sign by; borrowed until it is removed; NULL: no such share. */
 struct node_key;
-const struct node_key *publisher_key(const struct publisher *publisher,
-				     const uint8_t share_id[static SHARE_ID_LEN]);
+const struct node_key *shares_publisher_key(const struct publisher *publisher,
+					    const uint8_t share_id[static SHARE_ID_LEN]);
 /*
- * publisher_export_key writes the share's key into a new file of mode 0600 (crypto/node_key.h).
+ * shares_publisher_export_key writes the share's key into a new file of mode 0600 (crypto/node_key.h).
  * 0, WEFT_EABSENT, WEFT_EEXISTS (the file) or -errno. Waits on the disk.
  */
 WEFT_MUST_CHECK
-int publisher_export_key(const struct publisher *publisher,
-			 const uint8_t share_id[static SHARE_ID_LEN], const char *path);
+int shares_publisher_export_key(const struct publisher *publisher,
+				const uint8_t share_id[static SHARE_ID_LEN], const char *path);
 
 #endif

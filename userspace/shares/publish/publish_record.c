@@ -34,8 +34,8 @@ static void field_ids(struct writer *w, uint64_t key, const uint8_t (*ids)[32], 
 		cbor_write_bytes(w, ids[i], 32);
 }
 
-void record_put_settings(struct store_batch *batch, const struct publication *publication,
-			 const struct publish_settings *settings)
+void shares_record_put_settings(struct store_batch *batch, const struct publication *publication,
+				const struct publish_settings *settings)
 {
 	uint8_t row[SETTINGS_ROW_CAP], seed[KEY_SEAL_LEN_MAX];
 	struct writer w = writer_of(row, sizeof(row));
@@ -70,9 +70,9 @@ static void revision_key(const struct publication *publication, uint64_t seq,
 	writer_be64(&w, seq);
 }
 
-void record_put_revision(struct store_batch *batch, const struct publication *publication,
-			 const struct publish_revision *revision,
-			 const struct revision_parts *parts)
+void shares_record_put_revision(struct store_batch *batch, const struct publication *publication,
+				const struct publish_revision *revision,
+				const struct revision_parts *parts)
 {
 	uint8_t row[REVISION_ROW_CAP], key[REVISION_KEY_LEN];
 	struct writer w = writer_of(row, sizeof(row));
@@ -88,8 +88,8 @@ void record_put_revision(struct store_batch *batch, const struct publication *pu
 	store_batch_put(batch, STORE_REVISIONS, key, sizeof(key), row, writer_len(&w));
 }
 
-void record_delete_revision(struct store_batch *batch, const struct publication *publication,
-			    uint64_t seq)
+void shares_record_delete_revision(struct store_batch *batch, const struct publication *publication,
+				   uint64_t seq)
 {
 	uint8_t key[REVISION_KEY_LEN];
 
@@ -110,8 +110,8 @@ static uint32_t ids_read(struct cbor_reader *r, uint8_t (*ids)[32], uint32_t max
 	return cnt;
 }
 
-int record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
-			  struct record_seed *out_seed)
+int shares_record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
+				 struct record_seed *out_seed)
 {
 	struct cbor_reader r;
 	uint64_t key;
@@ -161,8 +161,8 @@ int record_parse_settings(const void *row, size_t len, struct publish_settings *
 										   : WEFT_EDAMAGED;
 }
 
-int record_parse_revision(const struct store_item *item, struct publish_revision *revision,
-			  uint8_t digest[static DIGEST_LEN])
+int shares_record_parse_revision(const struct store_item *item, struct publish_revision *revision,
+				 uint8_t digest[static DIGEST_LEN])
 {
 	struct cursor c = cursor_of(item->key, item->key_len);
 	struct cbor_reader r;
@@ -210,14 +210,14 @@ struct load {
 static int parts_read(struct load *load, const uint8_t *manifest_id, struct revision_parts *parts)
 {
 	struct stored_manifest root;
-	int err = stored_manifest_load(load->publisher->params.store, manifest_id, &root);
+	int err = blobs_stored_manifest_load(load->publisher->params.store, manifest_id, &root);
 
 	if (err < 0)
 		return err == -ENOMEM ? err : 0;
-	err = manifest_part_ids(root.manifest, &parts->ids);
+	err = blobs_manifest_part_ids(root.manifest, &parts->ids);
 	if (err == 0)
 		parts->cnt = root.manifest->part_cnt;
-	stored_manifest_fini(&root);
+	blobs_stored_manifest_fini(&root);
 	return err;
 }
 
@@ -230,11 +230,11 @@ static bool revision_load(void *arg, const struct store_item *item)
 
 	if (memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
 		return false;
-	load->err = record_parse_revision(item, &revision, parts.digest);
+	load->err = shares_record_parse_revision(item, &revision, parts.digest);
 	if (load->err == 0)
 		load->err = parts_read(load, revision.manifest_id, &parts);
 	if (load->err == 0)
-		publication_push(publication, &revision, &parts);
+		shares_publication_push(publication, &revision, &parts);
 	free(parts.ids);
 	return load->err == 0;
 }
@@ -258,12 +258,13 @@ static int publication_load(struct load *load, const struct store_item *item)
 	struct record_seed seed = {0};
 	struct publication *publication = NULL;
 	struct node_key *key = NULL;
-	int err = settings ? record_parse_settings(item->value, item->value_len, settings, &seed)
+	int err = settings ? shares_record_parse_settings(item->value, item->value_len, settings,
+							  &seed)
 			   : -ENOMEM;
 
 	if (err == 0)
 		err = key_open(seal, &seed, &key);
-	if (err == 0 && !(publication = publication_new(load->publisher, key, settings)))
+	if (err == 0 && !(publication = shares_publication_new(load->publisher, key, settings)))
 		err = -ENOMEM;
 	free(settings);
 	if (!publication) {
@@ -277,7 +278,8 @@ static int publication_load(struct load *load, const struct store_item *item)
 	if (memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
 		return WEFT_EDAMAGED;
 	load->publication = publication;
-	err = head_seen_get(load->snapshot, publication->view.share_id, &publication->newest);
+	err = shares_head_seen_get(load->snapshot, publication->view.share_id,
+				   &publication->newest);
 	return err == WEFT_EABSENT ? 0 : err;
 }
 
@@ -289,7 +291,7 @@ static bool publication_load_one(void *arg, const struct store_item *item)
 	return load->err == 0;
 }
 
-int record_load(struct publisher *publisher)
+int shares_record_load(struct publisher *publisher)
 {
 	struct load load = {.publisher = publisher};
 	int err = store_snapshot_open(publisher->params.store, &load.snapshot);
@@ -306,7 +308,7 @@ int record_load(struct publisher *publisher)
 	return err < 0 ? err : load.err;
 }
 
-void record_seal(struct publisher *publisher)
+void shares_record_seal(struct publisher *publisher)
 {
 	struct store *store = publisher->params.store;
 	struct store_batch *batch = NULL;
@@ -316,7 +318,7 @@ void record_seal(struct publisher *publisher)
 			continue;
 		if (!batch)
 			batch = store_batch_new(store);
-		record_put_settings(batch, at, &at->settings);
+		shares_record_put_settings(batch, at, &at->settings);
 		at->is_seal_due = false;
 	}
 	if (batch && store_submit(store, batch, NULL, NULL) < 0)

@@ -20,7 +20,7 @@ struct store_item;
 
 /* What is kept of a revision beside what is told. */
 struct revision_parts {
-	uint8_t digest[32]; /* manifest_builder_digest */
+	uint8_t digest[32]; /* blobs_manifest_builder_digest */
 	uint8_t *ids;	    /* 32 bytes each; NULL: it has no parts */
 	size_t cnt;
 };
@@ -96,29 +96,30 @@ static inline uint64_t publisher_wall_s(const struct publisher *publisher)
 {
 	return publisher->params.wall_s(publisher->params.ctx);
 }
-/* publisher_ahead_s: by how much dated_s is ahead of this node's clock; 0: at most HEAD_SKEW_S. */
-uint64_t publisher_ahead_s(const struct publisher *publisher, uint64_t dated_s);
+/* shares_publisher_ahead_s: by how much dated_s is ahead of this node's clock; 0: at most HEAD_SKEW_S. */
+uint64_t shares_publisher_ahead_s(const struct publisher *publisher, uint64_t dated_s);
 
 /* publish.c */
-struct publication *publication_find(const struct publisher *publisher,
-				     const uint8_t share_id[static SHARE_ID_LEN]);
-void publication_tell(struct publication *publication, enum publish_event_kind kind, uint64_t seq,
-		      int err);
-/* publication_refresh brings the view up to date. */
-void publication_refresh(struct publication *publication);
-/* settings_check: 0, WEFT_EMALFORMED, or WEFT_EEXISTS: the name is another's than own's. */
+struct publication *shares_publication_find(const struct publisher *publisher,
+					    const uint8_t share_id[static SHARE_ID_LEN]);
+void shares_publication_tell(struct publication *publication, enum publish_event_kind kind,
+			     uint64_t seq, int err);
+/* shares_publication_refresh brings the view up to date. */
+void shares_publication_refresh(struct publication *publication);
+/* shares_settings_check: 0, WEFT_EMALFORMED, or WEFT_EEXISTS: the name is another's than own's. */
 WEFT_MUST_CHECK
-int settings_check(const struct publisher *publisher, const struct publish_settings *settings,
-		   const struct publication *own);
-/* publication_own: the newest revision made here, or NULL. */
-const struct publish_revision *publication_own(const struct publication *publication);
+int shares_settings_check(const struct publisher *publisher,
+			  const struct publish_settings *settings, const struct publication *own);
+/* shares_publication_own: the newest revision made here, or NULL. */
+const struct publish_revision *shares_publication_own(const struct publication *publication);
 
 /*
- * publication_put_removal puts into batch that the newest revision made here is not shared any
- * more; publication_unlist, when that is committed or will be, takes it off the list.
+ * shares_publication_put_removal puts into batch that the newest revision made here is not shared any
+ * more; shares_publication_unlist, when that is committed or will be, takes it off the list.
  */
-void publication_put_removal(const struct publication *publication, struct store_batch *batch);
-void publication_unlist(const struct publication *publication);
+void shares_publication_put_removal(const struct publication *publication,
+				    struct store_batch *batch);
+void shares_publication_unlist(const struct publication *publication);
 
 /*
  * publish_record.c, rows in deterministic CBOR:
@@ -126,13 +127,13 @@ void publication_unlist(const struct publication *publication);
  *			 6 communities[], 7 recommended[], 8 rules?, 9 only?}
  *	STORE_REVISIONS	{0 manifest id, 1 created s, 2 expires s, 3 items, 4 bytes, 5 digest}
  */
-void record_put_settings(struct store_batch *batch, const struct publication *publication,
-			 const struct publish_settings *settings);
-void record_put_revision(struct store_batch *batch, const struct publication *publication,
-			 const struct publish_revision *revision,
-			 const struct revision_parts *parts);
-void record_delete_revision(struct store_batch *batch, const struct publication *publication,
-			    uint64_t seq);
+void shares_record_put_settings(struct store_batch *batch, const struct publication *publication,
+				const struct publish_settings *settings);
+void shares_record_put_revision(struct store_batch *batch, const struct publication *publication,
+				const struct publish_revision *revision,
+				const struct revision_parts *parts);
+void shares_record_delete_revision(struct store_batch *batch, const struct publication *publication,
+				   uint64_t seq);
 /* A share's key as it lies in its row; borrowed of it. */
 struct record_seed {
 	const uint8_t *bytes;
@@ -140,79 +141,80 @@ struct record_seed {
 };
 /* record_parse_* fill what a row holds of what the caller zeroed. 0 or WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
-int record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
-			  struct record_seed *out_seed);
+int shares_record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
+				 struct record_seed *out_seed);
 WEFT_MUST_CHECK
-int record_parse_revision(const struct store_item *item, struct publish_revision *revision,
-			  uint8_t digest[static 32]);
-/* record_load reads all publications: 0, WEFT_EDAMAGED, WEFT_ESEALED or -errno. */
+int shares_record_parse_revision(const struct store_item *item, struct publish_revision *revision,
+				 uint8_t digest[static 32]);
+/* shares_record_load reads all publications: 0, WEFT_EDAMAGED, WEFT_ESEALED or -errno. */
 WEFT_MUST_CHECK
-int record_load(struct publisher *publisher);
-/* record_seal writes rows again whose keys are to be sealed; if it cannot, at the next start. */
-void record_seal(struct publisher *publisher);
+int shares_record_load(struct publisher *publisher);
+/* shares_record_seal writes rows again whose keys are to be sealed; if it cannot, at the next start. */
+void shares_record_seal(struct publisher *publisher);
 
-/* publish.c: publication_new makes one that is not listed; takes key on success. NULL: no memory. */
-struct publication *publication_new(struct publisher *publisher, struct node_key *key,
-				    const struct publish_settings *settings);
-void publication_free(struct publication *publication);
+/* publish.c: shares_publication_new makes one that is not listed; takes key on success. NULL: no memory. */
+struct publication *shares_publication_new(struct publisher *publisher, struct node_key *key,
+					   const struct publish_settings *settings);
+void shares_publication_free(struct publication *publication);
 /*
- * publication_succeed makes the publication that takes the name of own and all its settings but the key,
+ * shares_publication_succeed makes the publication that takes the name of own and all its settings but the key,
  * and puts its row into batch; *out_was are those that own has from then on. It is
- * added until publication_succeeded, with the batch's outcome, lists it or frees it. 0,
+ * added until shares_publication_succeeded, with the batch's outcome, lists it or frees it. 0,
  * WEFT_EFULL (share_cap) or -ENOMEM.
  */
 WEFT_MUST_CHECK
-int publication_succeed(const struct publication *own, struct store_batch *batch,
-			struct publish_settings *out_was, struct publication **out_successor);
-void publication_succeeded(struct publication *successor, int err);
-/* publication_push adds the newest revision and takes parts' ids; the oldest beyond the cap goes. */
-void publication_push(struct publication *publication, const struct publish_revision *revision,
-		      struct revision_parts *parts);
+int shares_publication_succeed(const struct publication *own, struct store_batch *batch,
+			       struct publish_settings *out_was,
+			       struct publication **out_successor);
+void shares_publication_succeeded(struct publication *successor, int err);
+/* shares_publication_push adds the newest revision and takes parts' ids; the oldest beyond the cap goes. */
+void shares_publication_push(struct publication *publication,
+			     const struct publish_revision *revision, struct revision_parts *parts);
 
 /*
- * republish.c: keep_soon lets overlay and holders be asked for the newest head in a moment, keep_now
- * lets ours be put in the next turn. keep_ask asks; revise_go_on follows if a revision
- * waits for it, else the newest there is, is put. keep_hear takes a head that somebody told,
- * keep_answered that one answer less is missing.
+ * republish.c: shares_keep_soon lets overlay and holders be asked for the newest head in a moment, shares_keep_now
+ * lets ours be put in the next turn. shares_keep_ask asks; shares_revise_go_on follows if a revision
+ * waits for it, else the newest there is, is put. shares_keep_hear takes a head that somebody told,
+ * shares_keep_answered that one answer less is missing.
  */
-void keep_fire(struct timer *timer, uint64_t now_ns);
-void keep_soon(struct publication *publication, uint64_t now_ns);
-void keep_now(struct publication *publication);
-void keep_ask(struct publication *publication, uint64_t now_ns);
-void keep_hear(struct publication *publication, const struct head_seen *seen);
-void keep_answered(struct publication *publication, bool was_answered, uint64_t now_ns);
-void keep_stop(struct publication *publication);
-/* keep_end: it was revoked, so its newest revision is not shared any more; the files stay. */
-void keep_end(struct publication *publication);
+void shares_keep_fire(struct timer *timer, uint64_t now_ns);
+void shares_keep_soon(struct publication *publication, uint64_t now_ns);
+void shares_keep_now(struct publication *publication);
+void shares_keep_ask(struct publication *publication, uint64_t now_ns);
+void shares_keep_hear(struct publication *publication, const struct head_seen *seen);
+void shares_keep_answered(struct publication *publication, bool was_answered, uint64_t now_ns);
+void shares_keep_stop(struct publication *publication);
+/* shares_keep_end: it was revoked, so its newest revision is not shared any more; the files stay. */
+void shares_keep_end(struct publication *publication);
 
-/* head_holders.c: holders_ask adds those it asks to wait_cnt; holders_end asks them no more. */
-void holders_ask(struct publication *publication, uint64_t now_ns);
-void holders_end(struct publication *publication);
+/* head_holders.c: shares_holders_ask adds those it asks to wait_cnt; shares_holders_end asks them no more. */
+void shares_holders_ask(struct publication *publication, uint64_t now_ns);
+void shares_holders_end(struct publication *publication);
 
 /*
- * revise.c: revise_begin begins a revision: 0, WEFT_EBUSY or -ENOMEM. revise_go_on: the
- * newest head was asked for. revise_stop ends it, untold.
+ * revise.c: shares_revise_begin begins a revision: 0, WEFT_EBUSY or -ENOMEM. shares_revise_go_on: the
+ * newest head was asked for. shares_revise_stop ends it, untold.
  */
 WEFT_MUST_CHECK
-int revise_begin(struct publication *publication, enum revise_kind kind,
-		 const struct publish_ask *ask, uint64_t now_ns);
-void revise_go_on(struct publication *publication, bool was_asked);
-void revise_stop(struct publication *publication);
-/* revise_seq_next: one more than any number that was seen; 0: used up, or revoked. */
-uint64_t revise_seq_next(const struct publication *publication);
-/* revise_fail notes the first error; revise_end tells the outcome and frees the revision. */
-__attribute__((format(printf, 3, 4))) void revise_fail(struct revise *revise, int err,
-						       const char *fmt, ...);
-void revise_end(struct publication *publication, const struct content_import *import);
-/* revise_stored: arg is the publication whose revision's batch was committed, or not. */
-void revise_stored(void *arg, int err);
+int shares_revise_begin(struct publication *publication, enum revise_kind kind,
+			const struct publish_ask *ask, uint64_t now_ns);
+void shares_revise_go_on(struct publication *publication, bool was_asked);
+void shares_revise_stop(struct publication *publication);
+/* shares_revise_seq_next: one more than any number that was seen; 0: used up, or revoked. */
+uint64_t shares_revise_seq_next(const struct publication *publication);
+/* shares_revise_fail notes the first error; shares_revise_end tells the outcome and frees the revision. */
+__attribute__((format(printf, 3, 4))) void shares_revise_fail(struct revise *revise, int err,
+							      const char *fmt, ...);
+void shares_revise_end(struct publication *publication, const struct blobs_import *import);
+/* shares_revise_stored: arg is the publication whose revision's batch was committed, or not. */
+void shares_revise_stored(void *arg, int err);
 
 /*
- * sign.c: sign_seal, of the publication ctx, is what import_seal.seal is. sign_begin signs
+ * sign.c: shares_sign_seal, of the publication ctx, is what import_seal.seal is. shares_sign_begin signs
  * the revision that is there once more, or only keeps the settings when there is none.
  */
 WEFT_MUST_CHECK
-int sign_seal(void *ctx, struct import_sealed *io_sealed);
-void sign_begin(struct publication *publication);
+int shares_sign_seal(void *ctx, struct import_sealed *io_sealed);
+void shares_sign_begin(struct publication *publication);
 
 #endif

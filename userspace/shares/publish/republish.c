@@ -27,7 +27,7 @@
  */
 static uint64_t renew_s(const struct publication *publication)
 {
-	const struct publish_revision *own = publication_own(publication);
+	const struct publish_revision *own = shares_publication_own(publication);
 
 	if (!own || !own->expires_s || publication->view.state != PUBLISH_CURRENT)
 		return UINT64_MAX;
@@ -40,7 +40,7 @@ static void keep_schedule(struct publication *publication, uint64_t at_ns, uint6
 {
 	uint64_t wall_s = publisher_wall_s(publication->publisher), due_s;
 
-	publication_refresh(publication);
+	shares_publication_refresh(publication);
 	due_s = renew_s(publication);
 	if (due_s <= wall_s)
 		at_ns = now_ns;
@@ -49,7 +49,7 @@ static void keep_schedule(struct publication *publication, uint64_t at_ns, uint6
 	timer_set(publication->publisher->params.timers, &publication->timer, at_ns);
 }
 
-void keep_soon(struct publication *publication, uint64_t now_ns)
+void shares_keep_soon(struct publication *publication, uint64_t now_ns)
 {
 	struct timer *timer = &publication->timer;
 
@@ -57,7 +57,7 @@ void keep_soon(struct publication *publication, uint64_t now_ns)
 		timer_set(publication->publisher->params.timers, timer, now_ns + SOON_NS);
 }
 
-void keep_now(struct publication *publication)
+void shares_keep_now(struct publication *publication)
 {
 	publication->is_put_due = true;
 	timer_set(publication->publisher->params.timers, &publication->timer, 0);
@@ -71,7 +71,7 @@ static bool publication_is_hidden(const struct publication *publication)
 
 	memcpy(scope.ids, settings->communities,
 	       settings->community_cnt * sizeof(settings->communities[0]));
-	return content_scope_hides(publication->publisher->params.content, &scope);
+	return blobs_scope_hides(publication->publisher->params.content, &scope);
 }
 
 static void keep_put(struct publication *publication, uint64_t now_ns);
@@ -79,11 +79,11 @@ static void keep_put(struct publication *publication, uint64_t now_ns);
 static void renew(struct publication *publication, uint64_t now_ns)
 {
 	const struct publish_ask ask = {.settings = &publication->settings};
-	int err = revise_begin(publication, REVISE_SIGN, &ask, now_ns);
+	int err = shares_revise_begin(publication, REVISE_SIGN, &ask, now_ns);
 
 	if (err < 0)
-		publication_tell(publication, PUBLISH_RENEW_ERROR,
-				 publication_own(publication)->seq, err);
+		shares_publication_tell(publication, PUBLISH_RENEW_ERROR,
+					shares_publication_own(publication)->seq, err);
 }
 
 /* A path, and no revision: its key took the place of another's, and the program ended then. */
@@ -100,19 +100,19 @@ static void publish_first(struct publication *publication, uint64_t now_ns)
 	ask.settings = &publication->settings;
 	publication->first = (struct publish_ask){.done = NULL};
 	/* Where the folder is not there now, it is tried again. */
-	outcome.err = revise_begin(publication, REVISE_IMPORT, &ask, now_ns);
+	outcome.err = shares_revise_begin(publication, REVISE_IMPORT, &ask, now_ns);
 	if (outcome.err < 0 && ask.done)
 		ask.done(ask.arg, &outcome);
 	timer_set(publication->publisher->params.timers, &publication->timer,
 		  now_ns + RENEW_RETRY_NS);
 }
 
-void keep_fire(struct timer *timer, uint64_t now_ns)
+void shares_keep_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct publication *publication =
 		(void *)((char *)timer - offsetof(struct publication, timer));
 
-	publication_refresh(publication);
+	shares_publication_refresh(publication);
 	if (publication->is_put_due) {
 		publication->is_put_due = false;
 		keep_put(publication, now_ns);
@@ -131,7 +131,7 @@ void keep_fire(struct timer *timer, uint64_t now_ns)
 		timer_set(publication->publisher->params.timers, timer, now_ns + RENEW_RETRY_NS);
 		return;
 	}
-	keep_ask(publication, now_ns);
+	shares_keep_ask(publication, now_ns);
 }
 
 /* --- in --- */
@@ -141,21 +141,22 @@ static enum publish_event_kind news_of(const struct publication *publication,
 {
 	const struct share_head *known = &publication->newest.head;
 
-	if (head_is_revoked(&seen->head))
+	if (shares_head_is_revoked(&seen->head))
 		return PUBLISH_WAS_REVOKED;
-	return known->seq && head_is_fork(&seen->head, known) ? PUBLISH_FORKED : PUBLISH_SUPERSEDED;
+	return known->seq && shares_head_is_fork(&seen->head, known) ? PUBLISH_FORKED
+								     : PUBLISH_SUPERSEDED;
 }
 
-void keep_end(struct publication *publication)
+void shares_keep_end(struct publication *publication)
 {
 	struct store *store = publication->publisher->params.store;
 	struct store_batch *batch = store_batch_new(store);
 
-	publication_put_removal(publication, batch);
+	shares_publication_put_removal(publication, batch);
 	/* A store that is full now: at the next start it is done again. */
 	if (store_submit(store, batch, NULL, NULL) < 0)
 		store_batch_free(batch);
-	publication_unlist(publication);
+	shares_publication_unlist(publication);
 }
 
 /* adopt takes a head of somebody else, if it is newer than any. */
@@ -166,20 +167,20 @@ static void adopt(struct publication *publication, const struct head_seen *seen,
 	struct store_batch *batch;
 
 	if (!seen->head.seq || (publication->newest.head.seq &&
-				!head_is_newer(&seen->head, &publication->newest.head)))
+				!shares_head_is_newer(&seen->head, &publication->newest.head)))
 		return;
 	news = news_of(publication, seen);
 	publication->newest = *seen;
 	if (!is_stored) {
 		batch = store_batch_new(store);
-		head_seen_put(batch, seen);
+		shares_head_seen_put(batch, seen);
 		/* A store that is full now: it will be heard again. */
 		if (store_submit(store, batch, NULL, NULL) < 0)
 			store_batch_free(batch);
 	}
 	if (news == PUBLISH_WAS_REVOKED)
-		keep_end(publication);
-	publication_tell(publication, news, seen->head.seq, 0);
+		shares_keep_end(publication);
+	shares_publication_tell(publication, news, seen->head.seq, 0);
 }
 
 /* Who follows the share as well may have heard of a newer one. */
@@ -190,14 +191,15 @@ static void adopt_stored(struct publication *publication)
 
 	if (store_snapshot_open(publication->publisher->params.store, &snapshot) < 0)
 		return;
-	if (head_seen_get(snapshot, publication->view.share_id, &seen) == 0)
+	if (shares_head_seen_get(snapshot, publication->view.share_id, &seen) == 0)
 		adopt(publication, &seen, true);
 	store_snapshot_close(snapshot);
 }
 
-void keep_hear(struct publication *publication, const struct head_seen *seen)
+void shares_keep_hear(struct publication *publication, const struct head_seen *seen)
 {
-	if (!publication->heard.head.seq || head_is_newer(&seen->head, &publication->heard.head))
+	if (!publication->heard.head.seq ||
+	    shares_head_is_newer(&seen->head, &publication->heard.head))
 		publication->heard = *seen;
 }
 
@@ -208,24 +210,25 @@ static void head_heard(void *arg, const uint8_t *value, size_t len,
 	struct head_seen seen = {.len = len - 1};
 
 	(void)claim; /* the rule said who wrote it; which is newer it does not say */
-	if (len <= 1 || len - 1 > HEAD_LEN_MAX || head_parse(value + 1, len - 1, &seen.head) < 0 ||
+	if (len <= 1 || len - 1 > HEAD_LEN_MAX ||
+	    shares_head_parse(value + 1, len - 1, &seen.head) < 0 ||
 	    memcmp(seen.head.share_id, publication->view.share_id, SHARE_ID_LEN) != 0)
 		return;
 	memcpy(seen.bytes, value + 1, len - 1);
-	keep_hear(publication, &seen);
+	shares_keep_hear(publication, &seen);
 }
 
-void keep_answered(struct publication *publication, bool was_answered, uint64_t now_ns)
+void shares_keep_answered(struct publication *publication, bool was_answered, uint64_t now_ns)
 {
 	publication->was_answered |= was_answered;
 	if (--publication->wait_cnt)
 		return;
-	holders_end(publication);
+	shares_holders_end(publication);
 	adopt_stored(publication);
 	adopt(publication, &publication->heard, false);
 	if (publication->is_asked) {
 		publication->is_asked = false;
-		revise_go_on(publication, publication->was_answered);
+		shares_revise_go_on(publication, publication->was_answered);
 	} else {
 		keep_put(publication, now_ns);
 	}
@@ -237,10 +240,10 @@ static void get_done(void *arg, const struct overlay_result *result, uint64_t no
 
 	publication->get = NULL;
 	/* Nobody else is there to be asked, but what lies here was put by somebody. */
-	keep_answered(publication, result->err == 0 || publication->heard.head.seq, now_ns);
+	shares_keep_answered(publication, result->err == 0 || publication->heard.head.seq, now_ns);
 }
 
-void keep_ask(struct publication *publication, uint64_t now_ns)
+void shares_keep_ask(struct publication *publication, uint64_t now_ns)
 {
 	const struct overlay_seam *overlay = &publication->publisher->params.overlay;
 	uint8_t name[HEAD_OVERLAY_NAME_LEN];
@@ -250,13 +253,13 @@ void keep_ask(struct publication *publication, uint64_t now_ns)
 	publication->heard.head.seq = 0;
 	publication->was_answered = false;
 	publication->wait_cnt = 1; /* until all were asked */
-	head_overlay_name(publication->view.share_id, name);
+	shares_head_overlay_name(publication->view.share_id, name);
 	if (overlay->ops &&
 	    overlay->ops->get(overlay->overlay, name, sizeof(name), HEAD_OVERLAY_TAG, head_heard,
 			      get_done, publication, now_ns, &publication->get) == 0)
 		publication->wait_cnt++;
-	holders_ask(publication, now_ns);
-	keep_answered(publication, false, now_ns);
+	shares_holders_ask(publication, now_ns);
+	shares_keep_answered(publication, false, now_ns);
 }
 
 /* --- out --- */
@@ -301,7 +304,7 @@ static void keep_put(struct publication *publication, uint64_t now_ns)
 	if (publication->put)
 		overlay->ops->cancel(publication->put);
 	publication->put = NULL;
-	head_overlay_name(publication->view.share_id, name);
+	shares_head_overlay_name(publication->view.share_id, name);
 	value[0] = HEAD_OVERLAY_TAG;
 	memcpy(value + 1, newest->bytes, newest->len);
 	err = overlay->ops->put(overlay->overlay, name, sizeof(name), value, 1 + newest->len,
@@ -312,7 +315,7 @@ static void keep_put(struct publication *publication, uint64_t now_ns)
 	}
 }
 
-void keep_stop(struct publication *publication)
+void shares_keep_stop(struct publication *publication)
 {
 	struct publisher *publisher = publication->publisher;
 	const struct overlay_seam *overlay = &publisher->params.overlay;
@@ -322,7 +325,7 @@ void keep_stop(struct publication *publication)
 	if (publication->put)
 		overlay->ops->cancel(publication->put);
 	publication->get = publication->put = NULL;
-	holders_end(publication);
+	shares_holders_end(publication);
 	publication->wait_cnt = 0;
 	timer_cancel(publisher->params.timers, &publication->timer);
 }

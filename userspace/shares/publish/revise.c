@@ -23,7 +23,7 @@
 #include "publish_state.h"
 #include "store/store.h"
 
-void revise_fail(struct revise *revise, int err, const char *fmt, ...)
+void shares_revise_fail(struct revise *revise, int err, const char *fmt, ...)
 {
 	va_list args;
 
@@ -35,7 +35,7 @@ void revise_fail(struct revise *revise, int err, const char *fmt, ...)
 	va_end(args);
 }
 
-uint64_t revise_seq_next(const struct publication *publication)
+uint64_t shares_revise_seq_next(const struct publication *publication)
 {
 	uint64_t seen = publication->newest.head.seq;
 
@@ -76,8 +76,8 @@ static void revision_take(struct publication *publication, struct revise *revise
 	publication->settings = revise->settings;
 	publication->newest = revise->head;
 	publication->view.holder_cnt = 0;
-	publication_push(publication, &revise->revision, &revise->parts);
-	content_holder_changed(publication->publisher->params.content);
+	shares_publication_push(publication, &revise->revision, &revise->parts);
+	blobs_holder_changed(publication->publisher->params.content);
 }
 
 static void revise_take(struct publication *publication, struct revise *revise,
@@ -86,12 +86,12 @@ static void revise_take(struct publication *publication, struct revise *revise,
 	if (revise->kind == REVISE_REVOKE) {
 		publication->newest = revise->head;
 		publication->view.holder_cnt = 0;
-		publication_unlist(publication);
+		shares_publication_unlist(publication);
 	} else if (revise->kind == REVISE_ROTATE) {
 		publication->settings = revise->settings;
 		publication->newest = revise->head;
 		publication->view.holder_cnt = 0;
-		publication_unlist(publication);
+		shares_publication_unlist(publication);
 	} else if (revise->revision.seq) {
 		revision_take(publication, revise, outcome);
 	} else {
@@ -106,7 +106,7 @@ static bool successor_begin(struct revise *revise)
 
 	if (!successor)
 		return false;
-	publication_succeeded(successor, revise->err);
+	shares_publication_succeeded(successor, revise->err);
 	if (revise->err < 0 || !successor->settings.path[0])
 		return false;
 	successor->first = revise->ask;
@@ -114,7 +114,7 @@ static bool successor_begin(struct revise *revise)
 	return true;
 }
 
-void revise_end(struct publication *publication, const struct content_import *import)
+void shares_revise_end(struct publication *publication, const struct blobs_import *import)
 {
 	struct revise *revise = publication->revise;
 	struct publish_outcome outcome = {
@@ -129,24 +129,25 @@ void revise_end(struct publication *publication, const struct content_import *im
 	publication->revise = NULL;
 	timer_cancel(publication->publisher->params.timers, &revise->step);
 	if (revise->is_held)
-		content_holder_end(publication->publisher->params.content);
+		blobs_holder_end(publication->publisher->params.content);
 	if (is_new)
 		revise_take(publication, revise, &outcome);
 	else if (revise->is_unchanged)
 		publication->settings = revise->settings; /* another path leads to the same */
-	outcome.revision = publication_own(publication);
-	publication_refresh(publication);
+	outcome.revision = shares_publication_own(publication);
+	shares_publication_refresh(publication);
 	if (is_new && publication->newest.head.seq) {
-		publication_tell(publication,
-				 head_is_revoked(&publication->newest.head) ? PUBLISH_WAS_REVOKED
-									    : PUBLISH_REVISED,
-				 publication->newest.head.seq, 0);
-		keep_now(publication);
+		shares_publication_tell(publication,
+					shares_head_is_revoked(&publication->newest.head)
+						? PUBLISH_WAS_REVOKED
+						: PUBLISH_REVISED,
+					publication->newest.head.seq, 0);
+		shares_keep_now(publication);
 	} else if (revise->err < 0 && revise->err != WEFT_ESTALE && !revise->ask.done &&
 		   outcome.revision) {
 		/* What is behind is for the one to renew who published after us. */
-		publication_tell(publication, PUBLISH_RENEW_ERROR, outcome.revision->seq,
-				 revise->err);
+		shares_publication_tell(publication, PUBLISH_RENEW_ERROR, outcome.revision->seq,
+					revise->err);
 	}
 	if (!successor_begin(revise) && revise->ask.done)
 		revise->ask.done(revise->ask.arg, &outcome);
@@ -155,15 +156,16 @@ void revise_end(struct publication *publication, const struct content_import *im
 	free(revise);
 }
 
-void revise_stored(void *arg, int err)
+void shares_revise_stored(void *arg, int err)
 {
 	struct publication *publication = arg;
 
 	if (publication->publisher->is_stopped)
 		return;
 	if (err < 0)
-		revise_fail(publication->revise, err, "cannot store it: %s", weft_err_text(err));
-	revise_end(publication, NULL);
+		shares_revise_fail(publication->revise, err, "cannot store it: %s",
+				   weft_err_text(err));
+	shares_revise_end(publication, NULL);
 }
 
 /* --- import --- */
@@ -172,10 +174,10 @@ static void label(void *ctx, struct manifest_item *item)
 {
 	struct publication *publication = ctx;
 
-	label_item(publication->revise->settings.rules, item, publication->tags);
+	shares_label_item(publication->revise->settings.rules, item, publication->tags);
 }
 
-static void import_progress(void *arg, const struct content_import *import)
+static void import_progress(void *arg, const struct blobs_import *import)
 {
 	struct revise *revise = ((struct publication *)arg)->revise;
 
@@ -183,20 +185,20 @@ static void import_progress(void *arg, const struct content_import *import)
 		revise->ask.progress(revise->ask.arg, import);
 }
 
-static void import_done(void *arg, int err, const struct content_import *import, const char *detail)
+static void import_done(void *arg, int err, const struct blobs_import *import, const char *detail)
 {
 	struct publication *publication = arg;
 
 	publication->revise->is_importing = false;
 	if (err < 0)
-		revise_fail(publication->revise, err, "%s", detail);
-	revise_end(publication, import);
+		shares_revise_fail(publication->revise, err, "%s", detail);
+	shares_revise_end(publication, import);
 }
 
-static void import_begin(struct publication *publication, uint64_t now_ns)
+static void blobs_import_begin(struct publication *publication, uint64_t now_ns)
 {
 	struct revise *revise = publication->revise;
-	const struct content_share_ask ask = {
+	const struct blobs_share_ask ask = {
 		.path = revise->settings.path,
 		.title = revise->settings.title[0] ? revise->settings.title : revise->settings.name,
 		.only = revise->settings.only,
@@ -204,12 +206,12 @@ static void import_begin(struct publication *publication, uint64_t now_ns)
 		.done = import_done,
 		.arg = publication,
 	};
-	const struct import_seal sealing = {label, sign_seal, publication};
-	int err = import_add(publication->publisher->params.content, &ask, &sealing, now_ns,
-			     &revise->import_id);
+	const struct import_seal sealing = {label, shares_sign_seal, publication};
+	int err = blobs_import_add(publication->publisher->params.content, &ask, &sealing, now_ns,
+				   &revise->import_id);
 
 	if (err < 0)
-		revise_fail(revise, err, "cannot read the files: %s", weft_err_text(err));
+		shares_revise_fail(revise, err, "cannot read the files: %s", weft_err_text(err));
 	else
 		revise->is_importing = true;
 }
@@ -225,13 +227,13 @@ static void revoke_begin(struct publication *publication)
 	struct store_batch *batch = store_batch_new(store);
 	int err;
 
-	head_seen_write(publication->key, &head, &revise->head);
-	head_seen_put(batch, &revise->head);
-	publication_put_removal(publication, batch);
-	err = store_submit(store, batch, revise_stored, publication);
+	shares_head_seen_write(publication->key, &head, &revise->head);
+	shares_head_seen_put(batch, &revise->head);
+	shares_publication_put_removal(publication, batch);
+	err = store_submit(store, batch, shares_revise_stored, publication);
 	if (err < 0) {
 		store_batch_free(batch);
-		revise_fail(revise, err, "cannot store it: %s", weft_err_text(err));
+		shares_revise_fail(revise, err, "cannot store it: %s", weft_err_text(err));
 	}
 }
 
@@ -248,22 +250,24 @@ static void rotate_begin(struct publication *publication)
 				  .updated_s = publisher_wall_s(publication->publisher),
 				  .has_successor = true};
 	struct store_batch *batch = store_batch_new(store);
-	int err = publication_succeed(publication, batch, &revise->settings, &revise->successor);
+	int err = shares_publication_succeed(publication, batch, &revise->settings,
+					     &revise->successor);
 
 	if (err == 0) {
 		memcpy(head.successor, revise->successor->view.share_key, sizeof(head.successor));
-		head_seen_write(publication->key, &head, &revise->head);
-		head_seen_put(batch, &revise->head);
-		record_put_settings(batch, publication, &revise->settings);
-		publication_put_removal(publication, batch);
-		err = store_submit(store, batch, revise_stored, publication);
+		shares_head_seen_write(publication->key, &head, &revise->head);
+		shares_head_seen_put(batch, &revise->head);
+		shares_record_put_settings(batch, publication, &revise->settings);
+		shares_publication_put_removal(publication, batch);
+		err = store_submit(store, batch, shares_revise_stored, publication);
 	}
 	if (err == 0)
 		return;
 	store_batch_free(batch);
-	revise_fail(revise, err, "%s",
-		    err == WEFT_EFULL ? "there are as many shares as may be published (share_cap)"
-				      : weft_err_text(err));
+	shares_revise_fail(revise, err, "%s",
+			   err == WEFT_EFULL
+				   ? "there are as many shares as may be published (share_cap)"
+				   : weft_err_text(err));
 }
 
 /* --- the begin --- */
@@ -273,20 +277,20 @@ static void step_fire(struct timer *timer, uint64_t now_ns)
 	struct revise *revise = (void *)((char *)timer - offsetof(struct revise, step));
 	struct publication *publication = revise->publication;
 
-	publication_refresh(publication);
+	shares_publication_refresh(publication);
 	if (publication->view.state == PUBLISH_REVOKED) {
-		revise_fail(revise, WEFT_EREFUSED,
-			    "its key was revoked: nothing can be published by it any more");
-	} else if (revise->kind < REVISE_REVOKE && !revise_seq_next(publication)) {
-		revise_fail(revise, WEFT_EREFUSED,
-			    "its key has no number left that is higher than all others");
+		shares_revise_fail(revise, WEFT_EREFUSED,
+				   "its key was revoked: nothing can be published by it any more");
+	} else if (revise->kind < REVISE_REVOKE && !shares_revise_seq_next(publication)) {
+		shares_revise_fail(revise, WEFT_EREFUSED,
+				   "its key has no number left that is higher than all others");
 	} else if (revise->err == 0) {
 		switch (revise->kind) {
 		case REVISE_IMPORT:
-			import_begin(publication, now_ns);
+			blobs_import_begin(publication, now_ns);
 			break;
 		case REVISE_SIGN:
-			sign_begin(publication);
+			shares_sign_begin(publication);
 			break;
 		case REVISE_REVOKE:
 			revoke_begin(publication);
@@ -297,10 +301,10 @@ static void step_fire(struct timer *timer, uint64_t now_ns)
 		}
 	}
 	if (revise->err < 0)
-		revise_end(publication, NULL);
+		shares_revise_end(publication, NULL);
 }
 
-void revise_go_on(struct publication *publication, bool was_asked)
+void shares_revise_go_on(struct publication *publication, bool was_asked)
 {
 	struct revise *revise = publication->revise;
 
@@ -308,8 +312,8 @@ void revise_go_on(struct publication *publication, bool was_asked)
 	timer_set(publication->publisher->params.timers, &revise->step, 0);
 }
 
-int revise_begin(struct publication *publication, enum revise_kind kind,
-		 const struct publish_ask *ask, uint64_t now_ns)
+int shares_revise_begin(struct publication *publication, enum revise_kind kind,
+			const struct publish_ask *ask, uint64_t now_ns)
 {
 	struct revise *revise;
 
@@ -326,12 +330,12 @@ int revise_begin(struct publication *publication, enum revise_kind kind,
 	timer_init(&revise->step, step_fire);
 	publication->revise = revise;
 	publication->is_asked = true;
-	keep_ask(publication, now_ns);
+	shares_keep_ask(publication, now_ns);
 	return 0;
 }
 
-/* What is under way comes back to nobody; publication_free frees it. */
-void revise_stop(struct publication *publication)
+/* What is under way comes back to nobody; shares_publication_free frees it. */
+void shares_revise_stop(struct publication *publication)
 {
 	struct revise *revise = publication->revise;
 
@@ -344,60 +348,65 @@ void revise_stop(struct publication *publication)
 
 /* --- asked for --- */
 
-int publisher_revise(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
-		     const struct publish_ask *ask, uint64_t now_ns)
+int shares_publisher_revise(struct publisher *publisher,
+			    const uint8_t share_id[static SHARE_ID_LEN],
+			    const struct publish_ask *ask, uint64_t now_ns)
 {
-	struct publication *publication = publication_find(publisher, share_id);
+	struct publication *publication = shares_publication_find(publisher, share_id);
 	int err;
 
 	if (!publication)
 		return WEFT_EABSENT;
-	publication_refresh(publication);
+	shares_publication_refresh(publication);
 	if (publication->view.state == PUBLISH_REVOKED)
 		return WEFT_EREFUSED;
-	err = settings_check(publisher, ask->settings, publication);
+	err = shares_settings_check(publisher, ask->settings, publication);
 	if (err < 0)
 		return err;
-	return revise_begin(publication, ask->imports ? REVISE_IMPORT : REVISE_SIGN, ask, now_ns);
+	return shares_revise_begin(publication, ask->imports ? REVISE_IMPORT : REVISE_SIGN, ask,
+				   now_ns);
 }
 
 static int end_begin(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
 		     enum revise_kind kind, const struct publish_ask *ask, uint64_t now_ns)
 {
-	struct publication *publication = publication_find(publisher, share_id);
+	struct publication *publication = shares_publication_find(publisher, share_id);
 	struct publish_ask own;
 
 	if (!publication)
 		return WEFT_EABSENT;
-	publication_refresh(publication);
+	shares_publication_refresh(publication);
 	if (publication->view.state == PUBLISH_REVOKED)
 		return WEFT_EREFUSED;
 	own = *ask;
 	own.settings = &publication->settings;
-	return revise_begin(publication, kind, &own, now_ns);
+	return shares_revise_begin(publication, kind, &own, now_ns);
 }
 
-int publisher_revoke(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
-		     const struct publish_ask *ask, uint64_t now_ns)
+int shares_publisher_revoke(struct publisher *publisher,
+			    const uint8_t share_id[static SHARE_ID_LEN],
+			    const struct publish_ask *ask, uint64_t now_ns)
 {
 	return end_begin(publisher, share_id, REVISE_REVOKE, ask, now_ns);
 }
 
-int publisher_rotate(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
-		     const struct publish_ask *ask, uint64_t now_ns)
+int shares_publisher_rotate(struct publisher *publisher,
+			    const uint8_t share_id[static SHARE_ID_LEN],
+			    const struct publish_ask *ask, uint64_t now_ns)
 {
 	return end_begin(publisher, share_id, REVISE_ROTATE, ask, now_ns);
 }
 
-int publisher_cancel(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN])
+int shares_publisher_cancel(struct publisher *publisher,
+			    const uint8_t share_id[static SHARE_ID_LEN])
 {
-	struct publication *publication = publication_find(publisher, share_id);
+	struct publication *publication = shares_publication_find(publisher, share_id);
 	struct revise *revise = publication ? publication->revise : NULL;
 
 	if (revise && revise->is_importing)
-		return content_import_cancel(publisher->params.content, revise->import_id);
+		return blobs_import_cancel(publisher->params.content, revise->import_id);
 	if (!revise || (!timer_is_set(&revise->step) && !publication->is_asked))
 		return WEFT_EABSENT;
-	revise_fail(revise, WEFT_ECANCELLED, "taken back");
+	shares_revise_fail(revise, WEFT_ECANCELLED, "taken back");
 	return 0;
 }

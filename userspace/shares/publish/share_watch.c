@@ -58,7 +58,7 @@ struct watches {
 	uint64_t now_ns;
 };
 
-void watches_config_defaults(struct watches_config *config)
+void shares_watches_config_defaults(struct watches_config *config)
 {
 	*config = (struct watches_config){
 		.watch_cap = 64, .dir_cap = 65536, .rescan_ns = 600 * NS_PER_S};
@@ -145,8 +145,8 @@ static void opening_run(struct job *job)
 {
 	struct opening_job *opening = (struct opening_job *)job;
 
-	opening->fd =
-		watch_tree_open(opening->path, opening->only, opening->dir_cap, &opening->dir_cnt);
+	opening->fd = shares_watch_tree_open(opening->path, opening->only, opening->dir_cap,
+					     &opening->dir_cnt);
 }
 
 static void opening_take(struct watch *watch, const struct opening_job *opening)
@@ -229,7 +229,8 @@ static void revision_begin(struct watch *watch, const struct published *share)
 	if (!settings)
 		return;
 	*settings = *share->settings;
-	err = publisher_revise(watches->params.publisher, watch->share_id, &ask, watches->now_ns);
+	err = shares_publisher_revise(watches->params.publisher, watch->share_id, &ask,
+				      watches->now_ns);
 	free(settings);
 	if (err == WEFT_EBUSY)
 		return;
@@ -249,7 +250,7 @@ static void news_take(struct watch *watch)
 	struct watch_news news;
 
 	if (watch->fd >= 0) {
-		watch_tree_read(watch->fd, &news);
+		shares_watch_tree_read(watch->fd, &news);
 		watch->is_tree_due |= news.has_new_dirs;
 		if (news.has_overflow)
 			watch_tell(watch, WATCH_OVERFLOW, 0);
@@ -279,7 +280,7 @@ static void watch_key(const uint8_t *share_id, uint8_t key[static KEY_LEN])
 	memcpy(key + KEY_PREFIX_LEN, share_id, SHARE_ID_LEN);
 }
 
-static void row_put(struct store_batch *batch, const uint8_t *share_id, uint32_t quiet_s)
+static void store_row_put(struct store_batch *batch, const uint8_t *share_id, uint32_t quiet_s)
 {
 	uint8_t key[KEY_LEN], value[4];
 	struct writer w = writer_of(value, sizeof(value));
@@ -289,7 +290,7 @@ static void row_put(struct store_batch *batch, const uint8_t *share_id, uint32_t
 	store_batch_put(batch, STORE_META, key, sizeof(key), value, sizeof(value));
 }
 
-static void row_delete(struct store_batch *batch, const uint8_t *share_id)
+static void store_row_delete(struct store_batch *batch, const uint8_t *share_id)
 {
 	uint8_t key[KEY_LEN];
 
@@ -311,13 +312,13 @@ static void watch_succeed(struct watch *watch, const struct published *share)
 	if (share->state != PUBLISH_REVOKED || !share->newest.has_successor)
 		return;
 	share_id_of(share->newest.successor, successor_id);
-	if (!publisher_lookup(params->publisher, successor_id))
+	if (!shares_publisher_lookup(params->publisher, successor_id))
 		return;
 	is_watched = watch_find(watch->watches, successor_id) != NULL;
 	batch = store_batch_new(params->store);
-	row_delete(batch, watch->share_id);
+	store_row_delete(batch, watch->share_id);
 	if (!is_watched)
-		row_put(batch, successor_id, watch->view.quiet_s);
+		store_row_put(batch, successor_id, watch->view.quiet_s);
 	if (store_submit(params->store, batch, NULL, NULL) < 0) {
 		store_batch_free(batch); /* in a second, again */
 		return;
@@ -334,11 +335,11 @@ static void watch_succeed(struct watch *watch, const struct published *share)
 static void watch_look(struct watch *watch)
 {
 	const struct published *share =
-		publisher_lookup(watch->watches->params.publisher, watch->share_id);
+		shares_publisher_lookup(watch->watches->params.publisher, watch->share_id);
 
 	/* It was retired: nobody is to be told. */
 	if (!share) {
-		(void)!watch_set(watch->watches, watch->share_id, 0, NULL, NULL);
+		(void)!shares_watch_set(watch->watches, watch->share_id, 0, NULL, NULL);
 		return;
 	}
 	news_take(watch);
@@ -375,15 +376,15 @@ static void watches_succeed(struct watches *watches)
 {
 	for (struct watch *watch = watches->first; watch; watch = watch->next) {
 		const struct published *share =
-			publisher_lookup(watches->params.publisher, watch->share_id);
+			shares_publisher_lookup(watches->params.publisher, watch->share_id);
 
 		if (share && !watch->is_gone)
 			watch_succeed(watch, share);
 	}
 }
 
-int watch_set(struct watches *watches, const uint8_t share_id[static SHARE_ID_LEN],
-	      uint32_t quiet_s, void (*done)(void *arg, int err), void *arg)
+int shares_watch_set(struct watches *watches, const uint8_t share_id[static SHARE_ID_LEN],
+		     uint32_t quiet_s, void (*done)(void *arg, int err), void *arg)
 {
 	struct store_batch *batch;
 	struct watch *watch;
@@ -397,9 +398,9 @@ int watch_set(struct watches *watches, const uint8_t share_id[static SHARE_ID_LE
 		return WEFT_EFULL;
 	batch = store_batch_new(watches->params.store);
 	if (quiet_s)
-		row_put(batch, share_id, quiet_s);
+		store_row_put(batch, share_id, quiet_s);
 	else
-		row_delete(batch, share_id);
+		store_row_delete(batch, share_id);
 	err = store_submit(watches->params.store, batch, done, arg);
 	if (err < 0) {
 		store_batch_free(batch);
@@ -442,7 +443,7 @@ static int rows_load(struct watches *watches)
 	return err;
 }
 
-int watches_new(const struct watches_params *params, struct watches **out_watches)
+int shares_watches_new(const struct watches_params *params, struct watches **out_watches)
 {
 	struct watches *watches = calloc(1, sizeof(*watches));
 	int err;
@@ -454,7 +455,7 @@ int watches_new(const struct watches_params *params, struct watches **out_watche
 	timer_init(&watches->timer, on_timer);
 	err = rows_load(watches);
 	if (err < 0) {
-		watches_free(watches);
+		shares_watches_free(watches);
 		return err;
 	}
 	if (watches->first)
@@ -463,7 +464,7 @@ int watches_new(const struct watches_params *params, struct watches **out_watche
 	return 0;
 }
 
-void watches_stop(struct watches *watches)
+void shares_watches_stop(struct watches *watches)
 {
 	if (!watches)
 		return;
@@ -473,7 +474,7 @@ void watches_stop(struct watches *watches)
 		jobs_reap_wait(watches->params.jobs);
 }
 
-void watches_free(struct watches *watches)
+void shares_watches_free(struct watches *watches)
 {
 	if (!watches)
 		return;
@@ -487,13 +488,13 @@ void watches_free(struct watches *watches)
 	free(watches);
 }
 
-void watches_configure(struct watches *watches, const struct watches_config *config)
+void shares_watches_configure(struct watches *watches, const struct watches_config *config)
 {
 	watches->params.config = *config;
 }
 
-bool watch_lookup(const struct watches *watches, const uint8_t share_id[static SHARE_ID_LEN],
-		  struct watch_view *out_view)
+bool shares_watch_lookup(const struct watches *watches, const uint8_t share_id[static SHARE_ID_LEN],
+			 struct watch_view *out_view)
 {
 	const struct watch *watch = watch_find(watches, share_id);
 
@@ -502,7 +503,7 @@ bool watch_lookup(const struct watches *watches, const uint8_t share_id[static S
 	return watch != NULL;
 }
 
-uint32_t watches_cnt(const struct watches *watches)
+uint32_t shares_watches_cnt(const struct watches *watches)
 {
 	return watches->cnt;
 }

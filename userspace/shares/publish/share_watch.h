@@ -15,7 +15,7 @@ struct timer_wheel;
 
 /*
  * Published shares whose files are watched: when something changed and then nothing for a while,
- * a revision is made (publisher_revise, which makes none when all is as it was). Where there are
+ * a revision is made (shares_publisher_revise, which makes none when all is as it was). Where there are
  * not enough inotify watches the share is published every rescan_ns instead, and so it is once
  * after a start and after the kernel's queue ran over.
  *
@@ -35,7 +35,7 @@ struct watches_config {
 	uint32_t dir_cap;   /* directories of each */
 	uint64_t rescan_ns; /* between two looks where inotify does not do */
 };
-void watches_config_defaults(struct watches_config *config);
+void shares_watches_config_defaults(struct watches_config *config);
 
 enum watch_event_kind { WATCH_FAILED, WATCH_RESCANS, WATCH_OVERFLOW };
 
@@ -51,21 +51,21 @@ struct watches_params {
 		      const uint8_t share_id[static SHARE_ID_LEN], int err);
 	void *ctx;
 };
-/* watches_new begins with what was watched before: 0 or -errno. watches_stop waits for its jobs; NULL is taken. */
+/* shares_watches_new begins with what was watched before: 0 or -errno. shares_watches_stop waits for its jobs; NULL is taken. */
 WEFT_MUST_CHECK
-int watches_new(const struct watches_params *params, struct watches **out_watches);
-void watches_stop(struct watches *watches);
-/* watches_free when nothing of the publisher is told any more. */
-void watches_free(struct watches *watches);
-void watches_configure(struct watches *watches, const struct watches_config *config);
+int shares_watches_new(const struct watches_params *params, struct watches **out_watches);
+void shares_watches_stop(struct watches *watches);
+/* shares_watches_free when nothing of the publisher is told any more. */
+void shares_watches_free(struct watches *watches);
+void shares_watches_configure(struct watches *watches, const struct watches_config *config);
 
 /*
- * watch_set watches a share from now on, quiet_s in [1, WATCH_QUIET_S_MAX]; 0: no more. done when
+ * shares_watch_set watches a share from now on, quiet_s in [1, WATCH_QUIET_S_MAX]; 0: no more. done when
  * it is durable. 0, WEFT_EFULL (watch_cap), WEFT_EMALFORMED or as store_submit.
  */
 WEFT_MUST_CHECK
-int watch_set(struct watches *watches, const uint8_t share_id[static SHARE_ID_LEN],
-	      uint32_t quiet_s, void (*done)(void *arg, int err), void *arg);
+int shares_watch_set(struct watches *watches, const uint8_t share_id[static SHARE_ID_LEN],
+		     uint32_t quiet_s, void (*done)(void *arg, int err), void *arg);
 
 struct watch_view {
 	uint32_t quiet_s;
@@ -73,9 +73,9 @@ struct watch_view {
 	uint32_t dir_cnt;
 	int err; /* of the last look or revision */
 };
-/* watch_lookup: false: it is not watched. */
-bool watch_lookup(const struct watches *watches, const uint8_t share_id[static SHARE_ID_LEN],
-		  struct watch_view *out_view);
-uint32_t watches_cnt(const struct watches *watches);
+/* shares_watch_lookup: false: it is not watched. */
+bool shares_watch_lookup(const struct watches *watches, const uint8_t share_id[static SHARE_ID_LEN],
+			 struct watch_view *out_view);
+uint32_t shares_watches_cnt(const struct watches *watches);
 
 #endif

@@ -106,14 +106,15 @@ static int roots_watch(struct opening *opening, const char *path, const char *on
 		snprintf(opening->path, sizeof(opening->path), "%s", path);
 		return root_watch(opening);
 	}
-	while (!err && (line = only_next(&only, &len))) {
+	while (!err && (line = blobs_only_next(&only, &len))) {
 		snprintf(opening->path, sizeof(opening->path), "%s/%.*s", path, (int)len, line);
 		err = root_watch(opening);
 	}
 	return err;
 }
 
-int watch_tree_open(const char *path, const char *only, uint32_t dir_cap, uint32_t *out_dir_cnt)
+int shares_watch_tree_open(const char *path, const char *only, uint32_t dir_cap,
+			   uint32_t *out_dir_cnt)
 {
 	struct opening *opening = calloc(1, sizeof(*opening));
 	int err;
@@ -145,7 +146,7 @@ static void event_take(const struct inotify_event *event, struct watch_news *new
 	news->has_changed = true;
 }
 
-void watch_tree_read(int fd, struct watch_news *out_news)
+void shares_watch_tree_read(int fd, struct watch_news *out_news)
 {
 	_Alignas(struct inotify_event) char buffer[16384];
 	struct watch_news news = {0};

@@ -13,7 +13,7 @@
  */
 
 /*
- * watch_tree_open watches path, which is a folder with all below it, or a file by the folder it is
+ * shares_watch_tree_open watches path, which is a folder with all below it, or a file by the folder it is
  * in; only: lines of paths below it, or "". Symbolic links are not followed. Returns a descriptor
  * with *out_dir_cnt, or
  *   WEFT_EFULL      there are more than dir_cap directories
@@ -22,14 +22,15 @@
  * Context: a job. Reads directories.
  */
 WEFT_MUST_CHECK
-int watch_tree_open(const char *path, const char *only, uint32_t dir_cap, uint32_t *out_dir_cnt);
+int shares_watch_tree_open(const char *path, const char *only, uint32_t dir_cap,
+			   uint32_t *out_dir_cnt);
 
 struct watch_news {
 	bool has_changed;  /* something in the tree did */
 	bool has_new_dirs; /* directories came or went: the tree is to be opened again */
 	bool has_overflow; /* the kernel told less than happened */
 };
-/* watch_tree_read takes what was told since it was called last. Home worker; does not wait. */
-void watch_tree_read(int fd, struct watch_news *out_news);
+/* shares_watch_tree_read takes what was told since it was called last. Home worker; does not wait. */
+void shares_watch_tree_read(int fd, struct watch_news *out_news);
 
 #endif

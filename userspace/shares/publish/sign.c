@@ -25,7 +25,7 @@ static struct manifest_revision revision_of(const struct publication *publicatio
 
 	return (struct manifest_revision){
 		.key = publication->key,
-		.seq = revise_seq_next(publication),
+		.seq = shares_revise_seq_next(publication),
 		.created_s = now_s,
 		.expires_s = now_s + publisher->params.config.life_ns / NS_PER_S,
 		.title = settings->title[0] ? settings->title : settings->name,
@@ -48,8 +48,9 @@ static bool is_unchanged(struct publication *publication, struct import_sealed *
 	struct revise *revise = publication->revise;
 	uint32_t cnt = publication->view.revision_cnt;
 
-	manifest_builder_digest(sealed->builder, sealed->shape, revision, revise->parts.digest);
-	publication_refresh(publication);
+	blobs_manifest_builder_digest(sealed->builder, sealed->shape, revision,
+				      revise->parts.digest);
+	shares_publication_refresh(publication);
 	return publication->view.state == PUBLISH_CURRENT && !publication->view.ahead_s &&
 	       memcmp(publication->parts[cnt - 1].digest, revise->parts.digest, 32) == 0;
 }
@@ -71,42 +72,43 @@ static void rows_put(struct publication *publication, struct store_batch *batch)
 {
 	struct revise *revise = publication->revise;
 
-	record_put_settings(batch, publication, &revise->settings);
-	record_put_revision(batch, publication, &revise->revision, &revise->parts);
+	shares_record_put_settings(batch, publication, &revise->settings);
+	shares_record_put_revision(batch, publication, &revise->revision, &revise->parts);
 	if (publication->view.revision_cnt == publication->revision_cap)
-		record_delete_revision(batch, publication, publication->revisions[0].seq);
-	head_seen_put(batch, &revise->head);
+		shares_record_delete_revision(batch, publication, publication->revisions[0].seq);
+	shares_head_seen_put(batch, &revise->head);
 }
 
-int sign_seal(void *ctx, struct import_sealed *io_sealed)
+int shares_sign_seal(void *ctx, struct import_sealed *io_sealed)
 {
 	struct publication *publication = ctx;
 	struct revise *revise = publication->revise;
-	const struct publish_revision *own = publication_own(publication);
+	const struct publish_revision *own = shares_publication_own(publication);
 	struct manifest_revision revision = revision_of(publication, &revise->settings);
 	struct share_head head = {.seq = revision.seq, .updated_s = revision.created_s};
 	int err;
 
 	if (!revision.seq) {
-		revise_fail(revise, WEFT_EREFUSED, "the share's key was revoked or is used up");
+		shares_revise_fail(revise, WEFT_EREFUSED,
+				   "the share's key was revoked or is used up");
 		return revise->err;
 	}
 	if (revise->kind == REVISE_IMPORT && is_unchanged(publication, io_sealed, &revision)) {
 		revise->is_unchanged = true;
-		record_put_settings(io_sealed->batch, publication, &revise->settings);
+		shares_record_put_settings(io_sealed->batch, publication, &revise->settings);
 		return 1;
 	}
 	if (revise->kind == REVISE_SIGN)
-		manifest_builder_digest(io_sealed->builder, io_sealed->shape, &revision,
-					revise->parts.digest);
+		blobs_manifest_builder_digest(io_sealed->builder, io_sealed->shape, &revision,
+					      revise->parts.digest);
 	err = parts_copy(revise, io_sealed->part_ids, io_sealed->part_cnt);
 	if (err == 0)
-		err = manifest_builder_sign(io_sealed->builder, io_sealed->shape, &revision,
-					    &io_sealed->bytes, &io_sealed->len);
+		err = blobs_manifest_builder_sign(io_sealed->builder, io_sealed->shape, &revision,
+						  &io_sealed->bytes, &io_sealed->len);
 	if (err < 0)
 		return err;
 	blake3_hash(io_sealed->bytes, io_sealed->len, head.manifest_id);
-	head_seen_write(publication->key, &head, &revise->head);
+	shares_head_seen_write(publication->key, &head, &revise->head);
 	revise->revision = (struct publish_revision){
 		.seq = revision.seq,
 		.created_s = revision.created_s,
@@ -127,12 +129,12 @@ static int builder_fill(struct manifest_builder *builder, const struct manifest 
 	int err = 0;
 
 	for (uint32_t i = 0; i < manifest->item_cnt && err == 0; i++)
-		err = manifest_builder_add_item(builder, &manifest->items[i]);
+		err = blobs_manifest_builder_add_item(builder, &manifest->items[i]);
 	for (uint32_t i = 0; i < manifest->dir_cnt && err == 0; i++)
-		err = manifest_builder_add_dir(builder, manifest->dirs[i].path,
-					       manifest->dirs[i].path_len);
+		err = blobs_manifest_builder_add_dir(builder, manifest->dirs[i].path,
+						     manifest->dirs[i].path_len);
 	for (uint32_t i = 0; i < manifest->part_cnt && err == 0; i++)
-		err = manifest_builder_add_part(builder, &manifest->parts[i]);
+		err = blobs_manifest_builder_add_part(builder, &manifest->parts[i]);
 	return err;
 }
 
@@ -154,16 +156,16 @@ static int signed_submit(struct publication *publication, struct import_sealed *
 	};
 
 	store_batch_put_blob(sealed->batch, ask.manifest_id, sealed->bytes, sealed->len);
-	scope_put(sealed->batch, ask.manifest_id, sealed->bytes, sealed->len);
+	blobs_scope_put(sealed->batch, ask.manifest_id, sealed->bytes, sealed->len);
 	return shares_add(publication->publisher->params.content->shares, sealed->batch, &ask,
-			  revise_stored, publication);
+			  shares_revise_stored, publication);
 }
 
 /* The same lists, with what is said of the share now. */
 static int sign_again(struct publication *publication, const struct manifest *manifest,
 		      struct manifest_builder *builder)
 {
-	const struct publish_revision *own = publication_own(publication);
+	const struct publish_revision *own = shares_publication_own(publication);
 	uint32_t last = publication->view.revision_cnt - 1;
 	struct import_sealed sealed = {
 		.builder = builder,
@@ -177,7 +179,7 @@ static int sign_again(struct publication *publication, const struct manifest *ma
 	int err = builder_fill(builder, manifest);
 
 	if (err == 0)
-		err = sign_seal(publication, &sealed);
+		err = shares_sign_seal(publication, &sealed);
 	if (err == 0)
 		err = signed_submit(publication, &sealed);
 	if (err < 0)
@@ -190,15 +192,15 @@ static int parse_and_sign(struct publication *publication)
 	struct revise *revise = publication->revise;
 	struct manifest_builder *builder = NULL;
 	struct manifest *manifest;
-	int err = manifest_parse(revise->bytes, revise->len, &manifest);
+	int err = blobs_manifest_parse(revise->bytes, revise->len, &manifest);
 
 	if (err < 0)
 		return err;
-	err = manifest_builder_new(&builder);
+	err = blobs_manifest_builder_new(&builder);
 	if (err == 0)
 		err = sign_again(publication, manifest, builder);
-	manifest_builder_free(builder);
-	manifest_free(manifest);
+	blobs_manifest_builder_free(builder);
+	blobs_manifest_free(manifest);
 	return err;
 }
 
@@ -228,8 +230,9 @@ static void read_done(struct job *job)
 	if (err == 0)
 		err = parse_and_sign(publication);
 	if (err < 0) {
-		revise_fail(revise, err, "cannot sign what is there: %s", weft_err_text(err));
-		revise_end(publication, NULL);
+		shares_revise_fail(revise, err, "cannot sign what is there: %s",
+				   weft_err_text(err));
+		shares_revise_end(publication, NULL);
 	}
 }
 
@@ -239,34 +242,34 @@ static int settings_submit(struct publication *publication)
 	struct store_batch *batch = store_batch_new(store);
 	int err;
 
-	record_put_settings(batch, publication, &publication->revise->settings);
-	err = store_submit(store, batch, revise_stored, publication);
+	shares_record_put_settings(batch, publication, &publication->revise->settings);
+	err = store_submit(store, batch, shares_revise_stored, publication);
 	if (err < 0)
 		store_batch_free(batch);
 	return err;
 }
 
-void sign_begin(struct publication *publication)
+void shares_sign_begin(struct publication *publication)
 {
-	const struct publish_revision *own = publication_own(publication);
+	const struct publish_revision *own = shares_publication_own(publication);
 	struct revise *revise = publication->revise;
 	int err;
 
 	if (publication->view.state == PUBLISH_BEHIND) {
-		revise_fail(revise, WEFT_ESTALE,
-			    "another holder of its key published revision %" PRIu64
-			    ", which is not here",
-			    publication->newest.head.seq);
+		shares_revise_fail(revise, WEFT_ESTALE,
+				   "another holder of its key published revision %" PRIu64
+				   ", which is not here",
+				   publication->newest.head.seq);
 		return;
 	}
 	if (!own) {
 		err = settings_submit(publication);
-	} else if ((err = content_holder_begin(publication->publisher->params.content)) == 0) {
+	} else if ((err = blobs_holder_begin(publication->publisher->params.content)) == 0) {
 		revise->is_held = true;
 		memcpy(revise->read_id, own->manifest_id, 32);
 		revise->job = (struct job){.run = read_run, .done = read_done};
 		err = jobs_submit(publication->publisher->params.jobs, &revise->job);
 	}
 	if (err < 0)
-		revise_fail(revise, err, "cannot begin: %s", weft_err_text(err));
+		shares_revise_fail(revise, err, "cannot begin: %s", weft_err_text(err));
 }

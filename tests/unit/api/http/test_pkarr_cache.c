@@ -12,8 +12,8 @@ static const uint64_t secret[2] = {1, 2};
 
 static bool start(void)
 {
-	return arena_open(&arena, pkarr_cache_footprint(CAP) + 256) == 0 &&
-	       pkarr_cache_init(&cache, &arena, CAP, secret) == 0;
+	return arena_open(&arena, api_pkarr_cache_footprint(CAP) + 256) == 0 &&
+	       api_pkarr_cache_init(&cache, &arena, CAP, secret) == 0;
 }
 
 static struct pkarr_packet packet_of(uint8_t key, uint64_t seq)
@@ -24,7 +24,7 @@ static struct pkarr_packet packet_of(uint8_t key, uint64_t seq)
 static uint64_t seq_of(uint8_t key)
 {
 	uint8_t bytes[NODE_KEY_LEN] = {key};
-	const struct pkarr_cache_entry *entry = pkarr_cache_lookup(&cache, bytes);
+	const struct pkarr_cache_entry *entry = api_pkarr_cache_lookup(&cache, bytes);
 
 	return entry ? entry->packet.seq : 0;
 }
@@ -33,7 +33,7 @@ static void put(uint8_t key, uint64_t seq)
 {
 	struct pkarr_packet packet = packet_of(key, seq);
 
-	(void)pkarr_cache_put(&cache, &packet);
+	(void)api_pkarr_cache_put(&cache, &packet);
 }
 
 static void test_the_newest_packet_of_a_key_stays(void)
@@ -53,10 +53,10 @@ static void test_a_new_packet_has_to_be_seen_to_be_fresh(void)
 	struct pkarr_packet packet = packet_of(1, 10);
 
 	CHECK(start());
-	pkarr_cache_put(&cache, &packet)->fresh_until_ns = 5;
-	CHECK_EQ(pkarr_cache_put(&cache, &packet)->fresh_until_ns, 5);
+	api_pkarr_cache_put(&cache, &packet)->fresh_until_ns = 5;
+	CHECK_EQ(api_pkarr_cache_put(&cache, &packet)->fresh_until_ns, 5);
 	packet.seq = 11;
-	CHECK_EQ(pkarr_cache_put(&cache, &packet)->fresh_until_ns, 0);
+	CHECK_EQ(api_pkarr_cache_put(&cache, &packet)->fresh_until_ns, 0);
 	arena_close(&arena);
 }
 

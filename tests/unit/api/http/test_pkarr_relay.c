@@ -84,7 +84,7 @@ static void conn_begin(struct gateway_conn *conn)
 	struct addr remote = {.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 1};
 
 	memset(conn, 0, sizeof(*conn));
-	conn_init(conn, &rig.shared, &remote, rig.now_ns);
+	gateway_conn_init(conn, &rig.shared, &remote, rig.now_ns);
 }
 
 static bool rig_open(void)
@@ -101,12 +101,12 @@ static bool rig_open(void)
 
 	memset(&rig, 0, sizeof(rig));
 	rig.now_ns = NS_PER_S;
-	if (node_key_from_seed(seed, &rig.key) < 0 || pkarr_relay_new(&params, &rig.relay) < 0 ||
-	    heap_new(1 << 20, &rig.heap) < 0)
+	if (node_key_from_seed(seed, &rig.key) < 0 ||
+	    api_pkarr_relay_new(&params, &rig.relay) < 0 || heap_new(1 << 20, &rig.heap) < 0)
 		return false;
 	rig.path[0] = '/';
 	zbase32_write(node_key_public(rig.key), NODE_KEY_LEN, rig.path + 1);
-	rig.routes[0] = pkarr_relay_route(rig.relay);
+	rig.routes[0] = api_pkarr_relay_route(rig.relay);
 	rig.shared = (struct conn_shared){.guard = &guard,
 					  .routes = rig.routes,
 					  .heap = rig.heap,
@@ -118,9 +118,9 @@ static bool rig_open(void)
 
 static void rig_close(void)
 {
-	conn_fini(&rig.conn);
+	gateway_conn_fini(&rig.conn);
 	heap_free(rig.heap);
-	pkarr_relay_free(rig.relay);
+	api_pkarr_relay_free(rig.relay);
 	node_key_free(rig.key);
 }
 
@@ -128,20 +128,20 @@ static void say(struct gateway_conn *conn, const void *data, size_t len)
 {
 	char *room;
 
-	if (conn_reserve(conn, &room) < len)
+	if (gateway_conn_reserve(conn, &room) < len)
 		abort();
 	memcpy(room, data, len);
-	conn_commit(conn, len, rig.now_ns);
+	gateway_conn_commit(conn, len, rig.now_ns);
 }
 
 static const char *hear(void)
 {
 	const char *data;
-	size_t len = conn_output(&rig.conn, &data);
+	size_t len = gateway_conn_output(&rig.conn, &data);
 
 	memcpy(rig.out, data, len);
 	rig.out[len] = '\0';
-	conn_sent(&rig.conn, len, rig.now_ns);
+	gateway_conn_sent(&rig.conn, len, rig.now_ns);
 	return rig.out;
 }
 
@@ -160,7 +160,7 @@ static struct pkarr_packet packet_at(uint64_t seq)
 	struct pkarr_packet packet;
 
 	record.addrs[0] = (struct addr){.family = ADDR_IPV4, .ip = {192, 0, 2, 7}, .port = 7};
-	pkarr_packet_sign(&record, rig.key, seq, &packet);
+	dht_pkarr_packet_sign(&record, rig.key, seq, &packet);
 	return packet;
 }
 
@@ -180,21 +180,21 @@ static void store(uint64_t seq)
 	struct pkarr_packet packet = packet_at(seq);
 	uint8_t body[PKARR_BODY_LEN_MAX];
 
-	store_body(body, pkarr_packet_write_body(&packet, body));
+	store_body(body, dht_pkarr_packet_write_body(&packet, body));
 }
 
 static void end(int err, unsigned stored_cnt)
 {
 	struct pkarr_relay_outcome outcome = {.err = err, .stored_cnt = stored_cnt};
 
-	pkarr_relay_ended(rig.call, &outcome, rig.now_ns);
+	api_pkarr_relay_ended(rig.call, &outcome, rig.now_ns);
 }
 
 static void show(uint64_t seq)
 {
 	struct pkarr_packet packet = packet_at(seq);
 
-	pkarr_relay_found(rig.call, &packet);
+	api_pkarr_relay_found(rig.call, &packet);
 }
 
 static bool status_is(const char *heard, const char *status)
@@ -235,7 +235,7 @@ static void test_a_packet_is_stored_and_served(void)
 	CHECK(strstr(heard, "Memento-Datetime: Tue, 14 Nov 2023 22:15:00 GMT\r\n"));
 	CHECK(strstr(heard, "Access-Control-Allow-Origin: *\r\n"));
 	packet = packet_at(1700000000000000);
-	len = pkarr_packet_write_body(&packet, body);
+	len = dht_pkarr_packet_write_body(&packet, body);
 	CHECK_MEM(strstr(heard, "\r\n\r\n") + 4, body, len);
 	rig_close();
 }
@@ -372,8 +372,8 @@ static void test_another_packet_of_the_same_number_is_a_conflict(void)
 	end(0, 1);
 	(void)hear();
 	record.addrs[0] = (struct addr){.family = ADDR_IPV4, .ip = {192, 0, 2, 8}, .port = 8};
-	pkarr_packet_sign(&record, rig.key, 2000, &packet);
-	store_body(body, pkarr_packet_write_body(&packet, body));
+	dht_pkarr_packet_sign(&record, rig.key, 2000, &packet);
+	store_body(body, dht_pkarr_packet_write_body(&packet, body));
 	CHECK(status_is(hear(), "409"));
 	rig_close();
 }
@@ -386,7 +386,7 @@ static void test_bodies_that_are_no_packet_of_this_key_are_refused(void)
 
 	CHECK(rig_open());
 	packet = packet_at(1);
-	len = pkarr_packet_write_body(&packet, body);
+	len = dht_pkarr_packet_write_body(&packet, body);
 	body[0] ^= 1;
 	store_body(body, len);
 	CHECK(status_is(hear(), "400"));
@@ -447,14 +447,14 @@ static void test_a_client_that_leaves_cancels_its_search(void)
 {
 	CHECK(rig_open());
 	ask("");
-	conn_fini(&rig.conn);
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.cancel_cnt, 1);
 	/* Its place is free again. */
 	for (int i = 0; i < CALL_CAP + 1; i++) {
 		conn_begin(&rig.conn);
 		ask("");
 		CHECK_STR(hear(), "");
-		conn_fini(&rig.conn);
+		gateway_conn_fini(&rig.conn);
 	}
 	CHECK_EQ(rig.cancel_cnt, CALL_CAP + 2);
 	rig_close();
@@ -476,7 +476,7 @@ static void test_more_calls_than_can_wait_are_told_so(void)
 	ask("");
 	CHECK(status_is(hear(), "503"));
 	for (int i = 0; i < CALL_CAP; i++)
-		conn_fini(&conns[i]);
+		gateway_conn_fini(&conns[i]);
 	rig_close();
 }
 

@@ -72,7 +72,7 @@ static void conn_begin(void)
 	struct addr remote = {.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 1};
 
 	memset(&rig.conn, 0, sizeof(rig.conn));
-	conn_init(&rig.conn, &rig.shared, &remote, rig.srig.net.now_ns);
+	gateway_conn_init(&rig.conn, &rig.shared, &remote, rig.srig.net.now_ns);
 	rig.out_len = 0;
 }
 
@@ -103,8 +103,8 @@ static void start(void)
 	CHECK(srig_offer(&rig.srig, &rig.calls, SRIG_A, "calls"));
 	CHECK(srig_offer_with(&rig.srig, &rig.web, SRIG_A, &offering));
 	rig.calls.stream = rig.web.stream = &rig.stream;
-	CHECK_EQ(web_mesh_new(&params, &rig.mesh), 0);
-	web_mesh_routes(rig.mesh, rig.routes);
+	CHECK_EQ(api_http_mesh_new(&params, &rig.mesh), 0);
+	api_http_mesh_routes(rig.mesh, rig.routes);
 	rig.guard = (struct guard){.hosts = {.names = {"h"}, .cnt = 1}, .token = TOKEN};
 	rig.shared = (struct conn_shared){.routes = rig.routes,
 					  .guard = &rig.guard,
@@ -117,9 +117,9 @@ static void start(void)
 
 static void stop(void)
 {
-	conn_fini(&rig.conn);
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.mesh->runs.used_cnt, 0);
-	web_mesh_free(rig.mesh);
+	api_http_mesh_free(rig.mesh);
 	heap_free(rig.shared.heap);
 	srig_fini(&rig.srig);
 }
@@ -129,11 +129,11 @@ static void drain(void)
 	const char *data;
 	size_t len;
 
-	while ((len = conn_output(&rig.conn, &data)) != 0) {
+	while ((len = gateway_conn_output(&rig.conn, &data)) != 0) {
 		memcpy(rig.out + rig.out_len, data, len);
 		rig.out_len += len;
 		rig.out[rig.out_len] = '\0';
-		conn_sent(&rig.conn, len, rig.srig.net.now_ns);
+		gateway_conn_sent(&rig.conn, len, rig.srig.net.now_ns);
 	}
 }
 
@@ -143,7 +143,7 @@ static void run_slowly(uint64_t len_ns, bool is_slow)
 	for (uint64_t end_ns = rig.srig.net.now_ns + len_ns; rig.srig.net.now_ns < end_ns;) {
 		srig_run(&rig.srig, NS_PER_MS);
 		timer_wheel_expire(&rig.timers, rig.srig.net.now_ns);
-		conn_turn(&rig.conn, rig.srig.net.now_ns);
+		gateway_conn_turn(&rig.conn, rig.srig.net.now_ns);
 		if (!is_slow)
 			drain();
 	}
@@ -160,13 +160,13 @@ static size_t say_bytes(const void *data, size_t len)
 
 	while (said < len) {
 		char *room;
-		size_t cap = conn_reserve(&rig.conn, &room);
+		size_t cap = gateway_conn_reserve(&rig.conn, &room);
 
 		if (!cap)
 			break;
 		cap = cap < len - said ? cap : len - said;
 		memcpy(room, (const char *)data + said, cap);
-		conn_commit(&rig.conn, cap, rig.srig.net.now_ns);
+		gateway_conn_commit(&rig.conn, cap, rig.srig.net.now_ns);
 		said += cap;
 	}
 	return said;
@@ -417,9 +417,9 @@ static void test_a36_a_client_that_left_is_counted_and_the_call_taken_back(void)
 	rig.calls.mode = SRIG_KEEP;
 	(void)ask("GET /mesh/http/calls/Do" HEAD "\r\n");
 	CHECK_EQ(rig.calls.kept_cnt, 1);
-	conn_eof(&rig.conn);
-	CHECK(conn_is_over(&rig.conn));
-	conn_fini(&rig.conn);
+	gateway_conn_eof(&rig.conn);
+	CHECK(gateway_conn_is_over(&rig.conn));
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.shared.stats.gone_cnt, 1);
 	srig_run(&rig.srig, 10 * NS_PER_MS);
 	CHECK_EQ(rig.calls.cancelled_cnt, 1);
@@ -588,7 +588,7 @@ static void test_an_answer_without_a_length_comes_in_chunks_and_ends(void)
 	service_channel_finish(rig.stream.channel);
 	run(20 * NS_PER_MS);
 	CHECK(says(rig.out, "200", "0\r\n\r\n"));
-	CHECK(conn_is_idle(&rig.conn));
+	CHECK(gateway_conn_is_idle(&rig.conn));
 	stop();
 }
 
@@ -619,7 +619,7 @@ static void test_a_provider_that_fails_is_told_or_cut_off(void)
 	run(20 * NS_PER_MS);
 	service_channel_end(rig.stream.channel, SERVICE_UNKNOWN_ERROR, "it crashed");
 	run(20 * NS_PER_MS);
-	CHECK(conn_is_over(&rig.conn)); /* without the last chunk */
+	CHECK(gateway_conn_is_over(&rig.conn)); /* without the last chunk */
 	CHECK(!strstr(rig.out, "0\r\n\r\n"));
 	stop();
 
@@ -637,8 +637,8 @@ static void test_a_client_that_left_ends_the_stream(void)
 	(void)ask("GET /mesh/http/web/" HEAD "\r\n");
 	answer_head(200, SERVICE_HTTP_BODY_LEN_UNTOLD);
 	run(20 * NS_PER_MS);
-	conn_eof(&rig.conn);
-	conn_fini(&rig.conn);
+	gateway_conn_eof(&rig.conn);
+	gateway_conn_fini(&rig.conn);
 	srig_run(&rig.srig, 20 * NS_PER_MS);
 	CHECK_EQ(rig.stream.ended_cnt, 1);
 	CHECK_EQ(rig.stream.status, SERVICE_UNAVAILABLE);
@@ -696,7 +696,7 @@ static void say_frame(uint8_t first, const char *text)
 				      .is_masked = true,
 				      .len = strlen(text)};
 	uint8_t bytes[256];
-	size_t len = websocket_head_write(&head, bytes);
+	size_t len = gateway_websocket_head_write(&head, bytes);
 
 	memcpy(bytes + len, text, head.len);
 	(void)say_bytes(bytes, len + head.len);
@@ -817,21 +817,21 @@ static void test_a_websocket_to_a_web_server_is_bytes_both_ways(void)
 	CHECK_EQ(rig.stream.len, 3);
 	/* An hour of silence: nobody is asked whether it is there, and nothing ends. */
 	rig.srig.net.now_ns += 3600 * NS_PER_S;
-	CHECK_EQ(conn_deadline_ns(&rig.conn), UINT64_MAX);
-	conn_expire(&rig.conn, rig.srig.net.now_ns);
-	CHECK(!conn_is_over(&rig.conn));
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), UINT64_MAX);
+	gateway_conn_expire(&rig.conn, rig.srig.net.now_ns);
+	CHECK(!gateway_conn_is_over(&rig.conn));
 	/* The client ends first; the server still speaks. */
-	conn_eof(&rig.conn);
+	gateway_conn_eof(&rig.conn);
 	run(20 * NS_PER_MS);
 	CHECK_EQ(rig.stream.finished_cnt, 1);
-	CHECK(!conn_is_over(&rig.conn));
+	CHECK(!gateway_conn_is_over(&rig.conn));
 	CHECK_EQ(service_channel_send(rig.stream.channel, &piece, NULL, NULL), 0);
 	service_channel_finish(rig.stream.channel);
 	run(20 * NS_PER_MS);
 	CHECK_EQ(rig.out_len, 2);
 	CHECK_EQ(rig.stream.status, SERVICE_OK);
 	CHECK_EQ(rig.mesh->runs.used_cnt, 0);
-	CHECK(conn_is_over(&rig.conn));
+	CHECK(gateway_conn_is_over(&rig.conn));
 	stop();
 }
 
@@ -900,14 +900,14 @@ static void test_one_more_than_there_is_room_for_is_refused(void)
 		char *room;
 
 		memset(&others[i], 0, sizeof(others[i]));
-		conn_init(&others[i], &rig.shared, &remote, rig.srig.net.now_ns);
-		CHECK(conn_reserve(&others[i], &room) >= sizeof(request));
+		gateway_conn_init(&others[i], &rig.shared, &remote, rig.srig.net.now_ns);
+		CHECK(gateway_conn_reserve(&others[i], &room) >= sizeof(request));
 		memcpy(room, request, sizeof(request) - 1);
-		conn_commit(&others[i], sizeof(request) - 1, rig.srig.net.now_ns);
+		gateway_conn_commit(&others[i], sizeof(request) - 1, rig.srig.net.now_ns);
 	}
 	CHECK(says(ask(request), "503", "gateway_busy"));
 	for (unsigned i = 0; i < 2; i++)
-		conn_fini(&others[i]);
+		gateway_conn_fini(&others[i]);
 	stop();
 }
 

@@ -21,7 +21,7 @@ static void start(void)
 
 static int load(bool may_make)
 {
-	return web_token_load(path, may_make, &seeded, token);
+	return api_http_token_load(path, may_make, &seeded, token);
 }
 
 static int load_text(const char *text, mode_t mode)

@@ -25,7 +25,7 @@ static void begin(void)
 		node->addr.ip[2] = (uint8_t)(i + 1);
 		node->addr.ip[3] = 1;
 		node->config.udp.listen[0] = node->addr;
-		mainline_config_defaults(&node->config.mainline);
+		locate_mainline_config_defaults(&node->config.mainline);
 		node->config.publish.policy.allows_private = true;
 		node->config.publish.policy.publish = PKARR_DIRECT;
 		snprintf(node->config.mainline.bootstrap, sizeof(node->config.mainline.bootstrap),
@@ -191,7 +191,7 @@ static void test_with_nobody_in_the_table_the_way_in_is_named(void)
 {
 	method_rig_init(&rig, 42);
 	method_rig_add(&rig);
-	mainline_config_defaults(&rig.node->config.mainline);
+	locate_mainline_config_defaults(&rig.node->config.mainline);
 	rig.node->config.mainline.bootstrap[0] = '\0';
 	method_rig_start(&rig);
 	CHECK_STR(method_ask(&rig, "FindDhtPeers", "{'info_hash':'" HASH "'}"), "Timeout");

@@ -46,7 +46,7 @@ static void test_an_interface_tells_methods_types_words_and_examples(void)
 	const json_t *brew;
 	const char *reason;
 
-	CHECK_EQ(service_idl_description(tea, &json, why), 0);
+	CHECK_EQ(api_service_idl_description(tea, &json, why), 0);
 	CHECK_EQ(json_array_size(json_object_get(json, "methods")), 2);
 	brew = method_of(json, "Brew");
 	CHECK_STR(json_string_value(json_object_get(brew, "about")), "Makes a pot of tea.");
@@ -69,10 +69,11 @@ static void test_what_is_no_interface_is_refused_with_its_line(void)
 	char why[SERVICE_IDL_WHY_CAP];
 	json_t *json;
 
-	CHECK_EQ(service_idl_description("interface a.b\nmethod M(", &json, why), WEFT_EMALFORMED);
+	CHECK_EQ(api_service_idl_description("interface a.b\nmethod M(", &json, why),
+		 WEFT_EMALFORMED);
 	CHECK_STR(why, "line 2 is no varlink interface description");
-	CHECK_EQ(service_idl_description("interface a.b\n# Example: {\nmethod M() -> ()", &json,
-					 why),
+	CHECK_EQ(api_service_idl_description("interface a.b\n# Example: {\nmethod M() -> ()", &json,
+					     why),
 		 WEFT_EMALFORMED);
 	CHECK_STR(why, "the example of method M is no JSON object in one line");
 }
@@ -85,7 +86,7 @@ static void test_every_cut_of_an_interface_is_read_within_bounds(void)
 		char *cut = strndup(tea, len);
 		json_t *json;
 
-		if (service_idl_description(cut, &json, why) == 0)
+		if (api_service_idl_description(cut, &json, why) == 0)
 			json_decref(json);
 		free(cut);
 	}
@@ -98,13 +99,13 @@ static void test_types_are_spelled_out_within_bounds(void)
 	char why[SERVICE_IDL_WHY_CAP], text[4096] = "interface a.b\ntype T (";
 	json_t *json;
 
-	CHECK_EQ(service_idl_description(round, &json, why), 0);
+	CHECK_EQ(api_service_idl_description(round, &json, why), 0);
 	CHECK(strlen(type_of(method_of(json, "M"), "takes", 0)) <= 500);
 	json_decref(json);
 	for (unsigned i = 0; i < 100; i++)
 		sprintf(text + strlen(text), "%sfield%u: string", i ? ", " : "", i);
 	strcat(text, ")\nmethod M(t: T) -> ()\n");
-	CHECK_EQ(service_idl_description(text, &json, why), 0);
+	CHECK_EQ(api_service_idl_description(text, &json, why), 0);
 	CHECK_STR(type_of(method_of(json, "M"), "takes", 0), "T");
 	json_decref(json);
 }

@@ -63,7 +63,7 @@ static inline void folder_make(void)
 	mkdir(duo_path(&duo, "in/hollow"), 0755);
 }
 
-static inline const struct content_get *get_run(const struct link *link, const char *target)
+static inline const struct blobs_get *get_run(const struct link *link, const char *target)
 {
 	uint64_t id = duo_get_start(&duo, link, target);
 

@@ -18,15 +18,15 @@ static bool begin(uint32_t id_cnt)
 		memcpy(ids[i] + OBJECT_ID_LEN - sizeof(id), &id, sizeof(id));
 		items[i].content_id = ids[i];
 	}
-	return duplicates_init(&duplicates, items, MANIFEST_ITEMS_MAX, NULL) == 0;
+	return blobs_duplicates_init(&duplicates, items, MANIFEST_ITEMS_MAX, NULL) == 0;
 }
 
 static void test_each_item_leads_to_the_first_of_its_content(void)
 {
 	CHECK(begin(7));
 	for (uint32_t i = 0; i < MANIFEST_ITEMS_MAX; i++)
-		CHECK_EQ(duplicates_first(&duplicates, i), i % 7);
-	duplicates_fini(&duplicates);
+		CHECK_EQ(blobs_duplicates_first(&duplicates, i), i % 7);
+	blobs_duplicates_fini(&duplicates);
 }
 
 /* A chain of all that begin alike would be looked at 4.5 million times. */
@@ -34,18 +34,18 @@ static void test_ids_that_begin_alike_are_as_fast_as_others(void)
 {
 	CHECK(begin(MANIFEST_ITEMS_MAX));
 	for (uint32_t i = 0; i < MANIFEST_ITEMS_MAX; i++)
-		CHECK_EQ(duplicates_first(&duplicates, i), i);
+		CHECK_EQ(blobs_duplicates_first(&duplicates, i), i);
 	CHECK(duplicates.look_cnt < 3 * MANIFEST_ITEMS_MAX);
-	duplicates_fini(&duplicates);
+	blobs_duplicates_fini(&duplicates);
 }
 
 static void test_many_of_one_content_are_as_fast_as_others(void)
 {
 	CHECK(begin(1));
 	for (uint32_t i = 0; i < MANIFEST_ITEMS_MAX; i++)
-		CHECK_EQ(duplicates_first(&duplicates, i), 0);
+		CHECK_EQ(blobs_duplicates_first(&duplicates, i), 0);
 	CHECK_EQ(duplicates.look_cnt, MANIFEST_ITEMS_MAX);
-	duplicates_fini(&duplicates);
+	blobs_duplicates_fini(&duplicates);
 }
 
 int main(void)

@@ -9,7 +9,7 @@
 
 static void test_shared_folder_arrives_as_it_is(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 
 	duo_init(&duo);
@@ -17,7 +17,7 @@ static void test_shared_folder_arrives_as_it_is(void)
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	get = get_run(&link, "out/of/nothing");
 	CHECK(get);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out/of/nothing"));
 	CHECK_EQ(get->item_cnt, 9);
 	CHECK_EQ(get->item_done_cnt, 9);
@@ -26,7 +26,7 @@ static void test_shared_folder_arrives_as_it_is(void)
 	/* The twins were copied, not fetched. */
 	CHECK_EQ(get->reused_byte_cnt, 5000 + BIG_LEN);
 	CHECK(get->received_byte_cnt < get->byte_cnt);
-	CHECK_EQ(duo.nodes[DUO_B].event_cnt[CONTENT_GET_DONE], 1);
+	CHECK_EQ(duo.nodes[DUO_B].event_cnt[BLOBS_GET_DONE], 1);
 	CHECK_EQ(duo.lent_cnt, 0);
 	duo_fini(&duo);
 }
@@ -51,7 +51,7 @@ static bool target_says(const char *command_text)
 /* The kernel tells it once and shows the bytes all the same: nothing staged may be believed. */
 static void test_what_is_not_synced_has_no_name_and_no_record(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 	uint64_t id;
 
@@ -62,13 +62,13 @@ static void test_what_is_not_synced_has_no_name_and_no_record(void)
 	id = duo_get_start(&duo, &link, "out");
 	get = duo_run(&duo, id, TURN_MAX);
 	CHECK(fail_nth_disarm());
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, -EIO);
 	CHECK(target_says("test -z \"$(find . -type f)\""));
 	CHECK_EQ(stored_path_cnt(), 0);
-	CHECK_EQ(content_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+	CHECK_EQ(blobs_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
 	get = duo_run(&duo, id, TURN_MAX);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(stored_path_cnt(), 9);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
@@ -89,19 +89,19 @@ static bool stage_as_cut_off(const struct link *link)
 /* A file that was staged when a run was cut off is not asked for again. */
 static void test_what_is_staged_whole_is_placed_by_the_next_run(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 
 	duo_init(&duo);
 	file_make("in/a", 3000, 1);
 	file_make("in/b", 4000, 2);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	/* As a power cut leaves it: one staged, one torn, no records of either. */
 	CHECK(stage_as_cut_off(&link));
 	duo.asked_cnt = 0;
 	get = get_run(&link, "out2");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, 3000);
 	CHECK(duo_trees_equal(&duo, "in", "out2"));
 	duo_fini(&duo);
@@ -128,7 +128,7 @@ static bool copy_has_begun(void)
 /* Somebody cuts the first of two equal files while the second is copied from it. */
 static void test_source_that_shrinks_is_left_for_the_peer(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 	uint64_t id;
 	bool has_cut = false;
@@ -139,7 +139,7 @@ static void test_source_that_shrinks_is_left_for_the_peer(void)
 	long_make("in/2");
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	id = duo_get_start(&duo, &link, "out");
-	get = content_get_lookup(duo.nodes[DUO_B].content, id);
+	get = blobs_get_lookup(duo.nodes[DUO_B].content, id);
 	for (unsigned i = 0; i < TURN_MAX && get->ended_ns == 0; i++) {
 		(void)duo_turn(&duo);
 		if (has_cut || !copy_has_begun())
@@ -148,7 +148,7 @@ static void test_source_that_shrinks_is_left_for_the_peer(void)
 		CHECK(target_says("truncate -s 1000 .weft-partial-*/0-0"));
 	}
 	CHECK(has_cut);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, 0);
 	CHECK(target_says("cmp -s 2 ../in/2"));
 	duo_fini(&duo);
@@ -162,7 +162,7 @@ static void test_verified_bytes_are_told_of_the_peer_that_sent_them(void)
 	file_make("in/one.bin", BIG_LEN, 9);
 	file_make("in/small", 10, 8);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(duo.nodes[1].verified_len, BIG_LEN + 10);
 	CHECK_MEM(duo.nodes[1].verified_key, duo.nodes[0].key, MESH_KEY_LEN);
 	CHECK_EQ(duo.nodes[0].verified_len, 0);
@@ -171,14 +171,14 @@ static void test_verified_bytes_are_told_of_the_peer_that_sent_them(void)
 
 static void test_single_file_arrives(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 
 	duo_init(&duo);
 	file_make("in/one.bin", BIG_LEN, 9);
 	CHECK(duo_share(&duo, duo_path(&duo, "in/one.bin"), &link));
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
@@ -194,10 +194,10 @@ static void test_file_and_folder_shared_through_links_arrive(void)
 	CHECK_EQ(symlink("in", duo_path(&duo, "folder")), 0);
 	CHECK(duo_share(&duo, duo_path(&duo, "latest"), &link));
 	CHECK_EQ(unlink(duo_path(&duo, "latest")), 0);
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK(duo_share(&duo, duo_path(&duo, "folder"), &link));
-	CHECK_EQ(get_run(&link, "out2")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out2")->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out2"));
 	duo_fini(&duo);
 }
@@ -205,7 +205,7 @@ static void test_file_and_folder_shared_through_links_arrive(void)
 /* More files than a manifest holds, so it comes in parts. */
 static void test_many_small_files_arrive(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 	char name[32];
 
@@ -216,7 +216,7 @@ static void test_many_small_files_arrive(void)
 	}
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK_EQ(get->item_done_cnt, 3500);
 	CHECK_EQ(get->byte_done_cnt, 3500 * 50);
@@ -236,7 +236,7 @@ static void test_requests_in_flight_are_bounded(void)
 	duo.nodes[DUO_B].config.chunks_in_flight = 2;
 	duo_node_open(&duo, DUO_B);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	/* Two of the get's, and the swarm's own for who else has it. */
 	CHECK_EQ(duo.asked_peak_cnt, 2 + 1);
 	duo_fini(&duo);
@@ -246,7 +246,7 @@ static void test_requests_in_flight_are_bounded(void)
 
 static void test_killed_get_goes_on_where_it_was(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 	uint64_t id;
 	bool was_cut = false;
@@ -260,14 +260,14 @@ static void test_killed_get_goes_on_where_it_was(void)
 		turns(cut);
 		duo_node_close(&duo, DUO_B);
 		duo_node_open(&duo, DUO_B);
-		get = content_get_lookup(duo.nodes[DUO_B].content, id);
+		get = blobs_get_lookup(duo.nodes[DUO_B].content, id);
 		/* A get that was not durable yet may be gone; then it is asked for again. */
 		if (!get)
 			id = duo_get_start(&duo, &link, "out");
 		else
-			was_cut |= get->state != CONTENT_GET_FINISHED;
+			was_cut |= get->state != BLOBS_GET_FINISHED;
 		get = duo_run(&duo, id, TURN_MAX);
-		CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+		CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 		CHECK_EQ(get->byte_done_cnt, get->byte_cnt);
 		CHECK(duo_trees_equal(&duo, "in", "out"));
 		duo_fini(&duo);
@@ -278,7 +278,7 @@ static void test_killed_get_goes_on_where_it_was(void)
 /* Turns until the get has two chunks, which is all it will have for an hour. */
 static bool turns_to_two_chunks(uint64_t id)
 {
-	const struct content_get *get = content_get_lookup(duo.nodes[DUO_B].content, id);
+	const struct blobs_get *get = blobs_get_lookup(duo.nodes[DUO_B].content, id);
 
 	for (unsigned i = 0; i < 1000 && get->byte_done_cnt < 2 * BLAKE3_CHUNK_LEN; i++)
 		(void)duo_turn(&duo);
@@ -287,7 +287,7 @@ static bool turns_to_two_chunks(uint64_t id)
 
 static void test_verified_chunks_are_not_fetched_again(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 	uint64_t id;
 
@@ -301,7 +301,7 @@ static void test_verified_chunks_are_not_fetched_again(void)
 	duo.on_answer = NULL;
 	duo_node_open(&duo, DUO_B);
 	get = duo_run(&duo, id, TURN_MAX);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, 2 * BLAKE3_CHUNK_LEN);
 	CHECK(get->received_byte_cnt < BIG_LEN - 2 * BLAKE3_CHUNK_LEN + 1024);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
@@ -311,7 +311,7 @@ static void test_verified_chunks_are_not_fetched_again(void)
 static void test_damaged_staged_bytes_are_fetched_again(void)
 {
 	char command[SCRATCH_CAP + 200];
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 	uint64_t id;
 
@@ -330,7 +330,7 @@ static void test_damaged_staged_bytes_are_fetched_again(void)
 	CHECK_EQ(system(command), 0);
 	duo_node_open(&duo, DUO_B);
 	get = duo_run(&duo, id, TURN_MAX);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, BLAKE3_CHUNK_LEN);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);

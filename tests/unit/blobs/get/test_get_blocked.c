@@ -37,33 +37,33 @@ static bool duo_begin(void)
 	chunk_cnt = 0;
 	if (!duo_share(&duo, duo_path(&duo, "in"), &shared))
 		return false;
-	content_set_blocker(duo.nodes[DUO_B].content, is_blocked, NULL);
+	blobs_set_blocker(duo.nodes[DUO_B].content, is_blocked, NULL);
 	duo.on_answer = count_chunks;
 	return true;
 }
 
-static const struct content_get *get_run(const char *only, size_t only_len)
+static const struct blobs_get *get_run(const char *only, size_t only_len)
 {
-	const struct content_get_ask ask = {.link = &shared,
-					    .target = duo_path(&duo, "out"),
-					    .only = only,
-					    .only_len = only_len,
-					    .priority = CONTENT_GET_PRIORITY};
+	const struct blobs_get_ask ask = {.link = &shared,
+					  .target = duo_path(&duo, "out"),
+					  .only = only,
+					  .only_len = only_len,
+					  .priority = BLOBS_GET_PRIORITY};
 	uint64_t id;
 
-	if (content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id) < 0)
+	if (blobs_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id) < 0)
 		return NULL;
 	return duo_run(&duo, id, TURN_MAX);
 }
 
 static void test_a_get_of_a_blocked_file_stops_before_anything_is_fetched(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	get = get_run(NULL, 0);
 	CHECK(get);
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EREFUSED);
 	CHECK(strstr(get->detail, "bad.txt"));
 	CHECK_EQ(chunk_cnt, 0);
@@ -73,27 +73,27 @@ static void test_a_get_of_a_blocked_file_stops_before_anything_is_fetched(void)
 
 static void test_the_other_files_are_fetched_without_it(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	get = get_run("good*", sizeof("good*"));
 	CHECK(get);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(access(duo_path(&duo, "out/good.txt"), F_OK) == 0);
 	duo_fini(&duo);
 }
 
 static void test_it_is_fetched_when_it_is_blocked_no_more(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	get = get_run(NULL, 0);
 	CHECK(get);
 	memset(blocked_id, 0, sizeof(blocked_id));
-	CHECK_EQ(content_get_resume(duo.nodes[DUO_B].content, get->id, duo.now_ns), 0);
+	CHECK_EQ(blobs_get_resume(duo.nodes[DUO_B].content, get->id, duo.now_ns), 0);
 	get = duo_run(&duo, get->id, TURN_MAX);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
@@ -105,7 +105,8 @@ static void test_nor_is_it_read(void)
 
 	CHECK(duo_begin());
 	memcpy(ask.content_id, blocked_id, sizeof(blocked_id));
-	CHECK_EQ(reader_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &reader), WEFT_EREFUSED);
+	CHECK_EQ(blobs_reader_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &reader),
+		 WEFT_EREFUSED);
 	duo_fini(&duo);
 }
 

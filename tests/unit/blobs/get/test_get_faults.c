@@ -31,15 +31,14 @@ static bool duo_begin(void)
 	return duo_share(&duo, duo_path(&duo, "in"), &shared);
 }
 
-static const struct content_get *get_again(uint64_t id)
+static const struct blobs_get *get_again(uint64_t id)
 {
-	const struct content_get *get =
-		id ? content_get_lookup(duo.nodes[DUO_B].content, id) : NULL;
+	const struct blobs_get *get = id ? blobs_get_lookup(duo.nodes[DUO_B].content, id) : NULL;
 
 	if (!get)
 		id = duo_get_start(&duo, &shared, "out");
-	else if (get->state == CONTENT_GET_STOPPED)
-		(void)!content_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns);
+	else if (get->state == BLOBS_GET_STOPPED)
+		(void)!blobs_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns);
 	return id ? duo_run(&duo, id, TURN_MAX) : NULL;
 }
 
@@ -49,15 +48,15 @@ static const struct content_get *get_again(uint64_t id)
  */
 static void check_recovery(uint64_t id)
 {
-	const struct content_get *get = get_again(id);
+	const struct blobs_get *get = get_again(id);
 
-	if (!get || get->state != CONTENT_GET_FINISHED) {
+	if (!get || get->state != BLOBS_GET_FINISHED) {
 		duo_node_close(&duo, DUO_B);
 		duo_node_open(&duo, DUO_B);
 		get = get_again(id);
 	}
 	CHECK(get);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->byte_done_cnt, get->byte_cnt);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 }
@@ -66,7 +65,7 @@ static bool was_fired;
 
 static void check_fault(unsigned n, int error, bool stays)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	uint64_t id;
 
 	CHECK(duo_begin());
@@ -77,11 +76,11 @@ static void check_fault(unsigned n, int error, bool stays)
 	id = duo_get_start(&duo, &shared, "out");
 	get = id ? duo_run(&duo, id, TURN_MAX) : NULL;
 	was_fired = fail_nth_disarm();
-	if (get && get->state == CONTENT_GET_STOPPED) {
+	if (get && get->state == BLOBS_GET_STOPPED) {
 		CHECK(get->err != 0);
 		CHECK(get->detail[0] != '\0');
 	} else if (get) {
-		CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+		CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	}
 	check_recovery(id);
 	duo_fini(&duo);
@@ -143,7 +142,7 @@ static void get_and_die(unsigned n, struct legacy *legacy)
 
 static void check_kill(unsigned n, struct legacy *legacy)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	int status;
 	pid_t pid = fork();
 
@@ -154,7 +153,7 @@ static void check_kill(unsigned n, struct legacy *legacy)
 	CHECK(legacy->was_fired ? WIFSIGNALED(status) : WIFEXITED(status));
 	duo_open(&duo, legacy->dir);
 	shared = legacy->shared;
-	get = content_get_lookup(duo.nodes[DUO_B].content, 1);
+	get = blobs_get_lookup(duo.nodes[DUO_B].content, 1);
 	check_recovery(get ? 1 : 0);
 	duo_fini(&duo);
 }

@@ -8,21 +8,21 @@
 
 static void test_finished_files_are_not_fetched_again(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 
 	duo_init(&duo);
 	folder_make();
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	duo.asked_cnt = 0;
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, get->byte_cnt);
 	CHECK_EQ(duo.asked_cnt, 0);
 	/* And elsewhere they are copied. */
 	get = get_run(&link, "out2");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, get->byte_cnt);
 	CHECK_EQ(duo.asked_cnt, 0);
 	CHECK(duo_trees_equal(&duo, "in", "out2"));
@@ -37,7 +37,7 @@ static void on_share_removed(void *arg, int err)
 /* Whoever makes a collection would learn what else lies here: nothing they could not be served. */
 static void test_only_what_peers_may_read_is_copied(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link first, second, own;
 	int removed = 1;
 
@@ -50,16 +50,16 @@ static void test_only_what_peers_may_read_is_copied(void)
 	CHECK(duo_share(&duo, duo_path(&duo, "in2"), &second));
 	CHECK(duo_share_at(&duo, DUO_B, duo_path(&duo, "own"), &own));
 	get = get_run(&first, "out1");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, 5000);
-	CHECK_EQ(content_share_remove(duo.nodes[DUO_B].content, own.manifest_id, on_share_removed,
-				      &removed),
+	CHECK_EQ(shares_share_remove(duo.nodes[DUO_B].content, own.manifest_id, on_share_removed,
+				     &removed),
 		 0);
 	while (removed == 1)
 		CHECK(duo_turn(&duo));
 	CHECK_EQ(removed, 0);
 	get = get_run(&second, "out2");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, 0);
 	CHECK(duo_trees_equal(&duo, "in2", "out2"));
 	duo_fini(&duo);
@@ -67,7 +67,7 @@ static void test_only_what_peers_may_read_is_copied(void)
 
 static void test_equal_file_in_place_is_kept(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct stat before, after;
 	struct link link;
 
@@ -77,7 +77,7 @@ static void test_equal_file_in_place_is_kept(void)
 	file_make("out/a/big.bin", BIG_LEN, 2);
 	CHECK_EQ(stat(duo_path(&duo, "out/a/big.bin"), &before), 0);
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(stat(duo_path(&duo, "out/a/big.bin"), &after), 0);
 	CHECK_EQ(after.st_ino, before.st_ino);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
@@ -86,7 +86,7 @@ static void test_equal_file_in_place_is_kept(void)
 
 static void test_different_file_in_place_stops_the_get(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	uint8_t kept[2000];
 	struct link link;
 	FILE *file;
@@ -97,7 +97,7 @@ static void test_different_file_in_place_stops_the_get(void)
 	for (unsigned same_len = 0; same_len < 2; same_len++) {
 		file_make("out/a/small.txt", same_len ? 1000 : 999, 77);
 		get = get_run(&link, "out");
-		CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+		CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 		CHECK_EQ(get->err, WEFT_EEXISTS);
 		CHECK(strstr(get->detail, "a/small.txt"));
 		file = fopen(duo_path(&duo, "out/a/small.txt"), "r");
@@ -110,8 +110,8 @@ static void test_different_file_in_place_stops_the_get(void)
 
 static void test_different_file_is_replaced_on_demand(void)
 {
-	struct content_get_ask ask = {.is_replacing = true};
-	const struct content_get *get;
+	struct blobs_get_ask ask = {.is_replacing = true};
+	const struct blobs_get *get;
 	struct link link;
 	uint64_t id;
 
@@ -123,9 +123,9 @@ static void test_different_file_is_replaced_on_demand(void)
 	file_make("out/twin2", 5000, 79);
 	ask.link = &link;
 	ask.target = duo_path(&duo, "out");
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
 	get = duo_run(&duo, id, TURN_MAX);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
@@ -148,18 +148,18 @@ static bool damage(const char *name, size_t len)
 
 static void test_own_file_that_became_wrong_is_fetched_again(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 
 	duo_init(&duo);
 	folder_make();
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	CHECK(damage("out/a/small.txt", 1000));
 	CHECK(damage("out/a/big.bin", BIG_LEN));
 	CHECK(damage("out/b/chunk.bin", 0));
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	/* Its time says that somebody wrote it: it is theirs. */
 	file_make("out/a/small.txt", 1000, 77);
@@ -171,7 +171,7 @@ static void test_own_file_that_became_wrong_is_fetched_again(void)
 static void check_obstacle(const char *prepare, int err)
 {
 	char command[4 * SCRATCH_CAP];
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 
 	duo_init(&duo);
@@ -180,7 +180,7 @@ static void check_obstacle(const char *prepare, int err)
 	snprintf(command, sizeof(command), "cd %s && mkdir outside && %s", duo.dir, prepare);
 	CHECK_EQ(system(command), 0);
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, err);
 	snprintf(command, sizeof(command), "test -z \"$(ls -A %s/outside)\"", duo.dir);
 	CHECK_EQ(system(command), 0);

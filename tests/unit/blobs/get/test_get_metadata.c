@@ -51,7 +51,7 @@ static void test_times_are_those_of_the_publisher(void)
 		age(name, OLD_S + i);
 	}
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct stat st;
 
@@ -63,7 +63,7 @@ static void test_times_are_those_of_the_publisher(void)
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	/* The record is right: nothing is read from the network, or doubted, again. */
 	duo.asked_cnt = 0;
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(duo.asked_cnt, 0);
 	duo_fini(&duo);
 }
@@ -81,12 +81,12 @@ static void test_a_time_to_come_is_restored_and_not_trusted(void)
 	age("in/x", FUTURE_S);
 	age("in/y", OLD_S);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(stat_of("out/x").st_mtim.tv_sec, FUTURE_S);
 	CHECK_EQ(store_snapshot_open(duo.nodes[DUO_B].store, &snapshot), 0);
-	CHECK_EQ(object_file_get(snapshot, duo_path(&duo, "out/x"), &file), 0);
+	CHECK_EQ(blobs_object_file_get(snapshot, duo_path(&duo, "out/x"), &file), 0);
 	CHECK(file.is_racy);
-	CHECK_EQ(object_file_get(snapshot, duo_path(&duo, "out/y"), &file), 0);
+	CHECK_EQ(blobs_object_file_get(snapshot, duo_path(&duo, "out/y"), &file), 0);
 	CHECK(!file.is_racy);
 	store_snapshot_close(snapshot);
 	duo_fini(&duo);
@@ -105,7 +105,7 @@ static void test_programs_are_executable_and_never_more(void)
 	CHECK_EQ(chmod(duo_path(&duo, "in/big"), 04711), 0);
 	CHECK_EQ(chmod(duo_path(&duo, "in/text"), 0666), 0);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(stat_of("out/run").st_mode & 07777, 0750);
 	CHECK_EQ(stat_of("out/big").st_mode & 07777, 0750);
 	CHECK_EQ(stat_of("out/text").st_mode & 07777, 0640);
@@ -116,7 +116,7 @@ static void test_programs_are_executable_and_never_more(void)
 /* What a get placed follows a later collection; what the user put there does not. */
 static void test_a_later_collection_changes_times_and_modes_of_its_own(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link first, second;
 
 	duo_init(&duo);
@@ -127,14 +127,14 @@ static void test_a_later_collection_changes_times_and_modes_of_its_own(void)
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &first));
 	file_make("out/theirs", 2000, 2);
 	age("out/theirs", OLD_S - 7);
-	CHECK_EQ(get_run(&first, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&first, "out")->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(stat_of("out/mine").st_mtim.tv_sec, OLD_S);
 	CHECK_EQ(stat_of("out/theirs").st_mtim.tv_sec, OLD_S - 7);
 	age("in/mine", OLD_S + 5);
 	CHECK_EQ(chmod(duo_path(&duo, "in/mine"), 0755), 0);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &second));
 	get = get_run(&second, "out");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, get->byte_cnt);
 	CHECK_EQ(stat_of("out/mine").st_mtim.tv_sec, OLD_S + 5);
 	CHECK(stat_of("out/mine").st_mode & S_IXUSR);
@@ -143,7 +143,7 @@ static void test_a_later_collection_changes_times_and_modes_of_its_own(void)
 
 static void test_links_arrive_after_the_files(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 
 	duo_init(&duo);
@@ -153,19 +153,19 @@ static void test_links_arrive_after_the_files(void)
 	CHECK_EQ(symlink("../../nothing", duo_path(&duo, "in/z/deep/dangling")), 0);
 	CHECK_EQ(symlink("/etc/passwd", duo_path(&duo, "in/out")), 0);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	CHECK(link_says("out/latest", "a/big.bin"));
 	CHECK(link_says("out/b/sibling", "../a"));
 	CHECK(link_says("out/z/deep/dangling", "../../nothing"));
 	CHECK(access(duo_path(&duo, "out/out"), F_OK) < 0);
 	/* Again: what stands there is what is wanted. */
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	/* And where something else stands, it stays. */
 	CHECK_EQ(unlink(duo_path(&duo, "out/latest")), 0);
 	scratch_write(duo_path(&duo, "out/latest"), "mine", 4);
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EEXISTS);
 	CHECK(strstr(get->detail, "latest"));
 	CHECK(S_ISREG(stat_of("out/latest").st_mode));
@@ -174,7 +174,7 @@ static void test_links_arrive_after_the_files(void)
 
 static void test_another_link_is_replaced_on_demand_only(void)
 {
-	struct content_get_ask ask = {.is_replacing = true};
+	struct blobs_get_ask ask = {.is_replacing = true};
 	struct link link;
 	uint64_t id;
 
@@ -188,8 +188,8 @@ static void test_another_link_is_replaced_on_demand_only(void)
 	CHECK(link_says("out/l", "/elsewhere"));
 	ask.link = &link;
 	ask.target = duo_path(&duo, "out");
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
-	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, BLOBS_GET_FINISHED);
 	CHECK(link_says("out/l", "x"));
 	duo_fini(&duo);
 }
@@ -204,7 +204,7 @@ static void test_only_links_arrive(void)
 	CHECK_EQ(mkdir(duo_path(&duo, "in/d"), 0755), 0);
 	CHECK_EQ(symlink("../x", duo_path(&duo, "in/d/l")), 0);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
 	CHECK(link_says("out/d/l", "../x"));
 	duo_fini(&duo);
 }

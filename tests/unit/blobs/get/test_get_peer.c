@@ -20,16 +20,16 @@ static bool duo_begin(void)
 	return duo_share(&duo, duo_path(&duo, "in"), &shared);
 }
 
-static const struct content_get *get_shared(void)
+static const struct blobs_get *get_shared(void)
 {
 	return duo_run(&duo, duo_get_start(&duo, &shared, "out"), TURN_MAX);
 }
 
-static const struct content_get *get_again(uint64_t id)
+static const struct blobs_get *get_again(uint64_t id)
 {
 	duo.on_answer = NULL;
 	duo.hook_cnt = 0;
-	(void)!content_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns);
+	(void)!blobs_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns);
 	return duo_run(&duo, id, TURN_MAX);
 }
 
@@ -49,7 +49,7 @@ static void bad_answers(struct duo *d, struct duo_answer *answer)
 
 static void check_bad_answers(unsigned type, unsigned cnt, bool is_forgiven)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	bad_type = type;
@@ -57,17 +57,17 @@ static void check_bad_answers(unsigned type, unsigned cnt, bool is_forgiven)
 	duo.on_answer = bad_answers;
 	get = get_shared();
 	CHECK(get);
-	CHECK_EQ(duo.nodes[DUO_B].event_cnt[CONTENT_PEER_BAD], get->bad_chunk_cnt);
+	CHECK_EQ(duo.nodes[DUO_B].event_cnt[BLOBS_PEER_BAD], get->bad_chunk_cnt);
 	if (is_forgiven) {
-		CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+		CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 		CHECK_EQ(get->bad_chunk_cnt, cnt);
 	} else {
-		CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+		CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 		CHECK_EQ(get->err, WEFT_EDAMAGED);
 		CHECK(strstr(get->detail, "bytes that do not match"));
 		CHECK(get->bad_chunk_cnt >= 3);
 		get = get_again(get->id);
-		CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+		CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	}
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK_EQ(get->byte_done_cnt, get->byte_cnt);
@@ -100,13 +100,13 @@ static void cut_answers(struct duo *d, struct duo_answer *answer)
 static void test_cut_answers_are_never_believed(void)
 {
 	for (unsigned cut = 0; cut < 120 && !check_failed; cut++) {
-		const struct content_get *get;
+		const struct blobs_get *get;
 
 		CHECK(duo_begin());
 		duo.on_answer = cut_answers;
 		duo.hook_cnt = cut;
 		get = get_shared();
-		CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+		CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 		CHECK_EQ(get->err, WEFT_EDAMAGED);
 		duo_fini(&duo);
 		cut += cut / 8;
@@ -128,13 +128,13 @@ static void swapped_chunks(struct duo *d, struct duo_answer *answer)
 
 static void test_chunk_of_another_place_is_not_believed(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	duo.on_answer = swapped_chunks;
 	get = get_shared();
 	CHECK(get->bad_chunk_cnt > 0);
-	CHECK_EQ(get_again(get->id)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_again(get->id)->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
@@ -147,28 +147,28 @@ static void short_lists(struct duo *d, struct duo_answer *answer)
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	if (answer->type != MESH_CHUNK_HASH_LIST ||
-	    message_answer_parse(answer->type, answer->payload, answer->len, &list) < 0)
+	    blobs_message_answer_parse(answer->type, answer->payload, answer->len, &list) < 0)
 		return;
 	d->hook_cnt++;
 	list.len = BLAKE3_HASH_LEN;
-	message_answer_write_head(&w, answer->type, &list);
+	blobs_message_answer_write_head(&w, answer->type, &list);
 	writer_bytes(&w, list.bytes, list.len);
 	answer->len = writer_len(&w);
-	answer->len += message_answer_write_end(answer->type, &list, bytes + answer->len);
+	answer->len += blobs_message_answer_write_end(answer->type, &list, bytes + answer->len);
 	memcpy(answer->payload, bytes, answer->len);
 }
 
 static void test_list_in_shorter_pages_than_asked_for_is_not_taken(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	duo.on_answer = short_lists;
 	get = get_shared();
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EDAMAGED);
 	CHECK_EQ(duo.hook_cnt, 3);
-	CHECK_EQ(get_again(get->id)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_again(get->id)->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
@@ -177,20 +177,20 @@ static void test_list_in_shorter_pages_than_asked_for_is_not_taken(void)
 
 static void test_peer_that_is_off_is_named_soon(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	uint64_t began_ns;
 
 	CHECK(duo_begin());
 	duo_node_close(&duo, DUO_A);
 	began_ns = duo.now_ns;
 	get = get_shared();
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_ETIMEOUT);
 	CHECK(strstr(get->detail, "no answer"));
 	CHECK(duo.now_ns - began_ns < 120 * NS_PER_S);
 	CHECK_EQ(duo.asked_cnt, 2);
 	duo_node_open(&duo, DUO_A);
-	CHECK_EQ(get_again(get->id)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_again(get->id)->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
@@ -203,18 +203,18 @@ static void silent_after_two(struct duo *d, struct duo_answer *answer)
 
 static void test_peer_that_falls_silent_is_given_up(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	uint64_t began_ns;
 
 	CHECK(duo_begin());
 	duo.on_answer = silent_after_two;
 	began_ns = duo.now_ns;
 	get = get_shared();
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_ETIMEOUT);
 	CHECK(duo.now_ns - began_ns < 300 * NS_PER_S);
 	get = get_again(get->id);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(get->reused_byte_cnt > 0);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
@@ -235,12 +235,12 @@ static void away_for_a_minute(struct duo *d, struct duo_answer *answer)
 
 static void test_peer_that_comes_back_is_asked_again(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	duo.on_answer = away_for_a_minute;
 	get = get_shared();
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK_EQ(get->bad_chunk_cnt, 0);
 	/* It was asked ever less often meanwhile. */
@@ -264,7 +264,7 @@ static void test_busy_peer_is_left_alone_until_its_time(void)
 {
 	CHECK(duo_begin());
 	duo.on_answer = busy_at_first;
-	CHECK_EQ(get_shared()->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_shared()->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK(duo.now_ns >= not_before_ns);
 	/* Manifest, list, five chunks, each refused one once more; some times, who else has it. */
@@ -281,12 +281,12 @@ static void always_busy(struct duo *d, struct duo_answer *answer)
 
 static void test_peer_that_is_always_busy_is_given_up(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	duo.on_answer = always_busy;
 	get = get_shared();
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EBUSY);
 	duo_fini(&duo);
 }
@@ -304,12 +304,12 @@ static void wrong_key(struct duo *d, struct duo_answer *answer)
 
 static void test_wrong_key_names_both(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	duo.on_answer = wrong_key;
 	get = get_shared();
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EWRONGKEY);
 	CHECK_MEM(get->actual_key, other_key, sizeof(other_key));
 	CHECK(strstr(get->detail, "wanted node c"));
@@ -320,43 +320,43 @@ static void test_wrong_key_names_both(void)
 
 static void test_unknown_collection_is_reported(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	shared.manifest_id[0] ^= 1;
 	get = get_shared();
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EABSENT);
 	duo_fini(&duo);
 }
 
 static void test_file_changed_at_the_sharer_is_reported(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	CHECK(duo_begin());
 	file_make("in/small.txt", 1000, 99);
 	get = get_shared();
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_ECHANGED);
 	CHECK(strstr(get->detail, "small.txt"));
-	CHECK_EQ(duo.nodes[DUO_A].event_cnt[CONTENT_FILE_CHANGED], 1);
+	CHECK_EQ(duo.nodes[DUO_A].event_cnt[BLOBS_FILE_CHANGED], 1);
 	duo_fini(&duo);
 }
 
 static void test_own_link_is_served_from_this_disk(void)
 {
-	struct content_get_ask ask = {.link = &shared};
-	const struct content_get *get;
+	struct blobs_get_ask ask = {.link = &shared};
+	const struct blobs_get *get;
 	uint64_t id;
 
 	CHECK(duo_begin());
 	ask.target = duo_path(&duo, "out");
-	CHECK_EQ(content_get_start(duo.nodes[DUO_A].content, &ask, duo.now_ns, &id), 0);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_A].content, &ask, duo.now_ns, &id), 0);
 	for (unsigned i = 0; i < 10000; i++)
 		(void)duo_turn(&duo);
-	get = content_get_lookup(duo.nodes[DUO_A].content, id);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	get = blobs_get_lookup(duo.nodes[DUO_A].content, id);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(duo.asked_cnt, 0);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
@@ -421,12 +421,12 @@ static size_t manifest_forge(uint8_t *out, size_t cap, const char *path)
 
 static void check_forged(int err)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 
 	blake3_hash(forged, forged_len, shared.manifest_id);
 	duo.on_answer = forged_manifest;
 	get = get_shared();
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, err);
 }
 

@@ -12,21 +12,21 @@
 
 static void check_range(const struct link *link, uint64_t off, uint64_t len, uint64_t want_len)
 {
-	const struct content_range range = {off, len};
-	struct content_get_ask ask = {
+	const struct blobs_range range = {off, len};
+	struct blobs_get_ask ask = {
 		.link = link, .ranges = &range, .range_cnt = 1, .is_replacing = true};
-	const struct content_get *get;
+	const struct blobs_get *get;
 	static uint8_t got[BIG_LEN + 1];
 	char name[80];
 	uint64_t id;
 	FILE *file;
 
 	ask.target = duo_path(&duo, "out");
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
 	get = duo_run(&duo, id, TURN_MAX);
-	if (get->state != CONTENT_GET_FINISHED)
+	if (get->state != BLOBS_GET_FINISHED)
 		printf("# %s\n", get->detail);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->byte_done_cnt, want_len);
 	snprintf(name, sizeof(name), "out/one.bin.%" PRIu64 "-%" PRIu64, off, want_len);
 	file = fopen(duo_path(&duo, name), "r");
@@ -38,8 +38,8 @@ static void check_range(const struct link *link, uint64_t off, uint64_t len, uin
 
 static void test_ranges_arrive(void)
 {
-	struct content_range range = {BIG_LEN, 1};
-	struct content_get_ask ask = {.ranges = &range, .range_cnt = 1};
+	struct blobs_range range = {BIG_LEN, 1};
+	struct blobs_get_ask ask = {.ranges = &range, .range_cnt = 1};
 	struct link link;
 	uint64_t id;
 
@@ -56,11 +56,10 @@ static void test_ranges_arrive(void)
 	CHECK(!check_failed);
 	ask.link = &link;
 	ask.target = duo_path(&duo, "out");
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
 	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->err, WEFT_ETOOLARGE);
 	range.len = 0;
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id),
-		 WEFT_EMALFORMED);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), WEFT_EMALFORMED);
 	duo_fini(&duo);
 }
 
@@ -73,17 +72,17 @@ static void only_two_proofs(struct duo *d, struct duo_answer *answer)
 /* Most of a file, of which two parts are there when its node ends. */
 static void range_cut_short(struct link *link, uint64_t *out_id)
 {
-	static const struct content_range range = {100, RANGE_LEN};
-	struct content_get_ask ask = {.link = link, .ranges = &range, .range_cnt = 1};
-	const struct content_get *get;
+	static const struct blobs_range range = {100, RANGE_LEN};
+	struct blobs_get_ask ask = {.link = link, .ranges = &range, .range_cnt = 1};
+	const struct blobs_get *get;
 
 	duo_init(&duo);
 	file_make("in/one.bin", BIG_LEN, 9);
 	CHECK(duo_share(&duo, duo_path(&duo, "in/one.bin"), link));
 	ask.target = duo_path(&duo, "out");
 	duo.on_answer = only_two_proofs;
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, out_id), 0);
-	get = content_get_lookup(duo.nodes[DUO_B].content, *out_id);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, out_id), 0);
+	get = blobs_get_lookup(duo.nodes[DUO_B].content, *out_id);
 	for (unsigned i = 0; i < 1000 && get->byte_done_cnt < RANGE_CUT_LEN; i++)
 		(void)duo_turn(&duo);
 	CHECK_EQ(get->byte_done_cnt, RANGE_CUT_LEN);
@@ -93,14 +92,14 @@ static void range_cut_short(struct link *link, uint64_t *out_id)
 
 static void check_range_resumed(uint64_t id, uint64_t reused_len)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	static uint8_t got[BIG_LEN];
 	char name[80];
 	FILE *file;
 
 	duo_node_open(&duo, DUO_B);
 	get = duo_run(&duo, id, TURN_MAX);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->byte_done_cnt, RANGE_LEN);
 	CHECK_EQ(get->reused_byte_cnt, reused_len);
 	CHECK(get->received_byte_cnt < RANGE_LEN - reused_len + RANGE_PROOFS_LEN);
@@ -156,8 +155,8 @@ static void test_damaged_parts_of_a_range_are_fetched_again(void)
 
 static void test_range_of_a_folder_is_refused(void)
 {
-	const struct content_range range = {0, 10};
-	struct content_get_ask ask = {.ranges = &range, .range_cnt = 1};
+	const struct blobs_range range = {0, 10};
+	struct blobs_get_ask ask = {.ranges = &range, .range_cnt = 1};
 	struct link link;
 	uint64_t id;
 
@@ -166,7 +165,7 @@ static void test_range_of_a_folder_is_refused(void)
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	ask.link = &link;
 	ask.target = duo_path(&duo, "out");
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
 	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->err, WEFT_EREFUSED);
 	duo_fini(&duo);
 }

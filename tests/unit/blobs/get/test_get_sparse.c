@@ -45,7 +45,7 @@ static uint64_t stored_len(const char *name)
 static void test_zeros_are_neither_asked_for_nor_stored(void)
 {
 	static const unsigned data[] = {0, 70, 71, 150};
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 
 	duo_init(&duo);
@@ -54,7 +54,7 @@ static void test_zeros_are_neither_asked_for_nor_stored(void)
 	sparse_make("in/image", data, 4);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK(chunk_answers >= 4 && chunk_answers <= 8);
 	CHECK(get->reused_byte_cnt >= (CHUNKS - 8) * (uint64_t)BLAKE3_CHUNK_LEN);
@@ -66,7 +66,7 @@ static void test_zeros_are_neither_asked_for_nor_stored(void)
 /* Too small to be sampled: what comes tells of its neighbours, and no zeros are stored. */
 static void test_zeros_of_a_small_file_are_not_stored(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 	int fd;
 
@@ -81,7 +81,7 @@ static void test_zeros_of_a_small_file_are_not_stored(void)
 	close(fd);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK(stored_len("out/some") <= BLAKE3_CHUNK_LEN);
 	CHECK_EQ(stored_len("out/tiny"), 0);
@@ -98,7 +98,7 @@ static void only_three_chunks(struct duo *d, struct duo_answer *answer)
 static void test_rubbish_in_a_staged_hole_is_punched(void)
 {
 	static const unsigned data[] = {1, 40, 41, 42, 43, 44, 45, 120};
-	const struct content_get *get;
+	const struct blobs_get *get;
 	char path[SCRATCH_CAP + 200], command[2 * SCRATCH_CAP + 400];
 	struct link link;
 	uint64_t id;
@@ -112,12 +112,12 @@ static void test_rubbish_in_a_staged_hole_is_punched(void)
 	id = duo_get_start(&duo, &link, "out");
 	CHECK(id);
 	for (unsigned i = 0; i < 5000; i++) {
-		get = content_get_lookup(duo.nodes[DUO_B].content, id);
+		get = blobs_get_lookup(duo.nodes[DUO_B].content, id);
 		if (get->byte_done_cnt > 100 * (uint64_t)BLAKE3_CHUNK_LEN)
 			break;
 		turns(1);
 	}
-	CHECK_EQ(content_get_pause(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+	CHECK_EQ(blobs_get_pause(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
 	turns(100);
 	snprintf(command, sizeof(command), "ls -d %s/.weft-partial-*/0-0", duo_path(&duo, "out"));
 	found = popen(command, "r");
@@ -130,9 +130,9 @@ static void test_rubbish_in_a_staged_hole_is_punched(void)
 	CHECK_EQ(pwrite(fd, "rubbish", 7, 199 * (off_t)BLAKE3_CHUNK_LEN + 9), 7);
 	close(fd);
 	duo.on_answer = NULL;
-	CHECK_EQ(content_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+	CHECK_EQ(blobs_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
 	get = duo_run(&duo, id, TURN_MAX);
-	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
@@ -142,16 +142,17 @@ static void test_rubbish_in_a_staged_hole_is_punched(void)
 static void test_samples_lie_in_the_file(void)
 {
 	for (uint64_t cnt = 0; cnt < 5000; cnt++) {
-		unsigned samples = zeros_sample_cnt(cnt);
+		unsigned samples = blobs_zeros_sample_cnt(cnt);
 
 		CHECK(samples <= ZEROS_SAMPLES_MAX);
 		for (unsigned i = 0; i < samples; i++) {
-			CHECK(zeros_sample(cnt, i) < cnt);
-			CHECK(i == 0 || zeros_sample(cnt, i) > zeros_sample(cnt, i - 1));
+			CHECK(blobs_zeros_sample(cnt, i) < cnt);
+			CHECK(i == 0 ||
+			      blobs_zeros_sample(cnt, i) > blobs_zeros_sample(cnt, i - 1));
 		}
 	}
-	CHECK_EQ(zeros_sample_cnt(ZEROS_CHUNKS_MIN - 1), 0);
-	CHECK_EQ(zeros_sample_cnt(1ull << 22), ZEROS_SAMPLES_MAX);
+	CHECK_EQ(blobs_zeros_sample_cnt(ZEROS_CHUNKS_MIN - 1), 0);
+	CHECK_EQ(blobs_zeros_sample_cnt(1ull << 22), ZEROS_SAMPLES_MAX);
 }
 
 static void test_runs_end_at_data_and_at_their_span(void)
@@ -168,7 +169,7 @@ static void test_runs_end_at_data_and_at_their_span(void)
 	uint8_t *nothing = calloc(1, BLAKE3_CHUNK_LEN);
 	const struct zeros zeros = {hashes, size, 10, nothing};
 
-	CHECK(nothing && zeros_only(nothing, BLAKE3_CHUNK_LEN));
+	CHECK(nothing && blobs_zeros_only(nothing, BLAKE3_CHUNK_LEN));
 	for (unsigned i = 0; i < 10; i++)
 		if (i == 0 || i >= 3)
 			blake3_subtree(nothing, i == 9 ? 77 : BLAKE3_CHUNK_LEN,
@@ -178,14 +179,14 @@ static void test_runs_end_at_data_and_at_their_span(void)
 		const struct zeros_span span = {rows[i].before, rows[i].behind};
 		uint64_t begin, end;
 
-		zeros_run(&zeros, rows[i].idx, &span, &begin, &end);
+		blobs_zeros_run(&zeros, rows[i].idx, &span, &begin, &end);
 		CHECK_EQ(begin, rows[i].begin);
 		CHECK_EQ(end, rows[i].end);
 	}
 	nothing[1000] = 1;
-	CHECK(!zeros_only(nothing, BLAKE3_CHUNK_LEN));
-	CHECK(zeros_only(nothing, 1000));
-	CHECK(zeros_only(nothing, 0));
+	CHECK(!blobs_zeros_only(nothing, BLAKE3_CHUNK_LEN));
+	CHECK(blobs_zeros_only(nothing, 1000));
+	CHECK(blobs_zeros_only(nothing, 0));
 	free(nothing);
 }
 

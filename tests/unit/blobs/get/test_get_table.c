@@ -17,15 +17,15 @@ static void test_cancelled_get_leaves_nothing_staged(void)
 		duo.on_answer = only_first_chunks;
 		id = duo_get_start(&duo, &link, "out");
 		turns(cut);
-		CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, true, duo.now_ns), 0);
-		CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+		CHECK_EQ(blobs_get_cancel(duo.nodes[DUO_B].content, id, true, duo.now_ns), 0);
+		CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, BLOBS_GET_TAKEN_BACK);
 		snprintf(command, sizeof(command), "test -z \"$(ls -d %s/.weft* 2>/dev/null)\"",
 			 duo_path(&duo, "out"));
 		CHECK_EQ(system(command), 0);
-		CHECK_EQ(duo.nodes[DUO_B].event_cnt[CONTENT_GET_CANCELLED], 1);
+		CHECK_EQ(duo.nodes[DUO_B].event_cnt[BLOBS_GET_CANCELLED], 1);
 		duo.on_answer = NULL;
-		CHECK_EQ(content_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
-		CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
+		CHECK_EQ(blobs_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+		CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, BLOBS_GET_FINISHED);
 		CHECK(duo_trees_equal(&duo, "in", "out"));
 		duo_fini(&duo);
 	}
@@ -42,7 +42,7 @@ static bool is_staging_in(const char *target)
 
 static void test_failed_get_leaves_only_what_it_can_go_on_with(void)
 {
-	const struct content_get *get;
+	const struct blobs_get *get;
 	struct link link;
 
 	/* Something is in the way of the only file: nothing is staged. */
@@ -51,7 +51,7 @@ static void test_failed_get_leaves_only_what_it_can_go_on_with(void)
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	file_make("out/one.bin", 10, 3);
 	get = get_run(&link, "out");
-	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->state, BLOBS_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EEXISTS);
 	CHECK(!is_staging_in("out"));
 	CHECK_EQ(access(duo_path(&duo, "out/one.bin"), F_OK), 0);
@@ -70,7 +70,7 @@ static void get_stop_half_way(struct link *link, const char *target, uint64_t *o
 	duo.hook_cnt = 0;
 	duo.on_answer = gone_after_two;
 	*out_id = duo_get_start(&duo, link, target);
-	CHECK_EQ(duo_run(&duo, *out_id, TURN_MAX)->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(duo_run(&duo, *out_id, TURN_MAX)->state, BLOBS_GET_STOPPED);
 	duo.on_answer = NULL;
 	CHECK(is_staging_in(target));
 }
@@ -78,7 +78,7 @@ static void get_stop_half_way(struct link *link, const char *target, uint64_t *o
 static void test_stopped_get_with_staged_bytes_is_not_forgotten(void)
 {
 	const bool stops = true;
-	const struct content_seed_ask stop = {.is_stopped = &stops};
+	const struct blobs_seed_ask stop = {.is_stopped = &stops};
 	struct link link;
 	uint64_t half, other, id;
 
@@ -90,19 +90,19 @@ static void test_stopped_get_with_staged_bytes_is_not_forgotten(void)
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	get_stop_half_way(&link, "half", &half);
 	other = duo_get_start(&duo, &link, "other");
-	CHECK_EQ(duo_run(&duo, other, TURN_MAX)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(duo_run(&duo, other, TURN_MAX)->state, BLOBS_GET_FINISHED);
 	/* One that finished and is not seeded gives way, also after a restart. */
-	CHECK_EQ(content_get_seed(duo.nodes[DUO_B].content, other, &stop, duo.now_ns), 0);
+	CHECK_EQ(blobs_get_seed(duo.nodes[DUO_B].content, other, &stop, duo.now_ns), 0);
 	turns(20);
 	duo_node_close(&duo, DUO_B);
 	duo_node_open(&duo, DUO_B);
 	id = duo_get_start(&duo, &link, "third");
-	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
-	CHECK(!content_get_lookup(duo.nodes[DUO_B].content, other));
-	CHECK(content_get_lookup(duo.nodes[DUO_B].content, half));
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, BLOBS_GET_FINISHED);
+	CHECK(!blobs_get_lookup(duo.nodes[DUO_B].content, other));
+	CHECK(blobs_get_lookup(duo.nodes[DUO_B].content, half));
 	/* One that was taken back may go, for its staging went before. */
-	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, half, true, duo.now_ns), 0);
-	CHECK_EQ(duo_run(&duo, half, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK_EQ(blobs_get_cancel(duo.nodes[DUO_B].content, half, true, duo.now_ns), 0);
+	CHECK_EQ(duo_run(&duo, half, TURN_MAX)->state, BLOBS_GET_TAKEN_BACK);
 	CHECK(!is_staging_in("half"));
 	duo_fini(&duo);
 }
@@ -120,20 +120,20 @@ static void test_cancel_of_a_stopped_get_outlives_a_restart(void)
 	duo_node_close(&duo, DUO_B);
 	duo.nodes[DUO_B].config.get_active_cap = 0;
 	duo_node_open(&duo, DUO_B);
-	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, true, duo.now_ns), 0);
+	CHECK_EQ(blobs_get_cancel(duo.nodes[DUO_B].content, id, true, duo.now_ns), 0);
 	turns(10);
 	CHECK(is_staging_in("half"));
 	duo_node_close(&duo, DUO_B);
 	duo.nodes[DUO_B].config.get_active_cap = 4;
 	duo_node_open(&duo, DUO_B);
-	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, BLOBS_GET_TAKEN_BACK);
 	CHECK(!is_staging_in("half"));
 	duo_fini(&duo);
 }
 
 static void test_table_of_gets_with_staged_bytes_is_full(void)
 {
-	struct content_get_ask ask = {0};
+	struct blobs_get_ask ask = {0};
 	struct link links[3];
 	uint64_t ids[3];
 
@@ -152,13 +152,12 @@ static void test_table_of_gets_with_staged_bytes_is_full(void)
 	get_stop_half_way(&links[1], "half2", &ids[1]);
 	ask.link = &links[2];
 	ask.target = duo_path(&duo, "third");
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &ids[2]),
-		 WEFT_EFULL);
-	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, ids[1], true, duo.now_ns), 0);
-	CHECK_EQ(duo_run(&duo, ids[1], TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &ids[2]), WEFT_EFULL);
+	CHECK_EQ(blobs_get_cancel(duo.nodes[DUO_B].content, ids[1], true, duo.now_ns), 0);
+	CHECK_EQ(duo_run(&duo, ids[1], TURN_MAX)->state, BLOBS_GET_TAKEN_BACK);
 	turns(10);
 	ids[2] = duo_get_start(&duo, &links[2], "third");
-	CHECK_EQ(duo_run(&duo, ids[2], TURN_MAX)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(duo_run(&duo, ids[2], TURN_MAX)->state, BLOBS_GET_FINISHED);
 	CHECK(is_staging_in("half"));
 	duo_fini(&duo);
 }
@@ -166,7 +165,7 @@ static void test_table_of_gets_with_staged_bytes_is_full(void)
 /* Cancelled without a word of discarding, it goes on from what is there; told so later, it goes. */
 static void test_cancelled_get_goes_on_with_what_it_kept(void)
 {
-	struct content *content;
+	struct blobs *content;
 	struct link link;
 	uint64_t id, received;
 
@@ -175,30 +174,30 @@ static void test_cancelled_get_goes_on_with_what_it_kept(void)
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	get_stop_half_way(&link, "half", &id);
 	content = duo.nodes[DUO_B].content;
-	CHECK_EQ(content_get_cancel(content, id, false, duo.now_ns), 0);
-	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK_EQ(blobs_get_cancel(content, id, false, duo.now_ns), 0);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, BLOBS_GET_TAKEN_BACK);
 	CHECK(is_staging_in("half"));
 	turns(10);
 	duo_node_close(&duo, DUO_B);
 	duo_node_open(&duo, DUO_B);
 	content = duo.nodes[DUO_B].content;
-	CHECK_EQ(content_get_lookup(content, id)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK_EQ(blobs_get_lookup(content, id)->state, BLOBS_GET_TAKEN_BACK);
 	CHECK(is_staging_in("half"));
-	received = content_get_lookup(content, id)->received_byte_cnt;
-	CHECK_EQ(content_get_resume(content, id, duo.now_ns), 0);
-	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
+	received = blobs_get_lookup(content, id)->received_byte_cnt;
+	CHECK_EQ(blobs_get_resume(content, id, duo.now_ns), 0);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "half"));
-	CHECK(content_get_lookup(content, id)->received_byte_cnt - received < BIG_LEN);
+	CHECK(blobs_get_lookup(content, id)->received_byte_cnt - received < BIG_LEN);
 
 	/* Another file: of this one nothing would be fetched any more. */
 	file_make("in2/two.bin", BIG_LEN, 10);
 	CHECK(duo_share(&duo, duo_path(&duo, "in2"), &link));
 	get_stop_half_way(&link, "half2", &id);
-	CHECK_EQ(content_get_cancel(content, id, false, duo.now_ns), 0);
+	CHECK_EQ(blobs_get_cancel(content, id, false, duo.now_ns), 0);
 	turns(10);
 	CHECK(is_staging_in("half2"));
-	CHECK_EQ(content_get_cancel(content, id, true, duo.now_ns), 0);
-	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK_EQ(blobs_get_cancel(content, id, true, duo.now_ns), 0);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, BLOBS_GET_TAKEN_BACK);
 	CHECK(!is_staging_in("half2"));
 	duo_fini(&duo);
 }
@@ -215,17 +214,17 @@ static void test_cancel_of_a_get_whose_target_is_gone_makes_nothing(void)
 	get_stop_half_way(&link, "half", &id);
 	snprintf(command, sizeof(command), "rm -r %s", duo_path(&duo, "half"));
 	CHECK_EQ(system(command), 0);
-	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, true, duo.now_ns), 0);
-	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK_EQ(blobs_get_cancel(duo.nodes[DUO_B].content, id, true, duo.now_ns), 0);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, BLOBS_GET_TAKEN_BACK);
 	CHECK_EQ(access(duo_path(&duo, "half"), F_OK), -1);
 	duo_fini(&duo);
 }
 
 static void test_asking_the_impossible_is_refused(void)
 {
-	struct content *content;
-	struct content_get_ask ask = {.target = "relative"};
-	const struct content_range range = {0, 1};
+	struct blobs *content;
+	struct blobs_get_ask ask = {.target = "relative"};
+	const struct blobs_range range = {0, 1};
 	char long_path[5000];
 	struct link link;
 	uint64_t id, other;
@@ -235,32 +234,32 @@ static void test_asking_the_impossible_is_refused(void)
 	folder_make();
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	ask.link = &link;
-	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &id), WEFT_EUNSAFE);
+	CHECK_EQ(blobs_get_start(content, &ask, duo.now_ns, &id), WEFT_EUNSAFE);
 	memset(long_path, 'x', sizeof(long_path));
 	long_path[0] = '/';
 	long_path[sizeof(long_path) - 1] = '\0';
 	ask.target = long_path;
-	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &id), WEFT_ETOOLARGE);
+	CHECK_EQ(blobs_get_start(content, &ask, duo.now_ns, &id), WEFT_ETOOLARGE);
 	id = duo_get_start(&duo, &link, "out");
 	ask.target = duo_path(&duo, "out/");
-	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), 1);
+	CHECK_EQ(blobs_get_start(content, &ask, duo.now_ns, &other), 1);
 	CHECK_EQ(other, id);
 	ask.is_replacing = true;
-	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
+	CHECK_EQ(blobs_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
 	ask.is_replacing = false;
 	ask.ranges = &range;
 	ask.range_cnt = 1;
-	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
+	CHECK_EQ(blobs_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
 	ask.range_cnt = 0;
 	ask.only = "a";
 	ask.only_len = 2;
-	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
+	CHECK_EQ(blobs_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
 	ask.only = NULL;
-	CHECK_EQ(content_get_resume(content, id, duo.now_ns), WEFT_EBUSY);
-	CHECK_EQ(content_get_cancel(content, id, true, duo.now_ns), 0);
-	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
-	CHECK_EQ(content_get_resume(content, 999, duo.now_ns), WEFT_EABSENT);
-	CHECK_EQ(content_get_cancel(content, 999, true, duo.now_ns), WEFT_EABSENT);
+	CHECK_EQ(blobs_get_resume(content, id, duo.now_ns), WEFT_EBUSY);
+	CHECK_EQ(blobs_get_cancel(content, id, true, duo.now_ns), 0);
+	CHECK_EQ(blobs_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
+	CHECK_EQ(blobs_get_resume(content, 999, duo.now_ns), WEFT_EABSENT);
+	CHECK_EQ(blobs_get_cancel(content, 999, true, duo.now_ns), WEFT_EABSENT);
 	duo_fini(&duo);
 }
 
@@ -280,15 +279,15 @@ static void test_get_without_a_place_keeps_its_number(void)
 	duo_node_close(&duo, DUO_B);
 	duo.nodes[DUO_B].config.get_cap = 1;
 	duo_node_open(&duo, DUO_B);
-	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, first, true, duo.now_ns), 0);
-	CHECK_EQ(content_get_forget(duo.nodes[DUO_B].content, first, false, duo.now_ns, NULL, NULL),
+	CHECK_EQ(blobs_get_cancel(duo.nodes[DUO_B].content, first, true, duo.now_ns), 0);
+	CHECK_EQ(blobs_get_forget(duo.nodes[DUO_B].content, first, false, duo.now_ns, NULL, NULL),
 		 0);
 	turns(20);
 	CHECK(duo_get_start(&duo, &link, "out3") > second);
 	duo_node_close(&duo, DUO_B);
 	duo.nodes[DUO_B].config.get_cap = 2;
 	duo_node_open(&duo, DUO_B);
-	CHECK(content_get_lookup(duo.nodes[DUO_B].content, second));
+	CHECK(blobs_get_lookup(duo.nodes[DUO_B].content, second));
 	duo_fini(&duo);
 }
 

@@ -14,9 +14,9 @@ static void test_removal_that_never_ran_closes_no_descriptor_but_its_own(void)
 	struct removal *removal;
 
 	CHECK_EQ(dup2(lowest, STDIN_FILENO), STDIN_FILENO);
-	removal = removal_new(NULL, "/nowhere", id, NULL, 0);
+	removal = blobs_removal_new(NULL, "/nowhere", id, NULL, 0);
 	CHECK(removal);
-	removal_free(removal);
+	blobs_removal_free(removal);
 	CHECK(fcntl(STDIN_FILENO, F_GETFD) >= 0);
 	if (kept >= 0) {
 		(void)dup2(kept, STDIN_FILENO);

@@ -26,21 +26,21 @@ static const char *path_of(const char *name)
 static bool begin(void)
 {
 	scratch_make(dir);
-	target_dir_init(&last);
-	return target_open(&target, path_of("in"), ".weft-partial-1") == 0;
+	blobs_target_dir_init(&last);
+	return blobs_target_open(&target, path_of("in"), ".weft-partial-1") == 0;
 }
 
 static void end(void)
 {
-	target_dir_fini(&last);
-	target_close(&target);
+	blobs_target_dir_fini(&last);
+	blobs_target_close(&target);
 	scratch_remove(dir);
 }
 
 static bool stage(const char *name, const char *text)
 {
 	bool is_new;
-	int fd = target_stage_open(&target, name, &is_new);
+	int fd = blobs_target_stage_open(&target, name, &is_new);
 	bool is_written = fd >= 0 && is_new && write(fd, text, strlen(text)) > 0;
 
 	if (fd >= 0)
@@ -65,7 +65,7 @@ static struct object_stamp stamp_of(const char *path)
 	struct stat st;
 
 	if (stat(path, &st) == 0)
-		object_stamp_of(&st, &stamp);
+		blobs_object_stamp_of(&st, &stamp);
 	return stamp;
 }
 
@@ -79,10 +79,10 @@ static void test_only_the_file_looked_at_is_replaced(void)
 	old = stamp_of(path_of("in/a"));
 	other = stamp_of(path_of("in/b"));
 	CHECK(stage("s", "new"));
-	CHECK_EQ(target_place(&target, &last, "s", "a", 1, NULL), WEFT_EEXISTS);
-	CHECK_EQ(target_place(&target, &last, "s", "a", 1, &other), WEFT_EEXISTS);
+	CHECK_EQ(blobs_target_place(&target, &last, "s", "a", 1, NULL), WEFT_EEXISTS);
+	CHECK_EQ(blobs_target_place(&target, &last, "s", "a", 1, &other), WEFT_EEXISTS);
 	CHECK(file_says(path_of("in/a"), "old"));
-	CHECK_EQ(target_place(&target, &last, "s", "a", 1, &old), 0);
+	CHECK_EQ(blobs_target_place(&target, &last, "s", "a", 1, &old), 0);
 	CHECK(file_says(path_of("in/a"), "new"));
 	end();
 }
@@ -97,22 +97,22 @@ static void test_link_in_the_way_is_not_followed(void)
 	CHECK_EQ(mkdir(path_of("out"), 0755), 0);
 	scratch_write(path_of("out/x"), "x", 1);
 	CHECK_EQ(symlink("../out", path_of("in/d")), 0);
-	fd = target_stage_open(&target, "s", &is_new);
+	fd = blobs_target_stage_open(&target, "s", &is_new);
 	CHECK(fd >= 0 && is_new);
 	close(fd);
 	for (int round = 0; round < 2; round++) {
-		CHECK_EQ(target_make_dir(&target, "d/e", 3), WEFT_EUNSAFE);
-		CHECK_EQ(target_make_dir(&target, "d", 1), WEFT_EUNSAFE);
-		CHECK_EQ(target_lookup(&target, &last, "d/x", 3), WEFT_EUNSAFE);
-		CHECK_EQ(target_place(&target, &last, "s", "d/y", 3, NULL), WEFT_EUNSAFE);
-		CHECK_EQ(target_place(&target, &last, "s", "d/e/y", 5, NULL), WEFT_EUNSAFE);
-		CHECK_EQ(target_dir_make(&target, &last, "d/y", 3), WEFT_EUNSAFE);
+		CHECK_EQ(blobs_target_make_dir(&target, "d/e", 3), WEFT_EUNSAFE);
+		CHECK_EQ(blobs_target_make_dir(&target, "d", 1), WEFT_EUNSAFE);
+		CHECK_EQ(blobs_target_lookup(&target, &last, "d/x", 3), WEFT_EUNSAFE);
+		CHECK_EQ(blobs_target_place(&target, &last, "s", "d/y", 3, NULL), WEFT_EUNSAFE);
+		CHECK_EQ(blobs_target_place(&target, &last, "s", "d/e/y", 5, NULL), WEFT_EUNSAFE);
+		CHECK_EQ(blobs_target_dir_make(&target, &last, "d/y", 3), WEFT_EUNSAFE);
 		CHECK(access(path_of("out/y"), F_OK) < 0 && access(path_of("out/e"), F_OK) < 0);
 		/* The second time a directory was there, and used, before the link. */
 		if (round == 1)
 			break;
 		CHECK_EQ(unlink(path_of("in/d")), 0);
-		CHECK_EQ(target_make_dir(&target, "d", 1), 0);
+		CHECK_EQ(blobs_target_make_dir(&target, "d", 1), 0);
 		CHECK_EQ(rmdir(path_of("in/d")), 0);
 		CHECK_EQ(symlink("../out", path_of("in/d")), 0);
 	}
@@ -129,12 +129,12 @@ static void test_link_for_a_file_is_neither_read_nor_replaced(void)
 	scratch_write(path_of("out"), "out", 3);
 	CHECK_EQ(symlink("../out", path_of("in/a")), 0);
 	out = stamp_of(path_of("out"));
-	fd = target_stage_open(&target, "s", &is_new);
+	fd = blobs_target_stage_open(&target, "s", &is_new);
 	CHECK(fd >= 0);
 	close(fd);
-	CHECK_EQ(target_lookup(&target, &last, "a", 1), WEFT_EUNSAFE);
-	CHECK_EQ(target_place(&target, &last, "s", "a", 1, NULL), WEFT_EEXISTS);
-	CHECK_EQ(target_place(&target, &last, "s", "a", 1, &out), WEFT_EEXISTS);
+	CHECK_EQ(blobs_target_lookup(&target, &last, "a", 1), WEFT_EUNSAFE);
+	CHECK_EQ(blobs_target_place(&target, &last, "s", "a", 1, NULL), WEFT_EEXISTS);
+	CHECK_EQ(blobs_target_place(&target, &last, "s", "a", 1, &out), WEFT_EEXISTS);
 	CHECK(file_says(path_of("out"), "out"));
 	end();
 }

@@ -26,12 +26,12 @@ static bool item_is(const struct manifest *m, uint32_t i, const char *path, size
 }
 
 /* The chunk list of data proves itself against its content id. */
-static bool chunk_list_proves(struct content_rig *rig, const uint8_t *content_id, uint64_t size)
+static bool chunk_list_proves(struct blobs_rig *rig, const uint8_t *content_id, uint64_t size)
 {
-	uint64_t cnt = manifest_chunk_cnt(size);
+	uint64_t cnt = blobs_manifest_chunk_cnt(size);
 	uint8_t *hashes = malloc((size_t)cnt * 32), root[32];
 	struct blake3_chunk_tree tree;
-	int err = object_hashes_read(rig->store, content_id, size, 0, (size_t)cnt, hashes);
+	int err = blobs_object_hashes_read(rig->store, content_id, size, 0, (size_t)cnt, hashes);
 
 	blake3_chunk_tree_init(&tree);
 	for (uint64_t i = 0; i < cnt; i++)
@@ -43,7 +43,7 @@ static bool chunk_list_proves(struct content_rig *rig, const uint8_t *content_id
 
 static void test_a_tree_becomes_a_manifest(void)
 {
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen;
 	struct manifest *m;
 	uint8_t *bytes;
@@ -79,15 +79,15 @@ static void test_a_tree_becomes_a_manifest(void)
 	CHECK_MEM(m->dirs[0].path, "void", 4);
 	for (uint32_t i = 1; i < 5; i++)
 		CHECK(chunk_list_proves(&rig, m->items[i].content_id, m->items[i].size));
-	manifest_free(m);
+	blobs_manifest_free(m);
 	free(bytes);
-	CHECK_EQ(rig.events[CONTENT_SHARE_ADDED], 1);
+	CHECK_EQ(rig.events[BLOBS_SHARE_ADDED], 1);
 	rig_end(&rig);
 }
 
-static bool share_note(void *arg, const struct content_share *share)
+static bool share_note(void *arg, const struct blobs_share *share)
 {
-	struct content_share *seen = arg;
+	struct blobs_share *seen = arg;
 
 	seen->item_cnt += share->item_cnt;
 	seen->byte_cnt += share->byte_cnt;
@@ -98,8 +98,8 @@ static bool share_note(void *arg, const struct content_share *share)
 
 static void test_a_share_outlives_a_restart_and_is_not_read_again(void)
 {
-	struct content_share share = {0};
-	struct content_rig rig;
+	struct blobs_share share = {0};
+	struct blobs_rig rig;
 	struct rig_import first, again;
 
 	CHECK(rig_begin(&rig));
@@ -109,7 +109,7 @@ static void test_a_share_outlives_a_restart_and_is_not_read_again(void)
 	CHECK_EQ(rig_share(&rig, "t", &first), 0);
 	rig_close(&rig);
 	CHECK_EQ(rig_open(&rig, 0), 0);
-	content_shares_each(rig.content, share_note, &share);
+	shares_shares_each(rig.content, share_note, &share);
 	CHECK_EQ(share.item_cnt, 2);
 	CHECK_EQ(share.byte_cnt, 100 + 3 * CHUNK);
 	CHECK_MEM(share.manifest_id, first.told.manifest_id, 32);
@@ -123,7 +123,7 @@ static void test_a_share_outlives_a_restart_and_is_not_read_again(void)
 }
 
 /* Makes the records of a share trustworthy, as they are two seconds later. */
-static void records_age(struct content_rig *rig, const char *const *names, unsigned cnt)
+static void records_age(struct blobs_rig *rig, const char *const *names, unsigned cnt)
 {
 	for (unsigned i = 0; i < cnt; i++) {
 		struct store_batch *batch = store_batch_new(rig->store);
@@ -133,11 +133,11 @@ static void records_age(struct content_rig *rig, const char *const *names, unsig
 
 		scratch_path(path, sizeof(path), rig->dir, names[i]);
 		CHECK_EQ(store_snapshot_open(rig->store, &snapshot), 0);
-		CHECK_EQ(object_file_get(snapshot, path, &file), 0);
+		CHECK_EQ(blobs_object_file_get(snapshot, path, &file), 0);
 		store_snapshot_close(snapshot);
 		CHECK(file.is_racy);
 		file.is_racy = false;
-		object_file_put(batch, &file, &file);
+		blobs_object_file_put(batch, &file, &file);
 		CHECK_EQ(store_submit(rig->store, batch, NULL, NULL), 0);
 		store_flush(rig->store);
 	}
@@ -146,7 +146,7 @@ static void records_age(struct content_rig *rig, const char *const *names, unsig
 static void test_unchanged_files_are_reused_and_changed_ones_read(void)
 {
 	static const char *const names[] = {"t/a", "t/b", "t/c"};
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen;
 	struct manifest *m;
 	uint8_t *bytes;
@@ -167,7 +167,7 @@ static void test_unchanged_files_are_reused_and_changed_ones_read(void)
 	CHECK(item_is(m, 0, "a", 100, 1));
 	CHECK(item_is(m, 1, "b", 3 * CHUNK, 2));
 	CHECK(item_is(m, 2, "c", 200, 4));
-	manifest_free(m);
+	blobs_manifest_free(m);
 	free(bytes);
 	rig_end(&rig);
 }
@@ -183,7 +183,8 @@ static int location_cnt(struct store_snapshot *snapshot, const uint8_t *content_
 {
 	static struct object_file scratch;
 	int cnt = 0;
-	int err = object_locations_each(snapshot, content_id, &scratch, location_counted, &cnt);
+	int err =
+		blobs_object_locations_each(snapshot, content_id, &scratch, location_counted, &cnt);
 
 	return err < 0 ? err : cnt;
 }
@@ -191,7 +192,7 @@ static int location_cnt(struct store_snapshot *snapshot, const uint8_t *content_
 static void test_equal_files_are_one_object_in_two_places(void)
 {
 	struct store_snapshot *snapshot;
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen;
 	struct manifest *m;
 	uint8_t *bytes;
@@ -213,7 +214,7 @@ static void test_equal_files_are_one_object_in_two_places(void)
 	CHECK_EQ(store_snapshot_open(rig.store, &snapshot), 0);
 	CHECK_EQ(location_cnt(snapshot, m->items[0].content_id), 1);
 	store_snapshot_close(snapshot);
-	manifest_free(m);
+	blobs_manifest_free(m);
 	free(bytes);
 	rig_end(&rig);
 }
@@ -221,7 +222,7 @@ static void test_equal_files_are_one_object_in_two_places(void)
 static void test_skipped_things_are_counted_with_an_example(void)
 {
 	char path[4096];
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen;
 
 	CHECK(rig_begin(&rig));
@@ -244,35 +245,35 @@ static void test_skipped_things_are_counted_with_an_example(void)
 
 static void test_the_list_of_what_was_skipped_is_bounded(void)
 {
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen;
 	char name[32];
 
 	CHECK(rig_begin(&rig));
 	rig_mkdir(&rig, "t");
 	rig_file(&rig, "t/ok", 10, 1);
-	for (unsigned i = 0; i <= CONTENT_SKIPPED_MAX; i++) {
+	for (unsigned i = 0; i <= BLOBS_SKIPPED_MAX; i++) {
 		snprintf(name, sizeof(name), "t/.weft-%u", i);
 		rig_file(&rig, name, 10, 1);
 	}
 	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
-	CHECK_EQ(seen.told.skipped_name_cnt, CONTENT_SKIPPED_MAX + 1);
-	CHECK_EQ(seen.told.skipped_told_cnt, CONTENT_SKIPPED_MAX);
+	CHECK_EQ(seen.told.skipped_name_cnt, BLOBS_SKIPPED_MAX + 1);
+	CHECK_EQ(seen.told.skipped_told_cnt, BLOBS_SKIPPED_MAX);
 	rig_end(&rig);
 }
 
-static bool is_reachable(struct content_rig *rig, const char *path)
+static bool is_reachable(struct blobs_rig *rig, const char *path)
 {
 	struct object_file file = {.is_got = false};
 
 	snprintf(file.path, sizeof(file.path), "%s", path);
-	return served_index_has_file(content_served_index(rig->content), &file);
+	return blobs_served_index_has_file(blobs_served_index(rig->content), &file);
 }
 
 static void test_a_single_file_is_shared_by_its_name(void)
 {
 	char path[4096];
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen;
 	struct manifest *m;
 	uint8_t *bytes;
@@ -284,7 +285,7 @@ static void test_a_single_file_is_shared_by_its_name(void)
 	CHECK(m);
 	CHECK_EQ(m->item_cnt, 1);
 	CHECK(item_is(m, 0, "one.bin", 2 * CHUNK, 7));
-	manifest_free(m);
+	blobs_manifest_free(m);
 	free(bytes);
 	scratch_path(path, sizeof(path), rig.dir, "one.bin");
 	CHECK(is_reachable(&rig, path));
@@ -295,9 +296,9 @@ static void test_a_single_file_is_shared_by_its_name(void)
 static void test_what_cannot_be_shared_is_an_error(void)
 {
 	char path[4096];
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen;
-	struct content_share_ask ask = {.path = "relative"};
+	struct blobs_share_ask ask = {.path = "relative"};
 	uint64_t id;
 
 	CHECK(rig_begin(&rig));
@@ -306,12 +307,12 @@ static void test_what_cannot_be_shared_is_an_error(void)
 	CHECK_EQ(mkfifo(scratch_path(path, sizeof(path), rig.dir, "pipe"), 0600), 0);
 	CHECK_EQ(rig_share(&rig, "pipe", &seen), WEFT_EUNSAFE);
 	CHECK_STR(seen.detail, "it is a FIFO, not a regular file or folder");
-	CHECK_EQ(content_share_add(rig.content, &ask, 1, &id), WEFT_EUNSAFE);
+	CHECK_EQ(blobs_share_add(rig.content, &ask, 1, &id), WEFT_EUNSAFE);
 	ask.path = "/tmp/../etc";
-	CHECK_EQ(content_share_add(rig.content, &ask, 1, &id), WEFT_EUNSAFE);
+	CHECK_EQ(blobs_share_add(rig.content, &ask, 1, &id), WEFT_EUNSAFE);
 	ask.path = "/tmp";
 	ask.title = "two\nlines";
-	CHECK_EQ(content_share_add(rig.content, &ask, 1, &id), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_share_add(rig.content, &ask, 1, &id), WEFT_EMALFORMED);
 	CHECK_EQ(shares_cnt(rig.content->shares), 0);
 	rig_end(&rig);
 }
@@ -320,7 +321,7 @@ static void test_what_cannot_be_shared_is_an_error(void)
 static void test_many_files_become_parts(void)
 {
 	enum { CNT = 25 };
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen;
 	struct manifest *root, *part;
 	uint8_t *root_bytes, *part_bytes;
@@ -354,7 +355,7 @@ static void test_many_files_become_parts(void)
 			CHECK(item_is(part, k, name, 5, (item_cnt + k) % 7));
 		}
 		item_cnt += part->item_cnt;
-		manifest_free(part);
+		blobs_manifest_free(part);
 		free(part_bytes);
 	}
 	CHECK_EQ(item_cnt, CNT);
@@ -362,14 +363,14 @@ static void test_many_files_become_parts(void)
 	rig_close(&rig);
 	CHECK_EQ(rig_open(&rig, 0), 0);
 	CHECK(shares_has_manifest(rig.content->shares, root->parts[2].manifest_id));
-	manifest_free(root);
+	blobs_manifest_free(root);
 	free(root_bytes);
 	rig_end(&rig);
 }
 
 static void test_a_cancelled_import_ends_and_keeps_what_it_hashed(void)
 {
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen, queued;
 	char name[32];
 
@@ -381,20 +382,20 @@ static void test_a_cancelled_import_ends_and_keeps_what_it_hashed(void)
 	}
 	CHECK_EQ(rig_add(&rig, "t", &seen), 0);
 	CHECK_EQ(rig_add(&rig, "t", &queued), 0);
-	CHECK_EQ(content_import_cancel(rig.content, 99), WEFT_EABSENT);
-	CHECK_EQ(content_import_cancel(rig.content, 2), 0);
+	CHECK_EQ(blobs_import_cancel(rig.content, 99), WEFT_EABSENT);
+	CHECK_EQ(blobs_import_cancel(rig.content, 2), 0);
 	while (seen.told.file_done_cnt < 100 && !seen.done_cnt)
 		rig_turn(&rig);
 	CHECK_EQ(queued.done_cnt, 1);
 	CHECK_EQ(queued.err, WEFT_ECANCELLED);
 	CHECK_EQ(seen.done_cnt, 0);
-	CHECK_EQ(content_import_cancel(rig.content, 1), 0);
+	CHECK_EQ(blobs_import_cancel(rig.content, 1), 0);
 	for (int i = 0; i < 100 && !seen.done_cnt; i++)
 		rig_turn(&rig);
 	CHECK_EQ(seen.done_cnt, 1);
 	CHECK_EQ(seen.err, WEFT_ECANCELLED);
 	CHECK_EQ(shares_cnt(rig.content->shares), 0);
-	CHECK_EQ(content_import_cancel(rig.content, 1), WEFT_EABSENT);
+	CHECK_EQ(blobs_import_cancel(rig.content, 1), WEFT_EABSENT);
 	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
 	CHECK_EQ(seen.told.file_done_cnt, 900);
 	rig_end(&rig);
@@ -402,7 +403,7 @@ static void test_a_cancelled_import_ends_and_keeps_what_it_hashed(void)
 
 static void test_a_file_that_changes_while_it_is_read_is_left_out(void)
 {
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen;
 	char path[4096];
 
@@ -432,14 +433,14 @@ static void test_a_file_that_changes_while_it_is_read_is_left_out(void)
 
 static void test_one_share_more_than_the_cap_is_refused(void)
 {
-	struct content_rig rig;
-	struct content_config config;
+	struct blobs_rig rig;
+	struct blobs_config config;
 	struct rig_import seen;
 
 	CHECK(rig_begin(&rig));
 	config = rig.content->params.config;
 	config.share_cap = 1;
-	content_configure(rig.content, &config);
+	blobs_configure(rig.content, &config);
 	rig_mkdir(&rig, "a");
 	rig_mkdir(&rig, "b");
 	rig_file(&rig, "b/f", 1, 1);
@@ -455,17 +456,16 @@ static void remove_note(void *arg, int err)
 
 static void test_a_removed_share_is_gone_after_the_commit(void)
 {
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import seen;
 	int err = 1;
 
 	CHECK(rig_begin(&rig));
 	rig_mkdir(&rig, "t");
 	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
-	CHECK_EQ(content_share_remove(rig.content, seen.told.manifest_id, remove_note, &err), 0);
+	CHECK_EQ(shares_share_remove(rig.content, seen.told.manifest_id, remove_note, &err), 0);
 	CHECK_EQ(shares_cnt(rig.content->shares), 1);
-	CHECK_EQ(content_share_remove(rig.content, seen.told.manifest_id, NULL, NULL),
-		 WEFT_EABSENT);
+	CHECK_EQ(shares_share_remove(rig.content, seen.told.manifest_id, NULL, NULL), WEFT_EABSENT);
 	rig_turn(&rig);
 	CHECK_EQ(err, 0);
 	CHECK_EQ(shares_cnt(rig.content->shares), 0);
@@ -484,7 +484,7 @@ static void collect(void *arg, const uint8_t *data, size_t len)
 static void test_both_ways_of_reading_read_the_same(void)
 {
 	static const size_t lens[] = {1, CHUNK, CHUNK + 1, 9 * CHUNK, 23 * CHUNK + 77};
-	struct content_rig rig;
+	struct blobs_rig rig;
 	char path[4096];
 
 	CHECK(rig_begin(&rig));
@@ -497,7 +497,7 @@ static void test_both_ways_of_reading_read_the_same(void)
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 		rig_pattern(data, 24 * CHUNK, 3);
-		CHECK_EQ(import_reader_new(way, &reader), 0);
+		CHECK_EQ(blobs_import_reader_new(way, &reader), 0);
 		/* -ENOENT: this system has no io_uring. */
 		refusal = uring_probe_refusal();
 		CHECK(refusal == -ENOENT || (way == IMPORT_READ_URING && refusal == -EACCES));
@@ -507,7 +507,7 @@ static void test_both_ways_of_reading_read_the_same(void)
 			size_t len = lens[i] < 24 * CHUNK - off ? lens[i] : 24 * CHUNK - off;
 
 			blake3_init(&hash);
-			CHECK_EQ(import_reader_run(reader, fd, off, len, collect, &hash), 0);
+			CHECK_EQ(blobs_import_reader_run(reader, fd, off, len, collect, &hash), 0);
 			blake3_final(&hash, got, 32);
 			blake3_hash(data + off, len, want);
 			CHECK_MEM(got, want, 32);
@@ -515,11 +515,11 @@ static void test_both_ways_of_reading_read_the_same(void)
 		struct blake3 hash;
 
 		blake3_init(&hash);
-		CHECK_EQ(import_reader_run(reader, fd, 0, 25 * CHUNK, collect, &hash),
+		CHECK_EQ(blobs_import_reader_run(reader, fd, 0, 25 * CHUNK, collect, &hash),
 			 WEFT_ECHANGED);
-		CHECK_EQ(import_reader_run(reader, -1, 0, 3 * CHUNK, collect, &hash), -EBADF);
-		CHECK_EQ(import_reader_run(reader, fd, 0, 3 * CHUNK, collect, &hash), 0);
-		import_reader_free(reader);
+		CHECK_EQ(blobs_import_reader_run(reader, -1, 0, 3 * CHUNK, collect, &hash), -EBADF);
+		CHECK_EQ(blobs_import_reader_run(reader, fd, 0, 3 * CHUNK, collect, &hash), 0);
+		blobs_import_reader_free(reader);
 		free(data);
 		close(fd);
 	}
@@ -528,7 +528,7 @@ static void test_both_ways_of_reading_read_the_same(void)
 
 static void test_threads_hash_the_same_tree_to_the_same_name(void)
 {
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct rig_import alone, threaded;
 	char name[32];
 
@@ -543,7 +543,7 @@ static void test_threads_hash_the_same_tree_to_the_same_name(void)
 	CHECK_EQ(rig_share(&rig, "t", &alone), 0);
 	rig_close(&rig);
 	CHECK_EQ(rig_open(&rig, 3), 0);
-	CHECK(content_fd(rig.content) >= 0);
+	CHECK(blobs_fd(rig.content) >= 0);
 	CHECK_EQ(rig_add(&rig, "t", &threaded), 0);
 	while (!threaded.done_cnt) {
 		rig_turn(&rig);
@@ -558,7 +558,7 @@ static void test_threads_hash_the_same_tree_to_the_same_name(void)
 static void test_closing_in_the_middle_tells_nobody_and_loses_nothing(void)
 {
 	for (unsigned turn_cnt = 0; turn_cnt < 14; turn_cnt++) {
-		struct content_rig rig;
+		struct blobs_rig rig;
 		struct rig_import seen;
 		unsigned before;
 
@@ -571,7 +571,7 @@ static void test_closing_in_the_middle_tells_nobody_and_loses_nothing(void)
 			rig_turn(&rig);
 		/* Half a turn: jobs come back, the store does not answer yet. */
 		if (turn_cnt % 2)
-			content_reap(rig.content, ++rig.now_ns);
+			blobs_reap(rig.content, ++rig.now_ns);
 		before = seen.done_cnt;
 		rig_close(&rig);
 		CHECK_EQ(seen.done_cnt, before);
@@ -601,7 +601,7 @@ static void test_time_that_nanoseconds_cannot_say_is_cut(void)
 		struct stat st = {.st_mtim = {.tv_sec = rows[i].s, .tv_nsec = rows[i].ns}};
 		struct object_stamp stamp;
 
-		object_stamp_of(&st, &stamp);
+		blobs_object_stamp_of(&st, &stamp);
 		CHECK_EQ(stamp.mtime_ns, rows[i].want_ns);
 	}
 }

@@ -27,7 +27,7 @@ static int item_add(struct import_collect *c, uint32_t n, const char *more,
 
 	snprintf(path, sizeof(path), "folder-%02u/file-%06u%s", n / 1777, n, more);
 	item.path_len = strlen(path);
-	return import_collect_add_item(c, &item, batch, &put_len);
+	return blobs_import_collect_add_item(c, &item, batch, &put_len);
 }
 
 static int collect_run(struct store *store, uint32_t inserted, struct parts *out_parts)
@@ -36,22 +36,22 @@ static int collect_run(struct store *store, uint32_t inserted, struct parts *out
 	struct store_batch *batch = store_batch_new(store);
 	const uint8_t *ids;
 	uint64_t put_len = 0;
-	int err = import_collect_new(MANIFEST_ITEMS_MAX, &c);
+	int err = blobs_import_collect_new(MANIFEST_ITEMS_MAX, &c);
 
 	if (err < 0)
 		return err;
-	import_collect_expect(c, ITEM_CNT);
+	blobs_import_collect_expect(c, ITEM_CNT);
 	for (uint32_t i = 0; i < ITEM_CNT && err == 0; i++) {
 		err = item_add(c, i, "", batch);
 		if (err == 0 && i == inserted)
 			err = item_add(c, i, "-more", batch);
 	}
 	if (err == 0)
-		err = import_collect_finish(c, batch, &put_len);
-	ids = import_collect_part_ids(c, &out_parts->cnt);
+		err = blobs_import_collect_finish(c, batch, &put_len);
+	ids = blobs_import_collect_part_ids(c, &out_parts->cnt);
 	out_parts->ids = malloc(out_parts->cnt * 32);
 	memcpy(out_parts->ids, ids, out_parts->cnt * 32);
-	import_collect_free(c);
+	blobs_import_collect_free(c);
 	store_batch_free(batch);
 	return err;
 }

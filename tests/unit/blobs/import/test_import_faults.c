@@ -23,7 +23,7 @@ static const struct {
 	{"t/a", 0}, {"t/b", 3 * CHUNK + 1}, {"t/d/c", 70 * CHUNK}, {"t/d/e", 17}, {"t/f", CHUNK},
 };
 
-static struct content_rig rig; /* its tree is made once, its state anew for each run */
+static struct blobs_rig rig; /* its tree is made once, its state anew for each run */
 
 static void tree_make(void)
 {
@@ -61,7 +61,7 @@ static void want_id(unsigned i, uint8_t id[static 32])
 
 static bool item_is_right(const struct manifest_item *item)
 {
-	uint64_t chunk_cnt = manifest_chunk_cnt(item->size);
+	uint64_t chunk_cnt = blobs_manifest_chunk_cnt(item->size);
 	static uint8_t hashes[70 * 32];
 	struct blake3_chunk_tree tree;
 	uint8_t id[32], root[32];
@@ -77,7 +77,7 @@ static bool item_is_right(const struct manifest_item *item)
 		return false;
 	if (chunk_cnt == 0)
 		return true;
-	if (object_hashes_read(rig.store, id, item->size, 0, (size_t)chunk_cnt, hashes) < 0)
+	if (blobs_object_hashes_read(rig.store, id, item->size, 0, (size_t)chunk_cnt, hashes) < 0)
 		return false;
 	blake3_chunk_tree_init(&tree);
 	for (uint64_t k = 0; k < chunk_cnt; k++)
@@ -94,7 +94,7 @@ static bool share_is_right(const uint8_t *manifest_id, uint64_t item_cnt)
 
 	for (uint32_t i = 0; is_right && i < m->item_cnt; i++)
 		is_right = item_is_right(&m->items[i]);
-	manifest_free(m);
+	blobs_manifest_free(m);
 	free(bytes);
 	return is_right;
 }
@@ -104,7 +104,7 @@ struct listing {
 	bool is_right;
 };
 
-static bool listed(void *arg, const struct content_share *share)
+static bool listed(void *arg, const struct blobs_share *share)
 {
 	struct listing *listing = arg;
 
@@ -124,7 +124,7 @@ static bool aftermath_is_right(unsigned n, bool acknowledged)
 		printf("# n %u: cannot start again: %d\n", n, err);
 		return false;
 	}
-	content_shares_each(rig.content, listed, &listing);
+	shares_shares_each(rig.content, listed, &listing);
 	if (!listing.is_right || (acknowledged && listing.cnt != 1)) {
 		printf("# n %u: %u shares, acknowledged %d\n", n, listing.cnt, acknowledged);
 		return false;
@@ -142,12 +142,12 @@ static bool aftermath_is_right(unsigned n, bool acknowledged)
 
 static void close_half_open(void)
 {
-	content_free(rig.content);
+	blobs_free(rig.content);
 	jobs_free(rig.jobs);
 	store_close(rig.store);
 }
 
-static uint64_t skipped_cnt(const struct content_import *told)
+static uint64_t skipped_cnt(const struct blobs_import *told)
 {
 	return told->skipped_unreadable_cnt + told->skipped_changed_cnt + told->skipped_name_cnt;
 }

@@ -17,10 +17,10 @@ static void test_what_is_chosen_is_admitted_with_the_way_to_it(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		CHECK_EQ(only_admits("a\nd/e/f.txt", rows[i].path, strlen(rows[i].path)),
+		CHECK_EQ(blobs_only_admits("a\nd/e/f.txt", rows[i].path, strlen(rows[i].path)),
 			 rows[i].is_admitted);
-	CHECK(only_admits("", "x", 1));
-	CHECK(only_admits(NULL, "x", 1));
+	CHECK(blobs_only_admits("", "x", 1));
+	CHECK(blobs_only_admits(NULL, "x", 1));
 }
 
 static void test_paths_that_lead_elsewhere_are_refused(void)
@@ -29,17 +29,17 @@ static void test_paths_that_lead_elsewhere_are_refused(void)
 					  "a//b", "a\n\nb", ".weft-x", "a\n.."};
 	static char longest[ONLY_CAP + 1];
 
-	CHECK(only_is_sound(""));
-	CHECK(only_is_sound(NULL));
-	CHECK(only_is_sound("a\nb/c\n"));
+	CHECK(blobs_only_is_sound(""));
+	CHECK(blobs_only_is_sound(NULL));
+	CHECK(blobs_only_is_sound("a\nb/c\n"));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		CHECK(!only_is_sound(bad[i]));
+		CHECK(!blobs_only_is_sound(bad[i]));
 	memset(longest, 'a', ONLY_CAP - 1);
 	for (size_t i = 200; i < ONLY_CAP - 1; i += 200)
 		longest[i] = '\n';
-	CHECK(only_is_sound(longest));
+	CHECK(blobs_only_is_sound(longest));
 	longest[ONLY_CAP - 1] = 'a';
-	CHECK(!only_is_sound(longest));
+	CHECK(!blobs_only_is_sound(longest));
 }
 
 int main(void)

@@ -38,17 +38,17 @@ static int walk_all(const char *path, struct seen *seen, int cap)
 {
 	struct walk_entry entry;
 	struct walk *walk;
-	int cnt = 0, got = walk_new(path, &walk);
+	int cnt = 0, got = blobs_walk_new(path, &walk);
 
 	if (got < 0)
 		return got;
-	while (cnt < cap && (got = walk_next(walk, &entry)) == 1) {
+	while (cnt < cap && (got = blobs_walk_next(walk, &entry)) == 1) {
 		seen[cnt].kind = entry.kind;
 		snprintf(seen[cnt].path, sizeof(seen[cnt].path), "%.*s", (int)entry.path_len,
 			 entry.path);
 		cnt++;
 	}
-	walk_free(walk);
+	blobs_walk_free(walk);
 	return got < 0 ? got : cnt;
 }
 
@@ -142,14 +142,14 @@ static void test_a_single_file_is_a_tree_of_one(void)
 	CHECK_EQ(walk_all(at("one"), seen, 2), 1);
 	CHECK_EQ(seen[0].kind, WALK_FILE);
 	CHECK_STR(seen[0].path, "one");
-	CHECK_EQ(walk_new(at("one"), &walk), 0);
-	CHECK(walk_is_file(walk));
-	CHECK_EQ(walk_file_path(walk, "one", path, sizeof(path)), 0);
+	CHECK_EQ(blobs_walk_new(at("one"), &walk), 0);
+	CHECK(blobs_walk_is_file(walk));
+	CHECK_EQ(blobs_walk_file_path(walk, "one", path, sizeof(path)), 0);
 	CHECK_STR(path, at("one"));
-	fd = walk_open(walk, "one");
+	fd = blobs_walk_open(walk, "one");
 	CHECK(fd >= 0);
 	close(fd);
-	walk_free(walk);
+	blobs_walk_free(walk);
 	scratch_remove(root);
 }
 
@@ -174,17 +174,17 @@ static void test_open_follows_no_link_below_the_root(void)
 	scratch_make(root);
 	mkdir(at("d"), 0755);
 	scratch_write(at("d/f"), "1", 1);
-	CHECK_EQ(walk_new(root, &walk), 0);
-	fd = walk_open(walk, "d/f");
+	CHECK_EQ(blobs_walk_new(root, &walk), 0);
+	fd = blobs_walk_open(walk, "d/f");
 	CHECK(fd >= 0);
 	close(fd);
 	CHECK_EQ(rename(at("d"),
 			scratch_path((char[SCRATCH_CAP + 8]){0}, SCRATCH_CAP + 8, root, "e")),
 		 0);
 	CHECK_EQ(symlink("e", at("d")), 0);
-	CHECK_EQ(walk_open(walk, "d/f"), -ELOOP);
-	CHECK(walk_open(walk, "../x") < 0);
-	walk_free(walk);
+	CHECK_EQ(blobs_walk_open(walk, "d/f"), -ELOOP);
+	CHECK(blobs_walk_open(walk, "../x") < 0);
+	blobs_walk_free(walk);
 	scratch_remove(root);
 }
 
@@ -204,10 +204,10 @@ static int child_without_openat2(const struct walk *walk)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
 		return 77;
-	link = walk_open(walk, "d/f");
-	file = walk_open(walk, "e/g/f");
-	direct = walk_open(walk, "top");
-	absent = walk_open(walk, "e/x/f");
+	link = blobs_walk_open(walk, "d/f");
+	file = blobs_walk_open(walk, "e/g/f");
+	direct = blobs_walk_open(walk, "top");
+	absent = blobs_walk_open(walk, "e/x/f");
 	return link < 0 && file >= 0 && direct >= 0 && absent == -ENOENT ? 0 : 1;
 }
 
@@ -224,7 +224,7 @@ static void test_open_follows_no_link_without_openat2(void)
 	scratch_write(at("e/g/f"), "1", 1);
 	scratch_write(at("top"), "1", 1);
 	CHECK_EQ(symlink("e", at("d")), 0);
-	CHECK_EQ(walk_new(root, &walk), 0);
+	CHECK_EQ(blobs_walk_new(root, &walk), 0);
 	child = fork();
 	CHECK(child >= 0);
 	if (child == 0)
@@ -235,7 +235,7 @@ static void test_open_follows_no_link_without_openat2(void)
 		printf("# no seccomp filter here\n");
 	else
 		CHECK_EQ(WEXITSTATUS(status), 0);
-	walk_free(walk);
+	blobs_walk_free(walk);
 	scratch_remove(root);
 }
 
@@ -310,11 +310,11 @@ static void test_links_are_told_where_they_stay_inside(void)
 		CHECK_STR(seen[i].path, want[i].path);
 		CHECK_EQ(seen[i].kind, want[i].kind);
 	}
-	CHECK_EQ(walk_new(root, &walk), 0);
-	CHECK_EQ(walk_next(walk, &entry), 1);
+	CHECK_EQ(blobs_walk_new(root, &walk), 0);
+	CHECK_EQ(blobs_walk_next(walk, &entry), 1);
 	CHECK_EQ(entry.link_len, 6);
 	CHECK_MEM(entry.link, "../far", 6);
-	walk_free(walk);
+	blobs_walk_free(walk);
 	scratch_remove(root);
 }
 
@@ -328,12 +328,12 @@ static void test_the_owner_s_bit_tells_what_is_executable(void)
 	scratch_write(at("b"), "1", 1);
 	CHECK_EQ(chmod(at("a"), 0700), 0);
 	CHECK_EQ(chmod(at("b"), 0655), 0);
-	CHECK_EQ(walk_new(root, &walk), 0);
-	CHECK_EQ(walk_next(walk, &entry), 1);
+	CHECK_EQ(blobs_walk_new(root, &walk), 0);
+	CHECK_EQ(blobs_walk_next(walk, &entry), 1);
 	CHECK(entry.is_executable);
-	CHECK_EQ(walk_next(walk, &entry), 1);
+	CHECK_EQ(blobs_walk_next(walk, &entry), 1);
 	CHECK(!entry.is_executable);
-	walk_free(walk);
+	blobs_walk_free(walk);
 	scratch_remove(root);
 }
 

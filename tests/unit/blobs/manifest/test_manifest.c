@@ -15,25 +15,26 @@ static int add(struct manifest_builder *b, const char *path, uint64_t size)
 	struct manifest_item item = {
 		.content_id = id, .size = size, .path = path, .path_len = strlen(path)};
 
-	return manifest_builder_add_item(b, &item);
+	return blobs_manifest_builder_add_item(b, &item);
 }
 
 static int add_link(struct manifest_builder *b, const char *path, const char *text)
 {
 	const struct manifest_link link = {path, strlen(path), text, strlen(text)};
 
-	return manifest_builder_add_link(b, &link);
+	return blobs_manifest_builder_add_link(b, &link);
 }
 
 static struct manifest_builder *sample_builder(void)
 {
 	struct manifest_builder *b = NULL;
 
-	if (manifest_builder_new(&b) < 0 || add(b, "a", 0) < 0 || add(b, "b/c/d.txt", 1) < 0 ||
-	    add(b, "b/c.txt", 262144) < 0 || add(b, "b.txt", 262145) < 0 ||
-	    add(b, "\xc3\xa9", 1ull << 40) < 0 || manifest_builder_add_dir(b, "b/empty", 7) < 0 ||
-	    manifest_builder_add_dir(b, "empty", 5) < 0 || add_link(b, "b/c/up", "../../a") < 0 ||
-	    add_link(b, "latest", "b") < 0)
+	if (blobs_manifest_builder_new(&b) < 0 || add(b, "a", 0) < 0 ||
+	    add(b, "b/c/d.txt", 1) < 0 || add(b, "b/c.txt", 262144) < 0 ||
+	    add(b, "b.txt", 262145) < 0 || add(b, "\xc3\xa9", 1ull << 40) < 0 ||
+	    blobs_manifest_builder_add_dir(b, "b/empty", 7) < 0 ||
+	    blobs_manifest_builder_add_dir(b, "empty", 5) < 0 ||
+	    add_link(b, "b/c/up", "../../a") < 0 || add_link(b, "latest", "b") < 0)
 		return NULL;
 	return b;
 }
@@ -54,8 +55,8 @@ static void test_what_was_built_is_read_back(void)
 	size_t len;
 
 	CHECK(b);
-	bytes = manifest_builder_encode(b, MANIFEST_WHOLE, 1234567, "a title", &len);
-	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_WHOLE, 1234567, "a title", &len);
+	CHECK_EQ(blobs_manifest_parse(bytes, len, &m), 0);
 	CHECK_EQ(m->shape, MANIFEST_WHOLE);
 	CHECK_EQ(m->created_s, 1234567);
 	CHECK_STR(m->title, "a title");
@@ -71,8 +72,8 @@ static void test_what_was_built_is_read_back(void)
 	CHECK_EQ(m->dir_cnt, 2);
 	CHECK_MEM(m->dirs[0].path, "b/empty", 7);
 	CHECK_MEM(m->dirs[1].path, "empty", 5);
-	manifest_free(m);
-	manifest_builder_free(b);
+	blobs_manifest_free(m);
+	blobs_manifest_builder_free(b);
 }
 
 static void test_every_prefix_is_refused(void)
@@ -83,15 +84,15 @@ static void test_every_prefix_is_refused(void)
 	size_t len;
 
 	CHECK(b);
-	bytes = manifest_builder_encode(b, MANIFEST_WHOLE, 1, "t", &len);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_WHOLE, 1, "t", &len);
 	for (size_t i = 0; i < len; i++) {
 		uint8_t *copy = malloc(i ? i : 1);
 
 		memcpy(copy, bytes, i);
-		CHECK(manifest_parse(copy, i, &m) < 0);
+		CHECK(blobs_manifest_parse(copy, i, &m) < 0);
 		free(copy);
 	}
-	manifest_builder_free(b);
+	blobs_manifest_builder_free(b);
 }
 
 static void test_a_byte_more_is_refused(void)
@@ -103,12 +104,12 @@ static void test_a_byte_more_is_refused(void)
 	size_t len;
 
 	CHECK(b);
-	bytes = manifest_builder_encode(b, MANIFEST_WHOLE, 1, "", &len);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_WHOLE, 1, "", &len);
 	memcpy(copy, bytes, len);
-	CHECK_EQ(manifest_parse(copy, len, &m), 0);
-	manifest_free(m);
-	CHECK_EQ(manifest_parse(copy, len + 1, &m), WEFT_EMALFORMED);
-	manifest_builder_free(b);
+	CHECK_EQ(blobs_manifest_parse(copy, len, &m), 0);
+	blobs_manifest_free(m);
+	CHECK_EQ(blobs_manifest_parse(copy, len + 1, &m), WEFT_EMALFORMED);
+	blobs_manifest_builder_free(b);
 }
 
 static void test_parts_make_a_root(void)
@@ -119,26 +120,26 @@ static void test_parts_make_a_root(void)
 	const uint8_t *bytes;
 	size_t len;
 
-	CHECK_EQ(manifest_builder_new(&b), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&b), 0);
 	for (unsigned i = 0; i < MANIFEST_PARTS_MAX; i++)
-		CHECK_EQ(manifest_builder_add_part(b, &part), 0);
-	CHECK_EQ(manifest_builder_add_part(b, &part), WEFT_EFULL);
-	bytes = manifest_builder_encode(b, MANIFEST_ROOT, 5, "big", &len);
-	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+		CHECK_EQ(blobs_manifest_builder_add_part(b, &part), 0);
+	CHECK_EQ(blobs_manifest_builder_add_part(b, &part), WEFT_EFULL);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_ROOT, 5, "big", &len);
+	CHECK_EQ(blobs_manifest_parse(bytes, len, &m), 0);
 	CHECK_EQ(m->shape, MANIFEST_ROOT);
 	CHECK_EQ(m->part_cnt, MANIFEST_PARTS_MAX);
 	CHECK_EQ(m->all_item_cnt, 3000ull * 3000);
 	CHECK_EQ(m->all_byte_cnt, 3000ull * 1000);
 	CHECK_EQ(m->parts[2999].len, 77);
-	manifest_free(m);
-	manifest_builder_reset(b);
-	CHECK(manifest_builder_is_empty(b));
+	blobs_manifest_free(m);
+	blobs_manifest_builder_reset(b);
+	CHECK(blobs_manifest_builder_is_empty(b));
 	CHECK_EQ(add(b, "x", 1), 0);
-	bytes = manifest_builder_encode(b, MANIFEST_PART, 0, "", &len);
-	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_PART, 0, "", &len);
+	CHECK_EQ(blobs_manifest_parse(bytes, len, &m), 0);
 	CHECK_EQ(m->shape, MANIFEST_PART);
-	manifest_free(m);
-	manifest_builder_free(b);
+	blobs_manifest_free(m);
+	blobs_manifest_builder_free(b);
 }
 
 static void test_an_empty_folder_is_a_collection(void)
@@ -148,13 +149,13 @@ static void test_an_empty_folder_is_a_collection(void)
 	const uint8_t *bytes;
 	size_t len;
 
-	CHECK_EQ(manifest_builder_new(&b), 0);
-	bytes = manifest_builder_encode(b, MANIFEST_WHOLE, 5, "", &len);
-	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&b), 0);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_WHOLE, 5, "", &len);
+	CHECK_EQ(blobs_manifest_parse(bytes, len, &m), 0);
 	CHECK_EQ(m->item_cnt + m->dir_cnt, 0);
 	CHECK_STR(m->title, "");
-	manifest_free(m);
-	manifest_builder_free(b);
+	blobs_manifest_free(m);
+	blobs_manifest_builder_free(b);
 }
 
 static void test_the_builder_stops_at_3000_items(void)
@@ -162,15 +163,15 @@ static void test_the_builder_stops_at_3000_items(void)
 	struct manifest_builder *b;
 	char path[16];
 
-	CHECK_EQ(manifest_builder_new(&b), 0);
-	manifest_builder_limit(b, MANIFEST_ITEMS_MAX + 1);
+	CHECK_EQ(blobs_manifest_builder_new(&b), 0);
+	blobs_manifest_builder_limit(b, MANIFEST_ITEMS_MAX + 1);
 	for (unsigned i = 0; i < MANIFEST_ITEMS_MAX; i++) {
 		snprintf(path, sizeof(path), "%05u", i);
 		CHECK_EQ(add(b, path, i), 0);
 	}
 	CHECK_EQ(add(b, "9", 1), WEFT_EFULL);
-	CHECK_EQ(manifest_builder_item_cnt(b), MANIFEST_ITEMS_MAX);
-	manifest_builder_free(b);
+	CHECK_EQ(blobs_manifest_builder_item_cnt(b), MANIFEST_ITEMS_MAX);
+	blobs_manifest_builder_free(b);
 }
 
 /* Paths of 4 KiB fill a manifest long before 3,000 items do. */
@@ -184,7 +185,7 @@ static void test_the_builder_stops_at_the_longest_manifest(void)
 	size_t len;
 	int err;
 
-	CHECK_EQ(manifest_builder_new(&b), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&b), 0);
 	memset(path, 'p', sizeof(path));
 	for (size_t i = 200; i < 4096; i += 200)
 		path[i] = '/';
@@ -196,13 +197,13 @@ static void test_the_builder_stops_at_the_longest_manifest(void)
 	} while (err == 0 && cnt++ < 3000);
 	CHECK_EQ(err, WEFT_EFULL);
 	CHECK(cnt > 200);
-	bytes = manifest_builder_encode(b, MANIFEST_WHOLE, UINT64_MAX, path + 3900, &len);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_WHOLE, UINT64_MAX, path + 3900, &len);
 	CHECK(len <= MANIFEST_LEN_MAX);
 	CHECK(len > MANIFEST_LEN_MAX - 20000);
-	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+	CHECK_EQ(blobs_manifest_parse(bytes, len, &m), 0);
 	CHECK_EQ(m->item_cnt, cnt);
-	manifest_free(m);
-	manifest_builder_free(b);
+	blobs_manifest_free(m);
+	blobs_manifest_builder_free(b);
 }
 
 static void test_unsafe_paths_are_known(void)
@@ -261,13 +262,13 @@ static void test_unsafe_paths_are_known(void)
 		path_4097[i] = '/';
 	memcpy(path_4096, path_4097, 4096);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		bool safe = manifest_path_is_safe(rows[i].path, strlen(rows[i].path));
+		bool safe = blobs_manifest_path_is_safe(rows[i].path, strlen(rows[i].path));
 
 		if (safe != rows[i].safe)
 			printf("# path \"%s\"\n", rows[i].path);
 		CHECK_EQ(safe, rows[i].safe);
 	}
-	CHECK(!manifest_path_is_safe("a\0b", 3));
+	CHECK(!blobs_manifest_path_is_safe("a\0b", 3));
 }
 
 static void test_paths_order_by_their_parts(void)
@@ -277,8 +278,8 @@ static void test_paths_order_by_their_parts(void)
 
 	for (size_t i = 0; i < 10; i++)
 		for (size_t k = 0; k < 10; k++) {
-			int order = manifest_path_compare(ordered[i], strlen(ordered[i]),
-							  ordered[k], strlen(ordered[k]));
+			int order = blobs_manifest_path_compare(ordered[i], strlen(ordered[i]),
+								ordered[k], strlen(ordered[k]));
 
 			CHECK_EQ((order > 0) - (order < 0), (i > k) - (i < k));
 		}
@@ -288,15 +289,15 @@ static void test_the_builder_refuses_what_the_parser_would(void)
 {
 	struct manifest_builder *b;
 
-	CHECK_EQ(manifest_builder_new(&b), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&b), 0);
 	CHECK_EQ(add(b, "b", 1), 0);
 	CHECK_EQ(add(b, "b", 1), WEFT_EMALFORMED);
 	CHECK_EQ(add(b, "a", 1), WEFT_EMALFORMED);
 	CHECK_EQ(add(b, "../c", 1), WEFT_EUNSAFE);
-	CHECK_EQ(manifest_builder_add_dir(b, "..", 2), WEFT_EUNSAFE);
-	CHECK_EQ(manifest_builder_add_dir(b, "d", 1), 0);
-	CHECK_EQ(manifest_builder_add_dir(b, "d", 1), WEFT_EMALFORMED);
-	manifest_builder_free(b);
+	CHECK_EQ(blobs_manifest_builder_add_dir(b, "..", 2), WEFT_EUNSAFE);
+	CHECK_EQ(blobs_manifest_builder_add_dir(b, "d", 1), 0);
+	CHECK_EQ(blobs_manifest_builder_add_dir(b, "d", 1), WEFT_EMALFORMED);
+	blobs_manifest_builder_free(b);
 }
 
 /* --- hostile bytes, written by hand --- */
@@ -349,10 +350,10 @@ static void craft_item(const char *name, const char *path, uint64_t size, uint64
 static int craft_parse(void)
 {
 	struct manifest *m = NULL;
-	int err = manifest_parse(craft.bytes, writer_len(&craft.w), &m);
+	int err = blobs_manifest_parse(craft.bytes, writer_len(&craft.w), &m);
 
 	if (err == 0)
-		manifest_free(m);
+		blobs_manifest_free(m);
 	return err;
 }
 
@@ -576,7 +577,7 @@ static int add_labelled(struct manifest_builder *b, const char *path, const char
 
 	for (uint32_t i = 0; i < tag_cnt && i < 4; i++)
 		tags[i] = (struct manifest_tag){tag_texts[i], strlen(tag_texts[i])};
-	return manifest_builder_add_item(b, &item);
+	return blobs_manifest_builder_add_item(b, &item);
 }
 
 static void test_mime_and_tags_are_read_back(void)
@@ -586,13 +587,13 @@ static void test_mime_and_tags_are_read_back(void)
 	const uint8_t *bytes;
 	size_t len;
 
-	CHECK_EQ(manifest_builder_new(&b), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&b), 0);
 	CHECK_EQ(add_labelled(b, "1", "text/plain", 2), 0);
 	CHECK_EQ(add_labelled(b, "2", NULL, 0), 0);
 	CHECK_EQ(add_labelled(b, "3", NULL, 4), 0);
 	CHECK_EQ(add_labelled(b, "4", "a/b", 0), 0);
-	bytes = manifest_builder_encode(b, MANIFEST_PART, 0, "", &len);
-	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_PART, 0, "", &len);
+	CHECK_EQ(blobs_manifest_parse(bytes, len, &m), 0);
 	CHECK_EQ(m->item_cnt, 4);
 	CHECK_EQ(m->items[0].mime_len, 10);
 	CHECK_MEM(m->items[0].mime, "text/plain", 10);
@@ -604,8 +605,8 @@ static void test_mime_and_tags_are_read_back(void)
 	CHECK_MEM(m->items[2].tags[3].text, "\xc3\xa9", 2);
 	CHECK_MEM(m->items[3].mime, "a/b", 3);
 	CHECK_EQ(m->tag_cnt, 6);
-	manifest_free(m);
-	manifest_builder_free(b);
+	blobs_manifest_free(m);
+	blobs_manifest_builder_free(b);
 }
 
 static void craft_labels(const char *mime, const char *const *tags, unsigned cnt)
@@ -680,19 +681,19 @@ static void test_time_mode_and_links_are_read_back(void)
 	const uint8_t *bytes;
 	size_t len;
 
-	CHECK_EQ(manifest_builder_new(&b), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&b), 0);
 	CHECK_EQ(add(b, "a", 1), 0);
 	item.mtime_ns = 1700000000123456789ull;
 	item.is_executable = true;
-	CHECK_EQ(manifest_builder_add_item(b, &item), 0);
+	CHECK_EQ(blobs_manifest_builder_add_item(b, &item), 0);
 	item.path = "bin/sun";
 	item.mtime_ns = (uint64_t)INT64_MAX + 1;
-	CHECK_EQ(manifest_builder_add_item(b, &item), WEFT_EUNSAFE);
+	CHECK_EQ(blobs_manifest_builder_add_item(b, &item), WEFT_EUNSAFE);
 	CHECK_EQ(add_link(b, "bin/again", "run"), 0);
 	CHECK_EQ(add_link(b, "latest", "bin/run"), 0);
 	CHECK_EQ(add_link(b, "last", "bin/run"), WEFT_EMALFORMED);
-	bytes = manifest_builder_encode(b, MANIFEST_PART, 0, "", &len);
-	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_PART, 0, "", &len);
+	CHECK_EQ(blobs_manifest_parse(bytes, len, &m), 0);
 	CHECK_EQ(m->items[0].mtime_ns, 0);
 	CHECK(!m->items[0].is_executable);
 	CHECK_EQ(m->items[1].mtime_ns, 1700000000123456789ull);
@@ -702,9 +703,9 @@ static void test_time_mode_and_links_are_read_back(void)
 	CHECK_MEM(m->links[0].text, "run", 3);
 	CHECK_EQ(m->links[1].path_len, 6);
 	CHECK_MEM(m->links[1].path, "latest", 6);
-	manifest_free(m);
-	manifest_builder_reset(b);
-	CHECK(manifest_builder_is_empty(b));
+	blobs_manifest_free(m);
+	blobs_manifest_builder_reset(b);
+	CHECK(blobs_manifest_builder_is_empty(b));
 	for (unsigned i = 0; i < MANIFEST_LINKS_MAX; i++) {
 		char path[8];
 
@@ -712,7 +713,7 @@ static void test_time_mode_and_links_are_read_back(void)
 		CHECK_EQ(add_link(b, path, "x"), 0);
 	}
 	CHECK_EQ(add_link(b, "9", "x"), WEFT_EFULL);
-	manifest_builder_free(b);
+	blobs_manifest_builder_free(b);
 }
 
 static void test_links_stay_inside(void)
@@ -751,13 +752,13 @@ static void test_links_stay_inside(void)
 	char text[MANIFEST_LINK_LEN_MAX + 2];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		CHECK_EQ(manifest_link_is_safe(rows[i].path, strlen(rows[i].path), rows[i].text,
-					       strlen(rows[i].text)),
+		CHECK_EQ(blobs_manifest_link_is_safe(rows[i].path, strlen(rows[i].path),
+						     rows[i].text, strlen(rows[i].text)),
 			 rows[i].is_safe);
 	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = i % 2 ? '/' : 'a';
-	CHECK(manifest_link_is_safe("l", 1, text, MANIFEST_LINK_LEN_MAX));
-	CHECK(!manifest_link_is_safe("l", 1, text, MANIFEST_LINK_LEN_MAX + 2));
+	CHECK(blobs_manifest_link_is_safe("l", 1, text, MANIFEST_LINK_LEN_MAX));
+	CHECK(!blobs_manifest_link_is_safe("l", 1, text, MANIFEST_LINK_LEN_MAX + 2));
 }
 
 static void test_a_link_is_normalised(void)
@@ -773,7 +774,7 @@ static void test_a_link_is_normalised(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		strcpy(text, rows[i].from);
-		CHECK_EQ(manifest_link_normalise(text, strlen(text)), strlen(rows[i].to));
+		CHECK_EQ(blobs_manifest_link_normalise(text, strlen(text)), strlen(rows[i].to));
 		CHECK_MEM(text, rows[i].to, strlen(rows[i].to));
 	}
 }

@@ -33,7 +33,7 @@ static void test_months_begin_on_their_day(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint64_t end_s;
 
-		CHECK_EQ(quota_month(rows[i].local_s, rows[i].day, &end_s), rows[i].month);
+		CHECK_EQ(blobs_quota_month(rows[i].local_s, rows[i].day, &end_s), rows[i].month);
 		CHECK_EQ(end_s, rows[i].end_s);
 	}
 }
@@ -41,27 +41,27 @@ static void test_months_begin_on_their_day(void)
 static struct quota quota_of(uint64_t cap)
 {
 	struct quota quota = {.cap = cap, .glide_percent = 50};
-	uint64_t end_s, month = quota_month(NOV_1_S, 1, &end_s);
+	uint64_t end_s, month = blobs_quota_month(NOV_1_S, 1, &end_s);
 
-	(void)quota_enter(&quota, month, end_s);
+	(void)blobs_quota_enter(&quota, month, end_s);
 	return quota;
 }
 
 static void test_nothing_is_granted_without_a_durable_lease(void)
 {
 	struct quota quota = quota_of(GIB);
-	uint64_t lease = quota_lease(&quota, 0);
+	uint64_t lease = blobs_quota_lease(&quota, 0);
 
-	CHECK_EQ(quota_grant(&quota, CHUNK, NOV_1_S, 1), 0);
+	CHECK_EQ(blobs_quota_grant(&quota, CHUNK, NOV_1_S, 1), 0);
 	CHECK_EQ(lease, QUOTA_LEASE_MIN);
-	quota_leased(&quota, quota.month, lease);
-	CHECK_EQ(quota_grant(&quota, CHUNK, NOV_1_S, 1), CHUNK);
-	CHECK_EQ(quota_grant(&quota, GIB, NOV_1_S, 1), QUOTA_LEASE_MIN - CHUNK);
-	CHECK_EQ(quota_grant(&quota, 1, NOV_1_S, 1), 0);
-	CHECK_EQ(quota_lease(&quota, 100 << 20), QUOTA_LEASE_MIN + (400ull << 20));
+	blobs_quota_leased(&quota, quota.month, lease);
+	CHECK_EQ(blobs_quota_grant(&quota, CHUNK, NOV_1_S, 1), CHUNK);
+	CHECK_EQ(blobs_quota_grant(&quota, GIB, NOV_1_S, 1), QUOTA_LEASE_MIN - CHUNK);
+	CHECK_EQ(blobs_quota_grant(&quota, 1, NOV_1_S, 1), 0);
+	CHECK_EQ(blobs_quota_lease(&quota, 100 << 20), QUOTA_LEASE_MIN + (400ull << 20));
 	/* One of another month came too late. */
-	quota_leased(&quota, quota.month - 1, GIB);
-	CHECK_EQ(quota_grant(&quota, 1, NOV_1_S, 1), 0);
+	blobs_quota_leased(&quota, quota.month - 1, GIB);
+	CHECK_EQ(blobs_quota_grant(&quota, 1, NOV_1_S, 1), 0);
 }
 
 /* A month of an asker that always wants more, in steps of 100 s: the cap is never passed, nearly used. */
@@ -74,8 +74,10 @@ static void month_pass(uint64_t cap, uint64_t line_per_s, double least_used)
 		uint64_t now_ns = (wall_s - NOV_1_S + 1) * NS_PER_S;
 
 		for (unsigned k = 0; k < 100; k++) {
-			quota_leased(&quota, quota.month, quota_lease(&quota, line_per_s));
-			went += quota_grant(&quota, line_per_s, wall_s + k, now_ns + k * NS_PER_S);
+			blobs_quota_leased(&quota, quota.month,
+					   blobs_quota_lease(&quota, line_per_s));
+			went += blobs_quota_grant(&quota, line_per_s, wall_s + k,
+						  now_ns + k * NS_PER_S);
 		}
 		CHECK(went <= cap);
 		CHECK(quota.leased >= went && quota.leased <= cap);
@@ -83,7 +85,7 @@ static void month_pass(uint64_t cap, uint64_t line_per_s, double least_used)
 			half_at_s = wall_s;
 		/* Never all of it before the end: some is left for each hour. */
 		if (wall_s + 3600 < month_end_s)
-			CHECK(!quota_is_reached(&quota));
+			CHECK(!blobs_quota_is_reached(&quota));
 	}
 	CHECK_EQ(went, quota.spent);
 	CHECK((double)went >= (double)cap * least_used);
@@ -103,20 +105,20 @@ static void test_glide_begins_at_its_part_of_the_cap(void)
 	struct quota quota = quota_of(1000);
 	uint64_t wall_s = quota.end_s - 100;
 
-	quota_leased(&quota, quota.month, 1000);
-	CHECK_EQ(quota_grant(&quota, 499, wall_s, NS_PER_S), 499);
-	CHECK(!quota_is_gliding(&quota));
-	CHECK_EQ(quota_glide(&quota, wall_s), 0);
-	CHECK_EQ(quota_grant(&quota, 1, wall_s, NS_PER_S), 1);
-	CHECK(quota_is_gliding(&quota));
-	CHECK_EQ(quota_glide(&quota, wall_s), 5);
-	CHECK_EQ(quota_grant(&quota, 100, wall_s, NS_PER_S), 0);
-	CHECK_EQ(quota_grant(&quota, 100, wall_s, 3 * NS_PER_S), 10);
+	blobs_quota_leased(&quota, quota.month, 1000);
+	CHECK_EQ(blobs_quota_grant(&quota, 499, wall_s, NS_PER_S), 499);
+	CHECK(!blobs_quota_is_gliding(&quota));
+	CHECK_EQ(blobs_quota_glide(&quota, wall_s), 0);
+	CHECK_EQ(blobs_quota_grant(&quota, 1, wall_s, NS_PER_S), 1);
+	CHECK(blobs_quota_is_gliding(&quota));
+	CHECK_EQ(blobs_quota_glide(&quota, wall_s), 5);
+	CHECK_EQ(blobs_quota_grant(&quota, 100, wall_s, NS_PER_S), 0);
+	CHECK_EQ(blobs_quota_grant(&quota, 100, wall_s, 3 * NS_PER_S), 10);
 	quota.spent = 1000;
-	CHECK(quota_is_reached(&quota));
-	CHECK_EQ(quota_glide(&quota, wall_s), 0);
-	CHECK_EQ(quota_grant(&quota, 1, wall_s, 100 * NS_PER_S), 0);
-	CHECK_EQ(quota_lease(&quota, 1000), 0);
+	CHECK(blobs_quota_is_reached(&quota));
+	CHECK_EQ(blobs_quota_glide(&quota, wall_s), 0);
+	CHECK_EQ(blobs_quota_grant(&quota, 1, wall_s, 100 * NS_PER_S), 0);
+	CHECK_EQ(blobs_quota_lease(&quota, 1000), 0);
 }
 
 /* A crash at any moment: what was leased counts, which is what went and at most a lease more. */
@@ -127,13 +129,13 @@ static void test_crash_never_counts_less_than_went(void)
 
 	for (unsigned crash = 0; crash < 50; crash++) {
 		for (unsigned k = 0; k < 1 + crash % 7; k++, now_ns += NS_PER_S) {
-			uint64_t lease = quota_lease(&quota, 0);
+			uint64_t lease = blobs_quota_lease(&quota, 0);
 
 			if (lease) {
 				durable = lease;
-				quota_leased(&quota, quota.month, lease);
+				blobs_quota_leased(&quota, quota.month, lease);
 			}
-			went += quota_grant(&quota, CHUNK, NOV_1_S, now_ns);
+			went += blobs_quota_grant(&quota, CHUNK, NOV_1_S, now_ns);
 		}
 		quota.spent = quota.leased = durable;
 		quota.credit = 0;
@@ -150,14 +152,14 @@ static void test_clock_put_over_the_end_and_back_forgets_nothing(void)
 
 	quota.spent = 700;
 	quota.leased = 1000;
-	CHECK(!quota_enter(&quota, month, end_s));
-	CHECK(quota_enter(&quota, month + 1, end_s + 31 * DAY_S));
+	CHECK(!blobs_quota_enter(&quota, month, end_s));
+	CHECK(blobs_quota_enter(&quota, month + 1, end_s + 31 * DAY_S));
 	CHECK_EQ(quota.spent, 0);
 	CHECK_EQ(quota.leased, 0);
 	quota.spent = 50;
-	CHECK(quota_enter(&quota, month, end_s));
+	CHECK(blobs_quota_enter(&quota, month, end_s));
 	CHECK_EQ(quota.spent, 750);
-	CHECK(quota_enter(&quota, month + 1, end_s + 31 * DAY_S));
+	CHECK(blobs_quota_enter(&quota, month + 1, end_s + 31 * DAY_S));
 	CHECK_EQ(quota.spent, 0);
 }
 

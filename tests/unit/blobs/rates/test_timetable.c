@@ -19,7 +19,7 @@ static struct timetable_fault fault;
 
 static int parse(const char *text)
 {
-	return timetable_parse(text, &table, &fault);
+	return blobs_timetable_parse(text, &table, &fault);
 }
 
 static void test_entries_hold_their_days_and_times(void)
@@ -47,9 +47,9 @@ static void test_entries_hold_their_days_and_times(void)
 	CHECK_EQ(table.entries[0].per_s, 2000000);
 	CHECK_EQ(table.entries[1].per_s, 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (timetable_at(&table, rows[i].minute) != rows[i].want)
+		if (blobs_timetable_at(&table, rows[i].minute) != rows[i].want)
 			printf("# %s\n", rows[i].why);
-		CHECK_EQ(timetable_at(&table, rows[i].minute), rows[i].want);
+		CHECK_EQ(blobs_timetable_at(&table, rows[i].minute), rows[i].want);
 	}
 }
 
@@ -57,10 +57,10 @@ static void test_the_first_entry_that_holds_counts(void)
 {
 	CHECK_EQ(parse("fri-mon 10:00-11:00 1mbit;00:00-24:00 500kB/s;"), 0);
 	CHECK_EQ(table.entries[0].per_s, 125000);
-	CHECK_EQ(timetable_at(&table, SUN + AT(10, 30)), 0);
-	CHECK_EQ(timetable_at(&table, MON + AT(10, 30)), 0);
-	CHECK_EQ(timetable_at(&table, TIMETABLE_DAY_MIN + AT(10, 30)), 1);
-	CHECK_EQ(timetable_at(&table, SUN + AT(23, 59)), 1);
+	CHECK_EQ(blobs_timetable_at(&table, SUN + AT(10, 30)), 0);
+	CHECK_EQ(blobs_timetable_at(&table, MON + AT(10, 30)), 0);
+	CHECK_EQ(blobs_timetable_at(&table, TIMETABLE_DAY_MIN + AT(10, 30)), 1);
+	CHECK_EQ(blobs_timetable_at(&table, SUN + AT(23, 59)), 1);
 }
 
 static void test_what_is_wrong_is_named(void)
@@ -163,16 +163,17 @@ static void test_next_change_is_found(void)
 	const uint64_t monday_s = FIRST_MONDAY_S + 52 * 7 * DAY_S;
 
 	CHECK_EQ(parse("mon-fri 08:00-18:00 2MB/s"), 0);
-	CHECK_EQ(timetable_next(&table, monday_s + 7 * 3600 + 59, local_of, &utc),
+	CHECK_EQ(blobs_timetable_next(&table, monday_s + 7 * 3600 + 59, local_of, &utc),
 		 monday_s + 8 * 3600);
-	CHECK_EQ(timetable_next(&table, monday_s + 8 * 3600, local_of, &utc), monday_s + 18 * 3600);
+	CHECK_EQ(blobs_timetable_next(&table, monday_s + 8 * 3600, local_of, &utc),
+		 monday_s + 18 * 3600);
 	/* Friday's evening: on Monday. */
-	CHECK_EQ(timetable_next(&table, monday_s + 4 * DAY_S + 18 * 3600, local_of, &utc),
+	CHECK_EQ(blobs_timetable_next(&table, monday_s + 4 * DAY_S + 18 * 3600, local_of, &utc),
 		 monday_s + 7 * DAY_S + 8 * 3600);
 	CHECK_EQ(parse("00:00-24:00 1MB/s"), 0);
-	CHECK_EQ(timetable_next(&table, monday_s, local_of, &utc), 0);
+	CHECK_EQ(blobs_timetable_next(&table, monday_s, local_of, &utc), 0);
 	CHECK_EQ(parse(""), 0);
-	CHECK_EQ(timetable_next(&table, monday_s, local_of, &utc), 0);
+	CHECK_EQ(blobs_timetable_next(&table, monday_s, local_of, &utc), 0);
 }
 
 static void test_next_change_counts_clocks_put_forward_and_back(void)
@@ -184,13 +185,14 @@ static void test_next_change_counts_clocks_put_forward_and_back(void)
 
 	/* 02:30 does not come that day: at 02:00 it is 03:00, in the entry. */
 	CHECK_EQ(parse("sun 02:30-04:00 1MB/s"), 0);
-	CHECK_EQ(timetable_next(&table, sunday_s, local_of, &forward), sunday_s + 3600);
-	CHECK_EQ(timetable_next(&table, sunday_s + 3600, local_of, &forward), sunday_s + 7200);
+	CHECK_EQ(blobs_timetable_next(&table, sunday_s, local_of, &forward), sunday_s + 3600);
+	CHECK_EQ(blobs_timetable_next(&table, sunday_s + 3600, local_of, &forward),
+		 sunday_s + 7200);
 	/* 02:15 comes twice: in, out at 03:00, which is 02:00 again, and in. */
 	CHECK_EQ(parse("sun 02:15-04:00 1MB/s"), 0);
-	CHECK_EQ(timetable_next(&table, sunday_s, local_of, &back), sunday_s + 900);
-	CHECK_EQ(timetable_next(&table, sunday_s + 900, local_of, &back), sunday_s + 3600);
-	CHECK_EQ(timetable_next(&table, sunday_s + 3600, local_of, &back), sunday_s + 4500);
+	CHECK_EQ(blobs_timetable_next(&table, sunday_s, local_of, &back), sunday_s + 900);
+	CHECK_EQ(blobs_timetable_next(&table, sunday_s + 900, local_of, &back), sunday_s + 3600);
+	CHECK_EQ(blobs_timetable_next(&table, sunday_s + 3600, local_of, &back), sunday_s + 4500);
 }
 
 int main(void)

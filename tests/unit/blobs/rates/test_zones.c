@@ -12,7 +12,7 @@ static unsigned price(const char *text)
 {
 	struct addr addr;
 
-	return addr_parse(text, &addr) < 0 ? 9999 : zones_price(&zones, &addr);
+	return addr_parse(text, &addr) < 0 ? 9999 : blobs_zones_price(&zones, &addr);
 }
 
 static void test_longest_prefix_counts(void)
@@ -28,8 +28,8 @@ static void test_longest_prefix_counts(void)
 	};
 	const char *at;
 
-	CHECK_EQ(zones_parse("10.0.0.0/8=0, 10.9.0.0/16=7\t2001:db8::/32=3 192.0.2.1/32=1000",
-			     &zones, &at),
+	CHECK_EQ(blobs_zones_parse("10.0.0.0/8=0, 10.9.0.0/16=7\t2001:db8::/32=3 192.0.2.1/32=1000",
+				   &zones, &at),
 		 0);
 	CHECK_EQ(zones.cnt, 4);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -43,7 +43,7 @@ static void test_all_may_have_a_price(void)
 {
 	const char *at;
 
-	CHECK_EQ(zones_parse("0.0.0.0/0=5 ::/0=6", &zones, &at), 0);
+	CHECK_EQ(blobs_zones_parse("0.0.0.0/0=5 ::/0=6", &zones, &at), 0);
 	CHECK_EQ(price("203.0.113.9:1"), 5);
 	CHECK_EQ(price("[2001:db8::1]:7000"), 6);
 }
@@ -52,9 +52,9 @@ static void test_no_zones_are_one_price(void)
 {
 	const char *at;
 
-	CHECK_EQ(zones_parse("", &zones, &at), 0);
+	CHECK_EQ(blobs_zones_parse("", &zones, &at), 0);
 	CHECK_EQ(price("10.1.2.3:7000"), ZONE_PRICE);
-	CHECK_EQ(zones_price(&zones, &(struct addr){.family = ADDR_NONE}), ZONE_PRICE);
+	CHECK_EQ(blobs_zones_price(&zones, &(struct addr){.family = ADDR_NONE}), ZONE_PRICE);
 }
 
 static void test_wrong_entries_are_named(void)
@@ -80,7 +80,7 @@ static void test_wrong_entries_are_named(void)
 	zones.cnt = 99;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *at = "";
-		int err = zones_parse(rows[i].text, &zones, &at);
+		int err = blobs_zones_parse(rows[i].text, &zones, &at);
 
 		if (err != rows[i].want)
 			printf("# %s\n", rows[i].text);
@@ -98,10 +98,10 @@ static void test_one_zone_too_many_is_refused(void)
 
 	for (unsigned i = 0; i < ZONES_MAX; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%u.0.0.0/8=1 ", i + 1);
-	CHECK_EQ(zones_parse(text, &zones, &at), 0);
+	CHECK_EQ(blobs_zones_parse(text, &zones, &at), 0);
 	CHECK_EQ(zones.cnt, ZONES_MAX);
 	snprintf(text + len, sizeof(text) - len, "200.0.0.0/8=1");
-	CHECK_EQ(zones_parse(text, &zones, &at), WEFT_EFULL);
+	CHECK_EQ(blobs_zones_parse(text, &zones, &at), WEFT_EFULL);
 }
 
 int main(void)

@@ -124,7 +124,7 @@ static int read_start(unsigned node, struct heard *heard, uint64_t off, uint64_t
 
 	memcpy(hint.key, shared.node_key, sizeof(hint.key));
 	ask.origin = node == DUO_B ? &origin : NULL;
-	return reader_start(duo.nodes[node].content, &ask, duo.now_ns, &heard->reader);
+	return blobs_reader_start(duo.nodes[node].content, &ask, duo.now_ns, &heard->reader);
 }
 
 static void turns(const struct heard *heard)
@@ -172,16 +172,16 @@ static void test_parts_of_a_file_that_is_here(void)
 
 static void test_parts_of_a_file_that_is_elsewhere(void)
 {
-	struct content_stats stats;
+	struct blobs_stats stats;
 
 	CHECK(world_begin());
 	for (size_t i = 0; i < RANGE_CNT && !check_failed; i++)
 		check_read(DUO_B, ranges[i][0], ranges[i][1]);
 	/* The first range is the file; chunks of the others come again whole. */
-	content_stats(duo.nodes[DUO_B].content, &stats);
+	blobs_stats(duo.nodes[DUO_B].content, &stats);
 	CHECK(stats.streamed_byte_cnt >= FILE_LEN);
 	CHECK_EQ(stats.received_byte_cnt, stats.streamed_byte_cnt);
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.streamed_byte_cnt, 0);
 	duo_fini(&duo);
 }
@@ -284,7 +284,7 @@ static void test_what_is_not_taken_comes_again(void)
 	CHECK_EQ(heard.len, 0);
 	CHECK_EQ(heard.done_cnt, 0);
 	CHECK_EQ(heard.refuse_cnt, 0);
-	reader_resume(heard.reader, duo.now_ns);
+	blobs_reader_resume(heard.reader, duo.now_ns);
 	turns(&heard);
 	CHECK_EQ(heard.err, 0);
 	CHECK_EQ(heard.len, FILE_LEN);
@@ -306,13 +306,13 @@ static void test_a_cancelled_reader_tells_nothing(void)
 		if (heard.done_cnt == 0) {
 			size_t len = heard.len;
 
-			reader_cancel(heard.reader);
+			blobs_reader_cancel(heard.reader);
 			for (unsigned i = 0; i < 50; i++)
 				duo_turn(&duo);
 			CHECK_EQ(heard.len, len);
 			CHECK_EQ(heard.done_cnt, 0);
 		}
-		CHECK_EQ(readers_cnt(duo.nodes[DUO_B].content->readers), 0);
+		CHECK_EQ(blobs_readers_cnt(duo.nodes[DUO_B].content->readers), 0);
 		free(heard.data);
 	}
 	duo_fini(&duo);
@@ -340,7 +340,7 @@ static void test_nobody_reads_what_is_not_shared_any_more(void)
 	struct heard heard;
 
 	CHECK(world_begin());
-	CHECK_EQ(content_share_remove(duo.nodes[DUO_A].content, shared.manifest_id, NULL, NULL), 0);
+	CHECK_EQ(shares_share_remove(duo.nodes[DUO_A].content, shared.manifest_id, NULL, NULL), 0);
 	for (unsigned i = 0; i < 20; i++)
 		duo_turn(&duo);
 	heard_init(&heard);
@@ -363,7 +363,7 @@ static int open_start(unsigned node, struct heard *heard, bool has_hint)
 	ask.size = READER_SIZE_UNTOLD;
 	ask.opened = heard_opened;
 	ask.origin = has_hint ? &origin : NULL;
-	return reader_start(duo.nodes[node].content, &ask, duo.now_ns, &heard->reader);
+	return blobs_reader_start(duo.nodes[node].content, &ask, duo.now_ns, &heard->reader);
 }
 
 static void check_open(unsigned node, uint64_t off, uint64_t len)
@@ -429,7 +429,7 @@ static void test_what_is_not_wanted_ends_untold(void)
 		duo_turn(&duo);
 	CHECK_EQ(heard.size, FILE_LEN);
 	CHECK_EQ(heard.done_cnt, 0);
-	CHECK_EQ(readers_cnt(duo.nodes[DUO_A].content->readers), 0);
+	CHECK_EQ(blobs_readers_cnt(duo.nodes[DUO_A].content->readers), 0);
 	free(heard.data);
 	duo_fini(&duo);
 }
@@ -473,7 +473,7 @@ static void test_a_length_counts_when_it_is_proved(void)
 	turns(&heard);
 	CHECK_EQ(heard.err, 0);
 	CHECK_EQ(heard.size, FILE_LEN);
-	CHECK(duo.nodes[DUO_B].event_cnt[CONTENT_PEER_BAD] > 0);
+	CHECK(duo.nodes[DUO_B].event_cnt[BLOBS_PEER_BAD] > 0);
 	free(heard.data);
 	duo_fini(&duo);
 }
@@ -509,12 +509,12 @@ static void test_who_lied_about_the_length_is_not_asked_for_it_again(void)
 	ask.size = READER_SIZE_UNTOLD;
 	ask.opened = heard_opened;
 	ask.origin = &origin;
-	CHECK_EQ(reader_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &heard.reader), 0);
+	CHECK_EQ(blobs_reader_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &heard.reader), 0);
 	turns(&heard);
 	CHECK_EQ(heard.err, 0);
 	CHECK_EQ(heard.size, FILE_LEN);
 	CHECK_MEM(heard.data, bytes, 10);
-	CHECK(duo.nodes[DUO_B].event_cnt[CONTENT_PEER_BAD] > 0);
+	CHECK(duo.nodes[DUO_B].event_cnt[BLOBS_PEER_BAD] > 0);
 	free(heard.data);
 	duo_fini(&duo);
 }

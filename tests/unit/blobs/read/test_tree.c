@@ -15,7 +15,7 @@ static struct store *store;
 static uint8_t root_id[32];
 static const uint8_t any_id[32] = {7};
 
-static void blob_put(const void *data, size_t len, uint8_t id[static 32])
+static void store_blob_put(const void *data, size_t len, uint8_t id[static 32])
 {
 	struct store_batch *batch = store_batch_new(store);
 
@@ -39,17 +39,17 @@ static const struct line in_order[] = {
 
 static void part_end(struct manifest_builder *part, struct manifest_builder *root)
 {
-	struct manifest_part row = {.item_cnt = manifest_builder_item_cnt(part),
-				    .byte_cnt = manifest_builder_byte_cnt(part)};
+	struct manifest_part row = {.item_cnt = blobs_manifest_builder_item_cnt(part),
+				    .byte_cnt = blobs_manifest_builder_byte_cnt(part)};
 	uint8_t id[32];
 	size_t len;
-	const uint8_t *encoded = manifest_builder_encode(part, MANIFEST_PART, 0, "", &len);
+	const uint8_t *encoded = blobs_manifest_builder_encode(part, MANIFEST_PART, 0, "", &len);
 
-	blob_put(encoded, len, id);
+	store_blob_put(encoded, len, id);
 	row.manifest_id = id;
 	row.len = len;
-	CHECK_EQ(manifest_builder_add_part(root, &row), 0);
-	manifest_builder_reset(part);
+	CHECK_EQ(blobs_manifest_builder_add_part(root, &row), 0);
+	blobs_manifest_builder_reset(part);
 }
 
 static void world_of(const struct line *lines, size_t line_cnt, bool has_parts)
@@ -60,8 +60,8 @@ static void world_of(const struct line *lines, size_t line_cnt, bool has_parts)
 
 	scratch_make(dir);
 	store = scratch_store(dir, true);
-	CHECK_EQ(manifest_builder_new(&builder), 0);
-	CHECK_EQ(manifest_builder_new(&root), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&builder), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&root), 0);
 	for (size_t i = 0; i < line_cnt; i++) {
 		size_t path_len = strlen(lines[i].path);
 		struct manifest_item item = {.content_id = any_id,
@@ -70,17 +70,19 @@ static void world_of(const struct line *lines, size_t line_cnt, bool has_parts)
 					     .path_len = path_len};
 
 		if (lines[i].path[path_len - 1] == '/')
-			CHECK_EQ(manifest_builder_add_dir(builder, lines[i].path, path_len - 1), 0);
+			CHECK_EQ(blobs_manifest_builder_add_dir(builder, lines[i].path,
+								path_len - 1),
+				 0);
 		else
-			CHECK_EQ(manifest_builder_add_item(builder, &item), 0);
+			CHECK_EQ(blobs_manifest_builder_add_item(builder, &item), 0);
 		if (has_parts && lines[i].ends_part)
 			part_end(builder, root);
 	}
-	encoded = has_parts ? manifest_builder_encode(root, MANIFEST_ROOT, 1, "", &len)
-			    : manifest_builder_encode(builder, MANIFEST_WHOLE, 1, "", &len);
-	blob_put(encoded, len, root_id);
-	manifest_builder_free(builder);
-	manifest_builder_free(root);
+	encoded = has_parts ? blobs_manifest_builder_encode(root, MANIFEST_ROOT, 1, "", &len)
+			    : blobs_manifest_builder_encode(builder, MANIFEST_WHOLE, 1, "", &len);
+	store_blob_put(encoded, len, root_id);
+	blobs_manifest_builder_free(builder);
+	blobs_manifest_builder_free(root);
 }
 
 static void world_begin(bool has_parts)
@@ -96,7 +98,7 @@ static void world_end(void)
 
 static int find(const char *path, struct tree_place *place)
 {
-	return tree_find(store, root_id, path, strlen(path), place);
+	return blobs_tree_find(store, root_id, path, strlen(path), place);
 }
 
 static void check_each_is_found(bool has_parts)
@@ -151,7 +153,7 @@ static void check_list(const char *path, const char *want)
 {
 	struct listing listing = {.text = ""};
 
-	CHECK_EQ(tree_list(store, root_id, path, strlen(path), listing_add, &listing), 0);
+	CHECK_EQ(blobs_tree_list(store, root_id, path, strlen(path), listing_add, &listing), 0);
 	CHECK_STR(listing.text, want);
 }
 
@@ -168,10 +170,10 @@ static void check_directories(bool has_parts)
 	check_list("c", "d/ ");
 	check_list("c/d/e", "f g ");
 	check_list("e", "");
-	CHECK_EQ(tree_list(store, root_id, "", 0, listing_add, &listing), 0);
+	CHECK_EQ(blobs_tree_list(store, root_id, "", 0, listing_add, &listing), 0);
 	CHECK_STR(listing.text, "a b/ ");
-	CHECK_EQ(tree_list(store, root_id, "a", 1, listing_add, &listing), WEFT_EABSENT);
-	CHECK_EQ(tree_list(store, root_id, "nix", 3, listing_add, &listing), WEFT_EABSENT);
+	CHECK_EQ(blobs_tree_list(store, root_id, "a", 1, listing_add, &listing), WEFT_EABSENT);
+	CHECK_EQ(blobs_tree_list(store, root_id, "nix", 3, listing_add, &listing), WEFT_EABSENT);
 	world_end();
 }
 
@@ -201,9 +203,9 @@ static void test_what_is_not_held_is_told(void)
 	uint8_t id[32];
 
 	world_begin(true);
-	CHECK_EQ(tree_find(store, any_id, "a", 1, &place), WEFT_EUNKNOWN);
-	blob_put("no manifest", 11, id);
-	CHECK(tree_find(store, id, "a", 1, &place) < 0);
+	CHECK_EQ(blobs_tree_find(store, any_id, "a", 1, &place), WEFT_EUNKNOWN);
+	store_blob_put("no manifest", 11, id);
+	CHECK(blobs_tree_find(store, id, "a", 1, &place) < 0);
 	world_end();
 }
 
@@ -216,11 +218,11 @@ static void test_a_part_that_is_missing_is_damage(void)
 	size_t len;
 
 	world_begin(false);
-	CHECK_EQ(manifest_builder_new(&root), 0);
-	CHECK_EQ(manifest_builder_add_part(root, &row), 0);
-	encoded = manifest_builder_encode(root, MANIFEST_ROOT, 1, "", &len);
-	blob_put(encoded, len, root_id);
-	manifest_builder_free(root);
+	CHECK_EQ(blobs_manifest_builder_new(&root), 0);
+	CHECK_EQ(blobs_manifest_builder_add_part(root, &row), 0);
+	encoded = blobs_manifest_builder_encode(root, MANIFEST_ROOT, 1, "", &len);
+	store_blob_put(encoded, len, root_id);
+	blobs_manifest_builder_free(root);
 	CHECK_EQ(find("a", &place), WEFT_EDAMAGED);
 	world_end();
 }
@@ -232,8 +234,10 @@ static void test_the_longest_path_and_one_byte_more(void)
 
 	world_begin(true);
 	memset(path, 'x', sizeof(path) - 1);
-	CHECK_EQ(tree_find(store, root_id, path, MANIFEST_PATH_LEN_MAX, &place), WEFT_EABSENT);
-	CHECK_EQ(tree_find(store, root_id, path, MANIFEST_PATH_LEN_MAX + 1, &place), WEFT_EABSENT);
+	CHECK_EQ(blobs_tree_find(store, root_id, path, MANIFEST_PATH_LEN_MAX, &place),
+		 WEFT_EABSENT);
+	CHECK_EQ(blobs_tree_find(store, root_id, path, MANIFEST_PATH_LEN_MAX + 1, &place),
+		 WEFT_EABSENT);
 	world_end();
 }
 

@@ -69,7 +69,7 @@ static inline void ask(struct question *q, unsigned type, const uint8_t *id, uin
 	size_t len;
 
 	memcpy(request.id, id, sizeof(request.id));
-	len = message_request_write(type, &request, payload);
+	len = blobs_message_request_write(type, &request, payload);
 	ask_raw(q, type, payload, len);
 }
 

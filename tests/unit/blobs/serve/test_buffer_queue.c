@@ -60,7 +60,7 @@ static void asker_ask_list(struct asker *asker, unsigned type, unsigned cnt)
 
 	memcpy(request.id, type == MESH_GET_MANIFEST ? shared.manifest_id : big_id,
 	       sizeof(request.id));
-	ask.payload_len = message_request_write(type, &request, payload);
+	ask.payload_len = blobs_message_request_write(type, &request, payload);
 	b->key[1] = (uint8_t)asker->key;
 	b->key[2] = (uint8_t)asker->network;
 	b->addr = (struct addr){.ip = {192, 0, (uint8_t)asker->network, (uint8_t)(1 + asker->key)},
@@ -121,19 +121,19 @@ static void askers_end(void)
 	duo_pass(&duo, 60 * NS_PER_S);
 }
 
-static const struct fair_view *view_of(enum content_pool pool)
+static const struct fair_view *view_of(enum blobs_pool pool)
 {
-	static struct content_stats stats;
+	static struct blobs_stats stats;
 
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	return &stats.pools[pool];
 }
 
 static uint32_t used_cnt(void)
 {
-	struct content_stats stats;
+	struct blobs_stats stats;
 
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	return stats.chunk_buffer_used_cnt;
 }
 
@@ -257,7 +257,7 @@ static void test_one_more_than_may_wait_is_refused_or_takes_from_the_largest(voi
 	CHECK(queue_begin());
 	first = buffers_take();
 	/* Whoever waits now waits until it is refused, or another takes its place. */
-	while (view_of(CONTENT_POOL_CHUNKS_WAITING)->held_cnt < BUFFER_QUEUE_CAP) {
+	while (view_of(BLOBS_POOL_CHUNKS_WAITING)->held_cnt < BUFFER_QUEUE_CAP) {
 		CHECK(first < ASKER_CAP - 2);
 		askers[first].network = 4;
 		asker_ask(&askers[first++]);
@@ -269,7 +269,7 @@ static void test_one_more_than_may_wait_is_refused_or_takes_from_the_largest(voi
 	CHECK_EQ(askers[first].code, MESH_CODE_BUSY);
 	CHECK(askers[first].not_before_ns > 0);
 	CHECK_STR(duo.refused_pool, "calls waiting for chunk buffers");
-	view = view_of(CONTENT_POOL_CHUNKS_WAITING);
+	view = view_of(BLOBS_POOL_CHUNKS_WAITING);
 	CHECK_EQ(view->held_cnt, BUFFER_QUEUE_CAP);
 	CHECK_EQ(view->cap_cnt, BUFFER_QUEUE_CAP);
 	CHECK_EQ(view->refused_cnts[FAIR_UNKNOWN], 1);
@@ -279,13 +279,13 @@ static void test_one_more_than_may_wait_is_refused_or_takes_from_the_largest(voi
 	askers[first + 1].key = 77;
 	asker_ask(&askers[first + 1]);
 	duo_pass(&duo, NS_PER_MS);
-	view = view_of(CONTENT_POOL_CHUNKS_WAITING);
+	view = view_of(BLOBS_POOL_CHUNKS_WAITING);
 	CHECK_EQ(view->held_cnt, BUFFER_QUEUE_CAP);
 	CHECK_EQ(view->evicted_cnts[FAIR_UNKNOWN], 1);
 	CHECK_EQ(askers[first - 1].code, MESH_CODE_BUSY);
 	CHECK(askers[first + 1].request != NULL);
 	askers_end();
-	CHECK_EQ(view_of(CONTENT_POOL_CHUNKS_WAITING)->held_cnt, 0);
+	CHECK_EQ(view_of(BLOBS_POOL_CHUNKS_WAITING)->held_cnt, 0);
 	CHECK_EQ(used_cnt(), 0);
 	duo_fini(&duo);
 }
@@ -306,7 +306,7 @@ static void test_who_waits_too_long_is_told_when_to_come_back(void)
 	CHECK_EQ(askers[first].code, MESH_CODE_BUSY);
 	CHECK(askers[first].not_before_ns > asked_ns + BUFFER_QUEUE_WAIT_NS);
 	CHECK_STR(duo.refused_pool, "calls with chunk buffers");
-	CHECK_EQ(view_of(CONTENT_POOL_CHUNKS_WAITING)->overdue_cnt, 1);
+	CHECK_EQ(view_of(BLOBS_POOL_CHUNKS_WAITING)->overdue_cnt, 1);
 	askers_end();
 	duo_fini(&duo);
 }
@@ -323,16 +323,16 @@ static void test_an_asker_that_leaves_gives_up_its_turn(void)
 		asker_ask(&askers[first + i]);
 	}
 	duo_pass(&duo, 10 * NS_PER_MS);
-	CHECK_EQ(view_of(CONTENT_POOL_CHUNKS_WAITING)->held_cnt, 2);
+	CHECK_EQ(view_of(BLOBS_POOL_CHUNKS_WAITING)->held_cnt, 2);
 	asker_leave(&askers[first]);
-	CHECK_EQ(view_of(CONTENT_POOL_CHUNKS_WAITING)->held_cnt, 1);
+	CHECK_EQ(view_of(BLOBS_POOL_CHUNKS_WAITING)->held_cnt, 1);
 	/* A peer's session ends with all that it holds: the other one has its turn at once. */
 	for (unsigned i = 0; i < 4; i++)
 		asker_leave(&askers[i]);
 	delays_ns[1] = 0;
 	duo_pass(&duo, 100 * NS_PER_MS);
 	CHECK_EQ(askers[first + 1].done_cnt, 1);
-	CHECK_EQ(view_of(CONTENT_POOL_CHUNKS_WAITING)->held_cnt, 0);
+	CHECK_EQ(view_of(BLOBS_POOL_CHUNKS_WAITING)->held_cnt, 0);
 	for (unsigned i = 4; i < first; i++)
 		asker_leave(&askers[i]);
 	askers_end();
@@ -354,20 +354,20 @@ static void test_all_who_wait_for_one_answer_share_its_buffer(void)
 		asker_ask_list(&askers[i], MESH_GET_CHUNK_HASHES, 5000);
 	}
 	duo_pass(&duo, 10 * NS_PER_MS);
-	CHECK(view_of(CONTENT_POOL_CHUNKS_WAITING)->held_cnt > 0);
+	CHECK(view_of(BLOBS_POOL_CHUNKS_WAITING)->held_cnt > 0);
 	for (unsigned i = 0; i < 2; i++)
 		asker_leave(&askers[i]);
 	duo_pass(&duo, 100 * NS_PER_MS);
-	CHECK_EQ(view_of(CONTENT_POOL_CHUNKS_WAITING)->held_cnt, 0);
+	CHECK_EQ(view_of(BLOBS_POOL_CHUNKS_WAITING)->held_cnt, 0);
 	CHECK_EQ(used_cnt(), BUFFER_CNT - 2);
 	/* It is charged to one of them, and to another when that one is done. */
-	CHECK_EQ(view_of(CONTENT_POOL_CHUNKS)->held_cnt, BUFFER_CNT - 2);
+	CHECK_EQ(view_of(BLOBS_POOL_CHUNKS)->held_cnt, BUFFER_CNT - 2);
 	asker_leave(&askers[first]);
-	CHECK_EQ(view_of(CONTENT_POOL_CHUNKS)->held_cnt, BUFFER_CNT - 2);
+	CHECK_EQ(view_of(BLOBS_POOL_CHUNKS)->held_cnt, BUFFER_CNT - 2);
 	for (unsigned i = 2; i < first + SAME_CNT; i++)
 		asker_leave(&askers[i]);
 	CHECK_EQ(used_cnt(), 0);
-	CHECK_EQ(view_of(CONTENT_POOL_CHUNKS)->held_cnt, 0);
+	CHECK_EQ(view_of(BLOBS_POOL_CHUNKS)->held_cnt, 0);
 	duo_fini(&duo);
 }
 
@@ -386,7 +386,7 @@ static void test_a_buffer_that_is_filled_is_taken_as_any_other(void)
 	}
 	duo_pass(&duo, NS_PER_S);
 	CHECK_EQ(used_cnt(), 4);
-	CHECK_EQ(view_of(CONTENT_POOL_CHUNKS_WAITING)->held_cnt, 4);
+	CHECK_EQ(view_of(BLOBS_POOL_CHUNKS_WAITING)->held_cnt, 4);
 	askers_end();
 	duo_fini(&duo);
 }

@@ -15,9 +15,10 @@ static struct chunk_name name_of(uint8_t content, uint64_t chunk)
 /* A buffer with a name, filled, with one use. */
 static struct chunk_buffer *filled(const struct chunk_name *name)
 {
-	struct chunk_buffer *buffer = chunk_buffers_at(&buffers, chunk_buffers_acquire(&buffers));
+	struct chunk_buffer *buffer =
+		blobs_chunk_buffers_at(&buffers, blobs_chunk_buffers_acquire(&buffers));
 
-	chunk_buffers_name(&buffers, buffer, name);
+	blobs_chunk_buffers_name(&buffers, buffer, name);
 	buffer->is_filled = true;
 	buffer->len = 5;
 	return buffer;
@@ -27,13 +28,13 @@ static void test_one_more_than_there_are_is_refused(void)
 {
 	uint8_t *all[3];
 
-	CHECK_EQ(chunk_buffers_init(&buffers, 3, CHUNK_BUFFER_LEN), 0);
+	CHECK_EQ(blobs_chunk_buffers_init(&buffers, 3, CHUNK_BUFFER_LEN), 0);
 	for (unsigned i = 0; i < 3; i++)
-		CHECK((all[i] = chunk_buffers_acquire(&buffers)) != NULL);
-	CHECK(!chunk_buffers_acquire(&buffers));
-	chunk_buffers_release(&buffers, all[1]);
-	CHECK(chunk_buffers_acquire(&buffers) == all[1]);
-	chunk_buffers_fini(&buffers);
+		CHECK((all[i] = blobs_chunk_buffers_acquire(&buffers)) != NULL);
+	CHECK(!blobs_chunk_buffers_acquire(&buffers));
+	blobs_chunk_buffers_release(&buffers, all[1]);
+	CHECK(blobs_chunk_buffers_acquire(&buffers) == all[1]);
+	blobs_chunk_buffers_fini(&buffers);
 }
 
 static void test_named_buffer_is_shared_until_the_last_lets_go(void)
@@ -41,16 +42,16 @@ static void test_named_buffer_is_shared_until_the_last_lets_go(void)
 	struct chunk_name name = name_of(1, 7);
 	struct chunk_buffer *buffer;
 
-	CHECK_EQ(chunk_buffers_init(&buffers, 2, CHUNK_BUFFER_LEN), 0);
+	CHECK_EQ(blobs_chunk_buffers_init(&buffers, 2, CHUNK_BUFFER_LEN), 0);
 	buffer = filled(&name);
-	CHECK(chunk_buffers_find(&buffers, &name) == buffer);
+	CHECK(blobs_chunk_buffers_find(&buffers, &name) == buffer);
 	CHECK_EQ(buffer->use_cnt, 2);
 	CHECK_EQ(buffers.free_cnt, 1);
-	chunk_buffers_release(&buffers, buffer->bytes);
+	blobs_chunk_buffers_release(&buffers, buffer->bytes);
 	CHECK_EQ(buffers.free_cnt, 1);
-	chunk_buffers_release(&buffers, buffer->bytes);
+	blobs_chunk_buffers_release(&buffers, buffer->bytes);
 	CHECK_EQ(buffers.free_cnt, 2);
-	chunk_buffers_fini(&buffers);
+	blobs_chunk_buffers_fini(&buffers);
 }
 
 static void test_unused_buffer_is_found_until_it_is_taken(void)
@@ -58,15 +59,15 @@ static void test_unused_buffer_is_found_until_it_is_taken(void)
 	struct chunk_name name = name_of(1, 7);
 	struct chunk_buffer *buffer;
 
-	CHECK_EQ(chunk_buffers_init(&buffers, 2, CHUNK_BUFFER_LEN), 0);
+	CHECK_EQ(blobs_chunk_buffers_init(&buffers, 2, CHUNK_BUFFER_LEN), 0);
 	buffer = filled(&name);
-	chunk_buffers_release(&buffers, buffer->bytes);
-	CHECK(chunk_buffers_find(&buffers, &name) == buffer && buffer->is_filled);
-	chunk_buffers_release(&buffers, buffer->bytes);
-	CHECK(chunk_buffers_acquire(&buffers) == buffer->bytes);
+	blobs_chunk_buffers_release(&buffers, buffer->bytes);
+	CHECK(blobs_chunk_buffers_find(&buffers, &name) == buffer && buffer->is_filled);
+	blobs_chunk_buffers_release(&buffers, buffer->bytes);
+	CHECK(blobs_chunk_buffers_acquire(&buffers) == buffer->bytes);
 	CHECK(!buffer->is_named);
-	CHECK(!chunk_buffers_find(&buffers, &name));
-	chunk_buffers_fini(&buffers);
+	CHECK(!blobs_chunk_buffers_find(&buffers, &name));
+	blobs_chunk_buffers_fini(&buffers);
 }
 
 /* Neither content nor chunk alone makes a name. */
@@ -75,11 +76,11 @@ static void test_other_names_are_not_found(void)
 	struct chunk_name name = name_of(1, 7);
 	const struct chunk_name others[] = {name_of(1, 8), name_of(2, 7)};
 
-	CHECK_EQ(chunk_buffers_init(&buffers, 2, CHUNK_BUFFER_LEN), 0);
+	CHECK_EQ(blobs_chunk_buffers_init(&buffers, 2, CHUNK_BUFFER_LEN), 0);
 	CHECK(filled(&name));
 	for (unsigned i = 0; i < 2; i++)
-		CHECK(!chunk_buffers_find(&buffers, &others[i]));
-	chunk_buffers_fini(&buffers);
+		CHECK(!blobs_chunk_buffers_find(&buffers, &others[i]));
+	blobs_chunk_buffers_fini(&buffers);
 }
 
 /* Who gave up filling it must not leave it to be found. */
@@ -88,17 +89,17 @@ static void test_buffer_that_was_never_filled_loses_its_name(void)
 	struct chunk_name name = name_of(1, 7);
 	struct chunk_buffer *buffer;
 
-	CHECK_EQ(chunk_buffers_init(&buffers, 1, CHUNK_BUFFER_LEN), 0);
-	buffer = chunk_buffers_at(&buffers, chunk_buffers_acquire(&buffers));
-	chunk_buffers_name(&buffers, buffer, &name);
-	chunk_buffers_release(&buffers, buffer->bytes);
-	CHECK(!chunk_buffers_find(&buffers, &name));
-	chunk_buffers_fini(&buffers);
+	CHECK_EQ(blobs_chunk_buffers_init(&buffers, 1, CHUNK_BUFFER_LEN), 0);
+	buffer = blobs_chunk_buffers_at(&buffers, blobs_chunk_buffers_acquire(&buffers));
+	blobs_chunk_buffers_name(&buffers, buffer, &name);
+	blobs_chunk_buffers_release(&buffers, buffer->bytes);
+	CHECK(!blobs_chunk_buffers_find(&buffers, &name));
+	blobs_chunk_buffers_fini(&buffers);
 }
 
 static void test_every_buffer_may_have_a_name(void)
 {
-	CHECK_EQ(chunk_buffers_init(&buffers, 100, CHUNK_BUFFER_LEN), 0);
+	CHECK_EQ(blobs_chunk_buffers_init(&buffers, 100, CHUNK_BUFFER_LEN), 0);
 	for (uint8_t i = 0; i < 100; i++) {
 		struct chunk_name name = name_of(i, i);
 
@@ -107,9 +108,9 @@ static void test_every_buffer_may_have_a_name(void)
 	for (uint8_t i = 0; i < 100; i++) {
 		struct chunk_name name = name_of(i, i);
 
-		CHECK(chunk_buffers_find(&buffers, &name) != NULL);
+		CHECK(blobs_chunk_buffers_find(&buffers, &name) != NULL);
 	}
-	chunk_buffers_fini(&buffers);
+	blobs_chunk_buffers_fini(&buffers);
 }
 
 int main(void)

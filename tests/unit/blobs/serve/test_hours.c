@@ -17,7 +17,7 @@ static void on_kept(void *arg, int err)
 	kept_err = err;
 }
 
-static struct content *seeder(void)
+static struct blobs *seeder(void)
 {
 	return duo.nodes[DUO_A].content;
 }
@@ -40,7 +40,7 @@ static void second_pass(void)
 
 static int timetable_set(const char *text)
 {
-	int err = content_timetable_set(seeder(), CONTENT_UPLOADS, text, on_kept, NULL);
+	int err = blobs_timetable_set(seeder(), BLOBS_UPLOADS, text, on_kept, NULL);
 
 	kept_err = -EINPROGRESS;
 	for (unsigned i = 0; i < 50 && err == 0 && kept_err == -EINPROGRESS; i++)
@@ -66,22 +66,22 @@ static void chunks_take(uint64_t least_ns, uint64_t most_ns)
 
 static uint64_t in_force(void)
 {
-	struct content_limit_view view;
+	struct blobs_limit_view view;
 
-	content_limit_show(seeder(), CONTENT_LIMIT_UPLOAD, &view);
+	blobs_limit_show(seeder(), BLOBS_LIMIT_UPLOAD, &view);
 	return view.in_force;
 }
 
 static void test_entry_in_force_limits_what_is_sent(void)
 {
-	struct content_timetable_view view;
+	struct blobs_timetable_view view;
 
 	CHECK(duo_begin());
 	clock_set(MONDAY_S + 8 * 3600);
 	CHECK_EQ(timetable_set(TEXT), 0);
 	CHECK_EQ(in_force(), RATE);
 	chunks_take(45 * NS_PER_S / 10, 55 * NS_PER_S / 10);
-	content_timetable_show(seeder(), CONTENT_UPLOADS, &view);
+	blobs_timetable_show(seeder(), BLOBS_UPLOADS, &view);
 	CHECK(view.is_kept && view.configured[0] == '\0');
 	CHECK_EQ(view.per_s, RATE);
 	CHECK_EQ(view.next_s, MONDAY_S + 18 * 3600);
@@ -90,7 +90,7 @@ static void test_entry_in_force_limits_what_is_sent(void)
 	second_pass();
 	CHECK_EQ(in_force(), 0);
 	chunks_take(0, NS_PER_S);
-	content_timetable_show(seeder(), CONTENT_UPLOADS, &view);
+	blobs_timetable_show(seeder(), BLOBS_UPLOADS, &view);
 	CHECK(!view.entry);
 	CHECK_EQ(view.next_s, MONDAY_S + 86400 + 8 * 3600);
 	duo_fini(&duo);
@@ -152,7 +152,7 @@ static void test_entries_hold_by_local_time_when_clocks_change(void)
 		{back_s, SHIFT_S + 1800, true},	     /* 02:30 again */
 		{back_s, SHIFT_S + 2 * 3600, false}, /* 04:00 */
 	};
-	struct content_timetable_view view;
+	struct blobs_timetable_view view;
 
 	CHECK(duo_begin());
 	CHECK_EQ(timetable_set("sun 02:30-04:00 1048576B/s"), 0);
@@ -161,7 +161,7 @@ static void test_entries_hold_by_local_time_when_clocks_change(void)
 		clock_set(rows[i].wall_s);
 		second_pass();
 		CHECK_EQ(in_force(), rows[i].is_in_force ? RATE : 0);
-		content_timetable_show(seeder(), CONTENT_UPLOADS, &view);
+		blobs_timetable_show(seeder(), BLOBS_UPLOADS, &view);
 		CHECK_EQ(view.utc_offset_s, rows[i].utc_offset_s(NULL, rows[i].wall_s));
 	}
 	duo_fini(&duo);
@@ -172,10 +172,10 @@ static void test_least_of_limit_and_entry_holds(void)
 	CHECK(duo_begin());
 	clock_set(MONDAY_S + 8 * 3600);
 	CHECK_EQ(timetable_set(TEXT), 0);
-	CHECK_EQ(content_limit_set(seeder(), CONTENT_LIMIT_UPLOAD, 2 * RATE, on_kept, NULL), 0);
+	CHECK_EQ(blobs_limit_set(seeder(), BLOBS_LIMIT_UPLOAD, 2 * RATE, on_kept, NULL), 0);
 	second_pass();
 	CHECK_EQ(in_force(), RATE);
-	CHECK_EQ(content_limit_set(seeder(), CONTENT_LIMIT_UPLOAD, RATE / 2, on_kept, NULL), 0);
+	CHECK_EQ(blobs_limit_set(seeder(), BLOBS_LIMIT_UPLOAD, RATE / 2, on_kept, NULL), 0);
 	second_pass();
 	CHECK_EQ(in_force(), RATE / 2);
 	CHECK_EQ(timetable_set(NULL), 0);
@@ -185,50 +185,49 @@ static void test_least_of_limit_and_entry_holds(void)
 
 static void test_timetable_is_kept_beside_limits_and_reset(void)
 {
-	struct content_timetable_view view;
+	struct blobs_timetable_view view;
 
 	CHECK(duo_begin());
 	clock_set(MONDAY_S + 8 * 3600);
-	CHECK_EQ(content_limit_set(seeder(), CONTENT_LIMIT_UPLOAD_PEER, 9 * RATE, on_kept, NULL),
-		 0);
+	CHECK_EQ(blobs_limit_set(seeder(), BLOBS_LIMIT_UPLOAD_PEER, 9 * RATE, on_kept, NULL), 0);
 	CHECK_EQ(timetable_set(TEXT), 0);
 	CHECK_EQ(timetable_set("mon 00:00-24:00 fast"), WEFT_EMALFORMED);
 	duo_node_close(&duo, DUO_A);
 	duo_node_open(&duo, DUO_A);
-	content_timetable_show(seeder(), CONTENT_UPLOADS, &view);
+	blobs_timetable_show(seeder(), BLOBS_UPLOADS, &view);
 	CHECK(view.is_kept && strcmp(view.text, TEXT) == 0);
-	CHECK_EQ(content_limit(seeder(), CONTENT_LIMIT_UPLOAD_PEER), 9 * RATE);
+	CHECK_EQ(blobs_limit(seeder(), BLOBS_LIMIT_UPLOAD_PEER), 9 * RATE);
 	CHECK_EQ(in_force(), RATE);
 	CHECK_EQ(timetable_set(NULL), 0);
 	CHECK_EQ(in_force(), 0);
 	duo_node_close(&duo, DUO_A);
 	duo_node_open(&duo, DUO_A);
-	content_timetable_show(seeder(), CONTENT_UPLOADS, &view);
+	blobs_timetable_show(seeder(), BLOBS_UPLOADS, &view);
 	CHECK(!view.is_kept && view.text[0] == '\0');
-	CHECK_EQ(content_limit(seeder(), CONTENT_LIMIT_UPLOAD_PEER), 9 * RATE);
+	CHECK_EQ(blobs_limit(seeder(), BLOBS_LIMIT_UPLOAD_PEER), 9 * RATE);
 	duo_fini(&duo);
 }
 
 /* The longest text there can be beside every limit fits the record. */
 static void test_longest_timetables_are_kept(void)
 {
-	struct content_timetable_view view;
+	struct blobs_timetable_view view;
 	char text[TIMETABLE_TEXT_CAP];
 
 	memset(text, ' ', sizeof(text));
 	memcpy(text, "08:00-18:00 1MB/s;", 18);
 	text[sizeof(text) - 1] = '\0';
 	CHECK(duo_begin());
-	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++)
-		CHECK_EQ(content_limit_set(seeder(), (enum content_limit)i,
-					   content_limit_max((enum content_limit)i), NULL, NULL),
+	for (unsigned i = 0; i < BLOBS_LIMIT_CNT; i++)
+		CHECK_EQ(blobs_limit_set(seeder(), (enum blobs_limit)i,
+					 blobs_limit_max((enum blobs_limit)i), NULL, NULL),
 			 0);
-	CHECK_EQ(content_timetable_set(seeder(), CONTENT_DOWNLOADS, text, NULL, NULL), 0);
+	CHECK_EQ(blobs_timetable_set(seeder(), BLOBS_DOWNLOADS, text, NULL, NULL), 0);
 	CHECK_EQ(timetable_set(text), 0);
 	duo_node_close(&duo, DUO_A);
 	duo_node_open(&duo, DUO_A);
-	for (unsigned i = 0; i < CONTENT_DIRECTION_CNT; i++) {
-		content_timetable_show(seeder(), (enum content_direction)i, &view);
+	for (unsigned i = 0; i < BLOBS_DIRECTION_CNT; i++) {
+		blobs_timetable_show(seeder(), (enum blobs_direction)i, &view);
 		CHECK(view.is_kept && strcmp(view.text, text) == 0);
 	}
 	duo_fini(&duo);

@@ -17,14 +17,14 @@ static bool begin(void)
 {
 	char path[] = "/tmp/partial-XXXXXX";
 
-	in_progress_init(&in_progress);
+	blobs_in_progress_init(&in_progress);
 	fd = mkstemp(path);
 	return fd >= 0 && unlink(path) == 0 && ftruncate(fd, FILE_LEN) == 0;
 }
 
 static void end(void)
 {
-	in_progress_fini(&in_progress);
+	blobs_in_progress_fini(&in_progress);
 	close(fd);
 }
 
@@ -33,15 +33,16 @@ static void test_noted_chunks_are_there(void)
 	struct in_progress_file *file;
 
 	CHECK(begin());
-	file = in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
+	file = blobs_in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
 	CHECK(file && file->chunk_cnt == 4);
-	in_progress_file_note(&in_progress, file, 3);
-	in_progress_file_note(&in_progress, file, 3);
+	blobs_in_progress_file_note(&in_progress, file, 3);
+	blobs_in_progress_file_note(&in_progress, file, 3);
 	CHECK_EQ(file->have_cnt, 1);
-	CHECK(in_progress_file_has(file, 3) && !in_progress_file_has(file, 2));
-	CHECK(!in_progress_file_has(file, 4) && !in_progress_file_has(file, UINT64_MAX));
-	CHECK(in_progress_lookup(&in_progress, one) == file);
-	CHECK(!in_progress_lookup(&in_progress, two));
+	CHECK(blobs_in_progress_file_has(file, 3) && !blobs_in_progress_file_has(file, 2));
+	CHECK(!blobs_in_progress_file_has(file, 4) &&
+	      !blobs_in_progress_file_has(file, UINT64_MAX));
+	CHECK(blobs_in_progress_lookup(&in_progress, one) == file);
+	CHECK(!blobs_in_progress_lookup(&in_progress, two));
 	end();
 }
 
@@ -51,14 +52,14 @@ static void test_file_with_most_chunks_is_found(void)
 	struct in_progress_file *few, *more;
 
 	CHECK(begin());
-	few = in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
-	more = in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
-	in_progress_file_note(&in_progress, few, 0);
-	in_progress_file_note(&in_progress, more, 1);
-	in_progress_file_note(&in_progress, more, 2);
-	CHECK(in_progress_lookup(&in_progress, one) == more);
-	in_progress_drop(&in_progress, more);
-	CHECK(in_progress_lookup(&in_progress, one) == few);
+	few = blobs_in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
+	more = blobs_in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
+	blobs_in_progress_file_note(&in_progress, few, 0);
+	blobs_in_progress_file_note(&in_progress, more, 1);
+	blobs_in_progress_file_note(&in_progress, more, 2);
+	CHECK(blobs_in_progress_lookup(&in_progress, one) == more);
+	blobs_in_progress_drop(&in_progress, more);
+	CHECK(blobs_in_progress_lookup(&in_progress, one) == few);
 	end();
 }
 
@@ -70,14 +71,14 @@ static void test_dropped_file_is_read_by_who_uses_it(void)
 
 	CHECK(begin());
 	CHECK_EQ(pwrite(fd, &byte, 1, BLAKE3_CHUNK_LEN), 1);
-	file = in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
-	in_progress_file_use(file);
-	in_progress_drop(&in_progress, file);
+	file = blobs_in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
+	blobs_in_progress_file_use(file);
+	blobs_in_progress_drop(&in_progress, file);
 	close(fd);
-	CHECK(!in_progress_lookup(&in_progress, one));
-	CHECK_EQ(in_progress_file_read(file, BLAKE3_CHUNK_LEN, &got, 1, true), 0);
+	CHECK(!blobs_in_progress_lookup(&in_progress, one));
+	CHECK_EQ(blobs_in_progress_file_read(file, BLAKE3_CHUNK_LEN, &got, 1, true), 0);
 	CHECK_EQ(got, 7);
-	in_progress_file_release(file);
+	blobs_in_progress_file_release(file);
 	fd = -1;
 	end();
 }
@@ -88,9 +89,9 @@ static void test_file_that_was_cut_is_an_error(void)
 	uint8_t got[2];
 
 	CHECK(begin());
-	file = in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
+	file = blobs_in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
 	CHECK_EQ(ftruncate(fd, FILE_LEN - 1), 0);
-	CHECK(in_progress_file_read(file, FILE_LEN - 2, got, 2, true) < 0);
+	CHECK(blobs_in_progress_file_read(file, FILE_LEN - 2, got, 2, true) < 0);
 	end();
 }
 
@@ -101,9 +102,9 @@ static void test_one_more_than_there_is_room_for_is_not_served(void)
 	CHECK(begin());
 	for (unsigned i = 0; i < IN_PROGRESS_MAX; i++) {
 		id[0] = (uint8_t)i;
-		CHECK(in_progress_add(&in_progress, id, FILE_LEN, fd, NULL) != NULL);
+		CHECK(blobs_in_progress_add(&in_progress, id, FILE_LEN, fd, NULL) != NULL);
 	}
-	CHECK(!in_progress_add(&in_progress, id, FILE_LEN, fd, NULL));
+	CHECK(!blobs_in_progress_add(&in_progress, id, FILE_LEN, fd, NULL));
 	end();
 }
 
@@ -114,19 +115,20 @@ static void test_files_in_turn_take_no_memory_of_their_own(void)
 	struct in_progress_file *first, *next;
 
 	CHECK(begin());
-	first = in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
-	in_progress_file_note(&in_progress, first, 1);
-	in_progress_drop(&in_progress, first);
-	next = in_progress_add(&in_progress, two, FILE_LEN, fd, NULL);
+	first = blobs_in_progress_add(&in_progress, one, FILE_LEN, fd, NULL);
+	blobs_in_progress_file_note(&in_progress, first, 1);
+	blobs_in_progress_drop(&in_progress, first);
+	next = blobs_in_progress_add(&in_progress, two, FILE_LEN, fd, NULL);
 	CHECK(next == first);
-	CHECK(!in_progress_file_has(next, 1) && next->have_cnt == 0 && !next->is_dropped);
-	in_progress_drop(&in_progress, next);
-	next = in_progress_add(&in_progress, two, large, fd, NULL);
+	CHECK(!blobs_in_progress_file_has(next, 1) && next->have_cnt == 0 && !next->is_dropped);
+	blobs_in_progress_drop(&in_progress, next);
+	next = blobs_in_progress_add(&in_progress, two, large, fd, NULL);
 	CHECK(next == first);
-	in_progress_file_note(&in_progress, next, 4999);
-	CHECK(in_progress_file_has(next, 4999) && !in_progress_file_has(next, 4998));
-	in_progress_drop(&in_progress, next);
-	CHECK(!in_progress_file_has(in_progress_add(&in_progress, one, FILE_LEN, fd, NULL), 3));
+	blobs_in_progress_file_note(&in_progress, next, 4999);
+	CHECK(blobs_in_progress_file_has(next, 4999) && !blobs_in_progress_file_has(next, 4998));
+	blobs_in_progress_drop(&in_progress, next);
+	CHECK(!blobs_in_progress_file_has(
+		blobs_in_progress_add(&in_progress, one, FILE_LEN, fd, NULL), 3));
 	end();
 }
 
@@ -139,14 +141,14 @@ static void test_files_that_end_together_leave_a_few_spare(void)
 	CHECK(begin());
 	for (unsigned i = 0; i < IN_PROGRESS_SPARE + 1; i++) {
 		id[0] = (uint8_t)i;
-		all[i] = in_progress_add(&in_progress, id, FILE_LEN, fd, NULL);
+		all[i] = blobs_in_progress_add(&in_progress, id, FILE_LEN, fd, NULL);
 		CHECK(all[i]);
 	}
 	for (unsigned i = 0; i < IN_PROGRESS_SPARE; i++) {
-		in_progress_drop(&in_progress, all[i]);
+		blobs_in_progress_drop(&in_progress, all[i]);
 		CHECK_EQ(in_progress.spare_cnt, i + 1);
 	}
-	in_progress_drop(&in_progress, all[IN_PROGRESS_SPARE]);
+	blobs_in_progress_drop(&in_progress, all[IN_PROGRESS_SPARE]);
 	CHECK_EQ(in_progress.spare_cnt, IN_PROGRESS_SPARE);
 	CHECK_EQ(in_progress.cnt, 0);
 	end();
@@ -158,20 +160,21 @@ static void test_copy_says_the_same_and_is_its_own(void)
 	struct in_progress_file *file, *copied;
 
 	CHECK(begin());
-	in_progress_init(&copy);
-	file = in_progress_add(&in_progress, one, FILE_LEN, fd, one);
-	in_progress_file_note(&in_progress, file, 2);
+	blobs_in_progress_init(&copy);
+	file = blobs_in_progress_add(&in_progress, one, FILE_LEN, fd, one);
+	blobs_in_progress_file_note(&in_progress, file, 2);
 	CHECK(in_progress.is_changed);
-	CHECK_EQ(in_progress_copy(&in_progress, &copy), 0);
+	CHECK_EQ(blobs_in_progress_copy_list(&in_progress, &copy), 0);
 	CHECK(!in_progress.is_changed);
-	in_progress_file_note(&in_progress, file, 1);
-	in_progress_drop(&in_progress, file);
+	blobs_in_progress_file_note(&in_progress, file, 1);
+	blobs_in_progress_drop(&in_progress, file);
 	CHECK(in_progress.is_changed);
-	copied = in_progress_lookup(&copy, one);
-	CHECK(copied && in_progress_file_has(copied, 2) && !in_progress_file_has(copied, 1));
+	copied = blobs_in_progress_lookup(&copy, one);
+	CHECK(copied && blobs_in_progress_file_has(copied, 2) &&
+	      !blobs_in_progress_file_has(copied, 1));
 	CHECK_EQ(copied->have_cnt, 1);
 	CHECK(!copied->hashes);
-	in_progress_fini(&copy);
+	blobs_in_progress_fini(&copy);
 	end();
 }
 

@@ -13,8 +13,8 @@ static bool begin(void)
 {
 	static const uint64_t secret[2] = {1, 2};
 
-	return arena_open(&arena, members_footprint()) == 0 &&
-	       members_init(&members, &arena, secret) == 0;
+	return arena_open(&arena, blobs_members_footprint()) == 0 &&
+	       blobs_members_init(&members, &arena, secret) == 0;
 }
 
 static void end(void)
@@ -23,9 +23,9 @@ static void end(void)
 }
 
 /* Node number i, of a network of its own on the Internet. */
-static struct content_member member_of(uint8_t id, unsigned i)
+static struct blobs_member member_of(uint8_t id, unsigned i)
 {
-	struct content_member member = {.id = {id}, .addr_cnt = 1};
+	struct blobs_member member = {.id = {id}, .addr_cnt = 1};
 
 	member.key[0] = (uint8_t)i;
 	member.key[1] = (uint8_t)(i >> 8);
@@ -37,28 +37,28 @@ static struct content_member member_of(uint8_t id, unsigned i)
 
 static void note(uint8_t id, unsigned i, uint64_t now_ns)
 {
-	struct content_member member = member_of(id, i);
+	struct blobs_member member = member_of(id, i);
 
-	members_note(&members, &member, now_ns);
+	blobs_members_note(&members, &member, now_ns);
 }
 
 static unsigned list(uint8_t id, const uint8_t *but_key)
 {
 	const uint8_t wanted[32] = {id};
 
-	return members_list(&members, wanted, but_key, told);
+	return blobs_members_list(&members, wanted, but_key, told);
 }
 
 static unsigned cnt(uint8_t id)
 {
 	const uint8_t wanted[32] = {id};
 
-	return members_cnt(&members, wanted);
+	return blobs_members_cnt(&members, wanted);
 }
 
 static void test_who_serves_is_told_to_others(void)
 {
-	struct content_member first = member_of(1, 1);
+	struct blobs_member first = member_of(1, 1);
 
 	CHECK(begin());
 	note(1, 1, 10);
@@ -86,11 +86,11 @@ static void test_member_is_forgotten_after_ten_minutes(void)
 	CHECK(begin());
 	note(1, 1, 0);
 	note(1, 2, 60 * NS_PER_S);
-	members_expire(&members, 600 * NS_PER_S - 1);
+	blobs_members_expire(&members, 600 * NS_PER_S - 1);
 	CHECK_EQ(cnt(1), 2);
-	members_expire(&members, 600 * NS_PER_S);
+	blobs_members_expire(&members, 600 * NS_PER_S);
 	CHECK_EQ(cnt(1), 1);
-	members_expire(&members, 660 * NS_PER_S);
+	blobs_members_expire(&members, 660 * NS_PER_S);
 	CHECK_EQ(cnt(1), 0);
 	CHECK_EQ(members.ids.used_cnt, 0);
 	end();
@@ -119,10 +119,10 @@ static void test_no_network_takes_all_places(void)
 	CHECK(begin());
 	note(1, 7, 0);
 	for (unsigned i = 0; i < 1000; i++) {
-		struct content_member liar = member_of(1, 1000 + i);
+		struct blobs_member liar = member_of(1, 1000 + i);
 
 		liar.from.ip[1] = liar.from.ip[2] = 200;
-		members_note(&members, &liar, i + 1);
+		blobs_members_note(&members, &liar, i + 1);
 	}
 	CHECK_EQ(cnt(1), 1 + MEMBERS_OF_NETWORK_MAX);
 	for (unsigned i = list(1, nobody); i-- > 0;)
@@ -136,11 +136,11 @@ static void test_private_network_is_not_limited(void)
 {
 	CHECK(begin());
 	for (unsigned i = 0; i < 20; i++) {
-		struct content_member member = member_of(1, i);
+		struct blobs_member member = member_of(1, i);
 
 		member.from.ip[0] = 10;
 		member.from.ip[1] = member.from.ip[2] = 0;
-		members_note(&members, &member, i);
+		blobs_members_note(&members, &member, i);
 	}
 	CHECK_EQ(cnt(1), 20);
 	end();

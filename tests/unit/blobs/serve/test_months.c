@@ -10,7 +10,7 @@
 #define CAP	 (64 * (uint64_t)BLAKE3_CHUNK_LEN)
 #define WALL(at) duo.nodes[DUO_A].wall_s = (at)
 
-static struct content *seeder(void)
+static struct blobs *seeder(void)
 {
 	return duo.nodes[DUO_A].content;
 }
@@ -28,11 +28,10 @@ static void time_pass(uint64_t span_ns)
 /* Of both zones, so that it does not matter where the asker is. */
 static void caps_set(uint64_t cap)
 {
-	for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++)
-		CHECK_EQ(content_limit_set(
-				 seeder(),
-				 content_month_limit(CONTENT_UPLOADS, (enum content_zone)z), cap,
-				 NULL, NULL),
+	for (unsigned z = 0; z < BLOBS_ZONE_CNT; z++)
+		CHECK_EQ(blobs_limit_set(seeder(),
+					 blobs_month_limit(BLOBS_UPLOADS, (enum blobs_zone)z), cap,
+					 NULL, NULL),
 			 0);
 	time_pass(NS_PER_S);
 }
@@ -41,19 +40,18 @@ static uint64_t used(void)
 {
 	uint64_t sum = 0;
 
-	for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++)
-		sum += seeder()->credits[CONTENT_UPLOADS][z].taken;
+	for (unsigned z = 0; z < BLOBS_ZONE_CNT; z++)
+		sum += seeder()->credits[BLOBS_UPLOADS][z].taken;
 	return sum;
 }
 
-static struct content_month_view month(void)
+static struct blobs_month_view month(void)
 {
-	enum content_zone zone = seeder()->credits[CONTENT_UPLOADS][CONTENT_LAN].taken
-					 ? CONTENT_LAN
-					 : CONTENT_INTERNET;
-	struct content_month_view view;
+	enum blobs_zone zone =
+		seeder()->credits[BLOBS_UPLOADS][BLOBS_LAN].taken ? BLOBS_LAN : BLOBS_INTERNET;
+	struct blobs_month_view view;
 
-	content_month_show(seeder(), CONTENT_UPLOADS, zone, &view);
+	blobs_month_show(seeder(), BLOBS_UPLOADS, zone, &view);
 	return view;
 }
 
@@ -112,11 +110,11 @@ static void test_a_restart_counts_at_most_a_lease_more(void)
 	CHECK_EQ(went, 20 * BLAKE3_CHUNK_LEN);
 	CHECK(month().used >= went);
 	/* A zone that nobody uses is granted what may be saved up, and no more. */
-	CHECK(seeder()->months.quotas[CONTENT_UPLOADS][CONTENT_LAN].spent == QUOTA_BURST_LEN ||
-	      seeder()->months.quotas[CONTENT_UPLOADS][CONTENT_INTERNET].spent == QUOTA_BURST_LEN);
-	for (unsigned z = 0; z < CONTENT_ZONE_CNT; z++)
-		if (seeder()->credits[CONTENT_UPLOADS][z].taken)
-			leased = seeder()->months.quotas[CONTENT_UPLOADS][z].leased;
+	CHECK(seeder()->months.quotas[BLOBS_UPLOADS][BLOBS_LAN].spent == QUOTA_BURST_LEN ||
+	      seeder()->months.quotas[BLOBS_UPLOADS][BLOBS_INTERNET].spent == QUOTA_BURST_LEN);
+	for (unsigned z = 0; z < BLOBS_ZONE_CNT; z++)
+		if (seeder()->credits[BLOBS_UPLOADS][z].taken)
+			leased = seeder()->months.quotas[BLOBS_UPLOADS][z].leased;
 	CHECK(leased >= went);
 	duo_node_close(&duo, DUO_A);
 	duo_node_open(&duo, DUO_A);

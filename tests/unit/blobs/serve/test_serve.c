@@ -17,7 +17,7 @@ static void test_chunk_is_answered_with_its_bytes(void)
 		ask(&q, MESH_GET_CHUNK, big_id, idx, 0);
 		CHECK(answered(&q));
 		CHECK_EQ(q.err, 0);
-		CHECK_EQ(message_answer_parse(MESH_CHUNK_DATA, q.buf, q.len, &answer), 0);
+		CHECK_EQ(blobs_message_answer_parse(MESH_CHUNK_DATA, q.buf, q.len, &answer), 0);
 		CHECK_EQ(answer.len, idx < 3 ? BLAKE3_CHUNK_LEN : 12345);
 		CHECK_EQ(answer.first, idx);
 		CHECK_MEM(answer.bytes, bytes + idx * BLAKE3_CHUNK_LEN, answer.len);
@@ -33,7 +33,7 @@ static void test_chunk_list_leads_to_the_content_id(void)
 	CHECK(duo_begin());
 	ask(&q, MESH_GET_CHUNK_HASHES, big_id, 0, MESSAGE_HASHES_MAX);
 	CHECK(answered(&q));
-	CHECK_EQ(message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &answer), 0);
+	CHECK_EQ(blobs_message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &answer), 0);
 	CHECK_EQ(answer.total, 4);
 	CHECK_EQ(answer.len, 4 * 32);
 	blake3_cvs_combine(answer.bytes, 4, true, root);
@@ -41,11 +41,11 @@ static void test_chunk_list_leads_to_the_content_id(void)
 	/* A page from the middle, cut at its count; and of a file of one chunk. */
 	ask(&q, MESH_GET_CHUNK_HASHES, big_id, 1, 2);
 	CHECK(answered(&q));
-	CHECK_EQ(message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &answer), 0);
+	CHECK_EQ(blobs_message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &answer), 0);
 	CHECK_EQ(answer.len, 2 * 32);
 	ask(&q, MESH_GET_CHUNK_HASHES, small_id, 0, 5);
 	CHECK(answered(&q));
-	CHECK_EQ(message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &answer), 0);
+	CHECK_EQ(blobs_message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &answer), 0);
 	CHECK_EQ(answer.len, 32);
 	CHECK_MEM(answer.bytes, small_id, 32);
 	duo_fini(&duo);
@@ -62,7 +62,7 @@ static void test_proof_proves_a_range(void)
 	ask(&q, MESH_RANGE_PROOF, big_id, range.first_group, range.group_cnt);
 	CHECK(answered(&q));
 	CHECK_EQ(q.err, 0);
-	CHECK_EQ(message_answer_parse(MESH_RANGE_PROOF, q.buf, q.len, &answer), 0);
+	CHECK_EQ(blobs_message_answer_parse(MESH_RANGE_PROOF, q.buf, q.len, &answer), 0);
 	CHECK_EQ(answer.total, BIG_LEN);
 	proof = cursor_of(answer.bytes, answer.len);
 	CHECK_EQ(blake3_proof_verify(big_id, &range, &proof, got), 0);
@@ -123,7 +123,7 @@ static void test_known_but_unshared_file_is_not_served(void)
 	ask(&q, MESH_GET_CHUNK, private_id, 0, 0);
 	CHECK(answered(&q));
 	CHECK_EQ(q.err, 0);
-	CHECK_EQ(content_share_remove(duo.nodes[DUO_A].content, other.manifest_id, NULL, NULL), 0);
+	CHECK_EQ(shares_share_remove(duo.nodes[DUO_A].content, other.manifest_id, NULL, NULL), 0);
 	for (unsigned i = 0; i < 100; i++)
 		(void)duo_turn(&duo);
 	ask(&q, MESH_GET_CHUNK, private_id, 0, 0);
@@ -147,7 +147,7 @@ static void test_file_is_found_behind_copies_that_are_not_shared(void)
 		file_make(name, 1000, 1, small_id);
 	}
 	CHECK(duo_share(&duo, duo_path(&duo, "private"), &other));
-	CHECK_EQ(content_share_remove(duo.nodes[DUO_A].content, other.manifest_id, NULL, NULL), 0);
+	CHECK_EQ(shares_share_remove(duo.nodes[DUO_A].content, other.manifest_id, NULL, NULL), 0);
 	for (unsigned i = 0; i < 100; i++)
 		(void)duo_turn(&duo);
 	ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
@@ -166,7 +166,7 @@ static void slow_way(struct duo *d, struct duo_answer *answer)
 static void test_lent_buffers_are_bounded(void)
 {
 	static struct question many[4];
-	struct content_stats stats;
+	struct blobs_stats stats;
 
 	CHECK(duo_begin());
 	duo_node_close(&duo, DUO_A);
@@ -179,11 +179,11 @@ static void test_lent_buffers_are_bounded(void)
 		for (unsigned k = 0; k < 100 && duo.lent_cnt < i + 1; k++)
 			(void)duo_turn(&duo);
 	}
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.chunk_buffer_used_cnt, 3);
-	CHECK_EQ(stats.pools[CONTENT_POOL_CHUNKS].held_cnt, 3);
-	CHECK(addr_equal(&stats.pools_largest[CONTENT_POOL_CHUNKS], &duo.nodes[DUO_B].addr));
-	CHECK_EQ(stats.pools_largest[CONTENT_POOL_MANIFESTS].family, ADDR_NONE);
+	CHECK_EQ(stats.pools[BLOBS_POOL_CHUNKS].held_cnt, 3);
+	CHECK(addr_equal(&stats.pools_largest[BLOBS_POOL_CHUNKS], &duo.nodes[DUO_B].addr));
+	CHECK_EQ(stats.pools_largest[BLOBS_POOL_MANIFESTS].family, ADDR_NONE);
 	duo.on_answer = NULL;
 	ask(&many[3], MESH_GET_CHUNK, big_id, 3, 0);
 	CHECK(answered(&many[3]));
@@ -195,7 +195,7 @@ static void test_lent_buffers_are_bounded(void)
 	ask(&many[3], MESH_GET_CHUNK, big_id, 3, 0);
 	CHECK(answered(&many[3]));
 	CHECK_EQ(many[3].err, 0);
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.chunk_buffer_used_cnt, 0);
 	CHECK_EQ(stats.refused_busy_cnt, 1);
 	CHECK_EQ(stats.served_chunk_cnt, 4);
@@ -273,7 +273,7 @@ static void test_askers_of_one_manifest_share_a_buffer(void)
 /* The asker leaves while a job reads for it. */
 static void test_abandoned_question_gives_its_buffer_back(void)
 {
-	struct content_stats stats;
+	struct blobs_stats stats;
 
 	CHECK(duo_begin());
 	for (unsigned turn = 1; turn < 8; turn++) {
@@ -284,7 +284,7 @@ static void test_abandoned_question_gives_its_buffer_back(void)
 			duo_ops()->cancel(q.request);
 		for (unsigned i = 0; i < 20; i++)
 			(void)duo_turn(&duo);
-		content_stats(duo.nodes[DUO_A].content, &stats);
+		blobs_stats(duo.nodes[DUO_A].content, &stats);
 		CHECK_EQ(stats.chunk_buffer_used_cnt, 0);
 	}
 	CHECK_EQ(duo.lent_cnt, 0);
@@ -294,7 +294,7 @@ static void test_abandoned_question_gives_its_buffer_back(void)
 static void check_change(const char *command_text)
 {
 	char command[2 * SCRATCH_CAP];
-	struct content_stats stats;
+	struct blobs_stats stats;
 
 	CHECK(duo_begin());
 	/* Once before, so that the file is open already. */
@@ -306,9 +306,9 @@ static void check_change(const char *command_text)
 	ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
 	CHECK(answered(&q));
 	CHECK_EQ(q.code, MESH_CODE_CHANGED);
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.changed_cnt, 1);
-	CHECK_EQ(duo.nodes[DUO_A].event_cnt[CONTENT_FILE_CHANGED], 1);
+	CHECK_EQ(duo.nodes[DUO_A].event_cnt[BLOBS_FILE_CHANGED], 1);
 	/* Its record goes soon, the reason is told all the same, and the other file is served. */
 	for (unsigned i = 0; i < 20; i++)
 		(void)duo_turn(&duo);
@@ -344,7 +344,7 @@ static void record_read(const char *name, struct object_file *out_file)
 	struct store_snapshot *snapshot;
 
 	CHECK_EQ(store_snapshot_open(duo.nodes[DUO_A].store, &snapshot), 0);
-	CHECK_EQ(object_file_get(snapshot, duo_path(&duo, name), out_file), 0);
+	CHECK_EQ(blobs_object_file_get(snapshot, duo_path(&duo, name), out_file), 0);
 	store_snapshot_close(snapshot);
 }
 
@@ -404,9 +404,9 @@ static void test_change_without_a_new_stamp_is_never_served(void)
 	CHECK_EQ(system(command), 0);
 	CHECK_EQ(stat(duo_path(&duo, "in/big"), &st), 0);
 	record_read("in/big", &file);
-	object_stamp_of(&st, &file.stamp);
+	blobs_object_stamp_of(&st, &file.stamp);
 	batch = store_batch_new(duo.nodes[DUO_A].store);
-	object_file_put(batch, &file, &file);
+	blobs_object_file_put(batch, &file, &file);
 	CHECK_EQ(store_submit(duo.nodes[DUO_A].store, batch, NULL, NULL), 0);
 	store_flush(duo.nodes[DUO_A].store);
 	duo.nodes[DUO_A].wall_s = (uint64_t)st.st_ctim.tv_sec + 3;
@@ -472,7 +472,7 @@ static unsigned last_copy(unsigned cnt)
 
 	for (unsigned i = 0; i < cnt; i++) {
 		snprintf(name, sizeof(name), "in/copy%u", i);
-		object_path_key(duo_path(&duo, name), key);
+		blobs_object_path_key(duo_path(&duo, name), key);
 		if (memcmp(key, last, sizeof(key)) <= 0)
 			continue;
 		memcpy(last, key, sizeof(key));
@@ -540,18 +540,18 @@ static void device_renumber(const char *path)
 	static struct object_file file;
 
 	CHECK_EQ(store_snapshot_open(store, &snapshot), 0);
-	CHECK_EQ(object_file_get(snapshot, path, &file), 0);
+	CHECK_EQ(blobs_object_file_get(snapshot, path, &file), 0);
 	store_snapshot_close(snapshot);
 	file.is_racy = false;
 	file.stamp.dev++;
-	object_file_put(batch, &file, NULL);
+	blobs_object_file_put(batch, &file, NULL);
 	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
 	store_flush(store);
 }
 
 static void test_file_is_served_when_its_device_has_another_number(void)
 {
-	struct content_stats stats;
+	struct blobs_stats stats;
 
 	CHECK(duo_begin());
 	device_renumber(duo_path(&duo, "in/small"));
@@ -561,7 +561,7 @@ static void test_file_is_served_when_its_device_has_another_number(void)
 	ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
 	CHECK(answered(&q));
 	CHECK_EQ(q.err, 0);
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.changed_cnt, 0);
 	duo_fini(&duo);
 }
@@ -580,7 +580,7 @@ static void getter_ask(const uint8_t *id, uint64_t first)
 			       .reply_cap = sizeof(q.buf)};
 
 	memcpy(request.id, id, sizeof(request.id));
-	raw.payload_len = message_request_write(MESH_GET_CHUNK, &request, payload);
+	raw.payload_len = blobs_message_request_write(MESH_GET_CHUNK, &request, payload);
 	q.is_answered = false;
 	CHECK_EQ(duo_ops()->ask(&duo.nodes[DUO_A].mesh, &raw, duo.now_ns, &q.request), 0);
 	CHECK(answered(&q));
@@ -591,7 +591,7 @@ static void getter_get(const struct link *link, const char *target)
 	uint64_t id = duo_get_start(&duo, link, target);
 
 	CHECK(id);
-	CHECK_EQ(duo_run(&duo, id, 100000)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(duo_run(&duo, id, 100000)->state, BLOBS_GET_FINISHED);
 }
 
 static void test_getter_serves_what_it_got(void)
@@ -605,7 +605,7 @@ static void test_getter_serves_what_it_got(void)
 	duo_fini(&duo);
 }
 
-static void on_shared(void *arg, int err, const struct content_import *import, const char *detail)
+static void on_shared(void *arg, int err, const struct blobs_import *import, const char *detail)
 {
 	(void)detail;
 	CHECK_EQ(err, 0);
@@ -622,15 +622,15 @@ static void turns(void)
 /* The getter shares a folder of its own, lets it be known, and takes the share back. */
 static void getter_share_and_remove(const char *name)
 {
-	struct content *content = duo.nodes[DUO_B].content;
+	struct blobs *content = duo.nodes[DUO_B].content;
 	uint8_t manifest_id[32] = {0};
-	struct content_share_ask share = {
+	struct blobs_share_ask share = {
 		.path = duo_path(&duo, name), .done = on_shared, .arg = manifest_id};
 	uint64_t id;
 
-	CHECK_EQ(content_share_add(content, &share, duo.now_ns, &id), 0);
+	CHECK_EQ(blobs_share_add(content, &share, duo.now_ns, &id), 0);
 	turns();
-	CHECK_EQ(content_share_remove(content, manifest_id, NULL, NULL), 0);
+	CHECK_EQ(shares_share_remove(content, manifest_id, NULL, NULL), 0);
 	turns();
 }
 
@@ -693,8 +693,8 @@ static void hold_proofs(struct duo *d, struct duo_answer *answer)
 static void test_peers_that_hold_buffers_do_not_stop_a_get(void)
 {
 	static struct question many[3];
-	struct content_get_ask get = {.link = &shared};
-	const struct content_get *got;
+	struct blobs_get_ask get = {.link = &shared};
+	const struct blobs_get *got;
 	struct link other;
 	uint64_t id;
 
@@ -704,8 +704,8 @@ static void test_peers_that_hold_buffers_do_not_stop_a_get(void)
 	duo.nodes[DUO_B].config.chunk_buffer_cnt = 4;
 	duo_node_open(&duo, DUO_B);
 	get.target = duo_path(&duo, "out1");
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &get, duo.now_ns, &id), 0);
-	CHECK_EQ(duo_run(&duo, id, 100000)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_B].content, &get, duo.now_ns, &id), 0);
+	CHECK_EQ(duo_run(&duo, id, 100000)->state, BLOBS_GET_FINISHED);
 	duo.on_answer = hold_proofs;
 	for (unsigned i = 0; i < 3; i++) {
 		struct mesh_request *request;
@@ -722,7 +722,7 @@ static void test_peers_that_hold_buffers_do_not_stop_a_get(void)
 		};
 
 		memcpy(asked.id, big_id, sizeof(asked.id));
-		ask.payload_len = message_request_write(ask.type, &asked, payload);
+		ask.payload_len = blobs_message_request_write(ask.type, &asked, payload);
 		duo.nodes[DUO_A].key[0]++;
 		CHECK_EQ(duo_ops()->ask(&duo.nodes[DUO_A].mesh, &ask, duo.now_ns, &request), 0);
 		for (unsigned k = 0; k < 100 && duo.lent_cnt < i + 1; k++)
@@ -731,9 +731,9 @@ static void test_peers_that_hold_buffers_do_not_stop_a_get(void)
 	CHECK_EQ(duo.lent_cnt, 3);
 	get.target = duo_path(&duo, "out2");
 	get.link = &other;
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &get, duo.now_ns, &id), 0);
+	CHECK_EQ(blobs_get_start(duo.nodes[DUO_B].content, &get, duo.now_ns, &id), 0);
 	got = duo_run(&duo, id, 100000);
-	CHECK_EQ(got->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(got->state, BLOBS_GET_FINISHED);
 	CHECK(got->ended_ns - got->started_ns < 40 * NS_PER_S);
 	duo_fini(&duo);
 }

@@ -13,11 +13,11 @@ static void begin(void)
 static void test_one_who_reads_on_is_read_ahead_for(void)
 {
 	begin();
-	CHECK_EQ(serve_file_ahead(&file, 0), 0);
+	CHECK_EQ(blobs_serve_file_ahead(&file, 0), 0);
 	for (uint64_t chunk = 1; chunk < SERVE_AHEAD_MAX; chunk++)
-		CHECK_EQ(serve_file_ahead(&file, chunk), chunk);
+		CHECK_EQ(blobs_serve_file_ahead(&file, chunk), chunk);
 	for (uint64_t chunk = SERVE_AHEAD_MAX; chunk < 100; chunk++)
-		CHECK_EQ(serve_file_ahead(&file, chunk), SERVE_AHEAD_MAX);
+		CHECK_EQ(blobs_serve_file_ahead(&file, chunk), SERVE_AHEAD_MAX);
 }
 
 /* Getters that fetch the rarest first read anywhere: what lies behind would be read for nobody. */
@@ -27,7 +27,7 @@ static void test_reads_anywhere_are_not_read_ahead_for(void)
 
 	begin();
 	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++)
-		CHECK_EQ(serve_file_ahead(&file, chunks[i]), 0);
+		CHECK_EQ(blobs_serve_file_ahead(&file, chunks[i]), 0);
 }
 
 /* Requests that are under way together overtake each other. */
@@ -37,7 +37,7 @@ static void test_disorder_within_the_window_is_a_run(void)
 
 	begin();
 	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++)
-		CHECK_EQ(serve_file_ahead(&file, chunks[i]), i);
+		CHECK_EQ(blobs_serve_file_ahead(&file, chunks[i]), i);
 	CHECK_EQ(file.next_chunk, 7);
 }
 
@@ -45,9 +45,9 @@ static void test_a_jump_ends_a_run(void)
 {
 	begin();
 	for (uint64_t chunk = 0; chunk < 10; chunk++)
-		(void)serve_file_ahead(&file, chunk);
-	CHECK_EQ(serve_file_ahead(&file, 10 + SERVE_AHEAD_MAX + 1), 0);
-	CHECK_EQ(serve_file_ahead(&file, UINT64_MAX - SERVE_AHEAD_MAX - 1), 0);
+		(void)blobs_serve_file_ahead(&file, chunk);
+	CHECK_EQ(blobs_serve_file_ahead(&file, 10 + SERVE_AHEAD_MAX + 1), 0);
+	CHECK_EQ(blobs_serve_file_ahead(&file, UINT64_MAX - SERVE_AHEAD_MAX - 1), 0);
 }
 
 int main(void)

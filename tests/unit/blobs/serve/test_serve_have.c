@@ -75,9 +75,9 @@ static bool have_ask(unsigned idx, const uint8_t *manifest_id, const uint8_t (*i
 	struct writer w = writer_of(payload, sizeof(payload));
 
 	if (manifest_id)
-		message_have_ask_manifest(&w, manifest_id, 32);
+		blobs_message_have_ask_manifest(&w, manifest_id, 32);
 	else
-		message_have_ask_ids(&w, ids, id_cnt);
+		blobs_message_have_ask_ids(&w, ids, id_cnt);
 	ask(&q, idx, MESH_HAVE_CONTENT, &w, payload);
 	return answered(&q);
 }
@@ -91,7 +91,7 @@ static bool providers_ask(unsigned idx, const uint8_t *id, bool is_serving)
 	memcpy(request.id, id, 32);
 	request.addrs[0] = (struct addr){.ip = {80, 1, 2, 4}, .port = 7001, .family = ADDR_IPV4};
 	request.addrs[1] = (struct addr){.ip = {10, 1, 2, 4}, .port = 7001, .family = ADDR_IPV4};
-	message_holders_request_write(&w, &request);
+	blobs_message_holders_request_write(&w, &request);
 	ask(&q, idx, MESH_PROVIDERS, &w, payload);
 	return answered(&q);
 }
@@ -124,7 +124,7 @@ static void test_sharer_has_all(void)
 	CHECK(duo_begin());
 	CHECK(have_ask(DUO_B, shared.manifest_id, NULL, 0));
 	CHECK_EQ(q.err, 0);
-	CHECK_EQ(message_have_answer_parse(q.buf, q.len, &answer), 0);
+	CHECK_EQ(blobs_message_have_answer_parse(q.buf, q.len, &answer), 0);
 	CHECK(answer.has_all);
 	duo_fini(&duo);
 }
@@ -141,10 +141,10 @@ static void test_contents_are_told_one_by_one(void)
 	memcpy(ids[199], big_id, 32);
 	CHECK(have_ask(DUO_B, NULL, (const uint8_t(*)[32])ids, 200));
 	CHECK_EQ(q.err, 0);
-	CHECK_EQ(message_have_answer_parse(q.buf, q.len, &answer), 0);
+	CHECK_EQ(blobs_message_have_answer_parse(q.buf, q.len, &answer), 0);
 	CHECK_EQ(answer.whole_len, 25);
 	for (uint32_t i = 0; i < 200; i++)
-		CHECK_EQ(message_have_has_item(&answer, i), i == 3 || i == 199);
+		CHECK_EQ(blobs_message_have_has_item(&answer, i), i == 3 || i == 199);
 	duo_fini(&duo);
 }
 
@@ -155,7 +155,7 @@ static void test_unknown_manifest_is_absent(void)
 	CHECK_EQ(q.code, MESH_CODE_ABSENT);
 	CHECK(providers_ask(DUO_B, private_id, true));
 	CHECK_EQ(q.code, MESH_CODE_ABSENT);
-	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, private_id), 0);
+	CHECK_EQ(blobs_member_cnt(duo.nodes[DUO_A].content, private_id), 0);
 	duo_fini(&duo);
 }
 
@@ -183,7 +183,7 @@ static void test_second_question_of_a_peer_is_refused(void)
 	struct writer w = writer_of(payload, sizeof(payload));
 
 	CHECK(duo_begin());
-	message_have_ask_ids(&w, (const uint8_t(*)[32])ids, 1024);
+	blobs_message_have_ask_ids(&w, (const uint8_t(*)[32])ids, 1024);
 	ask(&q, DUO_B, MESH_HAVE_CONTENT, &w, payload);
 	ask(&second, DUO_B, MESH_HAVE_CONTENT, &w, payload);
 	CHECK(answered(&second) && answered(&q));
@@ -228,25 +228,25 @@ static void test_peers_that_acknowledge_nothing_leave_others_their_answer(void)
 	struct in_progress_file *partial;
 
 	CHECK(duo_begin());
-	in_progress = serve_in_progress(duo.nodes[DUO_A].content->serve);
-	partial = in_progress_add(in_progress, huge_id[0], (uint64_t)HUGE_CHUNKS * BLAKE3_CHUNK_LEN,
-				  0, hashes[0]);
+	in_progress = blobs_serve_in_progress(duo.nodes[DUO_A].content->serve);
+	partial = blobs_in_progress_add(in_progress, huge_id[0],
+					(uint64_t)HUGE_CHUNKS * BLAKE3_CHUNK_LEN, 0, hashes[0]);
 	CHECK(partial);
-	in_progress_file_set_manifest(partial, shared.manifest_id);
+	blobs_in_progress_file_set_manifest(partial, shared.manifest_id);
 	for (uint64_t i = 0; i < HUGE_CHUNKS / 2; i++)
-		in_progress_file_note(in_progress, partial, i);
-	message_have_ask_ids(&w, (const uint8_t(*)[32])huge_id, 1);
+		blobs_in_progress_file_note(in_progress, partial, i);
+	blobs_message_have_ask_ids(&w, (const uint8_t(*)[32])huge_id, 1);
 	silent_ask(&w, payload);
 	CHECK(duo.lent_cnt > 0);
 	CHECK(have_ask(DUO_B, NULL, (const uint8_t(*)[32])huge_id, 1));
 	CHECK_EQ(q.err, 0);
-	CHECK_EQ(message_have_answer_parse(q.buf, q.len, &answer), 0);
+	CHECK_EQ(blobs_message_have_answer_parse(q.buf, q.len, &answer), 0);
 	/* In longer runs, but told. */
 	CHECK(q.len <= 1024);
 	CHECK_EQ(answer.partial_cnt, 1);
-	CHECK(message_have_has_chunk(&answer, 0, HUGE_CHUNKS / 2 - 1));
-	CHECK(!message_have_has_chunk(&answer, 0, HUGE_CHUNKS / 2));
-	in_progress_drop(in_progress, partial);
+	CHECK(blobs_message_have_has_chunk(&answer, 0, HUGE_CHUNKS / 2 - 1));
+	CHECK(!blobs_message_have_has_chunk(&answer, 0, HUGE_CHUNKS / 2));
+	blobs_in_progress_drop(in_progress, partial);
 	duo_fini(&duo);
 }
 
@@ -264,14 +264,14 @@ static void slow_end(struct duo *d, struct duo_answer *answer)
 static uint64_t get_begin(void)
 {
 	const uint64_t all = BIG_LEN + 1000;
-	const struct content_get *get;
+	const struct blobs_get *get;
 	uint64_t id;
 
 	duo.on_answer = slow_end;
 	id = duo_get_start(&duo, &shared, "out");
 	for (unsigned i = 0; i < 3000; i++) {
 		(void)duo_turn(&duo);
-		get = content_get_lookup(duo.nodes[DUO_B].content, id);
+		get = blobs_get_lookup(duo.nodes[DUO_B].content, id);
 		if (get->byte_done_cnt + HELD_BACK_LEN == all)
 			break;
 	}
@@ -292,7 +292,7 @@ static void test_running_get_serves_what_it_has(void)
 	CHECK(have_ask(DUO_A, shared.manifest_id, NULL, 0));
 	CHECK_EQ(q.err, 0);
 	memcpy(told, q.buf, q.len);
-	CHECK_EQ(message_have_answer_parse(told, q.len, &answer), 0);
+	CHECK_EQ(blobs_message_have_answer_parse(told, q.len, &answer), 0);
 	CHECK(!answer.has_all);
 	CHECK_EQ(answer.partial_cnt, 1);
 	for (uint64_t chunk = 0; chunk < 10; chunk++) {
@@ -300,10 +300,11 @@ static void test_running_get_serves_what_it_has(void)
 		struct message_request request = {.first = chunk};
 		struct message_answer got;
 		struct writer w = writer_of(payload, sizeof(payload));
-		bool is_told = message_have_has_chunk(&answer, answer.in_progress[0].item, chunk);
+		bool is_told =
+			blobs_message_have_has_chunk(&answer, answer.in_progress[0].item, chunk);
 
 		memcpy(request.id, big_id, 32);
-		w.pos += message_request_write(MESH_GET_CHUNK, &request, payload);
+		w.pos += blobs_message_request_write(MESH_GET_CHUNK, &request, payload);
 		ask(&q, DUO_A, MESH_GET_CHUNK, &w, payload);
 		CHECK(answered(&q));
 		CHECK_EQ(q.err == 0, is_told);
@@ -311,14 +312,14 @@ static void test_running_get_serves_what_it_has(void)
 		if (q.err)
 			continue;
 		served_cnt++;
-		CHECK_EQ(message_answer_parse(MESH_CHUNK_DATA, q.buf, q.len, &got), 0);
+		CHECK_EQ(blobs_message_answer_parse(MESH_CHUNK_DATA, q.buf, q.len, &got), 0);
 		CHECK_MEM(got.bytes, bytes + chunk * BLAKE3_CHUNK_LEN, got.len);
 	}
 	CHECK(told_cnt > 0 && told_cnt < 10);
 	CHECK_EQ(served_cnt, told_cnt);
-	CHECK_EQ(duo_run(&duo, id, 100000)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(duo_run(&duo, id, 100000)->state, BLOBS_GET_FINISHED);
 	CHECK(have_ask(DUO_A, shared.manifest_id, NULL, 0));
-	CHECK_EQ(message_have_answer_parse(q.buf, q.len, &answer), 0);
+	CHECK_EQ(blobs_message_have_answer_parse(q.buf, q.len, &answer), 0);
 	CHECK(answer.has_all);
 	duo_fini(&duo);
 }
@@ -334,10 +335,10 @@ static void test_running_get_serves_the_chunk_list(void)
 	CHECK(duo_begin());
 	CHECK(get_begin());
 	memcpy(request.id, big_id, 32);
-	w.pos += message_request_write(MESH_GET_CHUNK_HASHES, &request, payload);
+	w.pos += blobs_message_request_write(MESH_GET_CHUNK_HASHES, &request, payload);
 	ask(&q, DUO_A, MESH_GET_CHUNK_HASHES, &w, payload);
 	CHECK(answered(&q));
-	CHECK_EQ(message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &got), 0);
+	CHECK_EQ(blobs_message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &got), 0);
 	CHECK_EQ(got.total, 10);
 	blake3_cvs_combine(got.bytes, 10, true, root);
 	CHECK_MEM(root, big_id, 32);
@@ -353,18 +354,18 @@ static void test_who_serves_is_told_to_the_next(void)
 	duo.nodes[DUO_B].addr =
 		(struct addr){.ip = {80, 1, 2, 3}, .port = 7000, .family = ADDR_IPV4};
 	CHECK(providers_ask(DUO_B, shared.manifest_id, true));
-	CHECK_EQ(message_holders_parse(q.buf, q.len, told), 0);
-	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
+	CHECK_EQ(blobs_message_holders_parse(q.buf, q.len, told), 0);
+	CHECK_EQ(blobs_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
 	duo.nodes[DUO_B].key[0]++;
 	CHECK(providers_ask(DUO_B, shared.manifest_id, false));
-	CHECK_EQ(message_holders_parse(q.buf, q.len, told), 1);
+	CHECK_EQ(blobs_message_holders_parse(q.buf, q.len, told), 1);
 	CHECK_EQ(told[0].key[0], 'b');
 	/* Where it asked from; what else it names may be a victim's address. */
 	CHECK_EQ(told[0].addr_cnt, 1);
 	CHECK_EQ(told[0].addrs[0].port, 7000);
-	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
+	CHECK_EQ(blobs_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
 	CHECK(providers_ask(DUO_B, small_id, false));
-	CHECK_EQ(message_holders_parse(q.buf, q.len, told), 0);
+	CHECK_EQ(blobs_message_holders_parse(q.buf, q.len, told), 0);
 	duo_fini(&duo);
 }
 

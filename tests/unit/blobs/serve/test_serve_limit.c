@@ -9,18 +9,19 @@ static void test_one_read_serves_all_who_ask_the_same_chunk(void)
 {
 	static struct question many[3];
 	struct message_answer answer;
-	struct content_stats stats;
+	struct blobs_stats stats;
 
 	CHECK(duo_begin());
 	for (unsigned i = 0; i < 3; i++)
 		ask(&many[i], MESH_GET_CHUNK, big_id, 2, 0);
 	for (unsigned i = 0; i < 3; i++) {
 		CHECK(answered(&many[i]));
-		CHECK_EQ(message_answer_parse(MESH_CHUNK_DATA, many[i].buf, many[i].len, &answer),
+		CHECK_EQ(blobs_message_answer_parse(MESH_CHUNK_DATA, many[i].buf, many[i].len,
+						    &answer),
 			 0);
 		CHECK_MEM(answer.bytes, bytes + 2 * BLAKE3_CHUNK_LEN, BLAKE3_CHUNK_LEN);
 	}
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.served_chunk_cnt, 3);
 	CHECK_EQ(stats.shared_read_cnt, 2);
 	CHECK_EQ(stats.read_byte_cnt, BLAKE3_CHUNK_LEN);
@@ -33,7 +34,7 @@ static void test_one_read_serves_all_who_ask_the_same_chunk(void)
 static void test_failed_read_is_told_to_all_who_waited(void)
 {
 	static struct question many[3];
-	struct content_stats stats;
+	struct blobs_stats stats;
 
 	CHECK(duo_begin());
 	for (unsigned i = 0; i < 3; i++)
@@ -43,7 +44,7 @@ static void test_failed_read_is_told_to_all_who_waited(void)
 		CHECK(answered(&many[i]));
 		CHECK_EQ(many[i].code, MESH_CODE_CHANGED);
 	}
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.chunk_buffer_used_cnt, 0);
 	CHECK_EQ(stats.changed_cnt, 1);
 	duo_fini(&duo);
@@ -70,7 +71,7 @@ static void test_reader_that_leaves_reads_for_who_waits(void)
 {
 	static struct question many[2];
 	struct leaving leaving = {.job = {.run = leaving_run, .done = leaving_done}};
-	struct content_stats stats;
+	struct blobs_stats stats;
 
 	CHECK(duo_begin());
 	ask(&many[0], MESH_GET_CHUNK, big_id, 2, 0);
@@ -81,7 +82,7 @@ static void test_reader_that_leaves_reads_for_who_waits(void)
 	CHECK(answered(&many[1]));
 	CHECK_EQ(many[1].err, 0);
 	CHECK(!many[0].is_answered);
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.read_byte_cnt, BLAKE3_CHUNK_LEN);
 	CHECK_EQ(stats.served_chunk_cnt, 1);
 	CHECK_EQ(stats.chunk_buffer_used_cnt, 0);
@@ -113,15 +114,15 @@ static void chunks_ask(unsigned cnt)
 /* At four chunks a second forty take ten seconds, through a restart as well. */
 static void test_upload_limit_holds_and_is_kept(void)
 {
-	struct content_limit_view view;
-	struct content_traffic traffic;
+	struct blobs_limit_view view;
+	struct blobs_traffic traffic;
 	uint64_t began_ns;
 
 	CHECK(duo_begin());
 	for (unsigned i = 0; i < 2; i++) {
 		if (i == 0) {
-			CHECK_EQ(content_limit_set(duo.nodes[DUO_A].content, CONTENT_LIMIT_UPLOAD,
-						   4 * BLAKE3_CHUNK_LEN, on_kept, NULL),
+			CHECK_EQ(blobs_limit_set(duo.nodes[DUO_A].content, BLOBS_LIMIT_UPLOAD,
+						 4 * BLAKE3_CHUNK_LEN, on_kept, NULL),
 				 0);
 			for (unsigned k = 0; k < 50; k++)
 				(void)duo_turn(&duo);
@@ -131,23 +132,22 @@ static void test_upload_limit_holds_and_is_kept(void)
 		chunks_ask(40);
 		CHECK(duo.now_ns - began_ns >= 95 * NS_PER_S / 10);
 		CHECK(duo.now_ns - began_ns <= 105 * NS_PER_S / 10);
-		content_traffic(duo.nodes[DUO_A].content, duo.now_ns, &traffic);
+		blobs_traffic(duo.nodes[DUO_A].content, duo.now_ns, &traffic);
 		CHECK(traffic.upload_per_s > 2 * BLAKE3_CHUNK_LEN);
 		CHECK_EQ(traffic.upload_slot_cnt, 1);
-		content_limit_show(duo.nodes[DUO_A].content, CONTENT_LIMIT_UPLOAD, &view);
+		blobs_limit_show(duo.nodes[DUO_A].content, BLOBS_LIMIT_UPLOAD, &view);
 		CHECK(view.is_kept && view.configured == 0);
 		CHECK_EQ(view.value, 4 * BLAKE3_CHUNK_LEN);
 		duo_node_close(&duo, DUO_A);
 		duo_node_open(&duo, DUO_A);
 	}
-	CHECK_EQ(content_limit_reset(duo.nodes[DUO_A].content, CONTENT_LIMIT_UPLOAD, on_kept, NULL),
-		 0);
+	CHECK_EQ(blobs_limit_reset(duo.nodes[DUO_A].content, BLOBS_LIMIT_UPLOAD, on_kept, NULL), 0);
 	began_ns = duo.now_ns;
 	chunks_ask(40);
 	CHECK(duo.now_ns - began_ns < NS_PER_S);
 	duo_node_close(&duo, DUO_A);
 	duo_node_open(&duo, DUO_A);
-	content_limit_show(duo.nodes[DUO_A].content, CONTENT_LIMIT_UPLOAD, &view);
+	blobs_limit_show(duo.nodes[DUO_A].content, BLOBS_LIMIT_UPLOAD, &view);
 	CHECK(!view.is_kept && view.value == 0);
 	duo_fini(&duo);
 }
@@ -162,33 +162,33 @@ static void on_kept_err(void *arg, int err)
 
 static void test_a_limit_that_cannot_be_kept_is_not_in_force(void)
 {
-	struct content_limit_view view;
-	struct content *content;
+	struct blobs_limit_view view;
+	struct blobs *content;
 	unsigned told_cnt = 0;
 
 	CHECK(duo_begin());
 	content = duo.nodes[DUO_A].content;
-	CHECK_EQ(content_limit_set(content, CONTENT_LIMIT_UPLOAD, BLAKE3_CHUNK_LEN, on_kept_err,
-				   &told_cnt),
+	CHECK_EQ(blobs_limit_set(content, BLOBS_LIMIT_UPLOAD, BLAKE3_CHUNK_LEN, on_kept_err,
+				 &told_cnt),
 		 0);
-	content_limit_show(content, CONTENT_LIMIT_UPLOAD, &view);
+	blobs_limit_show(content, BLOBS_LIMIT_UPLOAD, &view);
 	CHECK_EQ(view.value, 0);
 	for (unsigned i = 0; i < 50; i++)
 		(void)duo_turn(&duo);
 	CHECK(told_cnt == 1 && kept_err == 0);
-	content_limit_show(content, CONTENT_LIMIT_UPLOAD, &view);
+	blobs_limit_show(content, BLOBS_LIMIT_UPLOAD, &view);
 	CHECK_EQ(view.value, BLAKE3_CHUNK_LEN);
 	/* Two at once: each is told, and neither is in force. */
 	store_freeze(duo.nodes[DUO_A].store);
-	CHECK_EQ(content_limit_set(content, CONTENT_LIMIT_UPLOAD, 9 * BLAKE3_CHUNK_LEN, on_kept_err,
-				   &told_cnt),
+	CHECK_EQ(blobs_limit_set(content, BLOBS_LIMIT_UPLOAD, 9 * BLAKE3_CHUNK_LEN, on_kept_err,
+				 &told_cnt),
 		 0);
-	CHECK_EQ(content_limit_reset(content, CONTENT_LIMIT_UPLOAD, on_kept_err, &told_cnt), 0);
+	CHECK_EQ(blobs_limit_reset(content, BLOBS_LIMIT_UPLOAD, on_kept_err, &told_cnt), 0);
 	for (unsigned i = 0; i < 50; i++)
 		(void)duo_turn(&duo);
 	CHECK_EQ(told_cnt, 3);
 	CHECK_EQ(kept_err, -EIO);
-	content_limit_show(content, CONTENT_LIMIT_UPLOAD, &view);
+	blobs_limit_show(content, BLOBS_LIMIT_UPLOAD, &view);
 	CHECK(view.is_kept);
 	CHECK_EQ(view.value, BLAKE3_CHUNK_LEN);
 	duo_fini(&duo);
@@ -197,14 +197,14 @@ static void test_a_limit_that_cannot_be_kept_is_not_in_force(void)
 static void test_limit_beyond_the_largest_is_refused(void)
 {
 	CHECK(duo_begin());
-	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++) {
-		uint64_t max = content_limit_max((enum content_limit)i);
+	for (unsigned i = 0; i < BLOBS_LIMIT_CNT; i++) {
+		uint64_t max = blobs_limit_max((enum blobs_limit)i);
 
-		CHECK_EQ(content_limit_set(duo.nodes[DUO_A].content, (enum content_limit)i, max + 1,
-					   NULL, NULL),
+		CHECK_EQ(blobs_limit_set(duo.nodes[DUO_A].content, (enum blobs_limit)i, max + 1,
+					 NULL, NULL),
 			 WEFT_ETOOLARGE);
-		CHECK_EQ(content_limit_set(duo.nodes[DUO_A].content, (enum content_limit)i, max,
-					   NULL, NULL),
+		CHECK_EQ(blobs_limit_set(duo.nodes[DUO_A].content, (enum blobs_limit)i, max, NULL,
+					 NULL),
 			 0);
 	}
 	duo_fini(&duo);
@@ -217,7 +217,7 @@ static void test_free_zone_is_not_limited(void)
 
 	CHECK(duo_begin());
 	duo_node_close(&duo, DUO_A);
-	duo.nodes[DUO_A].config.limits[CONTENT_LIMIT_UPLOAD] = 4 * BLAKE3_CHUNK_LEN;
+	duo.nodes[DUO_A].config.limits[BLOBS_LIMIT_UPLOAD] = 4 * BLAKE3_CHUNK_LEN;
 	snprintf(duo.nodes[DUO_A].config.zones, ZONES_TEXT_CAP, "10.0.0.0/8=0");
 	duo_node_open(&duo, DUO_A);
 	duo.nodes[DUO_B].addr =
@@ -232,19 +232,19 @@ static void test_free_zone_is_not_limited(void)
 static void test_who_leaves_the_queue_leaves_nothing(void)
 {
 	static struct question many[3];
-	struct content_traffic traffic;
+	struct blobs_traffic traffic;
 
 	CHECK(duo_begin());
-	CHECK_EQ(content_limit_set(duo.nodes[DUO_A].content, CONTENT_LIMIT_UPLOAD, BLAKE3_CHUNK_LEN,
-				   NULL, NULL),
+	CHECK_EQ(blobs_limit_set(duo.nodes[DUO_A].content, BLOBS_LIMIT_UPLOAD, BLAKE3_CHUNK_LEN,
+				 NULL, NULL),
 		 0);
 	for (unsigned i = 0; i < 3; i++)
 		ask(&many[i], MESH_GET_CHUNK, big_id, i, 0);
 	CHECK(answered(&many[0]));
-	content_traffic(duo.nodes[DUO_A].content, duo.now_ns, &traffic);
+	blobs_traffic(duo.nodes[DUO_A].content, duo.now_ns, &traffic);
 	CHECK_EQ(traffic.upload_waiting_cnt, 2);
 	duo_ops()->cancel(many[1].request);
-	content_traffic(duo.nodes[DUO_A].content, duo.now_ns, &traffic);
+	blobs_traffic(duo.nodes[DUO_A].content, duo.now_ns, &traffic);
 	CHECK_EQ(traffic.upload_waiting_cnt, 1);
 	CHECK(answered(&many[2]));
 	CHECK_EQ(many[2].err, 0);
@@ -258,10 +258,10 @@ static void test_who_leaves_the_queue_leaves_nothing(void)
 
 struct usage_seen {
 	unsigned cnt;
-	struct content_usage last;
+	struct blobs_usage last;
 };
 
-static void usage_see(void *arg, const struct content_usage *usage)
+static void usage_see(void *arg, const struct blobs_usage *usage)
 {
 	struct usage_seen *seen = arg;
 
@@ -272,23 +272,22 @@ static void usage_see(void *arg, const struct content_usage *usage)
 static void test_what_was_sent_is_counted_by_peer_and_content(void)
 {
 	struct usage_seen seen = {.cnt = 0};
-	char path[CONTENT_PATH_CAP];
+	char path[BLOBS_PATH_CAP];
 
 	CHECK(duo_begin());
 	chunks_ask(4);
-	content_usage_each(duo.nodes[DUO_A].content, CONTENT_USAGE_PEER, duo.now_ns, usage_see,
-			   &seen);
+	blobs_usage_each(duo.nodes[DUO_A].content, BLOBS_USAGE_PEER, duo.now_ns, usage_see, &seen);
 	CHECK_EQ(seen.cnt, 1);
 	CHECK_MEM(seen.last.key, duo.nodes[DUO_B].key, 32);
 	CHECK_EQ(seen.last.byte_cnt, 4 * BLAKE3_CHUNK_LEN);
 	CHECK_EQ(seen.last.chunk_cnt, 4);
-	content_usage_each(duo.nodes[DUO_A].content, CONTENT_USAGE_CONTENT, duo.now_ns, usage_see,
-			   &seen);
+	blobs_usage_each(duo.nodes[DUO_A].content, BLOBS_USAGE_CONTENT, duo.now_ns, usage_see,
+			 &seen);
 	CHECK_EQ(seen.cnt, 2);
 	CHECK_MEM(seen.last.key, big_id, 32);
-	CHECK(content_path_of(duo.nodes[DUO_A].content, seen.last.key, path));
+	CHECK(blobs_path_of(duo.nodes[DUO_A].content, seen.last.key, path));
 	CHECK_STR(path, duo_path(&duo, "in/big"));
-	CHECK(!content_path_of(duo.nodes[DUO_A].content, private_id, path));
+	CHECK(!blobs_path_of(duo.nodes[DUO_A].content, private_id, path));
 	duo_fini(&duo);
 }
 

@@ -57,18 +57,19 @@ static bool duo_begin(void)
 /* What A's share would make reachable, within scope; and openly, too. */
 static void served_index_set(const struct scope *scope, bool is_open_too)
 {
-	struct served_index *served_index = served_index_new();
+	struct served_index *served_index = blobs_served_index_new();
 	struct scope open = {0};
 
-	if (!served_index || served_index_set_scope(served_index, scope) < 0 ||
-	    served_index_add_whole(served_index, shared.manifest_id) < 0 ||
-	    served_index_add_share(served_index, duo_path(&duo, "in"), shared.manifest_id) < 0 ||
+	if (!served_index || blobs_served_index_set_scope(served_index, scope) < 0 ||
+	    blobs_served_index_add_whole(served_index, shared.manifest_id) < 0 ||
+	    blobs_served_index_add_share(served_index, duo_path(&duo, "in"), shared.manifest_id) <
+		    0 ||
 	    (is_open_too &&
-	     (served_index_set_scope(served_index, &open) < 0 ||
-	      served_index_add_share(served_index, duo_path(&duo, "in/big"), community) < 0)))
+	     (blobs_served_index_set_scope(served_index, &open) < 0 ||
+	      blobs_served_index_add_share(served_index, duo_path(&duo, "in/big"), community) < 0)))
 		abort();
-	served_index_seal(served_index);
-	content_take_served(duo.nodes[DUO_A].content, served_index);
+	blobs_served_index_seal(served_index);
+	blobs_take_served(duo.nodes[DUO_A].content, served_index);
 	duo.nodes[DUO_A].content->is_served_stale = false;
 }
 
@@ -121,7 +122,7 @@ static size_t name_write(const uint8_t *id, uint8_t name[static BLIND_ID_LEN])
 {
 	memcpy(name, id, 32);
 	if (is_blinded)
-		blind_id_write(&blinder, id, name);
+		blobs_blind_id_write(&blinder, id, name);
 	return is_blinded ? BLIND_ID_LEN : 32;
 }
 
@@ -133,7 +134,7 @@ static bool bytes_asked(unsigned type)
 	(void)name_write(type == MESH_GET_MANIFEST ? shared.manifest_id : big_id, name);
 	memcpy(request.id, name, 32);
 	memcpy(request.veiled, name + 32, 32);
-	return asked(type, payload, message_request_write(type, &request, payload));
+	return asked(type, payload, blobs_message_request_write(type, &request, payload));
 }
 
 static bool have_asked(bool is_of_manifest)
@@ -142,9 +143,9 @@ static bool have_asked(bool is_of_manifest)
 	struct writer w = writer_of(payload, sizeof(payload));
 
 	if (is_of_manifest)
-		message_have_ask_manifest(&w, name, name_write(shared.manifest_id, name));
+		blobs_message_have_ask_manifest(&w, name, name_write(shared.manifest_id, name));
 	else
-		message_have_ask_ids(&w, (const uint8_t(*)[32])big_id, 1);
+		blobs_message_have_ask_ids(&w, (const uint8_t(*)[32])big_id, 1);
 	return asked(MESH_HAVE_CONTENT, payload, writer_len(&w));
 }
 
@@ -158,7 +159,7 @@ static bool providers_asked(const uint8_t *id)
 	(void)name_write(id, name);
 	memcpy(request.id, name, 32);
 	memcpy(request.veiled, name + 32, 32);
-	message_holders_request_write(&w, &request);
+	blobs_message_holders_request_write(&w, &request);
 	return asked(MESH_PROVIDERS, payload, writer_len(&w));
 }
 
@@ -167,8 +168,8 @@ static bool has_big(void)
 	struct message_have_answer answer;
 
 	return have_asked(false) && got.err == 0 &&
-	       message_have_answer_parse(reply, got.len, &answer) == 0 &&
-	       (answer.partial_cnt > 0 || message_have_has_item(&answer, 0));
+	       blobs_message_have_answer_parse(reply, got.len, &answer) == 0 &&
+	       (answer.partial_cnt > 0 || blobs_message_have_has_item(&answer, 0));
 }
 
 static const unsigned of_bytes[] = {MESH_GET_MANIFEST, MESH_GET_CHUNK, MESH_GET_CHUNK_HASHES,
@@ -211,7 +212,7 @@ static void test_who_is_no_member_hears_that_it_is_not_here(void)
 	CHECK(duo_begin());
 	served_index_set(&scope, false);
 	check_absent();
-	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 0);
+	CHECK_EQ(blobs_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 0);
 	is_member = true;
 	check_given();
 	/* Nothing that was opened or read for a member helps another. */
@@ -270,21 +271,21 @@ static void test_file_being_fetched_has_the_scope_of_its_get(void)
 
 	CHECK(duo_begin());
 	served_index_set(&scope, false);
-	in_progress = serve_in_progress(duo.nodes[DUO_A].content->serve);
-	partial = in_progress_add(in_progress, rare_id, BIG_LEN, 0, hashes);
+	in_progress = blobs_serve_in_progress(duo.nodes[DUO_A].content->serve);
+	partial = blobs_in_progress_add(in_progress, rare_id, BIG_LEN, 0, hashes);
 	CHECK(partial);
 	memcpy(request.id, rare_id, 32);
-	len = message_request_write(MESH_GET_CHUNK_HASHES, &request, payload);
+	len = blobs_message_request_write(MESH_GET_CHUNK_HASHES, &request, payload);
 	is_member = true; /* of a file that no get names nobody may have any */
 	CHECK(asked(MESH_GET_CHUNK_HASHES, payload, len));
 	CHECK_EQ(got.code, MESH_CODE_ABSENT);
-	in_progress_file_set_manifest(partial, shared.manifest_id);
+	blobs_in_progress_file_set_manifest(partial, shared.manifest_id);
 	CHECK(asked(MESH_GET_CHUNK_HASHES, payload, len));
 	CHECK_EQ(got.err, 0);
 	is_member = false;
 	CHECK(asked(MESH_GET_CHUNK_HASHES, payload, len));
 	CHECK_EQ(got.code, MESH_CODE_ABSENT);
-	in_progress_drop(in_progress, partial);
+	blobs_in_progress_drop(in_progress, partial);
 	duo_fini(&duo);
 }
 
@@ -307,9 +308,9 @@ static int keys_of_holder(struct store *store, const struct key_seal *seal, uint
 			  struct blind_keys *keys)
 {
 	(void)store, (void)seal, (void)wall_s;
-	blind_keys_clear(keys);
+	blobs_blind_keys_clear(keys);
 	for (unsigned i = 0; i < holder_key_cnt; i++)
-		*blind_keys_add(keys) = holder_keys[i];
+		*blobs_blind_keys_add(keys) = holder_keys[i];
 	return 0;
 }
 
@@ -350,9 +351,10 @@ static void check_blind_given(void)
 
 		CHECK(bytes_asked(of_bytes[i]));
 		CHECK_EQ(got.err, 0);
-		CHECK_EQ(message_answer_parse(of_bytes[i] == MESH_RANGE_PROOF ? MESH_RANGE_PROOF
-									      : of_bytes[i] + 1,
-					      reply, got.len, &answer),
+		CHECK_EQ(blobs_message_answer_parse(of_bytes[i] == MESH_RANGE_PROOF
+							    ? MESH_RANGE_PROOF
+							    : of_bytes[i] + 1,
+						    reply, got.len, &answer),
 			 0);
 		CHECK(memcmp(answer.id, big_id, 32) != 0);
 		CHECK(memcmp(answer.id, shared.manifest_id, 32) != 0);
@@ -361,7 +363,7 @@ static void check_blind_given(void)
 	CHECK_EQ(got.err, 0);
 	CHECK(providers_asked(shared.manifest_id));
 	CHECK_EQ(got.err, 0);
-	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
+	CHECK_EQ(blobs_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
 }
 
 static void test_leaked_hash_asks_nothing_even_of_a_member(void)
@@ -376,7 +378,7 @@ static void test_leaked_hash_asks_nothing_even_of_a_member(void)
 	is_blinded = true;
 	is_member = false;
 	check_absent();
-	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 0);
+	CHECK_EQ(blobs_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 0);
 	is_member = true;
 	check_blind_given();
 	duo_fini(&duo);
@@ -426,18 +428,18 @@ static void test_epoch_without_a_key_takes_no_plain_ids(void)
 static void check_gets(unsigned key_cnt, const struct blind_key *keys, bool is_got)
 {
 	struct blind_key asker_keys[] = {key_of(3, 'c'), key_of(1, 'c')};
-	struct content_ways ways;
+	struct blobs_ways ways;
 	uint8_t name[BLIND_ID_LEN];
 	struct scope scope = members_only();
 	bool is_found = false;
 
 	CHECK(blind_begin(2, asker_keys));
-	content_ways_to(duo.nodes[DUO_A].content, &scope, duo.nodes[DUO_B].key, duo.now_ns, &ways);
+	blobs_ways_to(duo.nodes[DUO_A].content, &scope, duo.nodes[DUO_B].key, duo.now_ns, &ways);
 	CHECK_EQ(ways.cnt, 2);
 	keys_set(key_cnt, keys);
 	is_member = is_blinded = true;
 	for (unsigned i = 0; i < ways.cnt; i++) {
-		CHECK_EQ(content_name(&ways, i, big_id, name), BLIND_ID_LEN);
+		CHECK_EQ(blobs_name(&ways, i, big_id, name), BLIND_ID_LEN);
 		blinder = asker_keys[i];
 		CHECK(bytes_asked(MESH_GET_CHUNK));
 		is_found |= got.err == 0;

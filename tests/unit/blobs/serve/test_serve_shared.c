@@ -12,7 +12,7 @@ static void slow_unless_refused(struct duo *d, struct duo_answer *answer)
 static void test_a_lent_chunk_of_a_changed_file_is_not_shared(void)
 {
 	static struct question many[3];
-	struct content_stats stats;
+	struct blobs_stats stats;
 	char command[2 * SCRATCH_CAP];
 
 	CHECK(duo_begin());
@@ -25,7 +25,7 @@ static void test_a_lent_chunk_of_a_changed_file_is_not_shared(void)
 	for (unsigned turn = 0; turn < 300 && duo.lent_cnt < 2; turn++)
 		(void)duo_turn(&duo);
 	CHECK_EQ(duo.lent_cnt, 2);
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.chunk_buffer_used_cnt, 1); /* until it changes, one buffer for both */
 	CHECK_EQ(stats.changed_cnt, 0);
 	snprintf(command, sizeof(command), "printf X | dd of=%s bs=1 conv=notrunc status=none",
@@ -35,12 +35,12 @@ static void test_a_lent_chunk_of_a_changed_file_is_not_shared(void)
 	ask(&many[2], MESH_GET_CHUNK, small_id, 0, 0);
 	CHECK(answered(&many[2]));
 	CHECK_EQ(many[2].code, MESH_CODE_CHANGED);
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.changed_cnt, 1);
 	for (unsigned i = 0; i < 2; i++)
 		CHECK(answered(&many[i]) && many[i].err == 0);
 	CHECK_EQ(duo.lent_cnt, 0);
-	content_stats(duo.nodes[DUO_A].content, &stats);
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.chunk_buffer_used_cnt, 0);
 	duo_fini(&duo);
 }

@@ -15,17 +15,17 @@ static void configure(uint64_t per_s, uint64_t peer_per_s, uint32_t slot_cnt, ui
 {
 	const struct upload_limits limits = {per_s, per_s, peer_per_s, slot_cnt};
 
-	uploads_configure(&uploads, &limits, now_ns);
+	blobs_uploads_configure(&uploads, &limits, now_ns);
 }
 
 static bool begin(uint64_t per_s, uint64_t peer_per_s, uint32_t slot_cnt)
 {
 	static const uint64_t secret[2] = {1, 2};
 
-	if (arena_open(&arena, uploads_footprint()) < 0)
+	if (arena_open(&arena, blobs_uploads_footprint()) < 0)
 		return false;
 	memset(&uploads, 0, sizeof(uploads));
-	if (uploads_init(&uploads, &arena, secret) < 0)
+	if (blobs_uploads_init(&uploads, &arena, secret) < 0)
 		return false;
 	configure(per_s, peer_per_s, slot_cnt, 0);
 	return true;
@@ -46,7 +46,8 @@ static enum upload_verdict admit_at(struct upload *upload, uint8_t peer, unsigne
 {
 	uint8_t key[UPLOAD_KEY_LEN] = {peer};
 
-	return uploads_admit(&uploads, upload, key, CHUNK, price_given, &price, now_ns, &wait_ns);
+	return blobs_uploads_admit(&uploads, upload, key, CHUNK, price_given, &price, now_ns,
+				   &wait_ns);
 }
 
 static enum upload_verdict admit(struct upload *upload, uint8_t peer, uint64_t now_ns)
@@ -56,8 +57,8 @@ static enum upload_verdict admit(struct upload *upload, uint8_t peer, uint64_t n
 
 static void sent(struct upload *upload, uint64_t now_ns)
 {
-	uploads_sent(&uploads, upload, CHUNK, now_ns);
-	uploads_end(&uploads, upload, now_ns);
+	blobs_uploads_sent(&uploads, upload, CHUNK, now_ns);
+	blobs_uploads_end(&uploads, upload, now_ns);
 }
 
 static void test_without_limits_all_goes_at_once(void)
@@ -67,7 +68,7 @@ static void test_without_limits_all_goes_at_once(void)
 	CHECK(begin(0, 0, 0));
 	for (unsigned i = 0; i < 100; i++)
 		CHECK_EQ(admit(&many[i], (uint8_t)(i % 7), S), UPLOAD_GO);
-	CHECK_EQ(uploads_due_ns(&uploads), UPLOAD_NEVER);
+	CHECK_EQ(blobs_uploads_due_ns(&uploads), UPLOAD_NEVER);
 	for (unsigned i = 0; i < 100; i++)
 		sent(&many[i], S);
 	CHECK_EQ(uploads.refused_cnt, 0);
@@ -107,7 +108,7 @@ static void getters_run(struct getter *getters, uint8_t cnt, unsigned depth, uin
 				getter->sent_len += CHUNK;
 			}
 		}
-		while ((next = uploads_next(&uploads, now_ns))) {
+		while ((next = blobs_uploads_next(&uploads, now_ns))) {
 			for (uint8_t i = 0; i < cnt; i++)
 				if (next >= getters[i].uploads && next < getters[i].uploads + 4)
 					getters[i].sent_len += CHUNK;
@@ -184,11 +185,11 @@ static void test_cheaper_peer_comes_first(void)
 	CHECK_EQ(admit_at(&first, 1, 10, S), UPLOAD_GO);
 	CHECK_EQ(admit_at(&dear, 2, 20, S), UPLOAD_WAIT);
 	CHECK_EQ(admit_at(&cheap, 3, 5, S), UPLOAD_WAIT);
-	CHECK(!uploads_next(&uploads, S));
-	CHECK(uploads_due_ns(&uploads) > S && uploads_due_ns(&uploads) <= 2 * S);
-	CHECK(uploads_next(&uploads, 2 * S) == &cheap);
-	CHECK(!uploads_next(&uploads, 2 * S));
-	CHECK(uploads_next(&uploads, 3 * S) == &dear);
+	CHECK(!blobs_uploads_next(&uploads, S));
+	CHECK(blobs_uploads_due_ns(&uploads) > S && blobs_uploads_due_ns(&uploads) <= 2 * S);
+	CHECK(blobs_uploads_next(&uploads, 2 * S) == &cheap);
+	CHECK(!blobs_uploads_next(&uploads, 2 * S));
+	CHECK(blobs_uploads_next(&uploads, 3 * S) == &dear);
 	end();
 }
 
@@ -277,13 +278,13 @@ static void test_who_leaves_is_forgotten(void)
 	CHECK(begin(CHUNK, 0, 0));
 	CHECK_EQ(admit(&first, 1, S), UPLOAD_GO);
 	CHECK_EQ(admit(&second, 2, S), UPLOAD_WAIT);
-	uploads_end(&uploads, &second, S);
+	blobs_uploads_end(&uploads, &second, S);
 	CHECK_EQ(uploads.waiting_cnt, 0);
-	CHECK_EQ(uploads_due_ns(&uploads), UPLOAD_NEVER);
-	uploads_end(&uploads, &first, S); /* refused after all */
+	CHECK_EQ(blobs_uploads_due_ns(&uploads), UPLOAD_NEVER);
+	blobs_uploads_end(&uploads, &first, S); /* refused after all */
 	CHECK_EQ(admit(&third, 3, S), UPLOAD_GO);
-	uploads_end(&uploads, &third, S);
-	uploads_end(&uploads, &third, S); /* once more is nothing */
+	blobs_uploads_end(&uploads, &third, S);
+	blobs_uploads_end(&uploads, &third, S); /* once more is nothing */
 	end();
 }
 
@@ -294,8 +295,8 @@ static void test_short_answer_takes_what_it_is_long(void)
 	CHECK(begin(CHUNK, 0, 0));
 	for (unsigned i = 0; i < 256; i++) {
 		CHECK_EQ(admit(&upload, 1, S), UPLOAD_GO);
-		uploads_sent(&uploads, &upload, CHUNK / 16384, S);
-		uploads_end(&uploads, &upload, S);
+		blobs_uploads_sent(&uploads, &upload, CHUNK / 16384, S);
+		blobs_uploads_end(&uploads, &upload, S);
 	}
 	end();
 }
@@ -307,9 +308,9 @@ static void test_new_limit_is_in_force_for_those_who_wait(void)
 	CHECK(begin(CHUNK / 4, 0, 0));
 	CHECK_EQ(admit(&first, 1, S), UPLOAD_GO);
 	CHECK_EQ(admit(&second, 2, S), UPLOAD_WAIT);
-	CHECK(!uploads_next(&uploads, S + NS_PER_MS));
+	CHECK(!blobs_uploads_next(&uploads, S + NS_PER_MS));
 	configure(0, 0, 0, S + NS_PER_MS);
-	CHECK(uploads_next(&uploads, S + NS_PER_MS) == &second);
+	CHECK(blobs_uploads_next(&uploads, S + NS_PER_MS) == &second);
 	end();
 }
 
@@ -321,13 +322,13 @@ static void test_small_part_of_a_large_limit_makes_nobody_leave(void)
 	struct upload first, second, third;
 
 	CHECK(begin(0, 0, 0));
-	uploads_configure(&uploads, &small, S);
+	blobs_uploads_configure(&uploads, &small, S);
 	CHECK_EQ(admit(&first, 1, S), UPLOAD_GO);
 	CHECK_EQ(admit(&second, 1, S), UPLOAD_WAIT);
 	CHECK_EQ(admit(&third, 1, S), UPLOAD_WAIT);
-	CHECK(!uploads_next(&uploads, 2 * S));
-	uploads_configure(&uploads, &large, 2 * S);
-	CHECK(uploads_next(&uploads, 3 * S) == &second);
+	CHECK(!blobs_uploads_next(&uploads, 2 * S));
+	blobs_uploads_configure(&uploads, &large, 2 * S);
+	CHECK(blobs_uploads_next(&uploads, 3 * S) == &second);
 	end();
 }
 

@@ -11,22 +11,22 @@ static bool begin(void)
 {
 	static const uint64_t secret[2] = {1, 2};
 
-	return arena_open(&arena, usage_footprint()) == 0 &&
-	       usage_init(&usage, &arena, secret) == 0;
+	return arena_open(&arena, blobs_usage_footprint()) == 0 &&
+	       blobs_usage_init(&usage, &arena, secret) == 0;
 }
 
 static void note(unsigned i, uint64_t len, uint64_t now_ns)
 {
 	uint8_t key[USAGE_KEY_LEN] = {(uint8_t)i, (uint8_t)(i >> 8)};
 
-	usage_note(&usage, key, len, 1, now_ns);
+	blobs_usage_note(&usage, key, len, 1, now_ns);
 }
 
 static const struct usage_entry *find(unsigned i)
 {
 	const struct usage_entry *entry = NULL;
 
-	while ((entry = usage_next(&usage, entry)))
+	while ((entry = blobs_usage_next(&usage, entry)))
 		if (entry->key[0] == (uint8_t)i && entry->key[1] == (uint8_t)(i >> 8))
 			return entry;
 	return NULL;
@@ -77,12 +77,12 @@ static void test_changes_are_told_once(void)
 	CHECK(begin());
 	note(1, 100, NS_PER_S);
 	note(2, 10, NS_PER_S);
-	usage_changes_each(&usage, add, sums);
+	blobs_usage_change_each(&usage, add, sums);
 	CHECK(sums[0] == 110 && sums[1] == 2);
-	usage_changes_each(&usage, add, sums);
+	blobs_usage_change_each(&usage, add, sums);
 	CHECK(sums[0] == 110 && sums[1] == 2);
 	note(2, 1, NS_PER_S);
-	usage_changes_each(&usage, add, sums);
+	blobs_usage_change_each(&usage, add, sums);
 	CHECK(sums[0] == 111 && sums[1] == 3);
 	arena_close(&arena);
 }

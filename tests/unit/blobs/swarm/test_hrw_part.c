@@ -19,8 +19,8 @@ static void turns_of(unsigned idx, unsigned turns[static PARTS])
 	swarm = source_net_join(&net, 0, GETTERS);
 	(void)source_net_run(&net, NS_PER_S, NULL, NULL);
 	for (unsigned part = 0; part < PARTS; part++)
-		turns[part] = swarm_turn(swarm, 0, part);
-	swarm_leave(swarm);
+		turns[part] = blobs_swarm_turn(swarm, 0, part);
+	blobs_swarm_leave(swarm);
 }
 
 static void getters_begin(void)

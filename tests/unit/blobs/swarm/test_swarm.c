@@ -52,7 +52,7 @@ static int one_ask(struct swarm *swarm)
 	one.ask.cap = sizeof(one.buf);
 	one.ask.check = one_is_right;
 	one.ask.done = one_done;
-	return swarm_ask(swarm, &one.ask, net.now_ns);
+	return blobs_swarm_ask(swarm, &one.ask, net.now_ns);
 }
 
 static bool one_is_over(void *arg)
@@ -78,7 +78,7 @@ static void test_a_hint_is_asked_at_once_and_nothing_else(void)
 	CHECK_EQ(one.err, 0);
 	CHECK_EQ(one.len, sizeof(source_net_manifest));
 	CHECK_EQ(net.asked_cnt, 1);
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -112,7 +112,7 @@ static void test_an_ask_goes_on_to_whoever_has_it(void)
 			printf("# %s: %d %s\n", rows[i].why, one.err, one.detail);
 		CHECK_EQ(one.told_cnt, 1);
 		CHECK_EQ(one.err, 0);
-		swarm_leave(swarm);
+		blobs_swarm_leave(swarm);
 		source_net_fini(&net);
 	}
 }
@@ -144,7 +144,7 @@ static void test_the_last_failure_is_told_when_nobody_is_left(void)
 		CHECK(one_run(200 * NS_PER_S));
 		CHECK_EQ(one.err, rows[i].err);
 		CHECK(strstr(one.detail, rows[i].words));
-		swarm_leave(swarm);
+		blobs_swarm_leave(swarm);
 		source_net_fini(&net);
 	}
 }
@@ -159,7 +159,7 @@ static void test_without_a_node_the_ask_ends_soon(void)
 	CHECK(one_run(NS_PER_S));
 	CHECK_EQ(one.err, WEFT_EABSENT);
 	CHECK_EQ(net.asked_cnt, 0);
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -173,7 +173,7 @@ static void test_a_full_mesh_is_tried_again(void)
 	CHECK_EQ(one_ask(swarm), 0);
 	CHECK(one_run(NS_PER_S));
 	CHECK_EQ(one.err, 0);
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -184,7 +184,7 @@ static void test_leaving_takes_back_what_is_asked(void)
 	source_net_init(&net);
 	swarm = source_net_join(&net, 0, 1);
 	CHECK_EQ(one_ask(swarm), 0);
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	CHECK_EQ(net.cancelled_cnt, 1);
 	CHECK(!one_run(NS_PER_S));
 	CHECK(!net.requests);
@@ -240,7 +240,7 @@ static void finder_add(unsigned first, unsigned cnt)
 	memset(&finder, 0, sizeof(finder));
 	finder.first = first;
 	finder.cnt = cnt;
-	(void)!content_add_finder(&net.content, &added);
+	(void)!blobs_add_finder(&net.content, &added);
 }
 
 static void test_what_a_finder_finds_is_asked_what_it_has(void)
@@ -254,7 +254,7 @@ static void test_what_a_finder_finds_is_asked_what_it_has(void)
 	CHECK(one_run(10 * NS_PER_S));
 	CHECK_EQ(one.err, 0);
 	CHECK_EQ(net.sources[3].asked_cnt, 2);
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -269,10 +269,10 @@ static void test_who_serves_hears_of_others_at_once(void)
 	swarm = source_net_join(&net, 0, 1);
 	CHECK_EQ(one_ask(swarm), 0);
 	CHECK(one_run(NS_PER_S));
-	swarm_set_manifest(swarm, net.manifest_id, true);
+	blobs_swarm_set_manifest(swarm, net.manifest_id, true);
 	(void)source_net_run(&net, 50 * NS_PER_MS, NULL, NULL);
 	CHECK(net.sources[1].asked_cnt > 0);
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -294,7 +294,7 @@ static void test_a_thousand_fakes_hide_nobody(void)
 		CHECK_EQ(one.err, 0);
 		/* A fake costs one request. */
 		CHECK(net.asked_cnt <= 1000 + 2);
-		swarm_leave(swarm);
+		blobs_swarm_leave(swarm);
 		source_net_fini(&net);
 	}
 }
@@ -311,7 +311,7 @@ static void test_one_that_is_always_busy_is_not_waited_for_for_ever(void)
 	CHECK_EQ(one_ask(swarm), 0);
 	CHECK(one_run(600 * NS_PER_S));
 	CHECK_EQ(one.err, WEFT_EABSENT);
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -333,7 +333,7 @@ static void test_new_guesses_do_not_prolong_hope_for_ever(void)
 	CHECK_EQ(one.err, WEFT_EABSENT);
 	CHECK(net.now_ns - began_ns >= SWARM_HOPE_NS);
 	CHECK(net.now_ns - began_ns < SWARM_HOPE_NS + SWARM_GIVE_UP_NS);
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -358,7 +358,7 @@ static void test_swarms_full_of_guesses_leave_others_their_sources(void)
 	CHECK(one_run(10 * NS_PER_S));
 	CHECK_EQ(one.err, 0);
 	for (unsigned i = 0; i <= last; i++)
-		swarm_leave(swarms[i]);
+		blobs_swarm_leave(swarms[i]);
 	CHECK_EQ(net.content.swarms->sources.cnt, SOURCES_MAX);
 	source_net_fini(&net);
 }
@@ -379,11 +379,11 @@ static void test_a_hint_is_asked_where_it_is_said_to_be(void)
 	guess.addrs = elsewhere;
 	guess.addr_cnt = MESH_PEER_ADDRS_MAX;
 	swarm = source_net_join(&net, 0, 0);
-	CHECK(swarm_member_add(swarm, &guess, false));
-	swarm_hint(swarm, &hint);
-	member = swarm_lookup(swarm, hint.key);
+	CHECK(blobs_swarm_member_add(swarm, &guess, false));
+	blobs_swarm_hint(swarm, &hint);
+	member = blobs_swarm_lookup(swarm, hint.key);
 	CHECK(member && addr_equal(&member->source->addrs[0], &hint.addrs[0]));
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -398,22 +398,22 @@ static void test_a_member_in_the_place_of_another_has_another_version(void)
 
 	source_net_init(&net);
 	swarm = source_net_join(&net, 0, 1);
-	member = swarm_lookup(swarm, net.sources[0].key);
+	member = blobs_swarm_lookup(swarm, net.sources[0].key);
 	CHECK(member);
-	idx = swarm_member_idx(member);
-	version = swarm_member_version(member);
-	swarm_member_lose(member, net.now_ns);
+	idx = blobs_swarm_member_idx(member);
+	version = blobs_swarm_member_version(member);
+	blobs_swarm_member_lose(member, net.now_ns);
 	(void)source_net_run(&net, NS_PER_S, NULL, NULL);
 	next = source_net_peer(&net, 1);
-	swarm_hint(swarm, &next);
-	member = swarm_lookup(swarm, net.sources[1].key);
+	blobs_swarm_hint(swarm, &next);
+	member = blobs_swarm_lookup(swarm, net.sources[1].key);
 	CHECK(member);
-	CHECK_EQ(swarm_member_idx(member), idx);
-	CHECK(swarm_member_version(member) != version);
-	version = swarm_member_version(member);
-	have_set(&member->have, HAVE_ALL);
-	CHECK(swarm_member_version(member) != version);
-	swarm_leave(swarm);
+	CHECK_EQ(blobs_swarm_member_idx(member), idx);
+	CHECK(blobs_swarm_member_version(member) != version);
+	version = blobs_swarm_member_version(member);
+	blobs_have_set(&member->have, HAVE_ALL);
+	CHECK(blobs_swarm_member_version(member) != version);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -436,15 +436,15 @@ static int chunk_ask(struct swarm *swarm, struct swarm_member *from)
 	one.ask.from = from;
 	one.ask.check = chunk_is_right;
 	one.ask.done = one_done;
-	return swarm_ask(swarm, &one.ask, net.now_ns);
+	return blobs_swarm_ask(swarm, &one.ask, net.now_ns);
 }
 
 /* A chunk a second, of all and of each. */
 static struct swarm *limited_begin(void)
 {
 	source_net_init(&net);
-	net.content.limits.configured[CONTENT_LIMIT_DOWNLOAD_PEER] = BLAKE3_CHUNK_LEN;
-	byte_bucket_set(&net.content.limits.download, BLAKE3_CHUNK_LEN, net.now_ns);
+	net.content.limits.configured[BLOBS_LIMIT_DOWNLOAD_PEER] = BLAKE3_CHUNK_LEN;
+	blobs_byte_bucket_set(&net.content.limits.download, BLAKE3_CHUNK_LEN, net.now_ns);
 	return source_net_join(&net, 0, 1);
 }
 
@@ -453,22 +453,22 @@ static void test_what_did_not_come_costs_nothing_of_the_limits(void)
 	struct swarm *swarm = limited_begin();
 	struct swarm_member *member;
 
-	swarm_round(swarm);
-	member = swarm_best(swarm, net.now_ns);
+	blobs_swarm_round(swarm);
+	member = blobs_swarm_best(swarm, net.now_ns);
 	CHECK(member);
 	CHECK_EQ(chunk_ask(swarm, member), 0);
-	CHECK(content_download_ns(&net.content, net.now_ns) > net.now_ns + 900 * NS_PER_MS);
-	CHECK(!swarm_best(swarm, net.now_ns));
-	swarm_cancel(&one.ask);
-	CHECK_EQ(content_download_ns(&net.content, net.now_ns), net.now_ns);
-	CHECK(swarm_best(swarm, net.now_ns) == member);
+	CHECK(blobs_download_ns(&net.content, net.now_ns) > net.now_ns + 900 * NS_PER_MS);
+	CHECK(!blobs_swarm_best(swarm, net.now_ns));
+	blobs_swarm_cancel(&one.ask);
+	CHECK_EQ(blobs_download_ns(&net.content, net.now_ns), net.now_ns);
+	CHECK(blobs_swarm_best(swarm, net.now_ns) == member);
 	/* Of one that is answered with less, the rest. */
 	CHECK_EQ(chunk_ask(swarm, member), 0);
 	CHECK(one_run(NS_PER_S));
 	CHECK_EQ(one.err, 0);
-	CHECK_EQ(content_download_ns(&net.content, net.now_ns), net.now_ns);
-	CHECK(swarm_best(swarm, net.now_ns) == member);
-	swarm_leave(swarm);
+	CHECK_EQ(blobs_download_ns(&net.content, net.now_ns), net.now_ns);
+	CHECK(blobs_swarm_best(swarm, net.now_ns) == member);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -477,15 +477,15 @@ static void test_an_ask_of_whoever_has_it_waits_for_the_limit(void)
 	struct swarm *swarm = limited_begin();
 	uint64_t free_ns;
 
-	content_download_take(&net.content, BLAKE3_CHUNK_LEN, net.now_ns);
-	free_ns = content_download_ns(&net.content, net.now_ns);
+	blobs_download_take(&net.content, BLAKE3_CHUNK_LEN, net.now_ns);
+	free_ns = blobs_download_ns(&net.content, net.now_ns);
 	CHECK(free_ns > net.now_ns);
 	CHECK_EQ(chunk_ask(swarm, NULL), 0);
 	CHECK_EQ(net.asked_cnt, 0);
 	CHECK(one_run(2 * NS_PER_S));
 	CHECK_EQ(one.err, 0);
 	CHECK(net.now_ns >= free_ns);
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -498,7 +498,7 @@ static void test_leaving_ends_searches(void)
 	swarm = source_net_join(&net, 0, 0);
 	CHECK(!source_net_run(&net, NS_PER_MS, NULL, NULL));
 	CHECK_EQ(finder.find_cnt, 1);
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	CHECK_EQ(finder.cancel_cnt, 1);
 	source_net_fini(&net);
 }
@@ -509,8 +509,8 @@ static void test_one_finder_too_many_is_refused(void)
 
 	source_net_init(&net);
 	for (unsigned i = 0; i < SWARM_FINDERS_MAX; i++)
-		CHECK_EQ(content_add_finder(&net.content, &added), 0);
-	CHECK_EQ(content_add_finder(&net.content, &added), WEFT_EFULL);
+		CHECK_EQ(blobs_add_finder(&net.content, &added), 0);
+	CHECK_EQ(blobs_add_finder(&net.content, &added), WEFT_EFULL);
 	source_net_fini(&net);
 }
 
@@ -523,7 +523,7 @@ static void test_one_swarm_too_many_is_refused(void)
 		CHECK((swarms[i] = source_net_join(&net, 0, 0)));
 	CHECK(!source_net_join(&net, 0, 0));
 	for (unsigned i = 0; i < SWARMS_MAX; i++)
-		swarm_leave(swarms[i]);
+		blobs_swarm_leave(swarms[i]);
 	source_net_fini(&net);
 }
 

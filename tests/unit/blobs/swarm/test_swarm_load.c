@@ -59,7 +59,7 @@ static void chunk_done(void *arg, const struct swarm_answer *answer, uint64_t no
 	} else if (!answer->err) {
 		wrong_cnt++;
 		memcpy(fault.key, answer->from_key, sizeof(fault.key));
-		swarm_blame(swarm, &fault, now_ns);
+		blobs_swarm_blame(swarm, &fault, now_ns);
 	}
 	all_ask(now_ns);
 }
@@ -67,7 +67,7 @@ static void chunk_done(void *arg, const struct swarm_answer *answer, uint64_t no
 static bool slot_fill(struct slot *slot, struct swarm_member *member, uint64_t now_ns)
 {
 	for (uint64_t i = 0; i < net.chunk_cnt; i++) {
-		if (chunks[i] != CHUNK_MISSING || !swarm_member_has(member, 0, i))
+		if (chunks[i] != CHUNK_MISSING || !blobs_swarm_member_has(member, 0, i))
 			continue;
 		memset(&slot->ask, 0, sizeof(slot->ask));
 		slot->ask.type = MESH_GET_CHUNK;
@@ -80,7 +80,7 @@ static bool slot_fill(struct slot *slot, struct swarm_member *member, uint64_t n
 		slot->ask.from = member;
 		slot->ask.done = chunk_done;
 		slot->ask.arg = slot;
-		if (swarm_ask(swarm, &slot->ask, now_ns) < 0)
+		if (blobs_swarm_ask(swarm, &slot->ask, now_ns) < 0)
 			return false;
 		chunks[i] = CHUNK_ASKED;
 		return true;
@@ -92,11 +92,11 @@ static void all_ask(uint64_t now_ns)
 {
 	struct swarm_member *member;
 
-	swarm_round(swarm);
+	blobs_swarm_round(swarm);
 	for (unsigned i = 0; i < SLOTS; i++)
-		while (!slots[i].ask.swarm && (member = swarm_best(swarm, now_ns)) &&
+		while (!slots[i].ask.swarm && (member = blobs_swarm_best(swarm, now_ns)) &&
 		       !slot_fill(&slots[i], member, now_ns))
-			swarm_skip(swarm, member);
+			blobs_swarm_skip(swarm, member);
 }
 
 static bool all_is_here(void *arg)
@@ -120,7 +120,7 @@ static void join(unsigned cnt)
 	const struct swarm_watcher watcher = {.on_change = on_change};
 
 	swarm = source_net_join(&net, 0, cnt);
-	swarm_watch(swarm, &watcher);
+	blobs_swarm_watch(swarm, &watcher);
 	all_ask(net.now_ns);
 }
 
@@ -135,7 +135,7 @@ static double run(void)
 
 static void end(void)
 {
-	swarm_leave(swarm);
+	blobs_swarm_leave(swarm);
 	source_net_fini(&net);
 }
 
@@ -215,14 +215,14 @@ static void test_a_corrupt_source_gives_nothing_and_is_never_asked_again(void)
 	CHECK_EQ(wrong_cnt, 3);
 	/* Nor by another swarm of this node, also when it is named there. */
 	other = source_net_join(&net, 0, 1);
-	CHECK(!swarm_best(other, net.now_ns));
+	CHECK(!blobs_swarm_best(other, net.now_ns));
 	CHECK_EQ(net.sources[0].chunk_cnt, chunk_cnt);
-	swarm_leave(other);
+	blobs_swarm_leave(other);
 	/* Who runs the node may insist. */
-	swarms_pardon(net.content.swarms, net.sources[0].key);
+	blobs_swarms_pardon(net.content.swarms, net.sources[0].key);
 	other = source_net_join(&net, 0, 1);
-	CHECK(swarm_best(other, net.now_ns));
-	swarm_leave(other);
+	CHECK(blobs_swarm_best(other, net.now_ns));
+	blobs_swarm_leave(other);
 	end();
 }
 
@@ -278,7 +278,7 @@ static void test_no_more_than_so_many_are_asked_at_once(void)
 	join(1);
 	(void)source_net_run(&net, 3 * NS_PER_S, NULL, NULL);
 	open_cnt = 0;
-	swarm_each(swarm, count_open, NULL);
+	blobs_swarm_each(swarm, count_open, NULL);
 	CHECK_EQ(open_cnt, SWARM_OPEN_MAX);
 	end();
 }
@@ -316,11 +316,11 @@ static void test_a_second_swarm_of_a_source_gets_its_turn(void)
 	(void)source_net_run(&net, 20 * NS_PER_S, NULL, NULL);
 	other = source_net_join(&net, 0, 1);
 	is_answered = false;
-	CHECK_EQ(swarm_ask(other, &ask, net.now_ns), 0);
+	CHECK_EQ(blobs_swarm_ask(other, &ask, net.now_ns), 0);
 	CHECK(source_net_run(&net, 10 * NS_PER_S, other_is_over, &ask));
 	CHECK(is_answered);
 	CHECK(here_cnt < net.chunk_cnt);
-	swarm_leave(other);
+	blobs_swarm_leave(other);
 	end();
 }
 

@@ -19,8 +19,8 @@ static uint64_t asked_within(struct source *source, uint64_t per_s, uint64_t spa
 	uint64_t len = 0;
 
 	for (uint64_t now_ns = S; now_ns < S + span_ns; now_ns += NS_PER_MS)
-		while (source_has_room(source, 100, now_ns)) {
-			source_limit(source, per_s, CHUNK, now_ns);
+		while (blobs_source_has_room(source, 100, now_ns)) {
+			blobs_source_limit(source, per_s, CHUNK, now_ns);
 			len += CHUNK;
 			if (!per_s)
 				return len;
@@ -41,8 +41,8 @@ static void test_without_a_limit_a_source_is_asked_at_once(void)
 	struct source source = source_of(ZONE_PRICE, 0);
 
 	for (unsigned i = 0; i < 100; i++) {
-		CHECK(source_has_room(&source, 100, S));
-		source_limit(&source, 0, CHUNK, S);
+		CHECK(blobs_source_has_room(&source, 100, S));
+		blobs_source_limit(&source, 0, CHUNK, S);
 	}
 }
 
@@ -65,9 +65,9 @@ static void test_cheaper_source_is_asked_first(void)
 		struct source source = source_of(rows[i].price, rows[i].rate);
 		struct source other = source_of(rows[i].other_price, rows[i].other_rate);
 
-		if (source_rank(&source) >= source_rank(&other))
+		if (blobs_source_rank(&source) >= blobs_source_rank(&other))
 			printf("# %s\n", rows[i].why);
-		CHECK(source_rank(&source) < source_rank(&other));
+		CHECK(blobs_source_rank(&source) < blobs_source_rank(&other));
 	}
 }
 
@@ -76,7 +76,7 @@ static void test_price_does_not_change_the_cost(void)
 {
 	struct source cheap = source_of(0, 10000000), dear = source_of(1000, 10000000);
 
-	CHECK_EQ(source_cost(&cheap), source_cost(&dear));
+	CHECK_EQ(blobs_source_cost(&cheap), blobs_source_cost(&dear));
 }
 
 static void test_guessed_addresses_do_not_keep_out_a_known_one(void)
@@ -88,10 +88,10 @@ static void test_guessed_addresses_do_not_keep_out_a_known_one(void)
 	for (unsigned i = 0; i < MESH_PEER_ADDRS_MAX; i++)
 		guesses[i] = (struct addr){
 			.ip = {10, 0, 0, (uint8_t)i}, .port = 7000, .family = ADDR_IPV4};
-	source_learn(&source, guesses, MESH_PEER_ADDRS_MAX);
-	source_learn(&source, &known, 1);
+	blobs_source_learn(&source, guesses, MESH_PEER_ADDRS_MAX);
+	blobs_source_learn(&source, &known, 1);
 	CHECK(!addr_equal(&source.addrs[0], &known));
-	source_prefer(&source, &known, 1);
+	blobs_source_prefer(&source, &known, 1);
 	CHECK(addr_equal(&source.addrs[0], &known));
 	CHECK(addr_equal(&source.addrs[1], &guesses[0]));
 	CHECK_EQ(source.addr_cnt, MESH_PEER_ADDRS_MAX);

@@ -57,17 +57,17 @@ static void test_the_vector_is_made_byte_for_byte(void)
 	size_t dns_len;
 
 	CHECK(key);
-	pkarr_packet_sign(&record, key, VECTOR_SEQ, &packet);
+	dht_pkarr_packet_sign(&record, key, VECTOR_SEQ, &packet);
 	node_key_free(key);
 	CHECK_STR(zbase32_write(packet.key, NODE_KEY_LEN, text), VECTOR_Z32);
 	CHECK_EQ(hex_parse(VECTOR_SIG, expected), NODE_KEY_SIG_LEN);
 	CHECK_EQ(hex_parse("00060a24181e4000", expected + NODE_KEY_SIG_LEN), 8);
 	dns_len = hex_parse(VECTOR_DNS, expected + PKARR_BODY_HEAD_LEN);
 	CHECK_EQ(dns_len, 143);
-	CHECK_EQ(pkarr_packet_write_body(&packet, body), PKARR_BODY_HEAD_LEN + dns_len);
+	CHECK_EQ(dht_pkarr_packet_write_body(&packet, body), PKARR_BODY_HEAD_LEN + dns_len);
 	CHECK_MEM(body, expected, PKARR_BODY_HEAD_LEN + dns_len);
 
-	pkarr_packet_item(&packet, &item);
+	dht_pkarr_packet_item(&packet, &item);
 	dht_item_target(&item, &target);
 	hex_parse(VECTOR_TARGET, want.bytes);
 	CHECK_MEM(target.bytes, want.bytes, KAD_ID_LEN);
@@ -95,15 +95,15 @@ static void test_the_vector_is_read_from_a_relay_and_from_the_dht(void)
 	size_t len = vector_body(key, body);
 	char text[ADDR_TEXT_CAP];
 
-	CHECK_EQ(pkarr_packet_parse_body(key, body, len, &packet), 0);
+	CHECK_EQ(dht_pkarr_packet_parse_body(key, body, len, &packet), 0);
 	CHECK_EQ(packet.seq, VECTOR_SEQ);
-	CHECK_EQ(pkarr_packet_ttl_s(&packet), 30);
-	pkarr_packet_item(&packet, &item);
+	CHECK_EQ(dht_pkarr_packet_ttl_s(&packet), 30);
+	dht_pkarr_packet_item(&packet, &item);
 	CHECK_EQ(dht_item_verify(&item), 0);
 	memset(&again, 0, sizeof(again));
-	CHECK_EQ(pkarr_packet_of_item(&item, &again), 0);
+	CHECK_EQ(dht_pkarr_packet_of_item(&item, &again), 0);
 	CHECK_EQ(again.value_len, packet.value_len);
-	CHECK_EQ(pkarr_record_read(&again, false, &record), 0);
+	CHECK_EQ(dht_pkarr_record_read(&again, false, &record), 0);
 	CHECK_EQ(record.addr_cnt, 1);
 	CHECK_STR(addr_format(&record.addrs[0], text), "192.0.2.1:7000");
 	CHECK_EQ(record.relay_cnt, 1);
@@ -118,18 +118,18 @@ static void test_every_cut_and_every_altered_byte_is_refused(void)
 	size_t len = vector_body(key, body);
 
 	for (size_t cut = 0; cut < len; cut++)
-		CHECK(pkarr_packet_parse_body(key, body, cut, &packet) < 0);
+		CHECK(dht_pkarr_packet_parse_body(key, body, cut, &packet) < 0);
 	for (size_t i = 0; i < len; i++) {
 		body[i] ^= 1;
-		CHECK(pkarr_packet_parse_body(key, body, len, &packet) < 0);
+		CHECK(dht_pkarr_packet_parse_body(key, body, len, &packet) < 0);
 		body[i] ^= 1;
 	}
 	key[0] ^= 1;
-	CHECK_EQ(pkarr_packet_parse_body(key, body, len, &packet), WEFT_EDAMAGED);
+	CHECK_EQ(dht_pkarr_packet_parse_body(key, body, len, &packet), WEFT_EDAMAGED);
 	key[0] ^= 1;
-	CHECK_EQ(pkarr_packet_parse_body(key, body, len, &packet), 0);
+	CHECK_EQ(dht_pkarr_packet_parse_body(key, body, len, &packet), 0);
 	body[NODE_KEY_SIG_LEN] |= 0x80;
-	CHECK_EQ(pkarr_packet_parse_body(key, body, len, &packet), WEFT_EMALFORMED);
+	CHECK_EQ(dht_pkarr_packet_parse_body(key, body, len, &packet), WEFT_EMALFORMED);
 }
 
 /* A TXT record at NAME of the key, of as many strings as fill the message to len. */
@@ -183,12 +183,12 @@ static void test_a_message_of_1000_bytes_is_accepted_and_no_more(void)
 	CHECK_EQ(filled_dns(node_key_public(key), PKARR_DNS_LEN_MAX, dns), PKARR_DNS_LEN_MAX);
 	len = signed_body(key, dns, PKARR_DNS_LEN_MAX, body);
 	CHECK_EQ(len, 1072);
-	CHECK_EQ(pkarr_packet_parse_body(node_key_public(key), body, len, &packet), 0);
-	CHECK_EQ(pkarr_packet_ttl_s(&packet), 7);
-	pkarr_packet_item(&packet, &item);
+	CHECK_EQ(dht_pkarr_packet_parse_body(node_key_public(key), body, len, &packet), 0);
+	CHECK_EQ(dht_pkarr_packet_ttl_s(&packet), 7);
+	dht_pkarr_packet_item(&packet, &item);
 	CHECK_EQ(item.value_len, DHT_SIGNED_VALUE_LEN_MAX);
-	CHECK_EQ(pkarr_packet_of_item(&item, &packet), 0);
-	CHECK_EQ(pkarr_packet_parse_body(node_key_public(key), body, len + 1, &packet),
+	CHECK_EQ(dht_pkarr_packet_of_item(&item, &packet), 0);
+	CHECK_EQ(dht_pkarr_packet_parse_body(node_key_public(key), body, len + 1, &packet),
 		 WEFT_ETOOLARGE);
 	node_key_free(key);
 }
@@ -202,7 +202,7 @@ static void test_what_is_signed_and_no_dns_is_refused(void)
 
 	CHECK(key);
 	len = signed_body(key, (const uint8_t *)"no DNS", 6, body);
-	CHECK_EQ(pkarr_packet_parse_body(node_key_public(key), body, len, &packet),
+	CHECK_EQ(dht_pkarr_packet_parse_body(node_key_public(key), body, len, &packet),
 		 WEFT_EMALFORMED);
 	node_key_free(key);
 }
@@ -215,18 +215,18 @@ static void test_items_that_are_no_packets_are_refused(void)
 	struct dht_item item = {.key = key, .sig = sig, .value = empty, .value_len = 15};
 	struct pkarr_packet packet;
 
-	CHECK_EQ(pkarr_packet_of_item(&item, &packet), 0);
+	CHECK_EQ(dht_pkarr_packet_of_item(&item, &packet), 0);
 	item.key = NULL;
-	CHECK_EQ(pkarr_packet_of_item(&item, &packet), WEFT_EMALFORMED);
+	CHECK_EQ(dht_pkarr_packet_of_item(&item, &packet), WEFT_EMALFORMED);
 	item.key = key;
 	item.salt = key;
 	item.salt_len = 1;
-	CHECK_EQ(pkarr_packet_of_item(&item, &packet), WEFT_EMALFORMED);
+	CHECK_EQ(dht_pkarr_packet_of_item(&item, &packet), WEFT_EMALFORMED);
 	item.salt_len = 0;
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		item.value = (const uint8_t *)values[i];
 		item.value_len = strlen(values[i]);
-		CHECK_EQ(pkarr_packet_of_item(&item, &packet), WEFT_EMALFORMED);
+		CHECK_EQ(dht_pkarr_packet_of_item(&item, &packet), WEFT_EMALFORMED);
 	}
 }
 
@@ -236,20 +236,20 @@ static void test_strangers_learn_what_the_policy_says(void)
 	struct pkarr_policy policy = {.publish = PKARR_OFF};
 
 	all.caps = 0x800;
-	CHECK_EQ(pkarr_record_select(&all, &policy, &got), WEFT_EREFUSED);
+	CHECK_EQ(dht_pkarr_record_select(&all, &policy, &got), WEFT_EREFUSED);
 	policy.publish = PKARR_RELAY_ONLY;
-	CHECK_EQ(pkarr_record_select(&all, &policy, &got), 0);
+	CHECK_EQ(dht_pkarr_record_select(&all, &policy, &got), 0);
 	CHECK_EQ(got.addr_cnt, 0);
 	CHECK_EQ(got.relay_cnt, 1);
 	CHECK_EQ(got.caps, 0x800);
 	policy.publish = PKARR_DIRECT;
-	CHECK_EQ(pkarr_record_select(&all, &policy, &got), 0);
+	CHECK_EQ(dht_pkarr_record_select(&all, &policy, &got), 0);
 	CHECK_EQ(got.addr_cnt, 1);
 	CHECK_EQ(got.relay_cnt, 1);
 	all.relay_cnt = 0;
-	CHECK_EQ(pkarr_record_select(&all, &policy, &got), 0);
+	CHECK_EQ(dht_pkarr_record_select(&all, &policy, &got), 0);
 	policy.publish = PKARR_RELAY_ONLY;
-	CHECK_EQ(pkarr_record_select(&all, &policy, &got), WEFT_EABSENT);
+	CHECK_EQ(dht_pkarr_record_select(&all, &policy, &got), WEFT_EABSENT);
 }
 
 static void test_no_record_without_a_usable_address(void)
@@ -275,12 +275,12 @@ static void test_no_record_without_a_usable_address(void)
 
 		add_addr(&all, addrs[i].addr);
 		CHECK_EQ(all.addr_cnt, 1);
-		if ((pkarr_record_select(&all, &policy, &got) == 0) != addrs[i].is_public)
+		if ((dht_pkarr_record_select(&all, &policy, &got) == 0) != addrs[i].is_public)
 			printf("# %s\n", addrs[i].addr);
-		CHECK_EQ(pkarr_record_select(&all, &policy, &got),
+		CHECK_EQ(dht_pkarr_record_select(&all, &policy, &got),
 			 addrs[i].is_public ? 0 : WEFT_EABSENT);
 		policy.allows_private = true;
-		CHECK_EQ(pkarr_record_select(&all, &policy, &got),
+		CHECK_EQ(dht_pkarr_record_select(&all, &policy, &got),
 			 addrs[i].is_private ? 0 : WEFT_EABSENT);
 	}
 }
@@ -299,10 +299,10 @@ static void test_urls_that_are_none_are_left_out(void)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		strcpy(all.relays[0], bad[i]);
-		CHECK_EQ(pkarr_record_select(&all, &policy, &got), WEFT_EABSENT);
+		CHECK_EQ(dht_pkarr_record_select(&all, &policy, &got), WEFT_EABSENT);
 	}
 	strcpy(all.relays[0], "http://relay.example:8080/x");
-	CHECK_EQ(pkarr_record_select(&all, &policy, &got), 0);
+	CHECK_EQ(dht_pkarr_record_select(&all, &policy, &got), 0);
 }
 
 /* Eight of the longest addresses and two of the longest URLs: Mainline still takes it. */
@@ -320,11 +320,11 @@ static void test_the_longest_record_fits_and_comes_back(void)
 		memset(record.relays[i], 'a', PKARR_URL_CAP - 1);
 		memcpy(record.relays[i], "https://", 8);
 	}
-	pkarr_packet_sign(&record, key, 1, &packet);
-	pkarr_packet_item(&packet, &item);
+	dht_pkarr_packet_sign(&record, key, 1, &packet);
+	dht_pkarr_packet_item(&packet, &item);
 	CHECK(item.value_len <= DHT_VALUE_LEN_MAX);
 	CHECK_EQ(dht_item_verify(&item), 0);
-	CHECK_EQ(pkarr_record_read(&packet, false, &got), 0);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &got), 0);
 	CHECK_MEM(&got, &record, sizeof(got));
 	node_key_free(key);
 }
@@ -347,9 +347,9 @@ static int packet_of_strings(const struct node_key *key, const char *label,
 		dns_write_txt(&w, &name, 60, *strings, strlen(*strings));
 	len = dns_writer_finish(&w);
 	return len < 0 ? len
-		       : pkarr_packet_parse_body(node_key_public(key), body,
-						 signed_body(key, dns, (size_t)len, body),
-						 out_packet);
+		       : dht_pkarr_packet_parse_body(node_key_public(key), body,
+						     signed_body(key, dns, (size_t)len, body),
+						     out_packet);
 }
 
 static void test_strings_of_others_are_taken_or_stepped_over(void)
@@ -375,13 +375,13 @@ static void test_strings_of_others_are_taken_or_stepped_over(void)
 
 	CHECK(key);
 	CHECK_EQ(packet_of_strings(key, "_mesh", strings, &packet), 0);
-	CHECK_EQ(pkarr_record_read(&packet, false, &record), 0);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), 0);
 	CHECK_EQ(record.addr_cnt, 2);
 	CHECK_STR(addr_format(&record.addrs[0], text), "203.0.113.1:11");
 	CHECK_STR(addr_format(&record.addrs[1], text), "[2001:db8::2]:12");
 	CHECK_EQ(record.relay_cnt, 1);
 	CHECK_EQ(record.caps, 0x800);
-	CHECK_EQ(pkarr_record_read(&packet, true, &record), 0);
+	CHECK_EQ(dht_pkarr_record_read(&packet, true, &record), 0);
 	CHECK_EQ(record.addr_cnt, 3);
 	node_key_free(key);
 }
@@ -404,7 +404,7 @@ static void test_more_addresses_than_we_keep_are_left_out(void)
 		strings[cnt++] = "relay=https://r/";
 	strings[cnt] = NULL;
 	CHECK_EQ(packet_of_strings(key, "_mesh", strings, &packet), 0);
-	CHECK_EQ(pkarr_record_read(&packet, false, &record), 0);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), 0);
 	CHECK_EQ(record.addr_cnt, PKARR_ADDRS_MAX);
 	CHECK_EQ(record.addrs[PKARR_ADDRS_MAX - 1].port, PKARR_ADDRS_MAX);
 	CHECK_EQ(record.relay_cnt, PKARR_RELAYS_MAX);
@@ -420,24 +420,24 @@ static void test_other_names_than_the_owners_say_nothing(void)
 
 	CHECK(key);
 	CHECK_EQ(packet_of_strings(key, "_iroh", strings, &packet), 0);
-	CHECK_EQ(pkarr_record_read(&packet, false, &record), 0);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), 0);
 	CHECK_EQ(record.addr_cnt, 1);
 	CHECK_EQ(packet_of_strings(key, "_mash", strings, &packet), 0);
-	CHECK_EQ(pkarr_record_read(&packet, false, &record), WEFT_EABSENT);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), WEFT_EABSENT);
 	CHECK_EQ(packet_of_strings(key, "_mesh.x", strings, &packet), 0);
-	CHECK_EQ(pkarr_record_read(&packet, false, &record), WEFT_EABSENT);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), WEFT_EABSENT);
 	/* Somebody else's packet, served under this key's name: the names in it are not this key's. */
 	CHECK_EQ(packet_of_strings(key, "_mesh", strings, &packet), 0);
 	packet.key[0] ^= 1;
-	CHECK_EQ(pkarr_record_read(&packet, false, &record), WEFT_EABSENT);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), WEFT_EABSENT);
 	node_key_free(key);
 }
 
 static void test_sequence_numbers_only_grow(void)
 {
-	CHECK_EQ(pkarr_next_seq(2000, 1000), 2000);
-	CHECK_EQ(pkarr_next_seq(2000, 2000), 2001);
-	CHECK_EQ(pkarr_next_seq(2000, 5000), 5001);
+	CHECK_EQ(dht_pkarr_next_seq(2000, 1000), 2000);
+	CHECK_EQ(dht_pkarr_next_seq(2000, 2000), 2001);
+	CHECK_EQ(dht_pkarr_next_seq(2000, 5000), 5001);
 }
 
 int main(void)

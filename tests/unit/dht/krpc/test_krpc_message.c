@@ -9,13 +9,13 @@
 
 static enum dht_reason parse(const char *text, struct krpc_message *out_message)
 {
-	return krpc_parse(text, strlen(text), out_message);
+	return dht_krpc_parse(text, strlen(text), out_message);
 }
 
 /* Source: BEP-5, BEP-44, BEP-51 for what is right; each refusal by its own reason. */
 static const struct {
 	const char *text;
-	enum dht_reason want; /* of krpc_parse, else the message's fault */
+	enum dht_reason want; /* of dht_krpc_parse, else the message's fault */
 	const char *why;
 } queries[] = {
 	{"d1:ad2:id20:" ID "e1:q4:ping1:t2:aa1:y1:qe", DHT_ANSWERED, "the ping of BEP-5"},
@@ -162,7 +162,7 @@ static void test_every_prefix_is_no_bencode(void)
 			enum dht_reason got;
 
 			memcpy(exact, queries[i].text, cut);
-			got = krpc_parse(exact, cut, &message);
+			got = dht_krpc_parse(exact, cut, &message);
 			free(exact);
 			CHECK_EQ(got, DHT_NOT_BENCODE);
 		}
@@ -196,9 +196,9 @@ static void test_a_query_of_ours_is_read_back(void)
 	struct krpc_message got;
 
 	memcpy(query.id.bytes, ID, 20);
-	krpc_write_query(&w, &query);
+	dht_krpc_write_query(&w, &query);
 	CHECK(!w.bad);
-	CHECK_EQ(krpc_parse(buf, writer_len(&w), &got), DHT_ANSWERED);
+	CHECK_EQ(dht_krpc_parse(buf, writer_len(&w), &got), DHT_ANSWERED);
 	CHECK_EQ(got.fault, DHT_ANSWERED);
 	CHECK_EQ(got.kind, KRPC_QUERY);
 	CHECK_EQ(got.method, KRPC_PUT);
@@ -243,7 +243,7 @@ static void test_queries_are_written_as_published(void)
 			query.port = 6881;
 			query.token = (struct bencode_span){(const uint8_t *)"aoeusnth", 8};
 		}
-		krpc_write_query(&w, &query);
+		dht_krpc_write_query(&w, &query);
 		CHECK_EQ(writer_len(&w), strlen(rows[i].want));
 		CHECK_MEM(buf, rows[i].want, writer_len(&w));
 	}
@@ -260,9 +260,9 @@ static void test_a_padded_get_is_longer_by_what_nobody_reads(void)
 	struct writer w = writer_of(buf, sizeof(buf));
 	struct krpc_message got;
 
-	krpc_write_query(&w, &query);
+	dht_krpc_write_query(&w, &query);
 	CHECK(writer_len(&w) > 180);
-	CHECK_EQ(krpc_parse(buf, writer_len(&w), &got), DHT_ANSWERED);
+	CHECK_EQ(dht_krpc_parse(buf, writer_len(&w), &got), DHT_ANSWERED);
 	CHECK_EQ(got.fault, DHT_ANSWERED);
 }
 
@@ -298,7 +298,7 @@ static size_t reply_write(uint8_t *buf, size_t cap)
 	struct writer w = writer_of(buf, cap);
 
 	memcpy(reply.id.bytes, HASH, 20);
-	krpc_write_reply(&w, &reply);
+	dht_krpc_write_reply(&w, &reply);
 	return w.bad ? 0 : writer_len(&w);
 }
 
@@ -312,27 +312,27 @@ static void test_a_reply_of_ours_is_read_back(void)
 	struct cursor c;
 	struct kad_id id;
 
-	CHECK_EQ(krpc_parse(buf, len, &got), DHT_ANSWERED);
+	CHECK_EQ(dht_krpc_parse(buf, len, &got), DHT_ANSWERED);
 	CHECK_EQ(got.fault, DHT_ANSWERED);
 	CHECK_EQ(got.kind, KRPC_REPLY);
-	CHECK(krpc_peer_read(&got.external, &addr) && addr_equal(&addr, &want));
+	CHECK(dht_krpc_peer_read(&got.external, &addr) && addr_equal(&addr, &want));
 	CHECK(span_is(&got.token, "tok") && span_is(&got.value, "i5e"));
 	CHECK(got.has_seq && got.seq == 9 && got.interval == 21600 && got.num == 3);
 	c = cursor_of(got.nodes.data, got.nodes.len);
 	want = addr_of("65.65.65.65:16962");
-	CHECK(krpc_node_read(&c, ADDR_IPV4, &id, &addr));
+	CHECK(dht_krpc_node_read(&c, ADDR_IPV4, &id, &addr));
 	CHECK_MEM(id.bytes, ID, 20);
 	CHECK(addr_equal(&addr, &want));
-	CHECK(!krpc_node_read(&c, ADDR_IPV4, &id, &addr));
+	CHECK(!dht_krpc_node_read(&c, ADDR_IPV4, &id, &addr));
 	c = cursor_of(got.nodes6.data, got.nodes6.len);
-	CHECK(krpc_node_read(&c, ADDR_IPV6, &id, &addr));
+	CHECK(dht_krpc_node_read(&c, ADDR_IPV6, &id, &addr));
 	CHECK_EQ(addr.port, 16962);
-	krpc_peers_begin(&got, &iter);
+	dht_krpc_peers_begin(&got, &iter);
 	want = addr_of("198.51.100.7:6881");
-	CHECK(krpc_peers_next(&iter, &addr) && addr_equal(&addr, &want));
+	CHECK(dht_krpc_peers_next(&iter, &addr) && addr_equal(&addr, &want));
 	want = addr_of("[2001:db8::7]:6882");
-	CHECK(krpc_peers_next(&iter, &addr) && addr_equal(&addr, &want));
-	CHECK(!krpc_peers_next(&iter, &addr));
+	CHECK(dht_krpc_peers_next(&iter, &addr) && addr_equal(&addr, &want));
+	CHECK(!dht_krpc_peers_next(&iter, &addr));
 }
 
 static void test_a_full_writer_stays_bad(void)
@@ -354,12 +354,12 @@ static void test_peers_of_other_lengths_are_stepped_over(void)
 		       "e1:t2:aa1:y1:re",
 		       &message),
 		 DHT_ANSWERED);
-	krpc_peers_begin(&message, &iter);
-	CHECK(krpc_peers_next(&iter, &addr) && addr_equal(&addr, &want));
-	CHECK(!krpc_peers_next(&iter, &addr));
+	dht_krpc_peers_begin(&message, &iter);
+	CHECK(dht_krpc_peers_next(&iter, &addr) && addr_equal(&addr, &want));
+	CHECK(!dht_krpc_peers_next(&iter, &addr));
 	CHECK_EQ(parse("d1:rd2:id20:" ID "e1:t2:aa1:y1:re", &message), DHT_ANSWERED);
-	krpc_peers_begin(&message, &iter);
-	CHECK(!krpc_peers_next(&iter, &addr));
+	dht_krpc_peers_begin(&message, &iter);
+	CHECK(!dht_krpc_peers_next(&iter, &addr));
 }
 
 static void test_errors_carry_code_and_words_of_their_reason(void)
@@ -375,8 +375,8 @@ static void test_errors_carry_code_and_words_of_their_reason(void)
 		CHECK(dht_reason_word((enum dht_reason)reason)[0] != '\0');
 		if (!dht_reason_code((enum dht_reason)reason))
 			continue;
-		krpc_write_error(&w, &transaction, &asker, (enum dht_reason)reason);
-		CHECK_EQ(krpc_parse(buf, writer_len(&w), &got), DHT_ANSWERED);
+		dht_krpc_write_error(&w, &transaction, &asker, (enum dht_reason)reason);
+		CHECK_EQ(dht_krpc_parse(buf, writer_len(&w), &got), DHT_ANSWERED);
 		CHECK_EQ(got.kind, KRPC_ERROR);
 		CHECK_EQ(got.error_code, dht_reason_code((enum dht_reason)reason));
 		CHECK(span_is(&got.error_text, dht_reason_text((enum dht_reason)reason)));

@@ -133,14 +133,14 @@ static void test_who_was_cut_off_for_an_hour_comes_back(void)
 	struct dht_stats stats;
 
 	begin();
-	mem_net_set_group(lab.mem, &lab.nodes[8].addr, 1);
+	net_mem_net_set_group(lab.mem, &lab.nodes[8].addr, 1);
 	(void)dht_lab_run(&lab, HOUR, NULL, NULL);
 	dht_stats(dht_of(8), lab.now_ns, &stats);
 	CHECK_EQ(stats.nodes[DHT_NET_IPV4].good, 0);
 	CHECK(get_done(8, &get, &result));
 	CHECK_EQ(result.outcome.err, WEFT_EUNREACHABLE);
 	CHECK(put_done(3, &put, &result));
-	mem_net_set_group(lab.mem, &lab.nodes[8].addr, 0);
+	net_mem_net_set_group(lab.mem, &lab.nodes[8].addr, 0);
 	(void)dht_lab_run(&lab, 70 * SECOND, NULL, NULL);
 	dht_stats(dht_of(8), lab.now_ns, &stats);
 	CHECK(stats.nodes[DHT_NET_IPV4].good >= 8);

@@ -89,7 +89,7 @@ static void test_a_reply_to_what_is_sent_is_known_by_its_end(void)
 	dht_rig_start(&rig);
 	CHECK_EQ(dht_add_node(rig.dht, &remote, rig.now_ns), 0);
 	CHECK_EQ(rig.sent_cnt, 1);
-	CHECK_EQ(krpc_parse(rig.sent[0].data, rig.sent[0].len, &asked), DHT_ANSWERED);
+	CHECK_EQ(dht_krpc_parse(rig.sent[0].data, rig.sent[0].len, &asked), DHT_ANSWERED);
 	CHECK_EQ(asked.transaction.len, WEFT_KRPC_OWN_TRANSACTION_LEN);
 	endpoint = addr_endpoint(&remote);
 	for (unsigned i = 0; i < 2; i++) {

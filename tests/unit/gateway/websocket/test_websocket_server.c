@@ -25,11 +25,11 @@ static size_t frame(uint8_t first, const void *payload, size_t len, uint8_t *out
 				      .is_masked = true,
 				      .mask = {0x37, 0xfa, 0x21, 0x3d},
 				      .len = len};
-	size_t at = websocket_head_write(&head, out);
+	size_t at = gateway_websocket_head_write(&head, out);
 
 	if (len)
 		memcpy(out + at, payload, len);
-	websocket_mask(out + at, len, head.mask, 0);
+	gateway_websocket_mask(out + at, len, head.mask, 0);
 	return at + len;
 }
 
@@ -98,13 +98,14 @@ static bool other_is_refused(void)
 	char *room;
 
 	other = (struct gateway_conn){.shared = NULL};
-	conn_init(&other, &rig.shared, &remote, rig.now_ns);
-	if (conn_reserve(&other, &room) < strlen(OPENING))
+	gateway_conn_init(&other, &rig.shared, &remote, rig.now_ns);
+	if (gateway_conn_reserve(&other, &room) < strlen(OPENING))
 		return false;
 	memcpy(room, OPENING, strlen(OPENING));
-	conn_commit(&other, strlen(OPENING), rig.now_ns);
-	is_refused = conn_output(&other, &out) > 13 && memcmp(out, "HTTP/1.1 503 ", 13) == 0;
-	conn_fini(&other);
+	gateway_conn_commit(&other, strlen(OPENING), rig.now_ns);
+	is_refused =
+		gateway_conn_output(&other, &out) > 13 && memcmp(out, "HTTP/1.1 503 ", 13) == 0;
+	gateway_conn_fini(&other);
 	return is_refused;
 }
 
@@ -143,7 +144,7 @@ static void test_a_socket_that_is_refused_after_all_leaves_its_place(void)
 	}
 	/* Or its client goes away first. */
 	rig_say(OPENING);
-	conn_fini(&rig.conn);
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.shared.stats.socket_cnt, 0);
 }
 
@@ -254,7 +255,7 @@ static void test_the_client_closes_and_is_answered_alike(void)
 	CHECK_EQ(rig.out_len, 4);
 	send_text(0x81, "nobody listens any more");
 	CHECK_EQ(rig.taken_len, 0);
-	conn_fini(&rig.conn);
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.gone_cnt, 1);
 	CHECK_EQ(rig.shared.stats.socket_cnt, 0);
 	open_socket();
@@ -273,7 +274,7 @@ static void test_the_handler_closes_and_waits_for_the_client(void)
 	send_text(0x81, "crossed the close");
 	send_text(0x89, "so did this");
 	CHECK_EQ(rig.taken_len + rig.out_len, 0);
-	CHECK_EQ(conn_deadline_ns(&rig.conn), rig.now_ns + CONN_CLOSE_NS);
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), rig.now_ns + CONN_CLOSE_NS);
 	send_frame(0x88, "\x03\xe8", 2);
 	CHECK_EQ(rig.out_len, 0); /* one close each */
 	CHECK_EQ(rig.conn.state, CONN_DRAINING);
@@ -285,10 +286,10 @@ static void test_a_client_that_does_not_close_is_cut(void)
 	open_socket();
 	gateway_socket_close(rig.waiting, 1000, "", rig.now_ns);
 	rig_hear();
-	conn_expire(&rig.conn, rig.now_ns + CONN_CLOSE_NS - 1);
-	CHECK(!conn_is_over(&rig.conn));
-	conn_expire(&rig.conn, rig.now_ns + CONN_CLOSE_NS);
-	CHECK(conn_is_over(&rig.conn));
+	gateway_conn_expire(&rig.conn, rig.now_ns + CONN_CLOSE_NS - 1);
+	CHECK(!gateway_conn_is_over(&rig.conn));
+	gateway_conn_expire(&rig.conn, rig.now_ns + CONN_CLOSE_NS);
+	CHECK(gateway_conn_is_over(&rig.conn));
 }
 
 static void test_a_reason_is_cut_to_what_a_frame_holds(void)
@@ -330,21 +331,21 @@ static void test_messages_go_out_in_pieces(void)
 static void test_a_silent_client_is_pinged_and_then_cut(void)
 {
 	open_socket();
-	CHECK_EQ(conn_deadline_ns(&rig.conn), rig.now_ns + CONN_PING_NS);
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), rig.now_ns + CONN_PING_NS);
 	rig.now_ns += CONN_PING_NS;
-	conn_expire(&rig.conn, rig.now_ns);
+	gateway_conn_expire(&rig.conn, rig.now_ns);
 	CHECK_MEM(rig_hear(), "\x89\x00", 3);
 	rig.now_ns += CONN_PING_NS - 1;
 	send_text(0x8a, "");
-	CHECK_EQ(conn_deadline_ns(&rig.conn), rig.now_ns + CONN_PING_NS);
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), rig.now_ns + CONN_PING_NS);
 	rig.now_ns += CONN_PING_NS;
-	conn_expire(&rig.conn, rig.now_ns);
+	gateway_conn_expire(&rig.conn, rig.now_ns);
 	rig_hear();
 	rig.now_ns += CONN_PING_NS;
-	conn_expire(&rig.conn, rig.now_ns);
-	CHECK(conn_is_over(&rig.conn));
+	gateway_conn_expire(&rig.conn, rig.now_ns);
+	CHECK(gateway_conn_is_over(&rig.conn));
 	CHECK_EQ(rig.shared.stats.slow_cnt, 1);
-	conn_fini(&rig.conn);
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.gone_cnt, 1);
 }
 
@@ -374,13 +375,13 @@ static void test_a_flood_of_pings_is_held_back(void)
 		len += frame(0x89, payload, sizeof(payload), flood + len);
 	while (fed < len) {
 		char *room;
-		size_t cap = conn_reserve(&rig.conn, &room);
+		size_t cap = gateway_conn_reserve(&rig.conn, &room);
 
 		if (!cap)
 			break;
 		cap = cap < len - fed ? cap : len - fed;
 		memcpy(room, flood + fed, cap);
-		conn_commit(&rig.conn, cap, rig.now_ns);
+		gateway_conn_commit(&rig.conn, cap, rig.now_ns);
 		fed += cap;
 	}
 	CHECK(fed < len);
@@ -406,9 +407,9 @@ static void test_a_connection_that_breaks_off_is_told(void)
 {
 	open_socket();
 	send_frame(0x01, "half a message", 14);
-	conn_eof(&rig.conn);
-	CHECK(conn_is_over(&rig.conn));
-	conn_fini(&rig.conn);
+	gateway_conn_eof(&rig.conn);
+	CHECK(gateway_conn_is_over(&rig.conn));
+	gateway_conn_fini(&rig.conn);
 	CHECK_EQ(rig.gone_cnt, 1);
 }
 

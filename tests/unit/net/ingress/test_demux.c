@@ -60,7 +60,7 @@ static void test_first_bytes_decide(void)
 
 		CHECK(data);
 		memcpy(data, rows[i].head, rows[i].head_len);
-		got = demux_classify(&dgram);
+		got = net_ingress_classify(&dgram);
 		free(data);
 		if (got != rows[i].want)
 			printf("# %s\n", rows[i].why);
@@ -78,7 +78,7 @@ static void test_no_short_header_with_our_id_is_krpc(void)
 			data[0] = (uint8_t)first;
 			data[1] = (uint8_t)(0x80 | worker);
 			data[2] = ':';
-			CHECK_EQ(demux_classify(&dgram), WEFT_FLOW_QUIC_SHORT);
+			CHECK_EQ(net_ingress_classify(&dgram), WEFT_FLOW_QUIC_SHORT);
 		}
 	}
 }

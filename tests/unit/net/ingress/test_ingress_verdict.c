@@ -36,8 +36,8 @@ static bool bench_open(struct bench *bench)
 
 	memset(bench, 0, sizeof(*bench));
 	bench->judge = (struct demux_judge){&bench->tables, keep_sample, bench};
-	if (arena_open(&bench->arena, demux_tables_footprint(&params)) < 0 ||
-	    demux_tables_init(&bench->tables, &bench->arena, &params) < 0)
+	if (arena_open(&bench->arena, net_ingress_tables_footprint(&params)) < 0 ||
+	    net_ingress_tables_init(&bench->tables, &bench->arena, &params) < 0)
 		return false;
 	weft_cid_keys_rotate(&bench->tables.cid_keys, key);
 	bench->tables.config.samples = (struct weft_bucket_rate){1000000, 1000000};
@@ -53,7 +53,7 @@ static enum weft_reason judge_from(struct bench *bench, const char *from, const 
 	memcpy(copy, data, len);
 	if (addr_parse(from, &dgram.remote) < 0)
 		return WEFT_REASON_CNT;
-	return demux_judge_dgram(&bench->judge, &dgram, NOW_NS);
+	return net_ingress_judge_dgram(&bench->judge, &dgram, NOW_NS);
 }
 
 static void test_drop_is_counted_and_told(void)
@@ -118,15 +118,15 @@ static void test_proven_address_is_replaced_and_forgotten(void)
 	struct bench bench;
 
 	CHECK(bench_open(&bench));
-	CHECK_EQ(demux_session_put(&bench.tables, &source, &entry), 0);
+	CHECK_EQ(net_ingress_session_put(&bench.tables, &source, &entry), 0);
 	entry.expires_ns = 9;
-	CHECK_EQ(demux_session_put(&bench.tables, &source, &entry), 0);
+	CHECK_EQ(net_ingress_session_put(&bench.tables, &source, &entry), 0);
 	CHECK_EQ(bench.tables.sessions.used_cnt, 1);
-	CHECK_EQ(demux_session_lookup(&bench.tables, &source)->expires_ns, 9);
-	CHECK_EQ(demux_session_sweep(&bench.tables, 8), 0);
-	demux_session_delete(&bench.tables, &source);
-	demux_session_delete(&bench.tables, &source);
-	CHECK(!demux_session_lookup(&bench.tables, &source));
+	CHECK_EQ(net_ingress_session_lookup(&bench.tables, &source)->expires_ns, 9);
+	CHECK_EQ(net_ingress_session_sweep(&bench.tables, 8), 0);
+	net_ingress_session_delete(&bench.tables, &source);
+	net_ingress_session_delete(&bench.tables, &source);
+	CHECK(!net_ingress_session_lookup(&bench.tables, &source));
 	CHECK_EQ(bench.tables.session_slots.used_cnt, 0);
 	arena_close(&bench.arena);
 }
@@ -137,8 +137,8 @@ static void test_tables_fit_what_they_ask_for(void)
 	struct weft_tables tables;
 	struct arena arena;
 
-	CHECK_EQ(arena_open(&arena, demux_tables_footprint(&params) / 2), 0);
-	CHECK_EQ(demux_tables_init(&tables, &arena, &params), WEFT_EFULL);
+	CHECK_EQ(arena_open(&arena, net_ingress_tables_footprint(&params) / 2), 0);
+	CHECK_EQ(net_ingress_tables_init(&tables, &arena, &params), WEFT_EFULL);
 	arena_close(&arena);
 }
 

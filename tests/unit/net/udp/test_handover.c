@@ -29,11 +29,11 @@ static void test_given_datagram_arrives_as_it_was(void)
 	struct handover *handover;
 	struct packet_rx *rx;
 
-	CHECK_EQ(handover_new(3, &handover), 0);
-	rx = handover_rx(handover, 2);
-	CHECK_EQ(handover_give(handover, 0, 2, &given), 0);
+	CHECK_EQ(net_handover_new(3, &handover), 0);
+	rx = net_handover_rx(handover, 2);
+	CHECK_EQ(net_handover_give(handover, 0, 2, &given), 0);
 	memset(data, 0xff, sizeof(data)); /* the giver's buffer is its own again */
-	CHECK_EQ(packet_rx_burst(handover_rx(handover, 1), got, 4), 0);
+	CHECK_EQ(packet_rx_burst(net_handover_rx(handover, 1), got, 4), 0);
 	CHECK_EQ(packet_rx_burst(rx, got, 4), 1);
 	CHECK_EQ(got[0].len, 1200);
 	CHECK_STR((const char *)got[0].data, "hello");
@@ -42,7 +42,7 @@ static void test_given_datagram_arrives_as_it_was(void)
 	CHECK_EQ(got[0].ecn, 2);
 	CHECK_EQ(rx->counters.dgram_cnt, 1);
 	CHECK_EQ(rx->counters.byte_cnt, 1200);
-	handover_free(handover);
+	net_handover_free(handover);
 }
 
 static void test_flush_wakes_only_who_was_given_something(void)
@@ -52,19 +52,19 @@ static void test_flush_wakes_only_who_was_given_something(void)
 	struct handover *handover;
 	struct packet_rx *rx;
 
-	CHECK_EQ(handover_new(3, &handover), 0);
-	rx = handover_rx(handover, 1);
-	CHECK_EQ(handover_give(handover, 0, 1, &given), 0);
+	CHECK_EQ(net_handover_new(3, &handover), 0);
+	rx = net_handover_rx(handover, 1);
+	CHECK_EQ(net_handover_give(handover, 0, 1, &given), 0);
 	CHECK(!is_readable(rx));
-	handover_flush(handover, 0);
+	net_handover_flush(handover, 0);
 	CHECK(is_readable(rx));
-	CHECK(!is_readable(handover_rx(handover, 2)));
+	CHECK(!is_readable(net_handover_rx(handover, 2)));
 	CHECK_EQ(packet_rx_burst(rx, got, 4), 1);
 	CHECK_EQ(packet_rx_burst(rx, got, 4), 0);
 	CHECK(!is_readable(rx));
-	handover_flush(handover, 0);
+	net_handover_flush(handover, 0);
 	CHECK(!is_readable(rx));
-	handover_free(handover);
+	net_handover_free(handover);
 }
 
 static void test_one_flush_wakes_all_who_were_given_something_once(void)
@@ -74,22 +74,23 @@ static void test_one_flush_wakes_all_who_were_given_something_once(void)
 	struct handover *handover;
 	uint64_t wakes;
 
-	CHECK_EQ(handover_new(3, &handover), 0);
-	CHECK_EQ(handover_worker_cnt(handover), 3);
-	CHECK_EQ(handover_give(handover, 0, 1, &given), 0);
-	CHECK_EQ(handover_give(handover, 0, 2, &given), 0);
-	CHECK_EQ(handover_give(handover, 0, 2, &given), 0);
+	CHECK_EQ(net_handover_new(3, &handover), 0);
+	CHECK_EQ(net_handover_worker_cnt(handover), 3);
+	CHECK_EQ(net_handover_give(handover, 0, 1, &given), 0);
+	CHECK_EQ(net_handover_give(handover, 0, 2, &given), 0);
+	CHECK_EQ(net_handover_give(handover, 0, 2, &given), 0);
 	/* Another giver's flush wakes nobody for this one. */
-	handover_flush(handover, 1);
-	CHECK(!is_readable(handover_rx(handover, 2)));
-	handover_flush(handover, 0);
-	handover_flush(handover, 0);
+	net_handover_flush(handover, 1);
+	CHECK(!is_readable(net_handover_rx(handover, 2)));
+	net_handover_flush(handover, 0);
+	net_handover_flush(handover, 0);
 	for (unsigned to = 1; to < 3; to++) {
-		CHECK_EQ(read(handover_rx(handover, to)->fd, &wakes, sizeof(wakes)), sizeof(wakes));
+		CHECK_EQ(read(net_handover_rx(handover, to)->fd, &wakes, sizeof(wakes)),
+			 sizeof(wakes));
 		CHECK_EQ(wakes, 1);
 	}
-	CHECK(!is_readable(handover_rx(handover, 0)));
-	handover_free(handover);
+	CHECK(!is_readable(net_handover_rx(handover, 0)));
+	net_handover_free(handover);
 }
 
 static void test_bursts_take_from_all_givers_in_turn(void)
@@ -100,12 +101,12 @@ static void test_bursts_take_from_all_givers_in_turn(void)
 	struct handover *handover;
 	struct packet_rx *rx;
 
-	CHECK_EQ(handover_new(3, &handover), 0);
-	rx = handover_rx(handover, 1);
+	CHECK_EQ(net_handover_new(3, &handover), 0);
+	rx = net_handover_rx(handover, 1);
 	for (unsigned i = 0; i < 3; i++) {
 		for (unsigned from = 0; from < 3; from += 2) {
 			data[0] = (uint8_t)from;
-			CHECK_EQ(handover_give(handover, from, 1, &given), 0);
+			CHECK_EQ(net_handover_give(handover, from, 1, &given), 0);
 		}
 	}
 	/* One at a time: the next burst begins with another giver, so that none starves. */
@@ -119,7 +120,7 @@ static void test_bursts_take_from_all_givers_in_turn(void)
 	CHECK_EQ(rx->counters.dgram_cnt, 6);
 	CHECK_EQ(rx->counters.byte_cnt, 12);
 	CHECK_EQ(packet_rx_burst(rx, got, PACKET_BURST_MAX), 0);
-	handover_free(handover);
+	net_handover_free(handover);
 }
 
 static void test_full_ring_refuses_one_more_until_a_burst_returns(void)
@@ -128,20 +129,20 @@ static void test_full_ring_refuses_one_more_until_a_burst_returns(void)
 	struct dgram given = dgram_of(data, sizeof(data)), got[PACKET_BURST_MAX];
 	struct handover *handover;
 
-	CHECK_EQ(handover_new(2, &handover), 0);
+	CHECK_EQ(net_handover_new(2, &handover), 0);
 	for (unsigned i = 0; i < HANDOVER_CAP_CNT; i++)
-		CHECK_EQ(handover_give(handover, 0, 1, &given), 0);
-	CHECK_EQ(handover_give(handover, 0, 1, &given), WEFT_EFULL);
-	CHECK_EQ(handover_dropped_cnt(handover, 0), 1);
-	CHECK_EQ(packet_rx_burst(handover_rx(handover, 1), got, PACKET_BURST_MAX),
+		CHECK_EQ(net_handover_give(handover, 0, 1, &given), 0);
+	CHECK_EQ(net_handover_give(handover, 0, 1, &given), WEFT_EFULL);
+	CHECK_EQ(net_handover_dropped_cnt(handover, 0), 1);
+	CHECK_EQ(packet_rx_burst(net_handover_rx(handover, 1), got, PACKET_BURST_MAX),
 		 HANDOVER_CAP_CNT);
 	/* Still lent to the taker. */
-	CHECK_EQ(handover_give(handover, 0, 1, &given), WEFT_EFULL);
-	CHECK_EQ(packet_rx_burst(handover_rx(handover, 1), got, PACKET_BURST_MAX), 0);
-	CHECK_EQ(handover_give(handover, 0, 1, &given), 0);
+	CHECK_EQ(net_handover_give(handover, 0, 1, &given), WEFT_EFULL);
+	CHECK_EQ(packet_rx_burst(net_handover_rx(handover, 1), got, PACKET_BURST_MAX), 0);
+	CHECK_EQ(net_handover_give(handover, 0, 1, &given), 0);
 	/* The other direction has its own ring. */
-	CHECK_EQ(handover_give(handover, 1, 0, &given), 0);
-	handover_free(handover);
+	CHECK_EQ(net_handover_give(handover, 1, 0, &given), 0);
+	net_handover_free(handover);
 }
 
 static void test_datagram_of_any_length_up_to_the_limit(void)
@@ -150,14 +151,14 @@ static void test_datagram_of_any_length_up_to_the_limit(void)
 	struct dgram given = dgram_of(data, HANDOVER_DGRAM_LEN_MAX), got[1];
 	struct handover *handover;
 
-	CHECK_EQ(handover_new(2, &handover), 0);
-	CHECK_EQ(handover_give(handover, 1, 0, &given), 0);
+	CHECK_EQ(net_handover_new(2, &handover), 0);
+	CHECK_EQ(net_handover_give(handover, 1, 0, &given), 0);
 	given.len++;
-	CHECK_EQ(handover_give(handover, 1, 0, &given), WEFT_ETOOLARGE);
-	CHECK_EQ(handover_dropped_cnt(handover, 1), 1);
-	CHECK_EQ(packet_rx_burst(handover_rx(handover, 0), got, 1), 1);
+	CHECK_EQ(net_handover_give(handover, 1, 0, &given), WEFT_ETOOLARGE);
+	CHECK_EQ(net_handover_dropped_cnt(handover, 1), 1);
+	CHECK_EQ(packet_rx_burst(net_handover_rx(handover, 0), got, 1), 1);
 	CHECK_EQ(got[0].len, HANDOVER_DGRAM_LEN_MAX);
-	handover_free(handover);
+	net_handover_free(handover);
 }
 
 #define THREAD_DGRAM_CNT 20000u
@@ -169,9 +170,9 @@ static void *give_many(void *arg)
 	struct dgram given = dgram_of((uint8_t *)&data, sizeof(data));
 
 	while (data < THREAD_DGRAM_CNT) {
-		if (handover_give(handover, 0, 1, &given) == 0)
+		if (net_handover_give(handover, 0, 1, &given) == 0)
 			data++;
-		handover_flush(handover, 0);
+		net_handover_flush(handover, 0);
 	}
 	return NULL;
 }
@@ -183,10 +184,10 @@ static void test_two_threads_lose_and_reorder_nothing(void)
 	uint32_t want = 0, value;
 	pthread_t giver;
 
-	CHECK_EQ(handover_new(2, &handover), 0);
+	CHECK_EQ(net_handover_new(2, &handover), 0);
 	CHECK_EQ(pthread_create(&giver, NULL, give_many, handover), 0);
 	while (want < THREAD_DGRAM_CNT) {
-		struct packet_rx *rx = handover_rx(handover, 1);
+		struct packet_rx *rx = net_handover_rx(handover, 1);
 		unsigned cnt = packet_rx_burst(rx, got, PACKET_BURST_MAX);
 		struct pollfd ready = {.fd = rx->fd, .events = POLLIN};
 
@@ -198,7 +199,7 @@ static void test_two_threads_lose_and_reorder_nothing(void)
 			CHECK_EQ(poll(&ready, 1, 120000), 1);
 	}
 	CHECK_EQ(pthread_join(giver, NULL), 0);
-	handover_free(handover);
+	net_handover_free(handover);
 }
 
 int main(void)

@@ -127,7 +127,7 @@ static void tx_begin(void)
 	sockets.await_writable = await_writable;
 	await_cnt = 0;
 	kernel_tells(tells, 0);
-	if (udp_mmsg_tx_new(&sockets, &tx) < 0)
+	if (net_udp_mmsg_tx_new(&sockets, &tx) < 0)
 		abort();
 }
 
@@ -382,7 +382,7 @@ static void test_what_has_no_way_out_is_dropped_and_counted(void)
 	CHECK_EQ(tx->counters.dropped_cnt, 2);
 	sockets.cnt = 2;
 	hold.ips[0].port = 0;
-	udp_tx_hold(tx, &hold);
+	net_udp_tx_hold(tx, &hold);
 	CHECK(tx->sink.ops->reserve(&tx->sink, 10, &slot));
 	tx->sink.ops->commit(&tx->sink, &slot, 10, &route);
 	CHECK_EQ(tx->counters.dropped_cnt, 3);
@@ -390,7 +390,7 @@ static void test_what_has_no_way_out_is_dropped_and_counted(void)
 	CHECK(tx->sink.ops->reserve(&tx->sink, 10, &slot));
 	tx->sink.ops->commit(&tx->sink, &slot, 10, &route);
 	hold.cnt = 0;
-	udp_tx_hold(tx, &hold);
+	net_udp_tx_hold(tx, &hold);
 	route.local.ip[3] = 1;
 	CHECK(tx->sink.ops->reserve(&tx->sink, 10, &slot));
 	tx->sink.ops->commit(&tx->sink, &slot, 10, &route);
@@ -465,7 +465,7 @@ static void rx_begin(void)
 {
 	sockets_init();
 	bring_cnt = call_cnt = 0;
-	if (udp_mmsg_rx_new(&sockets, &rx) < 0)
+	if (net_udp_mmsg_rx_new(&sockets, &rx) < 0)
 		abort();
 }
 

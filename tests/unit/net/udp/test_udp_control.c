@@ -40,7 +40,7 @@ static bool parse(struct udp_socket *socket, struct control *control, struct udp
 	struct sockaddr_storage sa;
 
 	(void)addr_to_sockaddr(&peer, &sa);
-	return udp_train_parse(socket, &sa, control->bytes, control->len, train);
+	return net_udp_train_parse(socket, &sa, control->bytes, control->len, train);
 }
 
 static void test_train_comes_apart_at_the_segment_length(void)
@@ -70,7 +70,7 @@ static void test_train_comes_apart_at_the_segment_length(void)
 		if (rows[i].segment_len)
 			control_put(&control, SOL_UDP, UDP_GRO, &rows[i].segment_len, sizeof(int));
 		CHECK(parse(&socket, &control, &train));
-		CHECK_EQ(udp_train_take(&train, dgrams, 64), rows[i].cnt);
+		CHECK_EQ(net_udp_train_take(&train, dgrams, 64), rows[i].cnt);
 		CHECK_EQ(dgrams[rows[i].cnt - 1].len, rows[i].last_len);
 		CHECK(dgrams[rows[i].cnt - 1].data == data + rows[i].len - rows[i].last_len);
 		CHECK_EQ(train.len, 0);
@@ -83,10 +83,10 @@ static void test_train_is_taken_in_pieces_when_the_caller_is_full(void)
 	struct udp_train train = {.data = data, .len = 1000, .segment_len = 100};
 	struct dgram dgrams[7];
 
-	CHECK_EQ(udp_train_take(&train, dgrams, 7), 7);
-	CHECK_EQ(udp_train_take(&train, dgrams, 7), 3);
+	CHECK_EQ(net_udp_train_take(&train, dgrams, 7), 7);
+	CHECK_EQ(net_udp_train_take(&train, dgrams, 7), 3);
 	CHECK(dgrams[0].data == data + 700);
-	CHECK_EQ(udp_train_take(&train, dgrams, 7), 0);
+	CHECK_EQ(net_udp_train_take(&train, dgrams, 7), 0);
 }
 
 static void test_empty_or_nameless_receive_is_refused(void)
@@ -98,7 +98,7 @@ static void test_empty_or_nameless_receive_is_refused(void)
 
 	CHECK(!parse(&socket, &control, &train));
 	train.len = 1;
-	CHECK(!udp_train_parse(&socket, &sa, control.bytes, 0, &train));
+	CHECK(!net_udp_train_parse(&socket, &sa, control.bytes, 0, &train));
 }
 
 static void test_ipv4_control_tells_local_address_and_ecn(void)
@@ -171,7 +171,7 @@ static void test_written_control_is_what_the_route_needs(void)
 		if (rows[i].local)
 			route.local = addr_of(rows[i].local);
 		msg.msg_controllen =
-			udp_control_write(&socket, &route, rows[i].segment_len, control.bytes);
+			net_udp_control_write(&socket, &route, rows[i].segment_len, control.bytes);
 		CHECK(msg.msg_controllen <= UDP_CONTROL_LEN_MAX);
 		for (struct cmsghdr *at = CMSG_FIRSTHDR(&msg); at; at = CMSG_NXTHDR(&msg, at)) {
 			has_source |=
@@ -212,10 +212,11 @@ static void test_socket_is_chosen_by_local_address_then_family(void)
 
 		if (rows[i].local)
 			local = addr_of(rows[i].local);
-		CHECK_EQ(udp_sockets_choose(&sockets, &local, &remote), rows[i].want);
+		CHECK_EQ(net_udp_sockets_choose(&sockets, &local, &remote), rows[i].want);
 	}
 	sockets.cnt = 2;
-	CHECK_EQ(udp_sockets_choose(&sockets, &(struct addr){0}, &sockets.sockets[2].bound), -1);
+	CHECK_EQ(net_udp_sockets_choose(&sockets, &(struct addr){0}, &sockets.sockets[2].bound),
+		 -1);
 }
 
 int main(void)

@@ -44,7 +44,7 @@ static size_t frame_of(uint8_t *frame, size_t cap, unsigned tag_cnt, bool is_ipv
 	for (size_t i = 0; i < len; i++)
 		data[i] = (uint8_t)(i * 7 + 1);
 	link_set_type(&link, is_ipv4);
-	return udp_frame_write(frame, cap, &link, &route, data, len);
+	return net_udp_frame_write(frame, cap, &link, &route, data, len);
 }
 
 static void test_what_is_written_is_parsed(void)
@@ -58,7 +58,7 @@ static void test_what_is_written_is_parsed(void)
 
 		len = frame_of(frame, sizeof(frame), tag_cnt, is_ipv4, 1200);
 		CHECK_EQ(len, 14 + 4 * tag_cnt + (is_ipv4 ? 28 : 48) + 1200);
-		CHECK(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		CHECK(net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
 		CHECK_EQ(link_len, 14 + 4 * tag_cnt);
 		CHECK_EQ(dgram.len, 1200);
 		CHECK(dgram.data == frame + len - 1200);
@@ -87,7 +87,7 @@ static void test_a_frame_cut_anywhere_is_refused(void)
 			bool is_taken;
 
 			memcpy(part, frame, cut);
-			is_taken = udp_frame_parse(part, cut, IFINDEX, &dgram, &link_len);
+			is_taken = net_udp_frame_parse(part, cut, IFINDEX, &dgram, &link_len);
 			free(part);
 			CHECK(!is_taken);
 		}
@@ -101,7 +101,7 @@ static void test_padding_behind_the_packet_is_not_payload(void)
 	struct dgram dgram;
 
 	CHECK(len < 60);
-	CHECK(udp_frame_parse(frame, 60, IFINDEX, &dgram, &link_len));
+	CHECK(net_udp_frame_parse(frame, 60, IFINDEX, &dgram, &link_len));
 	CHECK_EQ(dgram.len, 3);
 }
 
@@ -111,7 +111,7 @@ static void ipv4_mend(uint8_t *frame)
 	uint16_t sum;
 
 	frame[24] = frame[25] = 0;
-	sum = checksum_fold(checksum_add(0, frame + 14, 20));
+	sum = checksum_fold(net_checksum_add(0, frame + 14, 20));
 	memcpy(frame + 24, &sum, sizeof(sum));
 }
 
@@ -149,9 +149,9 @@ static void test_other_forms_are_refused(void)
 		frame[rows[i].off] = rows[i].value;
 		if (rows[i].is_ipv4)
 			ipv4_mend(frame);
-		if (udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len))
+		if (net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len))
 			printf("# taken: %s\n", rows[i].why);
-		CHECK(!udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		CHECK(!net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
 	}
 }
 
@@ -166,9 +166,9 @@ static void test_ipv4_in_an_ipv6_header_is_refused(void)
 		size_t link_len, len = frame_of(frame, sizeof(frame), 0, false, 300);
 		struct dgram dgram;
 
-		CHECK(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		CHECK(net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
 		memcpy(frame + offs[i], mapped, sizeof(mapped));
-		CHECK(!udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		CHECK(!net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
 	}
 }
 
@@ -182,8 +182,8 @@ static void test_three_tags_are_refused(void)
 	memcpy(tagged, frame, 12);
 	memcpy(tagged + 12, tag, sizeof(tag));
 	memcpy(tagged + 16, frame + 12, len - 12);
-	CHECK(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
-	CHECK(!udp_frame_parse(tagged, len + 4, IFINDEX, &dgram, &link_len));
+	CHECK(net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+	CHECK(!net_udp_frame_parse(tagged, len + 4, IFINDEX, &dgram, &link_len));
 }
 
 static void test_udp_lengths_at_the_edge(void)
@@ -200,7 +200,7 @@ static void test_udp_lengths_at_the_edge(void)
 
 		frame[38] = 0;
 		frame[39] = (uint8_t)rows[i].udp_len;
-		CHECK_EQ(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len), rows[i].want);
+		CHECK_EQ(net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len), rows[i].want);
 		CHECK(!rows[i].want || dgram.len == rows[i].udp_len - 8u);
 	}
 }
@@ -215,11 +215,11 @@ static void test_a_broken_ipv4_header_is_refused_and_a_udp_checksum_not_looked_a
 
 	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
 		memcpy(frame + 40, &sums[i], sizeof(sums[i]));
-		CHECK(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		CHECK(net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
 	}
 	for (unsigned off = 14; off < 34; off++) {
 		frame[off] ^= 0x10;
-		CHECK(!udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		CHECK(!net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
 		frame[off] ^= 0x10;
 	}
 }
@@ -234,8 +234,8 @@ static void test_link_local_addresses_get_the_interface_as_scope(void)
 	size_t link_len, len;
 
 	link_set_type(&link, false);
-	len = udp_frame_write(frame, sizeof(frame), &link, &route, frame + 100, 10);
-	CHECK(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+	len = net_udp_frame_write(frame, sizeof(frame), &link, &route, frame + 100, 10);
+	CHECK(net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
 	CHECK_EQ(dgram.local.scope_id, IFINDEX);
 	CHECK_EQ(dgram.remote.scope_id, IFINDEX);
 }
@@ -244,11 +244,12 @@ static void test_link_local_addresses_get_the_interface_as_scope(void)
 static uint16_t udp_verify(const uint8_t *frame, size_t len, bool is_ipv4)
 {
 	size_t off = is_ipv4 ? 34 : 54, udp_len = len - off;
-	uint64_t sum = is_ipv4 ? checksum_add(0, frame + 26, 8) : checksum_add(0, frame + 22, 32);
+	uint64_t sum =
+		is_ipv4 ? net_checksum_add(0, frame + 26, 8) : net_checksum_add(0, frame + 22, 32);
 
 	sum = checksum_add_be16(sum, 17);
 	sum = checksum_add_be16(sum, (uint16_t)udp_len);
-	return checksum_fold(checksum_add(sum, frame + off, udp_len));
+	return checksum_fold(net_checksum_add(sum, frame + off, udp_len));
 }
 
 static void test_checksums_verify(void)
@@ -260,7 +261,7 @@ static void test_checksums_verify(void)
 
 			CHECK_EQ(udp_verify(frame, len, is_ipv4), 0);
 			if (is_ipv4)
-				CHECK_EQ(checksum_fold(checksum_add(0, frame + 14, 20)), 0);
+				CHECK_EQ(checksum_fold(net_checksum_add(0, frame + 14, 20)), 0);
 		}
 	}
 }
@@ -277,7 +278,7 @@ static void test_a_udp_checksum_of_zero_is_never_sent(void)
 	for (unsigned word = 0; word < 65536; word++) {
 		const uint8_t data[2] = {(uint8_t)(word >> 8), (uint8_t)word};
 
-		CHECK_EQ(udp_frame_write(frame, sizeof(frame), &link, &route, data, 2), 44);
+		CHECK_EQ(net_udp_frame_write(frame, sizeof(frame), &link, &route, data, 2), 44);
 		CHECK(frame[40] || frame[41]);
 		ones_cnt += frame[40] == 0xff && frame[41] == 0xff;
 	}
@@ -308,17 +309,17 @@ static void test_a_damaged_datagram_is_not_whole(void)
 		struct dgram dgram;
 
 		len = frame_of(frame, sizeof(frame), 0, row % 2, data_len);
-		CHECK(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
-		CHECK(udp_frame_is_whole(&dgram, false));
+		CHECK(net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		CHECK(net_udp_frame_is_whole(&dgram, false));
 		for (size_t bit = 0; bit < 8 * (data_len + 8); bit++) {
 			uint8_t *at = dgram.data - 8 + bit / 8;
 
 			*at ^= (uint8_t)(1 << bit % 8);
-			CHECK(!udp_frame_is_whole(&dgram, false));
+			CHECK(!net_udp_frame_is_whole(&dgram, false));
 			*at ^= (uint8_t)(1 << bit % 8);
 		}
 		dgram.remote.ip[0] ^= 1;
-		CHECK(!udp_frame_is_whole(&dgram, false));
+		CHECK(!net_udp_frame_is_whole(&dgram, false));
 	}
 }
 
@@ -332,17 +333,17 @@ static void test_no_checksum_and_a_partial_one_are_taken_where_they_may_be(void)
 		uint16_t partial;
 
 		len = frame_of(frame, sizeof(frame), 0, is_ipv4, 32);
-		CHECK(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		CHECK(net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
 		memset(dgram.data - 2, 0, 2);
-		CHECK_EQ(udp_frame_is_whole(&dgram, false), is_ipv4);
-		CHECK_EQ(udp_frame_is_whole(&dgram, true), is_ipv4);
-		sum = checksum_add(0, dgram.remote.ip, is_ipv4 ? 4 : 16);
-		sum = checksum_add(sum, dgram.local.ip, is_ipv4 ? 4 : 16);
+		CHECK_EQ(net_udp_frame_is_whole(&dgram, false), is_ipv4);
+		CHECK_EQ(net_udp_frame_is_whole(&dgram, true), is_ipv4);
+		sum = net_checksum_add(0, dgram.remote.ip, is_ipv4 ? 4 : 16);
+		sum = net_checksum_add(sum, dgram.local.ip, is_ipv4 ? 4 : 16);
 		sum = checksum_add_be16(checksum_add_be16(sum, 17), 40);
 		partial = (uint16_t)~checksum_fold(sum);
 		memcpy(dgram.data - 2, &partial, 2);
-		CHECK(udp_frame_is_whole(&dgram, true));
-		CHECK(!udp_frame_is_whole(&dgram, false));
+		CHECK(net_udp_frame_is_whole(&dgram, true));
+		CHECK(!net_udp_frame_is_whole(&dgram, false));
 	}
 }
 
@@ -351,7 +352,7 @@ static void test_an_answers_header_has_addresses_turned_and_tags_kept(void)
 	struct link_header link = link_of(2), answer;
 
 	link_set_type(&link, true);
-	link_header_reverse(link.bytes, link.len, &answer);
+	net_link_header_reverse(link.bytes, link.len, &answer);
 	CHECK_EQ(answer.len, 22);
 	CHECK_MEM(answer.bytes, link.bytes + 6, 6);
 	CHECK_MEM(answer.bytes + 6, link.bytes, 6);

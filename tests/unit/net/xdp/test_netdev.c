@@ -16,7 +16,7 @@
 
 static bool parse(const struct link_message *message, struct netdev *out_netdev, bool *out_is_gone)
 {
-	return netdev_parse((const void *)message->bytes, out_netdev, out_is_gone);
+	return net_netdev_parse((const void *)message->bytes, out_netdev, out_is_gone);
 }
 
 static void test_device_is_read_with_all_that_it_says(void)
@@ -43,7 +43,7 @@ static void test_device_is_read_with_all_that_it_says(void)
 	CHECK(netdev.is_up && netdev.is_running && netdev.is_ethernet && !netdev.is_loopback);
 	CHECK_EQ(netdev.rx_queue_cnt, 0);
 	CHECK_EQ(netdev.prog_id, 0);
-	CHECK(!netdev_is_vlan(&netdev));
+	CHECK(!net_netdev_is_vlan(&netdev));
 }
 
 static void test_flags_and_kind_of_link_are_each_their_own(void)
@@ -102,7 +102,7 @@ static void test_vlan_tells_its_id_and_its_ethertype(void)
 	linkinfo_put(&message, "vlan", &id, &type);
 	CHECK(parse(&message, &netdev, &is_gone));
 	CHECK_STR(netdev.kind, "vlan");
-	CHECK(netdev_is_vlan(&netdev));
+	CHECK(net_netdev_is_vlan(&netdev));
 	CHECK_EQ(netdev.vlan_id, 42);
 	CHECK_EQ(netdev.vlan_type, ETH_P_8021AD);
 
@@ -117,7 +117,7 @@ static void test_vlan_tells_its_id_and_its_ethertype(void)
 	linkinfo_put(&message, "bond", &id, &type);
 	CHECK(parse(&message, &netdev, &is_gone));
 	CHECK_STR(netdev.kind, "bond");
-	CHECK(!netdev_is_vlan(&netdev));
+	CHECK(!net_netdev_is_vlan(&netdev));
 	CHECK_EQ(netdev.vlan_id, 0);
 	CHECK_EQ(netdev.vlan_type, 0);
 }
@@ -215,11 +215,11 @@ static void test_watch_drains_all_messages_of_all_datagrams(void)
 	CHECK(send(fds[0], first.bytes, first.len, 0) > 0);
 	link_message_begin(&first, RTM_NEWLINK, 7, 0);
 	CHECK(send(fds[0], first.bytes, first.len, 0) > 0);
-	CHECK(!netdev_watch_drain(fds[1], changed, &seen));
+	CHECK(!net_netdev_watch_drain(fds[1], changed, &seen));
 	CHECK_EQ(seen.cnt, 3);
 	CHECK_EQ(seen.gone_cnt, 1);
 	CHECK_EQ(seen.last_ifindex, 7);
-	CHECK(!netdev_watch_drain(fds[1], changed, &seen));
+	CHECK(!net_netdev_watch_drain(fds[1], changed, &seen));
 	CHECK_EQ(seen.cnt, 3);
 	close(fds[0]);
 	close(fds[1]);
@@ -247,11 +247,11 @@ static void test_loopback_is_listed_once_and_read_by_name(void)
 	struct found all = {0};
 	struct netdev lo;
 
-	CHECK_EQ(netdev_each(found, &all), 0);
+	CHECK_EQ(net_netdev_each(found, &all), 0);
 	CHECK(all.cnt >= 1);
 	CHECK_EQ(all.lo_cnt, 1);
 	CHECK(all.lo.is_loopback && !all.lo.is_ethernet);
-	CHECK_EQ(netdev_read("lo", &lo), 0);
+	CHECK_EQ(net_netdev_read("lo", &lo), 0);
 	CHECK_STR(lo.name, "lo");
 	CHECK_EQ(lo.ifindex, all.lo.ifindex);
 	CHECK_EQ(lo.mtu, all.lo.mtu);
@@ -263,20 +263,20 @@ static void test_unknown_and_impossible_names_are_no_device(void)
 {
 	struct netdev netdev;
 
-	CHECK_EQ(netdev_read("none-such0", &netdev), -ENODEV);
-	CHECK_EQ(netdev_read("", &netdev), -ENODEV);
-	CHECK_EQ(netdev_read("sixteen-letters-", &netdev), -ENODEV);
+	CHECK_EQ(net_netdev_read("none-such0", &netdev), -ENODEV);
+	CHECK_EQ(net_netdev_read("", &netdev), -ENODEV);
+	CHECK_EQ(net_netdev_read("sixteen-letters-", &netdev), -ENODEV);
 }
 
 static void test_watch_is_readable_without_waiting(void)
 {
 	struct seen seen = {0};
-	int fd = netdev_watch_open();
+	int fd = net_netdev_watch_open();
 
 	CHECK(fd >= 0);
 	CHECK(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	CHECK(!netdev_watch_drain(fd, changed, &seen));
+	CHECK(!net_netdev_watch_drain(fd, changed, &seen));
 	close(fd);
 }
 

@@ -32,10 +32,10 @@ static void test_sizes_are_checked(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct umem umem;
 
-		CHECK_EQ(umem_init(&umem, rows[i].cnt, rows[i].len), rows[i].want);
-		CHECK(rows[i].want < 0 || umem.len <= umem_footprint(rows[i].cnt, rows[i].len));
-		umem_fini(&umem);
-		umem_fini(&umem);
+		CHECK_EQ(net_umem_init(&umem, rows[i].cnt, rows[i].len), rows[i].want);
+		CHECK(rows[i].want < 0 || umem.len <= net_umem_footprint(rows[i].cnt, rows[i].len));
+		net_umem_fini(&umem);
+		net_umem_fini(&umem);
 	}
 }
 
@@ -45,16 +45,16 @@ static void test_every_frame_is_acquired_once_and_then_none(void)
 	struct umem umem;
 	bool seen[8] = {false};
 
-	CHECK_EQ(umem_init(&umem, 8, 2048), 0);
-	CHECK_EQ(umem_acquire(&umem, addrs, 9, UMEM_FILLING), 8);
+	CHECK_EQ(net_umem_init(&umem, 8, 2048), 0);
+	CHECK_EQ(net_umem_acquire(&umem, addrs, 9, UMEM_FILLING), 8);
 	for (int i = 0; i < 8; i++) {
 		CHECK_EQ(addrs[i] % 2048, 0);
 		CHECK(!seen[addrs[i] / 2048]);
 		seen[addrs[i] / 2048] = true;
 		umem_data(&umem, addrs[i])[2047] = 1;
 	}
-	CHECK_EQ(umem_acquire(&umem, addrs, 1, UMEM_WRITING), 0);
-	umem_fini(&umem);
+	CHECK_EQ(net_umem_acquire(&umem, addrs, 1, UMEM_WRITING), 0);
+	net_umem_fini(&umem);
 }
 
 static void test_a_frame_goes_round_by_any_address_in_it(void)
@@ -62,22 +62,22 @@ static void test_a_frame_goes_round_by_any_address_in_it(void)
 	struct umem umem;
 	uint64_t addr, again;
 
-	CHECK_EQ(umem_init(&umem, 4, 4096), 0);
-	CHECK_EQ(umem_acquire(&umem, &addr, 1, UMEM_FILLING), 1);
+	CHECK_EQ(net_umem_init(&umem, 4, 4096), 0);
+	CHECK_EQ(net_umem_acquire(&umem, &addr, 1, UMEM_FILLING), 1);
 	addr += 256; /* the kernel's headroom */
-	umem_pass(&umem, &addr, 1, UMEM_FILLING, UMEM_LENT);
-	umem_pass(&umem, &addr, 1, UMEM_LENT, UMEM_FILLING);
-	CHECK_EQ(umem_acquire(&umem, &again, 1, UMEM_WRITING), 1);
+	net_umem_pass(&umem, &addr, 1, UMEM_FILLING, UMEM_LENT);
+	net_umem_pass(&umem, &addr, 1, UMEM_LENT, UMEM_FILLING);
+	CHECK_EQ(net_umem_acquire(&umem, &again, 1, UMEM_WRITING), 1);
 	CHECK(again / 4096 != addr / 4096);
-	umem_pass(&umem, &again, 1, UMEM_WRITING, UMEM_SENDING);
+	net_umem_pass(&umem, &again, 1, UMEM_WRITING, UMEM_SENDING);
 	again += 100;
-	umem_release(&umem, &again, 1, UMEM_SENDING);
+	net_umem_release(&umem, &again, 1, UMEM_SENDING);
 	CHECK_EQ(umem.owned_cnt[UMEM_FREE], 3);
 	CHECK_EQ(umem.owned_cnt[UMEM_FILLING], 1);
 	CHECK_EQ(owned_sum(&umem), 4);
-	CHECK_EQ(umem_acquire(&umem, &again, 1, UMEM_WRITING), 1);
+	CHECK_EQ(net_umem_acquire(&umem, &again, 1, UMEM_WRITING), 1);
 	CHECK_EQ(again % 4096, 0);
-	umem_fini(&umem);
+	net_umem_fini(&umem);
 }
 
 static void test_only_what_lies_in_one_frame_is_held(void)
@@ -94,10 +94,10 @@ static void test_only_what_lies_in_one_frame_is_held(void)
 	};
 	struct umem umem;
 
-	CHECK_EQ(umem_init(&umem, 8, 2048), 0);
+	CHECK_EQ(net_umem_init(&umem, 8, 2048), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		CHECK_EQ(umem_holds(&umem, rows[i].addr, rows[i].len), rows[i].want);
-	umem_fini(&umem);
+		CHECK_EQ(net_umem_holds(&umem, rows[i].addr, rows[i].len), rows[i].want);
+	net_umem_fini(&umem);
 }
 
 /* Whether a process that lets a frame go from one owner to the other lives. */
@@ -112,22 +112,22 @@ static bool survives(enum umem_owner from, enum umem_owner to)
 		struct umem umem;
 
 		if (!freopen("/dev/null", "w", stderr) || setrlimit(RLIMIT_CORE, &no_core) < 0 ||
-		    umem_init(&umem, 1, 2048) < 0)
+		    net_umem_init(&umem, 1, 2048) < 0)
 			_exit(2);
 		if (from == UMEM_FREE) {
-			(void)umem_acquire(&umem, &addr, 1, to);
+			(void)net_umem_acquire(&umem, &addr, 1, to);
 			_exit(0);
 		}
-		(void)umem_acquire(&umem, &addr, 1,
-				   from >= UMEM_WRITING ? UMEM_WRITING : UMEM_FILLING);
+		(void)net_umem_acquire(&umem, &addr, 1,
+				       from >= UMEM_WRITING ? UMEM_WRITING : UMEM_FILLING);
 		if (from == UMEM_LENT)
-			umem_pass(&umem, &addr, 1, UMEM_FILLING, UMEM_LENT);
+			net_umem_pass(&umem, &addr, 1, UMEM_FILLING, UMEM_LENT);
 		if (from == UMEM_SENDING)
-			umem_pass(&umem, &addr, 1, UMEM_WRITING, UMEM_SENDING);
+			net_umem_pass(&umem, &addr, 1, UMEM_WRITING, UMEM_SENDING);
 		if (to == UMEM_FREE)
-			umem_release(&umem, &addr, 1, from);
+			net_umem_release(&umem, &addr, 1, from);
 		else
-			umem_pass(&umem, &addr, 1, from, to);
+			net_umem_pass(&umem, &addr, 1, from, to);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)

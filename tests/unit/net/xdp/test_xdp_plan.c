@@ -14,7 +14,7 @@ static struct netdev netdev;
 /* A plain device that is up; no kernel has it, so its driver says nothing of what it can. */
 static void begin(void)
 {
-	xdp_config_defaults(&config);
+	net_xdp_config_defaults(&config);
 	netdev = (struct netdev){.name = "none7",
 				 .driver = "virtio_net",
 				 .ifindex = 0x7ffffff0,
@@ -29,7 +29,7 @@ static struct xdp_plan plan_of(void)
 {
 	struct xdp_plan plan;
 
-	xdp_plan_of(&config, &netdev, &plan);
+	net_xdp_plan_of(&config, &netdev, &plan);
 	return plan;
 }
 
@@ -234,25 +234,25 @@ static void test_senders_are_as_many_as_workers_and_cost_frames(void)
 
 	begin();
 	config.frame_cnt = 2048; /* each is more than a huge page */
-	one = umem_footprint(2048, UMEM_FRAME_LEN_MIN);
-	two = umem_footprint(4096, UMEM_FRAME_LEN_MIN);
+	one = net_umem_footprint(2048, UMEM_FRAME_LEN_MIN);
+	two = net_umem_footprint(4096, UMEM_FRAME_LEN_MIN);
 	netdev.rx_queue_cnt = 4;
 	config.worker_cnt = 2;
 	plan = plan_of();
 	CHECK(two > one);
-	CHECK_EQ(xdp_plan_sender_cnt(&config, &plan), 0);
+	CHECK_EQ(net_xdp_plan_sender_cnt(&config, &plan), 0);
 	CHECK_EQ(plan.frames_len, 4 * one);
 	config.send = XDP_SEND_AF_XDP;
 	plan = plan_of();
 	CHECK(plan.may_send);
-	CHECK_EQ(xdp_plan_sender_cnt(&config, &plan), 2);
+	CHECK_EQ(net_xdp_plan_sender_cnt(&config, &plan), 2);
 	CHECK_EQ(plan.frames_len, 2 * two + 2 * one);
 	config.worker_cnt = 0; /* one */
 	plan = plan_of();
-	CHECK_EQ(xdp_plan_sender_cnt(&config, &plan), 1);
+	CHECK_EQ(net_xdp_plan_sender_cnt(&config, &plan), 1);
 	config.worker_cnt = 9;
 	plan = plan_of();
-	CHECK_EQ(xdp_plan_sender_cnt(&config, &plan), 4);
+	CHECK_EQ(net_xdp_plan_sender_cnt(&config, &plan), 4);
 	CHECK_EQ(plan.frames_len, 4 * two);
 	config.send = XDP_SEND_UDP;
 	plan = plan_of();
@@ -279,8 +279,8 @@ static void test_plan_of_no_device_is_no_plan(void)
 	struct xdp_plan plan;
 
 	begin();
-	CHECK(xdp_plan(&config, "none-such0", &plan) < 0);
-	CHECK_EQ(xdp_plan(&config, "lo", &plan), 0);
+	CHECK(net_xdp_plan(&config, "none-such0", &plan) < 0);
+	CHECK_EQ(net_xdp_plan(&config, "lo", &plan), 0);
 	CHECK_STR(plan.name, "lo");
 }
 

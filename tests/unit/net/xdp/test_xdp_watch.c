@@ -73,7 +73,7 @@ static void say(uint16_t type, unsigned i, const char *name, uint32_t mtu, unsig
 	link_message_u32(&message, IFLA_MTU, mtu);
 	if (send(lab.kernel_fd, message.bytes, message.len, 0) < 0)
 		abort();
-	xdp_check(&lab.xdp);
+	net_xdp_check(&lab.xdp);
 }
 
 static void test_link_that_goes_and_comes_is_told_once_each(void)
@@ -179,13 +179,13 @@ static void test_faults_need_nobody_who_listens(void)
 static void test_each_fault_has_a_name_of_its_own(void)
 {
 	for (unsigned i = 0; i < XDP_FAULT_CNT; i++) {
-		CHECK(strcmp(xdp_fault_name((enum xdp_fault)i), "unknown") != 0);
+		CHECK(strcmp(net_xdp_fault_name((enum xdp_fault)i), "unknown") != 0);
 		for (unsigned k = 0; k < i; k++)
-			CHECK(strcmp(xdp_fault_name((enum xdp_fault)i),
-				     xdp_fault_name((enum xdp_fault)k)) != 0);
+			CHECK(strcmp(net_xdp_fault_name((enum xdp_fault)i),
+				     net_xdp_fault_name((enum xdp_fault)k)) != 0);
 	}
-	CHECK_STR(xdp_fault_name(XDP_LINK_DOWN), "link-down");
-	CHECK_STR(xdp_fault_name(XDP_FAULT_CNT), "unknown");
+	CHECK_STR(net_xdp_fault_name(XDP_LINK_DOWN), "link-down");
+	CHECK_STR(net_xdp_fault_name(XDP_FAULT_CNT), "unknown");
 }
 
 int main(void)

@@ -33,7 +33,7 @@ static int load(struct node_config **out_config)
 {
 	struct config_ask ask = {.file = file};
 
-	return config_load(&ask, out_config, message);
+	return node_config_load(&ask, out_config, message);
 }
 
 static int load_text(const char *text, struct node_config **out_config)
@@ -46,9 +46,10 @@ static const char *value_of(const struct node_config *config, const char *sectio
 {
 	static char text[CONFIG_VALUE_CAP];
 
-	for (unsigned i = 0; i < config_key_cnt; i++) {
-		if (!strcmp(config_keys[i].section, section) && !strcmp(config_keys[i].key, key))
-			return config_value_format(&config_keys[i], config, text);
+	for (unsigned i = 0; i < node_config_key_cnt; i++) {
+		if (!strcmp(node_config_keys[i].section, section) &&
+		    !strcmp(node_config_keys[i].key, key))
+			return node_config_value_format(&node_config_keys[i], config, text);
 	}
 	return "no such key";
 }
@@ -66,7 +67,7 @@ static void test_an_empty_file_gives_the_modules_defaults(void)
 	CHECK_STR(config->store.dir, config->state_dir);
 	CHECK_STR(config->control.path, config->control_path);
 	CHECK_EQ(config->control.mode, 0600);
-	config_free(config);
+	node_config_free(config);
 	scratch_remove(dir);
 }
 
@@ -77,14 +78,15 @@ static void test_every_key_has_a_default_within_its_range(void)
 
 	begin();
 	CHECK_EQ(load_text("", &config), 0);
-	for (unsigned i = 0; i < config_key_cnt; i++) {
-		config_value_format(&config_keys[i], config, text);
-		if (config_value_parse(&config_keys[i], text, false, config, why) < 0)
-			printf("# %s.%s = %s: %s\n", config_keys[i].section, config_keys[i].key,
-			       text, why);
-		CHECK_EQ(config_value_parse(&config_keys[i], text, false, config, why), 0);
+	for (unsigned i = 0; i < node_config_key_cnt; i++) {
+		node_config_value_format(&node_config_keys[i], config, text);
+		if (node_config_value_parse(&node_config_keys[i], text, false, config, why) < 0)
+			printf("# %s.%s = %s: %s\n", node_config_keys[i].section,
+			       node_config_keys[i].key, text, why);
+		CHECK_EQ(node_config_value_parse(&node_config_keys[i], text, false, config, why),
+			 0);
 	}
-	config_free(config);
+	node_config_free(config);
 	scratch_remove(dir);
 }
 
@@ -107,25 +109,25 @@ static void test_every_number_is_held_to_its_range(void)
 
 	begin();
 	CHECK_EQ(load_text("", &config), 0);
-	for (unsigned i = 0; i < config_key_cnt; i++) {
-		const struct config_key *key = &config_keys[i];
+	for (unsigned i = 0; i < node_config_key_cnt; i++) {
+		const struct config_key *key = &node_config_keys[i];
 
 		if (key->type < CONFIG_COUNT || key->type > CONFIG_SECONDS)
 			continue;
 		number_text(key, key->min, text);
-		CHECK_EQ(config_value_parse(key, text, false, config, why), 0);
+		CHECK_EQ(node_config_value_parse(key, text, false, config, why), 0);
 		number_text(key, key->max, text);
-		CHECK_EQ(config_value_parse(key, text, false, config, why), 0);
+		CHECK_EQ(node_config_value_parse(key, text, false, config, why), 0);
 		CHECK(strtoull(value_of(config, key->section, key->key), NULL, 10) != 0);
 		number_text(key, key->max + 1, text);
-		CHECK_EQ(config_value_parse(key, text, false, config, why), WEFT_ETOOLARGE);
+		CHECK_EQ(node_config_value_parse(key, text, false, config, why), WEFT_ETOOLARGE);
 		CHECK(strstr(why, "out of range"));
 		if (!key->min)
 			continue;
 		number_text(key, key->min - 1, text);
-		CHECK_EQ(config_value_parse(key, text, false, config, why), WEFT_ETOOLARGE);
+		CHECK_EQ(node_config_value_parse(key, text, false, config, why), WEFT_ETOOLARGE);
 	}
-	config_free(config);
+	node_config_free(config);
 	scratch_remove(dir);
 }
 
@@ -204,7 +206,7 @@ static void test_values_are_read_in_their_units(void)
 		if (err < 0)
 			continue;
 		CHECK_STR(value_of(config, rows[i].section, rows[i].key), rows[i].printed);
-		config_free(config);
+		node_config_free(config);
 	}
 	scratch_remove(dir);
 }
@@ -229,12 +231,12 @@ static void test_a_switch_is_shown_as_yes_or_no(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		CHECK_EQ(load_text(rows[i].text, &config), 0);
 		CHECK_STR(value_of(config, rows[i].section, rows[i].key), rows[i].shown);
-		config_free(config);
+		node_config_free(config);
 	}
-	for (unsigned i = 0; i < config_key_cnt; i++)
-		if (config_keys[i].type == CONFIG_CHOICE)
-			CHECK(strncmp(config_keys[i].choices, "on ", 3) != 0 &&
-			      !strstr(config_keys[i].choices, " on"));
+	for (unsigned i = 0; i < node_config_key_cnt; i++)
+		if (node_config_keys[i].type == CONFIG_CHOICE)
+			CHECK(strncmp(node_config_keys[i].choices, "on ", 3) != 0 &&
+			      !strstr(node_config_keys[i].choices, " on"));
 	CHECK(load_text("[overlay]\nserve = maybe\n", &config) < 0);
 	scratch_remove(dir);
 }
@@ -246,7 +248,7 @@ static void test_io_uring_no_means_refuse(void)
 	begin();
 	CHECK_EQ(load_text("[udp]\nio_uring = no\n", &config), 0);
 	CHECK(config->udp.refuse_io_uring);
-	config_free(config);
+	node_config_free(config);
 	scratch_remove(dir);
 }
 
@@ -320,12 +322,12 @@ static void test_drop_ins_then_the_command_line_win(void)
 	write_file("weft.conf.d/20-b.conf", "[quic]\nconn_cap = 3\nstream_cap = 3\n");
 	write_file("weft.conf.d/10-a.conf", "[quic]\nconn_cap = 2\n");
 	write_file("weft.conf.d/30-c.conf.bak", "[quic]\nconn_cap = 4\n");
-	CHECK_EQ(config_load(&ask, &config, message), 0);
+	CHECK_EQ(node_config_load(&ask, &config, message), 0);
 	CHECK_EQ(config->quic.conn_cap, 3);
 	CHECK_EQ(config->quic.stream_cap, 7);
 	CHECK_EQ(config->quic.retry_above_cnt, 1);
 	CHECK_STR(value_of(config, "node", "listen"), "127.0.0.1:1, 127.0.0.1:2");
-	config_free(config);
+	node_config_free(config);
 	scratch_remove(dir);
 }
 
@@ -360,16 +362,16 @@ static void test_what_is_printed_reads_back_the_same(void)
 			   "[node]\nstate = /x y\nlisten = [::1]:5\n[log]\nlevel = warning\n",
 			   &config),
 		 0);
-	config_each(config, collect, &before);
+	node_config_each(config, collect, &before);
 	CHECK(strstr(before.source, "weft.conf:2"));
 	out = open_memstream(&text, &len);
-	config_print(config, out);
+	node_config_print(config, out);
 	fclose(out);
-	config_free(config);
+	node_config_free(config);
 	CHECK_EQ(load_text(text, &config), 0);
-	config_each(config, collect, &after);
+	node_config_each(config, collect, &after);
 	CHECK_STR(after.text, before.text);
-	config_free(config);
+	node_config_free(config);
 	free(text);
 	scratch_remove(dir);
 }
@@ -404,7 +406,7 @@ static const char *pending_of(const struct node_config *config, const char *key)
 {
 	struct pending pending = {key, ""};
 
-	config_each(config, pending_find, &pending);
+	node_config_each(config, pending_find, &pending);
 	return pending.value;
 }
 
@@ -418,26 +420,26 @@ static void test_a_reload_applies_what_is_live_and_tells_the_rest(void)
 	CHECK_EQ(load_text("[quic]\nconn_cap = 5\n", &config), 0);
 	write_file("weft.conf", "[log]\nlevel = error\n[quic]\nconn_cap = 6\n"
 				"[content]\nshare_cap = 7\n");
-	CHECK_EQ(config_reload(config, on_change, &changes, message), 0);
+	CHECK_EQ(node_config_reload(config, on_change, &changes, message), 0);
 	CHECK_STR(changes.text, "log.level=error+ quic.conn_cap=6- content.share_cap=7+ ");
 	CHECK_EQ(config->quic.conn_cap, 5);
-	CHECK_EQ(config_live(config)->quic.conn_cap, 5);
-	CHECK_EQ(config_live(config)->content.share_cap, 7);
+	CHECK_EQ(node_config_live(config)->quic.conn_cap, 5);
+	CHECK_EQ(node_config_live(config)->content.share_cap, 7);
 	CHECK_STR(pending_of(config, "conn_cap"), "6");
 	CHECK_STR(pending_of(config, "share_cap"), "");
-	config_each(config, collect, &all);
+	node_config_each(config, collect, &all);
 	CHECK(strstr(all.text, "log.level=error\n"));
 	CHECK(strstr(all.text, "quic.conn_cap=5\n"));
 	/* The second time only what still waits is told. */
 	changes.text[0] = '\0';
-	CHECK_EQ(config_reload(config, on_change, &changes, message), 0);
+	CHECK_EQ(node_config_reload(config, on_change, &changes, message), 0);
 	CHECK_STR(changes.text, "quic.conn_cap=6- ");
 	/* What is taken back does not wait any more. */
 	write_file("weft.conf", "[quic]\nconn_cap = 5\n[content]\nshare_cap = 7\n");
-	CHECK_EQ(config_reload(config, on_change, &changes, message), 0);
+	CHECK_EQ(node_config_reload(config, on_change, &changes, message), 0);
 	CHECK_STR(pending_of(config, "conn_cap"), "");
 	log_init(LOG_INFO);
-	config_free(config);
+	node_config_free(config);
 	scratch_remove(dir);
 }
 
@@ -450,15 +452,15 @@ static void test_a_reload_reaches_the_drain_and_the_socket(void)
 
 	begin();
 	CHECK_EQ(load_text("[node]\ndrain_timeout = 9s\n", &config), 0);
-	CHECK_EQ(config_live(config)->drain_timeout_ns, 9 * NS_PER_S);
+	CHECK_EQ(node_config_live(config)->drain_timeout_ns, 9 * NS_PER_S);
 	write_file("weft.conf", "[node]\ndrain_timeout = 3s\n[control]\nrequest_rate = 17\n");
-	CHECK_EQ(config_reload(config, on_change, &changes, message), 0);
-	live = config_live(config);
+	CHECK_EQ(node_config_reload(config, on_change, &changes, message), 0);
+	live = node_config_live(config);
 	CHECK_EQ(live->drain_timeout_ns, 3 * NS_PER_S);
 	CHECK_EQ(live->control.request_rate_per_s, 17);
 	CHECK_EQ(config->drain_timeout_ns, 9 * NS_PER_S);
 	log_init(LOG_INFO);
-	config_free(config);
+	node_config_free(config);
 	scratch_remove(dir);
 }
 
@@ -471,12 +473,12 @@ static void test_a_bad_reload_changes_nothing(void)
 	begin();
 	CHECK_EQ(load_text("[log]\nlevel = info\n", &config), 0);
 	write_file("weft.conf", "[log]\nlevel = error\n[quic]\nconn_kap = 6\n");
-	CHECK_EQ(config_reload(config, on_change, &changes, message), WEFT_EUNKNOWN);
+	CHECK_EQ(node_config_reload(config, on_change, &changes, message), WEFT_EUNKNOWN);
 	CHECK(strstr(message, "conn_kap"));
 	CHECK_STR(changes.text, "");
-	config_each(config, collect, &all);
+	node_config_each(config, collect, &all);
 	CHECK(strstr(all.text, "log.level=info\n"));
-	config_free(config);
+	node_config_free(config);
 	scratch_remove(dir);
 }
 
@@ -488,11 +490,11 @@ static void test_groups_open_the_socket_to_themselves(void)
 	CHECK_EQ(load_text("[control]\noperate_group = root\n", &config), 0);
 	CHECK_EQ(config->control.operate_gid, 0);
 	CHECK_EQ(config->control.mode, 0660);
-	config_free(config);
+	node_config_free(config);
 	CHECK_EQ(load_text("[control]\nview_group = 4711\n", &config), 0);
 	CHECK_EQ(config->control.view_gid, 4711);
 	CHECK_EQ(config->control.mode, 0666);
-	config_free(config);
+	node_config_free(config);
 	scratch_remove(dir);
 }
 

@@ -28,13 +28,13 @@ static void set_up(bool is_read_only)
 	rig.config.is_read_only = is_read_only;
 	dht_rig_start(&rig);
 	dht_rig_fill(&rig, 100);
-	if (driver_answers_new(&rig.config, rig.now_ns, &answers) < 0)
+	if (node_driver_answers_new(&rig.config, rig.now_ns, &answers) < 0)
 		abort();
 }
 
 static void clear(void)
 {
-	driver_answers_free(answers);
+	node_driver_answers_free(answers);
 	dht_rig_fini(&rig);
 }
 
@@ -42,7 +42,7 @@ static void turn_after(uint64_t ns)
 {
 	rig.now_ns += ns;
 	dht_expire(rig.dht, rig.now_ns);
-	driver_answers_turn(answers, rig.dht, &tables, rig.now_ns);
+	node_driver_answers_turn(answers, rig.dht, &tables, rig.now_ns);
 }
 
 /* The tables say of every bucket, id and key what the dht says. */
@@ -55,13 +55,13 @@ static bool is_as_dht(void)
 		return false;
 	for (unsigned i = 0; i < WEFT_KRPC_BUCKETS_CNT; i++) {
 		enum dht_net net = i / WEFT_KRPC_BUCKET_CNT;
-		const uint8_t *id = krpc_tables_id(&tables, (enum weft_krpc_family)net), *nodes;
+		const uint8_t *id = net_krpc_tables_id(&tables, (enum weft_krpc_family)net), *nodes;
 		const struct weft_krpc_nodes *told = weft_krpc_live_nodes(&buckets[i]);
-		const __u64 *announce_log_key = weft_krpc_live_token_key(&selves[net]);
+		const __u64 *shares_announce_log_key = weft_krpc_live_token_key(&selves[net]);
 		size_t len = dht_blob(rig.dht, net, i % WEFT_KRPC_BUCKET_CNT, &nodes);
 
-		if (!id || !told || !announce_log_key ||
-		    memcmp(announce_log_key, key, sizeof(key)) != 0 ||
+		if (!id || !told || !shares_announce_log_key ||
+		    memcmp(shares_announce_log_key, key, sizeof(key)) != 0 ||
 		    memcmp(id, dht_own_id(rig.dht, net)->bytes, WEFT_KRPC_ID_LEN) != 0 ||
 		    told->len < len || memcmp(told->text + told->len - len, nodes, len) != 0)
 			return false;
@@ -108,8 +108,8 @@ static void test_new_id_is_taken_away_before_it_is_told(void)
 	turn_after(0);
 	dht_set_own_id(rig.dht, DHT_NET_IPV4, &other, rig.now_ns);
 	turn_after(WEFT_KRPC_REST_NS);
-	CHECK(!krpc_tables_id(&tables, WEFT_KRPC_IPV4));
-	CHECK(krpc_tables_id(&tables, WEFT_KRPC_IPV6));
+	CHECK(!net_krpc_tables_id(&tables, WEFT_KRPC_IPV4));
+	CHECK(net_krpc_tables_id(&tables, WEFT_KRPC_IPV6));
 	turn_after(2 * SECOND_NS);
 	CHECK(is_as_dht());
 	clear();
@@ -120,13 +120,15 @@ static void test_who_answers_nobody_tells_no_id(void)
 	set_up(true);
 	turn_after(0);
 	turn_after(WEFT_KRPC_REST_NS);
-	CHECK(!krpc_tables_id(&tables, WEFT_KRPC_IPV4) && !krpc_tables_id(&tables, WEFT_KRPC_IPV6));
+	CHECK(!net_krpc_tables_id(&tables, WEFT_KRPC_IPV4) &&
+	      !net_krpc_tables_id(&tables, WEFT_KRPC_IPV6));
 	clear();
 	set_up(false);
 	turn_after(0);
-	driver_answers_stop(&tables);
-	CHECK(!krpc_tables_id(&tables, WEFT_KRPC_IPV4) && !krpc_tables_id(&tables, WEFT_KRPC_IPV6));
-	driver_answers_stop(NULL);
+	node_driver_answers_stop(&tables);
+	CHECK(!net_krpc_tables_id(&tables, WEFT_KRPC_IPV4) &&
+	      !net_krpc_tables_id(&tables, WEFT_KRPC_IPV6));
+	node_driver_answers_stop(NULL);
 	clear();
 }
 
@@ -146,12 +148,12 @@ static void test_held_key_is_known_at_once_and_for_as_long_as_it_may_be_held(voi
 
 	set_up(false);
 	turn_after(0);
-	driver_answers_held(answers, &key, &tables, rig.now_ns);
+	node_driver_answers_held(answers, &key, &tables, rig.now_ns);
 	CHECK(is_held(&key) && !is_held(&other));
 	turn_after(DHT_HELD_NS);
 	CHECK(is_held(&key));
 	/* Told again by who came back meanwhile, to tables that are new. */
-	driver_answers_held(answers, &other, NULL, rig.now_ns);
+	node_driver_answers_held(answers, &other, NULL, rig.now_ns);
 	memset(selves, 0, sizeof(selves));
 	memset(held, 0, sizeof(held));
 	turn_after(WEFT_KRPC_REST_NS);

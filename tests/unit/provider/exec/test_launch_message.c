@@ -36,21 +36,21 @@ static void test_what_is_written_reads_the_same(void)
 	for (unsigned i = 0; i < MESSAGE_CNT; i++) {
 		static uint8_t again[LAUNCH_MESSAGE_LEN_MAX];
 		struct launch_message got;
-		int len = launch_write(&messages[i], data);
+		int len = provider_launch_write(&messages[i], data);
 
 		CHECK(len > 0);
-		CHECK_EQ(launch_parse(data, (size_t)len, &got), 0);
+		CHECK_EQ(provider_launch_parse(data, (size_t)len, &got), 0);
 		CHECK_EQ(got.kind, messages[i].kind);
-		CHECK_EQ(launch_write(&got, again), len);
+		CHECK_EQ(provider_launch_write(&got, again), len);
 		CHECK_MEM(again, data, (size_t)len);
 	}
-	CHECK_EQ(launch_write(&messages[2], data), 76);
+	CHECK_EQ(provider_launch_write(&messages[2], data), 76);
 }
 
 static void test_every_prefix_is_refused(void)
 {
 	for (unsigned i = 0; i < MESSAGE_CNT; i++) {
-		int len = launch_write(&messages[i], data);
+		int len = provider_launch_write(&messages[i], data);
 		struct launch_message got = {.kind = LAUNCH_KILL, .end = {.id = 42}};
 
 		for (int cut = 0; cut < len; cut++) {
@@ -58,12 +58,12 @@ static void test_every_prefix_is_refused(void)
 			uint8_t *copy = malloc((size_t)cut + (cut == 0));
 
 			memcpy(copy, data, (size_t)cut);
-			CHECK_EQ(launch_parse(copy, (size_t)cut, &got), WEFT_EMALFORMED);
+			CHECK_EQ(provider_launch_parse(copy, (size_t)cut, &got), WEFT_EMALFORMED);
 			free(copy);
 		}
 		CHECK_EQ(got.end.id, 42);
 		data[len] = 0;
-		CHECK_EQ(launch_parse(data, (size_t)len + 1, &got), WEFT_EMALFORMED);
+		CHECK_EQ(provider_launch_parse(data, (size_t)len + 1, &got), WEFT_EMALFORMED);
 	}
 }
 
@@ -90,12 +90,12 @@ static void test_what_no_weftd_says_is_refused(void)
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		int len = launch_write(&messages[rows[i].message], data);
+		int len = provider_launch_write(&messages[rows[i].message], data);
 		struct launch_message got;
 
 		memset(data + rows[i].at, rows[i].byte, rows[i].cnt);
-		CHECK_EQ(launch_parse(data, (size_t)len, &got), WEFT_EMALFORMED);
-		if (launch_parse(data, (size_t)len, &got) == 0)
+		CHECK_EQ(provider_launch_parse(data, (size_t)len, &got), WEFT_EMALFORMED);
+		if (provider_launch_parse(data, (size_t)len, &got) == 0)
 			printf("# %s\n", rows[i].why);
 	}
 }
@@ -104,15 +104,15 @@ static void test_texts_beyond_a_message_are_not_written(void)
 {
 	static char text[LAUNCH_MESSAGE_LEN_MAX];
 	struct launch_message message = messages[2];
-	size_t room = sizeof(data) - (size_t)launch_write(&message, data);
+	size_t room = sizeof(data) - (size_t)provider_launch_write(&message, data);
 
 	/* The second argument is empty: room bytes more fill the message. */
 	memset(text, 'x', room);
 	text[room] = 0;
 	message.start.argv[1] = text;
-	CHECK_EQ(launch_write(&message, data), LAUNCH_MESSAGE_LEN_MAX);
+	CHECK_EQ(provider_launch_write(&message, data), LAUNCH_MESSAGE_LEN_MAX);
 	text[room] = 'x';
-	CHECK_EQ(launch_write(&message, data), WEFT_ETOOLARGE);
+	CHECK_EQ(provider_launch_write(&message, data), WEFT_ETOOLARGE);
 }
 
 int main(void)

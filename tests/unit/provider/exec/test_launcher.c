@@ -43,14 +43,14 @@ static bool open_all(uint32_t slot_cnt)
 	const struct launch_setup setup = {.program_cap = slot_cnt};
 
 	end_cnt = 0;
-	return launcher_open(&launcher) == 0 && poller_new(16, &poller) == 0 &&
-	       launcher_attach(launcher, &setup, poller, &events, NULL) == 0;
+	return provider_launcher_open(&launcher) == 0 && poller_new(16, &poller) == 0 &&
+	       provider_launcher_attach(launcher, &setup, poller, &events, NULL) == 0;
 }
 
 static void close_all(void)
 {
-	launcher_detach(launcher);
-	launcher_close(launcher);
+	provider_launcher_detach(launcher);
+	provider_launcher_close(launcher);
 	poller_free(poller);
 }
 
@@ -71,7 +71,7 @@ static int start(uint64_t id)
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int files[LAUNCH_FD_CNT] = {nothing, nothing, nothing}, err;
 
-	err = launcher_start(launcher, &program, files);
+	err = provider_launcher_start(launcher, &program, files);
 	close(nothing);
 	return err;
 }
@@ -83,7 +83,7 @@ static bool ended_is(uint64_t id)
 	unsigned before_cnt = end_cnt;
 
 	while (end_cnt == before_cnt)
-		if (!launcher_wait(launcher, deadline_ns))
+		if (!provider_launcher_wait(launcher, deadline_ns))
 			return false;
 	return ends[before_cnt].id == id;
 }
@@ -99,12 +99,12 @@ static void test_one_program_more_than_there_are_slots_is_refused(void)
 	CHECK(ended_is(SLOT_CNT + 1));
 	CHECK_EQ(ends[0].err, EAGAIN);
 	CHECK_EQ(ends[0].step, LAUNCH_STEP_FORK);
-	launcher_usage(launcher, &usage);
+	provider_launcher_usage(launcher, &usage);
 	CHECK_EQ(usage.slot_cnt, SLOT_CNT);
 	CHECK_EQ(usage.slot_cap, SLOT_CNT);
 	CHECK_EQ(usage.refused_cnt, 1);
 	/* A slot is free when its program and all that it started are gone. */
-	CHECK(launcher_kill(launcher, 2));
+	CHECK(provider_launcher_kill(launcher, 2));
 	CHECK(ended_is(2));
 	CHECK_EQ(ends[1].err, 0);
 	CHECK_EQ(start(9), 0);
@@ -119,8 +119,8 @@ static void test_a_setup_beyond_the_launchers_own_limit_ends_it(void)
 	CHECK(open_all(SLOT_CNT_MAX));
 	close_all();
 	CHECK(!open_all(SLOT_CNT_MAX + 1));
-	CHECK(!launcher_ready(launcher));
-	launcher_close(launcher);
+	CHECK(!provider_launcher_ready(launcher));
+	provider_launcher_close(launcher);
 	poller_free(poller);
 }
 

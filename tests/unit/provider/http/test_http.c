@@ -76,13 +76,13 @@ static void test_a_connection_is_used_again_and_made_anew_when_it_closed(void)
 	int fd, again;
 
 	web_init(&web);
-	web_open(&web, &stream, "GET", "/1", 0);
+	api_http_open(&web, &stream, "GET", "/1", 0);
 	service_channel_finish(stream.channel);
 	fd = serve(&web, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 	CHECK_EQ(stream.ended_cnt, 1);
 	provider_stats(web.rig.provider, &stats);
 	CHECK_EQ(stats.idle_cnt, 1);
-	web_open(&web, &stream, "GET", "/2", 0);
+	api_http_open(&web, &stream, "GET", "/2", 0);
 	service_channel_finish(stream.channel);
 	program_hear(&web.rig, fd, text, sizeof(text), "\r\n\r\n");
 	CHECK_MEM(text, "GET /2 ", 7);
@@ -91,7 +91,7 @@ static void test_a_connection_is_used_again_and_made_anew_when_it_closed(void)
 	CHECK_EQ(status_of(&stream), 201);
 	CHECK_EQ(stream.ended_cnt, 1);
 	/* It reads the third request, and closes: the request is sent again. */
-	web_open(&web, &stream, "GET", "/3", 0);
+	api_http_open(&web, &stream, "GET", "/3", 0);
 	service_channel_finish(stream.channel);
 	program_hear(&web.rig, fd, text, sizeof(text), "\r\n\r\n");
 	CHECK_MEM(text, "GET /3 ", 7);
@@ -118,7 +118,7 @@ static void test_an_idle_connection_that_closes_is_forgotten(void)
 	int fd;
 
 	web_init(&web);
-	web_open(&web, &stream, "GET", "/", 0);
+	api_http_open(&web, &stream, "GET", "/", 0);
 	service_channel_finish(stream.channel);
 	fd = serve(&web, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 	close(fd);
@@ -137,7 +137,7 @@ static void test_a_server_that_is_not_there(void)
 	web_init(&web);
 	port = (uint16_t)atoi(strchr(web.server.target, ':') + 1);
 	close(web.server.listener);
-	web_open(&web, &stream, "GET", "/", 0);
+	api_http_open(&web, &stream, "GET", "/", 0);
 	CHECK_EQ(stream.ended_cnt, 1);
 	CHECK_EQ(stream.status, SERVICE_UNAVAILABLE);
 	CHECK_EQ(prig_view(&web.rig).state, PROVIDER_DOWN);
@@ -159,7 +159,7 @@ static void test_a_server_that_does_not_answer(void)
 
 	spec.timeout_ns = 7 * NS_PER_S;
 	web_init_with(&web, spec);
-	web_open(&web, &stream, "GET", "/", 0);
+	api_http_open(&web, &stream, "GET", "/", 0);
 	service_channel_finish(stream.channel);
 	prig_run(&web.rig);
 	prig_pass(&web.rig, 6 * NS_PER_S);
@@ -186,7 +186,7 @@ static void web_leave_unanswered(struct web *web, const char *verb, uint64_t wai
 	struct prig_stream stream = {.body = NULL};
 
 	web_drain(web);
-	web_open(web, &stream, verb, "/", 0);
+	api_http_open(web, &stream, verb, "/", 0);
 	service_channel_finish(stream.channel);
 	prig_run(&web->rig);
 	prig_pass(&web->rig, wait_ns);
@@ -242,13 +242,13 @@ static void test_a_server_that_answers_others_is_not_set_down(void)
 	web_init(&web);
 	for (unsigned i = 0; i < 3; i++) {
 		web_drain(&web);
-		web_open(&web, &late, "POST", "/late", 0);
+		api_http_open(&web, &late, "POST", "/late", 0);
 		service_channel_finish(late.channel);
 		prig_run(&web.rig);
 		fds[2 * i] = program_accept(&web.rig, &web.server);
 		prig_pass(&web.rig, 15 * NS_PER_S);
 		web_drain(&web);
-		web_open(&web, &other, "POST", "/other", 0);
+		api_http_open(&web, &other, "POST", "/other", 0);
 		service_channel_finish(other.channel);
 		fds[2 * i + 1] = serve(&web, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 		CHECK_EQ(status_of(&other), 200);
@@ -268,7 +268,7 @@ static void test_an_exchange_on_which_nothing_moves_ends(void)
 	int fd;
 
 	web_init(&web);
-	web_open(&web, &stream, "GET", "/", 0);
+	api_http_open(&web, &stream, "GET", "/", 0);
 	service_channel_finish(stream.channel);
 	fd = serve(&web, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
 	prig_pass(&web.rig, 59 * NS_PER_S);
@@ -288,7 +288,7 @@ static void test_a_caller_who_leaves_ends_the_connection(void)
 	int fd;
 
 	web_init(&web);
-	web_open(&web, &stream, "GET", "/", 0);
+	api_http_open(&web, &stream, "GET", "/", 0);
 	fd = program_accept(&web.rig, &web.server);
 	service_channel_end(stream.channel, SERVICE_OK, "");
 	prig_run(&web.rig);
@@ -330,7 +330,7 @@ static void test_one_request_too_many_is_refused(void)
 	spec.concurrency_max = 2;
 	web_init_with(&web, spec);
 	for (unsigned i = 0; i < 3; i++)
-		web_open(&web, &streams[i], "GET", "/", 0);
+		api_http_open(&web, &streams[i], "GET", "/", 0);
 	CHECK_EQ(streams[0].ended_cnt + streams[1].ended_cnt, 0);
 	CHECK_EQ(streams[2].ended_cnt, 1);
 	CHECK_EQ(streams[2].status, SERVICE_UNAVAILABLE);
@@ -346,7 +346,7 @@ static void test_a_withdrawn_service_ends_its_exchanges(void)
 	int fd;
 
 	web_init(&web);
-	web_open(&web, &stream, "GET", "/", 0);
+	api_http_open(&web, &stream, "GET", "/", 0);
 	fd = program_accept(&web.rig, &web.server);
 	CHECK_EQ(provider_withdraw(web.rig.provider, "web", 1, prig_done, &web.rig,
 				   prig_now(&web.rig)),

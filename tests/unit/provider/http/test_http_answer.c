@@ -11,7 +11,7 @@ static int input(const char *text, size_t *out_body_len)
 	size_t len = strlen(text);
 
 	memcpy(data, text, len);
-	return http_answer_input(&answer, data, len, out_body_len);
+	return provider_http_answer_input(&answer, data, len, out_body_len);
 }
 
 static void test_the_bytes_of_a_body_are_gathered_in_place(void)
@@ -20,8 +20,8 @@ static void test_the_bytes_of_a_body_are_gathered_in_place(void)
 			 "2\r\nhe\r\n1;x\r\nl\r\n2\r\nlo\r\n0\r\n\r\n";
 	size_t body_len;
 
-	http_answer_init(&answer, false);
-	CHECK_EQ(http_answer_input(&answer, data, sizeof(data) - 1, &body_len), 0);
+	provider_http_answer_init(&answer, false);
+	CHECK_EQ(provider_http_answer_input(&answer, data, sizeof(data) - 1, &body_len), 0);
 	CHECK_EQ(body_len, 5);
 	CHECK_MEM(data, "hello", 5);
 	CHECK(answer.is_whole);
@@ -36,18 +36,18 @@ static void test_no_prefix_of_an_answer_is_whole(void)
 	size_t body_len;
 
 	for (size_t len = 0; len < sizeof(whole) - 1; len++) {
-		http_answer_init(&answer, false);
+		provider_http_answer_init(&answer, false);
 		memcpy(data, whole, len);
-		CHECK_EQ(http_answer_input(&answer, data, len, &body_len), 0);
+		CHECK_EQ(provider_http_answer_input(&answer, data, len, &body_len), 0);
 		CHECK(!answer.is_whole);
-		CHECK_EQ(http_answer_eof(&answer), WEFT_EMALFORMED);
+		CHECK_EQ(provider_http_answer_eof(&answer), WEFT_EMALFORMED);
 		CHECK(answer.fault);
 	}
 	memcpy(data, whole, sizeof(whole) - 1);
-	http_answer_init(&answer, false);
-	CHECK_EQ(http_answer_input(&answer, data, sizeof(whole) - 1, &body_len), 0);
+	provider_http_answer_init(&answer, false);
+	CHECK_EQ(provider_http_answer_input(&answer, data, sizeof(whole) - 1, &body_len), 0);
 	CHECK(answer.is_whole);
-	CHECK_EQ(http_answer_eof(&answer), 0);
+	CHECK_EQ(provider_http_answer_eof(&answer), 0);
 }
 
 static void test_a_head_has_a_limit(void)
@@ -60,7 +60,7 @@ static void test_a_head_has_a_limit(void)
 
 		memset(text + len, 'v', HTTP_ANSWER_HEAD_CAP - 1 + more);
 		memcpy(text + len + HTTP_ANSWER_HEAD_CAP - 1 + more, "\r\n\r\n", 5);
-		http_answer_init(&answer, false);
+		provider_http_answer_init(&answer, false);
 		CHECK_EQ(input(text, &body_len), more ? WEFT_EMALFORMED : 0);
 		CHECK_EQ(answer.has_head, !more);
 	}
@@ -72,7 +72,7 @@ static void test_bytes_that_bring_no_body_have_a_limit(void)
 	size_t body_len, said = 0;
 	int err = 0;
 
-	http_answer_init(&answer, false);
+	provider_http_answer_init(&answer, false);
 	while (err == 0 && said <= HTTP_ANSWER_IDLE_MAX) {
 		err = input(interim, &body_len);
 		said += sizeof(interim) - 1;
@@ -87,7 +87,7 @@ static void test_trailers_have_the_same_limit(void)
 	size_t body_len;
 	int err;
 
-	http_answer_init(&answer, false);
+	provider_http_answer_init(&answer, false);
 	CHECK_EQ(input("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n",
 		       &body_len),
 		 0);
@@ -106,7 +106,7 @@ static void test_a_body_without_end_is_no_fault(void)
 	size_t body_len, got = 0;
 
 	memset(much, 'x', sizeof(much) - 1);
-	http_answer_init(&answer, false);
+	provider_http_answer_init(&answer, false);
 	CHECK_EQ(input("HTTP/1.1 200 OK\r\n\r\n", &body_len), 0);
 	for (unsigned i = 0; i < 100; i++) {
 		CHECK_EQ(input(much, &body_len), 0);
@@ -114,7 +114,7 @@ static void test_a_body_without_end_is_no_fault(void)
 	}
 	CHECK_EQ(got, 6000000);
 	CHECK(!answer.is_whole);
-	CHECK_EQ(http_answer_eof(&answer), 0);
+	CHECK_EQ(provider_http_answer_eof(&answer), 0);
 	CHECK(answer.is_whole);
 	CHECK(!answer.keeps_alive);
 }
@@ -124,14 +124,14 @@ static void test_a_parser_may_be_used_again(void)
 	struct service_http_answer head;
 	size_t body_len;
 
-	http_answer_init(&answer, true);
+	provider_http_answer_init(&answer, true);
 	CHECK_EQ(input("HTTP/1.1 200 OK\r\nContent-Length: 9\r\nA: b\r\n\r\n", &body_len), 0);
 	CHECK(answer.is_whole);
-	http_answer_init(&answer, false);
+	provider_http_answer_init(&answer, false);
 	CHECK(!answer.is_whole && !answer.has_head);
 	CHECK_EQ(input("HTTP/1.1 201 Made\r\nC:\t d \r\nContent-Length: 1\r\n\r\nx", &body_len), 0);
 	CHECK(answer.is_whole);
-	http_answer_head(&answer, "127.0.0.1:80", &head);
+	provider_http_answer_head(&answer, "127.0.0.1:80", &head);
 	CHECK_EQ(head.status, 201);
 	CHECK_EQ(head.body_len, 1);
 	CHECK_EQ(head.headers.cnt, 2);

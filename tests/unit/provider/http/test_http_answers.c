@@ -20,7 +20,7 @@ static void test_answers_that_do_not_keep_their_connection(void)
 		int fd;
 
 		web_init(&web);
-		web_open(&web, &stream, "GET", "/", 0);
+		api_http_open(&web, &stream, "GET", "/", 0);
 		service_channel_finish(stream.channel);
 		fd = serve(&web, answers[i]);
 		provider_stats(web.rig.provider, &stats);
@@ -66,7 +66,7 @@ static void test_bodies_of_every_framing(void)
 		int fd;
 
 		web_init(&web);
-		web_open(&web, &stream, rows[i].verb, "/", 0);
+		api_http_open(&web, &stream, rows[i].verb, "/", 0);
 		service_channel_finish(stream.channel);
 		fd = serve(&web, rows[i].answer);
 		if (rows[i].closes)
@@ -94,7 +94,7 @@ static void test_the_length_of_a_body_that_is_left_away_is_told(void)
 	int fd;
 
 	web_init(&web);
-	web_open(&web, &stream, "HEAD", "/", 0);
+	api_http_open(&web, &stream, "HEAD", "/", 0);
 	service_channel_finish(stream.channel);
 	fd = serve(&web, "HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n");
 	CHECK_EQ(service_http_answer_parse(stream.head, stream.head_len, &answer), 0);
@@ -136,7 +136,7 @@ static void test_rubbish_is_answered_by_502(void)
 		int fd;
 
 		web_init(&web);
-		web_open(&web, &stream, "GET", "/", 0);
+		api_http_open(&web, &stream, "GET", "/", 0);
 		service_channel_finish(stream.channel);
 		fd = serve(&web, answers[i]);
 		if (status_of(&stream) != 502)
@@ -164,7 +164,7 @@ static void test_64_header_fields_are_not_too_many(void)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "a: b\r\n");
 	snprintf(text + len, sizeof(text) - len, "Content-Length: 0\r\n\r\n");
 	web_init(&web);
-	web_open(&web, &stream, "GET", "/", 0);
+	api_http_open(&web, &stream, "GET", "/", 0);
 	service_channel_finish(stream.channel);
 	fd = serve(&web, text);
 	CHECK_EQ(status_of(&stream), 200);
@@ -195,7 +195,7 @@ static void test_a_server_that_leaves(void)
 		int fd;
 
 		web_init(&web);
-		web_open(&web, &stream, "GET", "/", 0);
+		api_http_open(&web, &stream, "GET", "/", 0);
 		service_channel_finish(stream.channel);
 		fd = serve(&web, rows[i].answer);
 		close(fd);
@@ -229,7 +229,7 @@ static void test_a_location_at_the_server_is_told_as_its_path(void)
 		struct web web;
 
 		web_init(&web);
-		web_open(&web, &stream, "GET", "/", 0);
+		api_http_open(&web, &stream, "GET", "/", 0);
 		service_channel_finish(stream.channel);
 		snprintf(location, sizeof(location), "%s%s%s", rows[i].before, web.server.target,
 			 rows[i].behind);
@@ -263,7 +263,7 @@ static void test_a_silent_stream_of_events_is_kept_by_comments(void)
 		int fd;
 
 		web_init(&web);
-		web_open(&web, &stream, "GET", "/", 0);
+		api_http_open(&web, &stream, "GET", "/", 0);
 		service_channel_finish(stream.channel);
 		snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\n%s", rows[i].answer);
 		fd = serve(&web, answer);

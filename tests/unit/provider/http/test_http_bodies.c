@@ -10,7 +10,7 @@ static void test_a_body_of_known_length_is_sent_as_such(void)
 	int fd;
 
 	web_init(&web);
-	web_open(&web, &stream, "POST", "/", 5);
+	api_http_open(&web, &stream, "POST", "/", 5);
 	stream_say(&stream, "he", 2, false);
 	stream_say(&stream, "", 0, false);
 	stream_say(&stream, "llo", 3, false);
@@ -36,7 +36,7 @@ static void test_a_body_of_unknown_length_is_sent_in_chunks(void)
 	int fd;
 
 	web_init(&web);
-	web_open(&web, &stream, "PUT", "/", SERVICE_HTTP_BODY_LEN_UNTOLD);
+	api_http_open(&web, &stream, "PUT", "/", SERVICE_HTTP_BODY_LEN_UNTOLD);
 	stream_say(&stream, "hello world, hel", 16, false);
 	stream_say(&stream, "", 0, false);
 	stream_say(&stream, "lo", 2, false);
@@ -68,7 +68,7 @@ static void test_a_body_is_as_long_as_its_head_says(void)
 		struct web web;
 
 		web_init(&web);
-		web_open(&web, &stream, "POST", "/", rows[i].told);
+		api_http_open(&web, &stream, "POST", "/", rows[i].told);
 		stream_say(&stream, rows[i].said, strlen(rows[i].said), false);
 		service_channel_finish(stream.channel);
 		prig_run(&web.rig);
@@ -87,7 +87,7 @@ static void test_an_answer_may_come_before_the_end_of_the_request(void)
 	int fd;
 
 	web_init(&web);
-	web_open(&web, &stream, "POST", "/", 1000000);
+	api_http_open(&web, &stream, "POST", "/", 1000000);
 	stream_say(&stream, "x", 1, false);
 	fd = serve(&web, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
 	CHECK_EQ(status_of(&stream), 413);
@@ -135,7 +135,7 @@ static void test_a_slow_caller_stops_the_server_and_memory_stays_flat(void)
 	int fd;
 
 	web_init(&web);
-	web_open(&web, &stream, "GET", "/big", 0);
+	api_http_open(&web, &stream, "GET", "/big", 0);
 	service_channel_finish(stream.channel);
 	stream.is_holding = true;
 	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n", BIG_LEN);
@@ -178,7 +178,7 @@ static void test_a_slow_server_stops_the_caller(void)
 	int fd;
 
 	web_init(&web);
-	web_open(&web, &stream, "POST", "/", SERVICE_HTTP_BODY_LEN_UNTOLD);
+	api_http_open(&web, &stream, "POST", "/", SERVICE_HTTP_BODY_LEN_UNTOLD);
 	fd = program_accept(&web.rig, &web.server);
 	for (unsigned i = 0; i < 3000; i++) {
 		if (service_channel_send(stream.channel, &piece, NULL, NULL) == 0)
@@ -220,7 +220,7 @@ static void test_an_exchange_waits_for_memory_and_goes_on(void)
 	int fds[2];
 
 	small_init(&web);
-	web_open(&web, &greedy, "GET", "/big", 0);
+	api_http_open(&web, &greedy, "GET", "/big", 0);
 	service_channel_finish(greedy.channel);
 	greedy.is_holding = true;
 	fds[0] = serve(&web, "HTTP/1.1 200 OK\r\n\r\n");
@@ -230,7 +230,7 @@ static void test_an_exchange_waits_for_memory_and_goes_on(void)
 	}
 	provider_stats(web.rig.provider, &stats);
 	CHECK_EQ(stats.memory_used_len, 65536); /* the block; the slab of heads stays theirs */
-	web_open(&web, &modest, "GET", "/", 0);
+	api_http_open(&web, &modest, "GET", "/", 0);
 	service_channel_finish(modest.channel);
 	fds[1] = serve(&web, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
 	prig_run(&web.rig);
@@ -258,7 +258,7 @@ static void test_a_body_that_finds_no_memory_ends(void)
 	int fd;
 
 	small_init(&web);
-	web_open(&web, &stream, "POST", "/", SERVICE_HTTP_BODY_LEN_UNTOLD);
+	api_http_open(&web, &stream, "POST", "/", SERVICE_HTTP_BODY_LEN_UNTOLD);
 	fd = program_accept(&web.rig, &web.server);
 	for (unsigned i = 0; i < 5000 && !stream.ended_cnt; i++) {
 		(void)!service_channel_send(stream.channel, &piece, NULL, NULL);

@@ -31,7 +31,7 @@ static void fail_sends(const int *errs, unsigned cnt)
 /* A GET without a body; the server's end of its connection. */
 static int get_accepted(struct web *web, struct prig_stream *stream, const char *path)
 {
-	web_open(web, stream, "GET", path, 0);
+	api_http_open(web, stream, "GET", path, 0);
 	service_channel_finish(stream->channel);
 	return program_accept(&web->rig, &web->server);
 }

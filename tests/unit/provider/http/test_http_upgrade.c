@@ -263,14 +263,14 @@ static void test_places_are_exceeded_by_one_and_shared_with_others(void)
 	CHECK_EQ(streams[PLACES].status, SERVICE_UNAVAILABLE);
 	/* Somebody else takes one of who has them all. */
 	offer = list_entry(web.rig.provider->offer_list.next, struct offer, link);
-	other = http_stream_new(offer, &stranger, prig_now(&web.rig));
-	CHECK(http_upgrade_enter(other, &stranger, prig_now(&web.rig)));
+	other = provider_http_stream_new(offer, &stranger, prig_now(&web.rig));
+	CHECK(provider_http_upgrade_enter(other, &stranger, prig_now(&web.rig)));
 	prig_run(&web.rig);
 	CHECK_EQ(streams[PLACES - 1].ended_cnt, 1);
 	CHECK_EQ(streams[PLACES - 1].status, SERVICE_UNAVAILABLE);
 	CHECK_EQ(streams[0].ended_cnt, 0);
-	http_upgrade_leave(other);
-	http_stream_cancel(other);
+	provider_http_upgrade_leave(other);
+	provider_http_stream_cancel(other);
 	for (unsigned i = 0; i < PLACES; i++)
 		close(fds[i]);
 	prig_run(&web.rig);

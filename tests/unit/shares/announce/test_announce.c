@@ -24,8 +24,8 @@ static bool set_has(unsigned depth, const uint8_t *id)
 	const struct fake_value *value = announce_rig_set(&rig, depth, id);
 	struct golomb_set set;
 
-	return value && golomb_set_parse(value->bytes + 1, value->len - 1, &set) == 0 &&
-	       golomb_set_may_have(&set, id);
+	return value && shares_golomb_set_parse(value->bytes + 1, value->len - 1, &set) == 0 &&
+	       shares_golomb_set_may_have(&set, id);
 }
 
 static unsigned told_cnt(const struct rig_manifest *manifest)
@@ -76,8 +76,8 @@ static void test_files_of_public_shares_alone_are_told_of(void)
 	CHECK_EQ(told_cnt(public_share), 3);
 
 	rig.config.scope = ANNOUNCE_ALL;
-	announce_configure(rig.announce, &rig.config, rig.now_ns);
-	announce_held_changed(rig.announce, collection->id, rig.now_ns);
+	shares_announce_configure(rig.announce, &rig.config, rig.now_ns);
+	shares_announce_held_changed(rig.announce, collection->id, rig.now_ns);
 	announce_rig_run(&rig, 10 * MIN_NS);
 	CHECK_EQ(told_cnt(collection), 3);
 	CHECK_EQ(told_cnt(private_share), 0);
@@ -93,7 +93,7 @@ static void test_nothing_is_told_when_it_is_off(void)
 	announce_rig_run(&rig, 24 * HOUR_NS);
 	CHECK_EQ(rig.fake.put_cnt, 0);
 	rig.config.scope = ANNOUNCE_PUBLIC;
-	announce_configure(rig.announce, &rig.config, rig.now_ns);
+	shares_announce_configure(rig.announce, &rig.config, rig.now_ns);
 	announce_rig_run(&rig, 10 * MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, 4);
 	announce_rig_fini(&rig);
@@ -115,7 +115,7 @@ static void test_2000_files_are_told_one_by_one_and_one_more_in_sets(void)
 
 	more = announce_rig_add(&rig, 1);
 	more->is_public = true;
-	announce_held_changed(rig.announce, NULL, rig.now_ns);
+	shares_announce_held_changed(rig.announce, NULL, rig.now_ns);
 	announce_rig_run(&rig, 5 * MIN_NS);
 	CHECK_EQ(announce_rig_stats(&rig).shape, ANNOUNCE_SETS);
 	CHECK_EQ(announce_rig_stats(&rig).depth, GOLOMB_SET_DEPTH_COARSE);
@@ -139,7 +139,7 @@ static void test_more_than_12_million_are_told_in_finer_sets(void)
 	announce_rig_run(&rig, MIN_NS);
 	CHECK_EQ(announce_rig_stats(&rig).depth, GOLOMB_SET_DEPTH_COARSE);
 	manifest->item_cnt++;
-	announce_held_changed(rig.announce, manifest->id, rig.now_ns);
+	shares_announce_held_changed(rig.announce, manifest->id, rig.now_ns);
 	announce_rig_run(&rig, 5 * MIN_NS);
 	CHECK_EQ(announce_rig_stats(&rig).depth, GOLOMB_SET_DEPTH_FINE);
 	CHECK_EQ(announce_rig_stats(&rig).region_cnt, 4096);
@@ -183,7 +183,7 @@ static void test_a_restart_tells_nothing_twice(void)
 
 	(void)announce_rig_add(&rig, 5000);
 	rig.manifests[1].is_public = true;
-	announce_held_changed(rig.announce, NULL, rig.now_ns);
+	shares_announce_held_changed(rig.announce, NULL, rig.now_ns);
 	announce_rig_run(&rig, 5 * MIN_NS);
 	put_cnt = rig.fake.put_cnt;
 	CHECK_EQ(put_cnt, 31 + 1 + 256);
@@ -235,16 +235,16 @@ static void test_changed_addresses_are_told_also_over_a_restart(void)
 	put_cnt = rig.fake.put_cnt;
 	CHECK_EQ(put_cnt, 4);
 	rig.addr.ip[3] = 99;
-	announce_set_addresses(rig.announce, &rig.addr, 1, rig.now_ns);
+	shares_announce_set_addresses(rig.announce, &rig.addr, 1, rig.now_ns);
 	announce_rig_run(&rig, 9 * NS_PER_S);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt);
 	announce_rig_run(&rig, MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt + 4);
 	value = announce_rig_record(&rig, ANNOUNCE_MANIFEST, manifest->id);
-	CHECK_EQ(holder_record_parse(value->bytes + 1, value->len - 1, &provider), 0);
+	CHECK_EQ(shares_holder_record_parse(value->bytes + 1, value->len - 1, &provider), 0);
 	CHECK_EQ(provider.addrs[0].ip[3], 99);
 	/* The same ones again are no change. */
-	announce_set_addresses(rig.announce, &rig.addr, 1, rig.now_ns);
+	shares_announce_set_addresses(rig.announce, &rig.addr, 1, rig.now_ns);
 	announce_rig_run(&rig, MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt + 4);
 	announce_rig_close(&rig);
@@ -269,7 +269,7 @@ static void test_what_is_gone_is_left_out_of_its_set_and_expires_alone(void)
 	announce_rig_run(&rig, 5 * MIN_NS);
 	put_cnt = rig.fake.put_cnt;
 	goes->is_gone = true;
-	announce_held_changed(rig.announce, NULL, rig.now_ns);
+	shares_announce_held_changed(rig.announce, NULL, rig.now_ns);
 	announce_rig_run(&rig, 5 * MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt);
 	announce_rig_run(&rig, 12 * HOUR_NS);
@@ -295,7 +295,7 @@ static void test_a_file_more_puts_its_set_alone(void)
 	put_cnt = rig.fake.put_cnt;
 	more = announce_rig_add(&rig, 1);
 	more->is_public = true;
-	announce_held_changed(rig.announce, NULL, rig.now_ns);
+	shares_announce_held_changed(rig.announce, NULL, rig.now_ns);
 	announce_rig_run(&rig, MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt + 2);
 	CHECK(set_has(GOLOMB_SET_DEPTH_COARSE, rig.ids[more->first]));
@@ -317,7 +317,7 @@ static void test_without_an_overlay_it_pauses_and_goes_on_when_told(void)
 	announce_rig_run(&rig, 2 * NS_PER_S);
 	CHECK_EQ(announce_rig_stats(&rig).put_cnt, 2);
 	rig.fake.err = 0;
-	announce_hurry(rig.announce);
+	shares_announce_hurry(rig.announce);
 	announce_rig_run(&rig, NS_PER_S);
 	CHECK(announce_rig_record(&rig, ANNOUNCE_MANIFEST, manifest->id) != NULL);
 	CHECK_EQ(announce_rig_stats(&rig).err, 0);
@@ -333,10 +333,10 @@ static void test_what_one_node_alone_took_is_told_again_when_there_are_more(void
 	announce_rig_run(&rig, 10 * MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, 1);
 	rig.fake.keeper_cnt = 3;
-	announce_hurry(rig.announce);
+	shares_announce_hurry(rig.announce);
 	announce_rig_run(&rig, 10 * MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, 2);
-	announce_hurry(rig.announce);
+	shares_announce_hurry(rig.announce);
 	announce_rig_run(&rig, 10 * MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, 2);
 	announce_rig_fini(&rig);
@@ -371,9 +371,9 @@ static void test_one_manifest_more_than_there_is_room_for_is_counted(void)
 	CHECK_EQ(announce_rig_stats(&rig).manifest_cnt, 4);
 	CHECK_EQ(announce_rig_stats(&rig).manifest_left_out_cnt, 1);
 	rig.manifests[0].is_gone = true;
-	announce_held_changed(rig.announce, NULL, rig.now_ns);
+	shares_announce_held_changed(rig.announce, NULL, rig.now_ns);
 	announce_rig_run(&rig, 10 * MIN_NS);
-	announce_held_changed(rig.announce, NULL, rig.now_ns);
+	shares_announce_held_changed(rig.announce, NULL, rig.now_ns);
 	announce_rig_run(&rig, 10 * MIN_NS);
 	CHECK_EQ(announce_rig_stats(&rig).manifest_left_out_cnt, 0);
 	CHECK(record_time_s(ANNOUNCE_MANIFEST, rig.manifests[4].id) > 0);
@@ -395,7 +395,7 @@ static void test_two_sets_of_one_second_have_two_numbers(void)
 	more->is_public = true;
 	id = rig.ids[more->first];
 	first_s = announce_rig_set(&rig, GOLOMB_SET_DEPTH_COARSE, id)->claim.seq;
-	announce_held_changed(rig.announce, NULL, rig.now_ns);
+	shares_announce_held_changed(rig.announce, NULL, rig.now_ns);
 	announce_rig_run(&rig, NS_PER_S / 4);
 	CHECK(set_has(GOLOMB_SET_DEPTH_COARSE, id));
 	CHECK_EQ(announce_rig_set(&rig, GOLOMB_SET_DEPTH_COARSE, id)->claim.seq, first_s + 1);

@@ -37,7 +37,7 @@ static size_t record_write(enum announce_tag tag, uint64_t time_s)
 
 	memcpy(provider.id, id, sizeof(provider.id));
 	writer_u8(&w, (uint8_t)tag);
-	holder_record_write(&w, key, &provider);
+	shares_holder_record_write(&w, key, &provider);
 	return writer_len(&w);
 }
 
@@ -52,7 +52,7 @@ static size_t set_write(uint64_t time_s, unsigned depth, uint32_t region)
 	};
 
 	writer_u8(&w, ANNOUNCE_SET);
-	golomb_set_write(&w, key, &set);
+	shares_golomb_set_write(&w, key, &set);
 	return writer_len(&w);
 }
 
@@ -74,16 +74,16 @@ static void test_names_are_those_of_their_key_spaces(void)
 	for (size_t i = 0; i < 2; i++) {
 		size_t text_len = strlen(rows[i].text);
 
-		len = announce_name_of_id(rows[i].tag, id, name);
+		len = shares_announce_name_of_id(rows[i].tag, id, name);
 		CHECK_EQ(len, text_len + 32);
 		CHECK_MEM(name, rows[i].text, text_len);
 		CHECK_MEM(name + text_len, id, 32);
 	}
-	len = announce_name_of_region(12, 0xabc, name);
+	len = shares_announce_name_of_region(12, 0xabc, name);
 	CHECK_EQ(len, 17);
 	CHECK_MEM(name, "content:set:\x0c\x00\x00\x0a\xbc", 17);
-	CHECK_EQ(golomb_set_region_of(id, 12), 0xabc);
-	CHECK_EQ(golomb_set_region_of(id, 8), 0xab);
+	CHECK_EQ(shares_golomb_set_region_of(id, 12), 0xabc);
+	CHECK_EQ(shares_golomb_set_region_of(id, 8), 0xab);
 }
 
 static void test_overlay_keys_follow_from_sha256(void)
@@ -105,8 +105,8 @@ static void test_overlay_keys_follow_from_sha256(void)
 		uint8_t name[ANNOUNCE_NAME_CAP], hash[SHA256_HASH_LEN];
 		char text[2 * SHA256_HASH_LEN + 1];
 		size_t len = rows[i].tag == ANNOUNCE_SET
-				     ? announce_name_of_region(8, 0, name)
-				     : announce_name_of_id(rows[i].tag, zero, name);
+				     ? shares_announce_name_of_region(8, 0, name)
+				     : shares_announce_name_of_id(rows[i].tag, zero, name);
 
 		sha256(name, len, hash);
 		hex_write(hash, sizeof(hash), text);
@@ -123,7 +123,8 @@ static void test_a_record_is_claimed_for_its_signer_and_a_day(void)
 		size_t len = record_write(tags[i], WALL_S - 5);
 		struct overlay_claim claim;
 
-		CHECK_EQ(judge(tags[i], name, announce_name_of_id(tags[i], id, name), len, &claim),
+		CHECK_EQ(judge(tags[i], name, shares_announce_name_of_id(tags[i], id, name), len,
+			       &claim),
 			 0);
 		CHECK_MEM(claim.writer, node_key_public(key), 32);
 		CHECK_EQ(claim.seq, WALL_S - 5);
@@ -150,12 +151,12 @@ static void test_times_of_records_and_sets_are_bounded(void)
 		size_t len = record_write(ANNOUNCE_CONTENT, rows[i].time_s);
 
 		CHECK_EQ(judge(ANNOUNCE_CONTENT, name,
-			       announce_name_of_id(ANNOUNCE_CONTENT, id, name), len, &claim),
+			       shares_announce_name_of_id(ANNOUNCE_CONTENT, id, name), len, &claim),
 			 rows[i].want);
 		len = set_write(rows[i].time_s, 8, 3);
-		CHECK_EQ(
-			judge(ANNOUNCE_SET, name, announce_name_of_region(8, 3, name), len, &claim),
-			rows[i].want);
+		CHECK_EQ(judge(ANNOUNCE_SET, name, shares_announce_name_of_region(8, 3, name), len,
+			       &claim),
+			 rows[i].want);
 	}
 }
 
@@ -166,16 +167,16 @@ static void test_under_another_name_it_is_refused(void)
 	struct overlay_claim claim;
 	size_t len = record_write(ANNOUNCE_CONTENT, WALL_S), name_len;
 
-	name_len = announce_name_of_id(ANNOUNCE_CONTENT, other_id, name);
+	name_len = shares_announce_name_of_id(ANNOUNCE_CONTENT, other_id, name);
 	CHECK_EQ(judge(ANNOUNCE_CONTENT, name, name_len, len, &claim), WEFT_EREFUSED);
-	name_len = announce_name_of_id(ANNOUNCE_MANIFEST, id, name);
+	name_len = shares_announce_name_of_id(ANNOUNCE_MANIFEST, id, name);
 	CHECK_EQ(judge(ANNOUNCE_CONTENT, name, name_len, len, &claim), WEFT_EREFUSED);
-	name_len = announce_name_of_id(ANNOUNCE_CONTENT, id, name);
+	name_len = shares_announce_name_of_id(ANNOUNCE_CONTENT, id, name);
 	CHECK_EQ(judge(ANNOUNCE_CONTENT, name, name_len - 1, len, &claim), WEFT_EREFUSED);
 	len = set_write(WALL_S, 8, 3);
-	name_len = announce_name_of_region(8, 4, name);
+	name_len = shares_announce_name_of_region(8, 4, name);
 	CHECK_EQ(judge(ANNOUNCE_SET, name, name_len, len, &claim), WEFT_EREFUSED);
-	name_len = announce_name_of_region(12, 3, name);
+	name_len = shares_announce_name_of_region(12, 3, name);
 	CHECK_EQ(judge(ANNOUNCE_SET, name, name_len, len, &claim), WEFT_EREFUSED);
 }
 
@@ -188,8 +189,9 @@ static void test_forged_ones_are_refused(void)
 		struct overlay_claim claim;
 		size_t len = tags[i] == ANNOUNCE_SET ? set_write(WALL_S, 8, 3)
 						     : record_write(tags[i], WALL_S);
-		size_t name_len = tags[i] == ANNOUNCE_SET ? announce_name_of_region(8, 3, name)
-							  : announce_name_of_id(tags[i], id, name);
+		size_t name_len = tags[i] == ANNOUNCE_SET
+					  ? shares_announce_name_of_region(8, 3, name)
+					  : shares_announce_name_of_id(tags[i], id, name);
 
 		value[len - 1] ^= 1;
 		CHECK_EQ(judge(tags[i], name, name_len, len, &claim), WEFT_EDAMAGED);
@@ -217,8 +219,9 @@ static void test_a_record_for_another_key_is_malformed(void)
 	cbor_write_uint(&b, WALL_S);
 	writer_u8(&w, ANNOUNCE_CONTENT);
 	signed_write(&w, key, "provider", body, writer_len(&b));
-	CHECK_EQ(judge(ANNOUNCE_CONTENT, name, announce_name_of_id(ANNOUNCE_CONTENT, id, name),
-		       writer_len(&w), &claim),
+	CHECK_EQ(judge(ANNOUNCE_CONTENT, name,
+		       shares_announce_name_of_id(ANNOUNCE_CONTENT, id, name), writer_len(&w),
+		       &claim),
 		 WEFT_EMALFORMED);
 }
 
@@ -227,8 +230,10 @@ static void test_the_longest_record_is_bounded(void)
 	struct provider provider;
 
 	memset(value, 0, sizeof(value));
-	CHECK_EQ(holder_record_parse(value, HOLDER_RECORD_LEN_MAX, &provider), WEFT_EMALFORMED);
-	CHECK_EQ(holder_record_parse(value, HOLDER_RECORD_LEN_MAX + 1, &provider), WEFT_ETOOLARGE);
+	CHECK_EQ(shares_holder_record_parse(value, HOLDER_RECORD_LEN_MAX, &provider),
+		 WEFT_EMALFORMED);
+	CHECK_EQ(shares_holder_record_parse(value, HOLDER_RECORD_LEN_MAX + 1, &provider),
+		 WEFT_ETOOLARGE);
 }
 
 int main(void)
@@ -237,7 +242,7 @@ int main(void)
 	struct overlay_seam seam = fake_overlay_seam(&fake);
 
 	if (node_key_from_seed(seed, &key) < 0 || node_key_from_seed(other_seed, &other_key) < 0 ||
-	    announce_rules_add(&seam) < 0)
+	    shares_announce_rules_add(&seam) < 0)
 		return 1;
 	RUN(test_names_are_those_of_their_key_spaces);
 	RUN(test_overlay_keys_follow_from_sha256);

@@ -44,9 +44,9 @@ static size_t set_write(uint32_t cnt)
 	};
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	set.code_len =
-		golomb_set_encode(node_key_public(key), ids, cnt, numbers, code, sizeof(code));
-	golomb_set_write(&w, key, &set);
+	set.code_len = shares_golomb_set_encode(node_key_public(key), ids, cnt, numbers, code,
+						sizeof(code));
+	shares_golomb_set_write(&w, key, &set);
 	return w.bad ? 0 : writer_len(&w);
 }
 
@@ -60,12 +60,12 @@ static void test_all_that_is_in_it_is_found(void)
 		struct golomb_set set;
 
 		CHECK(len > 0);
-		CHECK_EQ(golomb_set_parse(bytes, len, &set), 0);
-		CHECK_EQ(golomb_set_verify_signature(bytes, len), 0);
+		CHECK_EQ(shares_golomb_set_parse(bytes, len, &set), 0);
+		CHECK_EQ(shares_golomb_set_verify_signature(bytes, len), 0);
 		CHECK_EQ(set.item_cnt, cnts[i]);
 		CHECK_EQ(set.addr_cnt, 1);
 		for (uint32_t at = 0; at < cnts[i]; at += cnts[i] / 500 + 1)
-			CHECK(golomb_set_may_have(&set, ids[at]));
+			CHECK(shares_golomb_set_may_have(&set, ids[at]));
 	}
 }
 
@@ -77,9 +77,9 @@ static void test_one_in_64_of_others_looks_as_if_it_were_there(void)
 
 	ids_make(2);
 	len = set_write(2000);
-	CHECK_EQ(golomb_set_parse(bytes, len, &set), 0);
+	CHECK_EQ(shares_golomb_set_parse(bytes, len, &set), 0);
 	for (uint32_t i = 2000; i < 12000; i++)
-		false_cnt += golomb_set_may_have(&set, ids[i]);
+		false_cnt += shares_golomb_set_may_have(&set, ids[i]);
 	/* 10,000 of which 156 are expected, give or take four times 12.4. */
 	CHECK(false_cnt > 106 && false_cnt < 206);
 }
@@ -94,15 +94,16 @@ static void test_others_of_another_holder_are_others(void)
 	ids_make(3);
 	len = set_write(2000);
 	memcpy(again, bytes, len);
-	CHECK_EQ(golomb_set_parse(again, len, &set), 0);
+	CHECK_EQ(shares_golomb_set_parse(again, len, &set), 0);
 	other = set;
 	memcpy(other.key, node_key_public(other_key), sizeof(other.key));
 	other.code = code;
-	other.code_len = golomb_set_encode(other.key, ids, 2000, numbers, code, sizeof(code));
+	other.code_len =
+		shares_golomb_set_encode(other.key, ids, 2000, numbers, code, sizeof(code));
 	for (uint32_t i = 2000; i < 42000; i++) {
-		first_cnt += golomb_set_may_have(&set, ids[i]);
-		both_cnt +=
-			golomb_set_may_have(&set, ids[i]) && golomb_set_may_have(&other, ids[i]);
+		first_cnt += shares_golomb_set_may_have(&set, ids[i]);
+		both_cnt += shares_golomb_set_may_have(&set, ids[i]) &&
+			    shares_golomb_set_may_have(&other, ids[i]);
 	}
 	CHECK(first_cnt > 500);
 	CHECK(both_cnt < 30);
@@ -115,9 +116,9 @@ static void test_another_region_is_not_in_it(void)
 
 	ids_make(4);
 	len = set_write(100);
-	CHECK_EQ(golomb_set_parse(bytes, len, &set), 0);
+	CHECK_EQ(shares_golomb_set_parse(bytes, len, &set), 0);
 	ids[7][0] = REGION + 1;
-	CHECK(!golomb_set_may_have(&set, ids[7]));
+	CHECK(!shares_golomb_set_may_have(&set, ids[7]));
 }
 
 static void test_a_region_of_12_million_items_fits(void)
@@ -131,8 +132,8 @@ static void test_a_region_of_12_million_items_fits(void)
 static void test_what_does_not_fit_is_not_written(void)
 {
 	ids_make(6);
-	CHECK_EQ(golomb_set_encode(node_key_public(key), ids, GOLOMB_SET_ITEMS_MAX, numbers, code,
-				   sizeof(code)),
+	CHECK_EQ(shares_golomb_set_encode(node_key_public(key), ids, GOLOMB_SET_ITEMS_MAX, numbers,
+					  code, sizeof(code)),
 		 0);
 }
 
@@ -147,7 +148,7 @@ static void test_every_prefix_is_refused(void)
 		uint8_t *exact = malloc(cut + 1);
 
 		memcpy(exact, bytes, cut);
-		CHECK(golomb_set_parse(exact, cut, &set) < 0);
+		CHECK(shares_golomb_set_parse(exact, cut, &set) < 0);
 		free(exact);
 	}
 }
@@ -162,8 +163,8 @@ static void test_flipped_byte_anywhere_is_refused(void)
 		struct golomb_set set;
 
 		bytes[at] ^= 0x10;
-		CHECK(golomb_set_parse(bytes, len, &set) < 0 ||
-		      golomb_set_verify_signature(bytes, len) < 0);
+		CHECK(shares_golomb_set_parse(bytes, len, &set) < 0 ||
+		      shares_golomb_set_verify_signature(bytes, len) < 0);
 		bytes[at] ^= 0x10;
 	}
 }
@@ -182,7 +183,7 @@ static size_t forge(const struct forgery *f)
 	static uint8_t body[BYTES_CAP];
 	const uint8_t *holder = node_key_public(f->holder ? f->holder : key);
 	struct writer b = writer_of(body, sizeof(body)), w = writer_of(bytes, sizeof(bytes));
-	size_t code_len = golomb_set_encode(holder, ids, 20, numbers, code, sizeof(code));
+	size_t code_len = shares_golomb_set_encode(holder, ids, 20, numbers, code, sizeof(code));
 
 	cbor_write_map(&b, 8 - (unsigned)__builtin_popcount(f->missing));
 	for (unsigned field = 0; field < 8; field++) {
@@ -232,13 +233,13 @@ static void test_fields_out_of_their_range_are_refused(void)
 
 	ids_make(9);
 	len = forge(&good);
-	CHECK_EQ(golomb_set_parse(bytes, len, &set), 0);
+	CHECK_EQ(shares_golomb_set_parse(bytes, len, &set), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		int err;
 
 		memset(code, 0, sizeof(code));
 		len = forge(&rows[i]);
-		err = golomb_set_parse(bytes, len, &set);
+		err = shares_golomb_set_parse(bytes, len, &set);
 		if (err != WEFT_EMALFORMED)
 			printf("# taken: %s\n", rows[i].why);
 		CHECK_EQ(err, WEFT_EMALFORMED);
@@ -259,8 +260,8 @@ static void test_numbers_beyond_their_range_are_refused(void)
 	};
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	golomb_set_write(&w, key, &set);
-	CHECK_EQ(golomb_set_parse(bytes, writer_len(&w), &set), WEFT_EMALFORMED);
+	shares_golomb_set_write(&w, key, &set);
+	CHECK_EQ(shares_golomb_set_parse(bytes, writer_len(&w), &set), WEFT_EMALFORMED);
 }
 
 static void test_the_longest_set_is_taken_and_a_byte_more_refused(void)
@@ -268,8 +269,8 @@ static void test_the_longest_set_is_taken_and_a_byte_more_refused(void)
 	struct golomb_set set;
 
 	memset(bytes, 0, sizeof(bytes));
-	CHECK_EQ(golomb_set_parse(bytes, GOLOMB_SET_LEN_MAX, &set), WEFT_EMALFORMED);
-	CHECK_EQ(golomb_set_parse(bytes, GOLOMB_SET_LEN_MAX + 1, &set), WEFT_ETOOLARGE);
+	CHECK_EQ(shares_golomb_set_parse(bytes, GOLOMB_SET_LEN_MAX, &set), WEFT_EMALFORMED);
+	CHECK_EQ(shares_golomb_set_parse(bytes, GOLOMB_SET_LEN_MAX + 1, &set), WEFT_ETOOLARGE);
 }
 
 int main(void)

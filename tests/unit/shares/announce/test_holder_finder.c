@@ -37,7 +37,7 @@ static void note_done(void *arg, uint64_t now_ns)
 
 static int search(enum finder_kind kind, const uint8_t *id, struct outcome *outcome)
 {
-	struct swarm_finder finder = announce_finder(rig.announce);
+	struct swarm_finder finder = shares_announce_finder(rig.announce);
 	struct swarm_find asked = {kind, id, note_found, note_done, outcome};
 
 	memset(outcome, 0, sizeof(*outcome));
@@ -86,8 +86,8 @@ static void put_record(enum announce_tag tag, const uint8_t *id, const struct no
 
 	memcpy(provider.id, id, 32);
 	writer_u8(&w, (uint8_t)tag);
-	holder_record_write(&w, key, &provider);
-	put(name, announce_name_of_id(tag, id, name), &w);
+	shares_holder_record_write(&w, key, &provider);
+	put(name, shares_announce_name_of_id(tag, id, name), &w);
 }
 
 /* A set with filler_cnt others of the region, and id if it is not NULL. */
@@ -101,7 +101,7 @@ static void put_set(unsigned depth, const uint8_t *id, uint32_t filler_cnt,
 	struct golomb_set set = {
 		.time_s = time_s,
 		.depth = depth,
-		.region = golomb_set_region_of(wanted, depth),
+		.region = shares_golomb_set_region_of(wanted, depth),
 		.parameter = GOLOMB_SET_PARAMETER,
 		.code = code,
 	};
@@ -114,11 +114,11 @@ static void put_set(unsigned depth, const uint8_t *id, uint32_t filler_cnt,
 	if (id)
 		memcpy(ids[filler_cnt], id, 32);
 	set.item_cnt = filler_cnt + (id != NULL);
-	set.code_len = golomb_set_encode(node_key_public(key), ids, set.item_cnt, numbers, code,
-					 sizeof(code));
+	set.code_len = shares_golomb_set_encode(node_key_public(key), ids, set.item_cnt, numbers,
+						code, sizeof(code));
 	writer_u8(&w, ANNOUNCE_SET);
-	golomb_set_write(&w, key, &set);
-	put(name, announce_name_of_region(depth, set.region, name), &w);
+	shares_golomb_set_write(&w, key, &set);
+	put(name, shares_announce_name_of_region(depth, set.region, name), &w);
 }
 
 static void rig_begin(void)
@@ -238,7 +238,7 @@ static void test_a_search_taken_back_is_told_of_nothing(void)
 	struct outcome first, second;
 
 	rig_begin();
-	finder = announce_finder(rig.announce);
+	finder = shares_announce_finder(rig.announce);
 	put_set(GOLOMB_SET_DEPTH_COARSE, wanted, 0, key, rig.fake.wall_s);
 	CHECK_EQ(search(FINDER_CONTENT, wanted, &first), 0);
 	CHECK_EQ(search(FINDER_CONTENT, wanted, &second), 0);
@@ -273,7 +273,7 @@ static void test_who_is_told_may_take_another_search_back(void)
 	struct node_key *key = key_of(1);
 
 	rig_begin();
-	taken_back_finder = announce_finder(rig.announce);
+	taken_back_finder = shares_announce_finder(rig.announce);
 	put_set(GOLOMB_SET_DEPTH_COARSE, wanted, 0, key, rig.fake.wall_s);
 	CHECK_EQ(taken_back_finder.ops->find(taken_back_finder.ctx, &asked, rig.now_ns,
 					     &outcome.run),

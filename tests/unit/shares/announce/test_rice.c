@@ -15,16 +15,16 @@ static void test_what_is_written_is_read_back(void)
 		struct rice_writer w;
 		struct rice_reader r;
 
-		rice_writer_init(&w, parameter, bytes, sizeof(bytes));
+		shares_rice_writer_init(&w, parameter, bytes, sizeof(bytes));
 		for (int i = 0; i < 200; i++) {
 			last += random_below(&random, UINT64_C(5) << parameter);
 			values[i] = last;
-			CHECK(rice_write(&w, last));
+			CHECK(shares_rice_write(&w, last));
 		}
-		rice_reader_init(&r, parameter, bytes, rice_writer_len(&w));
+		shares_rice_reader_init(&r, parameter, bytes, shares_rice_writer_len(&w));
 		for (int i = 0; i < 200; i++)
-			CHECK(rice_read(&r) == values[i]);
-		CHECK(rice_reader_is_over(&r));
+			CHECK(shares_rice_read(&r) == values[i]);
+		CHECK(shares_rice_reader_is_over(&r));
 	}
 }
 
@@ -35,9 +35,9 @@ static void test_bits_are_in_the_documented_order(void)
 	uint8_t bytes[2];
 	struct rice_writer w;
 
-	rice_writer_init(&w, 2, bytes, sizeof(bytes));
-	CHECK(rice_write(&w, 5) && rice_write(&w, 5) && rice_write(&w, 18));
-	CHECK_EQ(rice_writer_len(&w), sizeof(want));
+	shares_rice_writer_init(&w, 2, bytes, sizeof(bytes));
+	CHECK(shares_rice_write(&w, 5) && shares_rice_write(&w, 5) && shares_rice_write(&w, 18));
+	CHECK_EQ(shares_rice_writer_len(&w), sizeof(want));
 	CHECK_MEM(bytes, want, sizeof(want));
 }
 
@@ -47,13 +47,13 @@ static void test_long_run_of_ones_crosses_words(void)
 	struct rice_writer w;
 	struct rice_reader r;
 
-	rice_writer_init(&w, 0, bytes, sizeof(bytes));
-	CHECK(rice_write(&w, 3) && rice_write(&w, 303) && rice_write(&w, 303));
-	rice_reader_init(&r, 0, bytes, rice_writer_len(&w));
-	CHECK_EQ(rice_read(&r), 3);
-	CHECK_EQ(rice_read(&r), 303);
-	CHECK_EQ(rice_read(&r), 303);
-	CHECK(rice_reader_is_over(&r));
+	shares_rice_writer_init(&w, 0, bytes, sizeof(bytes));
+	CHECK(shares_rice_write(&w, 3) && shares_rice_write(&w, 303) && shares_rice_write(&w, 303));
+	shares_rice_reader_init(&r, 0, bytes, shares_rice_writer_len(&w));
+	CHECK_EQ(shares_rice_read(&r), 3);
+	CHECK_EQ(shares_rice_read(&r), 303);
+	CHECK_EQ(shares_rice_read(&r), 303);
+	CHECK(shares_rice_reader_is_over(&r));
 }
 
 static void test_a_full_writer_refuses_and_keeps_what_it_has(void)
@@ -62,15 +62,15 @@ static void test_a_full_writer_refuses_and_keeps_what_it_has(void)
 	struct rice_writer w;
 	struct rice_reader r;
 
-	rice_writer_init(&w, 6, bytes, sizeof(bytes));
-	CHECK(rice_write(&w, 10));
-	CHECK(rice_write(&w, 11));
-	CHECK(!rice_write(&w, 200)); /* 10 bits, 2 are left */
-	CHECK(!rice_write(&w, UINT64_MAX));
-	rice_reader_init(&r, 6, bytes, rice_writer_len(&w));
-	CHECK_EQ(rice_read(&r), 10);
-	CHECK_EQ(rice_read(&r), 11);
-	CHECK(rice_reader_is_over(&r));
+	shares_rice_writer_init(&w, 6, bytes, sizeof(bytes));
+	CHECK(shares_rice_write(&w, 10));
+	CHECK(shares_rice_write(&w, 11));
+	CHECK(!shares_rice_write(&w, 200)); /* 10 bits, 2 are left */
+	CHECK(!shares_rice_write(&w, UINT64_MAX));
+	shares_rice_reader_init(&r, 6, bytes, shares_rice_writer_len(&w));
+	CHECK_EQ(shares_rice_read(&r), 10);
+	CHECK_EQ(shares_rice_read(&r), 11);
+	CHECK(shares_rice_reader_is_over(&r));
 }
 
 static void test_every_cut_is_noticed(void)
@@ -79,19 +79,19 @@ static void test_every_cut_is_noticed(void)
 	struct rice_writer w;
 	size_t len;
 
-	rice_writer_init(&w, 6, bytes, sizeof(bytes));
+	shares_rice_writer_init(&w, 6, bytes, sizeof(bytes));
 	for (uint64_t i = 1; i <= 100; i++)
-		CHECK(rice_write(&w, 64 * i));
-	len = rice_writer_len(&w);
+		CHECK(shares_rice_write(&w, 64 * i));
+	len = shares_rice_writer_len(&w);
 	for (size_t cut = 0; cut < len; cut++) {
 		struct rice_reader r;
 
-		rice_reader_init(&r, 6, bytes, cut);
+		shares_rice_reader_init(&r, 6, bytes, cut);
 		for (int i = 0; i < 100; i++)
-			(void)rice_read(&r);
+			(void)shares_rice_read(&r);
 		CHECK(r.bad);
-		CHECK_EQ(rice_read(&r), 0);
-		CHECK(!rice_reader_is_over(&r));
+		CHECK_EQ(shares_rice_read(&r), 0);
+		CHECK(!shares_rice_reader_is_over(&r));
 	}
 }
 
@@ -100,12 +100,12 @@ static void test_what_follows_the_last_number_is_noticed(void)
 	static const uint8_t byte_more[] = {0x00, 0x00}, bit_set[] = {0x01};
 	struct rice_reader r;
 
-	rice_reader_init(&r, 6, byte_more, sizeof(byte_more));
-	CHECK_EQ(rice_read(&r), 0);
-	CHECK(!rice_reader_is_over(&r));
-	rice_reader_init(&r, 6, bit_set, sizeof(bit_set));
-	CHECK_EQ(rice_read(&r), 0);
-	CHECK(!r.bad && !rice_reader_is_over(&r));
+	shares_rice_reader_init(&r, 6, byte_more, sizeof(byte_more));
+	CHECK_EQ(shares_rice_read(&r), 0);
+	CHECK(!shares_rice_reader_is_over(&r));
+	shares_rice_reader_init(&r, 6, bit_set, sizeof(bit_set));
+	CHECK_EQ(shares_rice_read(&r), 0);
+	CHECK(!r.bad && !shares_rice_reader_is_over(&r));
 }
 
 static void test_numbers_do_not_overflow(void)
@@ -115,8 +115,8 @@ static void test_numbers_do_not_overflow(void)
 
 	memset(ones, 0xff, sizeof(ones));
 	for (unsigned parameter = 0; parameter <= RICE_PARAMETER_MAX; parameter += 16) {
-		rice_reader_init(&r, parameter, ones, sizeof(ones));
-		CHECK_EQ(rice_read(&r), 0);
+		shares_rice_reader_init(&r, parameter, ones, sizeof(ones));
+		CHECK_EQ(shares_rice_read(&r), 0);
 		CHECK(r.bad);
 	}
 }

@@ -81,7 +81,7 @@ struct frig {
 	struct random random;
 	uint64_t now_ns, begin_ns;
 	struct fake_overlay overlay;
-	struct content *content;
+	struct blobs *content;
 	struct follows *follows;
 	struct follows_config config;
 	struct frig_node nodes[FRIG_NODES];
@@ -133,10 +133,10 @@ static inline void frig_answer_head(struct frig_node *node, struct mesh_request 
 	static struct list_answer answer;
 
 	node->head_asked_cnt++;
-	if (list_request_parse(request->payload, request->ask.payload_len, &node->asked) < 0)
+	if (shares_list_request_parse(request->payload, request->ask.payload_len, &node->asked) < 0)
 		abort();
 	if (!node->asked.has_share && node->page) {
-		list_answer_write(&w, node->page);
+		shares_list_answer_write(&w, node->page);
 		reply->type = MESH_SHARE_LIST;
 		reply->payload = request->ask.reply_buf;
 		reply->payload_len = writer_len(&w);
@@ -149,7 +149,7 @@ static inline void frig_answer_head(struct frig_node *node, struct mesh_request 
 	answer = (struct list_answer){.head_cnt = 1};
 	answer.heads[0].bytes = node->head;
 	answer.heads[0].len = node->head_len;
-	list_answer_write(&w, &answer);
+	shares_list_answer_write(&w, &answer);
 	reply->type = MESH_SHARE_LIST;
 	reply->payload = request->ask.reply_buf;
 	reply->payload_len = writer_len(&w);
@@ -166,8 +166,8 @@ static inline void frig_answer_object(struct frig_node *node, struct mesh_reques
 
 	reply->err = WEFT_EABSENT;
 	reply->code = MESH_CODE_ABSENT;
-	if (message_request_parse(request->ask.type, request->payload, request->ask.payload_len,
-				  &asked) < 0)
+	if (blobs_message_request_parse(request->ask.type, request->payload,
+					request->ask.payload_len, &asked) < 0)
 		abort();
 	object = frig_object_find(rig, asked.id);
 	if (!object || !(node->objects & 1u << (object - rig->objects) % 32))
@@ -179,7 +179,7 @@ static inline void frig_answer_object(struct frig_node *node, struct mesh_reques
 	memcpy(answer.id, asked.id, 32);
 	answer.first = asked.first;
 	answer.len = object->len;
-	message_answer_write_head(&w, reply->type, &answer);
+	blobs_message_answer_write_head(&w, reply->type, &answer);
 	writer_bytes(&w, object->bytes, object->len);
 	reply->payload = request->ask.reply_buf;
 	reply->payload_len = writer_len(&w);
@@ -290,7 +290,7 @@ static inline void frig_list(struct frig *rig, const struct list_request *reques
 				 .peer_key = peer,
 				 .type = MESH_LIST_SHARES,
 				 .payload = payload,
-				 .payload_len = list_request_write(request, payload)};
+				 .payload_len = shares_list_request_write(request, payload)};
 
 	rig->answer_len = 0;
 	rig->answer_code = 0;
@@ -342,7 +342,7 @@ static const uint8_t frig_own_key[MESH_KEY_LEN] = {0xee};
 
 static inline void frig_open(struct frig *rig)
 {
-	struct content_params content = {.own_key = frig_own_key};
+	struct blobs_params content = {.own_key = frig_own_key};
 	struct follows_params follows = {.own_key = frig_own_key};
 
 	rig->store = scratch_store(rig->dir, true);
@@ -351,7 +351,7 @@ static inline void frig_open(struct frig *rig)
 	timer_wheel_init(&rig->timers, rig->now_ns);
 	rig->mesh.rig = rig;
 	rig->mesh.handler_cnt = 0;
-	content_config_defaults(&content.config);
+	blobs_config_defaults(&content.config);
 	content.config.import_threads = 0;
 	content.store = rig->store;
 	content.jobs = rig->jobs;
@@ -360,7 +360,7 @@ static inline void frig_open(struct frig *rig)
 	content.now_ns = rig->now_ns;
 	content.wall_s = frig_wall_s;
 	content.ctx = rig;
-	if (content_new(&content, &rig->content) < 0)
+	if (blobs_new(&content, &rig->content) < 0)
 		abort();
 	follows.config = rig->config;
 	follows.content = rig->content;
@@ -376,16 +376,16 @@ static inline void frig_open(struct frig *rig)
 	follows.on_event = frig_on_event;
 	follows.public_each = frig_public_each;
 	follows.ctx = rig;
-	if (follows_new(&follows, &rig->follows) < 0)
+	if (shares_follows_new(&follows, &rig->follows) < 0)
 		abort();
-	follows_start(rig->follows, rig->now_ns);
+	shares_follows_start(rig->follows, rig->now_ns);
 }
 
 static inline void frig_close(struct frig *rig)
 {
-	follows_stop(rig->follows);
-	content_free(rig->content);
-	follows_free(rig->follows);
+	shares_follows_stop(rig->follows);
+	blobs_free(rig->content);
+	shares_follows_free(rig->follows);
 	store_close(rig->store);
 	jobs_free(rig->jobs);
 }
@@ -398,8 +398,8 @@ static inline void frig_init(struct frig *rig)
 	scratch_make(rig->dir);
 	rig->begin_ns = rig->now_ns = 1000 * NS_PER_S;
 	random_init_seeded(&rig->random, 7);
-	follows_config_defaults(&rig->config);
-	head_rule(&rule);
+	shares_follows_config_defaults(&rig->config);
+	shares_head_rule(&rule);
 	rig->overlay.keeper_cnt = 3;
 	if (fake_overlay_seam(&rig->overlay)
 		    .ops->add_rule(fake_overlay_seam(&rig->overlay).overlay, &rule) < 0)
@@ -445,7 +445,7 @@ static inline void frig_turn(struct frig *rig, uint64_t end_ns)
 	if (next_ns > rig->now_ns)
 		rig->now_ns = next_ns;
 	timer_wheel_expire(&rig->timers, rig->now_ns);
-	follows_turn(rig->follows, rig->now_ns);
+	shares_follows_turn(rig->follows, rig->now_ns);
 }
 
 static inline void frig_run(struct frig *rig, uint64_t for_ns)
@@ -502,7 +502,7 @@ static inline void frig_head_make(struct frig_share *share, uint64_t seq,
 
 	share->head = (struct share_head){.seq = seq, .updated_s = updated_s};
 	memcpy(share->head.manifest_id, manifest_id, 32);
-	head_write(&w, share->key, &share->head);
+	shares_head_write(&w, share->key, &share->head);
 	share->len = writer_len(&w);
 }
 
@@ -525,7 +525,7 @@ static inline void frig_items_add(struct frig *rig, struct manifest_builder *bui
 
 	snprintf(path, sizeof(path), "a%03u", part);
 	item.path_len = strlen(path);
-	if (manifest_builder_add_item(builder, &item) < 0)
+	if (blobs_manifest_builder_add_item(builder, &item) < 0)
 		abort();
 	if (!revision->blocklist || part + 1 < revision->part_cnt)
 		return;
@@ -534,7 +534,7 @@ static inline void frig_items_add(struct frig *rig, struct manifest_builder *bui
 				      .size = strlen(revision->blocklist),
 				      .path = BLOCKLIST_NAME,
 				      .path_len = strlen(BLOCKLIST_NAME)};
-	if (manifest_builder_add_item(builder, &item) < 0)
+	if (blobs_manifest_builder_add_item(builder, &item) < 0)
 		abort();
 }
 
@@ -547,18 +547,18 @@ static inline void frig_part_add(struct frig *rig, struct manifest_builder *root
 	uint8_t id[32];
 	size_t len;
 
-	if (manifest_builder_new(&builder) < 0)
+	if (blobs_manifest_builder_new(&builder) < 0)
 		abort();
 	frig_items_add(rig, builder, revision, number);
 	part = (struct manifest_part){.manifest_id = id,
-				      .item_cnt = manifest_builder_item_cnt(builder),
-				      .byte_cnt = manifest_builder_byte_cnt(builder)};
-	bytes = manifest_builder_encode(builder, MANIFEST_PART, 0, "", &len);
+				      .item_cnt = blobs_manifest_builder_item_cnt(builder),
+				      .byte_cnt = blobs_manifest_builder_byte_cnt(builder)};
+	bytes = blobs_manifest_builder_encode(builder, MANIFEST_PART, 0, "", &len);
 	part.len = len;
 	frig_object_add(rig, bytes, len, id);
-	if (manifest_builder_add_part(root, &part) < 0)
+	if (blobs_manifest_builder_add_part(root, &part) < 0)
 		abort();
-	manifest_builder_free(builder);
+	blobs_manifest_builder_free(builder);
 }
 
 /* frig_publish makes a revision that all nodes can give, and its head. */
@@ -579,17 +579,18 @@ static inline void frig_publish(struct frig *rig, struct frig_share *share,
 	uint8_t id[32];
 	size_t len;
 
-	if (manifest_builder_new(&builder) < 0)
+	if (blobs_manifest_builder_new(&builder) < 0)
 		abort();
 	if (!revision->part_cnt)
 		frig_items_add(rig, builder, revision, 0);
 	for (unsigned i = 0; i < revision->part_cnt; i++)
 		frig_part_add(rig, builder, revision, i);
-	if (manifest_builder_sign(builder, revision->part_cnt ? MANIFEST_ROOT : MANIFEST_WHOLE,
-				  &signed_revision, &bytes, &len) < 0)
+	if (blobs_manifest_builder_sign(builder,
+					revision->part_cnt ? MANIFEST_ROOT : MANIFEST_WHOLE,
+					&signed_revision, &bytes, &len) < 0)
 		abort();
 	frig_object_add(rig, bytes, len, id);
-	manifest_builder_free(builder);
+	blobs_manifest_builder_free(builder);
 	frig_head_make(share, revision->seq, id, frig_wall_s(rig));
 }
 
@@ -615,7 +616,7 @@ static inline void frig_head_put(struct frig *rig, const struct frig_share *shar
 	memcpy(bytes + 1, share->bytes, share->len);
 	*value = (struct fake_value){
 		.name_len = HEAD_OVERLAY_NAME_LEN, .bytes = bytes, .len = 1 + share->len};
-	head_overlay_name(share->id, (uint8_t *)value->name);
+	shares_head_overlay_name(share->id, (uint8_t *)value->name);
 }
 
 static inline void frig_overlay_clear(struct frig *rig)
@@ -640,7 +641,7 @@ static inline int frig_follow(struct frig *rig, const struct frig_share *share, 
 {
 	struct link link = frig_link(share, node_cnt);
 	struct follow_ask ask = {.link = &link, .name = "", .tier = tier, .weight = FOLLOW_WEIGHT};
-	int err = follow_add(rig->follows, &ask, frig_done, rig);
+	int err = shares_follow_add(rig->follows, &ask, frig_done, rig);
 
 	if (err == 0)
 		frig_run(rig, 5 * NS_PER_S);

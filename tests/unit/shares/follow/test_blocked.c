@@ -23,7 +23,7 @@ static void end(void)
 
 static const struct follow *shown(const struct frig_share *share)
 {
-	return follow_lookup(rig.follows, share->id);
+	return shares_follow_lookup(rig.follows, share->id);
 }
 
 static const char *list_text(void)
@@ -45,7 +45,7 @@ static void list_publish(uint64_t seq, const char *text, uint64_t part_cnt)
 
 static bool is_blocked(enum blocklist_kind kind, const uint8_t *id)
 {
-	return follow_blocker(rig.follows, kind, id) != NULL;
+	return shares_follow_blocker(rig.follows, kind, id) != NULL;
 }
 
 static void sync_done(void *arg, const struct follow_synced *synced, uint64_t now_ns)
@@ -59,7 +59,8 @@ static void sync_now(const struct frig_share *share)
 	struct follow_sync *sync;
 	bool is_done = false;
 
-	if (follow_sync_start(rig.follows, share->id, sync_done, &is_done, rig.now_ns, &sync) < 0)
+	if (shares_follow_sync_start(rig.follows, share->id, sync_done, &is_done, rig.now_ns,
+				     &sync) < 0)
 		abort();
 	while (!is_done)
 		frig_run(&rig, NS_PER_S);
@@ -73,7 +74,7 @@ static bool victim_follow(enum follow_tier tier)
 
 	frig_publish(&rig, &victim, &(struct frig_revision){.seq = 1});
 	frig_head_at(&rig, 1, &victim);
-	if (follow_add(rig.follows, &ask, NULL, NULL) < 0)
+	if (shares_follow_add(rig.follows, &ask, NULL, NULL) < 0)
 		return false;
 	frig_run(&rig, 5 * NS_PER_S);
 	return shown(&victim)->is_used;
@@ -98,7 +99,7 @@ static void test_a_followed_blocklist_blocks_shares_and_contents(void)
 		CHECK(is_blocked(BLOCKLIST_CONTENT, content_id));
 		CHECK_EQ(shown(&victim)->state, FOLLOW_BLOCKED);
 		/* And lets go of all when it is not followed any more. */
-		CHECK_EQ(follow_remove(rig.follows, lister.id, NULL, NULL), 0);
+		CHECK_EQ(shares_follow_remove(rig.follows, lister.id, NULL, NULL), 0);
 		frig_run(&rig, NS_PER_S);
 		CHECK(!is_blocked(BLOCKLIST_CONTENT, content_id));
 		CHECK_EQ(shown(&victim)->state, FOLLOW_CURRENT);
@@ -137,17 +138,17 @@ static void test_an_untrusted_list_does_not_count_and_a_trusted_share_is_not_blo
 	CHECK_EQ(frig_follow(&rig, &lister, 1, FOLLOW_NORMAL), 0);
 	CHECK(is_blocked(BLOCKLIST_CONTENT, content_id));
 	CHECK_EQ(shown(&victim)->state, FOLLOW_CURRENT);
-	CHECK_EQ(follow_set(rig.follows, lister.id, &(struct follow_change){.tier = &tier}, NULL,
-			    NULL),
+	CHECK_EQ(shares_follow_set(rig.follows, lister.id, &(struct follow_change){.tier = &tier},
+				   NULL, NULL),
 		 0);
 	frig_run(&rig, NS_PER_S);
 	CHECK(!is_blocked(BLOCKLIST_CONTENT, content_id));
 	tier = FOLLOW_NORMAL;
-	CHECK_EQ(follow_set(rig.follows, victim.id, &(struct follow_change){.tier = &tier}, NULL,
-			    NULL),
+	CHECK_EQ(shares_follow_set(rig.follows, victim.id, &(struct follow_change){.tier = &tier},
+				   NULL, NULL),
 		 0);
-	CHECK_EQ(follow_set(rig.follows, lister.id, &(struct follow_change){.tier = &tier}, NULL,
-			    NULL),
+	CHECK_EQ(shares_follow_set(rig.follows, lister.id, &(struct follow_change){.tier = &tier},
+				   NULL, NULL),
 		 0);
 	frig_run(&rig, NS_PER_S);
 	CHECK_EQ(shown(&victim)->state, FOLLOW_BLOCKED);
@@ -169,7 +170,7 @@ static void test_a_blocked_share_is_not_fetched(void)
 	CHECK_EQ(shown(&victim)->state, FOLLOW_BLOCKED);
 	CHECK_EQ(shown(&victim)->head.seq, 1);
 	CHECK_EQ(rig.nodes[0].object_asked_cnt, asked_cnt);
-	CHECK_EQ(follow_remove(rig.follows, lister.id, NULL, NULL), 0);
+	CHECK_EQ(shares_follow_remove(rig.follows, lister.id, NULL, NULL), 0);
 	frig_run(&rig, NS_PER_S);
 	sync_now(&victim);
 	CHECK_EQ(shown(&victim)->state, FOLLOW_CURRENT);
@@ -184,7 +185,7 @@ static void test_two_lists_that_block_each_other_both_count(void)
 	list_publish(1, list_text(), 0);
 	snprintf(text, sizeof(text), "share %s", zbase32_write(lister.id, 32, id));
 	CHECK_EQ(frig_follow(&rig, &lister, 1, FOLLOW_NORMAL), 0);
-	CHECK_EQ(follow_remove(rig.follows, lister.id, NULL, NULL), 0);
+	CHECK_EQ(shares_follow_remove(rig.follows, lister.id, NULL, NULL), 0);
 	frig_run(&rig, NS_PER_S);
 	frig_publish(&rig, &victim, &(struct frig_revision){.seq = 1, .blocklist = text});
 	frig_head_at(&rig, 0, &victim);
@@ -193,9 +194,10 @@ static void test_two_lists_that_block_each_other_both_count(void)
 	frig_head_at(&rig, 0, &lister);
 	CHECK_EQ(frig_follow(&rig, &lister, 1, FOLLOW_TRUSTED), 0);
 	CHECK_EQ(shown(&victim)->state, FOLLOW_BLOCKED);
-	CHECK_EQ(follow_set(rig.follows, lister.id,
-			    &(struct follow_change){.tier = &(enum follow_tier){FOLLOW_NORMAL}},
-			    NULL, NULL),
+	CHECK_EQ(shares_follow_set(
+			 rig.follows, lister.id,
+			 &(struct follow_change){.tier = &(enum follow_tier){FOLLOW_NORMAL}}, NULL,
+			 NULL),
 		 0);
 	frig_run(&rig, NS_PER_S);
 	CHECK_EQ(shown(&lister)->state, FOLLOW_BLOCKED);
@@ -293,34 +295,34 @@ static void test_the_stamp_changes_with_the_lists_that_count(void)
 	uint64_t stamp;
 
 	begin();
-	stamp = follows_blocked_stamp(rig.follows);
+	stamp = shares_follows_blocked_stamp(rig.follows);
 	CHECK(victim_follow(FOLLOW_NORMAL));
 	frig_publish(&rig, &victim, &(struct frig_revision){.seq = 2});
 	frig_head_at(&rig, 1, &victim);
 	sync_now(&victim);
-	CHECK_EQ(follows_blocked_stamp(rig.follows), stamp);
+	CHECK_EQ(shares_follows_blocked_stamp(rig.follows), stamp);
 	list_publish(1, list_text(), 0);
 	CHECK_EQ(frig_follow(&rig, &lister, 1, FOLLOW_NORMAL), 0);
-	CHECK(follows_blocked_stamp(rig.follows) != stamp);
-	stamp = follows_blocked_stamp(rig.follows);
+	CHECK(shares_follows_blocked_stamp(rig.follows) != stamp);
+	stamp = shares_follows_blocked_stamp(rig.follows);
 	sync_now(&lister);
 	list_publish(2, list_text(), 0); /* another revision, the same list */
 	sync_now(&lister);
 	frig_run(&rig, 3600 * NS_PER_S);
-	CHECK_EQ(follows_blocked_stamp(rig.follows), stamp);
+	CHECK_EQ(shares_follows_blocked_stamp(rig.follows), stamp);
 	list_publish(3, "# all is well", 0);
 	sync_now(&lister);
-	CHECK(follows_blocked_stamp(rig.follows) != stamp);
-	stamp = follows_blocked_stamp(rig.follows);
-	CHECK_EQ(follow_set(rig.follows, lister.id, &(struct follow_change){.tier = &tier}, NULL,
-			    NULL),
+	CHECK(shares_follows_blocked_stamp(rig.follows) != stamp);
+	stamp = shares_follows_blocked_stamp(rig.follows);
+	CHECK_EQ(shares_follow_set(rig.follows, lister.id, &(struct follow_change){.tier = &tier},
+				   NULL, NULL),
 		 0);
 	frig_run(&rig, NS_PER_S);
-	CHECK(follows_blocked_stamp(rig.follows) != stamp);
-	stamp = follows_blocked_stamp(rig.follows);
-	CHECK_EQ(follow_remove(rig.follows, lister.id, NULL, NULL), 0);
+	CHECK(shares_follows_blocked_stamp(rig.follows) != stamp);
+	stamp = shares_follows_blocked_stamp(rig.follows);
+	CHECK_EQ(shares_follow_remove(rig.follows, lister.id, NULL, NULL), 0);
 	frig_run(&rig, NS_PER_S);
-	CHECK_EQ(follows_blocked_stamp(rig.follows), stamp); /* it did not count any more */
+	CHECK_EQ(shares_follows_blocked_stamp(rig.follows), stamp); /* it did not count any more */
 	end();
 }
 

@@ -38,16 +38,16 @@ static void test_ids_of_both_kinds_and_spellings_are_found(void)
 		 "# a list\n\nshare %s\r\n\tcontent   %s # bad\ncontent %s\n   #\nshare %s",
 		 zbase32_of(3), hex_of(2), hex_of(1), zbase32_of(3));
 	/* zbase32_of and hex_of have one buffer each. */
-	CHECK_EQ(blocklist_parse(text, strlen(text), &list), 0);
+	CHECK_EQ(shares_blocklist_parse(text, strlen(text), &list), 0);
 	CHECK_EQ(list.kinds[BLOCKLIST_SHARE].cnt, 2);
 	CHECK_EQ(list.kinds[BLOCKLIST_CONTENT].cnt, 2);
 	id_of(3, id);
-	CHECK(blocklist_has(&list, BLOCKLIST_SHARE, id));
-	CHECK(!blocklist_has(&list, BLOCKLIST_CONTENT, id));
+	CHECK(shares_blocklist_has(&list, BLOCKLIST_SHARE, id));
+	CHECK(!shares_blocklist_has(&list, BLOCKLIST_CONTENT, id));
 	id_of(4, id);
-	CHECK(!blocklist_has(&list, BLOCKLIST_SHARE, id));
-	blocklist_fini(&list);
-	CHECK(!blocklist_has(&list, BLOCKLIST_SHARE, id));
+	CHECK(!shares_blocklist_has(&list, BLOCKLIST_SHARE, id));
+	shares_blocklist_fini(&list);
+	CHECK(!shares_blocklist_has(&list, BLOCKLIST_SHARE, id));
 }
 
 static void test_empty_list_has_nothing(void)
@@ -55,9 +55,9 @@ static void test_empty_list_has_nothing(void)
 	struct blocklist list;
 	uint8_t id[BLOCKLIST_ID_LEN] = {0};
 
-	CHECK_EQ(blocklist_parse("", 0, &list), 0);
-	CHECK(!blocklist_has(&list, BLOCKLIST_SHARE, id));
-	blocklist_fini(&list);
+	CHECK_EQ(shares_blocklist_parse("", 0, &list), 0);
+	CHECK(!shares_blocklist_has(&list, BLOCKLIST_SHARE, id));
+	shares_blocklist_fini(&list);
 }
 
 static void test_line_that_is_no_entry_is_left_out_and_told(void)
@@ -93,19 +93,19 @@ static void test_line_that_is_no_entry_is_left_out_and_told(void)
 			 : mark				   ? mark + 2
 							   : "");
 		snprintf(text, sizeof(text), "share %s\n#\n%s\ncontent %s\nrubbish\n", id, bad, id);
-		CHECK_EQ(blocklist_parse(text, strlen(text), &list), 0);
+		CHECK_EQ(shares_blocklist_parse(text, strlen(text), &list), 0);
 		CHECK_EQ(list.fault.line_cnt, 2);
 		CHECK_EQ(list.fault.first_line, 3);
 		CHECK(strstr(list.fault.why, rows[i].why));
 		CHECK_EQ(list.kinds[BLOCKLIST_SHARE].cnt, 1);
 		CHECK_EQ(list.kinds[BLOCKLIST_CONTENT].cnt, 1);
-		CHECK(blocklist_has(&list, BLOCKLIST_SHARE, good));
-		CHECK(blocklist_has(&list, BLOCKLIST_CONTENT, good));
-		blocklist_fini(&list);
+		CHECK(shares_blocklist_has(&list, BLOCKLIST_SHARE, good));
+		CHECK(shares_blocklist_has(&list, BLOCKLIST_CONTENT, good));
+		shares_blocklist_fini(&list);
 		/* With no entry at all it is something else. */
-		CHECK_EQ(blocklist_parse(bad, strlen(bad), &list), WEFT_EMALFORMED);
+		CHECK_EQ(shares_blocklist_parse(bad, strlen(bad), &list), WEFT_EMALFORMED);
 		CHECK_EQ(list.fault.first_line, 1);
-		CHECK(!blocklist_has(&list, BLOCKLIST_SHARE, good));
+		CHECK(!shares_blocklist_has(&list, BLOCKLIST_SHARE, good));
 	}
 }
 
@@ -113,7 +113,7 @@ static void test_nul_in_a_list_is_malformed(void)
 {
 	struct blocklist list;
 
-	CHECK_EQ(blocklist_parse("\0", 1, &list), WEFT_EMALFORMED);
+	CHECK_EQ(shares_blocklist_parse("\0", 1, &list), WEFT_EMALFORMED);
 }
 
 static void test_list_has_its_length_and_not_one_byte_more(void)
@@ -131,10 +131,10 @@ static void test_list_has_its_length_and_not_one_byte_more(void)
 		memcpy(text + len + 6, zbase32_of(cnt++ % 6), 52);
 		len += 59;
 	}
-	CHECK_EQ(blocklist_parse(text, BLOCKLIST_LEN_MAX, &list), 0);
+	CHECK_EQ(shares_blocklist_parse(text, BLOCKLIST_LEN_MAX, &list), 0);
 	CHECK_EQ(list.kinds[BLOCKLIST_SHARE].cnt, cnt);
-	blocklist_fini(&list);
-	CHECK_EQ(blocklist_parse(text, BLOCKLIST_LEN_MAX + 1, &list), WEFT_ETOOLARGE);
+	shares_blocklist_fini(&list);
+	CHECK_EQ(shares_blocklist_parse(text, BLOCKLIST_LEN_MAX + 1, &list), WEFT_ETOOLARGE);
 	free(text);
 }
 

@@ -19,7 +19,7 @@ static void end(void)
 
 static const struct follow *shown(void)
 {
-	return follow_lookup(rig.follows, share.id);
+	return shares_follow_lookup(rig.follows, share.id);
 }
 
 static void test_a_share_is_followed_when_it_is_durable_and_synced_then(void)
@@ -31,7 +31,7 @@ static void test_a_share_is_followed_when_it_is_durable_and_synced_then(void)
 	link = frig_link(&share, 1);
 	frig_publish(&rig, &share, &(struct frig_revision){.seq = 1, .title = "songs"});
 	frig_head_at(&rig, 0, &share);
-	CHECK_EQ(follow_add(rig.follows, &ask, frig_done, &rig), 0);
+	CHECK_EQ(shares_follow_add(rig.follows, &ask, frig_done, &rig), 0);
 	CHECK(!shown());
 	CHECK_EQ(rig.done_cnt, 0);
 	frig_run(&rig, 5 * NS_PER_S);
@@ -45,7 +45,7 @@ static void test_a_share_is_followed_when_it_is_durable_and_synced_then(void)
 	CHECK(shown()->is_public);
 	CHECK_EQ(frig_told_cnt(&rig, FOLLOW_REVISION), 1);
 	CHECK(rig.was_used);
-	CHECK_EQ(follow_add(rig.follows, &ask, frig_done, &rig), WEFT_EEXISTS);
+	CHECK_EQ(shares_follow_add(rig.follows, &ask, frig_done, &rig), WEFT_EEXISTS);
 	end();
 }
 
@@ -61,7 +61,7 @@ static bool has_blob(const uint8_t id[static 32])
 	return len >= 0;
 }
 
-static void collected(void *arg, int err, const struct content_gc *gc)
+static void collected(void *arg, int err, const struct blobs_gc *gc)
 {
 	*(uint64_t *)arg = err ? UINT64_MAX : gc->blob_cnt;
 }
@@ -94,7 +94,7 @@ static void test_all_of_it_outlives_a_restart(void)
 	CHECK(rig.was_used);
 	/* Its root and its three parts are known to be needed. */
 	frig_run(&rig, 1200 * NS_PER_S);
-	CHECK_EQ(content_gc(rig.content, true, collected, &freed_cnt), 0);
+	CHECK_EQ(blobs_gc(rig.content, true, collected, &freed_cnt), 0);
 	frig_run(&rig, 60 * NS_PER_S);
 	CHECK_EQ(freed_cnt, 0);
 	CHECK_EQ(rig.object_cnt, 4);
@@ -112,7 +112,7 @@ static void test_what_was_seen_outlives_its_follower(void)
 	frig_head_at(&rig, 0, &share);
 	CHECK_EQ(frig_follow(&rig, &share, 1, FOLLOW_NORMAL), 0);
 	seen = shown()->head;
-	CHECK_EQ(follow_remove(rig.follows, share.id, frig_done, &rig), 0);
+	CHECK_EQ(shares_follow_remove(rig.follows, share.id, frig_done, &rig), 0);
 	frig_run(&rig, NS_PER_S);
 	CHECK(!shown());
 	CHECK(!rig.was_used);
@@ -140,16 +140,17 @@ static void test_the_201st_share_is_refused(void)
 		frig_share_init(&shares[i], (uint8_t)i);
 		link = frig_link(&shares[i], 0);
 		snprintf(name, sizeof(name), "share %u", i);
-		CHECK_EQ(follow_add(rig.follows, &ask, frig_done, &rig), i < 200 ? 0 : WEFT_EFULL);
+		CHECK_EQ(shares_follow_add(rig.follows, &ask, frig_done, &rig),
+			 i < 200 ? 0 : WEFT_EFULL);
 		if (i % 16 == 15)
 			frig_run(&rig, NS_PER_S);
 	}
 	frig_run(&rig, 10 * NS_PER_S);
 	CHECK_EQ(rig.done_cnt, 200);
 	/* One that goes makes room. */
-	CHECK_EQ(follow_remove(rig.follows, shares[3].id, frig_done, &rig), 0);
+	CHECK_EQ(shares_follow_remove(rig.follows, shares[3].id, frig_done, &rig), 0);
 	frig_run(&rig, NS_PER_S);
-	CHECK_EQ(follow_add(rig.follows, &ask, frig_done, &rig), 0);
+	CHECK_EQ(shares_follow_add(rig.follows, &ask, frig_done, &rig), 0);
 	frig_run(&rig, NS_PER_S);
 	for (unsigned i = 0; i < 201; i++)
 		frig_share_fini(&shares[i]);
@@ -179,11 +180,11 @@ static void test_bad_names_tiers_and_weights_are_refused(void)
 		ask.name = rows[i].name;
 		ask.tier = (enum follow_tier)rows[i].tier;
 		ask.weight = rows[i].weight;
-		CHECK_EQ(follow_add(rig.follows, &ask, NULL, NULL), WEFT_EMALFORMED);
+		CHECK_EQ(shares_follow_add(rig.follows, &ask, NULL, NULL), WEFT_EMALFORMED);
 	}
 	link.kind = LINK_COLLECTION;
 	ask = (struct follow_ask){.link = &link, .name = "a", .weight = 100};
-	CHECK_EQ(follow_add(rig.follows, &ask, NULL, NULL), WEFT_EMALFORMED);
+	CHECK_EQ(shares_follow_add(rig.follows, &ask, NULL, NULL), WEFT_EMALFORMED);
 	end();
 }
 
@@ -196,18 +197,18 @@ static void test_two_shares_have_not_one_name_even_when_added_at_once(void)
 	begin();
 	frig_share_init(&other, 2);
 	link = frig_link(&share, 0);
-	CHECK_EQ(follow_add(rig.follows, &ask, frig_done, &rig), 0);
-	CHECK_EQ(follow_add(rig.follows, &ask, frig_done, &rig), WEFT_EEXISTS);
+	CHECK_EQ(shares_follow_add(rig.follows, &ask, frig_done, &rig), 0);
+	CHECK_EQ(shares_follow_add(rig.follows, &ask, frig_done, &rig), WEFT_EEXISTS);
 	link = frig_link(&other, 0);
-	CHECK_EQ(follow_add(rig.follows, &ask, frig_done, &rig), WEFT_EBUSY);
+	CHECK_EQ(shares_follow_add(rig.follows, &ask, frig_done, &rig), WEFT_EBUSY);
 	ask.name = "";
-	CHECK_EQ(follow_add(rig.follows, &ask, frig_done, &rig), 0);
+	CHECK_EQ(shares_follow_add(rig.follows, &ask, frig_done, &rig), 0);
 	frig_run(&rig, NS_PER_S);
-	CHECK_EQ(follow_set(rig.follows, other.id, &(struct follow_change){.name = "mine"}, NULL,
-			    NULL),
+	CHECK_EQ(shares_follow_set(rig.follows, other.id, &(struct follow_change){.name = "mine"},
+				   NULL, NULL),
 		 WEFT_EBUSY);
-	CHECK_EQ(follow_set(rig.follows, share.id, &(struct follow_change){.name = "mine"}, NULL,
-			    NULL),
+	CHECK_EQ(shares_follow_set(rig.follows, share.id, &(struct follow_change){.name = "mine"},
+				   NULL, NULL),
 		 0);
 	frig_run(&rig, NS_PER_S);
 	frig_share_fini(&other);
@@ -224,9 +225,10 @@ static void test_settings_are_changed_told_and_kept(void)
 	frig_head_at(&rig, 0, &share);
 	CHECK_EQ(frig_follow(&rig, &share, 1, FOLLOW_NORMAL), 0);
 	rig.changed_cnt = 0;
-	CHECK_EQ(follow_set(rig.follows, share.id,
-			    &(struct follow_change){.name = "x", .tier = &tier, .weight = &weight},
-			    frig_done, &rig),
+	CHECK_EQ(shares_follow_set(
+			 rig.follows, share.id,
+			 &(struct follow_change){.name = "x", .tier = &tier, .weight = &weight},
+			 frig_done, &rig),
 		 0);
 	CHECK_EQ(shown()->tier, FOLLOW_NORMAL);
 	frig_run(&rig, NS_PER_S);
@@ -239,17 +241,17 @@ static void test_settings_are_changed_told_and_kept(void)
 	CHECK_EQ(shown()->revisions[0].seq, 1);
 	frig_share_fini(&share);
 	frig_share_init(&share, 9);
-	CHECK_EQ(
-		follow_set(rig.follows, share.id, &(struct follow_change){.name = "y"}, NULL, NULL),
-		WEFT_EABSENT);
-	CHECK_EQ(follow_remove(rig.follows, share.id, NULL, NULL), WEFT_EABSENT);
+	CHECK_EQ(shares_follow_set(rig.follows, share.id, &(struct follow_change){.name = "y"},
+				   NULL, NULL),
+		 WEFT_EABSENT);
+	CHECK_EQ(shares_follow_remove(rig.follows, share.id, NULL, NULL), WEFT_EABSENT);
 	end();
 }
 
 /* The share has no revision yet: nothing is fetched. */
 static void test_folder_of_a_share_is_kept_and_belongs_to_one(void)
 {
-	unsigned cnt = CONTENT_VERSIONS_MAX, too_many = CONTENT_VERSIONS_MAX + 1;
+	unsigned cnt = BLOBS_VERSIONS_MAX, too_many = BLOBS_VERSIONS_MAX + 1;
 	bool is_mirror = true;
 	struct frig_share other;
 
@@ -257,29 +259,31 @@ static void test_folder_of_a_share_is_kept_and_belongs_to_one(void)
 	frig_share_init(&other, 2);
 	CHECK_EQ(frig_follow(&rig, &share, 0, FOLLOW_NORMAL), 0);
 	CHECK_EQ(frig_follow(&rig, &other, 0, FOLLOW_NORMAL), 0);
-	CHECK_EQ(follow_set(rig.follows, share.id, &(struct follow_change){.folder = "a"}, NULL,
-			    NULL),
+	CHECK_EQ(shares_follow_set(rig.follows, share.id, &(struct follow_change){.folder = "a"},
+				   NULL, NULL),
 		 WEFT_EMALFORMED);
-	CHECK_EQ(follow_set(rig.follows, share.id,
-			    &(struct follow_change){.folder = "/a", .version_cnt = &too_many}, NULL,
-			    NULL),
-		 WEFT_EMALFORMED);
-	CHECK_EQ(follow_set(rig.follows, share.id,
-			    &(struct follow_change){
-				    .folder = "/a/", .is_mirror = &is_mirror, .version_cnt = &cnt},
-			    NULL, NULL),
+	CHECK_EQ(
+		shares_follow_set(rig.follows, share.id,
+				  &(struct follow_change){.folder = "/a", .version_cnt = &too_many},
+				  NULL, NULL),
+		WEFT_EMALFORMED);
+	CHECK_EQ(shares_follow_set(rig.follows, share.id,
+				   &(struct follow_change){.folder = "/a/",
+							   .is_mirror = &is_mirror,
+							   .version_cnt = &cnt},
+				   NULL, NULL),
 		 0);
 	frig_run(&rig, NS_PER_S);
-	CHECK_EQ(follow_set(rig.follows, other.id, &(struct follow_change){.folder = "/a"}, NULL,
-			    NULL),
+	CHECK_EQ(shares_follow_set(rig.follows, other.id, &(struct follow_change){.folder = "/a"},
+				   NULL, NULL),
 		 WEFT_EREFUSED);
 	frig_close(&rig);
 	frig_open(&rig);
 	CHECK_STR(shown()->folder, "/a");
 	CHECK(shown()->is_mirror);
-	CHECK_EQ(shown()->version_cnt, CONTENT_VERSIONS_MAX);
-	CHECK_EQ(follow_set(rig.follows, share.id, &(struct follow_change){.folder = ""}, NULL,
-			    NULL),
+	CHECK_EQ(shown()->version_cnt, BLOBS_VERSIONS_MAX);
+	CHECK_EQ(shares_follow_set(rig.follows, share.id, &(struct follow_change){.folder = ""},
+				   NULL, NULL),
 		 0);
 	frig_run(&rig, NS_PER_S);
 	CHECK_STR(shown()->folder, "");
@@ -298,25 +302,25 @@ static void test_a_share_is_found_by_name_title_and_id(void)
 	frig_publish(&rig, &share, &(struct frig_revision){.seq = 1, .title = "songs"});
 	frig_head_at(&rig, 0, &share);
 	CHECK_EQ(frig_follow(&rig, &share, 1, FOLLOW_NORMAL), 0);
-	CHECK_EQ(follow_find(rig.follows, "songs", &found), 0);
+	CHECK_EQ(shares_follow_find(rig.follows, "songs", &found), 0);
 	CHECK(found == shown());
 	zbase32_write(share.id, 32, id);
-	CHECK_EQ(follow_find(rig.follows, id, &found), 0);
+	CHECK_EQ(shares_follow_find(rig.follows, id, &found), 0);
 	id[8] = '\0';
-	CHECK_EQ(follow_find(rig.follows, id, &found), 0);
+	CHECK_EQ(shares_follow_find(rig.follows, id, &found), 0);
 	id[7] = '\0';
-	CHECK_EQ(follow_find(rig.follows, id, &found), WEFT_EABSENT);
-	CHECK_EQ(follow_find(rig.follows, "", &found), WEFT_EABSENT);
+	CHECK_EQ(shares_follow_find(rig.follows, id, &found), WEFT_EABSENT);
+	CHECK_EQ(shares_follow_find(rig.follows, "", &found), WEFT_EABSENT);
 	/* Another of the same title: the title names neither, a name goes before it. */
 	frig_publish(&rig, &other, &(struct frig_revision){.seq = 1, .title = "songs"});
 	frig_head_at(&rig, 0, &other);
 	CHECK_EQ(frig_follow(&rig, &other, 1, FOLLOW_NORMAL), 0);
-	CHECK_EQ(follow_find(rig.follows, "songs", &found), WEFT_EEXISTS);
-	CHECK_EQ(follow_set(rig.follows, other.id, &(struct follow_change){.name = "songs"}, NULL,
-			    NULL),
+	CHECK_EQ(shares_follow_find(rig.follows, "songs", &found), WEFT_EEXISTS);
+	CHECK_EQ(shares_follow_set(rig.follows, other.id, &(struct follow_change){.name = "songs"},
+				   NULL, NULL),
 		 0);
 	frig_run(&rig, NS_PER_S);
-	CHECK_EQ(follow_find(rig.follows, "songs", &found), 0);
+	CHECK_EQ(shares_follow_find(rig.follows, "songs", &found), 0);
 	CHECK_MEM(found->share_id, other.id, 32);
 	frig_share_fini(&other);
 	end();
@@ -338,7 +342,7 @@ static void test_manifests_of_the_last_revisions_are_kept(void)
 	}
 	CHECK_EQ(shown()->revision_cnt, FOLLOW_REVISIONS_MAX);
 	CHECK_EQ(shown()->revisions[3].seq, 3);
-	CHECK_EQ(content_gc(rig.content, true, collected, &freed_cnt), 0);
+	CHECK_EQ(blobs_gc(rig.content, true, collected, &freed_cnt), 0);
 	frig_run(&rig, 60 * NS_PER_S);
 	CHECK_EQ(freed_cnt, 6);
 	for (unsigned i = 0; i < rig.object_cnt; i++)

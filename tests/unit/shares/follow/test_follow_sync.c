@@ -19,7 +19,7 @@ static void end(void)
 
 static const struct follow *shown(void)
 {
-	return follow_lookup(rig.follows, share.id);
+	return shares_follow_lookup(rig.follows, share.id);
 }
 
 static void publish(uint64_t seq)
@@ -53,7 +53,8 @@ static void sync_now(void)
 	struct follow_sync *sync;
 
 	memset(&synced, 0, sizeof(synced));
-	if (follow_sync_start(rig.follows, share.id, synced_note, NULL, rig.now_ns, &sync) < 0)
+	if (shares_follow_sync_start(rig.follows, share.id, synced_note, NULL, rig.now_ns, &sync) <
+	    0)
 		abort();
 	frig_run(&rig, 30 * NS_PER_S);
 }
@@ -215,7 +216,7 @@ static void last_head_at(struct frig_share *from, const struct frig_share *to)
 	struct writer w = writer_of(node->head, sizeof(node->head));
 
 	memcpy(head.successor, node_key_public(to->key), sizeof(head.successor));
-	head_write(&w, from->key, &head);
+	shares_head_write(&w, from->key, &head);
 	node->head_len = writer_len(&w);
 }
 
@@ -223,7 +224,7 @@ static unsigned followed_cnt(void)
 {
 	struct follows_stats stats;
 
-	follows_stats(rig.follows, &stats);
+	shares_follows_stats(rig.follows, &stats);
 	return stats.follow_cnt;
 }
 
@@ -238,7 +239,7 @@ static void test_a_share_whose_key_is_replaced_is_followed_under_the_next_over_a
 	last_head_at(&share, &next);
 	sync_now();
 	CHECK(!shown());
-	moved = follow_lookup(rig.follows, next.id);
+	moved = shares_follow_lookup(rig.follows, next.id);
 	CHECK(moved);
 	CHECK_MEM(moved->share_key, node_key_public(next.key), 32);
 	CHECK_MEM(synced.last.share_id, next.id, SHARE_ID_LEN);
@@ -249,12 +250,12 @@ static void test_a_share_whose_key_is_replaced_is_followed_under_the_next_over_a
 	frig_close(&rig);
 	frig_open(&rig);
 	CHECK_EQ(followed_cnt(), 1);
-	CHECK(!shown() && follow_lookup(rig.follows, next.id));
+	CHECK(!shown() && shares_follow_lookup(rig.follows, next.id));
 	/* Its first revision is as good as any. */
 	frig_publish(&rig, &next, &(struct frig_revision){.seq = 1});
 	frig_head_at(&rig, 0, &next);
 	frig_run(&rig, 600 * NS_PER_S);
-	CHECK_EQ(follow_lookup(rig.follows, next.id)->state, FOLLOW_CURRENT);
+	CHECK_EQ(shares_follow_lookup(rig.follows, next.id)->state, FOLLOW_CURRENT);
 	frig_share_fini(&next);
 	end();
 }
@@ -298,8 +299,8 @@ static void test_more_than_eight_keys_without_a_revision_are_not_gone_through(vo
 			frig_open(&rig);
 		}
 	}
-	CHECK(follow_lookup(rig.follows, keys[HEAD_SUCCESSORS_MAX].id));
-	CHECK(!follow_lookup(rig.follows, keys[last].id));
+	CHECK(shares_follow_lookup(rig.follows, keys[HEAD_SUCCESSORS_MAX].id));
+	CHECK(!shares_follow_lookup(rig.follows, keys[last].id));
 	CHECK_EQ(followed_cnt(), 1);
 	for (unsigned i = 0; i <= last; i++)
 		frig_share_fini(&keys[i]);
@@ -360,7 +361,7 @@ static void test_parts_that_are_here_are_not_fetched_again(void)
 	asked_cnt = rig.nodes[0].object_asked_cnt;
 	CHECK_EQ(asked_cnt, 13);
 	/* Followed anew, all of it is in the store yet. */
-	CHECK_EQ(follow_remove(rig.follows, share.id, frig_done, &rig), 0);
+	CHECK_EQ(shares_follow_remove(rig.follows, share.id, frig_done, &rig), 0);
 	frig_run(&rig, NS_PER_S);
 	CHECK_EQ(frig_follow(&rig, &share, 1, FOLLOW_NORMAL), 0);
 	CHECK_EQ(shown()->state, FOLLOW_CURRENT);
@@ -428,11 +429,13 @@ static void test_a_root_whose_parts_are_not_as_it_says_is_refused(void)
 		uint8_t id[32];
 		size_t len;
 
-		CHECK_EQ(manifest_builder_new(&builder), 0);
-		CHECK_EQ(manifest_builder_add_part(builder, &part), 0);
-		CHECK_EQ(manifest_builder_sign(builder, MANIFEST_ROOT, &revision, &bytes, &len), 0);
+		CHECK_EQ(blobs_manifest_builder_new(&builder), 0);
+		CHECK_EQ(blobs_manifest_builder_add_part(builder, &part), 0);
+		CHECK_EQ(blobs_manifest_builder_sign(builder, MANIFEST_ROOT, &revision, &bytes,
+						     &len),
+			 0);
 		frig_object_add(&rig, bytes, len, id);
-		manifest_builder_free(builder);
+		blobs_manifest_builder_free(builder);
 		frig_head_make(&share, 2, id, FRIG_WALL_S);
 	}
 	frig_head_at(&rig, 0, &share);
@@ -498,11 +501,11 @@ static void test_so_many_syncs_run_at_once_and_no_more(void)
 
 		frig_share_init(&shares[i], (uint8_t)(i + 10));
 		link = frig_link(&shares[i], 1);
-		CHECK_EQ(follow_add(rig.follows, &ask, NULL, NULL), 0);
+		CHECK_EQ(shares_follow_add(rig.follows, &ask, NULL, NULL), 0);
 	}
 	for (unsigned i = 0; i < 400; i++) {
 		frig_turn(&rig, rig.now_ns + NS_PER_MS);
-		follows_stats(rig.follows, &stats);
+		shares_follows_stats(rig.follows, &stats);
 		if (stats.sync_cnt > most)
 			most = stats.sync_cnt;
 	}
@@ -523,15 +526,15 @@ static void test_all_who_wait_for_a_sync_are_told_but_those_who_left(void)
 	CHECK(follow_at(1));
 	memset(&synced, 0, sizeof(synced));
 	for (unsigned i = 0; i < 3; i++)
-		CHECK_EQ(follow_sync_start(rig.follows, share.id, synced_note, NULL, rig.now_ns,
-					   &syncs[i]),
+		CHECK_EQ(shares_follow_sync_start(rig.follows, share.id, synced_note, NULL,
+						  rig.now_ns, &syncs[i]),
 			 0);
-	follow_sync_cancel(syncs[1]);
+	shares_follow_sync_cancel(syncs[1]);
 	CHECK_EQ(synced.cnt, 0);
 	frig_run(&rig, 5 * NS_PER_S);
 	CHECK_EQ(synced.cnt, 2);
-	CHECK_EQ(follow_sync_start(rig.follows, rig.objects[0].id, synced_note, NULL, rig.now_ns,
-				   &syncs[0]),
+	CHECK_EQ(shares_follow_sync_start(rig.follows, rig.objects[0].id, synced_note, NULL,
+					  rig.now_ns, &syncs[0]),
 		 WEFT_EABSENT);
 	end();
 }
@@ -549,18 +552,18 @@ static void test_what_runs_is_taken_back_when_the_share_goes_or_the_node_stops(v
 		struct link link = frig_link(&share, 1);
 		struct follow_ask ask = {.link = &link, .name = "", .weight = 100};
 
-		CHECK_EQ(follow_add(rig.follows, &ask, NULL, NULL), 0);
+		CHECK_EQ(shares_follow_add(rig.follows, &ask, NULL, NULL), 0);
 		for (unsigned i = 0; i < turns; i++)
 			frig_turn(&rig, rig.now_ns + NS_PER_MS);
 		if (shown())
-			(void)!follow_sync_start(rig.follows, share.id, synced_note, NULL,
-						 rig.now_ns, &sync);
+			(void)!shares_follow_sync_start(rig.follows, share.id, synced_note, NULL,
+							rig.now_ns, &sync);
 		if (turns % 2) {
 			frig_close(&rig);
 			frig_open(&rig);
 			frig_run(&rig, NS_PER_S);
 		}
-		CHECK_EQ(follow_remove(rig.follows, share.id, NULL, NULL), 0);
+		CHECK_EQ(shares_follow_remove(rig.follows, share.id, NULL, NULL), 0);
 		frig_run(&rig, NS_PER_S);
 		CHECK(!shown());
 	}
@@ -625,7 +628,9 @@ static void test_a_link_is_resolved_with_the_care_of_a_follower(void)
 	frig_head_at(&rig, 0, &share);
 	link = frig_link(&share, 1);
 	memset(&synced, 0, sizeof(synced));
-	CHECK_EQ(follow_resolve_start(rig.follows, &link, synced_note, NULL, rig.now_ns, &sync), 0);
+	CHECK_EQ(shares_follow_resolve_start(rig.follows, &link, synced_note, NULL, rig.now_ns,
+					     &sync),
+		 0);
 	frig_run(&rig, 5 * NS_PER_S);
 	CHECK_EQ(synced.cnt, 1);
 	CHECK_EQ(synced.last.err, 0);
@@ -633,7 +638,9 @@ static void test_a_link_is_resolved_with_the_care_of_a_follower(void)
 	CHECK(!shown());
 	/* Later somebody gives an older one. */
 	frig_head_at(&rig, 0, &old);
-	CHECK_EQ(follow_resolve_start(rig.follows, &link, synced_note, NULL, rig.now_ns, &sync), 0);
+	CHECK_EQ(shares_follow_resolve_start(rig.follows, &link, synced_note, NULL, rig.now_ns,
+					     &sync),
+		 0);
 	frig_run(&rig, 5 * NS_PER_S);
 	CHECK_EQ(synced.cnt, 2);
 	CHECK_EQ(synced.last.head.seq, 2);
@@ -651,8 +658,8 @@ static void test_so_many_links_are_resolved_at_once(void)
 	link = frig_link(&share, 1);
 	memset(&synced, 0, sizeof(synced));
 	for (unsigned i = 0; i <= 64; i++)
-		CHECK_EQ(follow_resolve_start(rig.follows, &link, synced_note, NULL, rig.now_ns,
-					      &sync),
+		CHECK_EQ(shares_follow_resolve_start(rig.follows, &link, synced_note, NULL,
+						     rig.now_ns, &sync),
 			 i < 64 ? 0 : WEFT_EFULL);
 	frig_run(&rig, 5 * NS_PER_S);
 	CHECK_EQ(synced.cnt, 64);

@@ -30,7 +30,7 @@ static int ask(unsigned idx, const uint8_t *cursor, struct follow_listing **out_
 	uint8_t key[MESH_KEY_LEN] = {(uint8_t)(idx + 1)};
 	const struct follow_list_ask asked = {.key = key, .cursor = cursor, .listed = listed};
 
-	return follow_list_start(rig.follows, &asked, rig.now_ns, out_listing);
+	return shares_follow_list_start(rig.follows, &asked, rig.now_ns, out_listing);
 }
 
 /* The page lists share, by a head that it has signed. */
@@ -83,7 +83,7 @@ static void test_who_cannot_be_asked_is_told_as_that(void)
 	CHECK_EQ(told.cnt, 1);
 	CHECK_EQ(told.list.err, WEFT_EUNREACHABLE);
 	CHECK_EQ(ask(0, NULL, &listing), 0);
-	follow_list_cancel(listing);
+	shares_follow_list_cancel(listing);
 	frig_run(&rig, NS_PER_S);
 	CHECK_EQ(told.cnt, 1);
 	frig_fini(&rig);

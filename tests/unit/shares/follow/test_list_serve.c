@@ -46,7 +46,7 @@ static void test_who_knows_an_id_is_told_the_head_that_was_seen(void)
 	heads_keep(2);
 	memcpy(request.share_id, shares[1].id, 32);
 	frig_list(&rig, &request);
-	CHECK_EQ(list_answer_parse(rig.answer, rig.answer_len, &answer), 0);
+	CHECK_EQ(shares_list_answer_parse(rig.answer, rig.answer_len, &answer), 0);
 	CHECK_EQ(answer.head_cnt, 1);
 	CHECK_EQ(answer.heads[0].len, shares[1].len);
 	CHECK_MEM(answer.heads[0].bytes, shares[1].bytes, shares[1].len);
@@ -62,7 +62,7 @@ static void test_what_is_only_followed_is_listed_to_nobody(void)
 	frig_init(&rig);
 	heads_keep(2);
 	frig_list(&rig, &(struct list_request){0});
-	CHECK_EQ(list_answer_parse(rig.answer, rig.answer_len, &answer), 0);
+	CHECK_EQ(shares_list_answer_parse(rig.answer, rig.answer_len, &answer), 0);
 	CHECK_EQ(answer.head_cnt, 0);
 	CHECK(!answer.has_cursor);
 	shares_free(2);
@@ -83,12 +83,12 @@ static void test_pages_have_all_that_is_published_once(void)
 		rig.public_cnt = cnts[k];
 		do {
 			frig_list(&rig, &request);
-			CHECK_EQ(list_answer_parse(rig.answer, rig.answer_len, &answer), 0);
+			CHECK_EQ(shares_list_answer_parse(rig.answer, rig.answer_len, &answer), 0);
 			for (unsigned i = 0; i < answer.head_cnt; i++) {
 				struct share_head head;
 
-				CHECK_EQ(head_parse(answer.heads[i].bytes, answer.heads[i].len,
-						    &head),
+				CHECK_EQ(shares_head_parse(answer.heads[i].bytes,
+							   answer.heads[i].len, &head),
 					 0);
 				CHECK_MEM(head.share_id, ids[seen_cnt++], 32);
 			}

@@ -41,7 +41,7 @@ struct mesh {
  * that are asked for heads.
  */
 struct publish_rig {
-	struct content_rig rig;
+	struct blobs_rig rig;
 	struct publisher *publisher;
 	struct fake_overlay *overlay; /* NULL: there is none */
 	uint64_t wall_s;
@@ -77,7 +77,7 @@ static inline void pub_head(uint64_t seq, uint64_t updated_s, uint8_t manifest,
 
 	if (node_key_from_seed(pub_seed, &key) < 0)
 		abort();
-	head_seen_write(key, &head, seen);
+	shares_head_seen_write(key, &head, seen);
 	node_key_free(key);
 }
 
@@ -124,7 +124,7 @@ static inline void pub_answer(struct mesh_request *request, uint64_t now_ns)
 
 	answer.heads[0].bytes = node->head;
 	answer.heads[0].len = node->head_len;
-	list_answer_write(&w, &answer);
+	shares_list_answer_write(&w, &answer);
 	reply.payload = request->ask.reply_buf;
 	reply.payload_len = writer_len(&w);
 	pub_cancel(request);
@@ -188,10 +188,10 @@ static inline int pub_start(struct publish_rig *p)
 
 	if (p->overlay) {
 		p->overlay->rule_cnt = 1;
-		head_rule(&p->overlay->rules[0]);
+		shares_head_rule(&p->overlay->rules[0]);
 		params.overlay = fake_overlay_seam(p->overlay);
 	}
-	return publisher_new(&params, &p->publisher);
+	return shares_publisher_new(&params, &p->publisher);
 }
 
 static inline bool pub_begin(struct publish_rig *p, struct fake_overlay *overlay)
@@ -201,15 +201,15 @@ static inline bool pub_begin(struct publish_rig *p, struct fake_overlay *overlay
 	p->wall_s = 1700000000;
 	if (overlay)
 		overlay->wall_s = p->wall_s;
-	publisher_config_defaults(&p->config);
+	shares_publisher_config_defaults(&p->config);
 	return rig_begin(&p->rig) && pub_start(p) == 0;
 }
 
 static inline void pub_close(struct publish_rig *p)
 {
-	publisher_stop(p->publisher);
+	shares_publisher_stop(p->publisher);
 	rig_close(&p->rig);
-	publisher_free(p->publisher);
+	shares_publisher_free(p->publisher);
 	p->publisher = NULL;
 }
 
@@ -266,8 +266,8 @@ static inline struct publish_settings *pub_settings(const char *name)
 static inline int pub_create(struct publish_rig *p, const struct publish_settings *settings,
 			     const uint8_t *seed, uint8_t id[static SHARE_ID_LEN])
 {
-	int outcome = 1,
-	    err = publisher_create(p->publisher, settings, seed, pub_note_done, &outcome, id);
+	int outcome = 1, err = shares_publisher_create(p->publisher, settings, seed, pub_note_done,
+						       &outcome, id);
 
 	for (unsigned i = 0; err == 0 && i < 100 && outcome == 1; i++)
 		pub_turn(p);
@@ -304,7 +304,7 @@ static inline int pub_revise(struct publish_rig *p, const uint8_t *id,
 
 	memset(seen, 0, sizeof(*seen));
 	seen->err = 1;
-	err = publisher_revise(p->publisher, id, &ask, p->rig.now_ns);
+	err = shares_publisher_revise(p->publisher, id, &ask, p->rig.now_ns);
 	for (unsigned i = 0; err == 0 && i < 100000 && !seen->done_cnt; i++)
 		pub_turn(p);
 	return err < 0 ? err : seen->done_cnt == 1 ? seen->err : 1;
@@ -317,7 +317,7 @@ static inline int pub_publish(struct publish_rig *p, const uint8_t *id, const ch
 	struct publish_settings *settings = malloc(sizeof(*settings));
 	int err;
 
-	*settings = *publisher_lookup(p->publisher, id)->settings;
+	*settings = *shares_publisher_lookup(p->publisher, id)->settings;
 	scratch_path(settings->path, sizeof(settings->path), p->rig.dir, dir);
 	err = pub_revise(p, id, settings, true, seen);
 	free(settings);
@@ -331,7 +331,7 @@ static inline int pub_revoke(struct publish_rig *p, const uint8_t *id, struct re
 
 	memset(seen, 0, sizeof(*seen));
 	seen->err = 1;
-	err = publisher_revoke(p->publisher, id, &ask, p->rig.now_ns);
+	err = shares_publisher_revoke(p->publisher, id, &ask, p->rig.now_ns);
 	for (unsigned i = 0; err == 0 && i < 1000 && !seen->done_cnt; i++)
 		pub_turn(p);
 	return err < 0 ? err : seen->done_cnt == 1 ? seen->err : 1;
@@ -364,11 +364,11 @@ static inline int pub_age(struct publish_rig *p, const char *dir, unsigned cnt)
 		scratch_path(path, sizeof(path), p->rig.dir, name);
 		err = store_snapshot_open(p->rig.store, &snapshot);
 		if (err == 0) {
-			err = object_file_get(snapshot, path, file);
+			err = blobs_object_file_get(snapshot, path, file);
 			store_snapshot_close(snapshot);
 		}
 		file->is_racy = false;
-		object_file_put(batch, file, file);
+		blobs_object_file_put(batch, file, file);
 		if (err == 0)
 			err = store_submit(p->rig.store, batch, NULL, NULL);
 		store_flush(p->rig.store);

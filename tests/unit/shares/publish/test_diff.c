@@ -35,7 +35,7 @@ static int diff_run_to_end(struct publish_rig *p, const uint8_t *before, const u
 	int err;
 
 	memset(told, 0, sizeof(*told));
-	err = diff_start(p->rig.store, p->rig.jobs, before, after, diff_note, told);
+	err = shares_diff_start(p->rig.store, p->rig.jobs, before, after, diff_note, told);
 	for (unsigned i = 0; err == 0 && i < 10 && !told->done_cnt; i++)
 		pub_turn(p);
 	return err < 0 ? err : told->done_cnt == 1 ? told->err : 1;
@@ -111,33 +111,33 @@ static void test_lines_have_a_limit(void)
 	char path[32];
 
 	CHECK(pub_begin(&p, NULL));
-	CHECK_EQ(manifest_builder_new(&b), 0);
+	CHECK_EQ(blobs_manifest_builder_new(&b), 0);
 	batch = store_batch_new(p.rig.store);
-	bytes = manifest_builder_encode(b, MANIFEST_WHOLE, 1, "", &len);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_WHOLE, 1, "", &len);
 	blake3_hash(bytes, len, ids[0]);
 	store_batch_put_blob(batch, ids[0], bytes, len);
 	for (unsigned part = 0; part < 4; part++) {
 		unsigned cnt = part < 3 ? 3000 : 1001;
 
-		manifest_builder_reset(b);
+		blobs_manifest_builder_reset(b);
 		for (unsigned i = 0; i < cnt; i++) {
 			struct manifest_item item = {.content_id = ids[0], .size = 1, .path = path};
 
 			snprintf(path, sizeof(path), "%u-%05u", part, i);
 			item.path_len = strlen(path);
-			CHECK_EQ(manifest_builder_add_item(b, &item), 0);
+			CHECK_EQ(blobs_manifest_builder_add_item(b, &item), 0);
 		}
-		bytes = manifest_builder_encode(b, MANIFEST_PART, 0, "", &len);
+		bytes = blobs_manifest_builder_encode(b, MANIFEST_PART, 0, "", &len);
 		blake3_hash(bytes, len, part_ids[part]);
 		store_batch_put_blob(batch, part_ids[part], bytes, len);
 	}
-	manifest_builder_reset(b);
+	blobs_manifest_builder_reset(b);
 	for (unsigned part = 0; part < 4; part++) {
 		struct manifest_part row = {part_ids[part], part < 3 ? 3000 : 1001, 3000, 100};
 
-		CHECK_EQ(manifest_builder_add_part(b, &row), 0);
+		CHECK_EQ(blobs_manifest_builder_add_part(b, &row), 0);
 	}
-	bytes = manifest_builder_encode(b, MANIFEST_ROOT, 1, "", &len);
+	bytes = blobs_manifest_builder_encode(b, MANIFEST_ROOT, 1, "", &len);
 	blake3_hash(bytes, len, ids[1]);
 	store_batch_put_blob(batch, ids[1], bytes, len);
 	CHECK_EQ(store_submit(p.rig.store, batch, NULL, NULL), 0);
@@ -146,7 +146,7 @@ static void test_lines_have_a_limit(void)
 	CHECK_EQ(told.cnts[DIFF_ADDED], 10001);
 	CHECK_EQ(told.line_cnt, DIFF_LINES_MAX);
 	CHECK(told.is_cut);
-	manifest_builder_free(b);
+	blobs_manifest_builder_free(b);
 	pub_end(&p);
 }
 

@@ -2,17 +2,17 @@
 /* Nodes that have a share are asked for its newest head before a revision is made. */
 #include "publish_rig.h"
 
-static void members_note(struct publish_rig *p, const uint8_t *manifest_id, unsigned first,
-			 unsigned cnt)
+static void blobs_members_note(struct publish_rig *p, const uint8_t *manifest_id, unsigned first,
+			       unsigned cnt)
 {
-	struct content_member member = {.from = {.family = ADDR_IPV4, .port = 7000}};
+	struct blobs_member member = {.from = {.family = ADDR_IPV4, .port = 7000}};
 
 	memcpy(member.id, manifest_id, sizeof(member.id));
 	for (unsigned i = first; i < first + cnt; i++) {
 		member.key[0] = (uint8_t)(i + 1);
 		member.from.ip[0] = 10;
 		member.from.ip[1] = (uint8_t)i;
-		content_note_member(p->rig.content, &member, p->rig.now_ns);
+		blobs_note_member(p->rig.content, &member, p->rig.now_ns);
 	}
 }
 
@@ -107,7 +107,7 @@ static void test_who_asked_for_the_files_is_asked_for_the_head(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK(!seen.was_asked);
-	members_note(&p, seen.manifest_id, 5, 1);
+	blobs_members_note(&p, seen.manifest_id, 5, 1);
 	pub_knows(&p.mesh.nodes[5], 6, p.wall_s + 1);
 	p.wall_s++;
 	rig_file(&p.rig, "t/more", 5, 1);
@@ -128,7 +128,7 @@ static void test_eight_are_asked_each_once(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	pub_hint(&p, 4);
-	members_note(&p, seen.manifest_id, 2, PUBLISH_HOLDERS_MAX - 2);
+	blobs_members_note(&p, seen.manifest_id, 2, PUBLISH_HOLDERS_MAX - 2);
 	for (unsigned i = 0; i < PUB_NODES; i++)
 		p.mesh.nodes[i].err = WEFT_EABSENT;
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
@@ -136,7 +136,7 @@ static void test_eight_are_asked_each_once(void)
 	for (unsigned i = 0; i < PUBLISH_HOLDERS_MAX; i++)
 		CHECK_EQ(p.mesh.nodes[i].asked_cnt, 1);
 	/* One more is not. */
-	members_note(&p, seen.manifest_id, PUBLISH_HOLDERS_MAX, 1);
+	blobs_members_note(&p, seen.manifest_id, PUBLISH_HOLDERS_MAX, 1);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(asked_cnt(&p), 2 * PUBLISH_HOLDERS_MAX);
 	pub_end(&p);
@@ -159,7 +159,7 @@ static void test_the_silent_are_waited_for_5_seconds(void)
 	pub_knows(&p.mesh.nodes[1], 3, p.wall_s);
 	CHECK_EQ(pub_create(&p, ask.settings, pub_seed, id), 0);
 	scratch_path((char *)ask.settings->path, sizeof(ask.settings->path), p.rig.dir, "t");
-	CHECK_EQ(publisher_revise(p.publisher, id, &ask, p.rig.now_ns), 0);
+	CHECK_EQ(shares_publisher_revise(p.publisher, id, &ask, p.rig.now_ns), 0);
 	pub_turns(&p, 20); /* of 200 ms */
 	CHECK_EQ(seen.done_cnt, 0);
 	CHECK_EQ(p.mesh.out_cnt, 1);
@@ -181,7 +181,7 @@ static void test_nobody_is_asked_for_a_share_that_is_gone(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	pub_turns(&p, 10);
 	CHECK_EQ(p.mesh.out_cnt, 2);
-	CHECK_EQ(publisher_remove(p.publisher, id, pub_note_done, &outcome), 0);
+	CHECK_EQ(shares_publisher_remove(p.publisher, id, pub_note_done, &outcome), 0);
 	pub_turns(&p, 10);
 	CHECK_EQ(outcome, 0);
 	CHECK_EQ(p.mesh.out_cnt, 0);

@@ -28,7 +28,7 @@ static void test_types_are_known_by_the_end_of_the_name(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const char *mime = label_mime(rows[i].name);
+		const char *mime = shares_label_mime(rows[i].name);
 
 		CHECK(!mime == !rows[i].mime);
 		if (mime)
@@ -42,7 +42,7 @@ static struct manifest_item label(const char *rules, const char *path)
 {
 	struct manifest_item item = {.path = path, .path_len = strlen(path)};
 
-	label_item(rules, &item, tags);
+	shares_label_item(rules, &item, tags);
 	return item;
 }
 
@@ -75,16 +75,16 @@ static void test_rules_that_are_none_are_refused(void)
 {
 	static char longest[LABEL_RULES_CAP + 1];
 
-	CHECK_EQ(label_rules_check(""), 0);
-	CHECK_EQ(label_rules_check("a\nb=c\n"), 0);
-	CHECK_EQ(label_rules_check("a="), WEFT_EMALFORMED);
-	CHECK_EQ(label_rules_check("\na"), WEFT_EMALFORMED);
-	CHECK_EQ(label_rules_check("a=\x01"), WEFT_EMALFORMED);
+	CHECK_EQ(shares_label_rules_check(""), 0);
+	CHECK_EQ(shares_label_rules_check("a\nb=c\n"), 0);
+	CHECK_EQ(shares_label_rules_check("a="), WEFT_EMALFORMED);
+	CHECK_EQ(shares_label_rules_check("\na"), WEFT_EMALFORMED);
+	CHECK_EQ(shares_label_rules_check("a=\x01"), WEFT_EMALFORMED);
 	memset(longest, '?', LABEL_RULES_CAP - 1);
 	memcpy(longest + LABEL_RULES_CAP - 3, "=t", 2);
-	CHECK_EQ(label_rules_check(longest), 0);
+	CHECK_EQ(shares_label_rules_check(longest), 0);
 	longest[LABEL_RULES_CAP - 1] = 'x';
-	CHECK_EQ(label_rules_check(longest), WEFT_ETOOLARGE);
+	CHECK_EQ(shares_label_rules_check(longest), WEFT_ETOOLARGE);
 }
 
 int main(void)

@@ -8,12 +8,12 @@ static bool overlay_head(const struct fake_overlay *overlay, const uint8_t *id,
 {
 	uint8_t name[HEAD_OVERLAY_NAME_LEN];
 
-	head_overlay_name(id, name);
+	shares_head_overlay_name(id, name);
 	for (size_t i = 0; i < overlay->value_cnt; i++) {
 		const struct fake_value *value = &overlay->values[i];
 
 		if (value->name_len == sizeof(name) && memcmp(value->name, name, sizeof(name)) == 0)
-			return head_parse(value->bytes + 1, value->len - 1, out_head) == 0;
+			return shares_head_parse(value->bytes + 1, value->len - 1, out_head) == 0;
 	}
 	return false;
 }
@@ -36,7 +36,7 @@ static void overlay_tell(struct publish_rig *p, const uint8_t *id, uint64_t seq,
 
 	pub_head(seq, updated_s, manifest, &seen);
 	memcpy(value + 1, seen.bytes, seen.len);
-	head_overlay_name(id, name);
+	shares_head_overlay_name(id, name);
 	if (seam.ops->put(seam.overlay, name, sizeof(name), value, 1 + seen.len, NULL, NULL,
 			  p->rig.now_ns, &run) < 0)
 		abort();
@@ -65,11 +65,11 @@ static void test_a_tree_becomes_a_signed_revision(void)
 	snprintf(settings->description, sizeof(settings->description), "what it is");
 	snprintf(settings->rules, sizeof(settings->rules), "text\n*3.txt=third");
 	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_EMPTY);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->state, PUBLISH_EMPTY);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 1);
 	CHECK(seen.was_asked);
-	share = publisher_find(p.publisher, "docs");
+	share = shares_publisher_find(p.publisher, "docs");
 	CHECK(share);
 	CHECK_EQ(share->state, PUBLISH_CURRENT);
 	m = rig_manifest(&p.rig, seen.manifest_id, &bytes);
@@ -84,13 +84,13 @@ static void test_a_tree_becomes_a_signed_revision(void)
 	CHECK_EQ(m->items[2].tag_cnt, 1);
 	CHECK_EQ(m->items[3].tag_cnt, 2);
 	CHECK_MEM(m->items[3].tags[1].text, "third", 5);
-	manifest_free(m);
+	blobs_manifest_free(m);
 	free(bytes);
 	pub_turns(&p, 10);
 	CHECK(overlay_head(&overlay, id, &head));
 	CHECK_EQ(head.seq, 1);
 	CHECK_MEM(head.manifest_id, seen.manifest_id, 32);
-	CHECK(publisher_lookup(p.publisher, id)->holder_cnt > 0);
+	CHECK(shares_publisher_lookup(p.publisher, id)->holder_cnt > 0);
 	CHECK(is_listed(&p, seen.manifest_id));
 	pub_end(&p);
 	fake_overlay_fini(&overlay);
@@ -120,7 +120,8 @@ static void test_an_update_reads_only_what_changed(void)
 	/* The revision before is not shared any more, but kept to be compared with. */
 	CHECK(!is_listed(&p, first.manifest_id));
 	CHECK(is_listed(&p, third.manifest_id));
-	CHECK(served_index_has_manifest(content_served_index(p.rig.content), first.manifest_id));
+	CHECK(blobs_served_index_has_manifest(blobs_served_index(p.rig.content),
+					      first.manifest_id));
 	CHECK_EQ(shares_cnt(p.rig.content->shares), 1);
 	pub_end(&p);
 }
@@ -179,11 +180,11 @@ static void test_a_share_outlives_a_restart(void)
 	snprintf(settings->rules, sizeof(settings->rules), "text\n*3.txt=third");
 	CHECK_EQ(pub_create(&p, settings, pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
-	before = *publisher_find(p.publisher, "docs")->settings;
+	before = *shares_publisher_find(p.publisher, "docs")->settings;
 	CHECK_STR(before.rules, "text\n*3.txt=third");
 	CHECK(before.path[0] == '/');
 	CHECK_EQ(pub_reopen(&p), 0);
-	share = publisher_find(p.publisher, "docs");
+	share = shares_publisher_find(p.publisher, "docs");
 	CHECK(share);
 	CHECK_MEM(share->share_id, id, 32);
 	CHECK_EQ(share->state, PUBLISH_CURRENT);
@@ -220,8 +221,8 @@ static void test_a_revision_is_numbered_after_all_that_were_seen(void)
 	overlay_empty(&overlay);
 	overlay_tell(&p, id, 41, p.wall_s + 100, 3);
 	pub_pass(&p, 86400);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->newest.seq, 42);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->newest.seq, 42);
 	CHECK(overlay_head(&overlay, id, &head));
 	CHECK_EQ(head.seq, 42);
 	pub_end(&p);
@@ -252,9 +253,9 @@ static void test_two_nodes_with_one_key_take_turns(void)
 		pub_turns(p, 10);
 	}
 	pub_pass(&a, 13 * 3600);
-	CHECK_EQ(publisher_lookup(a.publisher, id)->state, PUBLISH_BEHIND);
-	CHECK_EQ(publisher_lookup(a.publisher, id)->newest.seq, 4);
-	CHECK_EQ(publisher_lookup(b.publisher, id)->state, PUBLISH_CURRENT);
+	CHECK_EQ(shares_publisher_lookup(a.publisher, id)->state, PUBLISH_BEHIND);
+	CHECK_EQ(shares_publisher_lookup(a.publisher, id)->newest.seq, 4);
+	CHECK_EQ(shares_publisher_lookup(b.publisher, id)->state, PUBLISH_CURRENT);
 	pub_end(&a);
 	pub_end(&b);
 	fake_overlay_fini(&overlay);
@@ -277,11 +278,11 @@ static void test_a_fork_ends_at_the_later_revision(void)
 	overlay_tell(&p, id, 1, p.wall_s + 50, 3);
 	pub_pass(&p, 13 * 3600);
 	CHECK_EQ(p.events[PUBLISH_FORKED], 1);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_BEHIND);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->state, PUBLISH_BEHIND);
 	rig_file(&p.rig, "t/more", 5, 1);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 2);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
 	pub_end(&p);
 	fake_overlay_fini(&overlay);
 }
@@ -299,11 +300,11 @@ static void test_what_is_behind_does_not_sign_old_files_anew(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	overlay_tell(&p, id, 5, p.wall_s, 3);
-	changed = *publisher_lookup(p.publisher, id)->settings;
+	changed = *shares_publisher_lookup(p.publisher, id)->settings;
 	changed.is_public = true;
 	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), WEFT_ESTALE);
 	CHECK(strstr(seen.detail, "revision 5"));
-	CHECK(!publisher_lookup(p.publisher, id)->settings->is_public);
+	CHECK(!shares_publisher_lookup(p.publisher, id)->settings->is_public);
 	/* The files here, published anew, come after it. */
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 6);
@@ -324,7 +325,7 @@ static void test_settings_are_signed_without_reading_files(void)
 	pub_tree(&p, "t", 25);
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &first), 0);
-	changed = *publisher_lookup(p.publisher, id)->settings;
+	changed = *shares_publisher_lookup(p.publisher, id)->settings;
 	changed.is_public = true;
 	changed.community_cnt = 1;
 	CHECK_EQ(pub_revise(&p, id, &changed, false, &second), 0);
@@ -337,7 +338,7 @@ static void test_settings_are_signed_without_reading_files(void)
 	CHECK_EQ(m->all_item_cnt, 25);
 	CHECK(is_listed(&p, second.manifest_id));
 	CHECK(!is_listed(&p, first.manifest_id));
-	manifest_free(m);
+	blobs_manifest_free(m);
 	free(bytes);
 	/* The files are the same, and so is what is said. */
 	CHECK_EQ(pub_publish(&p, id, "t", &second), 0);
@@ -360,9 +361,9 @@ static void test_a_revision_is_signed_again_before_it_expires(void)
 	began_s = p.wall_s;
 	pub_turns(&p, 10);
 	pub_pass(&p, PUBLISH_LIFE_S * 3 / 4 - 60);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->newest.seq, 1);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->newest.seq, 1);
 	pub_pass(&p, 120);
-	share = publisher_lookup(p.publisher, id);
+	share = shares_publisher_lookup(p.publisher, id);
 	CHECK_EQ(share->newest.seq, 2);
 	CHECK(share->revisions[1].expires_s > began_s + PUBLISH_LIFE_S * 3 / 2);
 	pub_end(&p);
@@ -380,13 +381,13 @@ static void test_a_revision_from_the_future_is_signed_again_when_the_clock_is_me
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	p.wall_s += 86400;
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->ahead_s, 0);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->ahead_s, 0);
 	p.wall_s -= 86400;
 	/* Its files are the same, and it is made again all the same. */
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK(!seen.is_unchanged);
 	CHECK_EQ(seen.seq, 2);
-	share = publisher_lookup(p.publisher, id);
+	share = shares_publisher_lookup(p.publisher, id);
 	CHECK_EQ(share->ahead_s, 0);
 	CHECK(share->newest.updated_s <= p.wall_s);
 	/* Without a command the daemon does it by itself. */
@@ -396,7 +397,7 @@ static void test_a_revision_from_the_future_is_signed_again_when_the_clock_is_me
 	CHECK_EQ(seen.seq, 3);
 	p.wall_s -= 86400;
 	pub_pass(&p, 86400 / 2);
-	share = publisher_lookup(p.publisher, id);
+	share = shares_publisher_lookup(p.publisher, id);
 	CHECK_EQ(share->newest.seq, 4);
 	CHECK(share->newest.updated_s <= p.wall_s);
 	/* Clocks may differ by so much. */
@@ -419,23 +420,23 @@ static void test_what_is_revoked_is_over(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	pub_turns(&p, 10);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->holder_cnt, overlay.keeper_cnt);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->holder_cnt, overlay.keeper_cnt);
 	CHECK_EQ(pub_revoke(&p, id, &seen), 0);
 	CHECK_EQ(p.told_holder_cnt, 0); /* of the last head: they kept the one before */
 	pub_turns(&p, 10);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->holder_cnt, overlay.keeper_cnt);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->holder_cnt, overlay.keeper_cnt);
 	CHECK(overlay_head(&overlay, id, &head));
-	CHECK(head_is_revoked(&head));
+	CHECK(shares_head_is_revoked(&head));
 	CHECK(!is_listed(&p, seen.manifest_id));
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
 	CHECK_EQ(pub_revoke(&p, id, &seen), WEFT_EREFUSED);
 	CHECK_EQ(pub_reopen(&p), 0);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_REVOKED);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->state, PUBLISH_REVOKED);
 	/* It stays in the overlay as long as we are there. */
 	overlay_empty(&overlay);
 	pub_pass(&p, 86400);
 	CHECK(overlay_head(&overlay, id, &head));
-	CHECK(head_is_revoked(&head));
+	CHECK(shares_head_is_revoked(&head));
 	pub_end(&p);
 	fake_overlay_fini(&overlay);
 }
@@ -445,14 +446,14 @@ static int rotate(struct publish_rig *p, const uint8_t *id, struct revised *seen
 	const struct publish_ask ask = {.done = pub_revised, .arg = seen};
 
 	memset(seen, 0, sizeof(*seen));
-	return publisher_rotate(p->publisher, id, &ask, p->rig.now_ns);
+	return shares_publisher_rotate(p->publisher, id, &ask, p->rig.now_ns);
 }
 
 /* Both shares, whatever instant it is after the old one ended. */
 static void check_rotated(struct publish_rig *p, const uint8_t *old_id)
 {
-	const struct published *now = publisher_find(p->publisher, "docs");
-	const struct published *old = publisher_find(p->publisher, "docs.old");
+	const struct published *now = shares_publisher_find(p->publisher, "docs");
+	const struct published *old = shares_publisher_find(p->publisher, "docs.old");
 	uint8_t id[SHARE_ID_LEN];
 
 	CHECK(now && old);
@@ -489,10 +490,10 @@ static void test_a_key_that_is_replaced_leads_to_the_next(void)
 	CHECK_EQ(rotate(&p, id, &seen), WEFT_EREFUSED);
 	pub_turns(&p, 10);
 	CHECK(overlay_head(&overlay, id, &head));
-	CHECK(head_is_revoked(&head) && head.has_successor);
+	CHECK(shares_head_is_revoked(&head) && head.has_successor);
 	CHECK_EQ(pub_reopen(&p), 0);
 	check_rotated(&p, id);
-	CHECK_EQ(publisher_find(p.publisher, "docs")->state, PUBLISH_CURRENT);
+	CHECK_EQ(shares_publisher_find(p.publisher, "docs")->state, PUBLISH_CURRENT);
 	pub_end(&p);
 	fake_overlay_fini(&overlay);
 }
@@ -510,15 +511,15 @@ static void test_a_new_key_is_published_by_the_next_start_where_the_program_ende
 	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(rotate(&p, id, &seen), 0);
-	for (unsigned i = 0; i < 1000 && !publisher_find(p.publisher, "docs.old"); i++)
+	for (unsigned i = 0; i < 1000 && !shares_publisher_find(p.publisher, "docs.old"); i++)
 		pub_turn(&p);
 	CHECK_EQ(seen.done_cnt, 0);
 	CHECK_EQ(pub_reopen(&p), 0);
 	check_rotated(&p, id);
 	pub_pass(&p, 60);
 	pub_turns(&p, 100);
-	CHECK_EQ(publisher_find(p.publisher, "docs")->state, PUBLISH_CURRENT);
-	CHECK_EQ(publisher_find(p.publisher, "docs")->newest.seq, 1);
+	CHECK_EQ(shares_publisher_find(p.publisher, "docs")->state, PUBLISH_CURRENT);
+	CHECK_EQ(shares_publisher_find(p.publisher, "docs")->newest.seq, 1);
 	pub_end(&p);
 }
 
@@ -533,13 +534,14 @@ static void test_no_key_is_replaced_where_one_more_share_has_no_room(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	p.config.share_cap = 1;
-	publisher_configure(p.publisher, &p.config);
+	shares_publisher_configure(p.publisher, &p.config);
 	CHECK_EQ(rotate(&p, id, &seen), 0);
 	for (unsigned i = 0; i < 1000 && !seen.done_cnt; i++)
 		pub_turn(&p);
 	CHECK_EQ(seen.err, WEFT_EFULL);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
-	CHECK(publisher_find(p.publisher, "docs") && !publisher_find(p.publisher, "docs.old"));
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
+	CHECK(shares_publisher_find(p.publisher, "docs") &&
+	      !shares_publisher_find(p.publisher, "docs.old"));
 	pub_end(&p);
 }
 
@@ -592,19 +594,19 @@ static void test_a_share_that_is_removed_is_forgotten_with_its_key(void)
 	pub_tree(&p, "t", 2);
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
-	CHECK_EQ(publisher_remove(p.publisher, id, pub_note_done, &outcome), 0);
-	CHECK(!publisher_lookup(p.publisher, id));
+	CHECK_EQ(shares_publisher_remove(p.publisher, id, pub_note_done, &outcome), 0);
+	CHECK(!shares_publisher_lookup(p.publisher, id));
 	pub_turns(&p, 3);
 	CHECK_EQ(outcome, 0);
 	CHECK(!is_listed(&p, seen.manifest_id));
-	CHECK_EQ(publisher_cnt(p.publisher), 0);
+	CHECK_EQ(shares_publisher_cnt(p.publisher), 0);
 	store_stats(p.rig.store, &stats);
 	CHECK_EQ(stats.item_cnt[STORE_PUBLISHED], 0);
 	CHECK_EQ(stats.item_cnt[STORE_REVISIONS], 0);
 	/* What was seen of it stays: nobody gets behind it. */
 	CHECK_EQ(stats.item_cnt[STORE_HEADS], 1);
 	CHECK_EQ(pub_create(&p, pub_settings("again"), pub_seed, id), 0);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_BEHIND);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->state, PUBLISH_BEHIND);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 2);
 	pub_end(&p);
@@ -627,8 +629,8 @@ static void test_only_so_many_revisions_are_kept(void)
 		CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 		CHECK_EQ(seen.seq, i);
 	}
-	CHECK_EQ(publisher_lookup(p.publisher, id)->revision_cnt, 3);
-	CHECK_EQ(publisher_lookup(p.publisher, id)->revisions[0].seq, 3);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->revision_cnt, 3);
+	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->revisions[0].seq, 3);
 	store_stats(p.rig.store, &stats);
 	CHECK_EQ(stats.item_cnt[STORE_REVISIONS], 3);
 	pub_end(&p);
@@ -666,13 +668,13 @@ static void test_one_revision_at_a_time(void)
 
 	CHECK(pub_begin(&p, &overlay));
 	CHECK_EQ(pub_create(&p, ask.settings, NULL, id), 0);
-	CHECK_EQ(publisher_revise(p.publisher, id, &ask, p.rig.now_ns), 0);
-	CHECK_EQ(publisher_revise(p.publisher, id, &ask, p.rig.now_ns), WEFT_EBUSY);
-	CHECK_EQ(publisher_remove(p.publisher, id, NULL, NULL), WEFT_EBUSY);
-	CHECK_EQ(publisher_cancel(p.publisher, id), 0);
+	CHECK_EQ(shares_publisher_revise(p.publisher, id, &ask, p.rig.now_ns), 0);
+	CHECK_EQ(shares_publisher_revise(p.publisher, id, &ask, p.rig.now_ns), WEFT_EBUSY);
+	CHECK_EQ(shares_publisher_remove(p.publisher, id, NULL, NULL), WEFT_EBUSY);
+	CHECK_EQ(shares_publisher_cancel(p.publisher, id), 0);
 	pub_turns(&p, 5);
-	CHECK(!publisher_lookup(p.publisher, id)->is_busy);
-	CHECK_EQ(publisher_cancel(p.publisher, id), WEFT_EABSENT);
+	CHECK(!shares_publisher_lookup(p.publisher, id)->is_busy);
+	CHECK_EQ(shares_publisher_cancel(p.publisher, id), WEFT_EABSENT);
 	CHECK_EQ(pub_revise(&p, id, ask.settings, false, &seen), 0);
 	pub_end(&p);
 	fake_overlay_fini(&overlay);
@@ -689,12 +691,12 @@ static void test_a_key_goes_from_node_to_node_as_a_file(void)
 	CHECK(pub_begin(&p, NULL));
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	scratch_path(path, sizeof(path), p.rig.dir, "docs.key");
-	CHECK_EQ(publisher_export_key(p.publisher, id, path), 0);
-	CHECK_EQ(publisher_export_key(p.publisher, id, path), WEFT_EEXISTS);
+	CHECK_EQ(shares_publisher_export_key(p.publisher, id, path), 0);
+	CHECK_EQ(shares_publisher_export_key(p.publisher, id, path), WEFT_EEXISTS);
 	CHECK_EQ(stat(path, &st), 0);
 	CHECK_EQ(st.st_mode & 0777, 0600);
 	CHECK_EQ(node_key_load(path, NULL, &key), 0);
-	CHECK_MEM(node_key_public(key), publisher_lookup(p.publisher, id)->share_key, 32);
+	CHECK_MEM(node_key_public(key), shares_publisher_lookup(p.publisher, id)->share_key, 32);
 	node_key_free(key);
 	pub_end(&p);
 }
@@ -710,7 +712,7 @@ static void test_a_sweep_and_a_signing_keep_out_of_each_others_way(void)
 	pub_tree(&p, "t", 2);
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
-	changed = *publisher_lookup(p.publisher, id)->settings;
+	changed = *shares_publisher_lookup(p.publisher, id)->settings;
 	changed.is_public = true;
 	p.rig.content->is_sweeping = true;
 	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), WEFT_EBUSY);
@@ -718,9 +720,9 @@ static void test_a_sweep_and_a_signing_keep_out_of_each_others_way(void)
 	p.rig.content->is_sweeping = false;
 	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), 0);
 	CHECK_EQ(p.rig.content->unheld_cnt, 0);
-	CHECK_EQ(content_holder_begin(p.rig.content), 0);
-	CHECK_EQ(content_gc(p.rig.content, true, NULL, NULL), WEFT_EBUSY);
-	content_holder_end(p.rig.content);
+	CHECK_EQ(blobs_holder_begin(p.rig.content), 0);
+	CHECK_EQ(blobs_gc(p.rig.content, true, NULL, NULL), WEFT_EBUSY);
+	blobs_holder_end(p.rig.content);
 	pub_end(&p);
 }
 
@@ -742,7 +744,7 @@ static void test_a_file_that_leads_out_of_the_tree_is_left_out(void)
 	m = rig_manifest(&p.rig, seen.manifest_id, &bytes);
 	CHECK(m);
 	CHECK_EQ(m->item_cnt, 1);
-	manifest_free(m);
+	blobs_manifest_free(m);
 	free(bytes);
 	pub_end(&p);
 }
@@ -780,9 +782,9 @@ static void test_only_public_shares_are_listed(void)
 		if (i != 4)
 			CHECK_EQ(pub_publish(&p, i == 2 ? private_id : id, "t", &seen), 0);
 	}
-	publisher_public_each(p.publisher, NULL, list_note, &first);
+	shares_publisher_public_each(p.publisher, NULL, list_note, &first);
 	CHECK_EQ(first.cnt, 2);
-	publisher_public_each(p.publisher, first.ids[1], list_note, &rest);
+	shares_publisher_public_each(p.publisher, first.ids[1], list_note, &rest);
 	CHECK_EQ(rest.cnt, 1);
 	CHECK(memcmp(first.ids[0], first.ids[1], SHARE_ID_LEN) < 0);
 	CHECK(memcmp(first.ids[1], rest.ids[0], SHARE_ID_LEN) < 0);
@@ -809,7 +811,7 @@ static void test_only_what_was_chosen_is_published_and_reached(void)
 	scratch_path(settings->path, sizeof(settings->path), p.rig.dir, "t");
 	CHECK_EQ(pub_revise(&p, id, settings, true, &seen), 0);
 	CHECK_EQ(pub_reopen(&p), 0);
-	CHECK_STR(publisher_lookup(p.publisher, id)->settings->only,
+	CHECK_STR(shares_publisher_lookup(p.publisher, id)->settings->only,
 		  "0003.txt\nd\nd2/0001.txt\nabsent");
 	m = rig_manifest(&p.rig, seen.manifest_id, &bytes);
 	CHECK(m);
@@ -817,16 +819,16 @@ static void test_only_what_was_chosen_is_published_and_reached(void)
 	CHECK_MEM(m->items[0].path, "0003.txt", 8);
 	CHECK_MEM(m->items[2].path, "d/0001.txt", 10);
 	CHECK_MEM(m->items[3].path, "d2/0001.txt", 11);
-	manifest_free(m);
+	blobs_manifest_free(m);
 	free(bytes);
 	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/0003.txt");
-	CHECK(served_index_has_file(content_served_index(p.rig.content), &file));
+	CHECK(blobs_served_index_has_file(blobs_served_index(p.rig.content), &file));
 	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/d/0001.txt");
-	CHECK(served_index_has_file(content_served_index(p.rig.content), &file));
+	CHECK(blobs_served_index_has_file(blobs_served_index(p.rig.content), &file));
 	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/0004.txt");
-	CHECK(!served_index_has_file(content_served_index(p.rig.content), &file));
+	CHECK(!blobs_served_index_has_file(blobs_served_index(p.rig.content), &file));
 	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/d2/0000.txt");
-	CHECK(!served_index_has_file(content_served_index(p.rig.content), &file));
+	CHECK(!blobs_served_index_has_file(blobs_served_index(p.rig.content), &file));
 	snprintf(settings->only, sizeof(settings->only), "../x");
 	CHECK_EQ(pub_revise(&p, id, settings, true, &seen), WEFT_EMALFORMED);
 	pub_end(&p);
@@ -858,8 +860,8 @@ static void test_a_file_in_two_shares_is_kept_once(void)
 	store_stats(p.rig.store, &stats);
 	CHECK_EQ(stats.item_cnt[STORE_OUTBOARDS], 1);
 	CHECK_EQ(stats.item_cnt[STORE_BLOBS], 3); /* two manifests, one chunk list */
-	manifest_free(a);
-	manifest_free(b);
+	blobs_manifest_free(a);
+	blobs_manifest_free(b);
 	free(a_bytes);
 	free(b_bytes);
 	pub_end(&p);

@@ -6,11 +6,11 @@
 static int crash(struct publish_rig *p)
 {
 	store_freeze(p->rig.store);
-	publisher_stop(p->publisher);
-	content_free(p->rig.content);
+	shares_publisher_stop(p->publisher);
+	blobs_free(p->rig.content);
 	jobs_free(p->rig.jobs);
 	store_crash(p->rig.store);
-	publisher_free(p->publisher);
+	shares_publisher_free(p->publisher);
 	return rig_open(&p->rig, 0);
 }
 
@@ -22,7 +22,7 @@ static int crash_and_reopen(struct publish_rig *p)
 /* is_whole: revision seq is told, listed, its manifest is here, and its head is the newest. */
 static bool is_whole(struct publish_rig *p, const uint8_t *id, uint64_t seq)
 {
-	const struct published *share = publisher_lookup(p->publisher, id);
+	const struct published *share = shares_publisher_lookup(p->publisher, id);
 	struct manifest *manifest;
 	uint8_t *bytes;
 	bool is_whole;
@@ -40,10 +40,10 @@ static bool is_whole(struct publish_rig *p, const uint8_t *id, uint64_t seq)
 			rig_manifest(&p->rig, manifest->parts[i].manifest_id, &part_bytes);
 
 		is_whole = part != NULL;
-		manifest_free(part);
+		blobs_manifest_free(part);
 		free(part_bytes);
 	}
-	manifest_free(manifest);
+	blobs_manifest_free(manifest);
 	free(bytes);
 	return is_whole;
 }
@@ -64,9 +64,9 @@ static bool crash_after(unsigned turn_cnt, bool imports, bool *out_is_fine)
 	*out_is_fine &= pub_create(&p, pub_settings("docs"), NULL, id) == 0 &&
 			pub_publish(&p, id, "t", &first) == 0;
 	rig_file(&p.rig, "t/more", 12, 77);
-	*settings = *publisher_lookup(p.publisher, id)->settings;
+	*settings = *shares_publisher_lookup(p.publisher, id)->settings;
 	settings->is_public = true;
-	*out_is_fine &= publisher_revise(p.publisher, id, &ask, p.rig.now_ns) == 0;
+	*out_is_fine &= shares_publisher_revise(p.publisher, id, &ask, p.rig.now_ns) == 0;
 	for (unsigned i = 0; i < turn_cnt && !seen.done_cnt; i++)
 		pub_turn(&p);
 	*out_is_fine &= crash_and_reopen(&p) == 0;

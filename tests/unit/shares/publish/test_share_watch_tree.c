@@ -31,25 +31,25 @@ static void test_each_directory_is_watched_up_to_the_cap(void)
 	CHECK_EQ(mkdir(at("a"), 0755), 0);
 	CHECK_EQ(mkdir(at("a/b"), 0755), 0);
 	CHECK_EQ(symlink("a", at("link")), 0);
-	CHECK_EQ(watch_tree_open(dir, "", 2, &cnt), WEFT_EFULL);
-	fd = watch_tree_open(dir, "", 3, &cnt);
+	CHECK_EQ(shares_watch_tree_open(dir, "", 2, &cnt), WEFT_EFULL);
+	fd = shares_watch_tree_open(dir, "", 3, &cnt);
 	CHECK(fd >= 0);
 	CHECK_EQ(cnt, 3);
-	watch_tree_read(fd, &news);
+	shares_watch_tree_read(fd, &news);
 	CHECK(!news.has_changed && !news.has_new_dirs && !news.has_overflow);
 	scratch_write(at("a/b/x"), "x", 1);
-	watch_tree_read(fd, &news);
+	shares_watch_tree_read(fd, &news);
 	CHECK(news.has_changed && !news.has_new_dirs);
 	CHECK_EQ(mkdir(at("a/c"), 0755), 0);
-	watch_tree_read(fd, &news);
+	shares_watch_tree_read(fd, &news);
 	CHECK(news.has_changed && news.has_new_dirs);
 	/* What a get stages there is not published, so it is no news. */
 	snprintf(from, sizeof(from), "%s", at("a/b/x"));
 	CHECK_EQ(rename(from, at("a/b/.weft-x")), 0);
-	watch_tree_read(fd, &news);
+	shares_watch_tree_read(fd, &news);
 	CHECK(news.has_changed); /* x went */
 	scratch_write(at("a/b/.weft-x"), "y", 1);
-	watch_tree_read(fd, &news);
+	shares_watch_tree_read(fd, &news);
 	CHECK(!news.has_changed);
 	close(fd);
 	scratch_remove(dir);
@@ -65,16 +65,16 @@ static void test_only_what_is_chosen_is_watched(void)
 	CHECK_EQ(mkdir(at("b"), 0755), 0);
 	CHECK_EQ(mkdir(at("b/c"), 0755), 0);
 	scratch_write(at("file"), "x", 1);
-	fd = watch_tree_open(dir, "b", 9, &cnt);
+	fd = shares_watch_tree_open(dir, "b", 9, &cnt);
 	CHECK(fd >= 0);
 	CHECK_EQ(cnt, 2);
 	close(fd);
 	/* A file by the folder that it is in. */
-	fd = watch_tree_open(at("file"), "", 9, &cnt);
+	fd = shares_watch_tree_open(at("file"), "", 9, &cnt);
 	CHECK(fd >= 0);
 	CHECK_EQ(cnt, 1);
 	close(fd);
-	CHECK(watch_tree_open("/nonexistent/x", "", 9, &cnt) < 0);
+	CHECK(shares_watch_tree_open("/nonexistent/x", "", 9, &cnt) < 0);
 	scratch_remove(dir);
 }
 
@@ -102,16 +102,16 @@ static void test_a_queue_that_ran_over_is_noticed(void)
 		return;
 	}
 	CHECK(scratch_make(dir));
-	fd = watch_tree_open(dir, "", 9, &cnt);
+	fd = shares_watch_tree_open(dir, "", 9, &cnt);
 	CHECK(fd >= 0);
 	/* Making and removing are two events, which are not merged. */
 	for (unsigned i = 0; i < max / 2 + 2; i++) {
 		CHECK_EQ(mkdir(at("d"), 0755), 0);
 		CHECK_EQ(rmdir(at("d")), 0);
 	}
-	watch_tree_read(fd, &news);
+	shares_watch_tree_read(fd, &news);
 	CHECK(news.has_overflow && news.has_new_dirs);
-	watch_tree_read(fd, &news);
+	shares_watch_tree_read(fd, &news);
 	CHECK(!news.has_overflow && !news.has_changed);
 	close(fd);
 	scratch_remove(dir);
