@@ -139,4 +139,5 @@ def test_a_retired_list_is_used_no_more_and_not_replaced_by_an_older_one(lab):
     done(b, "add", old, code=REFUSED)
 
 
-run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")],
+    static_why="nodes meet by lists of addresses alone")

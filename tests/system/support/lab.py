@@ -115,6 +115,7 @@ class Daemon:
             if self.process.poll() is not None:
                 raise Mismatch(f"{self.name} ended with {self.process.returncode}: {self.log_text()}")
             if self.sock.exists() and self.weft("node", "id").returncode == OK:
+                self.lab.discovery.begun_again(self)
                 return self
             time.sleep(0.02)
         raise Mismatch(f"{self.name} does not answer: {self.log_text()}")
