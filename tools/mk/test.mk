@@ -73,7 +73,7 @@ nightly: $(call pick,$(SIM) $(B_DIR)/tests/unit/store/test_store_disk)
 	$(Q)tools/sim-seeds --seeds $(SEEDS) $(if $(FROM),--from $(FROM)) $^
 
 CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man \
-	tools/check-registry tools/check-features tools/check-words
+	tools/check-registry tools/check-features tools/check-words tools/check-shape
 export CHECK_CFLAGS = $(OUR_CPPFLAGS) -std=gnu17 $(WARN)
 SYSTEM_PROGRAMS = $(call pick,$(BPF_TESTS) $(SYSTEM_C))
 # weftd that counts what its worker allocates, for tests/system/test_malloc_trap.py.
