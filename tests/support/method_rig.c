@@ -63,10 +63,11 @@ static void parts_open(struct node *node)
 	if (firewall_ingress_new(&ingress, &node->home.ingress) < 0)
 		bail("no gate");
 	firewall_ingress_set_cid_keys(node->home.ingress, quic_engine_cid_keys(node->home.quic));
-	firewall_drops_open(&node->drops, node);
-	if (firewall_bans_open(&node->bans, node) < 0 ||
+	node_firewall_params(node);
+	firewall_drops_open(&node->drops, &node->firewall);
+	if (firewall_bans_open(&node->bans, &node->firewall) < 0 ||
 	    node_fastpath_open(&node->fastpath, node) < 0 ||
-	    firewall_record_open(&node->record, node) < 0)
+	    firewall_record_open(&node->record, &node->firewall) < 0)
 		bail("no bans, no fast path, or no record of the last day");
 }
 

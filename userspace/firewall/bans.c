@@ -14,7 +14,8 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "ban_room.h"
-#include "node/node_state.h"
+#include "firewall.h"
+#include "store/store.h"
 
 /* How late a wall clock that was set is noticed: while a ban is to end, and else. */
 #define LOOK_S	      1
@@ -22,7 +23,7 @@
 
 static uint64_t wall_now_s(const struct bans *bans)
 {
-	return node_wall_us(bans->node) / 1000000;
+	return bans->params->wall_us(bans->params->ctx) / 1000000;
 }
 
 static uint64_t wall_offset_s(const struct bans *bans, uint64_t now_ns)
@@ -37,46 +38,36 @@ static void timer_arm(struct bans *bans, uint64_t now_ns)
 
 	if (next_s <= wall_s)
 		in_s = 0;
-	timer_set(&bans->node->home.timers, &bans->timer, now_ns + in_s * NS_PER_S);
+	timer_set(bans->params->timers, &bans->timer, now_ns + in_s * NS_PER_S);
 }
 
 static void spread(struct bans *bans, uint64_t now_ns)
 {
-	struct node *node = bans->node;
+	const struct firewall_params *params = bans->params;
 
 	bans->wall_offset_s = wall_offset_s(bans, now_ns);
 	bans->is_spread_due = false;
-	worker_take_bans(&node->home, firewall_ban_list_copy(bans->list, wall_now_s(bans), now_ns),
-			 now_ns);
-	node->is_bans_due = node->workers != NULL;
+	params->enforce(params->ctx, firewall_ban_list_copy(bans->list, wall_now_s(bans), now_ns),
+			now_ns);
 }
 
 void firewall_bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban)
 {
-	static const char *const events[] = {[INCIDENT_BANNED] = "ban.added",
-					     [INCIDENT_BAN_REMOVED] = "ban.removed",
-					     [INCIDENT_BAN_ENDED] = "ban.ended"};
-	struct node *node = bans->node;
-	const struct incident incident = {.at_ns = node->home.now_ns,
+	const struct firewall_params *params = bans->params;
+	const struct incident incident = {.at_ns = *params->now_ns,
 					  .at_s = wall_now_s(bans),
 					  .kind = kind,
 					  .who = ban->target};
-	char key[BAN_TARGET_TEXT_CAP];
 
-	if (!node->control)
-		return;
-	firewall_incidents_add(&node->incidents, &incident);
-	/* Who only looks is told no addresses. */
-	firewall_ban_target_format(&ban->target, key);
-	node_tell(node, events[kind],
-		  ban->target.kind == BAN_KEY ? json_pack("{s:s}", "peer", key) : json_object());
+	firewall_incidents_add(params->incidents, &incident);
+	params->on_ban(params->ctx, kind, ban);
 }
 
 static void ban_ended(void *arg, const struct ban *ban)
 {
 	struct bans *bans = arg;
 
-	node_fastpath_ban_changed(&bans->node->fastpath, &ban->target);
+	bans->params->ban_changed(bans->params->ctx, &ban->target);
 	firewall_bans_tell(bans, INCIDENT_BAN_ENDED, ban);
 }
 
@@ -87,7 +78,7 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	bool was_set = offset_s > bans->wall_offset_s + 1 || offset_s + 1 < bans->wall_offset_s;
 
 	if (was_set)
-		node_fastpath_bans_push(&bans->node->fastpath);
+		bans->params->bans_push(bans->params->ctx);
 	if (firewall_ban_list_expire(bans->list, wall_now_s(bans), ban_ended, bans) || was_set ||
 	    bans->is_spread_due)
 		spread(bans, now_ns);
@@ -98,7 +89,7 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 static void spread_soon(struct bans *bans)
 {
 	bans->is_spread_due = true;
-	timer_set(&bans->node->home.timers, &bans->timer, bans->node->home.now_ns);
+	timer_set(bans->params->timers, &bans->timer, *bans->params->now_ns);
 }
 
 /* Not on the disk, so not in the list; the driver's entry ends by itself. */
@@ -113,7 +104,7 @@ static void drop(struct bans *bans, const struct ban *ban, enum incident_kind ki
 	const struct ban dropped = *ban;
 
 	firewall_ban_list_drop(bans->list, &dropped.target);
-	node_fastpath_ban_changed(&bans->node->fastpath, &dropped.target);
+	bans->params->ban_changed(bans->params->ctx, &dropped.target);
 	spread_soon(bans);
 	firewall_bans_tell(bans, kind, &dropped);
 }
@@ -138,7 +129,7 @@ static bool add(struct bans *bans, const struct ban *ban)
 	make_room(bans, ban);
 	if (firewall_ban_list_put(bans->list, ban, added, bans) < 0)
 		return false;
-	node_fastpath_ban_changed(&bans->node->fastpath, &ban->target);
+	bans->params->ban_changed(bans->params->ctx, &ban->target);
 	spread_soon(bans);
 	firewall_bans_tell(bans, INCIDENT_BANNED, ban);
 	return true;
@@ -194,7 +185,7 @@ bool firewall_bans_add_peer(struct bans *bans, const struct ban_offender *offend
 		offence.place = firewall_offences_place(&offender->at);
 	memcpy(offence.key, offender->key, BAN_KEY_LEN);
 	offence.cause = firewall_offences_cause(&bans->offences, offence.key,
-						random_u64(bans->node->random) | 1);
+						random_u64(bans->params->random) | 1);
 	memcpy(ban.target.key, offender->key, BAN_KEY_LEN);
 	ban.cause = offence.cause;
 	ban.source = offence.place;
@@ -229,14 +220,14 @@ void firewall_bans_undo(struct bans *bans, const struct ban *removed)
 		firewall_offences_forget_cause(&bans->offences, removed->cause, place_review, bans);
 }
 
-int firewall_bans_open(struct bans *bans, struct node *node)
+int firewall_bans_open(struct bans *bans, const struct firewall_params *params)
 {
-	uint64_t now_ns = node->home.now_ns;
+	uint64_t now_ns = *params->now_ns;
 	int err;
 
-	bans->node = node;
+	bans->params = params;
 	timer_init(&bans->timer, timer_fire);
-	err = firewall_ban_list_open(node->store, wall_now_s(bans), &bans->list);
+	err = firewall_ban_list_open(params->store, wall_now_s(bans), &bans->list);
 	if (err < 0)
 		return err;
 	if (firewall_ban_list_cnt(bans->list))
@@ -250,14 +241,14 @@ void firewall_bans_close(struct bans *bans)
 {
 	if (!bans->list)
 		return;
-	timer_cancel(&bans->node->home.timers, &bans->timer);
+	timer_cancel(bans->params->timers, &bans->timer);
 	firewall_ban_list_free(bans->list);
 	bans->list = NULL;
 }
 
 void firewall_bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns)
 {
-	node_fastpath_ban_changed(&bans->node->fastpath, target);
+	bans->params->ban_changed(bans->params->ctx, target);
 	spread(bans, now_ns);
 	timer_arm(bans, now_ns);
 }

@@ -9,7 +9,7 @@
 #include "incidents.h"
 #include "offences.h"
 
-struct node;
+struct firewall_params;
 
 /*
  * The bans of a node in force everywhere: the list and its clock, every
@@ -17,7 +17,7 @@ struct node;
  * the simulator.
  */
 struct bans {
-	struct node *node;
+	const struct firewall_params *params;
 	struct ban_list *list;	/* NULL: simulated */
 	struct timer timer;	/* the next end of a ban, or a look at the wall clock */
 	uint64_t wall_offset_s; /* wall clock less monotonic clock when they were last spread */
@@ -28,7 +28,7 @@ struct bans {
 
 /* firewall_bans_open reads them and tells home; who joins later is told by its owner. 0 or negative. */
 WEFT_MUST_CHECK
-int firewall_bans_open(struct bans *bans, struct node *node);
+int firewall_bans_open(struct bans *bans, const struct firewall_params *params);
 /* firewall_bans_close takes a zeroed one, too. */
 void firewall_bans_close(struct bans *bans);
 

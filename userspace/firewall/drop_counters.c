@@ -9,7 +9,8 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "base/siphash_bytes.h"
-#include "node/node_state.h"
+#include "firewall.h"
+#include "net/xdp/xdp.h"
 
 #define TICK_NS NS_PER_S
 
@@ -42,15 +43,16 @@ static void totals_grow(struct drops *drops, struct weft_counter *seen,
 void firewall_drops_fetch(struct drops *drops)
 {
 	uint32_t *second = drops->recent[drops->tick_cnt % DROPS_RATE_S];
-	struct node *node = drops->node;
+	const struct firewall_params *params = drops->params;
+	struct xdp *xdp = params->xdp(params->ctx);
 	struct weft_counter now[WEFT_REASON_CNT];
 
-	if (node->fastpath.xdp) {
-		net_xdp_counters(node->fastpath.xdp, now);
+	if (xdp) {
+		net_xdp_counters(xdp, now);
 		totals_grow(drops, drops->seen_driver, now, second);
-		(void)net_xdp_samples(node->fastpath.xdp, firewall_drops_sample, drops);
+		(void)net_xdp_samples(xdp, firewall_drops_sample, drops);
 	}
-	node_fastpath_socket_counters(&node->fastpath, now);
+	params->socket_counters(params->ctx, now);
 	totals_grow(drops, drops->seen_sockets, now, second);
 }
 
@@ -61,23 +63,23 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	firewall_drops_fetch(drops);
 	drops->tick_cnt++;
 	memset(drops->recent[drops->tick_cnt % DROPS_RATE_S], 0, sizeof(drops->recent[0]));
-	timer_set(&drops->node->home.timers, timer, now_ns + TICK_NS);
+	timer_set(drops->params->timers, timer, now_ns + TICK_NS);
 }
 
-void firewall_drops_open(struct drops *drops, struct node *node)
+void firewall_drops_open(struct drops *drops, const struct firewall_params *params)
 {
-	drops->node = node;
-	drops->since_ns = node->started_ns;
-	drops->since_s = node->started_wall_s;
-	random_fill(node->random, drops->salt, sizeof(drops->salt));
+	drops->params = params;
+	drops->since_ns = params->started_ns;
+	drops->since_s = params->started_s;
+	random_fill(params->random, drops->salt, sizeof(drops->salt));
 	timer_init(&drops->timer, timer_fire);
-	timer_set(&node->home.timers, &drops->timer, node->home.now_ns + TICK_NS);
+	timer_set(params->timers, &drops->timer, *params->now_ns + TICK_NS);
 }
 
 void firewall_drops_close(struct drops *drops)
 {
-	if (drops->node)
-		timer_cancel(&drops->node->home.timers, &drops->timer);
+	if (drops->params)
+		timer_cancel(drops->params->timers, &drops->timer);
 }
 
 /* The second at hand is not over, so it does not count. */

@@ -7,7 +7,7 @@
 #include "base/timer.h"
 #include "offenders.h"
 
-struct node;
+struct firewall_params;
 
 /*
  * What was dropped, by reason and by source, since the daemon started: the
@@ -18,7 +18,7 @@ struct node;
 #define DROPS_RATE_S 10
 
 struct drops {
-	struct node *node;
+	const struct firewall_params *params; /* NULL: not opened */
 	struct timer timer;
 	uint64_t since_ns, since_s;
 	uint64_t tick_cnt;
@@ -30,7 +30,7 @@ struct drops {
 	struct offenders offenders;
 };
 
-void firewall_drops_open(struct drops *drops, struct node *node);
+void firewall_drops_open(struct drops *drops, const struct firewall_params *params);
 /* firewall_drops_close takes a zeroed one, too. */
 void firewall_drops_close(struct drops *drops);
 /* firewall_drops_sample takes one; ctx is the struct drops. */

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 
 #include "base/monotonic.h"
+#include "firewall.h"
 #include "ingress.h"
-#include "node/node_state.h"
+#include "net/xdp/xdp.h"
+#include "pressure.h"
 
 #define TICK_NS NS_PER_S
+#define HOME	0 /* the worker whose tables are read here */
 
 /* The first tables are those of the workers' sockets, by index, the others the driver's, by CPU. */
 static unsigned table_of_cpu(unsigned worker_cnt, unsigned cpu)
@@ -21,6 +24,11 @@ size_t firewall_record_footprint(unsigned worker_cnt, unsigned cpu_cnt)
 {
 	return sizeof(struct sketch) +
 	       firewall_arrivals_footprint(table_of_cpu(worker_cnt, cpu_cnt - 1) + 1);
+}
+
+static struct xdp *xdp_of(const struct record *record)
+{
+	return record->params->xdp(record->params->ctx);
 }
 
 static struct weft_bucket_rate rate_in_force(const struct weft_config *config,
@@ -42,17 +50,16 @@ struct reading {
 static void driver_read(void *ctx, const struct xdp_places *places)
 {
 	struct reading *reading = ctx;
-	const struct node *node = reading->record->node;
-	const struct weft_config *policy = &node->fastpath.policy;
+	const struct firewall_params *params = reading->record->params;
 	const struct arrivals_block block = {
-		.table = table_of_cpu(node->config->worker_cnt, places->cpu),
-		.limits_table = table_of_cpu(node->config->worker_cnt, 0),
+		.table = table_of_cpu(params->worker_cnt, places->cpu),
+		.limits_table = table_of_cpu(params->worker_cnt, 0),
 		.level = places->level,
 		.class = reading->class,
 		.first = places->first,
 		.cnt = WEFT_PLACE_BLOCK_CNT,
 		.places = places->places,
-		.rate = rate_in_force(policy, reading->class, places->level),
+		.rate = rate_in_force(params->policy, reading->class, places->level),
 	};
 
 	firewall_arrivals_read(&reading->record->arrivals, &block, reading->now_ns);
@@ -60,18 +67,17 @@ static void driver_read(void *ctx, const struct xdp_places *places)
 
 static void home_read(struct reading *reading)
 {
-	struct node *node = reading->record->node;
+	const struct firewall_params *params = reading->record->params;
 
 	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++) {
 		const struct arrivals_block block = {
-			.table = node->home.idx,
-			.limits_table = node->home.idx,
+			.table = HOME,
+			.limits_table = HOME,
 			.level = level,
 			.class = reading->class,
 			.cnt = WEFT_PLACE_CNT,
-			.places =
-				firewall_ingress_places(node->home.ingress, reading->class, level),
-			.rate = rate_in_force(&node->fastpath.part, reading->class, level),
+			.places = firewall_ingress_places(params->ingress, reading->class, level),
+			.rate = rate_in_force(params->part, reading->class, level),
 		};
 
 		firewall_arrivals_read(&reading->record->arrivals, &block, reading->now_ns);
@@ -81,22 +87,22 @@ static void home_read(struct reading *reading)
 /* The driver's counts began anew. */
 static void generation_check(struct record *record)
 {
-	struct node *node = record->node;
-	uint64_t generation = net_xdp_tables_generation(node->fastpath.xdp);
+	uint64_t generation = net_xdp_tables_generation(xdp_of(record));
 
 	if (generation == record->generation)
 		return;
 	record->generation = generation;
-	for (unsigned table = node->config->worker_cnt; table < record->arrivals.table_cnt; table++)
+	for (unsigned table = record->params->worker_cnt; table < record->arrivals.table_cnt;
+	     table++)
 		firewall_arrivals_forget(&record->arrivals, table);
 }
 
 static void classes_read(struct record *record, uint64_t now_ns)
 {
-	struct node *node = record->node;
+	const struct firewall_params *params = record->params;
 	struct weft_counter counters[WEFT_REASON_CNT];
 
-	node_fastpath_counters(&node->fastpath, counters);
+	params->counters(params->ctx, counters);
 	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++) {
 		struct reading reading = {record, i, now_ns};
 		uint64_t cnt = firewall_arrivals_class_cnt(counters, i);
@@ -105,22 +111,22 @@ static void classes_read(struct record *record, uint64_t now_ns)
 			continue;
 		record->class_cnts[i] = cnt;
 		home_read(&reading);
-		net_xdp_places_each(node->fastpath.xdp, i, driver_read, &reading);
+		net_xdp_places_each(xdp_of(record), i, driver_read, &reading);
 	}
 }
 
 static void second_tell(struct record *record, uint64_t now_ns)
 {
-	const struct fastpath *fastpath = &record->node->fastpath;
-	uint64_t unvalidated_cnt = fastpath->pressure.unvalidated_cnt;
+	const struct firewall_params *params = record->params;
+	uint64_t unvalidated_cnt = params->pressure->unvalidated_cnt;
 	uint64_t grown = unvalidated_cnt - record->unvalidated_cnt;
-	uint64_t half_open_cnt = fastpath->pressure.half_open_cnt;
+	uint64_t half_open_cnt = params->pressure->half_open_cnt;
 	const struct sketch_second second = {
 		.unvalidated_cnt = unvalidated_cnt < record->unvalidated_cnt || grown > UINT32_MAX
 					   ? 0
 					   : (uint32_t)grown,
 		.half_open_cnt = half_open_cnt > UINT32_MAX ? UINT32_MAX : (uint32_t)half_open_cnt,
-		.mode = (uint8_t)fastpath->policy.mode,
+		.mode = (uint8_t)params->policy->mode,
 	};
 
 	record->unvalidated_cnt = unvalidated_cnt;
@@ -130,13 +136,13 @@ static void second_tell(struct record *record, uint64_t now_ns)
 void firewall_record_refresh(struct record *record)
 {
 	generation_check(record);
-	classes_read(record, record->node->home.now_ns);
+	classes_read(record, *record->params->now_ns);
 }
 
 void firewall_record_take(struct record *record, unsigned worker_idx,
 			  const struct arrivals_changes *changes)
 {
-	struct node *node = record->node;
+	const struct firewall_params *params = record->params;
 
 	for (unsigned i = 0; i < changes->cnt; i++) {
 		const struct arrivals_block block = {
@@ -147,10 +153,10 @@ void firewall_record_take(struct record *record, unsigned worker_idx,
 			.first = changes->changes[i].idx,
 			.cnt = 1,
 			.places = &changes->changes[i].place,
-			.rate = rate_in_force(&node->fastpath.part, changes->class, changes->level),
+			.rate = rate_in_force(params->part, changes->class, changes->level),
 		};
 
-		firewall_arrivals_read(&record->arrivals, &block, node->home.now_ns);
+		firewall_arrivals_read(&record->arrivals, &block, *params->now_ns);
 	}
 }
 
@@ -169,12 +175,12 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	second_tell(record, now_ns);
 	firewall_arrivals_begin(&record->arrivals);
 	classes_read(record, now_ns);
-	timer_set(&record->node->home.timers, timer, next_tick_ns(now_ns));
+	timer_set(record->params->timers, timer, next_tick_ns(now_ns));
 }
 
-int firewall_record_open(struct record *record, struct node *node)
+int firewall_record_open(struct record *record, const struct firewall_params *params)
 {
-	unsigned table_cnt = table_of_cpu(node->config->worker_cnt, net_xdp_cpu_cnt() - 1) + 1;
+	unsigned table_cnt = table_of_cpu(params->worker_cnt, net_xdp_cpu_cnt() - 1) + 1;
 	int err;
 
 	record->sketch = calloc(1, sizeof(*record->sketch));
@@ -186,19 +192,19 @@ int firewall_record_open(struct record *record, struct node *node)
 		record->sketch = NULL;
 		return err;
 	}
-	record->node = node;
-	record->generation = net_xdp_tables_generation(node->fastpath.xdp);
+	record->params = params;
+	record->generation = net_xdp_tables_generation(xdp_of(record));
 	timer_init(&record->timer, timer_fire);
-	timer_set(&node->home.timers, &record->timer, next_tick_ns(node->home.now_ns));
+	timer_set(params->timers, &record->timer, next_tick_ns(*params->now_ns));
 	return 0;
 }
 
 void firewall_record_close(struct record *record)
 {
-	if (!record->node)
+	if (!record->params)
 		return;
-	timer_cancel(&record->node->home.timers, &record->timer);
+	timer_cancel(record->params->timers, &record->timer);
 	firewall_arrivals_close(&record->arrivals);
 	free(record->sketch);
-	record->node = NULL;
+	record->params = NULL;
 }

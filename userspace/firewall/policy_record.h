@@ -7,7 +7,7 @@
 #include "arrivals_report.h"
 #include "sketch.h"
 
-struct node;
+struct firewall_params;
 
 /*
  * The record of the last day that weft policy asks: once a second the
@@ -17,7 +17,7 @@ struct node;
  * with a restart.
  */
 struct record {
-	struct node *node; /* NULL: not opened */
+	const struct firewall_params *params; /* NULL: not opened */
 	struct timer timer;
 	struct arrivals arrivals;
 	struct sketch *sketch;
@@ -30,7 +30,7 @@ struct record {
 size_t firewall_record_footprint(unsigned worker_cnt, unsigned cpu_cnt);
 /* firewall_record_open: after the fast path. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int firewall_record_open(struct record *record, struct node *node);
+int firewall_record_open(struct record *record, const struct firewall_params *params);
 /* firewall_record_close takes a zeroed one, too. */
 void firewall_record_close(struct record *record);
 /* firewall_record_refresh takes what came since the last second; of the workers, what was reported. */

@@ -215,16 +215,17 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		return err;
 	if ((err = node_watch_addresses(node)) < 0)
 		return err;
-	firewall_drops_open(&node->drops, node);
+	node_firewall_params(node);
+	firewall_drops_open(&node->drops, &node->firewall);
 	snprintf(what, NODE_WHAT_CAP, "bans in %s", params->config->store.dir);
-	if ((err = firewall_bans_open(&node->bans, node)) < 0 ||
+	if ((err = firewall_bans_open(&node->bans, &node->firewall)) < 0 ||
 	    (err = api_http_open(node, what)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "fast path");
 	if ((err = node_fastpath_open(&node->fastpath, node)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "record of the last day");
-	return firewall_record_open(&node->record, node);
+	return firewall_record_open(&node->record, &node->firewall);
 }
 
 static void node_on_workers_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)

@@ -9,6 +9,7 @@
 #include "node/config/config.h"
 #include "firewall/drop_counters.h"
 #include "node/fastpath/fastpath_node.h"
+#include "firewall/firewall.h"
 #include "firewall/incidents.h"
 #include "node/event_log.h"
 #include "node/node.h"
@@ -38,6 +39,7 @@ struct node {
 	struct store *store;
 	struct worker home;
 	struct fastpath fastpath;
+	struct firewall_params firewall;
 	struct bans bans;
 	struct drops drops;
 	struct incidents incidents;
@@ -96,6 +98,9 @@ struct node {
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
 uint64_t node_wall_us(const struct node *node);
+
+/* firewall_params.c: what bans, drops and record use, before they are opened. */
+void node_firewall_params(struct node *node);
 
 /* advertise.c: the addresses that links and HELLO carry. */
 void node_advertise(struct node *node);
