@@ -5,7 +5,7 @@
 
 #include "base/assert.h"
 #include "gateway/date.h"
-#include "gateway/fetch/url.h"
+#include "http/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -14,12 +14,12 @@ static void check_url(const char *text)
 	char again_text[sizeof("https://") + URL_HOST_CAP + URL_PATH_CAP];
 	struct url url, again;
 
-	if (gateway_url_parse(text, &url) < 0)
+	if (http_url_parse(text, &url) < 0)
 		return;
 	weft_assert(url.path[0] == '/' && url.target.port && url.target.host[0]);
 	snprintf(again_text, sizeof(again_text), "%s://%s%s", url.is_tls ? "https" : "http",
 		 url.host, url.path);
-	weft_assert(gateway_url_parse(again_text, &again) == 0);
+	weft_assert(http_url_parse(again_text, &again) == 0);
 	weft_assert(strcmp(url.host, again.host) == 0 && strcmp(url.path, again.path) == 0);
 	weft_assert(strcmp(url.target.host, again.target.host) == 0);
 	weft_assert(url.target.port == again.target.port);

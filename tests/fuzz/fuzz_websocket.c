@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/websocket/websocket.h"
+#include "http/websocket.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -12,9 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t again[WEBSOCKET_HEAD_LEN_MAX];
 	struct websocket_head head;
-	int len = gateway_websocket_head_parse(data, size, &head);
+	int len = http_websocket_head_parse(data, size, &head);
 
-	if (len > 0 && (gateway_websocket_head_write(&head, again) != (size_t)len ||
+	if (len > 0 && (http_websocket_head_write(&head, again) != (size_t)len ||
 			memcmp(again, data, (size_t)len) != 0))
 		abort();
 	return 0;

@@ -3,7 +3,7 @@
  * Fetching over loopback: a thread answers one connection with the bytes of
  * a row and closes. TLS is tested by test_gateway.py with a real server.
  */
-#include "gateway/fetch/http_get.h"
+#include "http/http_get.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -80,7 +80,7 @@ static int fetch_once(struct http_get *fetch, uint8_t *answer)
 	fetch->answer_cap = ANSWER_CAP;
 	if (pthread_create(&thread, NULL, server_run, NULL) != 0)
 		return -EAGAIN;
-	err = gateway_http_get_run(fetch);
+	err = http_get_run(fetch);
 	pthread_join(thread, NULL);
 	close(server.fd);
 	return err;
@@ -219,9 +219,9 @@ static void test_a_port_that_nobody_has_is_unreachable(void)
 	close(server.fd);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", server.port);
 	fetch.url = url;
-	CHECK_EQ(gateway_http_get_run(&fetch), WEFT_EUNREACHABLE);
+	CHECK_EQ(http_get_run(&fetch), WEFT_EUNREACHABLE);
 	fetch.url = "gopher://127.0.0.1/";
-	CHECK_EQ(gateway_http_get_run(&fetch), WEFT_EMALFORMED);
+	CHECK_EQ(http_get_run(&fetch), WEFT_EMALFORMED);
 }
 
 int main(void)

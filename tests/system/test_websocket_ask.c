@@ -3,7 +3,7 @@
  * One question over a WebSocket, over loopback: a thread takes one connection,
  * plain or TLS with a certificate made here, and says the bytes of a row.
  */
-#include "gateway/websocket/websocket.h"
+#include "http/websocket.h"
 
 #include <arpa/inet.h>
 #include <openssl/pem.h>
@@ -83,7 +83,7 @@ static void head_say(void)
 
 	if (at)
 		snprintf(key, sizeof(key), "%.24s", at + 19);
-	gateway_websocket_accept(key, accept);
+	http_websocket_accept(key, accept);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	snprintf(text, sizeof(text), server.head, accept);
@@ -146,7 +146,7 @@ static int ask_at(struct websocket_ask *ask, const char *scheme, const char *hos
 	ask->answer_cap = sizeof(answer);
 	if (pthread_create(&thread, NULL, server_run, NULL) != 0)
 		abort();
-	err = gateway_websocket_ask(ask);
+	err = http_websocket_ask(ask);
 	pthread_join(thread, NULL);
 	close(server.fd);
 	return err;
@@ -180,14 +180,14 @@ static void test_the_question_is_masked_and_the_answer_is_the_first_binary_messa
 		 "Sec-WebSocket-Protocol: " PROTOCOL "\r\n\r\n",
 		 server.port);
 	CHECK_STR(server.request, want);
-	CHECK_EQ(gateway_websocket_head_parse(server.told, server.told_len, &head), 6);
+	CHECK_EQ(http_websocket_head_parse(server.told, server.told_len, &head), 6);
 	CHECK_EQ(head.opcode, WEBSOCKET_BINARY);
 	CHECK(head.is_masked && head.is_final);
 	CHECK_EQ(head.len, 8);
 	CHECK_MEM(head.mask, mask, 4);
 	CHECK_EQ(server.told_len, 14);
 	memcpy(question, server.told + 6, sizeof(question));
-	gateway_websocket_mask(question, sizeof(question), head.mask, 0);
+	http_websocket_mask(question, sizeof(question), head.mask, 0);
 	CHECK_MEM(question, "question", 8);
 }
 
@@ -206,7 +206,7 @@ static void test_a_ping_before_the_answer_is_answered(void)
 	CHECK_MEM(answer, "ok", 2);
 	CHECK_EQ(server.told_len, 14 + 10);
 	pong = server.told + 14;
-	CHECK_EQ(gateway_websocket_head_parse(pong, 10, &head), 6);
+	CHECK_EQ(http_websocket_head_parse(pong, 10, &head), 6);
 	CHECK_EQ(head.opcode, WEBSOCKET_PONG);
 	CHECK_EQ(head.len, 4);
 	CHECK_EQ(pong[6] ^ head.mask[0], 'p');
@@ -332,7 +332,7 @@ static void test_urls_of_other_schemes_are_refused(void)
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
 		struct websocket_ask ask = {.url = urls[i], .random = nonce, .protocol = PROTOCOL};
 
-		CHECK_EQ(gateway_websocket_ask(&ask), WEFT_EMALFORMED);
+		CHECK_EQ(http_websocket_ask(&ask), WEFT_EMALFORMED);
 	}
 }
 

@@ -8,7 +8,7 @@
 #include "gateway/gateway.h"
 #include "gateway/guard.h"
 #include "gateway/output.h"
-#include "gateway/websocket/websocket.h"
+#include "http/websocket.h"
 
 struct heap;
 

@@ -16,8 +16,8 @@
 #include "base/jobs.h"
 #include "base/log.h"
 #include "codec/zbase32.h"
-#include "gateway/fetch/http_get.h"
-#include "gateway/fetch/url.h"
+#include "http/http_get.h"
+#include "http/url.h"
 #include "node/node_state.h"
 
 #define PACKET_TYPE  "application/pkarr.org/relays#payload"
@@ -81,7 +81,7 @@ static void builtin_request_run(struct job *job)
 {
 	struct relay_request *request = (struct relay_request *)job;
 
-	request->err = gateway_http_get_run(&request->fetch);
+	request->err = http_get_run(&request->fetch);
 }
 
 static int request_begin(struct relay_request *request, const struct relay *relay,
@@ -312,7 +312,7 @@ static int relays_parse(struct pkarr_client *client, const char *text, char *wha
 		if (!*word)
 			continue;
 		snprintf(what, NODE_WHAT_CAP, "pkarr.relays: %.128s", word);
-		if (gateway_url_parse(word, &url) < 0)
+		if (http_url_parse(word, &url) < 0)
 			return WEFT_EMALFORMED;
 		snprintf(relay->url, sizeof(relay->url), "%.*s",
 			 (int)(strlen(word) - (word[strlen(word) - 1] == '/')), word);

@@ -15,7 +15,7 @@
 #include "base/jobs.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "gateway/websocket/websocket.h"
+#include "http/websocket.h"
 #include "node/node_state.h"
 
 #define PROTOCOL	"mesh-signal-v1"
@@ -69,7 +69,7 @@ static void builtin_request_run(struct job *job)
 {
 	struct signal_request *request = (struct signal_request *)job;
 
-	request->err = gateway_websocket_ask(&request->ask);
+	request->err = http_websocket_ask(&request->ask);
 	if (request->err == 0 && request->ask.status != STATUS_SWITCHED)
 		request->err = WEFT_EREFUSED;
 }

@@ -17,7 +17,7 @@ bool gateway_tunnel_accepts(const struct gateway_exchange *exchange, const char 
 
 	if (cnt != 1)
 		return false;
-	gateway_websocket_accept(key, wanted);
+	http_websocket_accept(key, wanted);
 	return len == strlen(wanted) && memcmp(accept, wanted, len) == 0;
 }
 

@@ -69,7 +69,7 @@ void gateway_socket_accept(struct gateway_exchange *exchange, uint64_t now_ns)
 	conn->now_ns = now_ns;
 	if (conn->state != CONN_WAITING)
 		return;
-	gateway_websocket_accept(gateway_conn_header(conn, "Sec-WebSocket-Key", &cnt), accept);
+	http_websocket_accept(gateway_conn_header(conn, "Sec-WebSocket-Key", &cnt), accept);
 	conn->state = CONN_SOCKET;
 	conn->reply = REPLY_DONE;
 	conn->keeps_alive = false;
@@ -84,7 +84,7 @@ static int frame_write(struct gateway_conn *conn, enum websocket_opcode opcode, 
 	struct websocket_head head = {.opcode = opcode, .is_final = is_final, .len = len};
 	uint8_t bytes[WEBSOCKET_HEAD_LEN_MAX];
 
-	if (gateway_conn_write(conn, bytes, gateway_websocket_head_write(&head, bytes)) < 0)
+	if (gateway_conn_write(conn, bytes, http_websocket_head_write(&head, bytes)) < 0)
 		return WEFT_EFULL;
 	if (gateway_conn_write(conn, payload, len) == 0)
 		return 0;
@@ -273,7 +273,7 @@ static bool frame_payload(struct gateway_conn *conn)
 
 	if (len > socket->left)
 		len = (size_t)socket->left;
-	gateway_websocket_mask(data, len, socket->frame.mask, socket->frame.len - socket->left);
+	http_websocket_mask(data, len, socket->frame.mask, socket->frame.len - socket->left);
 	conn->in_begin += len;
 	socket->left -= len;
 	socket->is_in_frame = socket->left > 0;
@@ -289,8 +289,8 @@ static bool frame_payload(struct gateway_conn *conn)
 static bool frame_head(struct gateway_conn *conn)
 {
 	struct websocket_head head;
-	int len = gateway_websocket_head_parse((uint8_t *)conn->in + conn->in_begin,
-					       conn->in_end - conn->in_begin, &head);
+	int len = http_websocket_head_parse((uint8_t *)conn->in + conn->in_begin,
+					    conn->in_end - conn->in_begin, &head);
 
 	if (len < 0)
 		socket_fail(conn, CLOSE_PROTOCOL, "a frame that is none");

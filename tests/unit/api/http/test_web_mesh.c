@@ -696,7 +696,7 @@ static void say_frame(uint8_t first, const char *text)
 				      .is_masked = true,
 				      .len = strlen(text)};
 	uint8_t bytes[256];
-	size_t len = gateway_websocket_head_write(&head, bytes);
+	size_t len = http_websocket_head_write(&head, bytes);
 
 	memcpy(bytes + len, text, head.len);
 	(void)say_bytes(bytes, len + head.len);

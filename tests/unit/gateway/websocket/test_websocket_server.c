@@ -25,11 +25,11 @@ static size_t frame(uint8_t first, const void *payload, size_t len, uint8_t *out
 				      .is_masked = true,
 				      .mask = {0x37, 0xfa, 0x21, 0x3d},
 				      .len = len};
-	size_t at = gateway_websocket_head_write(&head, out);
+	size_t at = http_websocket_head_write(&head, out);
 
 	if (len)
 		memcpy(out + at, payload, len);
-	gateway_websocket_mask(out + at, len, head.mask, 0);
+	http_websocket_mask(out + at, len, head.mask, 0);
 	return at + len;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/check.h"
 
-#include "gateway/websocket/websocket.h"
+#include "http/websocket.h"
 
 static void test_accept_is_that_of_the_standard(void)
 {
@@ -9,9 +9,9 @@ static void test_accept_is_that_of_the_standard(void)
 	char accept[WEBSOCKET_ACCEPT_CAP], key[WEBSOCKET_KEY_CAP];
 
 	/* RFC 6455, 1.3. */
-	gateway_websocket_key(nonce, key);
+	http_websocket_key(nonce, key);
 	CHECK_STR(key, "dGhlIHNhbXBsZSBub25jZQ==");
-	gateway_websocket_accept(key, accept);
+	http_websocket_accept(key, accept);
 	CHECK_STR(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
@@ -27,12 +27,12 @@ static void test_heads_are_read_as_written(void)
 						      .mask = {1, 2, 3, 4},
 						      .len = lens[i]};
 			uint8_t bytes[WEBSOCKET_HEAD_LEN_MAX];
-			size_t len = gateway_websocket_head_write(&head, bytes);
+			size_t len = http_websocket_head_write(&head, bytes);
 			struct websocket_head got;
 
 			for (size_t cut = 0; cut < len; cut++)
-				CHECK_EQ(gateway_websocket_head_parse(bytes, cut, &got), 0);
-			CHECK_EQ(gateway_websocket_head_parse(bytes, len, &got), len);
+				CHECK_EQ(http_websocket_head_parse(bytes, cut, &got), 0);
+			CHECK_EQ(http_websocket_head_parse(bytes, len, &got), len);
 			CHECK_EQ(got.len, lens[i]);
 			CHECK_EQ(got.opcode, WEBSOCKET_BINARY);
 			CHECK_EQ(got.is_masked, masked);
@@ -48,10 +48,10 @@ static void test_examples_of_the_standard(void)
 	uint8_t masked[] = {0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58};
 	struct websocket_head head;
 
-	CHECK_EQ(gateway_websocket_head_parse(plain, sizeof(plain), &head), 2);
+	CHECK_EQ(http_websocket_head_parse(plain, sizeof(plain), &head), 2);
 	CHECK_EQ(head.len, 5);
-	CHECK_EQ(gateway_websocket_head_parse(masked, sizeof(masked), &head), 6);
-	gateway_websocket_mask(masked + 6, 5, head.mask, 0);
+	CHECK_EQ(http_websocket_head_parse(masked, sizeof(masked), &head), 6);
+	http_websocket_mask(masked + 6, 5, head.mask, 0);
 	CHECK_MEM(masked + 6, "Hello", 5);
 }
 
@@ -75,7 +75,7 @@ static void test_what_is_no_frame_is_refused(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		printf("# %s\n", rows[i].why);
-		CHECK_EQ(gateway_websocket_head_parse(rows[i].bytes, rows[i].len, &head),
+		CHECK_EQ(http_websocket_head_parse(rows[i].bytes, rows[i].len, &head),
 			 WEFT_EMALFORMED);
 	}
 }
@@ -94,7 +94,7 @@ static void test_other_urls_are_refused(void)
 					    .answer = answer,
 					    .answer_cap = sizeof(answer)};
 
-		CHECK_EQ(gateway_websocket_ask(&ask), WEFT_EMALFORMED);
+		CHECK_EQ(http_websocket_ask(&ask), WEFT_EMALFORMED);
 	}
 }
 

@@ -143,8 +143,8 @@ static int tls_begin(struct channel *channel, const char *host, const char *ca_f
 	}
 }
 
-int gateway_channel_open(struct channel *channel, const struct url *url, const char *ca_file,
-			 uint64_t deadline_ns, int stop_fd)
+int http_channel_open(struct channel *channel, const struct url *url, const char *ca_file,
+		      uint64_t deadline_ns, int stop_fd)
 {
 	*channel = (struct channel){.fd = -1, .deadline_ns = deadline_ns, .stop_fd = stop_fd};
 	channel->fd = host_connect(channel, &url->target);
@@ -153,7 +153,7 @@ int gateway_channel_open(struct channel *channel, const struct url *url, const c
 	return url->is_tls ? tls_begin(channel, url->target.host, ca_file) : 0;
 }
 
-void gateway_channel_close(struct channel *channel)
+void http_channel_close(struct channel *channel)
 {
 	SSL_free(channel->ssl);
 	SSL_CTX_free(channel->ctx);
@@ -183,7 +183,7 @@ static int tls_write(struct channel *channel, const void *data, size_t len)
 	return n > 0 ? n : channel_retry(channel, n);
 }
 
-int gateway_channel_write(struct channel *channel, const void *data, size_t len)
+int http_channel_write(struct channel *channel, const void *data, size_t len)
 {
 	const uint8_t *at = data;
 
@@ -224,7 +224,7 @@ static int tls_read(struct channel *channel, void *dst, size_t cap, bool *out_is
 	return channel_retry(channel, n);
 }
 
-int gateway_channel_read(struct channel *channel, void *dst, size_t cap)
+int http_channel_read(struct channel *channel, void *dst, size_t cap)
 {
 	bool is_end = false;
 	int n;

@@ -47,7 +47,7 @@ static bool head_is_good(const struct websocket_head *head, unsigned code)
 	return code != LEN_64 || (head->len > UINT16_MAX && head->len <= INT64_MAX);
 }
 
-int gateway_websocket_head_parse(const uint8_t *data, size_t len, struct websocket_head *out_head)
+int http_websocket_head_parse(const uint8_t *data, size_t len, struct websocket_head *out_head)
 {
 	struct websocket_head head;
 	size_t at = 2, more;
@@ -78,8 +78,8 @@ int gateway_websocket_head_parse(const uint8_t *data, size_t len, struct websock
 	return (int)at;
 }
 
-size_t gateway_websocket_head_write(const struct websocket_head *head,
-				    uint8_t out[static WEBSOCKET_HEAD_LEN_MAX])
+size_t http_websocket_head_write(const struct websocket_head *head,
+				 uint8_t out[static WEBSOCKET_HEAD_LEN_MAX])
 {
 	unsigned code = head->len < LEN_16	  ? (unsigned)head->len
 			: head->len <= UINT16_MAX ? LEN_16
@@ -97,7 +97,7 @@ size_t gateway_websocket_head_write(const struct websocket_head *head,
 	return at;
 }
 
-void gateway_websocket_mask(uint8_t *data, size_t len, const uint8_t mask[static 4], uint64_t off)
+void http_websocket_mask(uint8_t *data, size_t len, const uint8_t mask[static 4], uint64_t off)
 {
 	uint8_t turned[8];
 	uint64_t word, wide;
@@ -114,12 +114,12 @@ void gateway_websocket_mask(uint8_t *data, size_t len, const uint8_t mask[static
 		data[i] ^= turned[i];
 }
 
-void gateway_websocket_key(const uint8_t nonce[static 16], char out[static WEBSOCKET_KEY_CAP])
+void http_websocket_key(const uint8_t nonce[static 16], char out[static WEBSOCKET_KEY_CAP])
 {
 	EVP_EncodeBlock((unsigned char *)out, nonce, 16);
 }
 
-void gateway_websocket_accept(const char *key, char out[static WEBSOCKET_ACCEPT_CAP])
+void http_websocket_accept(const char *key, char out[static WEBSOCKET_ACCEPT_CAP])
 {
 	unsigned char hash[EVP_MAX_MD_SIZE];
 	char salted[128];

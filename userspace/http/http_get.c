@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "gateway/websocket/http_channel.h"
+#include "http_channel.h"
 
 #define REQUEST_HEAD_CAP 1280
 /* Status line, fields and framing of an answer, beside its body. */
@@ -71,10 +71,10 @@ static int request_write(const struct http_get *fetch, const struct url *url,
 		       fetch->method, url->path, url->host, type);
 	if (len < 0 || (size_t)len >= sizeof(head))
 		return WEFT_EMALFORMED;
-	err = gateway_channel_write(channel, head, (size_t)len);
+	err = http_channel_write(channel, head, (size_t)len);
 	return err < 0 || !fetch->body_type
 		       ? err
-		       : gateway_channel_write(channel, fetch->body, fetch->body_len);
+		       : http_channel_write(channel, fetch->body, fetch->body_len);
 }
 
 static int answer_take(struct answer *answer, const char *data, size_t len)
@@ -106,7 +106,7 @@ static int answer_read(struct http_get *fetch, struct channel *channel)
 	llhttp_init(&answer.parser, HTTP_RESPONSE, &settings);
 	answer.parser.data = &answer;
 	while (err == 0 && !answer.is_whole) {
-		n = gateway_channel_read(channel, data, sizeof(data));
+		n = http_channel_read(channel, data, sizeof(data));
 		if (n < 0)
 			return n;
 		err = n ? answer_take(&answer, data, (size_t)n) : answer_end(&answer);
@@ -114,7 +114,7 @@ static int answer_read(struct http_get *fetch, struct channel *channel)
 	return err;
 }
 
-int gateway_http_get_run(struct http_get *fetch)
+int http_get_run(struct http_get *fetch)
 {
 	struct channel channel;
 	struct url url;
@@ -122,14 +122,14 @@ int gateway_http_get_run(struct http_get *fetch)
 
 	fetch->status = 0;
 	fetch->answer_len = 0;
-	if (gateway_url_parse(fetch->url, &url) < 0)
+	if (http_url_parse(fetch->url, &url) < 0)
 		return WEFT_EMALFORMED;
-	err = gateway_channel_open(&channel, &url, fetch->ca_file,
-				   clock_monotonic_ns() + fetch->timeout_ns, fetch->stop_fd);
+	err = http_channel_open(&channel, &url, fetch->ca_file,
+				clock_monotonic_ns() + fetch->timeout_ns, fetch->stop_fd);
 	if (err == 0)
 		err = request_write(fetch, &url, &channel);
 	if (err == 0)
 		err = answer_read(fetch, &channel);
-	gateway_channel_close(&channel);
+	http_channel_close(&channel);
 	return err;
 }

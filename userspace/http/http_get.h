@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_GATEWAY_FETCH_HTTP_GET_H
-#define WEFT_GATEWAY_FETCH_HTTP_GET_H
+#ifndef WEFT_HTTP_HTTP_GET_H
+#define WEFT_HTTP_HTTP_GET_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -33,7 +33,7 @@ struct http_get {
 };
 
 /*
- * gateway_http_get_run returns 0 when an answer came, whatever its status, or:
+ * http_get_run returns 0 when an answer came, whatever its status, or:
  *   WEFT_EMALFORMED   url is none, or the answer is no HTTP
  *   WEFT_EABSENT      the host's name has no address
  *   WEFT_EUNREACHABLE none of its addresses takes a connection, or it broke off
@@ -45,6 +45,6 @@ struct http_get {
  * Context: a job thread; it reads the clock itself.
  */
 WEFT_MUST_CHECK
-int gateway_http_get_run(struct http_get *fetch);
+int http_get_run(struct http_get *fetch);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_GATEWAY_FETCH_URL_H
-#define WEFT_GATEWAY_FETCH_URL_H
+#ifndef WEFT_HTTP_URL_H
+#define WEFT_HTTP_URL_H
 
 #include <stdbool.h>
 
@@ -19,8 +19,8 @@ struct url {
 	char path[URL_PATH_CAP]; /* with the query; begins with '/' */
 };
 
-/* gateway_url_parse: 0, or WEFT_EMALFORMED. */
+/* http_url_parse: 0, or WEFT_EMALFORMED. */
 WEFT_MUST_CHECK
-int gateway_url_parse(const char *text, struct url *out_url);
+int http_url_parse(const char *text, struct url *out_url);
 
 #endif

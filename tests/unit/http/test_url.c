@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/fetch/url.h"
+#include "http/url.h"
 
 #include "support/check.h"
 
@@ -42,7 +42,7 @@ static void test_urls_are_parsed_or_refused(void)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct url url;
-		int err = gateway_url_parse(rows[i].text, &url);
+		int err = http_url_parse(rows[i].text, &url);
 
 		if ((err == 0) != (rows[i].name != NULL))
 			printf("# %s\n", rows[i].text);
@@ -64,9 +64,9 @@ static void test_lengths_are_exceeded_by_one(void)
 
 	for (int over = 0; over <= 1; over++) {
 		snprintf(text, sizeof(text), "http://h/%0*d", URL_PATH_CAP - 3 + over, 0);
-		CHECK_EQ(gateway_url_parse(text, &url), over ? WEFT_EMALFORMED : 0);
+		CHECK_EQ(http_url_parse(text, &url), over ? WEFT_EMALFORMED : 0);
 		snprintf(text, sizeof(text), "http://h%0*d/", RESOLVER_HOST_CAP - 2 + over, 0);
-		CHECK_EQ(gateway_url_parse(text, &url), over ? WEFT_EMALFORMED : 0);
+		CHECK_EQ(http_url_parse(text, &url), over ? WEFT_EMALFORMED : 0);
 	}
 }
 

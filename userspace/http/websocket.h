@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_GATEWAY_WEBSOCKET_WEBSOCKET_H
-#define WEFT_GATEWAY_WEBSOCKET_WEBSOCKET_H
+#ifndef WEFT_HTTP_WEBSOCKET_H
+#define WEFT_HTTP_WEBSOCKET_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,27 +33,27 @@ struct websocket_head {
 #define WEBSOCKET_CONTROL_LEN_MAX 125 /* of a control frame's payload */
 
 /*
- * gateway_websocket_head_parse: the head's length, 0 when more bytes are needed, or
+ * http_websocket_head_parse: the head's length, 0 when more bytes are needed, or
  * WEFT_EMALFORMED: reserved bits or opcodes, a length not written the
  * shortest way, a control frame that is long or in pieces.
  */
 WEFT_MUST_CHECK
-int gateway_websocket_head_parse(const uint8_t *data, size_t len, struct websocket_head *out_head);
-size_t gateway_websocket_head_write(const struct websocket_head *head,
-				    uint8_t out[static WEBSOCKET_HEAD_LEN_MAX]);
-/* gateway_websocket_mask masks or unmasks part of a payload that begins off bytes behind its first. */
-void gateway_websocket_mask(uint8_t *data, size_t len, const uint8_t mask[static 4], uint64_t off);
+int http_websocket_head_parse(const uint8_t *data, size_t len, struct websocket_head *out_head);
+size_t http_websocket_head_write(const struct websocket_head *head,
+				 uint8_t out[static WEBSOCKET_HEAD_LEN_MAX]);
+/* http_websocket_mask masks or unmasks part of a payload that begins off bytes behind its first. */
+void http_websocket_mask(uint8_t *data, size_t len, const uint8_t mask[static 4], uint64_t off);
 
 #define WEBSOCKET_KEY_CAP    25 /* base64 of 16 random bytes */
 #define WEBSOCKET_ACCEPT_CAP 29
-void gateway_websocket_key(const uint8_t nonce[static 16], char out[static WEBSOCKET_KEY_CAP]);
-/* gateway_websocket_accept: what a server answers to key, to show that it speaks WebSocket (4.2.2). */
-void gateway_websocket_accept(const char *key, char out[static WEBSOCKET_ACCEPT_CAP]);
+void http_websocket_key(const uint8_t nonce[static 16], char out[static WEBSOCKET_KEY_CAP]);
+/* http_websocket_accept: what a server answers to key, to show that it speaks WebSocket (4.2.2). */
+void http_websocket_accept(const char *key, char out[static WEBSOCKET_ACCEPT_CAP]);
 
 /*
- * gateway_websocket_ask connects, sends question as a binary message, and waits for
+ * http_websocket_ask connects, sends question as a binary message, and waits for
  * the first binary one; pings in between are answered. url begins with
- * ws:// or wss://. Errors as gateway_http_get_run, which this stands beside; status is
+ * ws:// or wss://. Errors as http_get_run, which this stands beside; status is
  * that of HTTP when the server would not switch, else 101.
  * Context: a job thread; it reads the clock itself.
  */
@@ -73,6 +73,6 @@ struct websocket_ask {
 	size_t answer_len;
 };
 WEFT_MUST_CHECK
-int gateway_websocket_ask(struct websocket_ask *ask);
+int http_websocket_ask(struct websocket_ask *ask);
 
 #endif

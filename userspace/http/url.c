@@ -21,7 +21,7 @@ static bool authority_has_port(const char *authority)
 	return strchr(bracket ? bracket : authority, ':') != NULL;
 }
 
-int gateway_url_parse(const char *text, struct url *out_url)
+int http_url_parse(const char *text, struct url *out_url)
 {
 	char authority[URL_HOST_CAP + sizeof(":65535")];
 	struct url url = {.is_tls = strncmp(text, "https://", 8) == 0};

@@ -91,7 +91,7 @@ static int question_begin(const struct websocket_ask *ask, const struct url *url
 
 	if (len < 0 || (size_t)len >= sizeof(text))
 		return WEFT_EMALFORMED;
-	return gateway_channel_write(channel, text, (size_t)len);
+	return http_channel_write(channel, text, (size_t)len);
 }
 
 /* incoming_more reads on; WEFT_ETOOLARGE when there is no room. */
@@ -107,8 +107,8 @@ static int incoming_more(struct incoming *incoming)
 	}
 	if (incoming->end == sizeof(incoming->data))
 		return WEFT_ETOOLARGE;
-	n = gateway_channel_read(incoming->channel, incoming->data + incoming->end,
-				 sizeof(incoming->data) - incoming->end);
+	n = http_channel_read(incoming->channel, incoming->data + incoming->end,
+			      sizeof(incoming->data) - incoming->end);
 	if (n <= 0)
 		return n < 0 ? n : WEFT_EUNREACHABLE;
 	incoming->end += (size_t)n;
@@ -142,7 +142,7 @@ static int handshake_read(struct websocket_ask *ask, struct incoming *incoming, 
 	ask->status = (unsigned)llhttp_get_status_code(&handshake.parser);
 	if (ask->status != STATUS_SWITCHED)
 		return 0;
-	gateway_websocket_accept(key, accept);
+	http_websocket_accept(key, accept);
 	if (!handshake.is_upgraded || strcmp(handshake.accept, accept) != 0 ||
 	    strcmp(handshake.protocol, ask->protocol) != 0)
 		return WEFT_EMALFORMED;
@@ -161,12 +161,12 @@ static int frame_send(const struct websocket_ask *ask, struct channel *channel,
 	if (len > sizeof(masked))
 		return WEFT_ETOOLARGE;
 	memcpy(head.mask, ask->random + 16, sizeof(head.mask));
-	err = gateway_channel_write(channel, bytes, gateway_websocket_head_write(&head, bytes));
+	err = http_channel_write(channel, bytes, http_websocket_head_write(&head, bytes));
 	if (err < 0 || !len)
 		return err;
 	memcpy(masked, payload, len);
-	gateway_websocket_mask(masked, len, head.mask, 0);
-	return gateway_channel_write(channel, masked, len);
+	http_websocket_mask(masked, len, head.mask, 0);
+	return http_channel_write(channel, masked, len);
 }
 
 /* The next frame, whole in incoming; a server masks nothing, and messages are of one frame here. */
@@ -177,8 +177,8 @@ static int frame_read(struct incoming *incoming, struct websocket_head *out_head
 	while (err == 0) {
 		size_t len = incoming->end - incoming->begin;
 
-		head_len = gateway_websocket_head_parse(incoming->data + incoming->begin, len,
-							out_head);
+		head_len =
+			http_websocket_head_parse(incoming->data + incoming->begin, len, out_head);
 		if (head_len < 0 || (head_len && (out_head->is_masked || !out_head->is_final ||
 						  out_head->opcode == WEBSOCKET_CONTINUATION)))
 			return WEFT_EMALFORMED;
@@ -232,10 +232,10 @@ static int ask_url_parse(const char *text, struct url *out_url)
 		return WEFT_EMALFORMED;
 	if (snprintf(http, sizeof(http), "http%s", text + 2) >= (int)sizeof(http))
 		return WEFT_EMALFORMED;
-	return gateway_url_parse(http, out_url);
+	return http_url_parse(http, out_url);
 }
 
-int gateway_websocket_ask(struct websocket_ask *ask)
+int http_websocket_ask(struct websocket_ask *ask)
 {
 	struct channel channel;
 	struct incoming incoming = {.channel = &channel};
@@ -247,9 +247,9 @@ int gateway_websocket_ask(struct websocket_ask *ask)
 	ask->answer_len = 0;
 	if (ask_url_parse(ask->url, &url) < 0)
 		return WEFT_EMALFORMED;
-	gateway_websocket_key(ask->random, key);
-	err = gateway_channel_open(&channel, &url, ask->ca_file,
-				   clock_monotonic_ns() + ask->timeout_ns, ask->stop_fd);
+	http_websocket_key(ask->random, key);
+	err = http_channel_open(&channel, &url, ask->ca_file,
+				clock_monotonic_ns() + ask->timeout_ns, ask->stop_fd);
 	if (err == 0 && (err = question_begin(ask, &url, key, &channel)) == 0)
 		err = handshake_read(ask, &incoming, key);
 	if (err == 0 && ask->status == STATUS_SWITCHED) {
@@ -257,6 +257,6 @@ int gateway_websocket_ask(struct websocket_ask *ask)
 		if (err == 0)
 			err = answer_read(ask, &incoming);
 	}
-	gateway_channel_close(&channel);
+	http_channel_close(&channel);
 	return err;
 }
