@@ -186,7 +186,7 @@ def test_five_broken_rules_are_a_ban_that_ends_and_outlives_a_crash(lab):
     wait_for(lambda: peer in a.weft("ban", "list").stdout, "b is banned")
     told = a.json("why", peer)
     check("banned for 1 min" in told["reputation"] and "5 violations" in told["reputation"], told["reputation"])
-    check(any(line.startswith("conduct\t") for line in a.weft("why", peer).stdout.splitlines()), "weft why")
+    check(any(line.startswith("reputation\t") for line in a.weft("why", peer).stdout.splitlines()), "weft why")
     done = b.weft("service", "call", "echo", "Say", "x", "--provider", node, "--timeout", "3")
     check(done.returncode != OK, "nothing gets through")
     a.kill()

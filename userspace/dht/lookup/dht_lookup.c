@@ -15,6 +15,13 @@
 #include "dht_query.h"
 #include "dht_lookup_state.h"
 
+/*
+ * A leg that asked this many nodes at most and heard none begins once more: one lost datagram must
+ * not be the end. With more nodes asked, the loss of all is no accident; after a longer wait, which
+ * is that for nodes of unknown distance, the caller hears first.
+ */
+#define FEW_NODES      2
+#define BEGIN_AGAIN_NS 2000000000ull
 /* Seeds of a lookup: twice K, so that dead ones do not end it. */
 #define SEED_CNT 16
 /* Refused for want of room, which nobody announces: tried again after this. */
@@ -261,6 +268,26 @@ static int leg_ask(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now
 	return 0;
 }
 
+/* Begins the leg again if none of the few nodes that it asked, or wrote to, was heard. */
+static bool leg_begins_again(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now_ns)
+{
+	struct lookup_leg *leg = &dht_lookup->legs[net];
+	unsigned asked_cnt = leg->lookup.stats.asked_cnt;
+
+	if (leg->heard_cnt || leg->is_second || asked_cnt > FEW_NODES ||
+	    now_ns - dht_lookup->outcome.began_ns > BEGIN_AGAIN_NS)
+		return false;
+	*leg = (struct lookup_leg){.is_second = true};
+	dht_lookup->outcome.asked_cnt += asked_cnt;
+	leg_begin(dht_lookup, net, now_ns);
+	return leg->phase == LEG_ASKING;
+}
+
+static bool leg_has_written(const struct lookup_leg *leg)
+{
+	return leg->written_cnt == leg->write_cnt && !leg->write_out_cnt;
+}
+
 /* One leg as far as it goes now; 0, or why it could not send. */
 static int leg_run(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now_ns)
 {
@@ -269,14 +296,19 @@ static int leg_run(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now
 
 	if (leg->phase == LEG_ASKING) {
 		err = leg_ask(dht_lookup, net, now_ns);
+		if (kad_lookup_is_done(&leg->lookup) && leg_begins_again(dht_lookup, net, now_ns))
+			err = leg_ask(dht_lookup, net, now_ns);
 		if (kad_lookup_is_done(&leg->lookup)) {
 			dht_leg_write_begin(dht_lookup, leg);
 			leg->phase = LEG_WRITING;
+			leg->heard_cnt = leg->write_cnt == 0;
 		}
 	}
 	if (leg->phase == LEG_WRITING) {
 		err = dht_leg_write(dht_lookup, net, now_ns);
-		if (leg->written_cnt == leg->write_cnt && !leg->write_out_cnt)
+		if (leg_has_written(leg) && leg_begins_again(dht_lookup, net, now_ns))
+			return leg_ask(dht_lookup, net, now_ns);
+		if (leg_has_written(leg))
 			leg->phase = LEG_DONE;
 	}
 	return err;

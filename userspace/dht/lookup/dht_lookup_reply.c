@@ -258,6 +258,7 @@ void dht_lookup_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 	if (!dht_lookup)
 		return;
 	leg = &dht_lookup->legs[net];
+	leg->heard_cnt += reply != NULL;
 	if (slot & LOOKUP_SLOT_WRITE) {
 		written(dht_lookup, leg, reply);
 		return;

@@ -34,6 +34,8 @@ struct lookup_leg {
 	uint16_t to_write[KAD_K_MAX];
 	unsigned write_cnt, written_cnt; /* of to_write: all, and those sent */
 	unsigned write_out_cnt;		 /* sent and not answered */
+	unsigned heard_cnt;		 /* answers of any kind in this phase */
+	bool is_second;			 /* nobody was heard the first time */
 };
 
 struct dht_lookup {

@@ -63,6 +63,45 @@ static void test_peers_that_lie_here_are_found_when_all_others_are_gone(void)
 	dht_lab_fini(&lab);
 }
 
+/* What is sent in [lost_ms, lost_ms + 20) of a put between two nodes is lost; 20 ms are one way. */
+static void put_with_a_loss(unsigned lost_ms)
+{
+	static const struct mem_link sound = {.delay_ns = 20000000};
+	static const struct mem_link broken = {.delay_ns = 20000000, .loss_per_1000 = 1000};
+	static const uint8_t seed[NODE_KEY_SEED_LEN] = {5};
+	struct dht_put_params params = {0};
+	struct dht_lab_result result;
+	struct dht_asker asker;
+	struct dht_item item;
+
+	dht_lab_init(&lab, 77, 8);
+	net_mem_net_set_default_link(lab.mem, &sound);
+	dht_lab_grow(&lab, 2, SECOND / 10);
+	(void)dht_lab_run(&lab, 600 * SECOND, NULL, NULL);
+	if (!key && node_key_from_seed(seed, &key) < 0)
+		abort();
+	item = mutable_item("5:value", 1, "");
+	params.item = &item;
+	asker = dht_lab_asker(&result);
+	CHECK(dht_put(dht_of(0), &params, &asker, lab.now_ns));
+	lab.nodes[0].next_ns = 0;
+	(void)dht_lab_run(&lab, lost_ms * (SECOND / 1000), NULL, NULL);
+	net_mem_net_set_default_link(lab.mem, &broken);
+	(void)dht_lab_run(&lab, SECOND / 50, NULL, NULL);
+	net_mem_net_set_default_link(lab.mem, &sound);
+	CHECK(dht_lab_wait(&lab, &result, 30 * SECOND));
+	CHECK_EQ(result.outcome.err, 0);
+	CHECK_EQ(result.outcome.stored_cnt, 1);
+	dht_lab_fini(&lab);
+}
+
+static void test_one_lost_datagram_ends_no_put_in_a_network_of_two(void)
+{
+	/* The question, the answer, the put, its answer. */
+	for (unsigned lost_ms = 0; lost_ms < 80; lost_ms += 10)
+		put_with_a_loss(lost_ms);
+}
+
 static void test_lookup_finds_the_nearest(void)
 {
 	struct dht_lab_result result;
@@ -292,6 +331,7 @@ int main(void)
 {
 	RUN(test_announced_peers_are_found);
 	RUN(test_peers_that_lie_here_are_found_when_all_others_are_gone);
+	RUN(test_one_lost_datagram_ends_no_put_in_a_network_of_two);
 	RUN(test_lookup_finds_the_nearest);
 	RUN(test_who_knows_nobody_is_told_at_once);
 	RUN(test_dead_bootstrap_is_unreachable_and_tried_again);
