@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/cbor.h"
 
-static void shares_head_write(struct writer *w, uint8_t major, uint64_t value)
+static void head_write(struct writer *w, uint8_t major, uint64_t value)
 {
 	uint8_t first = (uint8_t)(major << 5);
 
@@ -24,15 +24,15 @@ static void shares_head_write(struct writer *w, uint8_t major, uint64_t value)
 
 void cbor_write_uint(struct writer *w, uint64_t value)
 {
-	shares_head_write(w, 0, value);
+	head_write(w, 0, value);
 }
 
 void cbor_write_int(struct writer *w, int64_t value)
 {
 	if (value < 0)
-		shares_head_write(w, 1, (uint64_t)(-1 - value));
+		head_write(w, 1, (uint64_t)(-1 - value));
 	else
-		shares_head_write(w, 0, (uint64_t)value);
+		head_write(w, 0, (uint64_t)value);
 }
 
 void cbor_write_bool(struct writer *w, bool value)
@@ -47,29 +47,29 @@ void cbor_write_null(struct writer *w)
 
 void cbor_write_bytes_head(struct writer *w, uint64_t len)
 {
-	shares_head_write(w, 2, len);
+	head_write(w, 2, len);
 }
 
 void cbor_write_bytes(struct writer *w, const void *data, size_t len)
 {
-	shares_head_write(w, 2, len);
+	head_write(w, 2, len);
 	writer_bytes(w, data, len);
 }
 
 void cbor_write_text(struct writer *w, const char *text, size_t len)
 {
-	shares_head_write(w, 3, len);
+	head_write(w, 3, len);
 	writer_bytes(w, text, len);
 }
 
 void cbor_write_array(struct writer *w, uint64_t item_cnt)
 {
-	shares_head_write(w, 4, item_cnt);
+	head_write(w, 4, item_cnt);
 }
 
 void cbor_write_map(struct writer *w, uint64_t pair_cnt)
 {
-	shares_head_write(w, 5, pair_cnt);
+	head_write(w, 5, pair_cnt);
 }
 
 void cbor_field_uint(struct writer *w, uint64_t key, uint64_t value)
