@@ -51,7 +51,7 @@ struct cbor_field {
 	enum cbor_need need;
 	size_t off, size;	  /* of the member: CBOR_AT */
 	size_t len_off, len_size; /* BYTES, SPAN: of its length: CBOR_LEN */
-	size_t has;		  /* FLAGGED: offset of the bool */
+	size_t has;		  /* FLAGGED: offset of the bool; CBOR_HAS sets both */
 	uint64_t min, max;	  /* max 0: all that fits */
 	/* CODED: exactly one value, from or to the whole struct. */
 	void (*read)(struct cbor_reader *r, void *record);
@@ -61,6 +61,8 @@ struct cbor_field {
 #define CBOR_AT(type, member) .off = offsetof(type, member), .size = sizeof(((type *)0)->member)
 #define CBOR_LEN(type, member)                                                                     \
 	.len_off = offsetof(type, member), .len_size = sizeof(((type *)0)->member)
+
+#define CBOR_HAS(type, member) .need = CBOR_FLAGGED, .has = offsetof(type, member)
 
 struct cbor_table {
 	const struct cbor_field *fields;

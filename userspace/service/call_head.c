@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "codec/utf8.h"
 
 enum call_field {
@@ -20,9 +20,29 @@ enum call_field {
 	CALL_SENT_MS,
 	CALL_TRACE,
 };
-#define CALL_REQUIRED                                                                              \
-	(1u << CALL_SERVICE_ID | 1u << CALL_METHOD | 1u << CALL_CORRELATION | 1u << CALL_LEFT_MS | \
-	 1u << CALL_BODY_LEN)
+
+static const struct cbor_field call_fields[] = {
+	{CALL_SERVICE_ID, CBOR_FIELD_FIXED, CBOR_NEEDED,
+	 CBOR_AT(struct service_call_head, service_id)},
+	{CALL_MAJOR, CBOR_FIELD_UINT, CBOR_HAS(struct service_call_head, has_major),
+	 CBOR_AT(struct service_call_head, major)},
+	{CALL_METHOD, CBOR_FIELD_TEXT, CBOR_NEEDED, CBOR_AT(struct service_call_head, method)},
+	{CALL_CORRELATION, CBOR_FIELD_FIXED, CBOR_NEEDED,
+	 CBOR_AT(struct service_call_head, correlation)},
+	{CALL_LEFT_MS, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct service_call_head, left_ms)},
+	{CALL_KEY, CBOR_FIELD_FIXED, CBOR_HAS(struct service_call_head, has_key),
+	 CBOR_AT(struct service_call_head, key)},
+	{CALL_BODY_LEN, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct service_call_head, body_len)},
+	{CALL_SIGNATURE, CBOR_FIELD_FIXED, CBOR_HAS(struct service_call_head, has_signature),
+	 CBOR_AT(struct service_call_head, signature)},
+	{CALL_SIGNED_MS, CBOR_FIELD_UINT, CBOR_HAS(struct service_call_head, has_signature),
+	 CBOR_AT(struct service_call_head, signed_ms)},
+	{CALL_SENT_MS, CBOR_FIELD_UINT, CBOR_HAS(struct service_call_head, is_again),
+	 CBOR_AT(struct service_call_head, sent_ms)},
+	{CALL_TRACE, CBOR_FIELD_FIXED, CBOR_HAS(struct service_call_head, has_trace),
+	 CBOR_AT(struct service_call_head, trace.bytes)},
+};
+static const struct cbor_table call_table = {CBOR_FIELDS(call_fields), .is_closed = true};
 
 enum reply_field {
 	REPLY_CORRELATION,
@@ -32,7 +52,25 @@ enum reply_field {
 	REPLY_IS_REFUSED,
 	REPLY_BODY_LEN = 6,
 };
-#define REPLY_REQUIRED (1u << REPLY_CORRELATION | 1u << REPLY_STATUS | 1u << REPLY_BODY_LEN)
+
+static const struct cbor_field reply_fields[] = {
+	{REPLY_CORRELATION, CBOR_FIELD_FIXED, CBOR_NEEDED,
+	 CBOR_AT(struct service_reply_head, correlation)},
+	{REPLY_STATUS, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct service_reply_head, status),
+	 .max = UINT8_MAX},
+	{REPLY_TEXT, CBOR_FIELD_TEXT, CBOR_OPTIONAL, CBOR_AT(struct service_reply_head, text)},
+	{REPLY_NOT_BEFORE_MS, CBOR_FIELD_UINT, CBOR_OPTIONAL,
+	 CBOR_AT(struct service_reply_head, not_before_ms)},
+	{REPLY_IS_REFUSED, CBOR_FIELD_BOOL, CBOR_OPTIONAL,
+	 CBOR_AT(struct service_reply_head, is_refused)},
+	{REPLY_BODY_LEN, CBOR_FIELD_UINT, CBOR_NEEDED,
+	 CBOR_AT(struct service_reply_head, body_len)},
+};
+static const struct cbor_table reply_table = {CBOR_FIELDS(reply_fields), .is_closed = true};
+
+/* A close has the second and the third. */
+static const struct cbor_table close_table = {
+	.fields = &reply_fields[REPLY_STATUS], .cnt = 2, .is_closed = true};
 
 bool service_method_is_valid(const char *method)
 {
@@ -73,147 +111,37 @@ void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *te
 
 void service_call_head_write(struct writer *w, const struct service_call_head *head)
 {
-	cbor_write_map(w, 5u + head->has_major + head->has_key + 2u * head->has_signature +
-				  head->is_again + head->has_trace);
-	cbor_field_bytes(w, CALL_SERVICE_ID, head->service_id, sizeof(head->service_id));
-	if (head->has_major)
-		cbor_field_uint(w, CALL_MAJOR, head->major);
-	cbor_field_text(w, CALL_METHOD, head->method, strlen(head->method));
-	cbor_field_bytes(w, CALL_CORRELATION, head->correlation, sizeof(head->correlation));
-	cbor_field_uint(w, CALL_LEFT_MS, head->left_ms);
-	if (head->has_key)
-		cbor_field_bytes(w, CALL_KEY, head->key, sizeof(head->key));
-	cbor_field_uint(w, CALL_BODY_LEN, head->body_len);
-	if (head->has_signature) {
-		cbor_field_bytes(w, CALL_SIGNATURE, head->signature, sizeof(head->signature));
-		cbor_field_uint(w, CALL_SIGNED_MS, head->signed_ms);
-	}
-	if (head->is_again)
-		cbor_field_uint(w, CALL_SENT_MS, head->sent_ms);
-	if (head->has_trace)
-		cbor_field_bytes(w, CALL_TRACE, head->trace.bytes, sizeof(head->trace.bytes));
-}
-
-static void call_field_read(struct cbor_reader *r, uint64_t key, struct service_call_head *head)
-{
-	switch (key) {
-	case CALL_SERVICE_ID:
-		cbor_read_fixed(r, head->service_id, sizeof(head->service_id));
-		break;
-	case CALL_MAJOR:
-		head->major = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case CALL_METHOD:
-		cbor_read_text_copy(r, head->method, sizeof(head->method));
-		break;
-	case CALL_CORRELATION:
-		cbor_read_fixed(r, head->correlation, sizeof(head->correlation));
-		break;
-	case CALL_LEFT_MS:
-		head->left_ms = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case CALL_KEY:
-		cbor_read_fixed(r, head->key, sizeof(head->key));
-		break;
-	case CALL_BODY_LEN:
-		head->body_len = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case CALL_SIGNATURE:
-		cbor_read_fixed(r, head->signature, sizeof(head->signature));
-		break;
-	case CALL_SIGNED_MS:
-		head->signed_ms = cbor_read_uint(r);
-		break;
-	case CALL_SENT_MS:
-		head->sent_ms = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case CALL_TRACE:
-		cbor_read_fixed(r, head->trace.bytes, sizeof(head->trace.bytes));
-		break;
-	default:
-		cbor_fail(r);
-	}
+	cbor_fields_write(w, &call_table, head);
 }
 
 int service_call_head_parse(const uint8_t *data, size_t len, struct service_call_head *out_head)
 {
 	struct service_call_head head = {.major = 0};
 	struct cbor_reader r;
-	uint64_t key;
 
 	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key))
-		call_field_read(&r, key, &head);
-	if (cbor_is_bad(&r) || (r.seen & CALL_REQUIRED) != CALL_REQUIRED ||
+	cbor_fields_read(&r, &call_table, &head);
+	if (cbor_is_bad(&r) ||
 	    cbor_has_key(&r, CALL_SIGNATURE) != cbor_has_key(&r, CALL_SIGNED_MS) ||
-	    (cbor_has_key(&r, CALL_SENT_MS) && !cbor_has_key(&r, CALL_KEY)) ||
-	    !service_method_is_valid(head.method))
+	    (head.is_again && !head.has_key) || !service_method_is_valid(head.method))
 		return WEFT_EMALFORMED;
-	head.has_major = cbor_has_key(&r, CALL_MAJOR);
-	head.has_key = cbor_has_key(&r, CALL_KEY);
-	head.has_signature = cbor_has_key(&r, CALL_SIGNATURE);
-	head.is_again = cbor_has_key(&r, CALL_SENT_MS);
-	head.has_trace = cbor_has_key(&r, CALL_TRACE) && service_trace_is_valid(&head.trace);
+	head.has_trace = head.has_trace && service_trace_is_valid(&head.trace);
 	*out_head = head;
 	return (int)(r.c.pos - data);
 }
 
 void service_reply_head_write(struct writer *w, const struct service_reply_head *head)
 {
-	cbor_write_map(w, 3u + !!head->text[0] + !!head->not_before_ms + head->is_refused);
-	cbor_field_bytes(w, REPLY_CORRELATION, head->correlation, sizeof(head->correlation));
-	cbor_field_uint(w, REPLY_STATUS, head->status);
-	if (head->text[0])
-		cbor_field_text(w, REPLY_TEXT, head->text, strlen(head->text));
-	if (head->not_before_ms)
-		cbor_field_uint(w, REPLY_NOT_BEFORE_MS, head->not_before_ms);
-	if (head->is_refused)
-		cbor_field_bool(w, REPLY_IS_REFUSED, true);
-	cbor_field_uint(w, REPLY_BODY_LEN, head->body_len);
+	cbor_fields_write(w, &reply_table, head);
 }
 
-static enum service_status status_read(struct cbor_reader *r)
+static void reply_read(struct cbor_reader *r, const struct cbor_table *table,
+		       struct service_reply_head *head)
 {
-	uint64_t status = cbor_read_uint_max(r, UINT8_MAX);
-
-	return status < SERVICE_STATUS_CNT ? (enum service_status)status : SERVICE_UNKNOWN_ERROR;
-}
-
-static void reply_field_read(struct cbor_reader *r, uint64_t key, struct service_reply_head *head)
-{
-	switch (key) {
-	case REPLY_CORRELATION:
-		cbor_read_fixed(r, head->correlation, sizeof(head->correlation));
-		break;
-	case REPLY_STATUS:
-		head->status = status_read(r);
-		break;
-	case REPLY_TEXT:
-		cbor_read_text_copy(r, head->text, sizeof(head->text));
-		text_tame(head->text);
-		break;
-	case REPLY_NOT_BEFORE_MS:
-		head->not_before_ms = cbor_read_uint(r);
-		break;
-	case REPLY_IS_REFUSED:
-		head->is_refused = cbor_read_bool(r);
-		break;
-	case REPLY_BODY_LEN:
-		head->body_len = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	default:
-		cbor_fail(r);
-	}
-}
-
-static void reply_read(struct cbor_reader *r, struct service_reply_head *head)
-{
-	uint64_t key;
-
-	cbor_enter_map(r);
-	while (cbor_next_key(r, &key))
-		reply_field_read(r, key, head);
+	cbor_fields_read(r, table, head);
+	if (head->status >= SERVICE_STATUS_CNT)
+		head->status = SERVICE_UNKNOWN_ERROR;
+	text_tame(head->text);
 }
 
 int service_reply_head_parse(const uint8_t *data, size_t len, struct service_reply_head *out_head)
@@ -222,8 +150,8 @@ int service_reply_head_parse(const uint8_t *data, size_t len, struct service_rep
 	struct cbor_reader r;
 
 	cbor_reader_init(&r, data, len);
-	reply_read(&r, &head);
-	if (cbor_is_bad(&r) || (r.seen & REPLY_REQUIRED) != REPLY_REQUIRED)
+	reply_read(&r, &reply_table, &head);
+	if (cbor_is_bad(&r))
 		return WEFT_EMALFORMED;
 	*out_head = head;
 	return (int)(r.c.pos - data);
@@ -231,13 +159,10 @@ int service_reply_head_parse(const uint8_t *data, size_t len, struct service_rep
 
 void service_close_write(struct writer *w, enum service_status status, const char *text)
 {
-	char told[SERVICE_TEXT_LEN_MAX + 1];
+	struct service_reply_head head = {.status = status};
 
-	service_text_copy(told, text);
-	cbor_write_map(w, told[0] ? 2 : 1);
-	cbor_field_uint(w, REPLY_STATUS, status);
-	if (told[0])
-		cbor_field_text(w, REPLY_TEXT, told, strlen(told));
+	service_text_copy(head.text, text);
+	cbor_fields_write(w, &close_table, &head);
 }
 
 int service_close_parse(const uint8_t *data, size_t len, struct service_reply_head *out_head)
@@ -246,9 +171,8 @@ int service_close_parse(const uint8_t *data, size_t len, struct service_reply_he
 	struct cbor_reader r;
 
 	cbor_reader_init(&r, data, len);
-	reply_read(&r, &head);
-	if (cbor_reader_finish(&r) < 0 ||
-	    (r.seen & ~CBOR_KEY(REPLY_TEXT)) != CBOR_KEY(REPLY_STATUS))
+	reply_read(&r, &close_table, &head);
+	if (cbor_reader_finish(&r) < 0)
 		return WEFT_EMALFORMED;
 	*out_head = head;
 	return 0;

@@ -1,62 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "reputation_record.h"
 
-#include <string.h>
-
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 
 #define RECORD_LAYOUT 1
+
+static const struct cbor_field violation_fields[] = {
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct service_violation_record, at_s)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct service_violation_record, observation),
+	 .max = SERVICE_OBSERVATION_CNT - 1},
+	{2, CBOR_FIELD_TEXT, CBOR_NEEDED, CBOR_AT(struct service_violation_record, why)},
+};
+static const struct cbor_table violation_table = {CBOR_FIELDS(violation_fields)};
+
+static void violations_write(struct writer *w, const void *of)
+{
+	const struct service_reputation_record *record = of;
+
+	cbor_write_array(w, record->state.violation_cnt);
+	for (unsigned i = 0; i < record->state.violation_cnt; i++)
+		cbor_row_write(w, &violation_table, &record->state.violations[i]);
+}
+
+static void violations_read(struct cbor_reader *r, void *of)
+{
+	struct service_reputation_state *state = &((struct service_reputation_record *)of)->state;
+
+	if (cbor_enter_array(r) > SERVICE_VIOLATIONS_TO_BAN)
+		cbor_fail(r);
+	while (cbor_next(r))
+		cbor_row_read(r, &violation_table, &state->violations[state->violation_cnt++]);
+}
+
+#define AT(member) CBOR_AT(struct service_reputation_record, member)
+
+static const struct cbor_field fields[] = {
+	{0, CBOR_FIELD_CONSTANT, CBOR_USUAL, .max = RECORD_LAYOUT},
+	{1, CBOR_FIELD_UINT, CBOR_USUAL, AT(state.score), .max = 100},
+	{2, CBOR_FIELD_UINT, CBOR_USUAL, AT(state.heard_s)},
+	{3, CBOR_FIELD_UINT, CBOR_USUAL, AT(state.ban_cnt)},
+	{4, CBOR_FIELD_UINT, CBOR_USUAL, AT(state.banned_until_s)},
+	{5, CBOR_FIELD_UINT, CBOR_USUAL, AT(hour_s)},
+	{6, CBOR_FIELD_UINT, CBOR_USUAL, AT(observation_cnt)},
+	{7, CBOR_FIELD_CODED, CBOR_USUAL, .read = violations_read, .write = violations_write},
+	{8, CBOR_FIELD_UINT, CBOR_USUAL, AT(taken_points)},
+	{9, CBOR_FIELD_UINT, CBOR_USUAL, AT(other_s)},
+	{10, CBOR_FIELD_UINT, CBOR_USUAL, AT(hour_violation_cnt)},
+};
+static const struct cbor_table table = {CBOR_FIELDS(fields)};
 
 void service_reputation_record_write(struct writer *w,
 				     const struct service_reputation_record *record)
 {
-	const struct service_reputation_state *state = &record->state;
-	const uint64_t fields[] = {RECORD_LAYOUT,	   state->score,	  state->heard_s,
-				   state->ban_cnt,	   state->banned_until_s, record->hour_s,
-				   record->observation_cnt};
-	const unsigned field_cnt = sizeof(fields) / sizeof(fields[0]);
-
-	cbor_write_map(w, field_cnt + 4);
-	for (unsigned i = 0; i < field_cnt; i++) {
-		cbor_write_uint(w, i);
-		cbor_write_uint(w, fields[i]);
-	}
-	cbor_write_uint(w, field_cnt);
-	cbor_write_array(w, state->violation_cnt);
-	for (unsigned i = 0; i < state->violation_cnt; i++) {
-		const struct service_violation_record *violation = &state->violations[i];
-
-		cbor_write_array(w, 3);
-		cbor_write_uint(w, violation->at_s);
-		cbor_write_uint(w, violation->observation);
-		cbor_write_text(w, violation->why, strlen(violation->why));
-	}
-	cbor_field_uint(w, 8, record->taken_points);
-	cbor_field_uint(w, 9, record->other_s);
-	cbor_field_uint(w, 10, record->hour_violation_cnt);
-}
-
-static void violations_read(struct cbor_reader *r, struct service_reputation_state *state)
-{
-	if (cbor_enter_array(r) > SERVICE_VIOLATIONS_TO_BAN)
-		cbor_fail(r);
-	while (cbor_next(r)) {
-		struct service_violation_record *violation =
-			&state->violations[state->violation_cnt++];
-
-		if (cbor_enter_array(r) != 3)
-			cbor_fail(r);
-		for (unsigned i = 0; cbor_next(r); i++) {
-			if (i == 0)
-				violation->at_s = cbor_read_uint(r);
-			else if (i == 1)
-				violation->observation =
-					(enum service_observation)cbor_read_uint_max(
-						r, SERVICE_OBSERVATION_CNT - 1);
-			else
-				cbor_read_text_copy(r, violation->why, sizeof(violation->why));
-		}
-	}
+	cbor_fields_write(w, &table, record);
 }
 
 int service_reputation_record_parse(const void *data, size_t len,
@@ -64,49 +60,15 @@ int service_reputation_record_parse(const void *data, size_t len,
 {
 	struct service_reputation_record record = {0};
 	struct cbor_reader r;
-	uint64_t key;
 	int err = cbor_enter_record(&r, data, len, RECORD_LAYOUT);
 
 	if (err < 0)
 		return err;
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case 1:
-			record.state.score = (unsigned)cbor_read_uint_max(&r, 100);
-			break;
-		case 2:
-			record.state.heard_s = record.other_s = cbor_read_uint(&r);
-			break;
-		case 3:
-			record.state.ban_cnt = (unsigned)cbor_read_uint_max(&r, UINT32_MAX);
-			break;
-		case 4:
-			record.state.banned_until_s = cbor_read_uint(&r);
-			break;
-		case 5:
-			record.hour_s = cbor_read_uint(&r);
-			break;
-		case 6:
-			record.observation_cnt = (unsigned)cbor_read_uint_max(&r, UINT32_MAX);
-			break;
-		case 7:
-			violations_read(&r, &record.state);
-			break;
-		case 8:
-			record.taken_points = (unsigned)cbor_read_uint_max(&r, UINT32_MAX);
-			break;
-		case 9:
-			record.other_s = cbor_read_uint(&r);
-			break;
-		case 10:
-			record.hour_violation_cnt = (unsigned)cbor_read_uint_max(&r, UINT32_MAX);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
+	cbor_fields_read_on(&r, &table, &record);
 	if ((err = cbor_reader_finish(&r)) < 0)
 		return err;
+	if (!cbor_has_key(&r, 9))
+		record.other_s = record.state.heard_s;
 	*out_record = record;
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "codec/hex.h"
 
 /* Keys of a wish. */
@@ -27,45 +27,32 @@ bool service_topic_is_valid(const char *topic, size_t len)
 	return len > 0 && len <= SERVICE_TOPIC_LEN_MAX;
 }
 
+static const struct cbor_field wish_fields[] = {
+	{WISH_TOPIC, CBOR_FIELD_TEXT, CBOR_NEEDED, CBOR_AT(struct service_wish, topic)},
+	{WISH_SINCE, CBOR_FIELD_UINT, CBOR_HAS(struct service_wish, has_since),
+	 CBOR_AT(struct service_wish, since), .max = SERVICE_SEQUENCE_MAX},
+	{WISH_EPOCH, CBOR_FIELD_FIXED, CBOR_HAS(struct service_wish, has_epoch),
+	 CBOR_AT(struct service_wish, epoch)},
+};
+static const struct cbor_table wish_table = {CBOR_FIELDS(wish_fields)};
+
+/* An epoch is written with a sequence number alone. */
 void service_wish_write(struct writer *w, const struct service_wish *wish)
 {
-	cbor_write_map(w, 1u + wish->has_since + (wish->has_since && wish->has_epoch));
-	cbor_field_text(w, WISH_TOPIC, wish->topic, strlen(wish->topic));
-	if (wish->has_since)
-		cbor_field_uint(w, WISH_SINCE, wish->since);
-	if (wish->has_since && wish->has_epoch)
-		cbor_field_bytes(w, WISH_EPOCH, wish->epoch, sizeof(wish->epoch));
+	struct service_wish sound = *wish;
+
+	sound.has_epoch = wish->has_since && wish->has_epoch;
+	cbor_fields_write(w, &wish_table, &sound);
 }
 
 int service_wish_parse(const uint8_t *data, size_t len, struct service_wish *out_wish)
 {
 	struct service_wish wish = {.has_since = false};
-	struct cbor_reader r;
-	uint64_t key;
 
-	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case WISH_TOPIC:
-			cbor_read_text_copy(&r, wish.topic, sizeof(wish.topic));
-			break;
-		case WISH_SINCE:
-			wish.since = cbor_read_uint_max(&r, SERVICE_SEQUENCE_MAX);
-			break;
-		case WISH_EPOCH:
-			cbor_read_fixed(&r, wish.epoch, sizeof(wish.epoch));
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	if (cbor_reader_finish_with(&r, CBOR_KEY(WISH_TOPIC)) < 0 ||
+	if (cbor_fields_parse(data, len, &wish_table, &wish) < 0 ||
 	    !service_topic_is_valid(wish.topic, strlen(wish.topic)) ||
-	    (cbor_has_key(&r, WISH_EPOCH) && !cbor_has_key(&r, WISH_SINCE)))
+	    (wish.has_epoch && !wish.has_since))
 		return WEFT_EMALFORMED;
-	wish.has_since = cbor_has_key(&r, WISH_SINCE);
-	wish.has_epoch = cbor_has_key(&r, WISH_EPOCH);
 	*out_wish = wish;
 	return 0;
 }
