@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/blocks.h"
 
+#include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +56,23 @@ const char *api_text(struct api_blocks *blocks, const char *text)
 	char *copy = api_alloc(blocks, len);
 
 	return copy ? memcpy(copy, text, len) : NULL;
+}
+
+const char *api_format(struct api_blocks *blocks, const char *format, ...)
+{
+	va_list args, again;
+	char *text;
+	int len;
+
+	va_start(args, format);
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, format, args);
+	text = len < 0 ? NULL : api_alloc(blocks, (size_t)len + 1);
+	if (text)
+		vsnprintf(text, (size_t)len + 1, format, again);
+	va_end(again);
+	va_end(args);
+	return text;
 }
 
 void api_push_row(struct api_blocks *blocks, void **rows, size_t *cnt, size_t *cap, size_t row_len,

@@ -18,17 +18,20 @@ struct api_blocks {
 
 /* api_alloc: len bytes of zeros, aligned for any type, or NULL. */
 void *api_alloc(struct api_blocks *blocks, size_t len);
-/* api_text copies text; NULL without memory. */
+/* api_text copies text; api_format is sprintf. NULL without memory. */
 const char *api_text(struct api_blocks *blocks, const char *text);
+__attribute__((format(printf, 2, 3))) const char *api_format(struct api_blocks *blocks,
+							     const char *format, ...);
 void api_blocks_free(struct api_blocks *blocks);
 
 /*
- * api_push appends a copy of *row to a list or a map, whose rows are in blocks:
- * api_push(blocks, &out.bans, &row). The list stays as it was without memory.
+ * api_push appends a row to a list or a map, whose rows are in blocks. The row is an
+ * expression, or an initialiser: api_push(blocks, &out.fills, {.name = name, .used = 3}).
+ * The list stays as it was without memory.
  */
-#define api_push(blocks, list, row)                                                                \
+#define api_push(blocks, list, ...)                                                                \
 	api_push_row((blocks), (void **)&(list)->rows, &(list)->cnt, &(list)->cap,                 \
-		     sizeof(*(list)->rows), (1 ? (row) : (list)->rows))
+		     sizeof(*(list)->rows), (__typeof__(*(list)->rows)[1]){__VA_ARGS__})
 void api_push_row(struct api_blocks *blocks, void **rows, size_t *cnt, size_t *cap, size_t row_len,
 		  const void *row);
 

@@ -24,6 +24,7 @@
 	API_FIREWALL_METHODS(X) \
 	API_LIMITS_METHODS(X) \
 	API_NETWORK_METHODS(X) \
+	API_PEERS_METHODS(X) \
 	API_SEARCH_METHODS(X)
 /* clang-format on */
 #define METHODS_OF_JSON(X) API_NODE_METHODS(X)
@@ -33,6 +34,13 @@
 			const struct api_##word##_in *in, uint64_t now_ns);
 METHODS_OF_STRUCTS(METHOD_OF_STRUCT)
 #undef METHOD_OF_STRUCT
+
+/* api_reply(call, list_bans, .bans = bans) ends a call of ListBans; api_reply_more does not. */
+#define api_reply(call, method, ...)                                                               \
+	control_reply(call, api_##method##_out_write(&(struct api_##method##_out){__VA_ARGS__}))
+#define api_reply_more(call, method, ...)                                                          \
+	control_reply_more(call,                                                                   \
+			   api_##method##_out_write(&(struct api_##method##_out){__VA_ARGS__}))
 
 typedef void method_fn(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns);
@@ -71,14 +79,14 @@ void api_reply_idempotent(struct node *node, struct control_call *call, json_t *
 void api_idempotency_forget(struct node *node);
 
 /*
- * method_peer.c. api_json_peer: as a caller of role may see it.
+ * method_peer.c. api_peer: as the caller may see it; its texts are of the next reply.
  * api_peer_lookup: how many known peers' NodeIds begin with
  * name (2: several); *out_peer is written for 1. api_node_id_read reads the
  * key a call names, which may be cut when it is a known peer's; false: call was
  * failed.
  */
-json_t *api_json_peer(const struct node *node, const struct mesh_peer_info *peer,
-		      enum control_role role);
+struct api_peer api_peer(struct control_call *call, const struct node *node,
+			 const struct mesh_peer_info *peer);
 unsigned api_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer);
 bool api_node_id_read(struct node *node, struct control_call *call, const char *name,
 		      uint8_t key[static MESH_KEY_LEN]);

@@ -95,6 +95,9 @@ static inline int64_t api_uint(uint64_t value)
 }
 /* API_SET gives an optional field, that has a flag, its value. */
 #define API_SET(message, field, value) ((message)->has_##field = true, (message)->field = (value))
+/* API_IF is that in an initialiser, if condition holds: struct api_ping p = {API_IF(rtt_us, ns, ns / 1000)}. */
+#define API_IF(field, condition, value)                                                            \
+	.has_##field = (condition), .field = (condition) ? (value) : 0
 
 #define API_CNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 /* API_ROWS makes a list of an array. */

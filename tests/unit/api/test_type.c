@@ -199,14 +199,9 @@ static void test_lists_grow_as_rows_come(void)
 	struct api_blocks blocks = {0};
 	json_t *json;
 
-	for (unsigned i = 0; i < 1000; i++) {
-		char reason[16];
-		struct api_drop row = {.text = "t", .packets = i};
-
-		snprintf(reason, sizeof(reason), "r%u", i);
-		row.reason = api_text(&blocks, reason);
-		api_push(&blocks, &out.drops, &row);
-	}
+	for (unsigned i = 0; i < 1000; i++)
+		api_push(&blocks, &out.drops,
+			 {.reason = api_format(&blocks, "r%u", i), .text = "t", .packets = i});
 	CHECK_EQ(out.drops.cnt, 1000);
 	for (unsigned i = 0; i < 1000; i++)
 		CHECK_EQ(out.drops.rows[i].packets, i);
@@ -216,6 +211,19 @@ static void test_lists_grow_as_rows_come(void)
 	json_decref(json);
 	api_blocks_free(&blocks);
 	CHECK(blocks.first == NULL);
+}
+
+static void test_an_optional_field_is_there_by_its_condition(void)
+{
+	for (int64_t rtt_us = 0; rtt_us < 2; rtt_us++) {
+		const struct api_ping ping = {.node_id = "n",
+					      API_IF(rtt_us, rtt_us > 0, 9 / rtt_us)};
+		json_t *json = api_ping_write(&ping);
+
+		CHECK_EQ(json_integer_value(json_object_get(json, "rtt_us")), 9 * rtt_us);
+		CHECK_EQ(json_object_get(json, "rtt_us") != NULL, rtt_us > 0);
+		json_decref(json);
+	}
 }
 
 static void test_lost_memory_is_noted_and_nothing_is_half_read(void)
@@ -244,6 +252,7 @@ int main(void)
 	RUN(test_a_text_that_is_no_utf_8_is_written_all_the_same);
 	RUN(test_a_long_unknown_field_is_named_in_part);
 	RUN(test_lists_grow_as_rows_come);
+	RUN(test_an_optional_field_is_there_by_its_condition);
 	RUN(test_lost_memory_is_noted_and_nothing_is_half_read);
 	return check_done();
 }

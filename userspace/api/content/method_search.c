@@ -30,11 +30,8 @@ static struct api_snippet snippet_row(struct api_blocks *blocks, const struct sn
 				  .cut_before = snippet->is_cut_before,
 				  .cut_behind = snippet->is_cut_behind};
 
-	for (unsigned i = 0; i < snippet->mark_cnt; i++) {
-		const struct api_snippet_mark mark = {snippet->marks[i].off, snippet->marks[i].len};
-
-		api_push(blocks, &row.marks, &mark);
-	}
+	for (unsigned i = 0; i < snippet->mark_cnt; i++)
+		api_push(blocks, &row.marks, {snippet->marks[i].off, snippet->marks[i].len});
 	return row;
 }
 
@@ -56,11 +53,11 @@ static void hit_add(struct api_blocks *blocks, const struct search_hit *hit,
 	struct api_snippet *about = hit->about.mark_cnt ? api_alloc(blocks, sizeof(*about)) : NULL;
 
 	for (const char *tag = hit->tags; *tag; tag += strlen(tag) + 1)
-		api_push(blocks, &row.tags, &tag);
+		api_push(blocks, &row.tags, tag);
 	if (about)
 		*about = snippet_row(blocks, &hit->about);
 	row.about = about;
-	api_push(blocks, hits, &row);
+	api_push(blocks, hits, row);
 }
 
 struct unfetched {
@@ -271,19 +268,16 @@ static enum api_search_share_state state_of(const struct search_share_status *st
 static bool share_add(void *arg, const struct search_share_status *status)
 {
 	const struct share_listing *listing = arg;
-	const struct api_search_share row = {
-		.share_id = api_id(listing->blocks, status->share_id),
-		.title = api_text(listing->blocks, status->title),
-		.trust = shares_follow_tier_name((enum follow_tier)status->tier),
-		.weight = status->weight,
-		.state = state_of(status),
-		.items = api_uint(status->item_cnt),
-		.items_indexed = api_uint(status->done_cnt),
-		.items_all = api_uint(status->all_cnt),
-		.error = status->err ? weft_err_text(status->err) : NULL,
-	};
-
-	api_push(listing->blocks, listing->shares, &row);
+	api_push(listing->blocks, listing->shares,
+		 {.share_id = api_id(listing->blocks, status->share_id),
+		  .title = api_text(listing->blocks, status->title),
+		  .trust = shares_follow_tier_name((enum follow_tier)status->tier),
+		  .weight = status->weight,
+		  .state = state_of(status),
+		  .items = api_uint(status->item_cnt),
+		  .items_indexed = api_uint(status->done_cnt),
+		  .items_all = api_uint(status->all_cnt),
+		  .error = status->err ? weft_err_text(status->err) : NULL});
 	return true;
 }
 

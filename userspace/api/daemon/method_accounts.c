@@ -41,10 +41,8 @@ void api_networks(struct api_blocks *blocks, struct node *node, enum control_rol
 	api_figures_read(node, &f);
 	for (unsigned i = 0; i < LOAD_NETWORK_CNT && f.networks[i].prefix_len; i++) {
 		const char *name = api_network_name(node, &f.networks[i], role, text);
-		const struct api_network_cost row = {api_text(blocks, name),
-						     api_uint(us_per_s(f.networks[i].load))};
-
-		api_push(blocks, out_networks, &row);
+		api_push(blocks, out_networks,
+			 {api_text(blocks, name), api_uint(us_per_s(f.networks[i].load))});
 	}
 }
 
@@ -91,7 +89,7 @@ static void refusal_add(const struct refusal_listing *listing, const struct refu
 			   refused_name(listing->node, &refusal->who, of->role, text));
 	if (refusal->until_ns > now_ns)
 		API_SET(&row, wait_ms, api_uint((refusal->until_ns - now_ns) / NS_PER_MS + 1));
-	api_push(listing->blocks, listing->refusals, &row);
+	api_push(listing->blocks, listing->refusals, row);
 }
 
 /* Of home all that it keeps when has is given, else its newest; of other workers those that they tell of. */

@@ -43,7 +43,7 @@ static void rows_add(const struct limit_listing *limits, const struct limit_row 
 			API_SET(&row, peak, rows[i].peak);
 		if (rows[i].refused >= 0)
 			API_SET(&row, refused, rows[i].refused);
-		api_push(limits->blocks, limits->rows, &row);
+		api_push(limits->blocks, limits->rows, row);
 	}
 }
 #define ROWS_ADD(limits, rows) rows_add(limits, rows, sizeof(rows) / sizeof((rows)[0]))
@@ -408,11 +408,8 @@ void api_show_limits(struct node *node, struct control_call *call,
 	firewall_drops_fetch(&node->drops);
 	api_limits(blocks, node, &out.limits);
 	api_pools(blocks, node, of.role, &out.pools);
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-		const struct api_drop row = api_method_drop(&node->drops, reasons[i]);
-
-		api_push(blocks, &out.drops, &row);
-	}
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		api_push(blocks, &out.drops, api_method_drop(&node->drops, reasons[i]));
 	api_networks(blocks, node, of.role, &out.networks);
 	api_refusals(blocks, node, &of, &out.refusals);
 	control_reply(call, api_show_limits_out_write(&out));

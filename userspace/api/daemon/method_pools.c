@@ -183,7 +183,7 @@ static struct api_pool pool_of(struct api_blocks *blocks, const struct fair_view
 		};
 
 		if (class.class)
-			api_push(blocks, &row.classes, &class);
+			api_push(blocks, &row.classes, class);
 	}
 	return row;
 }
@@ -211,7 +211,7 @@ static void peer_pool_add(const struct pool_listing *listing, const struct fair_
 		row.largest_network = api_text(
 			listing->blocks, api_network_name(node, &network, listing->role, text));
 	}
-	api_push(listing->blocks, listing->pools, &row);
+	api_push(listing->blocks, listing->pools, row);
 }
 
 static void peer_pools_add(const struct pool_listing *listing)
@@ -239,7 +239,7 @@ void api_pools(struct api_blocks *blocks, struct node *node, enum control_role r
 		if (!pools[i].read(node, &view))
 			continue;
 		row = pool_of(blocks, &view, pools[i].classes, 1);
-		api_push(blocks, out_pools, &row);
+		api_push(blocks, out_pools, row);
 	}
 	peer_pools_add(&listing);
 }

@@ -143,9 +143,11 @@ static json_t *sessions_json(struct load_watch *watch)
 	watch_note_seen(watch, &list);
 	if (list.cnt)
 		qsort(list.sessions, list.cnt, sizeof(list.sessions[0]), by_growth);
-	for (unsigned i = 0; i < list.cnt && i < SESSION_TOLD; i++)
-		json_array_append_new(json, api_json_peer(watch->node, &list.sessions[i].peer,
-							  control_role_of(watch->call)));
+	for (unsigned i = 0; i < list.cnt && i < SESSION_TOLD; i++) {
+		struct api_peer row = api_peer(watch->call, watch->node, &list.sessions[i].peer);
+
+		json_array_append_new(json, api_peer_write(&row));
+	}
 	free(list.sessions);
 	return json;
 }

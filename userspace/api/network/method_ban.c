@@ -85,10 +85,9 @@ static void ban_reply(struct control_call *call, const struct ban_call *change)
 	const struct api_ban row = api_method_ban(control_blocks(call), &change->ban);
 
 	if (change->kind == INCIDENT_BANNED)
-		control_reply(call, api_add_ban_out_write(&(struct api_add_ban_out){.ban = row}));
+		api_reply(call, add_ban, .ban = row);
 	else
-		control_reply(call,
-			      api_remove_ban_out_write(&(struct api_remove_ban_out){.ban = row}));
+		api_reply(call, remove_ban, .ban = row);
 }
 
 static void ban_done(void *arg, int err)
@@ -216,10 +215,7 @@ void api_list_bans(struct node *node, struct control_call *call, const struct ap
 	const struct ban *ban = NULL;
 
 	(void)in, (void)now_ns;
-	while ((ban = firewall_ban_list_next(node->bans.list, ban))) {
-		const struct api_ban row = api_method_ban(blocks, ban);
-
-		api_push(blocks, &out.bans, &row);
-	}
+	while ((ban = firewall_ban_list_next(node->bans.list, ban)))
+		api_push(blocks, &out.bans, api_method_ban(blocks, ban));
 	control_reply(call, api_list_bans_out_write(&out));
 }

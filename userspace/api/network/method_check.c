@@ -93,16 +93,6 @@ static void run_add_addr(struct check_run *run, const struct addr *addr)
 		run->addrs[run->addr_cnt++] = *addr;
 }
 
-static json_t *addrs_json(const struct addr *addrs, unsigned addr_cnt)
-{
-	json_t *json = json_array();
-	char text[ADDR_TEXT_CAP];
-
-	for (unsigned i = 0; i < addr_cnt; i++)
-		json_array_append_new(json, json_string(addr_format(&addrs[i], text)));
-	return json;
-}
-
 /* A call comes between two turns: what fails at once has begun after the turn's time. */
 static uint64_t elapsed_us(const struct check_run *run, uint64_t since_ns)
 {
@@ -111,36 +101,36 @@ static uint64_t elapsed_us(const struct check_run *run, uint64_t since_ns)
 	return now_ns > since_ns ? (now_ns - since_ns) / NS_PER_US : 0;
 }
 
-/* step is taken. */
-static void run_tell_step(struct check_run *run, json_t *step)
+/* Of step all but its addresses. */
+static void run_tell_step(struct check_run *run, struct api_check_step step,
+			  const struct addr *addrs, unsigned addr_cnt)
 {
-	if (run->call && control_wants_more(run->call))
-		control_reply_more(run->call, json_pack("{s:o}", "step", step));
-	else
-		json_decref(step);
+	if (!run->call || !control_wants_more(run->call))
+		return;
+	for (unsigned i = 0; i < addr_cnt; i++)
+		api_push(control_blocks(run->call), &step.addresses,
+			 api_addr(control_blocks(run->call), &addrs[i]));
+	api_reply_more(run->call, check_peer, .step = &step);
 }
 
 static void run_tell_verdict(struct check_run *run, const char *failed_step, const char *why,
 			     const char *next)
 {
-	json_t *verdict = json_pack("{s:s, s:b}", "node_id", run->name, "reachable", !failed_step);
+	const struct api_check_verdict verdict = {run->name, !failed_step, failed_step, why, next};
 
-	if (failed_step)
-		json_object_update_new(verdict, json_pack("{s:s, s:s, s:s}", "failed_step",
-							  failed_step, "why", why, "next", next));
 	control_on_gone(run->call, NULL, NULL);
-	control_reply(run->call, json_pack("{s:o}", "verdict", verdict));
+	api_reply(run->call, check_peer, .verdict = &verdict);
 	run_free(run);
 }
 
 static void run_tell_dial(struct check_run *run, int err)
 {
-	json_t *step = json_pack("{s:s, s:s, s:o, s:o}", "step", "dial", "outcome",
-				 err < 0 ? weft_err_text(err) : "it answers", "addresses",
-				 addrs_json(run->addrs, run->addr_cnt), "took_us",
-				 api_json_uint(elapsed_us(run, run->dialled_ns)));
-
-	run_tell_step(run, step);
+	run_tell_step(
+		run,
+		(struct api_check_step){.step = "dial",
+					.outcome = err < 0 ? weft_err_text(err) : "it answers",
+					.took_us = api_uint(elapsed_us(run, run->dialled_ns))},
+		run->addrs, run->addr_cnt);
 	if (err == 0)
 		run_tell_verdict(run, NULL, NULL, NULL);
 	else if (err == WEFT_EWRONGKEY)
@@ -252,17 +242,16 @@ static const char *look_outcome(const struct check_look *look, int err)
 static void look_end(struct check_look *look, const char *name, int err)
 {
 	struct check_run *run = look->run;
-	json_t *step =
-		json_pack("{s:s, s:s, s:o, s:o}", "step", name, "outcome", look_outcome(look, err),
-			  "addresses", addrs_json(look->addrs, look->addr_cnt), "took_us",
-			  api_json_uint(elapsed_us(run, look->started_ns)));
-
 	/* A record's sequence is the moment it was made, in microseconds. */
-	if (look->seq)
-		json_object_set_new(step, "record_s", api_json_uint(look->seq / 1000000));
+	const struct api_check_step step = {
+		.step = name,
+		.outcome = look_outcome(look, err),
+		API_IF(record_s, look->seq, api_uint(look->seq / 1000000)),
+		.took_us = api_uint(elapsed_us(run, look->started_ns))};
+
 	look->is_running = false;
 	run->running_cnt--;
-	run_tell_step(run, step);
+	run_tell_step(run, step, look->addrs, look->addr_cnt);
 }
 
 static unsigned look_idx(const struct check_look *look)
@@ -318,15 +307,15 @@ static void run_expire(struct timer *timer, uint64_t now_ns)
 static void run_recall(struct check_run *run)
 {
 	struct mesh_peer_info peer;
-	json_t *step;
 
 	if (api_peer_lookup(run->node, run->name, &peer) != 1 || !peer.last_addr.family)
 		return;
 	run_add_addr(run, &peer.last_addr);
-	step = json_pack("{s:s, s:s, s:o, s:i}", "step", "cache", "outcome",
-			 peer.is_connected ? "a session is open" : "it was met before", "addresses",
-			 addrs_json(&peer.last_addr, 1), "took_us", 0);
-	run_tell_step(run, step);
+	run_tell_step(run,
+		      (struct api_check_step){.step = "cache",
+					      .outcome = peer.is_connected ? "a session is open"
+									   : "it was met before"},
+		      &peer.last_addr, 1);
 }
 
 static void run_begin(struct check_run *run, uint64_t now_ns)
@@ -352,11 +341,11 @@ static void run_begin(struct check_run *run, uint64_t now_ns)
 		  run->running_cnt ? now_ns + run->timeout_ns : now_ns);
 }
 
-void api_check_peer(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_check_peer(struct node *node, struct control_call *call,
+		    const struct api_check_peer_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = json_string_value(json_object_get(parameters, "node_id"));
-	json_int_t timeout_ms = json_integer_value(json_object_get(parameters, "timeout_ms"));
+	const char *name = in->node_id;
+	int64_t timeout_ms = in->timeout_ms;
 	struct check_run *run = calloc(1, sizeof(*run));
 
 	if (!run) {

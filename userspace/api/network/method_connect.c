@@ -186,27 +186,23 @@ static void connecting_done(void *arg, int err, const uint8_t *actual_key)
 		connecting_fail(connecting, err, actual_key);
 	} else if (connecting->call) {
 		(void)api_peer_lookup(connecting->node, connecting->name, &peer);
-		control_reply(connecting->call,
-			      json_pack("{s:o}", "peer",
-					api_json_peer(connecting->node, &peer,
-						      control_role_of(connecting->call))));
+		api_reply(connecting->call, connect_peer,
+			  .peer = api_peer(connecting->call, connecting->node, &peer));
 	}
 	free(connecting);
 }
 
 /* connecting_parse reads the addresses of the call; false: it was failed. */
 static bool connecting_parse(struct connecting *connecting, struct control_call *call,
-			     const json_t *given)
+			     const struct api_string_list *given)
 {
-	size_t cnt = json_array_size(given);
-
-	if (cnt > MESH_PEER_ADDRS_MAX) {
+	if (given->cnt > MESH_PEER_ADDRS_MAX) {
 		control_fail(call, WEFT_ETOOLARGE, connecting->name, "more than 8 addresses",
 			     "give those that are likely to answer");
 		return false;
 	}
-	for (size_t i = 0; i < cnt; i++) {
-		const char *text = json_string_value(json_array_get(given, i));
+	for (size_t i = 0; i < given->cnt; i++) {
+		const char *text = given->rows[i];
 
 		if (addr_parse(text, &connecting->addrs[i]) < 0 || !connecting->addrs[i].port) {
 			control_fail(call, WEFT_EMALFORMED, text, "not an address with a port",
@@ -214,7 +210,7 @@ static bool connecting_parse(struct connecting *connecting, struct control_call 
 			return false;
 		}
 	}
-	connecting->addr_cnt = (unsigned)cnt;
+	connecting->addr_cnt = (unsigned)given->cnt;
 	return true;
 }
 
@@ -236,12 +232,11 @@ static bool connecting_is_banned(const struct connecting *connecting, struct con
 	return true;
 }
 
-void api_connect_peer(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_connect_peer(struct node *node, struct control_call *call,
+		      const struct api_connect_peer_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = json_string_value(json_object_get(parameters, "node_id"));
-	json_int_t timeout_ms = json_integer_value(json_object_get(parameters, "timeout_ms"));
+	const char *name = in->node_id;
+	int64_t timeout_ms = in->timeout_ms;
 	struct connecting *connecting = calloc(1, sizeof(*connecting));
 	struct mesh_peer peer;
 	int err = WEFT_EFULL;
@@ -258,7 +253,7 @@ void api_connect_peer(void *ctx, struct control_call *call, const json_t *parame
 	zbase32_write(connecting->key, sizeof(connecting->key), connecting->name);
 	if (connecting_is_banned(connecting, call))
 		goto free_connecting;
-	if (!connecting_parse(connecting, call, json_object_get(parameters, "addresses")))
+	if (!connecting_parse(connecting, call, &in->addresses))
 		goto free_connecting;
 	peer = (struct mesh_peer){
 		.addrs = connecting->addrs, .addr_cnt = connecting->addr_cnt, .is_chosen = true};

@@ -62,7 +62,7 @@ static void networks_add(struct control_call *call, const struct dht *dht,
 		row.id = api_kad_id(blocks, dht_own_id(dht, net));
 		if (control_role_of(call) != CONTROL_VIEW && dht_external(dht, net, &external))
 			row.external = api_addr(blocks, &external);
-		api_push(blocks, networks, &row);
+		api_push(blocks, networks, row);
 	}
 }
 
@@ -123,7 +123,7 @@ static void walk_node(void *ctx, unsigned bucket, const struct kad_node *member)
 
 	if (member->rtt_ns)
 		API_SET(&row, rtt_us, api_uint(member->rtt_ns / NS_PER_US));
-	api_push(walk->blocks, walk->nodes, &row);
+	api_push(walk->blocks, walk->nodes, row);
 }
 
 void api_list_dht_nodes(struct node *node, struct control_call *call,

@@ -216,26 +216,19 @@ static void run_nodes(void *ctx, const struct kad_contact *contacts, unsigned cn
 {
 	struct dht_run *run = ctx;
 
-	for (unsigned i = 0; i < cnt; i++) {
-		const struct api_dht_contact row = {
-			.id = api_kad_id(&run->blocks, &contacts[i].id),
-			.address = api_addr(&run->blocks, &contacts[i].addr),
-			.proven_id = contacts[i].is_proven,
-		};
-
-		api_push(&run->blocks, &run->nodes, &row);
-	}
+	for (unsigned i = 0; i < cnt; i++)
+		api_push(&run->blocks, &run->nodes,
+			 {.id = api_kad_id(&run->blocks, &contacts[i].id),
+			  .address = api_addr(&run->blocks, &contacts[i].addr),
+			  .proven_id = contacts[i].is_proven});
 }
 
 static void run_peers(void *ctx, const struct addr *addrs, unsigned cnt)
 {
 	struct dht_run *run = ctx;
 
-	for (unsigned i = 0; i < cnt; i++) {
-		const char *text = api_addr(&run->blocks, &addrs[i]);
-
-		api_push(&run->blocks, &run->peers, &text);
-	}
+	for (unsigned i = 0; i < cnt; i++)
+		api_push(&run->blocks, &run->peers, api_addr(&run->blocks, &addrs[i]));
 }
 
 /* The bytes of a value that is a string; data is NULL for others. */

@@ -28,12 +28,9 @@ struct api_drop api_method_drop(const struct drops *drops, enum weft_reason reas
 void api_drops(struct api_blocks *blocks, const struct drops *drops,
 	       struct api_drop_list *out_drops)
 {
-	for (enum weft_reason reason = 0; reason < WEFT_REASON_CNT; reason++) {
-		const struct api_drop row = api_method_drop(drops, reason);
-
+	for (enum weft_reason reason = 0; reason < WEFT_REASON_CNT; reason++)
 		if (weft_verdict(reason) == WEFT_DROP && drops->totals[reason].packet_cnt)
-			api_push(blocks, out_drops, &row);
-	}
+			api_push(blocks, out_drops, api_method_drop(drops, reason));
 }
 
 void api_list_drops(struct node *node, struct control_call *call,
@@ -92,11 +89,8 @@ void api_list_drop_sources(struct node *node, struct control_call *call,
 	firewall_drops_fetch(drops);
 	cnt = firewall_offenders_top(&drops->offenders, now_ns, top,
 				     wanted < SOURCES_MAX ? (unsigned)wanted : SOURCES_MAX);
-	for (unsigned i = 0; i < cnt; i++) {
-		const struct api_drop_source row =
-			api_method_drop_source(blocks, drops, &top[i], control_role_of(call));
-
-		api_push(blocks, &out.sources, &row);
-	}
+	for (unsigned i = 0; i < cnt; i++)
+		api_push(blocks, &out.sources,
+			 api_method_drop_source(blocks, drops, &top[i], control_role_of(call)));
 	control_reply(call, api_list_drop_sources_out_write(&out));
 }

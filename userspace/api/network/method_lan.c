@@ -32,7 +32,7 @@ static bool node_list(void *arg, const struct lan_node *node)
 		row.node_id = api_id(listing->blocks, node->key);
 	if (node->addr.port)
 		row.addr = api_addr(listing->blocks, &node->addr);
-	api_push(listing->blocks, &listing->nodes, &row);
+	api_push(listing->blocks, &listing->nodes, row);
 	return true;
 }
 
@@ -49,6 +49,5 @@ void api_list_lan_nodes(struct node *node, struct control_call *call,
 		return;
 	}
 	lan_each(lan, node_list, &listing);
-	control_reply(call, api_list_lan_nodes_out_write(
-				    &(struct api_list_lan_nodes_out){.nodes = listing.nodes}));
+	api_reply(call, list_lan_nodes, .nodes = listing.nodes);
 }

@@ -17,60 +17,56 @@
 /* A NodeId may be cut to a prefix of this many letters. */
 #define PREFIX_LEN_MIN 8
 
-static void peer_add_conn(json_t *json, const struct mesh_peer_info *peer)
-{
-	const struct transport_conn_info *conn = &peer->conn;
-
-	json_object_update_new(json, json_pack("{s:s, s:s}", "transport",
-					       mesh_way_name(mesh_way_of(&conn->remote)), "network",
-					       mesh_network_name(mesh_network_of(&conn->remote))));
-	json_object_update_new(
-		json, json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-				"dialled_by_us", conn->is_dialler, "resumed", conn->is_resumed,
-				"connected_since_s", api_json_uint(peer->connected_since_s),
-				"rtt_us", api_json_uint(conn->rtt_ns / NS_PER_US), "mtu",
-				api_json_uint(conn->pmtu_len), "sent_bytes",
-				api_json_uint(conn->sent_len), "received_bytes",
-				api_json_uint(conn->received_len), "lost_packets",
-				api_json_uint(conn->lost_cnt), "requests_in_flight",
-				api_json_uint(peer->requests_in_flight), "incoming_in_flight",
-				api_json_uint(peer->incoming_in_flight)));
-}
-
 /* What a caller of role may know of where a peer is. */
-static json_t *peer_address(const struct node *node, const struct addr *addr,
-			    enum control_role role)
+static const char *peer_address(struct control_call *call, const struct node *node,
+				const struct addr *addr)
 {
 	const struct weft_endpoint endpoint = addr_endpoint(addr);
-	char text[ADDR_TEXT_CAP], name[DROPS_PSEUDONYM_CAP];
+	char name[DROPS_PSEUDONYM_CAP];
 
-	return json_string(role < CONTROL_OPERATE
-				   ? firewall_drops_pseudonym(&node->drops, &endpoint, name)
-				   : addr_format(addr, text));
+	if (!addr->family)
+		return NULL;
+	if (control_role_of(call) >= CONTROL_OPERATE)
+		return api_addr(control_blocks(call), addr);
+	return api_text(control_blocks(call),
+			firewall_drops_pseudonym(&node->drops, &endpoint, name));
 }
 
-json_t *api_json_peer(const struct node *node, const struct mesh_peer_info *peer,
-		      enum control_role role)
+struct api_peer api_peer(struct control_call *call, const struct node *node,
+			 const struct mesh_peer_info *peer)
 {
-	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:o, s:o, s:I, s:i}", "node_id",
-				 api_json_id(peer->key), "connected", peer->is_connected, "agent",
-				 peer->agent, "capabilities", api_json_uint(peer->caps),
-				 "first_seen_s", api_json_uint(peer->first_seen_s), "last_seen_s",
-				 api_json_uint(peer->last_seen_s), "clock_skew_s",
-				 (json_int_t)peer->skew_s, "share", (int)peer->share_cnt);
+	const struct transport_conn_info *conn = &peer->conn;
+	struct api_blocks *blocks = control_blocks(call);
+	bool is_open = peer->is_connected;
 	char can[MESH_CAPS_TEXT_CAP];
 
-	json_object_set_new(json, "can", json_string(mesh_caps_text(peer->caps, can)));
-	/* Of a node that services know nothing of, what every one begins with. */
-	if (node->fabric)
-		json_object_set_new(json, "reputation",
-				    json_integer(service_reputation_score(
-					    node_fabric_reputation(node->fabric), peer->key)));
-	if (peer->last_addr.family)
-		json_object_set_new(json, "address", peer_address(node, &peer->last_addr, role));
-	if (peer->is_connected)
-		peer_add_conn(json, peer);
-	return json;
+	return (struct api_peer){
+		.node_id = api_id(blocks, peer->key),
+		.connected = is_open,
+		.address = peer_address(call, node, &peer->last_addr),
+		.agent = api_text(blocks, peer->agent),
+		.capabilities = api_uint(peer->caps),
+		.can = api_text(blocks, mesh_caps_text(peer->caps, can)),
+		.first_seen_s = api_uint(peer->first_seen_s),
+		.last_seen_s = api_uint(peer->last_seen_s),
+		.clock_skew_s = peer->skew_s,
+		.share = peer->share_cnt,
+		/* Of a node that services know nothing of, what every one begins with. */
+		API_IF(reputation, node->fabric,
+		       service_reputation_score(node_fabric_reputation(node->fabric), peer->key)),
+		API_IF(dialled_by_us, is_open, conn->is_dialler),
+		API_IF(resumed, is_open, conn->is_resumed),
+		.transport = is_open ? mesh_way_name(mesh_way_of(&conn->remote)) : NULL,
+		API_IF(network, is_open, (enum api_peer_network)mesh_network_of(&conn->remote)),
+		API_IF(connected_since_s, is_open, api_uint(peer->connected_since_s)),
+		API_IF(rtt_us, is_open, api_uint(conn->rtt_ns / NS_PER_US)),
+		API_IF(mtu, is_open, api_uint(conn->pmtu_len)),
+		API_IF(sent_bytes, is_open, api_uint(conn->sent_len)),
+		API_IF(received_bytes, is_open, api_uint(conn->received_len)),
+		API_IF(lost_packets, is_open, api_uint(conn->lost_cnt)),
+		API_IF(requests_in_flight, is_open, api_uint(peer->requests_in_flight)),
+		API_IF(incoming_in_flight, is_open, api_uint(peer->incoming_in_flight)),
+	};
 }
 
 /* Peers of all workers; home's table names them, the workers says who is connected there. */
@@ -108,26 +104,27 @@ void api_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_p
 }
 
 struct peer_list {
-	const struct node *node;
-	enum control_role role;
-	json_t *peers;
+	struct node *node;
+	struct control_call *call;
+	struct api_peer_list rows;
 };
 
 static bool peer_collect(void *arg, const struct mesh_peer_info *peer)
 {
 	struct peer_list *list = arg;
 
-	json_array_append_new(list->peers, api_json_peer(list->node, peer, list->role));
+	api_push(control_blocks(list->call), &list->rows, api_peer(list->call, list->node, peer));
 	return true;
 }
 
-void api_list_peers(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_list_peers(struct node *node, struct control_call *call,
+		    const struct api_list_peers_in *in, uint64_t now_ns)
 {
-	struct peer_list list = {ctx, control_role_of(call), json_array()};
+	struct peer_list list = {node, call, {0}};
 
-	(void)parameters, (void)now_ns;
-	api_peers_each(ctx, peer_collect, &list);
-	control_reply(call, json_pack("{s:o}", "peers", list.peers));
+	(void)in, (void)now_ns;
+	api_peers_each(node, peer_collect, &list);
+	api_reply(call, list_peers, .peers = list.rows);
 }
 
 struct peer_search {
@@ -189,10 +186,10 @@ bool api_node_id_read(struct node *node, struct control_call *call, const char *
 	return false;
 }
 
-void api_show_peer(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_show_peer(struct node *node, struct control_call *call, const struct api_show_peer_in *in,
+		   uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = json_string_value(json_object_get(parameters, "node_id"));
+	const char *name = in->node_id;
 	struct mesh_peer_info peer;
 	unsigned cnt;
 
@@ -204,8 +201,7 @@ void api_show_peer(void *ctx, struct control_call *call, const json_t *parameter
 	}
 	cnt = api_peer_lookup(node, name, &peer);
 	if (cnt == 1)
-		control_reply(call, json_pack("{s:o}", "peer",
-					      api_json_peer(node, &peer, control_role_of(call))));
+		api_reply(call, show_peer, .peer = api_peer(call, node, &peer));
 	else
 		control_fail(call, WEFT_EABSENT, name,
 			     cnt ? "several peers begin with that"
@@ -255,10 +251,7 @@ static void peer_setting_done(void *arg, int err)
 	if (setting->call && err < 0)
 		peer_setting_refuse(setting->call, err, setting->name);
 	else if (setting->call)
-		control_reply(
-			setting->call,
-			json_pack("{s:o}", "peer",
-				  api_json_peer(node, &peer, control_role_of(setting->call))));
+		api_reply(setting->call, set_peer, .peer = api_peer(setting->call, node, &peer));
 	free(setting);
 }
 
@@ -278,13 +271,13 @@ static void reputation_set(struct node *node, struct control_call *call,
 	node_tell(node, "peer.reputation-set",
 		  json_pack("{s:o, s:i, s:i}", "peer", api_json_id(peer->key), "reputation",
 			    (int)reputation, "former", (int)former));
-	api_reply_idempotent(
-		node, call,
-		json_pack("{s:o}", "peer", api_json_peer(node, peer, control_role_of(call))));
+	api_reply_idempotent(node, call,
+			     api_set_peer_out_write(&(struct api_set_peer_out){
+				     .peer = api_peer(call, node, peer)}));
 }
 
 static void set_reputation(struct node *node, struct control_call *call, const uint8_t *key,
-			   json_int_t reputation)
+			   int64_t reputation)
 {
 	char name[ZBASE32_KEY_TEXT_CAP];
 	struct mesh_peer_info peer;
@@ -303,44 +296,42 @@ static void set_reputation(struct node *node, struct control_call *call, const u
 		reputation_set(node, call, &peer, (unsigned)reputation);
 }
 
-void api_set_peer(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_set_peer(struct node *node, struct control_call *call, const struct api_set_peer_in *in,
+		  uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = json_string_value(json_object_get(parameters, "node_id"));
-	json_int_t share = json_integer_value(json_object_get(parameters, "share"));
-	const json_t *reputation = json_object_get(parameters, "reputation");
 	struct peer_setting *setting;
 	uint8_t key[MESH_KEY_LEN];
 	int err;
 
-	if (!api_node_id_read(node, call, name, key))
+	if (!api_node_id_read(node, call, in->node_id, key))
 		return;
-	if (json_is_integer(reputation) == json_is_integer(json_object_get(parameters, "share"))) {
-		control_fail(call, WEFT_EMALFORMED, name, "neither a share nor a reputation alone",
+	if (in->has_reputation == in->has_share) {
+		control_fail(call, WEFT_EMALFORMED, in->node_id,
+			     "neither a share nor a reputation alone",
 			     "name one of them: weft peer set NODE share=8");
 		return;
 	}
-	if (json_is_integer(reputation)) {
-		set_reputation(node, call, key, json_integer_value(reputation));
+	if (in->has_reputation) {
+		set_reputation(node, call, key, in->reputation);
 		return;
 	}
-	if (share < 1 || share > FAIR_SHARE_MAX) {
-		peer_setting_refuse(call, WEFT_ETOOLARGE, name);
+	if (in->share < 1 || in->share > FAIR_SHARE_MAX) {
+		peer_setting_refuse(call, WEFT_ETOOLARGE, in->node_id);
 		return;
 	}
 	setting = calloc(1, sizeof(*setting));
 	if (!setting) {
-		peer_setting_refuse(call, -ENOMEM, name);
+		peer_setting_refuse(call, -ENOMEM, in->node_id);
 		return;
 	}
 	*setting = (struct peer_setting){.node = node, .call = call};
 	zbase32_write(key, sizeof(key), setting->name);
 	control_on_gone(call, peer_setting_caller_left, setting);
-	err = mesh_set_share(node->home.mesh, key, (unsigned)share, peer_setting_done, setting,
+	err = mesh_set_share(node->home.mesh, key, (unsigned)in->share, peer_setting_done, setting,
 			     now_ns);
 	if (err == 0)
 		return;
 	control_on_gone(call, NULL, NULL);
-	peer_setting_refuse(call, err, name);
+	peer_setting_refuse(call, err, in->node_id);
 	free(setting);
 }

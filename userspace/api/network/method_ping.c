@@ -67,30 +67,26 @@ static void run_caller_left(void *arg)
 		run_free(run);
 }
 
-static json_t *run_json(const struct ping_run *run)
+static struct api_ping run_row(const struct ping_run *run)
 {
+	struct api_blocks *blocks = control_blocks(run->call);
+	uint64_t cnt = run->answered_cnt;
 	struct mesh_peer_info peer = {0};
 	uint8_t id[MESH_SESSION_ID_LEN];
-	char addr[ADDR_TEXT_CAP], session[ZBASE32_TEXT_LEN(MESH_SESSION_ID_LEN) + 1];
-	json_t *json = json_pack("{s:s, s:o, s:o}", "node_id", run->name, "sent",
-				 api_json_uint(run->sent_cnt), "answered",
-				 api_json_uint(run->answered_cnt));
+	char session[ZBASE32_TEXT_LEN(MESH_SESSION_ID_LEN) + 1];
+	struct api_ping row = {.node_id = run->name,
+			       .sent = api_uint(run->sent_cnt),
+			       .answered = api_uint(cnt),
+			       API_IF(rtt_us, run->rtt_ns, api_uint(run->rtt_ns / NS_PER_US)),
+			       API_IF(min_us, cnt, api_uint(run->min_ns / NS_PER_US)),
+			       API_IF(avg_us, cnt, api_uint(run->sum_ns / cnt / NS_PER_US)),
+			       API_IF(max_us, cnt, api_uint(run->max_ns / NS_PER_US))};
 
 	if (api_peer_lookup(run->node, run->name, &peer) == 1 && peer.last_addr.family)
-		json_object_set_new(json, "address",
-				    json_string(addr_format(&peer.last_addr, addr)));
+		row.address = api_addr(blocks, &peer.last_addr);
 	if (mesh_session_id(run->node->home.mesh, run->key, id) == 0)
-		json_object_set_new(json, "session_id",
-				    json_string(zbase32_write(id, sizeof(id), session)));
-	if (run->rtt_ns)
-		json_object_set_new(json, "rtt_us", api_json_uint(run->rtt_ns / NS_PER_US));
-	if (run->answered_cnt)
-		json_object_update_new(
-			json, json_pack("{s:o, s:o, s:o}", "min_us",
-					api_json_uint(run->min_ns / NS_PER_US), "avg_us",
-					api_json_uint(run->sum_ns / run->answered_cnt / NS_PER_US),
-					"max_us", api_json_uint(run->max_ns / NS_PER_US)));
-	return json_pack("{s:o}", "ping", json);
+		row.session_id = api_text(blocks, zbase32_write(id, sizeof(id), session));
+	return row;
 }
 
 static void run_fail(struct ping_run *run, int err)
@@ -118,12 +114,12 @@ static void run_tell(struct ping_run *run)
 {
 	if (run->left_cnt == 0) {
 		control_on_gone(run->call, NULL, NULL);
-		control_reply(run->call, run_json(run));
+		api_reply(run->call, ping_peer, .ping = run_row(run));
 		run_free(run);
 		return;
 	}
 	if (control_wants_more(run->call))
-		control_reply_more(run->call, run_json(run));
+		api_reply_more(run->call, ping_peer, .ping = run_row(run));
 	run->begun_ns = 0;
 	timer_set(&run->node->home.timers, &run->timer, run->node->home.now_ns + run->interval_ns);
 }
@@ -169,36 +165,32 @@ static void run_send(struct timer *timer, uint64_t now_ns)
 }
 
 /* A parameter of milliseconds or a count, within its bounds; missing or 0: other. */
-static uint64_t parameter(const json_t *parameters, const char *name, uint64_t max, uint64_t other)
+static uint64_t parameter(int64_t value, uint64_t max, uint64_t other)
 {
-	json_int_t value = json_integer_value(json_object_get(parameters, name));
-
 	if (value <= 0)
 		return other;
 	return (uint64_t)value > max ? max : (uint64_t)value;
 }
 
-void api_ping_peer(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_ping_peer(struct node *node, struct control_call *call, const struct api_ping_peer_in *in,
+		   uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = json_string_value(json_object_get(parameters, "node_id"));
 	struct ping_run *run = calloc(1, sizeof(*run));
 
 	if (!run) {
-		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
+		control_fail(call, -ENOMEM, in->node_id, "no memory", "free some and try again");
 		return;
 	}
-	if (!api_node_id_read(node, call, name, run->key)) {
+	if (!api_node_id_read(node, call, in->node_id, run->key)) {
 		free(run);
 		return;
 	}
 	zbase32_write(run->key, sizeof(run->key), run->name);
 	run->node = node;
 	run->call = call;
-	run->left_cnt = parameter(parameters, "count", PING_CNT_MAX, PING_CNT);
-	run->interval_ns =
-		parameter(parameters, "interval_ms", 3600000, PING_INTERVAL_MS) * NS_PER_MS;
-	run->timeout_ns = parameter(parameters, "timeout_ms", 60000, PING_TIMEOUT_MS) * NS_PER_MS;
+	run->left_cnt = parameter(in->count, PING_CNT_MAX, PING_CNT);
+	run->interval_ns = parameter(in->interval_ms, 3600000, PING_INTERVAL_MS) * NS_PER_MS;
+	run->timeout_ns = parameter(in->timeout_ms, 60000, PING_TIMEOUT_MS) * NS_PER_MS;
 	timer_init(&run->timer, run_send);
 	run->next = node->ping_runs;
 	node->ping_runs = run;

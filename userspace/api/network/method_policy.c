@@ -122,13 +122,10 @@ static void tables_add(struct api_blocks *blocks, struct node *node,
 
 	API_SET(&sessions, unit, API_POLICY_LIMIT_UNIT_COUNT);
 	API_SET(&sessions, limit, node->config->fastpath.xdp.session_cap);
-	api_push(blocks, rows, &sessions);
+	api_push(blocks, rows, sessions);
 	api_limits(blocks, node, &limits);
-	for (size_t i = 0; i < limits.cnt; i++) {
-		const struct api_policy_limit row = table_row(&limits.rows[i]);
-
-		api_push(blocks, rows, &row);
-	}
+	for (size_t i = 0; i < limits.cnt; i++)
+		api_push(blocks, rows, table_row(&limits.rows[i]));
 }
 
 void api_show_policy(struct node *node, struct control_call *call,
@@ -144,11 +141,8 @@ void api_show_policy(struct node *node, struct control_call *call,
 	firewall_record_refresh(&node->record);
 	out.since_s = api_uint(node->drops.since_s);
 	for (enum weft_class class = 0; class < WEFT_CLASS_CNT; class ++)
-		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++) {
-			const struct api_policy_limit row = class_row(node, class, level);
-
-			api_push(blocks, &out.limits, &row);
-		}
+		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+			api_push(blocks, &out.limits, class_row(node, class, level));
 	const struct api_policy_limit others[] = {
 		rate_row("limits.all_answers", &policy->answers[WEFT_ANSWERS_RETRY], 0),
 		rate_row("limits.new_path", &policy->rates[WEFT_CLASS_NEW_PATH][0], 0),
@@ -159,7 +153,7 @@ void api_show_policy(struct node *node, struct control_call *call,
 			      pressure->unvalidated_rate),
 	};
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		api_push(blocks, &out.limits, &others[i]);
+		api_push(blocks, &out.limits, others[i]);
 	tables_add(blocks, node, &out.limits);
 	control_reply(call, api_show_policy_out_write(&out));
 }
@@ -198,20 +192,18 @@ static void classes_add(struct api_blocks *blocks, const struct testing *testing
 {
 	for (enum weft_class i = 0; i < WEFT_CLASS_CNT; i++) {
 		const struct replay_class *class = &testing->result.classes[i];
-		const struct api_policy_class row = {
-			.class = firewall_limits_class_name(i),
-			.offered = api_uint(class->offered_cnt),
-			.refused = api_uint(class->refused_before_cnt),
-			.refused_then = api_uint(class->refused_after_cnt),
-			.newly_refused = api_uint(class->newly_refused_cnt),
-			.newly_admitted = api_uint(class->newly_admitted_cnt),
-			.unsure = api_uint(class->unsure_cnt),
-			.newly_refused_sources = api_uint(class->newly_refused_sources),
-			.newly_admitted_sources = api_uint(class->newly_admitted_sources),
-		};
-
 		if (class->offered_cnt)
-			api_push(blocks, classes, &row);
+			api_push(blocks, classes,
+				 {.class = firewall_limits_class_name(i),
+				  .offered = api_uint(class->offered_cnt),
+				  .refused = api_uint(class->refused_before_cnt),
+				  .refused_then = api_uint(class->refused_after_cnt),
+				  .newly_refused = api_uint(class->newly_refused_cnt),
+				  .newly_admitted = api_uint(class->newly_admitted_cnt),
+				  .unsure = api_uint(class->unsure_cnt),
+				  .newly_refused_sources = api_uint(class->newly_refused_sources),
+				  .newly_admitted_sources =
+					  api_uint(class->newly_admitted_sources)});
 	}
 }
 
@@ -225,16 +217,13 @@ static void sources_add(struct api_blocks *blocks, const struct testing *testing
 		struct weft_endpoint endpoint = weft_prefix_endpoint(source->prefix);
 		char text[METHOD_SOURCE_CAP];
 		const char *name = api_source_name(&testing->node->drops, &endpoint, role, text);
-		const struct api_policy_source row = {
-			.source = api_text(blocks, name),
-			.class = firewall_limits_class_name(source->class),
-			.newly_refused = api_uint(source->newly_refused_cnt),
-			.newly_admitted = api_uint(source->newly_admitted_cnt),
-			.first_s = api_uint(minute_wall_s(source->first_minute)),
-			.last_s = api_uint(minute_wall_s(source->last_minute)),
-		};
-
-		api_push(blocks, sources, &row);
+		api_push(blocks, sources,
+			 {.source = api_text(blocks, name),
+			  .class = firewall_limits_class_name(source->class),
+			  .newly_refused = api_uint(source->newly_refused_cnt),
+			  .newly_admitted = api_uint(source->newly_admitted_cnt),
+			  .first_s = api_uint(minute_wall_s(source->first_minute)),
+			  .last_s = api_uint(minute_wall_s(source->last_minute))});
 	}
 }
 
@@ -243,14 +232,11 @@ static void periods_add(struct api_blocks *blocks, const struct replay_result *r
 {
 	for (unsigned i = 0; i < result->period_cnt; i++) {
 		const struct replay_period *period = &result->periods[i];
-		const struct api_policy_period row = {
-			.from_s = api_uint(minute_wall_s(period->from_minute)),
-			.to_s = api_uint(minute_wall_s(period->to_minute)),
-			.newly_refused = api_uint(period->newly_refused_cnt),
-			.newly_admitted = api_uint(period->newly_admitted_cnt),
-		};
-
-		api_push(blocks, periods, &row);
+		api_push(blocks, periods,
+			 {.from_s = api_uint(minute_wall_s(period->from_minute)),
+			  .to_s = api_uint(minute_wall_s(period->to_minute)),
+			  .newly_refused = api_uint(period->newly_refused_cnt),
+			  .newly_admitted = api_uint(period->newly_admitted_cnt)});
 	}
 }
 

@@ -18,16 +18,10 @@ const struct api_address_record *api_record(struct api_blocks *blocks, const uin
 	if (!row)
 		return NULL;
 	row->node_id = api_id(blocks, key);
-	for (unsigned i = 0; i < record->addr_cnt; i++) {
-		const char *text = api_addr(blocks, &record->addrs[i]);
-
-		api_push(blocks, &row->addresses, &text);
-	}
-	for (unsigned i = 0; i < record->relay_cnt; i++) {
-		const char *text = api_text(blocks, record->relays[i]);
-
-		api_push(blocks, &row->relays, &text);
-	}
+	for (unsigned i = 0; i < record->addr_cnt; i++)
+		api_push(blocks, &row->addresses, api_addr(blocks, &record->addrs[i]));
+	for (unsigned i = 0; i < record->relay_cnt; i++)
+		api_push(blocks, &row->relays, api_text(blocks, record->relays[i]));
 	if (record->caps)
 		API_SET(row, capabilities, record->caps);
 	if (packet) {

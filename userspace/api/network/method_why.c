@@ -202,7 +202,7 @@ static void drops_add(struct api_blocks *blocks, struct node *node, const struct
 		if (!offender_is_at(&all[i], places))
 			continue;
 		row = api_method_drop_source(blocks, &node->drops, &all[i], CONTROL_ADMIN);
-		api_push(blocks, out_drops, &row);
+		api_push(blocks, out_drops, row);
 	}
 	free(all);
 }
@@ -267,11 +267,8 @@ static void why_reply(struct node *node, struct control_call *call, const struct
 
 	if (who->kind == BAN_KEY)
 		places_of_peer(node, who->key, found->rows, found->cnt, &places);
-	for (unsigned i = 0; i < found->cnt; i++) {
-		const struct api_incident row = incident_row(blocks, &found->rows[i]);
-
-		api_push(blocks, &out.incidents, &row);
-	}
+	for (unsigned i = 0; i < found->cnt; i++)
+		api_push(blocks, &out.incidents, incident_row(blocks, &found->rows[i]));
 	api_refusals(blocks, node, &of, &out.refusals);
 	drops_add(blocks, node, &places, &out.drops);
 	ban = ban_of(node, who, &places);

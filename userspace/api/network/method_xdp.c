@@ -123,12 +123,9 @@ void api_plan_xdp(struct node *node, struct control_call *call, const struct api
 	out.plan = plan_row(&plan);
 	out.plan.attached = node_fastpath_lookup(&node->fastpath, in->device) >= 0;
 	for (size_t i = 0; i < sizeof(untouched) / sizeof(untouched[0]); i++)
-		api_push(blocks, &out.plan.untouched, &untouched[i]);
-	for (unsigned i = 0; i < plan.warning_cnt; i++) {
-		const char *warning = plan.warnings[i];
-
-		api_push(blocks, &out.plan.warnings, &warning);
-	}
+		api_push(blocks, &out.plan.untouched, untouched[i]);
+	for (unsigned i = 0; i < plan.warning_cnt; i++)
+		api_push(blocks, &out.plan.warnings, plan.warnings[i]);
 	control_reply(call, api_plan_xdp_out_write(&out));
 }
 
@@ -159,14 +156,6 @@ static struct api_xdp_queue queue_row(const struct node *node, const struct work
 	};
 }
 
-static void count_add(struct api_blocks *blocks, struct api_int_map *map, const char *name,
-		      uint64_t cnt)
-{
-	const struct api_int_entry row = {name, api_uint(cnt)};
-
-	api_push(blocks, map, &row);
-}
-
 static struct api_xdp_device device_row(struct api_blocks *blocks, const struct node *node,
 					unsigned device)
 {
@@ -193,16 +182,14 @@ static struct api_xdp_device device_row(struct api_blocks *blocks, const struct 
 	struct worker_figures home;
 
 	worker_figures_read(&node->home, &home);
-	for (unsigned i = 0; (queue = net_xdp_queue_of(fastpath->xdp, device, i)); i++) {
-		const struct api_xdp_queue at = queue_row(node, &home, queue, &sum);
-
-		api_push(blocks, &row.receive, &at);
-	}
+	for (unsigned i = 0; (queue = net_xdp_queue_of(fastpath->xdp, device, i)); i++)
+		api_push(blocks, &row.receive, queue_row(node, &home, queue, &sum));
 	row.sent = api_uint(sum.sent_cnt);
 	for (unsigned i = 0; i < XDP_FRAME_OWNER_CNT; i++)
-		count_add(blocks, &row.frames, owners[i], sum.frames[i]);
+		api_push(blocks, &row.frames, {owners[i], api_uint(sum.frames[i])});
 	for (unsigned i = 0; i < XDP_FAULT_CNT; i++)
-		count_add(blocks, &row.faults, net_xdp_fault_name(i), info->fault_cnt[i]);
+		api_push(blocks, &row.faults,
+			 {net_xdp_fault_name(i), api_uint(info->fault_cnt[i])});
 	if (at_ns)
 		API_SET(&row, confirm_ms,
 			api_uint(at_ns > now_ns ? (at_ns - now_ns) / NS_PER_MS : 0));
@@ -374,7 +361,7 @@ void api_devices(struct api_blocks *blocks, const struct node *node,
 		if (!net_xdp_device_info(node->fastpath.xdp, i))
 			continue;
 		row = device_row(blocks, node, i);
-		api_push(blocks, out_devices, &row);
+		api_push(blocks, out_devices, row);
 	}
 }
 
