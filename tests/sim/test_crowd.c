@@ -217,7 +217,7 @@ static void party_turn(struct party *party)
 static void work_done(struct timer *timer, uint64_t at_ns)
 {
 	static const uint8_t bytes[ANSWER_LEN];
-	struct work *work = list_entry(timer, struct work, timer);
+	struct work *work = container_of(timer, struct work, timer);
 	struct mesh_incoming *incoming = work->incoming;
 
 	(void)at_ns;
@@ -309,7 +309,7 @@ static void question_write(struct honest *peer, struct mesh_ask *ask,
 
 static void honest_ask(struct timer *timer, uint64_t at_ns)
 {
-	struct honest *peer = list_entry(timer, struct honest, pause);
+	struct honest *peer = container_of(timer, struct honest, pause);
 	uint8_t payload[STORED_VALUE_LEN_MAX];
 	struct mesh_ask ask = {
 		.peer = {.addrs = &node.addr, .addr_cnt = 1},

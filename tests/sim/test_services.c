@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "mesh/mesh.h"
 #include "node/fabric/fabric.h"
@@ -285,7 +286,7 @@ static void called(void *arg, const struct service_answer *answer, uint64_t now_
 
 static void web_answered(struct sim_web *web)
 {
-	struct attempt *attempt = (struct attempt *)((char *)web - offsetof(struct attempt, web));
+	struct attempt *attempt = container_of(web, struct attempt, web);
 
 	/* Of a node that crashed the end of the connection is no answer. */
 	if (attempt->caller_start != sim.nodes[attempt->job->caller].start_cnt ||
@@ -416,7 +417,7 @@ static void probed(void *arg, const struct service_answer *answer, uint64_t now_
 
 static void web_probed(struct sim_web *web)
 {
-	struct probe *probe = (struct probe *)((char *)web - offsetof(struct probe, web));
+	struct probe *probe = container_of(web, struct probe, web);
 
 	probe->is_under_way = false;
 	probe->is_good = web->status == 200;

@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "dht/dht_state.h"
 
 static struct dht_rig *rig_of(struct dgram_sink *sink)
 {
-	return (struct dht_rig *)((char *)sink - offsetof(struct dht_rig, sink));
+	return container_of(sink, struct dht_rig, sink);
 }
 
 static bool sink_reserve(struct dgram_sink *sink, size_t len, struct dgram_slot *out_slot)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "crypto/node_key.h"
 
@@ -31,7 +32,7 @@ static const uint8_t *pattern_at(uint64_t off)
 
 static struct quic_node *node_of(struct dgram_sink *sink)
 {
-	return (struct quic_node *)((char *)sink - offsetof(struct quic_node, sink));
+	return container_of(sink, struct quic_node, sink);
 }
 
 static bool sink_reserve(struct dgram_sink *sink, size_t len, struct dgram_slot *out_slot)

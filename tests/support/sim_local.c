@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/poller.h"
 #include "node/fabric/fabric.h"
 #include "api/http/web.h"
@@ -98,8 +99,7 @@ static void call_serve(struct sim_program_call *call, uint64_t now_ns)
 
 static void call_ready(struct poller_watch *of, unsigned events, uint64_t now_ns)
 {
-	struct sim_program_call *call =
-		(struct sim_program_call *)((char *)of - offsetof(struct sim_program_call, watch));
+	struct sim_program_call *call = container_of(of, struct sim_program_call, watch);
 	ssize_t n = recv(of->fd, call->request + call->len, sizeof(call->request) - call->len - 1,
 			 MSG_DONTWAIT);
 
@@ -126,8 +126,7 @@ static struct sim_program_call *call_free_one(struct sim_program *program)
 
 static void program_ready(struct poller_watch *of, unsigned events, uint64_t now_ns)
 {
-	struct sim_program *program =
-		(struct sim_program *)((char *)of - offsetof(struct sim_program, listener));
+	struct sim_program *program = container_of(of, struct sim_program, listener);
 	int fd;
 
 	(void)events, (void)now_ns;
@@ -232,7 +231,7 @@ static void web_end(struct sim_web *web)
 
 static void web_ready(struct poller_watch *of, unsigned events, uint64_t now_ns)
 {
-	struct sim_web *web = (struct sim_web *)((char *)of - offsetof(struct sim_web, watch));
+	struct sim_web *web = container_of(of, struct sim_web, watch);
 	ssize_t n =
 		recv(of->fd, web->text + web->len, sizeof(web->text) - web->len - 1, MSG_DONTWAIT);
 

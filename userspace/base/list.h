@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/container_of.h"
+
 /*
  * A ring of nodes embedded in their objects; the head is a node too.
  * An unlinked node points to itself, so unlinking twice is harmless.
@@ -13,8 +15,6 @@ struct list_node {
 	struct list_node *next;
 	struct list_node *prev;
 };
-
-#define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
 
 static inline void list_init(struct list_node *node)
 {

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/jobs.h"
 #include "base/timer.h"
 #include "blobs_state.h"
@@ -262,14 +263,14 @@ static void gc_again(struct gc *gc)
 
 static void compact_run(struct job *job)
 {
-	struct gc *gc = (void *)((char *)job - offsetof(struct gc, job));
+	struct gc *gc = container_of(job, struct gc, job);
 
 	gc->compacted = store_compact(gc->content->params.store);
 }
 
 static void compact_done(struct job *job)
 {
-	struct gc *gc = (void *)((char *)job - offsetof(struct gc, job));
+	struct gc *gc = container_of(job, struct gc, job);
 
 	gc->is_compacting = false;
 	if (gc->compacted < 0)
@@ -322,7 +323,7 @@ static void step_finish(struct gc *gc)
 
 static void gc_step(struct timer *timer, uint64_t now_ns)
 {
-	struct gc *gc = (void *)((char *)timer - offsetof(struct gc, timer));
+	struct gc *gc = container_of(timer, struct gc, timer);
 	struct store *store = gc->content->params.store;
 
 	(void)now_ns;

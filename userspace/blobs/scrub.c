@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/random.h"
@@ -519,8 +520,7 @@ static void step_done(struct job *job)
 
 static void on_timer(struct timer *timer, uint64_t now_ns)
 {
-	struct scrub *scrub =
-		(struct scrub *)(void *)((char *)timer - offsetof(struct scrub, timer));
+	struct scrub *scrub = container_of(timer, struct scrub, timer);
 
 	if (scrub->job_is_out)
 		return;

@@ -44,7 +44,7 @@ static struct quota_peer *peer_new(struct quota *quota, const uint8_t key[MESH_K
 	struct quota_peer *peer;
 
 	if (quota->peers.used_cnt == quota->peers.cap_cnt) {
-		peer = list_entry(quota->by_use.next, struct quota_peer, node);
+		peer = container_of(quota->by_use.next, struct quota_peer, node);
 		list_unlink(&peer->node);
 		map_delete(&quota->by_key, peer->key);
 		pool_release(&quota->peers, peer);

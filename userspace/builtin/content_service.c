@@ -216,7 +216,7 @@ static void reading_abort(struct blobs_reading *reading, enum service_status sta
 
 static void on_stall(struct timer *timer, uint64_t now_ns)
 {
-	reading_abort(list_entry(timer, struct blobs_reading, stall), SERVICE_TIMEOUT,
+	reading_abort(container_of(timer, struct blobs_reading, stall), SERVICE_TIMEOUT,
 		      "no byte moved for 30 s", now_ns);
 }
 
@@ -260,8 +260,8 @@ static struct blobs_reading *reading_new(struct content_service *service,
 		return NULL;
 	}
 	if (victim)
-		reading_abort(list_entry(victim, struct blobs_reading, place), SERVICE_RATE_LIMITED,
-			      EVICTED_TEXT, now_ns);
+		reading_abort(container_of(victim, struct blobs_reading, place),
+			      SERVICE_RATE_LIMITED, EVICTED_TEXT, now_ns);
 	reading->base =
 		(struct builtin_reading){.opened = on_opened, .piece = on_piece, .ended = on_ended};
 	reading->service = service;
@@ -394,7 +394,7 @@ static const char *head_read(json_t *json, struct read_params *params)
 
 static void sent_end_oldest(struct content_service *service)
 {
-	struct blobs_stream *stream = list_entry(service->sent.next, struct blobs_stream, node);
+	struct blobs_stream *stream = container_of(service->sent.next, struct blobs_stream, node);
 
 	service_channel_end(stream->channel, SERVICE_OK, "");
 	stream_release(stream);

@@ -111,7 +111,7 @@ static struct dht_lookup *search_new(struct dht_service *service, const struct r
 		return NULL;
 	}
 	if (victim)
-		search_evict(list_entry(victim, struct dht_lookup, place), request->now_ns);
+		search_evict(container_of(victim, struct dht_lookup, place), request->now_ns);
 	if (service_spend(request->call, 1, request->now_ns))
 		return search;
 	builtin_request_refuse(request, SERVICE_RATE_LIMITED, "the caller's work is used up");

@@ -54,7 +54,7 @@ static void piece_release(struct echo_stream *stream, struct echo_piece *waiting
 static void stream_release(struct echo_stream *stream)
 {
 	while (!list_is_empty(&stream->waiting))
-		piece_release(stream, list_entry(stream->waiting.next, struct echo_piece, node));
+		piece_release(stream, container_of(stream->waiting.next, struct echo_piece, node));
 	pool_release(&stream->echo->streams, stream);
 }
 
@@ -89,7 +89,7 @@ static void on_writable(void *arg, uint64_t now_ns)
 	(void)now_ns;
 	while (!list_is_empty(&stream->waiting)) {
 		struct echo_piece *first =
-			list_entry(stream->waiting.next, struct echo_piece, node);
+			container_of(stream->waiting.next, struct echo_piece, node);
 
 		if (!piece_send(stream, &first->piece))
 			return;

@@ -352,7 +352,7 @@ const struct request_method builtin_pod_chat_methods[] = {
 
 static void sweep(struct timer *timer, uint64_t now_ns)
 {
-	struct pod_chat *chat = list_entry(timer, struct pod_chat, sweep);
+	struct pod_chat *chat = container_of(timer, struct pod_chat, sweep);
 
 	builtin_pods_sweep(&chat->pods, now_ns);
 	timer_set(chat->timers, timer, now_ns + SWEEP_NS);
@@ -360,7 +360,7 @@ static void sweep(struct timer *timer, uint64_t now_ns)
 
 static void message_kept(struct pods *pods, const struct pod *pod)
 {
-	struct pod_chat *chat = list_entry(pods, struct pod_chat, pods);
+	struct pod_chat *chat = container_of(pods, struct pod_chat, pods);
 
 	builtin_rooms_said(&chat->rooms, pod);
 	builtin_pod_chat_tell(chat, pod);
@@ -368,7 +368,7 @@ static void message_kept(struct pods *pods, const struct pod *pod)
 
 static void pod_changed(struct pods *pods, const struct pod *pod, bool is_gone)
 {
-	struct pod_chat *chat = list_entry(pods, struct pod_chat, pods);
+	struct pod_chat *chat = container_of(pods, struct pod_chat, pods);
 
 	if (is_gone)
 		builtin_rooms_gone(&chat->rooms, pod->id, pods->clock->now_ns(pods->clock->ctx));

@@ -26,7 +26,7 @@ static bool signature_read(const char *text, uint8_t out_signature[POD_SIGNATURE
 static bool has_id(const struct pod *pod, const char *id)
 {
 	for (struct list_node *node = pod->messages.next; node != &pod->messages; node = node->next)
-		if (strcmp(list_entry(node, struct pod_message, node)->id, id) == 0)
+		if (strcmp(container_of(node, struct pod_message, node)->id, id) == 0)
 			return true;
 	return false;
 }
@@ -179,7 +179,7 @@ static json_t *page_of(const struct pod *pod, const char *channel, uint64_t sinc
 
 	for (struct list_node *node = pod->messages.next; node != &pod->messages;
 	     node = node->next) {
-		const struct pod_message *message = list_entry(node, struct pod_message, node);
+		const struct pod_message *message = container_of(node, struct pod_message, node);
 
 		if (!message->is_kept || message->sequence <= since ||
 		    (channel && strcmp(message->channel, channel) != 0))

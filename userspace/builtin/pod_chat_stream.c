@@ -64,7 +64,7 @@ void builtin_pod_chat_tell(struct pod_chat *chat, const struct pod *pod)
 {
 	for (struct list_node *node = pod->messages.next; node != &pod->messages;
 	     node = node->next) {
-		struct pod_message *message = list_entry(node, struct pod_message, node);
+		struct pod_message *message = container_of(node, struct pod_message, node);
 
 		if (!message->is_kept)
 			return; /* those behind it wait for it, so that all come in order */
@@ -190,7 +190,7 @@ static const struct service_hearer stream_hearer = {
 void builtin_pod_chat_streams_fini(struct pod_chat *chat)
 {
 	while (chat->streams.next && !list_is_empty(&chat->streams))
-		on_ended(list_entry(chat->streams.next, struct pod_stream, node));
+		on_ended(container_of(chat->streams.next, struct pod_stream, node));
 }
 
 /* --- opening --- */

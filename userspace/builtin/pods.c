@@ -91,7 +91,7 @@ static void pod_delete_messages(const struct pod *pod, struct store_batch *batch
 
 	for (struct list_node *at = pod->messages.next; pod->days && at != &pod->messages;
 	     at = at->next) {
-		message_key(pod, list_entry(at, struct pod_message, node)->sequence, key);
+		message_key(pod, container_of(at, struct pod_message, node)->sequence, key);
 		store_batch_delete(batch, STORE_POD_MESSAGES, key, sizeof(key));
 	}
 }
@@ -117,7 +117,7 @@ static struct pod_message *oldest(const struct pod *pod)
 {
 	return list_is_empty(&pod->messages)
 		       ? NULL
-		       : list_entry(pod->messages.next, struct pod_message, node);
+		       : container_of(pod->messages.next, struct pod_message, node);
 }
 
 static uint64_t wall_ms(const struct pods *pods)

@@ -105,7 +105,7 @@ static size_t segment_make(struct room *room, const struct pod *pod, unsigned cn
 	*part = (struct room_part){.number = room->sealed_cnt};
 	for (struct list_node *node = pod->messages.next;
 	     node != &pod->messages && part->event_cnt < cnt; node = node->next) {
-		const struct pod_message *message = list_entry(node, struct pod_message, node);
+		const struct pod_message *message = container_of(node, struct pod_message, node);
 		uint8_t id[ROOM_EVENT_ID_LEN];
 		struct room_event event = {
 			.sequence = message->sequence,
@@ -143,7 +143,7 @@ static unsigned unsealed_cnt(const struct room *room, const struct pod *pod)
 
 	for (struct list_node *node = pod->messages.next; node != &pod->messages;
 	     node = node->next) {
-		const struct pod_message *message = list_entry(node, struct pod_message, node);
+		const struct pod_message *message = container_of(node, struct pod_message, node);
 
 		if (!message->is_kept)
 			break;
@@ -355,7 +355,7 @@ void builtin_rooms_fill(const struct rooms *rooms, struct builtin_rooms *out)
 
 static void on_tick(struct timer *timer, uint64_t now_ns)
 {
-	struct rooms *rooms = list_entry(timer, struct rooms, tick);
+	struct rooms *rooms = container_of(timer, struct rooms, tick);
 
 	builtin_rooms_sync_tick(rooms, now_ns);
 	timer_set(rooms->timers, timer, now_ns + ROOMS_TICK_NS);

@@ -221,7 +221,7 @@ static bool sweep_row(void *arg, const struct store_item *item)
 
 static void sweep_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct shadow_index *index = list_entry(timer, struct shadow_index, sweep);
+	struct shadow_index *index = container_of(timer, struct shadow_index, sweep);
 	struct sweep sweep = {.index = index, .batch = store_batch_new(index->store)};
 	static const struct ack quiet;
 	struct store_snapshot *snapshot;

@@ -180,7 +180,7 @@ static bool search_step(struct shadow_mesh *mesh, struct search *search)
 
 static void publish_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct shadow_mesh *mesh = list_entry(timer, struct shadow_mesh, publish);
+	struct shadow_mesh *mesh = container_of(timer, struct shadow_mesh, publish);
 	struct search search = {.index = mesh->index, .own_key = node_key_public(mesh->key)};
 	bool has_more;
 

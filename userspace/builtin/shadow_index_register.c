@@ -11,7 +11,7 @@ static const struct track_write *write_find(const struct shadow_index *index,
 	const struct list_node *end = &index->writes_by_age;
 
 	for (const struct list_node *node = end->prev; node != end; node = node->prev) {
-		const struct track_write *write = list_entry(node, struct track_write, node);
+		const struct track_write *write = container_of(node, struct track_write, node);
 
 		if (memcmp(write->key, key, SHADOW_INDEX_KEY_LEN) == 0)
 			return write;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "client/failure.h"
 
 struct ask {
@@ -20,7 +21,7 @@ struct ask {
 
 static struct ask *ask_of(struct loop_source *source)
 {
-	return (void *)((char *)source - offsetof(struct ask, source));
+	return container_of(source, struct ask, source);
 }
 
 json_t *client_ask_message(const char *method, json_t *parameters, const char *flag)

@@ -63,7 +63,7 @@ static void timer_arm(struct weft_client *client)
 
 	for (struct list_node *node = client->sources.next; node != &client->sources;
 	     node = node->next) {
-		const struct loop_source *source = list_entry(node, struct loop_source, node);
+		const struct loop_source *source = container_of(node, struct loop_source, node);
 
 		if (source->deadline_ns && source->deadline_ns < nearest_ns)
 			nearest_ns = source->deadline_ns;
@@ -96,7 +96,7 @@ static void dead_free(struct weft_client *client)
 {
 	while (!list_is_empty(&client->dead)) {
 		struct loop_source *source =
-			list_entry(client->dead.next, struct loop_source, node);
+			container_of(client->dead.next, struct loop_source, node);
 
 		list_unlink(&source->node);
 		source->free(source);
@@ -130,7 +130,7 @@ static struct loop_source *expired_next(struct weft_client *client, uint64_t now
 {
 	for (struct list_node *node = client->sources.next; node != &client->sources;
 	     node = node->next) {
-		struct loop_source *source = list_entry(node, struct loop_source, node);
+		struct loop_source *source = container_of(node, struct loop_source, node);
 
 		if (source->deadline_ns && source->deadline_ns <= now_ns)
 			return source;
@@ -290,7 +290,7 @@ void weft_client_close(struct weft_client *client)
 	if (!client)
 		return;
 	while (!list_is_empty(&client->sources))
-		client_loop_bury(list_entry(client->sources.next, struct loop_source, node));
+		client_loop_bury(container_of(client->sources.next, struct loop_source, node));
 	while (client->idle_cnt)
 		client_varlink_close(&client->idle[--client->idle_cnt]);
 	if (client->epoll_fd >= 0)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "client/client_call.h"
+#include "base/container_of.h"
 #include "client/failure.h"
 #include "client/client_stream.h"
 #include "client/client_target.h"
@@ -51,7 +52,7 @@ struct weft_request {
 
 static struct guest *guest_of(struct loop_source *source)
 {
-	return (void *)((char *)source - offsetof(struct guest, source));
+	return container_of(source, struct guest, source);
 }
 
 static void guest_free(struct loop_source *source)
@@ -227,7 +228,7 @@ static void guest_admit(struct weft_offer *offer, int fd)
 
 static struct weft_offer *offer_of(struct loop_source *source)
 {
-	return (void *)((char *)source - offsetof(struct weft_offer, source));
+	return container_of(source, struct weft_offer, source);
 }
 
 static void offer_ready(struct loop_source *source)
@@ -243,7 +244,7 @@ static void offer_free(struct loop_source *source)
 	struct weft_offer *offer = offer_of(source);
 
 	while (!list_is_empty(&offer->guests))
-		guest_close(list_entry(offer->guests.next, struct guest, node));
+		guest_close(container_of(offer->guests.next, struct guest, node));
 	free(offer->name);
 	free(offer->version);
 	free(offer->path);

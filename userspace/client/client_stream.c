@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "client/client_call.h"
 #include "client/failure.h"
 #include "client/client_target.h"
@@ -42,7 +43,7 @@ struct weft_stream {
 
 static struct weft_stream *stream_of(struct loop_source *source)
 {
-	return (void *)((char *)source - offsetof(struct weft_stream, source));
+	return container_of(source, struct weft_stream, source);
 }
 
 static void stream_free(struct loop_source *source)

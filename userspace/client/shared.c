@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/container_of.h"
 #include "client/failure.h"
 
 struct shared {
@@ -31,12 +32,12 @@ struct shared_ask {
 
 static struct shared *shared_of(struct loop_source *source)
 {
-	return (void *)((char *)source - offsetof(struct shared, source));
+	return container_of(source, struct shared, source);
 }
 
 static struct shared_ask *ask_of(struct loop_source *source)
 {
-	return (void *)((char *)source - offsetof(struct shared_ask, source));
+	return container_of(source, struct shared_ask, source);
 }
 
 static void shared_free(struct loop_source *source)
@@ -83,13 +84,13 @@ static void shared_lose(struct shared *shared, const struct weft_error *error)
 		shared->source.client->shared = NULL;
 	client_loop_bury(&shared->source);
 	while (!list_is_empty(&shared->asks))
-		ask_end(list_entry(shared->asks.next, struct shared_ask, node), NULL, error);
+		ask_end(container_of(shared->asks.next, struct shared_ask, node), NULL, error);
 }
 
 static struct shared_ask *ask_lookup(const struct shared *shared, uint64_t id)
 {
 	for (struct list_node *node = shared->asks.next; node != &shared->asks; node = node->next) {
-		struct shared_ask *ask = list_entry(node, struct shared_ask, node);
+		struct shared_ask *ask = container_of(node, struct shared_ask, node);
 
 		if (ask->id == id)
 			return ask;

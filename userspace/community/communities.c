@@ -196,7 +196,7 @@ static void row_changed(void *ctx, struct roster *roster, const struct intake_it
 			uint64_t now_ns)
 {
 	struct communities *all = ctx;
-	struct community *community = list_entry(roster, struct community, roster);
+	struct community *community = container_of(roster, struct community, roster);
 	enum community_event_kind kind;
 
 	(void)now_ns;
@@ -219,7 +219,7 @@ static void row_changed(void *ctx, struct roster *roster, const struct intake_it
 
 static void own_is_newer(void *ctx, struct roster *roster, uint64_t seq, uint64_t now_ns)
 {
-	struct community *community = list_entry(roster, struct community, roster);
+	struct community *community = container_of(roster, struct community, roster);
 
 	community_tell(ctx, COMMUNITY_KEY_TWICE, roster->id, NULL);
 	community_announce_renew(community, seq, now_ns);

@@ -399,7 +399,7 @@ void community_announce_check(struct community *community, uint64_t now_ns)
 
 static void announce_expire(struct timer *timer, uint64_t now_ns)
 {
-	announce_work(list_entry(timer, struct community, announce_timer), now_ns);
+	announce_work(container_of(timer, struct community, announce_timer), now_ns);
 }
 
 void community_announce_init(struct community *community)

@@ -310,7 +310,7 @@ static int lot_judge(struct intake *intake, uint64_t now_ns)
 
 static void job_run(struct job *job)
 {
-	struct intake *intake = list_entry(job, struct intake, job);
+	struct intake *intake = container_of(job, struct intake, job);
 	struct intake_lot *lot = intake->lot;
 
 	for (unsigned i = 0; i < lot->cnt; i++) {
@@ -328,7 +328,7 @@ static void job_run(struct job *job)
 
 static void job_done(struct job *job)
 {
-	struct intake *intake = list_entry(job, struct intake, job);
+	struct intake *intake = container_of(job, struct intake, job);
 
 	intake->phase = PHASE_VERIFIED;
 }

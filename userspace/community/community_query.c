@@ -109,7 +109,7 @@ int community_shares(struct communities *all, const uint8_t id[static COMMUNITY_
 /* Only what was signed by whom it names, and is of this community, is shown. */
 static void job_run(struct job *job)
 {
-	struct question_run *run = list_entry(job, struct question_run, job);
+	struct question_run *run = container_of(job, struct question_run, job);
 	struct community_page *page = &run->page;
 	unsigned cnt = 0;
 
@@ -128,7 +128,7 @@ static void job_run(struct job *job)
 
 static void job_done(struct job *job)
 {
-	struct question_run *run = list_entry(job, struct question_run, job);
+	struct question_run *run = container_of(job, struct question_run, job);
 
 	run->is_ended = true;
 }

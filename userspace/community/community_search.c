@@ -102,7 +102,7 @@ static bool search_row(void *arg, const struct roster_row *row)
 
 static void job_run(struct job *job)
 {
-	struct search_run *run = list_entry(job, struct search_run, job);
+	struct search_run *run = container_of(job, struct search_run, job);
 
 	if ((run->err = store_snapshot_open(run->all->params.store, &run->snapshot)) < 0)
 		return;
@@ -113,7 +113,7 @@ static void job_run(struct job *job)
 
 static void job_done(struct job *job)
 {
-	struct search_run *run = list_entry(job, struct search_run, job);
+	struct search_run *run = container_of(job, struct search_run, job);
 
 	run->is_ended = true;
 }

@@ -63,7 +63,7 @@ static unsigned answers_lent_cnt(const struct communities *all, const uint8_t *a
 	unsigned cnt = 0;
 
 	for (const struct list_node *at = all->lent.next; at != &all->lent; at = at->next)
-		cnt += memcmp(list_entry(at, struct answer, node)->asker, asker,
+		cnt += memcmp(container_of(at, struct answer, node)->asker, asker,
 			      COMMUNITY_KEY_LEN) == 0;
 	return cnt;
 }

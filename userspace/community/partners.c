@@ -363,7 +363,7 @@ static uint64_t pause_ns(struct community *community)
 
 static void partners_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct community *community = list_entry(timer, struct community, sync_timer);
+	struct community *community = container_of(timer, struct community, sync_timer);
 
 	if (community->phase == COMMUNITY_LEAVING) {
 		/* Again, as whoever is busy hears it only once it is not. */

@@ -413,7 +413,7 @@ unsigned control_cancel(struct control_call *call, uint64_t id)
 	unsigned cnt = 0;
 
 	for (; client && node != &client->pending; node = next) {
-		struct control_call *one = list_entry(node, struct control_call, of_client);
+		struct control_call *one = container_of(node, struct control_call, of_client);
 
 		next = node->next;
 		if (one->id != id || one == call)

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "codec/json_heap.h"
 
@@ -176,7 +177,7 @@ static void client_abandon_pending(struct control_client *client)
 {
 	while (!list_is_empty(&client->pending))
 		control_call_abandon(
-			list_entry(client->pending.next, struct control_call, of_client));
+			container_of(client->pending.next, struct control_call, of_client));
 }
 
 void control_client_drain(struct control_client *client, uint64_t patience_ns)
@@ -389,7 +390,7 @@ static void client_pump(struct control_client *client)
 	if (client->call)
 		call_pump(client->call);
 	for (; client->watching_cnt && node != &client->pending; node = next) {
-		struct control_call *call = list_entry(node, struct control_call, of_client);
+		struct control_call *call = container_of(node, struct control_call, of_client);
 
 		next = node->next;
 		call_pump(call);
@@ -421,8 +422,7 @@ static void client_turn(struct control_client *client)
 
 static void client_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct control_client *client =
-		(void *)((char *)watch - offsetof(struct control_client, watch));
+	struct control_client *client = container_of(watch, struct control_client, watch);
 
 	client->control->now_ns = now_ns;
 	/* What one sent before leaving still runs; only a reply in the future is pointless. */

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/arena.h"
+#include "base/container_of.h"
 #include "base/fair/load.h"
 #include "base/random.h"
 #include "control/control_server.h"
@@ -94,7 +95,7 @@ int control_place_take(struct places *places, struct control_client *client,
 	fair_path_add(&places->paths, &path, &peer->pid, sizeof(peer->pid));
 	switch (fair_take(&places->fair, &path, &client->place, now_ns, &victim)) {
 	case FAIR_TAKEN_FROM:
-		client_evict((void *)((char *)victim - offsetof(struct control_client, place)));
+		client_evict(container_of(victim, struct control_client, place));
 		return 0;
 	case FAIR_BUSY:
 		*out_wait_ms = fair_not_before_ms(&places->fair, &path, now_ns);

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/process/ancestry.h"
 #include "base/assert.h"
 #include "base/monotonic.h"
@@ -214,7 +215,7 @@ static void listener_pause(struct control *control)
 
 static void listener_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct control *control = (void *)((char *)watch - offsetof(struct control, listener));
+	struct control *control = container_of(watch, struct control, listener);
 
 	(void)events;
 	control->now_ns = now_ns;
@@ -238,7 +239,7 @@ static void listener_ready(struct poller_watch *watch, unsigned events, uint64_t
 
 static void accept_timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct control *control = (void *)((char *)timer - offsetof(struct control, accept_timer));
+	struct control *control = container_of(timer, struct control, accept_timer);
 
 	control->now_ns = now_ns;
 	if (poller_change(control->poller, &control->listener, POLLER_IN) < 0)

@@ -14,9 +14,11 @@
 
 #include <errno.h>
 
+#include "base/container_of.h"
+
 static struct control_client *client_of(const struct control_pipe *pipe)
 {
-	return (void *)((char *)pipe - offsetof(struct control_client, pipe));
+	return container_of(pipe, struct control_client, pipe);
 }
 
 struct control_pipe *control_upgrade(struct control_call *call, json_t *parameters,

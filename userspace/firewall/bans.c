@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -73,7 +74,7 @@ static void ban_ended(void *arg, const struct ban *ban)
 
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct bans *bans = (struct bans *)((char *)timer - offsetof(struct bans, timer));
+	struct bans *bans = container_of(timer, struct bans, timer);
 	uint64_t offset_s = wall_offset_s(bans, now_ns);
 	bool was_set = offset_s > bans->wall_offset_s + 1 || offset_s + 1 < bans->wall_offset_s;
 

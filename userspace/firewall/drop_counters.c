@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "base/siphash_bytes.h"
@@ -58,7 +59,7 @@ void firewall_drops_fetch(struct drops *drops)
 
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct drops *drops = (struct drops *)((char *)timer - offsetof(struct drops, timer));
+	struct drops *drops = container_of(timer, struct drops, timer);
 
 	firewall_drops_fetch(drops);
 	drops->tick_cnt++;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "firewall.h"
 #include "ingress.h"
@@ -169,7 +170,7 @@ static uint64_t next_tick_ns(uint64_t now_ns)
 /* What is read now was sent in the second that ends. */
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct record *record = (struct record *)((char *)timer - offsetof(struct record, timer));
+	struct record *record = container_of(timer, struct record, timer);
 
 	generation_check(record);
 	second_tell(record, now_ns);

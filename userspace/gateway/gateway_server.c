@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/fair/fair_path.h"
 #include "base/heap.h"
@@ -255,7 +256,7 @@ static void conn_serve(struct server_conn *conn)
 
 static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct server_conn *conn = (void *)((char *)watch - offsetof(struct server_conn, watch));
+	struct server_conn *conn = container_of(watch, struct server_conn, watch);
 
 	conn->gateway->now_ns = now_ns;
 	conn->is_readable = events & POLLER_IN;
@@ -266,7 +267,7 @@ static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now
 
 static void conn_timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct server_conn *conn = (void *)((char *)timer - offsetof(struct server_conn, timer));
+	struct server_conn *conn = container_of(timer, struct server_conn, timer);
 
 	conn->gateway->now_ns = now_ns;
 	gateway_conn_expire(&conn->http, now_ns);
@@ -275,8 +276,8 @@ static void conn_timer_fire(struct timer *timer, uint64_t now_ns)
 
 static void server_woken(struct conn_shared *shared, struct gateway_conn *http)
 {
-	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
-	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
+	struct gateway *gateway = container_of(shared, struct gateway, shared);
+	struct server_conn *conn = container_of(http, struct server_conn, http);
 
 	timer_set(gateway->timers, &conn->timer, gateway->now_ns);
 }
@@ -284,7 +285,7 @@ static void server_woken(struct conn_shared *shared, struct gateway_conn *http)
 /* server_make_room: who has the most waiting reads the slowest, and makes room for the others. */
 static bool server_make_room(struct conn_shared *shared, const struct gateway_conn *http)
 {
-	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	struct gateway *gateway = container_of(shared, struct gateway, shared);
 	struct server_conn *conn = NULL, *slowest = NULL;
 
 	while ((conn = pool_next(&gateway->conns, conn)) != NULL)
@@ -298,9 +299,8 @@ static bool server_make_room(struct conn_shared *shared, const struct gateway_co
 static bool server_admits(struct conn_shared *shared, const struct gateway_conn *http,
 			  uint64_t now_ns)
 {
-	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
-	const struct server_conn *conn =
-		(const void *)((const char *)http - offsetof(struct server_conn, http));
+	struct gateway *gateway = container_of(shared, struct gateway, shared);
+	const struct server_conn *conn = container_of(http, struct server_conn, http);
 
 	/* A program of this machine that shows the token may ask as often as it likes. */
 	if (http->proof >= GATEWAY_PROOF_COOKIE && addr_is_loopback(&http->remote))
@@ -382,10 +382,8 @@ static void refusal_note(struct gateway *gateway, const struct account *account,
 
 static uint64_t server_client(const struct conn_shared *shared, const struct gateway_conn *http)
 {
-	const struct gateway *gateway =
-		(const void *)((const char *)shared - offsetof(struct gateway, shared));
-	const struct server_conn *conn =
-		(const void *)((const char *)http - offsetof(struct server_conn, http));
+	const struct gateway *gateway = container_of(shared, struct gateway, shared);
+	const struct server_conn *conn = container_of(http, struct server_conn, http);
 	struct fair_path path;
 
 	path_of(gateway, &conn->account, &http->remote, &path);
@@ -394,8 +392,8 @@ static uint64_t server_client(const struct conn_shared *shared, const struct gat
 
 static bool server_socket_enters(struct conn_shared *shared, struct gateway_conn *http)
 {
-	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
-	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
+	struct gateway *gateway = container_of(shared, struct gateway, shared);
+	struct server_conn *conn = container_of(http, struct server_conn, http);
 	struct fair_item *victim;
 	struct fair_path path;
 
@@ -407,7 +405,7 @@ static bool server_socket_enters(struct conn_shared *shared, struct gateway_conn
 		return false;
 	}
 	if (victim) {
-		conn = (void *)((char *)victim - offsetof(struct server_conn, socket));
+		conn = container_of(victim, struct server_conn, socket);
 		gateway_socket_yield(&conn->http);
 	}
 	return true;
@@ -415,8 +413,8 @@ static bool server_socket_enters(struct conn_shared *shared, struct gateway_conn
 
 static void server_socket_leaves(struct conn_shared *shared, struct gateway_conn *http)
 {
-	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
-	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
+	struct gateway *gateway = container_of(shared, struct gateway, shared);
+	struct server_conn *conn = container_of(http, struct server_conn, http);
 
 	gateway_socket_places_release(&gateway->sockets, &conn->socket, gateway->now_ns);
 }
@@ -440,7 +438,7 @@ static bool control_place_take(struct gateway *gateway, struct server_conn *conn
 			fair_take(&gateway->places, &path, &conn->place, gateway->now_ns, &victim);
 	}
 	if (verdict == FAIR_TAKEN_FROM)
-		conn_close((void *)((char *)victim - offsetof(struct server_conn, place)));
+		conn_close(container_of(victim, struct server_conn, place));
 	return verdict != FAIR_BUSY;
 }
 
@@ -506,7 +504,7 @@ static void listener_pause(struct gateway *gateway)
 
 static void accept_timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct gateway *gateway = (void *)((char *)timer - offsetof(struct gateway, accept_timer));
+	struct gateway *gateway = container_of(timer, struct gateway, accept_timer);
 
 	gateway->now_ns = now_ns;
 	if (poller_change(gateway->poller, &gateway->listener, POLLER_IN) < 0)
@@ -515,7 +513,7 @@ static void accept_timer_fire(struct timer *timer, uint64_t now_ns)
 
 static void listener_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct gateway *gateway = (void *)((char *)watch - offsetof(struct gateway, listener));
+	struct gateway *gateway = container_of(watch, struct gateway, listener);
 	struct sockaddr_storage sa;
 	struct addr remote;
 

@@ -195,7 +195,7 @@ struct storage_record *kad_storage_share_payer(struct kad_storage *storage,
 		return NULL;
 	victim = fair_victim(&storage->fair, &path, now_ns);
 	if (victim)
-		return list_entry(victim, struct storage_record, slot);
+		return container_of(victim, struct storage_record, slot);
 	return payer_draw(storage, value, &path);
 }
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "crypto/node_key.h"
@@ -228,7 +229,7 @@ static void publish_withdraw(struct publish *publish, int err)
 
 static void publish_look(struct timer *timer, uint64_t now_ns)
 {
-	struct publish *publish = (void *)((char *)timer - offsetof(struct publish, timer));
+	struct publish *publish = container_of(timer, struct publish, timer);
 	struct pkarr_record record;
 	int err;
 

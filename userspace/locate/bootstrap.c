@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -162,7 +163,7 @@ static bool is_alone(const struct node *node)
 
 static void look(struct timer *timer, uint64_t now_ns)
 {
-	struct bootstrap *bootstrap = (void *)((char *)timer - offsetof(struct bootstrap, timer));
+	struct bootstrap *bootstrap = container_of(timer, struct bootstrap, timer);
 
 	if (!bootstrap->list_cnt || bootstrap->node->config->mainline.is_only)
 		return;

@@ -92,7 +92,7 @@ static dht_handle record_put(struct json_record *record, json_t *said, uint64_t 
 
 static void record_due(struct timer *timer, uint64_t now_ns)
 {
-	struct json_record *record = list_entry(timer, struct json_record, timer);
+	struct json_record *record = container_of(timer, struct json_record, timer);
 	struct node *node = record->node;
 	struct publish_state state;
 	json_t *said;

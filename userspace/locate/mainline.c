@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/log.h"
@@ -316,8 +317,7 @@ static void names_look_up(struct mainline *mainline)
 /* Name servers may have been out of reach, or names may have moved. */
 static void names_again(struct timer *timer, uint64_t now_ns)
 {
-	struct mainline *mainline =
-		(void *)((char *)timer - offsetof(struct mainline, names_timer));
+	struct mainline *mainline = container_of(timer, struct mainline, names_timer);
 
 	if (knows_somebody(mainline, now_ns))
 		timer_set(&mainline->node->home.timers, timer, now_ns + NAMES_AGAIN_NS);

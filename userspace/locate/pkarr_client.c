@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/log.h"
@@ -246,7 +247,7 @@ static void relay_failed(struct relay *relay, const struct relay_request *reques
 static void relay_published(struct job *job)
 {
 	struct relay_request *request = (struct relay_request *)job;
-	struct relay *relay = (void *)((char *)request - offsetof(struct relay, publishing));
+	struct relay *relay = container_of(request, struct relay, publishing);
 
 	relay->is_running = false;
 	if (!request->client->has_packet)
@@ -264,7 +265,7 @@ static void relay_published(struct job *job)
 
 static void relay_publish(struct timer *timer, uint64_t now_ns)
 {
-	struct relay *relay = (void *)((char *)timer - offsetof(struct relay, timer));
+	struct relay *relay = container_of(timer, struct relay, timer);
 	struct relay_request *request = &relay->publishing;
 	struct pkarr_client *client = request->client;
 

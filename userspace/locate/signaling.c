@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/log.h"
@@ -223,7 +224,7 @@ static void published(struct job *job)
 
 static void publish_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct signaling *signaling = (void *)((char *)timer - offsetof(struct signaling, timer));
+	struct signaling *signaling = container_of(timer, struct signaling, timer);
 	struct signal_request *request = &signaling->publishing;
 	int err = WEFT_EBUSY;
 

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/map.h"
 #include "base/random.h"
@@ -276,7 +277,7 @@ static void node_send(struct mem_node *node, uint32_t slot_idx)
 
 static int mem_flush(struct packet_tx *tx)
 {
-	struct mem_node *node = (struct mem_node *)((char *)tx - offsetof(struct mem_node, tx));
+	struct mem_node *node = container_of(tx, struct mem_node, tx);
 	uint32_t slot;
 
 	while ((slot = list_pop(node->net, &node->outbox)) != MEM_NONE)
@@ -287,7 +288,7 @@ static int mem_flush(struct packet_tx *tx)
 
 static struct mem_node *node_of_sink(struct dgram_sink *sink)
 {
-	return (struct mem_node *)((char *)sink - offsetof(struct mem_node, tx.sink));
+	return container_of(sink, struct mem_node, tx.sink);
 }
 
 static bool mem_reserve(struct dgram_sink *sink, size_t len, struct dgram_slot *out_slot)
@@ -346,7 +347,7 @@ static void mem_cancel(struct dgram_sink *sink, const struct dgram_slot *slot)
 
 static unsigned mem_burst(struct packet_rx *rx, struct dgram *out_dgrams, unsigned cap)
 {
-	struct mem_node *node = (struct mem_node *)((char *)rx - offsetof(struct mem_node, rx));
+	struct mem_node *node = container_of(rx, struct mem_node, rx);
 	struct mem_net *net = node->net;
 	unsigned cnt = 0;
 
@@ -383,7 +384,7 @@ static void node_detach_if_closed(struct mem_node *node)
 
 static void mem_rx_close(struct packet_rx *rx)
 {
-	struct mem_node *node = (struct mem_node *)((char *)rx - offsetof(struct mem_node, rx));
+	struct mem_node *node = container_of(rx, struct mem_node, rx);
 
 	node->is_rx_open = false;
 	node_detach_if_closed(node);
@@ -391,7 +392,7 @@ static void mem_rx_close(struct packet_rx *rx)
 
 static void mem_tx_close(struct packet_tx *tx)
 {
-	struct mem_node *node = (struct mem_node *)((char *)tx - offsetof(struct mem_node, tx));
+	struct mem_node *node = container_of(tx, struct mem_node, tx);
 
 	node->is_tx_open = false;
 	node_detach_if_closed(node);
@@ -497,8 +498,7 @@ void net_mem_net_set_link(struct mem_net *net, const struct addr *addr, const st
 
 bool net_mem_rx_is_waiting(const struct packet_rx *rx)
 {
-	const struct mem_node *node =
-		(const struct mem_node *)((const char *)rx - offsetof(struct mem_node, rx));
+	const struct mem_node *node = container_of(rx, struct mem_node, rx);
 
 	return node->inbox.cnt > 0;
 }

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "net/packet_io.h"
 #include "node/link_hold.h"
@@ -273,8 +274,7 @@ static void call_out(struct address_watch *addresses)
 
 static void links_settled(struct timer *timer, uint64_t now_ns)
 {
-	struct address_watch *addresses =
-		(struct address_watch *)((char *)timer - offsetof(struct address_watch, settling));
+	struct address_watch *addresses = container_of(timer, struct address_watch, settling);
 	uint64_t next_ns = UINT64_MAX;
 
 	for (unsigned i = 0; i < LINKS_CNT; i++) {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -100,7 +101,7 @@ static void wall_tell(struct node *node, uint64_t now_ns)
 
 static void wall_check(struct timer *timer, uint64_t now_ns)
 {
-	struct node *node = (struct node *)((char *)timer - offsetof(struct node, wall_timer));
+	struct node *node = container_of(timer, struct node, wall_timer);
 
 	wall_tell(node, now_ns);
 	timer_set(&node->home.timers, timer, now_ns + WALL_CHECK_NS);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/poller.h"
 #include "base/random.h"
@@ -78,7 +79,7 @@ static void port_probe_end(struct port_probe *port_probe)
 static void port_probe_expire(struct timer *timer, uint64_t now_ns)
 {
 	(void)now_ns;
-	port_probe_end((struct port_probe *)((char *)timer - offsetof(struct port_probe, timer)));
+	port_probe_end(container_of(timer, struct port_probe, timer));
 }
 
 static void port_probe_tell(struct port_probe *port_probe, int err, const uint8_t *answer,

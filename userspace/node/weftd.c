@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/process/crash.h"
 #include "base/log.h"
@@ -135,7 +136,7 @@ static void daemon_reload(struct daemon *daemon)
 
 static void signals_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct daemon *daemon = (void *)((char *)watch - offsetof(struct daemon, signals));
+	struct daemon *daemon = container_of(watch, struct daemon, signals);
 	struct signalfd_siginfo info;
 
 	(void)events;
@@ -156,7 +157,7 @@ static void signals_ready(struct poller_watch *watch, unsigned events, uint64_t 
 
 static void watchdog_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct daemon *daemon = (void *)((char *)timer - offsetof(struct daemon, watchdog));
+	struct daemon *daemon = container_of(timer, struct daemon, watchdog);
 
 	node_notify_alive(&daemon->notify);
 	/* Twice within the interval the manager allows. */

@@ -168,7 +168,7 @@ static void incoming_tell(const struct overlay_keep *keep, struct mesh_incoming 
 static void waiters_tell(struct overlay_keep *keep, struct list_node *waiting, int err)
 {
 	while (!list_is_empty(waiting)) {
-		struct keep_waiter *waiter = list_entry(waiting->next, struct keep_waiter, node);
+		struct keep_waiter *waiter = container_of(waiting->next, struct keep_waiter, node);
 		struct mesh_incoming *incoming = waiter->incoming;
 		uint64_t stored_s = waiter->stored_s;
 

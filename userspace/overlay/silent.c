@@ -90,7 +90,7 @@ static struct silent_entry *entry_new(struct overlay_silent *silent,
 	case FAIR_TAKEN:
 		break;
 	case FAIR_TAKEN_FROM:
-		entry_release(silent, list_entry(victim, struct silent_entry, share), now_ns);
+		entry_release(silent, container_of(victim, struct silent_entry, share), now_ns);
 		break;
 	case FAIR_BUSY:
 		pool_release(&silent->pool, entry);

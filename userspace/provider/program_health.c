@@ -159,7 +159,7 @@ static void health_answered(struct offer *offer, uint64_t now_ns)
 
 static void health_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct offer *offer = list_entry(watch, struct offer, health.watch);
+	struct offer *offer = container_of(watch, struct offer, health.watch);
 
 	(void)events;
 	if (offer->health.ask)
@@ -214,7 +214,7 @@ void provider_health_checked(struct offer *offer, const char *fault, uint64_t no
 
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct offer *offer = list_entry(timer, struct offer, health.timer);
+	struct offer *offer = container_of(timer, struct offer, health.timer);
 
 	if (offer->health.is_watched) {
 		health_slow(offer,

@@ -55,7 +55,7 @@ void provider_offer_make_room(struct offer *offer, const struct service_caller *
 	path = place_path(offer, caller);
 	item = is_own ? fair_victim_within(&provider->places, &path, now_ns)
 		      : fair_victim(&provider->places, &path, now_ns);
-	active = item ? list_entry(item, struct active, place) : NULL;
+	active = item ? container_of(item, struct active, place) : NULL;
 	if (!active || !active->kind->is_stream)
 		return;
 	fair_evict(&provider->places, item, now_ns);

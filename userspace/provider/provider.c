@@ -210,7 +210,7 @@ static void offer_end(struct offer *offer, uint64_t now_ns)
 	provider_health_stop(offer);
 	provider_waiting_end(offer, now_ns);
 	for (; node != &offer->actives; node = next) {
-		struct active *active = list_entry(node, struct active, link);
+		struct active *active = container_of(node, struct active, link);
 
 		next = node->next;
 		active->kind->abandon(active, "the service is withdrawn", now_ns);
@@ -243,7 +243,7 @@ void provider_stop(struct provider *provider, uint64_t now_ns)
 		return;
 	changes_end(provider);
 	while (!list_is_empty(&provider->offer_list))
-		offer_end(list_entry(provider->offer_list.next, struct offer, link), now_ns);
+		offer_end(container_of(provider->offer_list.next, struct offer, link), now_ns);
 	provider_exec_reap_all(provider);
 	provider_launcher_detach(provider->launcher);
 }
@@ -366,7 +366,7 @@ static struct offer *offer_find(const struct provider *provider, const char *nam
 	const struct list_node *node = provider->offer_list.next;
 
 	for (; node != &provider->offer_list; node = node->next) {
-		struct offer *offer = list_entry(node, struct offer, link);
+		struct offer *offer = container_of(node, struct offer, link);
 
 		if (offer_matches(offer, name, major) && offer->is_leaving == is_leaving)
 			return offer;
@@ -415,7 +415,7 @@ static bool change_waits(const struct change *change)
 
 static void change_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct change *change = list_entry(timer, struct change, timer);
+	struct change *change = container_of(timer, struct change, timer);
 	struct provider *provider = change->provider;
 	provider_done_fn done = change->done;
 	void *arg = change->arg;
@@ -682,7 +682,7 @@ void provider_each(const struct provider *provider,
 	const struct list_node *node = provider->offer_list.next;
 
 	for (; node != &provider->offer_list; node = node->next) {
-		const struct offer *offer = list_entry(node, struct offer, link);
+		const struct offer *offer = container_of(node, struct offer, link);
 		const struct provider_view view = {
 			.spec = offer->spec.view,
 			.state = offer->health.state,

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/heap.h"
 
@@ -31,7 +32,7 @@ size_t provider_waiting_len(void)
 
 static struct waiting *waiting_of(struct turns_item *item)
 {
-	return (struct waiting *)((char *)item - offsetof(struct waiting, item));
+	return container_of(item, struct waiting, item);
 }
 
 static void waiting_free(struct waiting *waiting)
@@ -135,7 +136,7 @@ static void waiting_serve(struct offer *offer, struct waiting *waiting, uint64_t
 
 static void turn_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct offer *offer = list_entry(timer, struct offer, turn);
+	struct offer *offer = container_of(timer, struct offer, turn);
 	struct turns_item *item;
 
 	while (!provider_offer_is_busy(offer) && (item = turns_pop(&offer->turns, NULL, now_ns)))

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/container_of.h"
 #include "base/monotonic.h"
 
 /* Of 9000-byte links first the largest, of others what usually fits. */
@@ -44,8 +45,7 @@ static ngtcp2_conn *conn_of_ref(ngtcp2_crypto_conn_ref *ref)
 
 static void conn_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct quic_conn *conn =
-		(struct quic_conn *)((char *)timer - offsetof(struct quic_conn, timer));
+	struct quic_conn *conn = container_of(timer, struct quic_conn, timer);
 	int rv;
 
 	if (now_ns > conn->engine->now_ns)

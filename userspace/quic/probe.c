@@ -27,6 +27,7 @@
 
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 
 /* RFC 9002 has no number; 1.5 round trips leave room for jitter and a delayed ACK. */
@@ -360,8 +361,7 @@ static bool wake_slice(struct quic_engine *engine)
 
 static void wake_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct quic_engine *engine =
-		(struct quic_engine *)((char *)timer - offsetof(struct quic_engine, wake.timer));
+	struct quic_engine *engine = container_of(timer, struct quic_engine, wake.timer);
 	struct quic_wake *wake = &engine->wake;
 	uint64_t next_ns;
 

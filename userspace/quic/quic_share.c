@@ -19,6 +19,7 @@
 
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 
 #define HANDSHAKE_BUSY_NS   (3 * NS_PER_S)
@@ -82,7 +83,7 @@ int quic_share_init(struct quic_engine *engine, uint32_t handshake_cap)
 
 static struct quic_conn *conn_of_share(struct fair_item *item)
 {
-	return (struct quic_conn *)((char *)item - offsetof(struct quic_conn, share));
+	return container_of(item, struct quic_conn, share);
 }
 
 static void conn_path(const struct quic_conn *conn, struct fair_path *out_path)
@@ -265,9 +266,7 @@ static struct addr share_largest(const struct fair *fair)
 {
 	const struct fair_item *item = fair_largest(fair);
 
-	return item ? ((const struct quic_conn *)((const char *)item -
-						  offsetof(struct quic_conn, share)))
-			       ->remote
+	return item ? container_of(item, const struct quic_conn, share)->remote
 		    : (struct addr){.family = ADDR_NONE};
 }
 

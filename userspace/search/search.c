@@ -132,7 +132,7 @@ static int kept_collect(const struct search *search, struct index_kept *out_kept
 
 static void task_run(struct job *job)
 {
-	struct search_task *task = list_entry(job, struct search_task, job);
+	struct search_task *task = container_of(job, struct search_task, job);
 
 	if (task->indexing)
 		task->has_more = search_indexing_step(task->indexing);
@@ -181,7 +181,7 @@ static void indexing_end(struct search *search)
 
 static void task_done(struct job *job)
 {
-	struct search_task *task = list_entry(job, struct search_task, job);
+	struct search_task *task = container_of(job, struct search_task, job);
 	struct search *search = task->search;
 	struct search_share *share;
 
@@ -252,7 +252,7 @@ static void search_kick(struct search *search)
 
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct search *search = list_entry(timer, struct search, timer);
+	struct search *search = container_of(timer, struct search, timer);
 
 	search->now_ns = now_ns;
 	if (search->was_reset) {

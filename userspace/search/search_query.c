@@ -146,7 +146,7 @@ end_rank:
 
 static void run_run(struct job *job)
 {
-	struct search_run *run = list_entry(job, struct search_run, job);
+	struct search_run *run = container_of(job, struct search_run, job);
 
 	run->result.err = run_search(run);
 	run->result.hits = run->hits;
@@ -177,7 +177,7 @@ static void run_free(struct search_run *run)
 
 static void run_done(struct job *job)
 {
-	struct search_run *run = list_entry(job, struct search_run, job);
+	struct search_run *run = container_of(job, struct search_run, job);
 
 	if (run->done)
 		run->done(run->arg, &run->result);
@@ -194,7 +194,7 @@ void search_runs_stop(struct search *search)
 	static const struct search_result nothing = {.err = WEFT_ECANCELLED};
 
 	for (struct list_node *at = search->runs.next; at != &search->runs; at = at->next) {
-		struct search_run *run = list_entry(at, struct search_run, node);
+		struct search_run *run = container_of(at, struct search_run, node);
 		void (*done)(void *arg, const struct search_result *result) = run->done;
 
 		run->done = NULL;
@@ -206,7 +206,7 @@ void search_runs_stop(struct search *search)
 void search_runs_free(struct search *search)
 {
 	while (!list_is_empty(&search->runs))
-		run_free(list_entry(search->runs.next, struct search_run, node));
+		run_free(container_of(search->runs.next, struct search_run, node));
 	search_matcher_free(search->matcher);
 	search->matcher = NULL;
 }

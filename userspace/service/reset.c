@@ -25,7 +25,7 @@ void service_peer_returned(struct service *service, const uint8_t *key)
 	struct list_node *routes = &service->routes.by_age;
 
 	for (struct list_node *node = routes->next; node != routes; node = node->next) {
-		struct service_route *route = list_entry(node, struct service_route, node);
+		struct service_route *route = container_of(node, struct service_route, node);
 
 		if (memcmp(route->key.provider, key, MESH_KEY_LEN) == 0)
 			forgive(route);
@@ -41,7 +41,7 @@ unsigned service_offer_close_circuits(struct service_offer *offer)
 
 	for (struct list_node *node = pairs->next; node != pairs; node = node->next) {
 		struct service_caller_pair *pair =
-			list_entry(node, struct service_caller_pair, node);
+			container_of(node, struct service_caller_pair, node);
 
 		if (pair->key.offer == handle)
 			cnt += close_one(&pair->circuit);
@@ -57,7 +57,7 @@ unsigned service_reset(struct service *service, const char *name)
 	unsigned cnt = 0;
 
 	for (struct list_node *node = routes->next; node != routes; node = node->next) {
-		struct service_route *route = list_entry(node, struct service_route, node);
+		struct service_route *route = container_of(node, struct service_route, node);
 
 		service_id_of(name, route->key.provider, id);
 		if (memcmp(id, route->key.service_id, sizeof(id)) == 0)

@@ -251,7 +251,7 @@ void service_channel_ended(struct service_channel *channel, const struct mesh_st
 
 static void channel_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct service_channel *channel = list_entry(timer, struct service_channel, timer);
+	struct service_channel *channel = container_of(timer, struct service_channel, timer);
 	struct mesh_stream *stream = channel_stream(channel);
 
 	channel->service->now_ns = now_ns;

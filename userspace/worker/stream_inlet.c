@@ -230,7 +230,7 @@ bool worker_stream_inlet_flush(struct stream_inlet *inlet)
 	if (inlet->taken_len && !taken_tell(inlet))
 		return true;
 	while (!list_is_empty(&inlet->news))
-		if (!news_tell(list_entry(inlet->news.next, struct inlet_stream, node)))
+		if (!news_tell(container_of(inlet->news.next, struct inlet_stream, node)))
 			break;
 	return worker_stream_queue_flush(inlet->to) || !list_is_empty(&inlet->news);
 }

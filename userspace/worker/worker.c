@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/random.h"
@@ -138,8 +139,7 @@ static enum fair_class worker_key_class(void *ctx, const uint8_t *key)
 
 static void paths_tell(struct timer *timer, uint64_t now_ns)
 {
-	struct worker *worker =
-		(struct worker *)((char *)timer - offsetof(struct worker, paths_timer));
+	struct worker *worker = container_of(timer, struct worker, paths_timer);
 
 	firewall_ingress_sweep(worker->ingress);
 	quic_engine_each_path(worker->quic, worker_on_path, worker);

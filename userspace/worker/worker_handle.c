@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/process/crash.h"
 #include "base/process/privilege.h"
@@ -224,9 +225,7 @@ static void member_tell_sessions(struct worker_handle *member)
 
 static void second_due(struct timer *timer, uint64_t now_ns)
 {
-	struct worker_handle *member =
-		(struct worker_handle *)((char *)timer -
-					 offsetof(struct worker_handle, second_timer));
+	struct worker_handle *member = container_of(timer, struct worker_handle, second_timer);
 
 	member_tell_sessions(member);
 	firewall_arrivals_report_each(&member->arrivals, member->worker.ingress, now_ns,
@@ -236,9 +235,7 @@ static void second_due(struct timer *timer, uint64_t now_ns)
 /* What happens before the second's report is in it: one is enough. */
 static void report_due(struct timer *timer, uint64_t now_ns)
 {
-	struct worker_handle *member =
-		(struct worker_handle *)((char *)timer -
-					 offsetof(struct worker_handle, report_timer));
+	struct worker_handle *member = container_of(timer, struct worker_handle, report_timer);
 	uint64_t second_ns = now_ns - now_ns % NS_PER_S + SECOND_OFF_NS;
 
 	member_tell_figures(member);

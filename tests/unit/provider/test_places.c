@@ -137,7 +137,7 @@ static bool enter(unsigned i, struct offer *offer, unsigned network, const struc
 static void leave_all(struct offer *offer)
 {
 	while (!list_is_empty(&offer->actives))
-		provider_offer_leave(list_entry(offer->actives.next, struct active, link));
+		provider_offer_leave(container_of(offer->actives.next, struct active, link));
 }
 
 static void test_keys_of_one_network_leave_a_program_to_others(void)

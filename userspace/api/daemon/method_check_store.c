@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/timer.h"
@@ -71,7 +72,7 @@ static void checking_run(struct job *job)
 
 static void checking_progress(struct timer *timer, uint64_t now_ns)
 {
-	struct checking *checking = (void *)((char *)timer - offsetof(struct checking, timer));
+	struct checking *checking = container_of(timer, struct checking, timer);
 	uint64_t read_len = __atomic_load_n(&checking->read_len, __ATOMIC_RELAXED);
 
 	/* What is added meanwhile is read, too. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "mesh/mesh.h"
 #include "api/methods.h"
@@ -201,8 +202,7 @@ static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 
 static void watch_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct load_watch *watch =
-		(struct load_watch *)((char *)timer - offsetof(struct load_watch, timer));
+	struct load_watch *watch = container_of(timer, struct load_watch, timer);
 
 	timer_set(&watch->node->home.timers, timer, now_ns + watch->interval_ns);
 	control_reply_more(watch->call, load_json(watch, now_ns));

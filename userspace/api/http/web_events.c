@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/pool.h"
 #include "base/timer.h"
@@ -117,8 +118,7 @@ static void events_told(void *arg)
 
 static void heartbeat_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct web_events *events =
-		(void *)((char *)timer - offsetof(struct web_events, heartbeat));
+	struct web_events *events = container_of(timer, struct web_events, heartbeat);
 	struct event_reader *reader = NULL;
 
 	while ((reader = pool_next(&events->readers, reader)) != NULL)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "codec/zbase32.h"
 
@@ -228,7 +229,7 @@ static void run_late(struct timer *timer, uint64_t now_ns)
 {
 	static const struct gateway_error late = {504, "timeout",
 						  "The service did not answer in time.", 0};
-	struct web_mesh_run *run = (void *)((char *)timer - offsetof(struct web_mesh_run, timer));
+	struct web_mesh_run *run = container_of(timer, struct web_mesh_run, timer);
 
 	if (run->find)
 		service_find_cancel(run->find);

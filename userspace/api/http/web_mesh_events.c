@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "codec/base64.h"
 #include "codec/utf8.h"
@@ -32,7 +33,7 @@ static bool say(struct web_mesh_run *run, const char *text, size_t len, uint64_t
 
 static void heartbeat_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct web_mesh_run *run = (void *)((char *)timer - offsetof(struct web_mesh_run, timer));
+	struct web_mesh_run *run = container_of(timer, struct web_mesh_run, timer);
 
 	timer_set(run->mesh->params.timers, timer, now_ns + HEARTBEAT_NS);
 	if (!gateway_backlog_len(run->exchange))

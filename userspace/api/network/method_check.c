@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "codec/zbase32.h"
 #include "api/methods.h"
@@ -261,7 +262,7 @@ static unsigned look_idx(const struct check_look *look)
 
 static int look_found(struct mesh_look *lookup, const struct mesh_found *found, uint64_t now_ns)
 {
-	struct check_look *look = (void *)((char *)lookup - offsetof(struct check_look, look));
+	struct check_look *look = container_of(lookup, struct check_look, look);
 
 	(void)now_ns;
 	if (found->is_over || (found->seq && found->seq < look->seq))
@@ -277,7 +278,7 @@ static int look_found(struct mesh_look *lookup, const struct mesh_found *found, 
 
 static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
 {
-	struct check_look *look = (void *)((char *)lookup - offsetof(struct check_look, look));
+	struct check_look *look = container_of(lookup, struct check_look, look);
 	struct check_run *run = look->run;
 
 	look_end(look, run->node->providers[look_idx(look)].name, err);
@@ -288,7 +289,7 @@ static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
 /* Who has not said anything by now is not waited for. */
 static void run_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct check_run *run = (void *)((char *)timer - offsetof(struct check_run, timer));
+	struct check_run *run = container_of(timer, struct check_run, timer);
 	struct node *node = run->node;
 
 	if (run->has_session) {

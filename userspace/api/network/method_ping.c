@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "codec/zbase32.h"
 #include "api/methods.h"
@@ -151,7 +152,7 @@ static void run_answered(void *arg, int err, uint64_t rtt_ns)
 
 static void run_send(struct timer *timer, uint64_t now_ns)
 {
-	struct ping_run *run = (void *)((char *)timer - offsetof(struct ping_run, timer));
+	struct ping_run *run = container_of(timer, struct ping_run, timer);
 	int err;
 
 	if (!run->begun_ns)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "codec/zbase32.h"
 #include "node/fabric/fabric.h"
@@ -149,8 +150,7 @@ static bool publish_done(struct offer_change *change, uint64_t now_ns)
 
 static void check_look(struct timer *timer, uint64_t now_ns)
 {
-	struct offer_change *change =
-		(struct offer_change *)((char *)timer - offsetof(struct offer_change, timer));
+	struct offer_change *change = container_of(timer, struct offer_change, timer);
 
 	if (publish_done(change, now_ns))
 		free(change);

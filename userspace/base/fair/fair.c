@@ -223,7 +223,7 @@ static struct fair_item *leaf_victim(const struct fair *fair, struct fair_accoun
 		node = leaf->resting.prev;
 	else
 		node = fair->config.kind == FAIR_WORK ? leaf->owing.next : leaf->owing.prev;
-	return list_entry(node, struct fair_item, by_leaf);
+	return container_of(node, struct fair_item, by_leaf);
 }
 
 /* The slot of leaf longest without progress, if that is past the grace; else NULL. */
@@ -232,7 +232,7 @@ static struct fair_item *leaf_stale(struct fair *fair, struct fair_account *leaf
 	if (fair->config.kind != FAIR_WORK)
 		return NULL;
 	for (unsigned i = 0; i < POLL_STALE_MAX && !list_is_empty(&leaf->owing); i++) {
-		struct fair_item *item = list_entry(leaf->owing.next, struct fair_item, by_leaf);
+		struct fair_item *item = container_of(leaf->owing.next, struct fair_item, by_leaf);
 
 		if (fair->now_ns - item->progress_at_ns < grace_ns(fair))
 			return NULL;
@@ -544,7 +544,7 @@ static struct fair_item *stalest_item(struct fair *fair)
 
 	for (unsigned i = 0; i < class_cnt; i++) {
 		struct list_node *first = fair->by_progress[i].next;
-		struct fair_item *item = list_entry(first, struct fair_item, by_progress);
+		struct fair_item *item = container_of(first, struct fair_item, by_progress);
 
 		if (first != &fair->by_progress[i] &&
 		    (!oldest || item->progress_at_ns < oldest->progress_at_ns))

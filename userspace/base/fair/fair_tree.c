@@ -141,7 +141,7 @@ static void account_place(struct fair *fair, struct fair_account *account)
 /* The rank of cnt at node, one of parent's ranks or their head; or NULL. */
 static struct fair_rank *rank_at(struct fair_account *parent, struct list_node *node, uint32_t cnt)
 {
-	struct fair_rank *rank = list_entry(node, struct fair_rank, by_held);
+	struct fair_rank *rank = container_of(node, struct fair_rank, by_held);
 
 	return node != &parent->ranks && rank->held_cnt == cnt ? rank : NULL;
 }
@@ -298,7 +298,7 @@ struct fair_rank *fair_tree_top(struct fair *fair, const struct fair_account *no
 	fair->visit_cnt++;
 	return list_is_empty(&node->ranks)
 		       ? NULL
-		       : list_entry(node->ranks.prev, struct fair_rank, by_held);
+		       : container_of(node->ranks.prev, struct fair_rank, by_held);
 }
 
 struct fair_account *fair_tree_largest(struct fair *fair, struct fair_account *node)
@@ -309,8 +309,8 @@ struct fair_account *fair_tree_largest(struct fair *fair, struct fair_account *n
 
 		weft_assert(top != NULL);
 		side = list_is_empty(&top->owing) ? &top->resting : &top->owing;
-		node = list_entry(fair->config.kind == FAIR_WORK ? side->next : side->prev,
-				  struct fair_account, by_rank);
+		node = container_of(fair->config.kind == FAIR_WORK ? side->next : side->prev,
+				    struct fair_account, by_rank);
 		fair->visit_cnt++;
 	}
 	return node;

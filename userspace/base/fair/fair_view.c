@@ -19,10 +19,10 @@ static const struct fair_account *largest_class(const struct fair *fair)
 /* A largest child of node, as the next take finds it; node has one. */
 static const struct fair_account *largest_child(const struct fair_account *node)
 {
-	const struct fair_rank *top = list_entry(node->ranks.prev, struct fair_rank, by_held);
+	const struct fair_rank *top = container_of(node->ranks.prev, struct fair_rank, by_held);
 	const struct list_node *side = list_is_empty(&top->owing) ? &top->resting : &top->owing;
 
-	return list_entry(side->next, struct fair_account, by_rank);
+	return container_of(side->next, struct fair_account, by_rank);
 }
 
 /* The chain of largest accounts. */
@@ -46,8 +46,8 @@ const struct fair_item *fair_largest(const struct fair *fair)
 		node = largest_child(node);
 	if (!node->is_leaf)
 		return NULL;
-	return list_entry(list_is_empty(&node->owing) ? node->resting.next : node->owing.next,
-			  struct fair_item, by_leaf);
+	return container_of(list_is_empty(&node->owing) ? node->resting.next : node->owing.next,
+			    struct fair_item, by_leaf);
 }
 
 /* What a unknown peer of a new network can have now: a free slot, or its part of the class's part. */

@@ -19,12 +19,12 @@ void turns_init(struct turns *turns, struct pool *accounts, const struct turns_c
 
 static struct turns_account *account_at(struct list_node *node)
 {
-	return list_entry(node, struct turns_account, node);
+	return container_of(node, struct turns_account, node);
 }
 
 static struct turns_item *item_at(struct list_node *node)
 {
-	return list_entry(node, struct turns_item, node);
+	return container_of(node, struct turns_item, node);
 }
 
 static bool account_is_leaf(const struct turns *turns, const struct turns_account *account)

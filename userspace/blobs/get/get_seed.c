@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "get_run.h"
 #include "get_state.h"
@@ -153,7 +154,7 @@ void blobs_gets_save_counts(struct gets *gets)
 
 void blobs_gets_seed_timer(struct timer *timer, uint64_t now_ns)
 {
-	struct gets *gets = (struct gets *)((char *)timer - offsetof(struct gets, seed_timer));
+	struct gets *gets = container_of(timer, struct gets, seed_timer);
 
 	gets->now_ns = now_ns;
 	if (now_ns - gets->counts_saved_ns >= LOOK_NS) {

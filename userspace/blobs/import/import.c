@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/timer.h"
 #include "blobs/blobs_state.h"
@@ -208,7 +209,7 @@ void blobs_import_end(struct import *import)
 
 static void cancelled_end(struct timer *timer, uint64_t now_ns)
 {
-	struct imports *imports = (void *)((char *)timer - offsetof(struct imports, cancelled));
+	struct imports *imports = container_of(timer, struct imports, cancelled);
 	struct import **link = &imports->first;
 
 	imports->now_ns = now_ns;

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
+
 #define SMALL_TRIES 2
 
 /* Threads of an import read the clock because they compare it with what the disk says. */
@@ -118,7 +120,7 @@ static int slice_run(struct import_task *task)
 
 void blobs_import_task_run(struct job *job)
 {
-	struct import_task *task = (void *)((char *)job - offsetof(struct import_task, job));
+	struct import_task *task = container_of(job, struct import_task, job);
 	int err = 0;
 
 	if (!task->reader)

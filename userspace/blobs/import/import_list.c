@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "walk.h"
 #include "store/store.h"
 
@@ -114,7 +115,7 @@ static int list_count(struct import_list *list)
 
 void blobs_import_list_run(struct job *job)
 {
-	struct import_list *list = (void *)((char *)job - offsetof(struct import_list, job));
+	struct import_list *list = container_of(job, struct import_list, job);
 	int got = 1;
 
 	list->file_cnt = list->byte_cnt = 0;

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/container_of.h"
 #include "blobs/blobs_state.h"
 #include "walk.h"
 #include "store/store.h"
@@ -93,7 +94,7 @@ static void root_take(struct import *import)
 
 static void list_done(struct job *job)
 {
-	struct import_list *list = (void *)((char *)job - offsetof(struct import_list, job));
+	struct import_list *list = container_of(job, struct import_list, job);
 	struct import *import = list->owner;
 
 	import->is_listing = false;
@@ -143,7 +144,7 @@ static void run_done(struct import *import, struct import_task *task)
 
 static void task_done(struct job *job)
 {
-	struct import_task *task = (void *)((char *)job - offsetof(struct import_task, job));
+	struct import_task *task = container_of(job, struct import_task, job);
 	struct import *import = task->owner;
 
 	task->is_busy = false;

@@ -90,7 +90,7 @@ static void hours_look(struct blobs *content, bool is_due, uint64_t now_ns)
 
 static void hours_due(struct timer *timer, uint64_t now_ns)
 {
-	hours_look(list_entry(timer, struct blobs, hours.timer), false, now_ns);
+	hours_look(container_of(timer, struct blobs, hours.timer), false, now_ns);
 }
 
 /* The texts were checked where they came from; what is wrong all the same is none. */

@@ -294,7 +294,7 @@ static void months_look(struct blobs *content, uint64_t now_ns)
 
 static void months_due(struct timer *timer, uint64_t now_ns)
 {
-	struct blobs *content = list_entry(timer, struct blobs, months.timer);
+	struct blobs *content = container_of(timer, struct blobs, months.timer);
 
 	timer_set(content->params.timers, timer, now_ns + LOOK_NS);
 	months_look(content, now_ns);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "read_state.h"
 
@@ -98,8 +99,7 @@ static bool is_asking(const struct reader *reader, bool *out_lost)
 /* A source that is slow is no dead one: from it bytes come, and its way does not fail. */
 void blobs_reader_watch(struct timer *watch, uint64_t now_ns)
 {
-	struct reader *reader =
-		(struct reader *)(void *)((char *)watch - offsetof(struct reader, watch));
+	struct reader *reader = container_of(watch, struct reader, watch);
 	bool is_lost;
 
 	if (!is_asking(reader, &is_lost) || reader->step == READER_ENDING)

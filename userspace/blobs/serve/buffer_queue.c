@@ -45,12 +45,12 @@ size_t blobs_buffer_queue_footprint(void)
 
 static struct serve_call *call_of_turn(const struct turns_item *item)
 {
-	return list_entry(item, struct serve_call, turn);
+	return container_of(item, struct serve_call, turn);
 }
 
 static struct serve_call *call_of_place(struct fair_item *item)
 {
-	return list_entry(item, struct serve_call, place);
+	return container_of(item, struct serve_call, place);
 }
 
 /* --- which call may have a buffer --- */
@@ -249,7 +249,7 @@ static void sharers_go(struct buffer_queue *queue, const struct chunk_name *name
 
 static void queue_run(struct timer *timer, uint64_t now_ns)
 {
-	struct buffer_queue *queue = list_entry(timer, struct buffer_queue, timer);
+	struct buffer_queue *queue = container_of(timer, struct buffer_queue, timer);
 	const struct turns_pick pick = {.may = call_may, .held = call_held, .arg = queue};
 	struct turns_item *item;
 	struct fair_item *late;

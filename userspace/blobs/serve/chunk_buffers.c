@@ -64,7 +64,7 @@ uint8_t *blobs_chunk_buffers_acquire(struct chunk_buffers *buffers)
 
 	if (list_is_empty(&buffers->unused))
 		return NULL;
-	buffer = list_entry(buffers->unused.prev, struct chunk_buffer, node);
+	buffer = container_of(buffers->unused.prev, struct chunk_buffer, node);
 	list_unlink(&buffer->node);
 	if (buffer->is_named)
 		blobs_chunk_buffers_unname(buffers, buffer);

@@ -40,7 +40,7 @@ static struct in_progress_file *in_progress_file_acquire(struct in_progress *in_
 
 	if (list_is_empty(&in_progress->spare))
 		return calloc(1, sizeof(*file));
-	file = list_entry(in_progress->spare.next, struct in_progress_file, node);
+	file = container_of(in_progress->spare.next, struct in_progress_file, node);
 	list_unlink(&file->node);
 	in_progress->spare_cnt--;
 	memset(file, 0, sizeof(*file));
@@ -61,11 +61,11 @@ static void in_progress_file_end(struct in_progress *in_progress, struct in_prog
 void blobs_in_progress_fini(struct in_progress *in_progress)
 {
 	while (!list_is_empty(&in_progress->list))
-		blobs_in_progress_drop(in_progress, list_entry(in_progress->list.next,
-							       struct in_progress_file, node));
+		blobs_in_progress_drop(in_progress, container_of(in_progress->list.next,
+								 struct in_progress_file, node));
 	while (!list_is_empty(&in_progress->spare)) {
 		struct in_progress_file *file =
-			list_entry(in_progress->spare.next, struct in_progress_file, node);
+			container_of(in_progress->spare.next, struct in_progress_file, node);
 
 		list_unlink(&file->node);
 		free(file);
@@ -151,7 +151,7 @@ blobs_in_progress_find(const struct in_progress *in_progress, const uint8_t cont
 
 	for (struct list_node *node = in_progress->list.next; node != &in_progress->list;
 	     node = node->next) {
-		struct in_progress_file *file = list_entry(node, struct in_progress_file, node);
+		struct in_progress_file *file = container_of(node, struct in_progress_file, node);
 
 		if (memcmp(file->content_id, content_id, sizeof(file->content_id)) == 0 &&
 		    (!best || best->have_cnt < file->have_cnt) && lets(arg, file->manifest_id))
@@ -189,7 +189,7 @@ int blobs_in_progress_copy_list(struct in_progress *in_progress, struct in_progr
 	for (struct list_node *node = in_progress->list.next; node != &in_progress->list;
 	     node = node->next) {
 		const struct in_progress_file *file =
-			list_entry(node, struct in_progress_file, node);
+			container_of(node, struct in_progress_file, node);
 		struct in_progress_file *copy = blobs_in_progress_add(out_copy, file->content_id,
 								      file->size, file->fd, NULL);
 

@@ -73,7 +73,7 @@ static void member_forget(struct members *members, struct member *member)
 void blobs_members_expire(struct members *members, uint64_t now_ns)
 {
 	while (!list_is_empty(&members->seen)) {
-		struct member *oldest = list_entry(members->seen.next, struct member, seen_node);
+		struct member *oldest = container_of(members->seen.next, struct member, seen_node);
 
 		if (oldest->seen_ns + MEMBERS_LIFE_NS > now_ns)
 			return;
@@ -98,7 +98,7 @@ static struct member *network_oldest(const struct member_id *of, const struct ad
 	if (!addr_is_global(from))
 		return NULL;
 	for (struct list_node *node = of->members.next; node != &of->members; node = node->next) {
-		struct member *member = list_entry(node, struct member, id_node);
+		struct member *member = container_of(node, struct member, id_node);
 
 		if (!network_is_same(&member->told.from, from))
 			continue;
@@ -114,7 +114,7 @@ static struct member *id_oldest(const struct member_id *of)
 	struct member *oldest = NULL;
 
 	for (struct list_node *node = of->members.next; node != &of->members; node = node->next) {
-		struct member *member = list_entry(node, struct member, id_node);
+		struct member *member = container_of(node, struct member, id_node);
 
 		if (!oldest || member->seen_ns < oldest->seen_ns)
 			oldest = member;
@@ -130,7 +130,7 @@ static void room_make(struct members *members, const struct blobs_member *told)
 	if (!leaves && of && of->cnt == MEMBERS_OF_ID_MAX)
 		leaves = id_oldest(of);
 	if (!leaves && members->pool.used_cnt == members->pool.cap_cnt) {
-		leaves = list_entry(members->seen.next, struct member, seen_node);
+		leaves = container_of(members->seen.next, struct member, seen_node);
 		members->evicted_cnt++;
 	}
 	if (leaves)
@@ -204,7 +204,7 @@ unsigned blobs_members_list(struct members *members, const uint8_t id[static 32]
 	unsigned cnt = 0;
 
 	for (unsigned left = of ? of->cnt : 0; left > 0 && cnt < HOLDERS_MAX; left--) {
-		struct member *member = list_entry(of->members.next, struct member, id_node);
+		struct member *member = container_of(of->members.next, struct member, id_node);
 		struct message_holder *told = &out[cnt];
 
 		list_unlink(&member->id_node);

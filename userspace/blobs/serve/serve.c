@@ -312,7 +312,7 @@ static struct addr slots_largest(const struct fair *slots)
 {
 	const struct fair_item *item = fair_largest(slots);
 
-	return item ? list_entry(item, struct serve_call, slot)->asker_addr
+	return item ? container_of(item, struct serve_call, slot)->asker_addr
 		    : (struct addr){.family = ADDR_NONE};
 }
 
@@ -320,7 +320,7 @@ static struct addr places_largest(const struct fair *places)
 {
 	const struct fair_item *item = fair_largest(places);
 
-	return item ? list_entry(item, struct serve_call, place)->asker_addr
+	return item ? container_of(item, struct serve_call, place)->asker_addr
 		    : (struct addr){.family = ADDR_NONE};
 }
 

@@ -98,7 +98,7 @@ static void call_leave_buffer(struct serve_call *call)
 	list_unlink(&call->user);
 	fair_release(blobs_serve_call_slots(call), &call->slot, call->serve->now_ns);
 	if (has_paid && !list_is_empty(&buffer->users))
-		call_pay(list_entry(buffer->users.next, struct serve_call, user));
+		call_pay(container_of(buffer->users.next, struct serve_call, user));
 	call->buffer = NULL;
 	blobs_chunk_buffers_release(buffers_of(call), buffer->bytes);
 }
@@ -127,7 +127,7 @@ static void reader_leave(struct serve_call *call)
 	waiting_take(shared, &calls);
 	blobs_chunk_buffers_unname(buffers, shared);
 	while (!list_is_empty(&calls)) {
-		struct serve_call *other = list_entry(calls.next, struct serve_call, waiting);
+		struct serve_call *other = container_of(calls.next, struct serve_call, waiting);
 
 		list_unlink(&other->waiting);
 		call_leave_buffer(other);
@@ -283,7 +283,7 @@ static void reader_finish(struct serve_call *call)
 	call->is_reader = false;
 	waiting_take(shared, &calls);
 	while (!list_is_empty(&calls)) {
-		struct serve_call *other = list_entry(calls.next, struct serve_call, waiting);
+		struct serve_call *other = container_of(calls.next, struct serve_call, waiting);
 
 		list_unlink(&other->waiting);
 		call_answer_shared(other, shared);

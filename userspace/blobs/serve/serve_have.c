@@ -223,7 +223,7 @@ static void id_look(struct have *have, struct store_snapshot *snapshot)
 
 static void look(struct timer *timer, uint64_t now_ns)
 {
-	struct have *have = list_entry(timer, struct have, timer);
+	struct have *have = container_of(timer, struct have, timer);
 	uint32_t end = have->at + LOOKS_PER_TURN;
 	struct store_snapshot *snapshot;
 

@@ -34,12 +34,12 @@ static void timer_follow(struct serve *serve)
 
 static void uploads_due(struct timer *timer, uint64_t now_ns)
 {
-	struct serve *serve = list_entry(timer, struct serve, upload_timer);
+	struct serve *serve = container_of(timer, struct serve, upload_timer);
 	struct upload *upload;
 
 	serve->now_ns = now_ns;
 	while ((upload = blobs_uploads_next(&serve->uploads, now_ns)))
-		blobs_serve_call_start(list_entry(upload, struct serve_call, upload));
+		blobs_serve_call_start(container_of(upload, struct serve_call, upload));
 	timer_follow(serve);
 }
 

@@ -78,7 +78,7 @@ static struct upload_peer *peer_leaving(const struct uploads *uploads, unsigned 
 {
 	for (struct list_node *node = uploads->idle.next; node != &uploads->idle;
 	     node = node->next) {
-		struct upload_peer *peer = list_entry(node, struct upload_peer, node);
+		struct upload_peer *peer = container_of(node, struct upload_peer, node);
 
 		if (now_ns >= peer->used_ns + UPLOAD_IDLE_NS || peer->price > price ||
 		    now_ns >= peer->since_ns + UPLOAD_TURN_NS)
@@ -195,7 +195,7 @@ static uint64_t owed_ns(const struct byte_bucket *rate, uint64_t now_ns)
 /* What waits of a peer first; there is one. */
 static struct upload *peer_first(const struct upload_peer *peer)
 {
-	return list_entry(peer->uploads.next, struct upload, node);
+	return container_of(peer->uploads.next, struct upload, node);
 }
 
 /* How long one more of a peer would wait: peers that wait take turns. */
@@ -270,7 +270,7 @@ struct upload *blobs_uploads_next(struct uploads *uploads, uint64_t now_ns)
 
 	for (struct list_node *node = uploads->waiting.next; node != &uploads->waiting;
 	     node = node->next) {
-		struct upload_peer *peer = list_entry(node, struct upload_peer, node);
+		struct upload_peer *peer = container_of(node, struct upload_peer, node);
 
 		if ((!best || peer->price < best->price) && peer_may_go(uploads, peer, now_ns) &&
 		    credit_lets(uploads, peer_first(peer)))
@@ -295,7 +295,7 @@ uint64_t blobs_uploads_due_ns(const struct uploads *uploads)
 
 	for (struct list_node *node = uploads->waiting.next; node != &uploads->waiting;
 	     node = node->next) {
-		const struct upload_peer *peer = list_entry(node, struct upload_peer, node);
+		const struct upload_peer *peer = container_of(node, struct upload_peer, node);
 		uint64_t at_ns = peer->rate.per_s ? peer->rate.free_ns : 0;
 
 		/* Whoever grants credits asks again then. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/container_of.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "dht/dht_state.h"
@@ -167,7 +168,7 @@ static void round_start(struct dht_own *own, uint64_t now_ns)
 
 static void round_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct dht_own *own = (struct dht_own *)((char *)timer - offsetof(struct dht_own, timer));
+	struct dht_own *own = container_of(timer, struct dht_own, timer);
 
 	const struct dht_asker asker = own->asker;
 	const struct dht_outcome nobody = {

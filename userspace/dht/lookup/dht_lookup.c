@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/container_of.h"
 #include "dht/dht_state.h"
 #include "dht/dht_join.h"
 #include "dht_query.h"
@@ -70,8 +71,7 @@ void dht_lookup_wake(struct dht_lookup *dht_lookup)
 
 static void lookup_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct dht_lookup *dht_lookup =
-		(struct dht_lookup *)((char *)timer - offsetof(struct dht_lookup, timer));
+	struct dht_lookup *dht_lookup = container_of(timer, struct dht_lookup, timer);
 	const struct dht_lookup_params *params = &dht_lookup->params;
 
 	if (params->budget_ns && now_ns >= dht_lookup->outcome.began_ns + params->budget_ns) {

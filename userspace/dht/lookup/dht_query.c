@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/container_of.h"
 #include "base/dgram.h"
 #include "base/map.h"
 #include "base/random.h"
@@ -88,8 +89,7 @@ static void query_end(struct dht_query *query, const struct krpc_message *reply,
 
 static void query_give_up(struct timer *timer, uint64_t now_ns)
 {
-	struct dht_query *query =
-		(struct dht_query *)((char *)timer - offsetof(struct dht_query, timer));
+	struct dht_query *query = container_of(timer, struct dht_query, timer);
 	struct dht_side *side = dht_side_of(query->dht, &query->remote);
 
 	if (query->has_id)

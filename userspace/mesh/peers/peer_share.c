@@ -152,7 +152,7 @@ void mesh_shares_detach(struct mesh *mesh)
 {
 	while (!list_is_empty(&mesh->share_changes)) {
 		struct mesh_share_change *change =
-			list_entry(mesh->share_changes.next, struct mesh_share_change, node);
+			container_of(mesh->share_changes.next, struct mesh_share_change, node);
 
 		list_unlink(&change->node);
 		change->mesh = NULL;

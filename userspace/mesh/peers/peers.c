@@ -39,7 +39,7 @@ size_t mesh_peers_footprint(uint32_t cap_cnt, uint32_t session_cap)
 
 static struct mesh_peers *timer_peers(struct timer *timer)
 {
-	return list_entry(timer, struct mesh_peers, timer);
+	return container_of(timer, struct mesh_peers, timer);
 }
 
 static void peers_flush_some(struct mesh_peers *peers, uint32_t cnt_max);
@@ -131,7 +131,7 @@ static void entry_push(struct mesh_peers *peers, struct list_node *list,
 	struct list_node *at = list->prev;
 
 	/* The freshest is last: who ends a session now nearly always is. */
-	while (at != list && list_entry(at, struct mesh_peer_entry, place)->record.last_seen_s >
+	while (at != list && container_of(at, struct mesh_peer_entry, place)->record.last_seen_s >
 				     entry->record.last_seen_s)
 		at = at->prev;
 	list_push_back(at->next, &entry->place);
@@ -170,7 +170,7 @@ static void entry_forget(struct mesh_peers *peers, struct mesh_peer_entry *entry
 static struct mesh_peer_entry *part_stalest(const struct list_node *part)
 {
 	for (struct list_node *at = part->next; at != part; at = at->next) {
-		struct mesh_peer_entry *entry = list_entry(at, struct mesh_peer_entry, place);
+		struct mesh_peer_entry *entry = container_of(at, struct mesh_peer_entry, place);
 
 		if (!(entry->record.choices & ~(uint32_t)MESH_CHOICE_DIALLED) &&
 		    entry->record.share_cnt <= 1)
@@ -209,7 +209,7 @@ static void entry_place(struct mesh_peers *peers, struct mesh_peer_entry *entry,
 	if (cnt < cap)
 		return;
 	stalest = class == FAIR_CHOSEN ? part_stalest(list)
-				       : list_entry(list->next, struct mesh_peer_entry, place);
+				       : container_of(list->next, struct mesh_peer_entry, place);
 	if (!stalest)
 		stalest = entry;
 	peers->evicted_cnts[class]++;

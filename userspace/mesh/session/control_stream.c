@@ -94,7 +94,7 @@ void mesh_control_fini(struct mesh_session *session)
 
 static void ping_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct mesh_session *session = list_entry(timer, struct mesh_session, ping.timer);
+	struct mesh_session *session = container_of(timer, struct mesh_session, ping.timer);
 	mesh_ping_fn done = session->ping.done;
 
 	session->mesh->now_ns = now_ns;

@@ -89,7 +89,7 @@ void mesh_dial_fail(struct mesh_dial *dial, int err)
 	list_init(&waiters);
 	while (!list_is_empty(&dial->waiters)) {
 		struct mesh_request *request =
-			list_entry(dial->waiters.next, struct mesh_request, node);
+			container_of(dial->waiters.next, struct mesh_request, node);
 
 		list_unlink(&request->node);
 		list_push_back(&waiters, &request->node);
@@ -100,7 +100,7 @@ void mesh_dial_fail(struct mesh_dial *dial, int err)
 	if (silent && err == WEFT_EUNREACHABLE)
 		mesh_redial_lost(silent);
 	while (!list_is_empty(&waiters))
-		mesh_request_fail(list_entry(waiters.next, struct mesh_request, node), err,
+		mesh_request_fail(container_of(waiters.next, struct mesh_request, node), err,
 				  err == WEFT_EWRONGKEY ? actual_key : NULL);
 }
 
@@ -253,7 +253,7 @@ void mesh_dial_go_on(struct mesh_dial *dial)
 
 static void dial_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct mesh_dial *dial = list_entry(timer, struct mesh_dial, timer);
+	struct mesh_dial *dial = container_of(timer, struct mesh_dial, timer);
 
 	dial->mesh->now_ns = now_ns;
 	if (!dial->beside || mesh_redial_goes_on(dial))
@@ -298,7 +298,7 @@ void mesh_dial_renew(struct mesh_dial *dial)
 
 static void renewal_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct mesh_dial *dial = list_entry(timer, struct mesh_dial, renewal);
+	struct mesh_dial *dial = container_of(timer, struct mesh_dial, renewal);
 
 	dial->mesh->now_ns = now_ns;
 	mesh_dial_renew(dial);
@@ -437,7 +437,7 @@ void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 	session->is_wanted |= dial->is_wanted;
 	while (!list_is_empty(&dial->waiters)) {
 		struct mesh_request *request =
-			list_entry(dial->waiters.next, struct mesh_request, node);
+			container_of(dial->waiters.next, struct mesh_request, node);
 
 		dial->waiter_cnt--;
 		mesh_request_start(request, session);

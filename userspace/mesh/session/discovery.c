@@ -95,7 +95,7 @@ static bool found_is_stale(struct mesh_dial *dial, const struct mesh_found *foun
 
 static int look_found(struct mesh_look *lookup, const struct mesh_found *found, uint64_t now_ns)
 {
-	struct mesh_dial_look *look = list_entry(lookup, struct mesh_dial_look, look);
+	struct mesh_dial_look *look = container_of(lookup, struct mesh_dial_look, look);
 	struct mesh_dial *dial = look->dial;
 	unsigned had_cnt = dial->addr_cnt;
 
@@ -116,7 +116,7 @@ static int look_found(struct mesh_look *lookup, const struct mesh_found *found, 
 
 static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
 {
-	struct mesh_dial_look *look = list_entry(lookup, struct mesh_dial_look, look);
+	struct mesh_dial_look *look = container_of(lookup, struct mesh_dial_look, look);
 	struct mesh_dial *dial = look->dial;
 
 	dial->mesh->now_ns = now_ns;
@@ -176,7 +176,7 @@ static void discovery_recall(struct mesh_dial *dial)
 
 static void discovery_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct mesh_dial *dial = list_entry(timer, struct mesh_dial, discovery.timer);
+	struct mesh_dial *dial = container_of(timer, struct mesh_dial, discovery.timer);
 	struct mesh_discovery *discovery = &dial->discovery;
 	struct mesh *mesh = dial->mesh;
 

@@ -31,7 +31,7 @@ static void liveness_arm(struct mesh_session *session, uint64_t received_len)
 
 void mesh_liveness_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct mesh_session *session = list_entry(timer, struct mesh_session, liveness);
+	struct mesh_session *session = container_of(timer, struct mesh_session, liveness);
 	struct mesh *mesh = session->mesh;
 	struct transport_conn_info info;
 	struct mesh_peer peer = {0};

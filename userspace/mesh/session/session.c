@@ -68,7 +68,7 @@ static void session_arm(struct mesh_session *session)
 
 static void session_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct mesh_session *session = list_entry(timer, struct mesh_session, timer);
+	struct mesh_session *session = container_of(timer, struct mesh_session, timer);
 	struct mesh *mesh = session->mesh;
 
 	mesh->now_ns = now_ns;
@@ -224,7 +224,8 @@ static void session_note_end(struct mesh_session *session)
 static void session_end_waiting(struct mesh_session *session, struct list_node *waiting)
 {
 	while (!list_is_empty(waiting)) {
-		struct mesh_request *request = list_entry(waiting->next, struct mesh_request, node);
+		struct mesh_request *request =
+			container_of(waiting->next, struct mesh_request, node);
 		struct mesh_session *twin =
 			map_lookup(&session->mesh->sessions_by_key, session->key);
 
@@ -252,13 +253,14 @@ void mesh_session_end(struct mesh_session *session)
 	timer_cancel(mesh->timers, &session->liveness);
 	mesh_control_fini(session);
 	while (!list_is_empty(&session->incoming))
-		mesh_incoming_gone(list_entry(session->incoming.next, struct mesh_incoming, node));
+		mesh_incoming_gone(
+			container_of(session->incoming.next, struct mesh_incoming, node));
 	mesh_stream_end_all(session);
 	session_note_end(session);
 	session_end_waiting(session, &session->queue);
 	session_end_waiting(session, &session->deferred);
 	while (!list_is_empty(&session->requests))
-		mesh_request_fail(list_entry(session->requests.next, struct mesh_request, node),
+		mesh_request_fail(container_of(session->requests.next, struct mesh_request, node),
 				  session->end.not_before_ms ? WEFT_EBUSY : WEFT_ECLOSED, NULL);
 	pool_release(&mesh->sessions, session);
 }

@@ -87,7 +87,7 @@ void mesh_incoming_reset(struct mesh_incoming *incoming, uint64_t code)
 
 void mesh_incoming_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct mesh_incoming *incoming = list_entry(timer, struct mesh_incoming, timer);
+	struct mesh_incoming *incoming = container_of(timer, struct mesh_incoming, timer);
 
 	incoming->mesh->now_ns = now_ns;
 	incoming->mesh->stats.timeout_cnt++;

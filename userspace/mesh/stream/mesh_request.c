@@ -150,7 +150,7 @@ static void request_resume(struct mesh_request *request);
 
 static void request_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct mesh_request *request = list_entry(timer, struct mesh_request, timer);
+	struct mesh_request *request = container_of(timer, struct mesh_request, timer);
 	struct mesh *mesh = request->mesh;
 
 	mesh->now_ns = now_ns;
@@ -294,7 +294,7 @@ void mesh_request_start(struct mesh_request *request, struct mesh_session *sessi
 void mesh_request_queue_run(struct mesh_session *session)
 {
 	while (!list_is_empty(&session->queue))
-		if (request_open(list_entry(session->queue.next, struct mesh_request, node),
+		if (request_open(container_of(session->queue.next, struct mesh_request, node),
 				 session) == WEFT_EBUSY)
 			return;
 }

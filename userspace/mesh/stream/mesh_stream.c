@@ -105,7 +105,7 @@ void mesh_stream_give_up(struct mesh_stream *stream, int err, uint64_t code)
 
 static void stream_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct mesh_stream *stream = list_entry(timer, struct mesh_stream, timer);
+	struct mesh_stream *stream = container_of(timer, struct mesh_stream, timer);
 	struct mesh *mesh = stream->mesh;
 	bool is_draining = stream->has_fin && stream->is_finished;
 	uint64_t due_ns = stream->progress_ns + MESH_STREAM_STALL_NS;
@@ -237,7 +237,7 @@ void mesh_stream_queue_run(struct mesh_session *session)
 {
 	while (!list_is_empty(&session->stream_queue)) {
 		struct mesh_stream *stream =
-			list_entry(session->stream_queue.next, struct mesh_stream, node);
+			container_of(session->stream_queue.next, struct mesh_stream, node);
 		int err = stream_open(stream, session);
 
 		if (err < 0)
@@ -404,7 +404,8 @@ void mesh_stream_end_all(struct mesh_session *session)
 
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		while (!list_is_empty(lists[i]))
-			mesh_stream_end(list_entry(lists[i]->next, struct mesh_stream, node), &end);
+			mesh_stream_end(container_of(lists[i]->next, struct mesh_stream, node),
+					&end);
 }
 
 static int op_open(struct mesh *mesh, const struct mesh_stream_open *open, uint64_t now_ns,

@@ -67,14 +67,14 @@ size_t mesh_slots_footprint(const struct mesh_config *config)
 static struct mesh_incoming *item_incoming(enum mesh_pool pool, struct fair_item *item)
 {
 	if (pool == MESH_POOL_INCOMING)
-		return list_entry(item, struct mesh_incoming, slot);
-	return list_entry(item, struct mesh_incoming, buffer_slot);
+		return container_of(item, struct mesh_incoming, slot);
+	return container_of(item, struct mesh_incoming, buffer_slot);
 }
 
 static void item_evict(enum mesh_pool pool, struct fair_item *item)
 {
 	if (pool == MESH_POOL_STREAMS)
-		mesh_stream_evict(list_entry(item, struct mesh_stream, slot));
+		mesh_stream_evict(container_of(item, struct mesh_stream, slot));
 	else
 		mesh_incoming_evict(item_incoming(pool, item));
 }
@@ -105,7 +105,7 @@ static void slots_arm(struct mesh *mesh)
 
 static void slots_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct mesh *mesh = list_entry(timer, struct mesh, slots.timer);
+	struct mesh *mesh = container_of(timer, struct mesh, slots.timer);
 
 	mesh->now_ns = now_ns;
 	for (unsigned i = 0; i < MESH_POOL_STREAMS; i++) {
@@ -208,7 +208,7 @@ void mesh_slots_largest(const struct mesh *mesh, enum mesh_pool pool, struct add
 	/* Only read, though the entry is not const. */
 	if (pool == MESH_POOL_STREAMS)
 		mesh_stream_peer_addr(
-			list_entry((struct fair_item *)item, struct mesh_stream, slot), out_addr);
+			container_of((struct fair_item *)item, struct mesh_stream, slot), out_addr);
 	else
 		mesh_incoming_asker_addr(item_incoming(pool, (struct fair_item *)item), out_addr);
 }

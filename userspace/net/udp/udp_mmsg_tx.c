@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "base/assert.h"
+#include "base/container_of.h"
 #include "udp_socket.h"
 
 #define TX_MESSAGE_CNT 64
@@ -192,7 +193,7 @@ static int udp_mmsg_flush(struct packet_tx *base)
 
 static struct udp_mmsg_tx *tx_of_sink(struct dgram_sink *sink)
 {
-	return (struct udp_mmsg_tx *)((char *)sink - offsetof(struct udp_mmsg_tx, base.sink));
+	return container_of(sink, struct udp_mmsg_tx, base.sink);
 }
 
 static bool tx_has_room(const struct udp_mmsg_tx *tx, size_t len)

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/assert.h"
+#include "base/container_of.h"
 #include "net/link_table.h"
 #include "net/udp/udp_frame.h"
 #include "xsk.h"
@@ -30,7 +31,7 @@ struct xsk_tx {
 
 static struct xsk_tx *tx_of_sink(struct dgram_sink *sink)
 {
-	return (struct xsk_tx *)((char *)sink - offsetof(struct xsk_tx, base.sink));
+	return container_of(sink, struct xsk_tx, base.sink);
 }
 
 /* Frames that the kernel has sent are free again. */

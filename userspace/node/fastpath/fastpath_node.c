@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -126,8 +127,7 @@ void node_fastpath_tables_push(struct fastpath *fastpath)
 
 static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct fastpath *fastpath =
-		(struct fastpath *)((char *)watch - offsetof(struct fastpath, watch));
+	struct fastpath *fastpath = container_of(watch, struct fastpath, watch);
 
 	(void)events, (void)now_ns;
 	net_xdp_check(fastpath->xdp);
@@ -224,8 +224,7 @@ void node_fastpath_addresses_changed(struct fastpath *fastpath)
 
 static void tick_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct fastpath *fastpath =
-		(struct fastpath *)((char *)timer - offsetof(struct fastpath, tick));
+	struct fastpath *fastpath = container_of(timer, struct fastpath, tick);
 	struct node *node = fastpath->node;
 
 	fastpath->tick_cnt++;

@@ -13,7 +13,7 @@
 /* All is told at once; the end of it in a turn of its own. */
 static void find_ended(struct timer *timer, uint64_t now_ns)
 {
-	struct member_find *find = list_entry(timer, struct member_find, timer);
+	struct member_find *find = container_of(timer, struct member_find, timer);
 
 	find->is_on = false;
 	find->asked.done(find->asked.arg, now_ns);

@@ -105,7 +105,7 @@ static void process_cut(struct process *process, enum service_status status, con
 
 static void process_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
-	struct process *process = list_entry(active, struct process, active);
+	struct process *process = container_of(active, struct process, active);
 
 	process_cut(process, SERVICE_UNAVAILABLE, why, now_ns);
 }
@@ -114,7 +114,7 @@ static const struct active_kind process_kind = {.abandon = process_abandon};
 
 static void in_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct process *process = list_entry(watch, struct process, in);
+	struct process *process = container_of(watch, struct process, in);
 	ssize_t n;
 
 	(void)events, (void)now_ns;
@@ -181,7 +181,7 @@ static bool output_read(struct process *process, uint64_t now_ns)
 
 static void out_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct process *process = list_entry(watch, struct process, out);
+	struct process *process = container_of(watch, struct process, out);
 	unsigned steps = 0;
 
 	(void)events;
@@ -204,7 +204,7 @@ static void line_end(struct process *process, uint64_t now_ns)
 
 static void err_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct process *process = list_entry(watch, struct process, err);
+	struct process *process = container_of(watch, struct process, err);
 	char said[ERR_READ_LEN];
 	ssize_t n = read(watch->fd, said, sizeof(said));
 
@@ -316,7 +316,7 @@ static void launch_died(void *ctx, uint64_t now_ns)
 	while ((process = pool_next(&provider->processes, process)))
 		process_fail(process, provider_exec_error_fault(WEFT_ECLOSED), now_ns);
 	for (; node != &provider->offer_list; node = next) {
-		struct offer *offer = list_entry(node, struct offer, link);
+		struct offer *offer = container_of(node, struct offer, link);
 
 		next = node->next;
 		if (offer->spec.view.kind == PROVIDER_EXEC)
@@ -454,7 +454,7 @@ static void exec_cancelled(void *ctx, struct service_call *call)
 	if (provider_waiting_cancel(offer, call))
 		return;
 	for (; node != &offer->actives; node = node->next) {
-		struct process *process = list_entry(node, struct process, active.link);
+		struct process *process = container_of(node, struct process, active.link);
 
 		if (process->call != call)
 			continue;

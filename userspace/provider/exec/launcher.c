@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/poller.h"
 #include "base/process/privilege.h"
@@ -194,7 +195,7 @@ static bool message_take(struct launcher *launcher, uint64_t now_ns)
 
 static void launcher_turn(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct launcher *launcher = (void *)((char *)watch - offsetof(struct launcher, watch));
+	struct launcher *launcher = container_of(watch, struct launcher, watch);
 
 	if ((events & POLLER_OUT) && poller_change(launcher->poller, watch, POLLER_IN) == 0)
 		launcher->events->writable(launcher->ctx, now_ns);

@@ -8,7 +8,7 @@
 
 static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct http_conn *conn = list_entry(watch, struct http_conn, watch);
+	struct http_conn *conn = container_of(watch, struct http_conn, watch);
 
 	if (conn->user) {
 		conn->ready(conn->user, events, now_ns);
@@ -22,7 +22,7 @@ static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
 	(void)now_ns;
-	provider_http_conn_close(list_entry(timer, struct http_conn, timer));
+	provider_http_conn_close(container_of(timer, struct http_conn, timer));
 }
 
 static bool gateway_conn_is_idle(const struct http_conn *conn)
@@ -45,7 +45,7 @@ struct http_conn *provider_http_conn_take(struct offer *offer)
 
 	if (list_is_empty(&offer->idle_conns))
 		return NULL;
-	conn = list_entry(offer->idle_conns.prev, struct http_conn, link);
+	conn = container_of(offer->idle_conns.prev, struct http_conn, link);
 	gateway_conn_wake(conn);
 	conn->is_reused = true;
 	return conn;
@@ -109,5 +109,5 @@ void provider_http_conns_close_idle(struct offer *offer)
 {
 	while (!list_is_empty(&offer->idle_conns))
 		provider_http_conn_close(
-			list_entry(offer->idle_conns.next, struct http_conn, link));
+			container_of(offer->idle_conns.next, struct http_conn, link));
 }

@@ -64,7 +64,7 @@ void provider_http_stream_end(struct http_stream *stream, enum service_status st
 
 static void stream_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
-	struct http_stream *stream = list_entry(active, struct http_stream, active);
+	struct http_stream *stream = container_of(active, struct http_stream, active);
 
 	if (!stream->channel)
 		return;
@@ -78,7 +78,7 @@ static const struct active_kind stream_kind = {.abandon = stream_abandon, .is_st
 /* Comes from the channel, maybe while it is called: the stream goes on at its turn. */
 static void block_returned(struct buffer_refs *buffer_refs)
 {
-	struct http_stream *stream = list_entry(buffer_refs, struct http_stream, buffer_refs);
+	struct http_stream *stream = container_of(buffer_refs, struct http_stream, buffer_refs);
 
 	if (stream->channel)
 		timer_set(http_stream_offer(stream)->provider->timers, &stream->turn, 0);
@@ -309,13 +309,13 @@ void provider_http_stream_judge(struct http_stream *stream, uint64_t now_ns)
 
 static void turn_fire(struct timer *timer, uint64_t now_ns)
 {
-	provider_http_stream_turn(list_entry(timer, struct http_stream, turn), now_ns);
+	provider_http_stream_turn(container_of(timer, struct http_stream, turn), now_ns);
 }
 
 /* timer_fire: whatever the stream waited for, it came too late. */
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct http_stream *stream = list_entry(timer, struct http_stream, timer);
+	struct http_stream *stream = container_of(timer, struct http_stream, timer);
 
 	stream->is_busy = true;
 	if (stream->is_finished) {

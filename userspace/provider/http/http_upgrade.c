@@ -43,7 +43,7 @@ int provider_http_upgrade_init(struct provider *provider)
 
 static void victim_end(struct fair_item *item, uint64_t now_ns)
 {
-	struct http_stream *stream = list_entry(item, struct http_stream, place);
+	struct http_stream *stream = container_of(item, struct http_stream, place);
 
 	stream->is_busy = true;
 	provider_http_stream_end(stream, SERVICE_UNAVAILABLE, "another caller needed the place");

@@ -15,7 +15,7 @@ static struct provider *provider_of(const struct program_link *link)
 
 static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct program_link *link = list_entry(watch, struct program_link, watch);
+	struct program_link *link = container_of(watch, struct program_link, watch);
 
 	(void)events;
 	link->ready(link, now_ns);

@@ -54,7 +54,7 @@ static void call_fail(struct socket_call *ask, enum service_status status, const
 
 static void control_call_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
-	call_refuse(list_entry(active, struct socket_call, link.active), SERVICE_UNAVAILABLE, why,
+	call_refuse(container_of(active, struct socket_call, link.active), SERVICE_UNAVAILABLE, why,
 		    now_ns);
 }
 
@@ -123,7 +123,7 @@ static void call_read(struct socket_call *ask, uint64_t now_ns)
 
 static void call_ready(struct program_link *link, uint64_t now_ns)
 {
-	struct socket_call *ask = list_entry(link, struct socket_call, link);
+	struct socket_call *ask = container_of(link, struct socket_call, link);
 	bool was_connecting = link->is_connecting;
 	size_t sent_len;
 	int err = provider_program_link_turn(link, &sent_len);
@@ -215,12 +215,12 @@ static void socket_cancelled(void *ctx, struct service_call *call)
 	if (provider_waiting_cancel(offer, call))
 		return;
 	for (; node != &offer->actives; node = node->next) {
-		struct active *active = list_entry(node, struct active, link);
+		struct active *active = container_of(node, struct active, link);
 		struct socket_call *ask;
 
 		if (active->kind != &call_kind)
 			continue;
-		ask = list_entry(active, struct socket_call, link.active);
+		ask = container_of(active, struct socket_call, link.active);
 		if (ask->call != call)
 			continue;
 		call_cancelled(ask);

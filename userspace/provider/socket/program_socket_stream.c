@@ -74,7 +74,8 @@ static void stream_fail(struct socket_stream *stream, const char *fault, uint64_
 static void stream_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
 	(void)now_ns;
-	stream_end(list_entry(active, struct socket_stream, link.active), SERVICE_UNAVAILABLE, why);
+	stream_end(container_of(active, struct socket_stream, link.active), SERVICE_UNAVAILABLE,
+		   why);
 }
 
 static const struct active_kind stream_kind = {.abandon = stream_abandon, .is_stream = true};
@@ -297,17 +298,17 @@ static void stream_turn(struct socket_stream *stream, uint64_t now_ns)
 
 static void link_ready(struct program_link *link, uint64_t now_ns)
 {
-	stream_turn(list_entry(link, struct socket_stream, link), now_ns);
+	stream_turn(container_of(link, struct socket_stream, link), now_ns);
 }
 
 static void turn_fire(struct timer *timer, uint64_t now_ns)
 {
-	stream_turn(list_entry(timer, struct socket_stream, turn), now_ns);
+	stream_turn(container_of(timer, struct socket_stream, turn), now_ns);
 }
 
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct socket_stream *stream = list_entry(timer, struct socket_stream, timer);
+	struct socket_stream *stream = container_of(timer, struct socket_stream, timer);
 
 	if (!stream->is_waiting)
 		provider_offer_failed(offer_of(stream),

@@ -46,7 +46,7 @@ static void cache_flush(struct service_cache *cache)
 static void flush_expire(struct timer *timer, uint64_t now_ns)
 {
 	(void)now_ns;
-	cache_flush(list_entry(timer, struct service_cache, flush_timer));
+	cache_flush(container_of(timer, struct service_cache, flush_timer));
 }
 
 /* The batch to add one change to; NULL: nothing is kept. */
@@ -214,7 +214,7 @@ static struct service_cache_entry *name_worst(const struct service_cache *cache,
 
 	for (struct list_node *at = name->entries.next; at != &name->entries; at = at->next) {
 		struct service_cache_entry *entry =
-			list_entry(at, struct service_cache_entry, of_name);
+			container_of(at, struct service_cache_entry, of_name);
 		unsigned rank = cache->rank(cache->ctx, &entry->descriptor);
 
 		if (!worst || rank < worst_rank) {
@@ -259,7 +259,7 @@ static bool cache_forget_oldest(struct service_cache *cache, uint64_t now_ns)
 {
 	if (list_is_empty(&cache->by_age))
 		return false;
-	entry_forget(cache, list_entry(cache->by_age.next, struct service_cache_entry, by_age),
+	entry_forget(cache, container_of(cache->by_age.next, struct service_cache_entry, by_age),
 		     now_ns);
 	return true;
 }
@@ -427,7 +427,7 @@ static void cache_order(struct service_cache *cache, struct service_cache_entry 
 
 	list_unlink(&entry->by_age);
 	for (at = cache->by_age.next; at != &cache->by_age; at = at->next)
-		if (list_entry(at, struct service_cache_entry, by_age)->heard_s > entry->heard_s)
+		if (container_of(at, struct service_cache_entry, by_age)->heard_s > entry->heard_s)
 			break;
 	list_push_back(at, &entry->by_age);
 }

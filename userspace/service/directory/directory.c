@@ -49,7 +49,7 @@ static void find_wait(struct service_find *find, int err, uint64_t now_ns)
 static void answer_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct service_directory *directory =
-		list_entry(timer, struct service_directory, answer_timer);
+		container_of(timer, struct service_directory, answer_timer);
 	struct list_node due;
 
 	/* What comes to wait meanwhile is answered by the next turn. */
@@ -61,7 +61,7 @@ static void answer_expire(struct timer *timer, uint64_t now_ns)
 		list_push_back(&due, node);
 	}
 	while (!list_is_empty(&due)) {
-		struct service_find *find = list_entry(due.next, struct service_find, node);
+		struct service_find *find = container_of(due.next, struct service_find, node);
 		struct service_finding finding = {.err = find->err, .is_cached = true};
 
 		service_find_answer(find, &finding, now_ns);
@@ -71,7 +71,7 @@ static void answer_expire(struct timer *timer, uint64_t now_ns)
 static void expire_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct service_directory *directory =
-		list_entry(timer, struct service_directory, expire_timer);
+		container_of(timer, struct service_directory, expire_timer);
 
 	service_cache_expire(&directory->cache, service_directory_wall_s(directory), now_ns);
 	timer_set(directory->params.timers, timer, now_ns + EXPIRE_EVERY_NS);

@@ -113,7 +113,7 @@ static void fetch_done(void *arg, const struct overlay_result *result, uint64_t 
 		asked_note(fetch, now_ns);
 	while (!list_is_empty(&fetch->finds)) {
 		struct service_find *find =
-			list_entry(fetch->finds.next, struct service_find, node);
+			container_of(fetch->finds.next, struct service_find, node);
 		struct service_finding finding = {
 			.err = result->err,
 			.is_cached = result->err < 0,

@@ -160,7 +160,7 @@ static const struct service_cache_entry *first_of(const struct service_directory
 	if (!wanted->has_name)
 		return service_cache_lookup_id(&directory->cache, wanted->id);
 	name = service_cache_lookup_name(&directory->cache, wanted->name);
-	return name ? list_entry(name->entries.next, struct service_cache_entry, of_name) : NULL;
+	return name ? container_of(name->entries.next, struct service_cache_entry, of_name) : NULL;
 }
 
 static const struct service_cache_entry *next_of(const struct service_wanted *wanted,
@@ -170,7 +170,7 @@ static const struct service_cache_entry *next_of(const struct service_wanted *wa
 		return entry->next_of_id;
 	if (entry->of_name.next == &entry->name->entries)
 		return NULL;
-	return list_entry(entry->of_name.next, struct service_cache_entry, of_name);
+	return container_of(entry->of_name.next, struct service_cache_entry, of_name);
 }
 
 unsigned service_rank(struct service_directory *directory, const struct service_wanted *wanted,
@@ -212,7 +212,7 @@ void service_directory_each(const struct service_directory *directory, uint64_t 
 
 	for (const struct list_node *at = head->prev; at != head && goes_on; at = at->prev) {
 		const struct service_cache_entry *entry =
-			list_entry(at, struct service_cache_entry, by_age);
+			container_of(at, struct service_cache_entry, by_age);
 		struct candidate candidate;
 		struct service_found found;
 

@@ -273,7 +273,7 @@ static void round_begin(struct service_publication *publication, uint64_t now_ns
 static void publication_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct service_publication *publication =
-		list_entry(timer, struct service_publication, timer);
+		container_of(timer, struct service_publication, timer);
 
 	if (publication->phase == PUBLICATION_DUE)
 		round_begin(publication, now_ns);

@@ -168,8 +168,8 @@ static void idempotency_end(struct service *service, struct service_idempotent *
 				 now_ns + service_limits_of(service)->idempotency_ns);
 	service_body_put(body);
 	while (!list_is_empty(&idempotent->waiters)) {
-		struct service_call *waiter =
-			list_entry(idempotent->waiters.next, struct service_call, idempotent_node);
+		struct service_call *waiter = container_of(idempotent->waiters.next,
+							   struct service_call, idempotent_node);
 
 		service->stats.repeated_cnt++;
 		control_call_end(waiter, outcome, now_ns);
@@ -241,9 +241,9 @@ void service_refuse(struct service_call *call, const char *text, uint64_t wait_n
 	service->now_ns = now_ns;
 	call->idempotent = NULL;
 	while (idempotent && !list_is_empty(&idempotent->waiters))
-		control_call_end(
-			list_entry(idempotent->waiters.next, struct service_call, idempotent_node),
-			&outcome, now_ns);
+		control_call_end(container_of(idempotent->waiters.next, struct service_call,
+					      idempotent_node),
+				 &outcome, now_ns);
 	if (idempotent)
 		service_idempotency_drop(&service->idempotent, idempotent);
 	control_call_end(call, &outcome, now_ns);

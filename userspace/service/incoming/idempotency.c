@@ -34,11 +34,11 @@ static void idempotency_forget(struct service_idempotency *table,
 
 static void idempotency_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct service_idempotency *table = list_entry(timer, struct service_idempotency, timer);
+	struct service_idempotency *table = container_of(timer, struct service_idempotency, timer);
 
 	while (!list_is_empty(&table->by_age)) {
 		struct service_idempotent *idempotent =
-			list_entry(table->by_age.next, struct service_idempotent, node);
+			container_of(table->by_age.next, struct service_idempotent, node);
 
 		if (idempotent->until_ns > now_ns) {
 			timer_set(table->timers, timer, idempotent->until_ns);
@@ -125,7 +125,7 @@ static bool idempotency_make_room(struct service_idempotency *table, const uint8
 		return false;
 	for (struct list_node *at = table->by_age.next; at != &table->by_age; at = at->next) {
 		struct service_idempotent *idempotent =
-			list_entry(at, struct service_idempotent, node);
+			container_of(at, struct service_idempotent, node);
 
 		if (memcmp(idempotent->key.caller, caller, MESH_KEY_LEN) != 0)
 			continue;
@@ -133,7 +133,7 @@ static bool idempotency_make_room(struct service_idempotency *table, const uint8
 		own_cnt++;
 	}
 	if (own_cnt <= table->idempotent.cap_cnt / CALLER_SHARE)
-		own = list_entry(table->by_age.next, struct service_idempotent, node);
+		own = container_of(table->by_age.next, struct service_idempotent, node);
 	idempotency_forget(table, own);
 	return true;
 }
@@ -171,7 +171,7 @@ static bool idempotency_fits(const struct service_idempotency *table,
 
 	for (const struct list_node *at = table->by_age.next; at != &table->by_age; at = at->next) {
 		const struct service_idempotent *other =
-			list_entry((struct list_node *)at, struct service_idempotent, node);
+			container_of((struct list_node *)at, struct service_idempotent, node);
 
 		if (memcmp(other->key.caller, idempotent->key.caller, MESH_KEY_LEN) == 0)
 			own_len += body_len(other->body);

@@ -475,7 +475,7 @@ static const struct mesh_stream_events call_events = {
 
 static void call_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct service_call *call = list_entry(timer, struct service_call, timer);
+	struct service_call *call = container_of(timer, struct service_call, timer);
 
 	call->service->now_ns = now_ns;
 	if (call->state == SERVICE_CALL_STARTING) {
@@ -581,7 +581,7 @@ void service_router_withdraw(struct service_offer *offer, uint64_t now_ns)
 
 	while (!list_is_empty(&offer->calls)) {
 		struct service_call *call =
-			list_entry(offer->calls.next, struct service_call, node);
+			container_of(offer->calls.next, struct service_call, node);
 
 		outcome.is_refused = call->state != SERVICE_CALL_IN_HAND;
 		if (call->channel)

@@ -92,7 +92,7 @@ struct service_route *service_routes_use(struct service_routes *routes, const ui
 		return route;
 	}
 	if (routes->routes.used_cnt == routes->routes.cap_cnt) {
-		route = list_entry(routes->by_age.next, struct service_route, node);
+		route = container_of(routes->by_age.next, struct service_route, node);
 		map_delete(&routes->routes_by_key, &route->key);
 		list_unlink(&route->node);
 		pool_release(&routes->routes, route);

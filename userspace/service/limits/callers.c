@@ -81,7 +81,7 @@ static bool entry_make_room(struct service_callers *callers)
 	for (struct list_node *at = callers->entries_by_age.next; at != &callers->entries_by_age;
 	     at = at->next) {
 		struct service_caller_entry *entry =
-			list_entry(at, struct service_caller_entry, node);
+			container_of(at, struct service_caller_entry, node);
 
 		if (entry->in_hand_cnt)
 			continue;
@@ -97,7 +97,8 @@ static bool pair_make_room(struct service_callers *callers)
 {
 	for (struct list_node *at = callers->pairs_by_age.next; at != &callers->pairs_by_age;
 	     at = at->next) {
-		struct service_caller_pair *pair = list_entry(at, struct service_caller_pair, node);
+		struct service_caller_pair *pair =
+			container_of(at, struct service_caller_pair, node);
 
 		if (pair->in_hand_cnt)
 			continue;

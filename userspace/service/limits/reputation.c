@@ -84,7 +84,7 @@ static void reputation_flush(struct service_reputation *reputation)
 		return;
 	for (struct list_node *at = reputation->changed.next; at != &reputation->changed;
 	     at = at->next) {
-		const struct peer *peer = list_entry(at, struct peer, changed);
+		const struct peer *peer = container_of(at, struct peer, changed);
 		uint8_t value[SERVICE_REPUTATION_RECORD_LEN_MAX];
 		struct writer w = writer_of(value, sizeof(value));
 
@@ -102,7 +102,8 @@ static void reputation_flush(struct service_reputation *reputation)
 
 static void flush_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct service_reputation *reputation = list_entry(timer, struct service_reputation, timer);
+	struct service_reputation *reputation =
+		container_of(timer, struct service_reputation, timer);
 
 	reputation_flush(reputation);
 	if (!list_is_empty(&reputation->changed))

@@ -36,7 +36,7 @@ static uint32_t outlet_held_cnt(const struct service_outlet *outlet, const struc
 	uint32_t cnt = 0;
 
 	for (; node != &outlet->busy; node = node->next) {
-		const struct service_ask *other = list_entry(node, struct service_ask, node);
+		const struct service_ask *other = container_of(node, struct service_ask, node);
 
 		cnt += other->asker.ids[level] == ask->asker.ids[level];
 	}
@@ -55,13 +55,13 @@ static bool outlet_takes(const struct service_outlet *outlet, const struct servi
 
 static bool turn_may(void *arg, const struct turns_item *item)
 {
-	return outlet_takes(arg, list_entry(item, const struct service_ask, turn));
+	return outlet_takes(arg, container_of(item, const struct service_ask, turn));
 }
 
 /* Turns begin with the second level of an asker's path. */
 static uint32_t turn_held(void *arg, const struct turns_item *item, unsigned level)
 {
-	return outlet_held_cnt(arg, list_entry(item, const struct service_ask, turn), level + 1);
+	return outlet_held_cnt(arg, container_of(item, const struct service_ask, turn), level + 1);
 }
 
 static void outlet_enter(struct service_outlet *outlet, struct service_ask *ask)
@@ -86,7 +86,7 @@ void service_ask_leave(struct service_ask *ask, uint64_t now_ns)
 	list_unlink(&ask->node);
 	turns_remove(&outlet->waiting, &ask->turn);
 	while ((item = turns_pop(&outlet->waiting, &pick, now_ns))) {
-		struct service_ask *next = list_entry(item, struct service_ask, turn);
+		struct service_ask *next = container_of(item, struct service_ask, turn);
 
 		outlet_enter(outlet, next);
 		ask_open(next, now_ns);

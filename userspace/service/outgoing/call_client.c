@@ -146,7 +146,7 @@ static enum service_verdict verdict_of_silence(const struct service_ask *ask)
  */
 static void ask_expire(struct timer *timer, uint64_t now_ns)
 {
-	struct service_ask *ask = list_entry(timer, struct service_ask, timer);
+	struct service_ask *ask = container_of(timer, struct service_ask, timer);
 	struct service_outcome outcome = {.status = SERVICE_TIMEOUT,
 					  .text = "the service did not answer in time"};
 
@@ -255,7 +255,7 @@ static struct service_ask *ask_acquire(struct service *service, const struct fai
 		return NULL;
 	if (service->asks.used_cnt == service->asks.cap_cnt && !list_is_empty(&service->answered)) {
 		struct service_ask *oldest =
-			list_entry(service->answered.next, struct service_ask, node);
+			container_of(service->answered.next, struct service_ask, node);
 
 		service_ask_reset(oldest, 0);
 		service_ask_release(oldest);

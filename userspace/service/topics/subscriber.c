@@ -231,7 +231,7 @@ subscriber_new(struct service_topics *topics, const struct service_caller *calle
 		return NULL;
 	}
 	if (victim) {
-		evicted = list_entry(victim, struct service_subscriber, place);
+		evicted = container_of(victim, struct service_subscriber, place);
 		evicted->now_ns = now_ns;
 		service_subscriber_end(evicted, SERVICE_UNAVAILABLE,
 				       "its place went to a caller that listens less");

@@ -71,7 +71,7 @@ static void again_later(struct service_subscription *subscription, uint64_t wait
 static void rest_over(struct timer *timer, uint64_t now_ns)
 {
 	struct service_subscription *subscription =
-		list_entry(timer, struct service_subscription, timer);
+		container_of(timer, struct service_subscription, timer);
 
 	/* It was possible before, so what is wrong now is a lack of room. */
 	if (channel_begin(subscription, now_ns) < 0)

@@ -27,7 +27,7 @@ static struct topic_event *event_first(const struct service_topic *topic)
 {
 	return list_is_empty(&topic->events)
 		       ? NULL
-		       : list_entry(topic->events.next, struct topic_event, node);
+		       : container_of(topic->events.next, struct topic_event, node);
 }
 
 uint64_t service_topic_first_sequence(const struct service_topic *topic)
@@ -42,9 +42,9 @@ struct topic_event *service_topic_event_find(const struct service_topic *topic, 
 		topic->last_sequence - sequence < sequence - service_topic_first_sequence(topic);
 	struct list_node *node = is_new ? topic->events.prev : topic->events.next;
 
-	while (list_entry(node, struct topic_event, node)->sequence != sequence)
+	while (container_of(node, struct topic_event, node)->sequence != sequence)
 		node = is_new ? node->prev : node->next;
-	return list_entry(node, struct topic_event, node);
+	return container_of(node, struct topic_event, node);
 }
 
 static void history_drop_oldest(struct service_topics *topics, struct service_topic *topic)
@@ -129,7 +129,7 @@ static struct service_topic *topic_stalest(const struct service_topics *topics, 
 	*out_cnt = 0;
 	for (struct list_node *node = topics->by_use.next; node != &topics->by_use;
 	     node = node->next) {
-		struct service_topic *topic = list_entry(node, struct service_topic, by_use);
+		struct service_topic *topic = container_of(node, struct service_topic, by_use);
 
 		if (owner && topic->key.owner != owner)
 			continue;
@@ -160,7 +160,7 @@ static struct service_topic *topic_largest(const struct service_topics *topics,
 
 	for (struct list_node *node = topics->by_use.next; node != &topics->by_use;
 	     node = node->next) {
-		struct service_topic *topic = list_entry(node, struct service_topic, by_use);
+		struct service_topic *topic = container_of(node, struct service_topic, by_use);
 
 		if ((topic != keep || topic->event_cnt > 1) &&
 		    (!largest || topic->len > largest->len))

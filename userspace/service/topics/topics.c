@@ -83,7 +83,7 @@ static void topic_tell(struct service_topic *topic, uint64_t now_ns)
 	for (struct list_node *node = topic->subscribers.next; node != &topic->subscribers;
 	     node = next) {
 		struct service_subscriber *subscriber =
-			list_entry(node, struct service_subscriber, node);
+			container_of(node, struct service_subscriber, node);
 
 		next = node->next;
 		subscriber->now_ns = now_ns;
@@ -128,7 +128,7 @@ static void topic_end(struct service_topics *topics, struct service_topic *topic
 	/* The last subscriber to go releases the topic. */
 	for (uint32_t left = topic->subscriber_cnt; left; left--) {
 		struct service_subscriber *subscriber =
-			list_entry(topic->subscribers.next, struct service_subscriber, node);
+			container_of(topic->subscribers.next, struct service_subscriber, node);
 
 		subscriber->now_ns = now_ns;
 		service_subscriber_end(subscriber, SERVICE_UNAVAILABLE, ENDED_TEXT);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "announce_state.h"
 #include "crypto/node_key.h"
@@ -210,8 +211,7 @@ static uint64_t put_next_ns(const struct announce *announce)
 
 static void announce_step(struct timer *timer, uint64_t now_ns)
 {
-	struct announce *announce =
-		(struct announce *)((char *)timer - offsetof(struct announce, timer));
+	struct announce *announce = container_of(timer, struct announce, timer);
 	uint64_t next_ns = now_ns + LOOK_NS, put_ns, wall_s = shares_announce_wall_s(announce);
 
 	/* The clock was set back: or all would be due for good. */

@@ -104,7 +104,7 @@ static void region_use(struct region *region)
 static bool region_evict(struct announce_sets *sets, const struct region *other)
 {
 	for (struct list_node *node = sets->used.next; node != &sets->used; node = node->next) {
-		struct region *region = list_entry(node, struct region, used);
+		struct region *region = container_of(node, struct region, used);
 
 		if (region == other || region->run || region->is_telling)
 			continue;
@@ -160,7 +160,7 @@ static bool holder_replace(struct region *region, const struct kept_set *kept)
 
 static struct announce_want *first_want(struct list_node *list)
 {
-	return list_entry(list->next, struct announce_want, node);
+	return container_of(list->next, struct announce_want, node);
 }
 
 static void wants_tell(struct region *region, const struct golomb_set *set)

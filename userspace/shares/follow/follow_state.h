@@ -81,7 +81,7 @@ struct follows {
 	uint64_t blocked_stamp; /* of which blocklists count: another when one more or less does */
 };
 
-#define followed_of(member_node, member) list_entry(member_node, struct followed, member)
+#define followed_of(member_node, member) container_of(member_node, struct followed, member)
 
 /* One that waits for a sync to end. */
 struct follow_sync {

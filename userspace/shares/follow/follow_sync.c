@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "blobs/blobs_state.h"
@@ -45,7 +46,7 @@ static void callers_tell(struct list_node *callers, const struct follow_synced *
 			 uint64_t now_ns)
 {
 	while (!list_is_empty(callers)) {
-		struct follow_sync *caller = list_entry(callers->next, struct follow_sync, node);
+		struct follow_sync *caller = container_of(callers->next, struct follow_sync, node);
 		struct follow_sync told = *caller;
 
 		list_unlink(&caller->node);
@@ -108,8 +109,7 @@ static void syncs_begin(struct follows *follows, uint64_t now_ns)
 
 void shares_followed_timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct followed *followed =
-		(struct followed *)((char *)timer - offsetof(struct followed, timer));
+	struct followed *followed = container_of(timer, struct followed, timer);
 
 	followed->follows->now_ns = now_ns;
 	if (followed->sync || !list_is_empty(&followed->turn))

@@ -121,7 +121,7 @@ void shares_follow_listings_stop(struct follows *follows)
 {
 	while (!list_is_empty(&follows->listings)) {
 		struct follow_listing *listing =
-			list_entry(follows->listings.next, struct follow_listing, node);
+			container_of(follows->listings.next, struct follow_listing, node);
 		const struct follow_list list = {.err = WEFT_ECANCELLED};
 		follow_listed_fn listed = listing->listed;
 		void *arg = listing->arg;

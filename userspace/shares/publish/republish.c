@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "blobs/blobs_state.h"
 #include "publish_state.h"
@@ -109,8 +110,7 @@ static void publish_first(struct publication *publication, uint64_t now_ns)
 
 void shares_keep_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct publication *publication =
-		(void *)((char *)timer - offsetof(struct publication, timer));
+	struct publication *publication = container_of(timer, struct publication, timer);
 
 	shares_publication_refresh(publication);
 	if (publication->is_put_due) {

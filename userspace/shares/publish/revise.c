@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "blobs/blobs_state.h"
+#include "base/container_of.h"
 #include "blobs/import/import.h"
 #include "publish_state.h"
 #include "store/store.h"
@@ -274,7 +275,7 @@ static void rotate_begin(struct publication *publication)
 
 static void step_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct revise *revise = (void *)((char *)timer - offsetof(struct revise, step));
+	struct revise *revise = container_of(timer, struct revise, step);
 	struct publication *publication = revise->publication;
 
 	shares_publication_refresh(publication);

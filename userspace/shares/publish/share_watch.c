@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/byte_cursor.h"
 #include "base/jobs.h"
@@ -357,8 +358,7 @@ static void watch_look(struct watch *watch)
 
 static void on_timer(struct timer *timer, uint64_t now_ns)
 {
-	struct watches *watches =
-		(struct watches *)((char *)timer - offsetof(struct watches, timer));
+	struct watches *watches = container_of(timer, struct watches, timer);
 
 	watches->now_ns = now_ns;
 	for (struct watch *watch = watches->first; watch; watch = watch->next)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
 #include "blobs/blobs_state.h"
 #include "publish_state.h"
@@ -206,7 +207,7 @@ static int parse_and_sign(struct publication *publication)
 
 static struct revise *revise_of_job(struct job *job)
 {
-	return (void *)((char *)job - offsetof(struct revise, job));
+	return container_of(job, struct revise, job);
 }
 
 /* On a pool thread: touches what the revision owns, and reads the store. */

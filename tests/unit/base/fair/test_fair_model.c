@@ -415,7 +415,7 @@ static void step_overdue(void)
 	CHECK_EQ(overdue != NULL,
 		 oldest_ns != UINT64_MAX && model.now_ns - oldest_ns >= deadline_ns);
 	if (overdue) {
-		struct model_item *item = list_entry(overdue, struct model_item, item);
+		struct model_item *item = container_of(overdue, struct model_item, item);
 
 		CHECK_EQ(item->progress_at_ns, oldest_ns);
 		step_release(item);
@@ -429,7 +429,7 @@ static void check_node(const struct fair_account *node, uint32_t *out_held, uint
 	uint32_t held = 0, owing = 0, child_cnt = 0, before = 0;
 
 	for (struct list_node *at = node->ranks.next; at != &node->ranks; at = at->next) {
-		struct fair_rank *rank = list_entry(at, struct fair_rank, by_held);
+		struct fair_rank *rank = container_of(at, struct fair_rank, by_held);
 		struct list_node *sides[] = {&rank->owing, &rank->resting};
 
 		CHECK(rank->held_cnt > before);
@@ -439,7 +439,7 @@ static void check_node(const struct fair_account *node, uint32_t *out_held, uint
 			for (struct list_node *in = sides[side]->next; in != sides[side];
 			     in = in->next) {
 				struct fair_account *child =
-					list_entry(in, struct fair_account, by_rank);
+					container_of(in, struct fair_account, by_rank);
 				uint32_t child_held = 0, child_owing = 0;
 
 				CHECK(child->rank == rank && child->parent == node);
@@ -453,7 +453,7 @@ static void check_node(const struct fair_account *node, uint32_t *out_held, uint
 	}
 	for (struct list_node *at = node->owing.next; at != &node->owing; at = at->next) {
 		held++;
-		owing += !list_entry(at, struct fair_item, by_leaf)->is_resting;
+		owing += !container_of(at, struct fair_item, by_leaf)->is_resting;
 	}
 	for (struct list_node *at = node->resting.next; at != &node->resting; at = at->next)
 		held++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/provider/http_rig.h"
 
+#include "base/container_of.h"
 #include "provider/http/http_upgrade.h"
 
 #define KEY "dGhlIHNhbXBsZSBub25jZQ=="
@@ -262,7 +263,7 @@ static void test_places_are_exceeded_by_one_and_shared_with_others(void)
 	socket_ask(&streams[PLACES], &request);
 	CHECK_EQ(streams[PLACES].status, SERVICE_UNAVAILABLE);
 	/* Somebody else takes one of who has them all. */
-	offer = list_entry(web.rig.provider->offer_list.next, struct offer, link);
+	offer = container_of(web.rig.provider->offer_list.next, struct offer, link);
 	other = provider_http_stream_new(offer, &stranger, prig_now(&web.rig));
 	CHECK(provider_http_upgrade_enter(other, &stranger, prig_now(&web.rig)));
 	prig_run(&web.rig);
