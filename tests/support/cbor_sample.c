@@ -21,6 +21,27 @@ static void numbers_write(struct writer *w, const void *record)
 		cbor_write_uint(w, sample->numbers[i]);
 }
 
+static void pair_read(struct cbor_reader *r, void *member)
+{
+	struct cbor_sample_pair *pair = member;
+
+	if (cbor_enter_array(r) != 2)
+		cbor_fail(r);
+	pair->first = (uint8_t)cbor_read_uint_max(r, UINT8_MAX);
+	pair->second = (uint8_t)cbor_read_uint_max(r, UINT8_MAX);
+	if (cbor_next(r))
+		cbor_fail(r);
+}
+
+static void pair_write(struct writer *w, const void *member)
+{
+	const struct cbor_sample_pair *pair = member;
+
+	cbor_write_array(w, 2);
+	cbor_write_uint(w, pair->first);
+	cbor_write_uint(w, pair->second);
+}
+
 #define AT(member)  CBOR_AT(struct cbor_sample, member)
 #define LEN(member) CBOR_LEN(struct cbor_sample, member)
 
@@ -39,10 +60,11 @@ static const struct cbor_field fields[] = {
 	{SAMPLE_WORDS, CBOR_FIELD_SPAN, CBOR_OPTIONAL, AT(words), LEN(words_len), .max = 40},
 	{SAMPLE_TEXT, CBOR_FIELD_TEXT, CBOR_OPTIONAL, AT(text)},
 	{SAMPLE_PATH, CBOR_FIELD_PATH, CBOR_OPTIONAL, AT(path)},
-	{SAMPLE_HOUR, CBOR_FIELD_UINT, CBOR_FLAGGED, AT(hour),
-	 .has = offsetof(struct cbor_sample, has_hour)},
-	{SAMPLE_NUMBERS, CBOR_FIELD_CODED, CBOR_OPTIONAL, AT(number_cnt), .read = numbers_read,
-	 .write = numbers_write},
+	{SAMPLE_HOUR, CBOR_FIELD_UINT, CBOR_HAS(struct cbor_sample, has_hour), AT(hour)},
+	{SAMPLE_NUMBERS, CBOR_FIELD_CODED, CBOR_WHEN(struct cbor_sample, number_cnt),
+	 .read = numbers_read, .write = numbers_write},
+	{SAMPLE_PAIR, CBOR_FIELD_CODED, CBOR_WHEN(struct cbor_sample, pair.first), AT(pair),
+	 .read = pair_read, .write = pair_write},
 };
 
 static const struct cbor_field row_fields[] = {

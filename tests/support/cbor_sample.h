@@ -23,6 +23,9 @@ struct cbor_sample {
 	bool has_hour;
 	uint16_t hour;
 	unsigned numbers[3], number_cnt;
+	struct cbor_sample_pair {
+		uint8_t first, second;
+	} pair; /* there when first is not zero */
 };
 
 enum {
@@ -41,6 +44,7 @@ enum {
 	SAMPLE_PATH,
 	SAMPLE_HOUR = 24,
 	SAMPLE_NUMBERS,
+	SAMPLE_PAIR,
 };
 
 extern const struct cbor_table cbor_sample_table, cbor_sample_closed_table, cbor_sample_row_table;

@@ -138,7 +138,7 @@ static void value_read(struct cbor_reader *r, const struct cbor_field *field, vo
 		path_read(r, member, field->size);
 		break;
 	case CBOR_FIELD_CODED:
-		field->read(r, record);
+		field->read(r, member);
 	}
 	if (field->need == CBOR_FLAGGED)
 		*(bool *)member_of(record, field->has) = true;
@@ -195,17 +195,17 @@ void cbor_row_read(struct cbor_reader *r, const struct cbor_table *table, void *
 
 /* --- writing --- */
 
+/* Of text the first byte decides. */
 static bool is_written(const struct cbor_field *field, const void *record)
 {
-	const uint8_t *member = const_member_of(record, field->off);
 	bool is_text = field->kind == CBOR_FIELD_TEXT || field->kind == CBOR_FIELD_PATH;
+	const uint8_t *at = const_member_of(record, field->has_size ? field->has : field->off);
+	size_t size = field->has_size ? field->has_size : is_text ? 1 : field->size;
 
-	if (field->need == CBOR_FLAGGED)
-		return *(const bool *)const_member_of(record, field->has);
-	if (field->need != CBOR_OPTIONAL)
+	if (field->need == CBOR_USUAL || field->need == CBOR_NEEDED)
 		return true;
-	for (size_t i = 0; i < (is_text ? 1 : field->size); i++)
-		if (member[i])
+	for (size_t i = 0; i < size; i++)
+		if (at[i])
 			return true;
 	return false;
 }
@@ -253,7 +253,7 @@ static void value_write(struct writer *w, const struct cbor_field *field, const 
 		cbor_write_bytes(w, member, strlen(member));
 		break;
 	case CBOR_FIELD_CODED:
-		field->write(w, record);
+		field->write(w, member);
 	}
 }
 

@@ -39,10 +39,10 @@ enum cbor_field_kind {
 };
 
 enum cbor_need {
-	CBOR_OPTIONAL, /* written when the member (of text the first byte) is not zero */
+	CBOR_OPTIONAL, /* written when the member, or that of CBOR_WHEN, is not zero */
 	CBOR_USUAL,    /* always written, may be missing */
 	CBOR_NEEDED,   /* always written, malformed when missing */
-	CBOR_FLAGGED,  /* written when the bool at has is set; reading sets it */
+	CBOR_FLAGGED,  /* written when the bool of CBOR_HAS is set; reading sets it */
 };
 
 struct cbor_field {
@@ -51,18 +51,22 @@ struct cbor_field {
 	enum cbor_need need;
 	size_t off, size;	  /* of the member: CBOR_AT */
 	size_t len_off, len_size; /* BYTES, SPAN: of its length: CBOR_LEN */
-	size_t has;		  /* FLAGGED: offset of the bool; CBOR_HAS sets both */
+	size_t has, has_size;	  /* CBOR_HAS, CBOR_WHEN */
 	uint64_t min, max;	  /* max 0: all that fits */
-	/* CODED: exactly one value, from or to the whole struct. */
-	void (*read)(struct cbor_reader *r, void *record);
-	void (*write)(struct writer *w, const void *record);
+	/* CODED: one value, from or to the member, or without CBOR_AT the struct. */
+	void (*read)(struct cbor_reader *r, void *member);
+	void (*write)(struct writer *w, const void *member);
 };
 
 #define CBOR_AT(type, member) .off = offsetof(type, member), .size = sizeof(((type *)0)->member)
 #define CBOR_LEN(type, member)                                                                     \
 	.len_off = offsetof(type, member), .len_size = sizeof(((type *)0)->member)
 
-#define CBOR_HAS(type, member) .need = CBOR_FLAGGED, .has = offsetof(type, member)
+#define CBOR_HAS(type, member)                                                                     \
+	.need = CBOR_FLAGGED, .has = offsetof(type, member), .has_size = sizeof(((type *)0)->member)
+#define CBOR_WHEN(type, member)                                                                    \
+	.need = CBOR_OPTIONAL, .has = offsetof(type, member),                                      \
+	.has_size = sizeof(((type *)0)->member)
 
 struct cbor_table {
 	const struct cbor_field *fields;

@@ -34,6 +34,7 @@ static struct cbor_sample full_sample(void)
 		.hour = 0,
 		.numbers = {7, 8, 9},
 		.number_cnt = 3,
+		.pair = {1, 0},
 	};
 }
 
@@ -70,6 +71,8 @@ static void test_every_kind_is_written_and_read(void)
 	CHECK_EQ(got.hour, 0);
 	CHECK_EQ(got.number_cnt, 3);
 	CHECK_EQ(got.numbers[2], 9);
+	CHECK_EQ(got.pair.first, 1);
+	CHECK_EQ(got.pair.second, 0);
 }
 
 static void test_every_prefix_is_refused(void)
@@ -101,7 +104,8 @@ static void test_a_full_writer_is_bad(void)
 
 static void test_a_member_of_zeros_is_left_out_unless_usual(void)
 {
-	struct cbor_sample sample = {.small = 0};
+	/* Another member decides of the pair. */
+	struct cbor_sample sample = {.small = 0, .pair = {0, 9}};
 	uint8_t bytes[256], want[256];
 	size_t len = hex_parse("a500030100020005f4074400000000", want);
 
@@ -166,6 +170,8 @@ static const struct {
 	{"a4000301010744aabbccdd181983010203", true, true, "an array"},
 	{"a4000301010744aabbccdd18198401020304", false, false, "an array too long"},
 	{"a4000301010744aabbccdd1819811864", false, false, "an item above its limit"},
+	{"a4000301010744aabbccdd181a820009", true, true, "a pair"},
+	{"a4000301010744aabbccdd181a8100", false, false, "half a pair"},
 	{"a4000301010744aabbccdd184000", true, false, "a key above 63"},
 	{"a4000301010744aabbccdd1a0001000700", true, false, "a key of a known one's low bits"},
 	{"a4000301010744aabbccdd616100", false, false, "a key that is text"},
