@@ -21,7 +21,7 @@ static size_t sample_write(const struct cbor_sample *sample, uint8_t *out, size_
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct cbor_sample first = {0}, second = {0}, closed = {0};
-	uint8_t once[256], again[256];
+	uint8_t once[512], again[512];
 	size_t once_len;
 
 	if (cbor_fields_parse(data, len, &cbor_sample_closed_table, &closed) == 0 &&

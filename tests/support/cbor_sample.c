@@ -45,6 +45,12 @@ static void pair_write(struct writer *w, const void *member)
 #define AT(member)  CBOR_AT(struct cbor_sample, member)
 #define LEN(member) CBOR_LEN(struct cbor_sample, member)
 
+static const struct cbor_field item_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct cbor_sample_row, id)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct cbor_sample_row, number)},
+};
+static const struct cbor_table item_table = {CBOR_FIELDS(item_fields)};
+
 static const struct cbor_field fields[] = {
 	{SAMPLE_VERSION, CBOR_FIELD_CONSTANT, CBOR_NEEDED, .max = 3},
 	{SAMPLE_SMALL, CBOR_FIELD_UINT, CBOR_NEEDED, AT(small)},
@@ -65,6 +71,11 @@ static const struct cbor_field fields[] = {
 	 .read = numbers_read, .write = numbers_write},
 	{SAMPLE_PAIR, CBOR_FIELD_CODED, CBOR_WHEN(struct cbor_sample, pair.first), AT(pair),
 	 .read = pair_read, .write = pair_write},
+	{SAMPLE_ADDR, CBOR_FIELD_ADDR, CBOR_OPTIONAL, AT(addr)},
+	{SAMPLE_ADDRS, CBOR_FIELD_ADDRS, CBOR_WHEN(struct cbor_sample, addr_cnt), AT(addrs),
+	 LEN(addr_cnt)},
+	{SAMPLE_ROWS, CBOR_FIELD_ROWS, CBOR_WHEN(struct cbor_sample, row_cnt),
+	 CBOR_ROWS(struct cbor_sample, rows, item_table), LEN(row_cnt)},
 };
 
 static const struct cbor_field row_fields[] = {

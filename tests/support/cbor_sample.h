@@ -2,6 +2,7 @@
 #ifndef WEFT_TESTS_CBOR_SAMPLE_H
 #define WEFT_TESTS_CBOR_SAMPLE_H
 
+#include "base/addr.h"
 #include "codec/cbor_fields.h"
 
 /* A struct with a member of every kind of field, and the table of its map. */
@@ -26,6 +27,13 @@ struct cbor_sample {
 	struct cbor_sample_pair {
 		uint8_t first, second;
 	} pair; /* there when first is not zero */
+	struct addr addr, addrs[2];
+	uint8_t addr_cnt;
+	struct cbor_sample_row {
+		uint8_t id[2];
+		uint16_t number;
+	} rows[2];
+	uint32_t row_cnt;
 };
 
 enum {
@@ -45,6 +53,9 @@ enum {
 	SAMPLE_HOUR = 24,
 	SAMPLE_NUMBERS,
 	SAMPLE_PAIR,
+	SAMPLE_ADDR,
+	SAMPLE_ADDRS,
+	SAMPLE_ROWS,
 };
 
 extern const struct cbor_table cbor_sample_table, cbor_sample_closed_table, cbor_sample_row_table;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "codec/peer_addr.h"
 
 /* --- members --- */
 
@@ -48,6 +49,8 @@ static uint64_t number_load(const void *member, size_t size)
 	uint16_t u16;
 
 	switch (size) {
+	case 0:
+		return 0; /* a field without one */
 	case 1:
 		return *(const uint8_t *)member;
 	case 2:
@@ -97,6 +100,38 @@ static void path_read(struct cbor_reader *r, char *dst, size_t cap)
 	dst[len] = '\0';
 }
 
+static void addr_read(struct cbor_reader *r, struct addr *out_addr)
+{
+	struct peer_addr addr;
+
+	peer_addr_read(r, &addr);
+	if (!cbor_is_bad(r))
+		*out_addr = addr.peer.addr;
+}
+
+static void addrs_read(struct cbor_reader *r, const struct cbor_field *field, void *record)
+{
+	struct addr addrs[PEER_ADDRS_MAX];
+	unsigned cnt = peer_addrs_read(r, addrs), cap = (unsigned)(field->size / sizeof(addrs[0]));
+
+	if (cnt > cap)
+		cnt = cap;
+	memcpy(member_of(record, field->off), addrs, cnt * sizeof(addrs[0]));
+	number_store(member_of(record, field->len_off), field->len_size, cnt);
+}
+
+static void rows_read(struct cbor_reader *r, const struct cbor_field *field, void *record)
+{
+	size_t cnt = 0;
+
+	if (cbor_enter_array(r) > field->size / field->row_size)
+		cbor_fail(r);
+	for (; cbor_next(r); cnt++)
+		cbor_row_read(r, field->rows,
+			      member_of(record, field->off + cnt * field->row_size));
+	number_store(member_of(record, field->len_off), field->len_size, cnt);
+}
+
 static void value_read(struct cbor_reader *r, const struct cbor_field *field, void *record)
 {
 	void *member = member_of(record, field->off);
@@ -136,6 +171,15 @@ static void value_read(struct cbor_reader *r, const struct cbor_field *field, vo
 		break;
 	case CBOR_FIELD_PATH:
 		path_read(r, member, field->size);
+		break;
+	case CBOR_FIELD_ADDR:
+		addr_read(r, member);
+		break;
+	case CBOR_FIELD_ADDRS:
+		addrs_read(r, field, record);
+		break;
+	case CBOR_FIELD_ROWS:
+		rows_read(r, field, record);
 		break;
 	case CBOR_FIELD_CODED:
 		field->read(r, member);
@@ -210,11 +254,28 @@ static bool is_written(const struct cbor_field *field, const void *record)
 	return false;
 }
 
+static void addr_write(struct writer *w, const struct addr *direct)
+{
+	struct peer_addr addr = peer_addr_of(direct);
+
+	peer_addr_write(w, &addr);
+}
+
+static void rows_write(struct writer *w, const struct cbor_field *field, const void *record)
+{
+	uint64_t cnt = number_load(const_member_of(record, field->len_off), field->len_size);
+
+	cbor_write_array(w, cnt);
+	for (uint64_t i = 0; i < cnt; i++)
+		cbor_row_write(w, field->rows,
+			       const_member_of(record, field->off + i * field->row_size));
+}
+
 static void value_write(struct writer *w, const struct cbor_field *field, const void *record)
 {
 	const void *member = const_member_of(record, field->off);
+	uint64_t len = number_load(const_member_of(record, field->len_off), field->len_size);
 	const void *data;
-	uint64_t len;
 
 	switch (field->kind) {
 	case CBOR_FIELD_UINT:
@@ -240,7 +301,6 @@ static void value_write(struct writer *w, const struct cbor_field *field, const 
 	case CBOR_FIELD_BYTES:
 	case CBOR_FIELD_SPAN:
 		memcpy(&data, member, sizeof(data));
-		len = number_load(const_member_of(record, field->len_off), field->len_size);
 		if (field->kind == CBOR_FIELD_SPAN)
 			cbor_write_text(w, data, len);
 		else
@@ -251,6 +311,15 @@ static void value_write(struct writer *w, const struct cbor_field *field, const 
 		break;
 	case CBOR_FIELD_PATH:
 		cbor_write_bytes(w, member, strlen(member));
+		break;
+	case CBOR_FIELD_ADDR:
+		addr_write(w, member);
+		break;
+	case CBOR_FIELD_ADDRS:
+		peer_addrs_write(w, member, (unsigned)len);
+		break;
+	case CBOR_FIELD_ROWS:
+		rows_write(w, field, record);
 		break;
 	case CBOR_FIELD_CODED:
 		field->write(w, member);

@@ -35,7 +35,10 @@ enum cbor_field_kind {
 	CBOR_FIELD_SPAN,     /* const char * and a length: text of min to max bytes, borrowed */
 	CBOR_FIELD_TEXT,     /* char []: text without NUL that fits, NUL-terminated */
 	CBOR_FIELD_PATH,     /* char []: a byte string of that kind, as it need not be UTF-8 */
-	CBOR_FIELD_CODED,    /* any: functions read and write the value, an array for one */
+	CBOR_FIELD_ADDR,     /* struct addr: a PeerAddr */
+	CBOR_FIELD_ADDRS,    /* struct addr [] and a count: PeerAddrs, the direct ones that fit */
+	CBOR_FIELD_ROWS,     /* struct [] and a count: an array of at most so many rows */
+	CBOR_FIELD_CODED,    /* any: functions read and write the value */
 };
 
 enum cbor_need {
@@ -49,10 +52,12 @@ struct cbor_field {
 	uint8_t key; /* below 64, ascending in a table */
 	enum cbor_field_kind kind;
 	enum cbor_need need;
-	size_t off, size;	  /* of the member: CBOR_AT */
-	size_t len_off, len_size; /* BYTES, SPAN: of its length: CBOR_LEN */
-	size_t has, has_size;	  /* CBOR_HAS, CBOR_WHEN */
-	uint64_t min, max;	  /* max 0: all that fits */
+	size_t off, size;	       /* of the member: CBOR_AT */
+	size_t len_off, len_size;      /* of its length or count: CBOR_LEN */
+	size_t has, has_size;	       /* CBOR_HAS, CBOR_WHEN */
+	uint64_t min, max;	       /* max 0: all that fits */
+	const struct cbor_table *rows; /* ROWS: CBOR_ROWS */
+	size_t row_size;
 	/* CODED: one value, from or to the member, or without CBOR_AT the struct. */
 	void (*read)(struct cbor_reader *r, void *member);
 	void (*write)(struct writer *w, const void *member);
@@ -62,6 +67,9 @@ struct cbor_field {
 #define CBOR_LEN(type, member)                                                                     \
 	.len_off = offsetof(type, member), .len_size = sizeof(((type *)0)->member)
 
+/* An array of structs and the table of one. */
+#define CBOR_ROWS(type, member, table)                                                             \
+	CBOR_AT(type, member), .rows = &(table), .row_size = sizeof(((type *)0)->member[0])
 #define CBOR_HAS(type, member)                                                                     \
 	.need = CBOR_FLAGGED, .has = offsetof(type, member), .has_size = sizeof(((type *)0)->member)
 #define CBOR_WHEN(type, member)                                                                    \

@@ -35,6 +35,12 @@ static struct cbor_sample full_sample(void)
 		.numbers = {7, 8, 9},
 		.number_cnt = 3,
 		.pair = {1, 0},
+		.addr = {.ip = {192, 0, 2, 1}, .port = 7000, .family = ADDR_IPV4},
+		.addrs = {{.ip = {192, 0, 2, 2}, .port = 1, .family = ADDR_IPV4},
+			  {.ip = {0x20, 1}, .port = 2, .family = ADDR_IPV6}},
+		.addr_cnt = 2,
+		.rows = {{{1, 2}, 3}, {{4, 5}, 65535}},
+		.row_cnt = 2,
 	};
 }
 
@@ -73,6 +79,11 @@ static void test_every_kind_is_written_and_read(void)
 	CHECK_EQ(got.numbers[2], 9);
 	CHECK_EQ(got.pair.first, 1);
 	CHECK_EQ(got.pair.second, 0);
+	CHECK(addr_equal(&got.addr, &want.addr));
+	CHECK_EQ(got.addr_cnt, 2);
+	CHECK(addr_equal(&got.addrs[1], &want.addrs[1]));
+	CHECK_EQ(got.row_cnt, 2);
+	CHECK_MEM(got.rows, want.rows, sizeof(want.rows));
 }
 
 static void test_every_prefix_is_refused(void)
@@ -172,6 +183,21 @@ static const struct {
 	{"a4000301010744aabbccdd1819811864", false, false, "an item above its limit"},
 	{"a4000301010744aabbccdd181a820009", true, true, "a pair"},
 	{"a4000301010744aabbccdd181a8100", false, false, "half a pair"},
+	{"a4000301010744aabbccdd181ba30044c000020101010200", true, true, "an address"},
+	{"a4000301010744aabbccdd181ba20044c00002010200", false, false, "an address without a port"},
+	{"a4000301010744aabbccdd181c83a30044c000020101010200a30044c000020101010200a30044c0000201010"
+	 "10200",
+	 true, true, "a list of more addresses than are kept"},
+	{"a4000301010744aabbccdd181c89a30044c000020101010200a30044c000020101010200a30044c0000201010"
+	 "10200a30044c000020101010200a30044c000020101010200a30044c000020101010200a30044c00002010101"
+	 "0200a30044c000020101010200a30044c000020101010200",
+	 false, false, "a list of too many addresses"},
+	{"a4000301010744aabbccdd181d82824201020382420405190100", true, true, "two rows"},
+	{"a4000301010744aabbccdd181d83824201020382420102038242010203", false, false,
+	 "a row too many"},
+	{"a4000301010744aabbccdd181d8181420102", false, false, "a row of one item"},
+	{"a4000301010744aabbccdd181d81834201020304", false, false, "a row of three items"},
+	{"a4000301010744aabbccdd181d828242010203", false, false, "rows cut short"},
 	{"a4000301010744aabbccdd184000", true, false, "a key above 63"},
 	{"a4000301010744aabbccdd1a0001000700", true, false, "a key of a known one's low bits"},
 	{"a4000301010744aabbccdd616100", false, false, "a key that is text"},
@@ -196,6 +222,20 @@ static void test_a_missing_field_keeps_its_member(void)
 	CHECK_EQ(parse(&cbor_sample_table, "a3000301010744aabbccdd", &got), 0);
 	CHECK_EQ(got.limited, 77);
 	CHECK(!got.has_hour && !got.key && !got.bytes);
+}
+
+static void test_addresses_that_do_not_fit_are_left_out(void)
+{
+	struct cbor_sample got;
+
+	CHECK_EQ(parse(&cbor_sample_table,
+		       "a4000301010744aabbccdd181c83a30044c000020101010200"
+		       "a30044c000020201020200a30044c000020301030200",
+		       &got),
+		 0);
+	CHECK_EQ(got.addr_cnt, 2);
+	CHECK_EQ(got.addrs[1].ip[3], 2);
+	CHECK_EQ(got.row_cnt, 0);
 }
 
 static void test_a_flagged_field_of_zero_is_there(void)
@@ -274,6 +314,7 @@ int main(void)
 	RUN(test_a_member_of_zeros_is_left_out_unless_usual);
 	RUN(test_each_row_is_accepted_or_refused);
 	RUN(test_a_missing_field_keeps_its_member);
+	RUN(test_addresses_that_do_not_fit_are_left_out);
 	RUN(test_a_flagged_field_of_zero_is_there);
 	RUN(test_a_map_inside_another_has_its_own_needed_fields);
 	RUN(test_a_row_has_exactly_its_fields);
