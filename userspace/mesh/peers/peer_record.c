@@ -1,69 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is kept of a peer in STORE_PEERS, as bytes; peers.h has the layout. */
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "codec/peer_addr.h"
 #include "peers.h"
 
 #define RECORD_LAYOUT	  2
 #define RECORD_LAYOUT_OLD 1 /* of schema version 4: also unknown peers were kept */
 
-void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record)
+static void token_read(struct cbor_reader *r, void *member)
 {
-	bool has_addr = record->last_addr.family != ADDR_NONE;
-	bool has_token = record->token.len > 0, has_good = record->good_addr.family != ADDR_NONE;
-	struct peer_addr addr = peer_addr_of(&record->last_addr);
-
-	cbor_write_map(w, 9u + has_addr + (record->addr_seq > 0) + (has_token ? 2 : 0) +
-				  (has_good ? 2 : 0) + (record->share_cnt > 1));
-	cbor_field_uint(w, 0, RECORD_LAYOUT);
-	cbor_field_uint(w, 1, record->caps);
-	if (has_addr) {
-		cbor_write_uint(w, 2);
-		peer_addr_write(w, &addr);
-	}
-	cbor_write_uint(w, 3);
-	peer_addrs_write(w, record->addrs, record->addr_cnt);
-	cbor_field_uint(w, 4, record->first_seen_s);
-	cbor_field_uint(w, 5, record->last_seen_s);
-	cbor_write_uint(w, 6);
-	cbor_write_int(w, record->skew_s);
-	cbor_field_text(w, 7, record->agent, strlen(record->agent));
-	if (record->addr_seq)
-		cbor_field_uint(w, 8, record->addr_seq);
-	if (has_token) {
-		addr = peer_addr_of(&record->token.addr);
-		cbor_write_uint(w, 9);
-		peer_addr_write(w, &addr);
-		cbor_field_bytes(w, 10, record->token.data, record->token.len);
-	}
-	if (has_good) {
-		addr = peer_addr_of(&record->good_addr);
-		cbor_write_uint(w, 11);
-		peer_addr_write(w, &addr);
-		cbor_field_uint(w, 12, record->good_s);
-	}
-	cbor_field_uint(w, 13, record->choices);
-	cbor_write_uint(w, 14);
-	cbor_write_array(w, record->useful_hour_cnt);
-	for (unsigned i = 0; i < record->useful_hour_cnt; i++)
-		cbor_write_uint(w, record->useful_hours[i]);
-	if (record->share_cnt > 1)
-		cbor_field_uint(w, 15, record->share_cnt);
-}
-
-static void record_read_hours(struct cbor_reader *r, struct mesh_peer_record *record)
-{
-	unsigned cnt = 0;
-
-	if (cbor_enter_array(r) > MESH_PEER_USEFUL_HOURS)
-		cbor_fail(r);
-	while (cbor_next(r) && cnt < MESH_PEER_USEFUL_HOURS)
-		record->useful_hours[cnt++] = cbor_read_uint(r);
-	record->useful_hour_cnt = cnt;
-}
-
-static void record_read_token(struct cbor_reader *r, struct mesh_peer_token *token)
-{
+	struct mesh_peer_token *token = member;
 	size_t len;
 	const uint8_t *data = cbor_read_bytes(r, &len);
 
@@ -73,65 +19,65 @@ static void record_read_token(struct cbor_reader *r, struct mesh_peer_token *tok
 	token->len = (uint8_t)len;
 }
 
-static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_peer_record *record)
+static void token_write(struct writer *w, const void *member)
 {
-	struct peer_addr addr;
+	const struct mesh_peer_token *token = member;
 
-	switch (key) {
-	case 1:
-		record->caps = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case 2:
-		peer_addr_read(r, &addr);
-		if (!cbor_is_bad(r))
-			record->last_addr = addr.peer.addr;
-		break;
-	case 3:
-		record->addr_cnt = peer_addrs_read(r, record->addrs);
-		break;
-	case 4:
-		record->first_seen_s = cbor_read_uint(r);
-		break;
-	case 5:
-		record->last_seen_s = cbor_read_uint(r);
-		break;
-	case 6:
-		record->skew_s = cbor_read_int(r);
-		break;
-	case 7:
-		cbor_read_text_copy(r, record->agent, sizeof(record->agent));
-		break;
-	case 8:
-		record->addr_seq = cbor_read_uint(r);
-		break;
-	case 9:
-		peer_addr_read(r, &addr);
-		if (!cbor_is_bad(r))
-			record->token.addr = addr.peer.addr;
-		break;
-	case 10:
-		record_read_token(r, &record->token);
-		break;
-	case 11:
-		peer_addr_read(r, &addr);
-		if (!cbor_is_bad(r))
-			record->good_addr = addr.peer.addr;
-		break;
-	case 12:
-		record->good_s = cbor_read_uint(r);
-		break;
-	case 13:
-		record->choices = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case 14:
-		record_read_hours(r, record);
-		break;
-	case 15:
-		record->share_cnt = (uint8_t)cbor_read_uint_max(r, FAIR_SHARE_MAX);
-		break;
-	default:
-		cbor_skip(r);
-	}
+	cbor_write_bytes(w, token->data, token->len);
+}
+
+static void hours_read(struct cbor_reader *r, void *of)
+{
+	struct mesh_peer_record *record = of;
+	unsigned cnt = 0;
+
+	if (cbor_enter_array(r) > MESH_PEER_USEFUL_HOURS)
+		cbor_fail(r);
+	while (cbor_next(r) && cnt < MESH_PEER_USEFUL_HOURS)
+		record->useful_hours[cnt++] = cbor_read_uint(r);
+	record->useful_hour_cnt = cnt;
+}
+
+static void hours_write(struct writer *w, const void *of)
+{
+	const struct mesh_peer_record *record = of;
+
+	cbor_write_array(w, record->useful_hour_cnt);
+	for (unsigned i = 0; i < record->useful_hour_cnt; i++)
+		cbor_write_uint(w, record->useful_hours[i]);
+}
+
+#define AT(member)   CBOR_AT(struct mesh_peer_record, member)
+#define WHEN(member) CBOR_WHEN(struct mesh_peer_record, member)
+
+static const struct cbor_field fields[] = {
+	{0, CBOR_FIELD_CONSTANT, CBOR_USUAL, .max = RECORD_LAYOUT},
+	{1, CBOR_FIELD_UINT, CBOR_USUAL, AT(caps)},
+	{2, CBOR_FIELD_ADDR, WHEN(last_addr.family), AT(last_addr)},
+	{3, CBOR_FIELD_ADDRS, CBOR_USUAL, AT(addrs), CBOR_LEN(struct mesh_peer_record, addr_cnt)},
+	{4, CBOR_FIELD_UINT, CBOR_USUAL, AT(first_seen_s)},
+	{5, CBOR_FIELD_UINT, CBOR_USUAL, AT(last_seen_s)},
+	{6, CBOR_FIELD_INT, CBOR_USUAL, AT(skew_s)},
+	{7, CBOR_FIELD_TEXT, CBOR_USUAL, AT(agent)},
+	{8, CBOR_FIELD_UINT, CBOR_OPTIONAL, AT(addr_seq)},
+	{9, CBOR_FIELD_ADDR, WHEN(token.len), AT(token.addr)},
+	{10, CBOR_FIELD_CODED, WHEN(token.len), AT(token), .read = token_read,
+	 .write = token_write},
+	{11, CBOR_FIELD_ADDR, WHEN(good_addr.family), AT(good_addr)},
+	{12, CBOR_FIELD_UINT, WHEN(good_addr.family), AT(good_s)},
+	{13, CBOR_FIELD_UINT, CBOR_USUAL, AT(choices)},
+	{14, CBOR_FIELD_CODED, CBOR_USUAL, .read = hours_read, .write = hours_write},
+	{15, CBOR_FIELD_UINT, CBOR_OPTIONAL, AT(share_cnt), .max = FAIR_SHARE_MAX},
+};
+static const struct cbor_table table = {CBOR_FIELDS(fields)};
+
+void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record)
+{
+	struct mesh_peer_record written = *record;
+
+	if (written.share_cnt == 1) /* as when nothing is said */
+		written.share_cnt = 0;
+	cbor_fields_write(w, &table, &written);
 }
 
 /*
@@ -156,15 +102,13 @@ int mesh_peer_record_parse(const uint8_t *data, size_t len, struct mesh_peer_rec
 {
 	struct mesh_peer_record record = {0};
 	struct cbor_reader r;
-	uint64_t key;
 	int err = cbor_enter_record(&r, data, len, RECORD_LAYOUT);
 	bool is_old =
 		err == WEFT_EMALFORMED && cbor_enter_record(&r, data, len, RECORD_LAYOUT_OLD) == 0;
 
 	if (err < 0 && !is_old)
 		return err;
-	while (cbor_next_key(&r, &key))
-		record_read_field(&r, key, &record);
+	cbor_fields_read_on(&r, &table, &record);
 	if ((err = cbor_reader_finish(&r)) < 0)
 		return err;
 	if (is_old)

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "codec/peer_addr.h"
 
 _Static_assert(MESH_PEER_ADDRS_MAX == PEER_ADDRS_MAX, "lists of addresses");
@@ -35,22 +35,10 @@ char *mesh_caps_text(uint32_t caps, char text[static MESH_CAPS_TEXT_CAP])
 	return text;
 }
 
-void mesh_hello_write(struct writer *w, const struct mesh_hello *hello)
-{
-	cbor_write_map(w, 6);
-	cbor_field_uint(w, 0, MESH_VERSION);
-	cbor_field_uint(w, 1, hello->caps);
-	cbor_field_uint(w, 2, hello->unix_s);
-	cbor_write_uint(w, 3);
-	peer_addrs_write(w, hello->addrs, hello->addr_cnt);
-	cbor_write_uint(w, 4);
-	cbor_write_array(w, 0);
-	cbor_field_text(w, 5, hello->agent, strlen(hello->agent));
-}
-
 /* Roles are checked and not kept: no service is spoken yet. */
-static void hello_check_roles(struct cbor_reader *r)
+static void roles_read(struct cbor_reader *r, void *of)
 {
+	(void)of;
 	if (cbor_enter_array(r) > MESH_HELLO_ROLES_MAX)
 		cbor_fail(r);
 	while (cbor_next(r)) {
@@ -64,84 +52,68 @@ static void hello_check_roles(struct cbor_reader *r)
 	}
 }
 
-static void hello_read_field(struct cbor_reader *r, uint64_t key, struct mesh_hello *hello)
+static void roles_write(struct writer *w, const void *of)
 {
-	switch (key) {
-	case 1:
-		hello->caps = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case 2:
-		/* Seconds that fit a signed count leave room for differences. */
-		hello->unix_s = cbor_read_uint_max(r, INT64_MAX);
-		break;
-	case 3:
-		hello->addr_cnt = peer_addrs_read(r, hello->addrs);
-		break;
-	case 4:
-		hello_check_roles(r);
-		break;
-	case 5:
-		cbor_read_text_copy(r, hello->agent, sizeof(hello->agent));
-		break;
-	default:
-		cbor_skip(r);
-	}
+	(void)of;
+	cbor_write_array(w, 0);
+}
+
+static const struct cbor_field hello_fields[] = {
+	{0, CBOR_FIELD_CONSTANT, CBOR_USUAL, .max = MESH_VERSION},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct mesh_hello, caps)},
+	/* Seconds that fit a signed count leave room for differences. */
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct mesh_hello, unix_s), .max = INT64_MAX},
+	{3, CBOR_FIELD_ADDRS, CBOR_USUAL, CBOR_AT(struct mesh_hello, addrs),
+	 CBOR_LEN(struct mesh_hello, addr_cnt)},
+	{4, CBOR_FIELD_CODED, CBOR_USUAL, .read = roles_read, .write = roles_write},
+	{5, CBOR_FIELD_TEXT, CBOR_USUAL, CBOR_AT(struct mesh_hello, agent)},
+};
+static const struct cbor_table hello_table = {CBOR_FIELDS(hello_fields)};
+
+void mesh_hello_write(struct writer *w, const struct mesh_hello *hello)
+{
+	cbor_fields_write(w, &hello_table, hello);
 }
 
 int mesh_hello_parse(const uint8_t *data, size_t len, struct mesh_hello *out_hello)
 {
 	struct mesh_hello hello = {0};
-	uint64_t version = MESH_VERSION;
+	uint64_t version, key;
 	struct cbor_reader r;
-	uint64_t key;
 	int err;
 
 	cbor_reader_init(&r, data, len);
 	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		if (key == 0)
-			version = cbor_read_uint(&r);
-		else
-			hello_read_field(&r, key, &hello);
-		/* What another version means by its further fields is not ours to judge. */
-		if (key == 0 && version != MESH_VERSION && !cbor_is_bad(&r))
-			return WEFT_EUNKNOWN;
-	}
-	if ((err = cbor_reader_finish_with(&r, CBOR_KEY(0) | CBOR_KEY(1) | CBOR_KEY(2))) < 0)
+	if (!cbor_next_key(&r, &key) || key != 0)
+		return WEFT_EMALFORMED;
+	version = cbor_read_uint(&r);
+	/* What another version means by its further fields is not ours to judge. */
+	if (version != MESH_VERSION && !cbor_is_bad(&r))
+		return WEFT_EUNKNOWN;
+	cbor_fields_read_on(&r, &hello_table, &hello);
+	if ((err = cbor_reader_finish(&r)) < 0)
 		return err;
 	*out_hello = hello;
 	return 0;
 }
 
+static const struct cbor_field bye_fields[] = {
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct mesh_bye, reason)},
+	{1, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct mesh_bye, not_before_ms)},
+};
+static const struct cbor_table bye_table = {CBOR_FIELDS(bye_fields)};
+
 void mesh_bye_write(struct writer *w, const struct mesh_bye *bye)
 {
-	cbor_write_map(w, 2);
-	cbor_field_uint(w, 0, bye->reason);
-	cbor_field_uint(w, 1, bye->not_before_ms);
+	cbor_fields_write(w, &bye_table, bye);
 }
 
 int mesh_bye_parse(const uint8_t *data, size_t len, struct mesh_bye *out_bye)
 {
 	struct mesh_bye bye = {0};
-	struct cbor_reader r;
-	uint64_t key;
-	int err;
+	int err = cbor_fields_parse(data, len, &bye_table, &bye);
 
-	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case 0:
-			bye.reason = cbor_read_uint(&r);
-			break;
-		case 1:
-			bye.not_before_ms = cbor_read_uint(&r);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	if ((err = cbor_reader_finish_with(&r, CBOR_KEY(0))) < 0)
+	if (err < 0)
 		return err;
 	*out_bye = bye;
 	return 0;

@@ -13,25 +13,6 @@ static const struct cbor_field violation_fields[] = {
 };
 static const struct cbor_table violation_table = {CBOR_FIELDS(violation_fields)};
 
-static void violations_write(struct writer *w, const void *of)
-{
-	const struct service_reputation_record *record = of;
-
-	cbor_write_array(w, record->state.violation_cnt);
-	for (unsigned i = 0; i < record->state.violation_cnt; i++)
-		cbor_row_write(w, &violation_table, &record->state.violations[i]);
-}
-
-static void violations_read(struct cbor_reader *r, void *of)
-{
-	struct service_reputation_state *state = &((struct service_reputation_record *)of)->state;
-
-	if (cbor_enter_array(r) > SERVICE_VIOLATIONS_TO_BAN)
-		cbor_fail(r);
-	while (cbor_next(r))
-		cbor_row_read(r, &violation_table, &state->violations[state->violation_cnt++]);
-}
-
 #define AT(member) CBOR_AT(struct service_reputation_record, member)
 
 static const struct cbor_field fields[] = {
@@ -42,7 +23,9 @@ static const struct cbor_field fields[] = {
 	{4, CBOR_FIELD_UINT, CBOR_USUAL, AT(state.banned_until_s)},
 	{5, CBOR_FIELD_UINT, CBOR_USUAL, AT(hour_s)},
 	{6, CBOR_FIELD_UINT, CBOR_USUAL, AT(observation_cnt)},
-	{7, CBOR_FIELD_CODED, CBOR_USUAL, .read = violations_read, .write = violations_write},
+	{7, CBOR_FIELD_ROWS, CBOR_USUAL,
+	 CBOR_ROWS(struct service_reputation_record, state.violations, violation_table),
+	 CBOR_LEN(struct service_reputation_record, state.violation_cnt)},
 	{8, CBOR_FIELD_UINT, CBOR_USUAL, AT(taken_points)},
 	{9, CBOR_FIELD_UINT, CBOR_USUAL, AT(other_s)},
 	{10, CBOR_FIELD_UINT, CBOR_USUAL, AT(hour_violation_cnt)},
