@@ -76,6 +76,8 @@ static const struct cbor_field fields[] = {
 	 LEN(addr_cnt)},
 	{SAMPLE_ROWS, CBOR_FIELD_ROWS, CBOR_WHEN(struct cbor_sample, row_cnt),
 	 CBOR_ROWS(struct cbor_sample, rows, item_table), LEN(row_cnt)},
+	{SAMPLE_IDS, CBOR_FIELD_IDS, CBOR_WHEN(struct cbor_sample, id_cnt),
+	 CBOR_IDS(struct cbor_sample, ids), LEN(id_cnt)},
 };
 
 static const struct cbor_field row_fields[] = {

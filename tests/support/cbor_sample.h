@@ -34,6 +34,8 @@ struct cbor_sample {
 		uint16_t number;
 	} rows[2];
 	uint32_t row_cnt;
+	uint8_t ids[2][3];
+	size_t id_cnt;
 };
 
 enum {
@@ -56,6 +58,7 @@ enum {
 	SAMPLE_ADDR,
 	SAMPLE_ADDRS,
 	SAMPLE_ROWS,
+	SAMPLE_IDS,
 };
 
 extern const struct cbor_table cbor_sample_table, cbor_sample_closed_table, cbor_sample_row_table;

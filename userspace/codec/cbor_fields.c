@@ -126,9 +126,14 @@ static void rows_read(struct cbor_reader *r, const struct cbor_field *field, voi
 
 	if (cbor_enter_array(r) > field->size / field->row_size)
 		cbor_fail(r);
-	for (; cbor_next(r); cnt++)
-		cbor_row_read(r, field->rows,
-			      member_of(record, field->off + cnt * field->row_size));
+	for (; cbor_next(r); cnt++) {
+		void *row = member_of(record, field->off + cnt * field->row_size);
+
+		if (field->kind == CBOR_FIELD_ROWS)
+			cbor_row_read(r, field->rows, row);
+		else
+			cbor_read_fixed(r, row, field->row_size);
+	}
 	number_store(member_of(record, field->len_off), field->len_size, cnt);
 }
 
@@ -179,6 +184,7 @@ static void value_read(struct cbor_reader *r, const struct cbor_field *field, vo
 		addrs_read(r, field, record);
 		break;
 	case CBOR_FIELD_ROWS:
+	case CBOR_FIELD_IDS:
 		rows_read(r, field, record);
 		break;
 	case CBOR_FIELD_CODED:
@@ -266,9 +272,14 @@ static void rows_write(struct writer *w, const struct cbor_field *field, const v
 	uint64_t cnt = number_load(const_member_of(record, field->len_off), field->len_size);
 
 	cbor_write_array(w, cnt);
-	for (uint64_t i = 0; i < cnt; i++)
-		cbor_row_write(w, field->rows,
-			       const_member_of(record, field->off + i * field->row_size));
+	for (uint64_t i = 0; i < cnt; i++) {
+		const void *row = const_member_of(record, field->off + i * field->row_size);
+
+		if (field->kind == CBOR_FIELD_ROWS)
+			cbor_row_write(w, field->rows, row);
+		else
+			cbor_write_bytes(w, row, field->row_size);
+	}
 }
 
 static void value_write(struct writer *w, const struct cbor_field *field, const void *record)
@@ -319,6 +330,7 @@ static void value_write(struct writer *w, const struct cbor_field *field, const 
 		peer_addrs_write(w, member, (unsigned)len);
 		break;
 	case CBOR_FIELD_ROWS:
+	case CBOR_FIELD_IDS:
 		rows_write(w, field, record);
 		break;
 	case CBOR_FIELD_CODED:

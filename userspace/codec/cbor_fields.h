@@ -38,6 +38,7 @@ enum cbor_field_kind {
 	CBOR_FIELD_ADDR,     /* struct addr: a PeerAddr */
 	CBOR_FIELD_ADDRS,    /* struct addr [] and a count: PeerAddrs, the direct ones that fit */
 	CBOR_FIELD_ROWS,     /* struct [] and a count: an array of at most so many rows */
+	CBOR_FIELD_IDS,	     /* uint8_t [][n] and a count: an array of byte strings of n */
 	CBOR_FIELD_CODED,    /* any: functions read and write the value */
 };
 
@@ -57,7 +58,7 @@ struct cbor_field {
 	size_t has, has_size;	       /* CBOR_HAS, CBOR_WHEN */
 	uint64_t min, max;	       /* max 0: all that fits */
 	const struct cbor_table *rows; /* ROWS: CBOR_ROWS */
-	size_t row_size;
+	size_t row_size;	       /* ROWS, IDS */
 	/* CODED: one value, from or to the member, or without CBOR_AT the struct. */
 	void (*read)(struct cbor_reader *r, void *member);
 	void (*write)(struct writer *w, const void *member);
@@ -67,9 +68,10 @@ struct cbor_field {
 #define CBOR_LEN(type, member)                                                                     \
 	.len_off = offsetof(type, member), .len_size = sizeof(((type *)0)->member)
 
-/* An array of structs and the table of one. */
+/* An array of structs and the table of one; an array of ids. */
 #define CBOR_ROWS(type, member, table)                                                             \
 	CBOR_AT(type, member), .rows = &(table), .row_size = sizeof(((type *)0)->member[0])
+#define CBOR_IDS(type, member) CBOR_AT(type, member), .row_size = sizeof(((type *)0)->member[0])
 #define CBOR_HAS(type, member)                                                                     \
 	.need = CBOR_FLAGGED, .has = offsetof(type, member), .has_size = sizeof(((type *)0)->member)
 #define CBOR_WHEN(type, member)                                                                    \

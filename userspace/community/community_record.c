@@ -8,48 +8,130 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "codec/utf8.h"
 #include "crypto/node_key.h"
 #include "crypto/sha256.h"
 #include "crypto/signed.h"
 
-#define TAG_TOKEN	"commtoken"
-#define TAG_MEMBER	"commmember"
-#define TAG_BINDING	"commbind"
-#define TAG_SHARE	"commshare"
-#define TAG_HINT	"commhint"
-#define TAG_REVOCATIONS "commroll"
-
 _Static_assert(COMMUNITY_ID_LEN == SHA256_HASH_LEN && COMMUNITY_KEY_LEN == NODE_KEY_LEN,
 	       "ids are hashes of keys");
 
-enum { TOKEN_ID, TOKEN_MEMBER, TOKEN_ISSUED, TOKEN_EXPIRES };
-enum { MEMBER_ID, MEMBER_SEQ, MEMBER_STATE, MEMBER_TIME, MEMBER_ADDRS, MEMBER_TOKEN };
-enum {
-	BINDING_ID,
-	BINDING_SHARE,
-	BINDING_SEQ,
-	BINDING_STATE,
-	BINDING_MANIFEST,
-	BINDING_TITLE,
-	BINDING_TEXT,
-	BINDING_ITEMS,
-	BINDING_BYTES,
-};
-enum { SHARE_ID, SHARE_SEQ, SHARE_TIME, SHARE_BINDING };
-enum { HINT_ID, HINT_SEQ, HINT_TIME, HINT_ADDRS, HINT_SAMPLES };
-enum {
-	REVOCATIONS_ID,
-	REVOCATIONS_EPOCH,
-	REVOCATIONS_TIME,
-	REVOCATIONS_HOME,
-	REVOCATIONS_EXPELLED,
-	REVOCATIONS_COMMIT
+/* A signed object whose body is a map of fields. */
+struct format {
+	const char *tag;
+	size_t len_max; /* wrapper included */
+	struct cbor_table table;
 };
 
-/* Of a member: 0 left, 1 joined; of a binding: 0 ended, 1 bound. */
-#define STATE_MAX 1
+static const struct cbor_field token_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_token, id)},
+	{1, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_token, member)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_token, issued_s),
+	 .max = INT64_MAX},
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_token, expires_s),
+	 .max = INT64_MAX},
+};
+static const struct format token_format = {
+	"commtoken", COMMUNITY_TOKEN_LEN_MAX, {CBOR_FIELDS(token_fields)}};
+
+static const struct cbor_field member_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_member, id)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_member, seq)},
+	/* 0 left, 1 joined. */
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_member, is_joined), .max = 1},
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_member, time_s),
+	 .max = INT64_MAX},
+	{4, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct community_member, addrs),
+	 CBOR_LEN(struct community_member, addr_cnt)},
+	{5, CBOR_FIELD_BYTES, CBOR_OPTIONAL, CBOR_AT(struct community_member, token),
+	 CBOR_LEN(struct community_member, token_len)},
+};
+static const struct format member_format = {
+	"commmember", COMMUNITY_MEMBER_LEN_MAX, {CBOR_FIELDS(member_fields)}};
+
+static const struct cbor_field binding_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_binding, id)},
+	{1, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_binding, share_id)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_binding, seq)},
+	/* 0 ended, 1 bound. */
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_binding, is_bound), .max = 1},
+	{4, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_binding, manifest_id)},
+	{5, CBOR_FIELD_SPAN, CBOR_NEEDED, CBOR_AT(struct community_binding, title),
+	 CBOR_LEN(struct community_binding, title_len), .max = COMMUNITY_TITLE_LEN_MAX},
+	{6, CBOR_FIELD_SPAN, CBOR_NEEDED, CBOR_AT(struct community_binding, text),
+	 CBOR_LEN(struct community_binding, text_len), .max = COMMUNITY_TEXT_LEN_MAX},
+	{7, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_binding, item_cnt),
+	 .max = INT64_MAX},
+	{8, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_binding, byte_cnt),
+	 .max = INT64_MAX},
+};
+static const struct format binding_format = {
+	"commbind", COMMUNITY_BINDING_LEN_MAX, {CBOR_FIELDS(binding_fields)}};
+
+static const struct cbor_field share_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_share, id)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_share, seq)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_share, time_s),
+	 .max = INT64_MAX},
+	{3, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct community_share, binding_bytes),
+	 CBOR_LEN(struct community_share, binding_len)},
+};
+static const struct format share_format = {
+	"commshare", COMMUNITY_SHARE_LEN_MAX, {CBOR_FIELDS(share_fields)}};
+
+/* Keys ascend, so that none is there twice. */
+static void samples_read(struct cbor_reader *r, void *of)
+{
+	struct community_hint *hint = of;
+
+	if (cbor_enter_array(r) > COMMUNITY_SAMPLES_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		const uint8_t *key = cbor_read_exactly(r, COMMUNITY_KEY_LEN);
+
+		if (!key || (hint->sample_cnt && memcmp(hint->samples[hint->sample_cnt - 1], key,
+							COMMUNITY_KEY_LEN) >= 0)) {
+			cbor_fail(r);
+			return;
+		}
+		hint->samples[hint->sample_cnt++] = key;
+	}
+}
+
+static void samples_write(struct writer *w, const void *of)
+{
+	const struct community_hint *hint = of;
+
+	cbor_write_array(w, hint->sample_cnt);
+	for (unsigned i = 0; i < hint->sample_cnt; i++)
+		cbor_write_bytes(w, hint->samples[i], COMMUNITY_KEY_LEN);
+}
+
+static const struct cbor_field hint_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_hint, id)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_hint, seq)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_hint, time_s), .max = INT64_MAX},
+	{3, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct community_hint, addrs),
+	 CBOR_LEN(struct community_hint, addr_cnt)},
+	{4, CBOR_FIELD_CODED, CBOR_NEEDED, .read = samples_read, .write = samples_write},
+};
+static const struct format hint_format = {
+	"commhint", COMMUNITY_HINT_LEN_MAX, {CBOR_FIELDS(hint_fields)}};
+
+static const struct cbor_field revocations_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_revocations, id)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_revocations, epoch)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_revocations, time_s),
+	 .max = INT64_MAX},
+	{3, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_revocations, home)},
+	{4, CBOR_FIELD_IDS, CBOR_NEEDED, CBOR_IDS(struct community_revocations, expelled),
+	 CBOR_LEN(struct community_revocations, expelled_cnt)},
+	{5, CBOR_FIELD_FIXED, CBOR_HAS(struct community_revocations, has_commit),
+	 CBOR_AT(struct community_revocations, commit)},
+};
+static const struct format revocations_format = {
+	"commroll", COMMUNITY_REVOCATIONS_LEN_MAX, {CBOR_FIELDS(revocations_fields)}};
 
 void community_id_of(const uint8_t key[static COMMUNITY_KEY_LEN],
 		     uint8_t out_id[static COMMUNITY_ID_LEN])
@@ -59,197 +141,116 @@ void community_id_of(const uint8_t key[static COMMUNITY_KEY_LEN],
 
 /* --- writing --- */
 
-static void body_sign(struct writer *w, const struct node_key *key, const char *tag,
-		      const struct writer *body)
+static void record_write(struct writer *w, const struct node_key *key, const struct format *format,
+			 const void *record)
 {
-	if (body->bad)
+	uint8_t bytes[COMMUNITY_REVOCATIONS_LEN_MAX]; /* the longest */
+	struct writer body = writer_of(bytes, format->len_max - SIGNED_OVERHEAD_MAX);
+
+	cbor_fields_write(&body, &format->table, record);
+	if (body.bad)
 		w->bad = true;
 	else
-		signed_write(w, key, tag, body->start, writer_len(body));
+		signed_write(w, key, format->tag, bytes, writer_len(&body));
 }
 
 void community_token_write(struct writer *w, const struct node_key *key,
 			   const struct community_token *token)
 {
-	uint8_t bytes[COMMUNITY_TOKEN_LEN_MAX - SIGNED_OVERHEAD_MAX], id[COMMUNITY_ID_LEN];
-	struct writer body = writer_of(bytes, sizeof(bytes));
+	struct community_token own = *token;
 
-	community_id_of(node_key_public(key), id);
-	cbor_write_map(&body, 4);
-	cbor_field_bytes(&body, TOKEN_ID, id, sizeof(id));
-	cbor_field_bytes(&body, TOKEN_MEMBER, token->member, sizeof(token->member));
-	cbor_field_uint(&body, TOKEN_ISSUED, token->issued_s);
-	cbor_field_uint(&body, TOKEN_EXPIRES, token->expires_s);
-	body_sign(w, key, TAG_TOKEN, &body);
+	community_id_of(node_key_public(key), own.id);
+	record_write(w, key, &token_format, &own);
 }
 
 void community_member_write(struct writer *w, const struct node_key *key,
 			    const struct community_member *member)
 {
-	uint8_t bytes[COMMUNITY_MEMBER_LEN_MAX - SIGNED_OVERHEAD_MAX];
-	struct writer body = writer_of(bytes, sizeof(bytes));
-
-	cbor_write_map(&body, member->token ? 6 : 5);
-	cbor_field_bytes(&body, MEMBER_ID, member->id, sizeof(member->id));
-	cbor_field_uint(&body, MEMBER_SEQ, member->seq);
-	cbor_field_uint(&body, MEMBER_STATE, member->is_joined);
-	cbor_field_uint(&body, MEMBER_TIME, member->time_s);
-	cbor_write_uint(&body, MEMBER_ADDRS);
-	peer_addrs_write(&body, member->addrs, member->addr_cnt);
-	if (member->token)
-		cbor_field_bytes(&body, MEMBER_TOKEN, member->token, member->token_len);
-	body_sign(w, key, TAG_MEMBER, &body);
+	record_write(w, key, &member_format, member);
 }
 
 void community_binding_write(struct writer *w, const struct node_key *key,
 			     const struct community_binding *binding)
 {
-	uint8_t bytes[COMMUNITY_BINDING_LEN_MAX - SIGNED_OVERHEAD_MAX], id[COMMUNITY_ID_LEN];
-	struct writer body = writer_of(bytes, sizeof(bytes));
+	struct community_binding own = *binding;
 
 	if (binding->title_len > COMMUNITY_TITLE_LEN_MAX ||
-	    binding->text_len > COMMUNITY_TEXT_LEN_MAX)
-		body.bad = true;
-	community_id_of(node_key_public(key), id);
-	cbor_write_map(&body, 9);
-	cbor_field_bytes(&body, BINDING_ID, binding->id, sizeof(binding->id));
-	cbor_field_bytes(&body, BINDING_SHARE, id, sizeof(id));
-	cbor_field_uint(&body, BINDING_SEQ, binding->seq);
-	cbor_field_uint(&body, BINDING_STATE, binding->is_bound);
-	cbor_field_bytes(&body, BINDING_MANIFEST, binding->manifest_id,
-			 sizeof(binding->manifest_id));
-	cbor_field_text(&body, BINDING_TITLE, binding->title, binding->title_len);
-	cbor_field_text(&body, BINDING_TEXT, binding->text, binding->text_len);
-	cbor_field_uint(&body, BINDING_ITEMS, binding->item_cnt);
-	cbor_field_uint(&body, BINDING_BYTES, binding->byte_cnt);
-	body_sign(w, key, TAG_BINDING, &body);
+	    binding->text_len > COMMUNITY_TEXT_LEN_MAX) {
+		w->bad = true;
+		return;
+	}
+	community_id_of(node_key_public(key), own.share_id);
+	record_write(w, key, &binding_format, &own);
 }
 
 void community_share_write(struct writer *w, const struct node_key *key,
 			   const struct community_share *share)
 {
-	uint8_t bytes[COMMUNITY_SHARE_LEN_MAX - SIGNED_OVERHEAD_MAX];
-	struct writer body = writer_of(bytes, sizeof(bytes));
-
-	cbor_write_map(&body, 4);
-	cbor_field_bytes(&body, SHARE_ID, share->id, sizeof(share->id));
-	cbor_field_uint(&body, SHARE_SEQ, share->seq);
-	cbor_field_uint(&body, SHARE_TIME, share->time_s);
-	cbor_field_bytes(&body, SHARE_BINDING, share->binding_bytes, share->binding_len);
-	body_sign(w, key, TAG_SHARE, &body);
+	record_write(w, key, &share_format, share);
 }
 
 void community_hint_write(struct writer *w, const struct node_key *key,
 			  const struct community_hint *hint)
 {
-	uint8_t bytes[COMMUNITY_HINT_LEN_MAX - SIGNED_OVERHEAD_MAX];
-	struct writer body = writer_of(bytes, sizeof(bytes));
-
-	if (hint->sample_cnt > COMMUNITY_SAMPLES_MAX) {
+	if (hint->sample_cnt > COMMUNITY_SAMPLES_MAX)
 		w->bad = true;
-		return;
-	}
-	cbor_write_map(&body, 5);
-	cbor_field_bytes(&body, HINT_ID, hint->id, sizeof(hint->id));
-	cbor_field_uint(&body, HINT_SEQ, hint->seq);
-	cbor_field_uint(&body, HINT_TIME, hint->time_s);
-	cbor_write_uint(&body, HINT_ADDRS);
-	peer_addrs_write(&body, hint->addrs, hint->addr_cnt);
-	cbor_write_uint(&body, HINT_SAMPLES);
-	cbor_write_array(&body, hint->sample_cnt);
-	for (unsigned i = 0; i < hint->sample_cnt; i++)
-		cbor_write_bytes(&body, hint->samples[i], COMMUNITY_KEY_LEN);
-	body_sign(w, key, TAG_HINT, &body);
+	else
+		record_write(w, key, &hint_format, hint);
 }
 
 void community_revocations_write(struct writer *w, const struct node_key *key,
 				 const struct community_revocations *revocations)
 {
-	uint8_t bytes[COMMUNITY_REVOCATIONS_LEN_MAX - SIGNED_OVERHEAD_MAX], id[COMMUNITY_ID_LEN];
-	struct writer body = writer_of(bytes, sizeof(bytes));
+	struct community_revocations own = *revocations;
 
-	if (revocations->expelled_cnt > COMMUNITY_EXPELLED_MAX) {
+	if (own.expelled_cnt > COMMUNITY_EXPELLED_MAX) {
 		w->bad = true;
 		return;
 	}
-	community_id_of(node_key_public(key), id);
-	cbor_write_map(&body, revocations->has_commit ? 6 : 5);
-	cbor_field_bytes(&body, REVOCATIONS_ID, id, sizeof(id));
-	cbor_field_uint(&body, REVOCATIONS_EPOCH, revocations->epoch);
-	cbor_field_uint(&body, REVOCATIONS_TIME, revocations->time_s);
-	cbor_field_bytes(&body, REVOCATIONS_HOME, revocations->home, sizeof(revocations->home));
-	cbor_write_uint(&body, REVOCATIONS_EXPELLED);
-	cbor_write_array(&body, revocations->expelled_cnt);
-	for (unsigned i = 0; i < revocations->expelled_cnt; i++)
-		cbor_write_bytes(&body, revocations->expelled[i], sizeof(revocations->expelled[i]));
-	if (revocations->has_commit)
-		cbor_field_bytes(&body, REVOCATIONS_COMMIT, revocations->commit,
-				 sizeof(revocations->commit));
-	body_sign(w, key, TAG_REVOCATIONS, &body);
+	community_id_of(node_key_public(key), own.id);
+	record_write(w, key, &revocations_format, &own);
 }
 
 /* --- reading --- */
 
-/* A body under way. */
-struct body {
-	struct cbor_reader r;
-	const uint8_t *signer;
-};
-
-static int body_open(struct body *body, const uint8_t *bytes, size_t len, size_t len_max)
+static int record_parse(const struct format *format, const uint8_t *bytes, size_t len, void *record,
+			const uint8_t **out_signer)
 {
 	struct signed_object object;
 	int err;
 
-	if (len > len_max)
+	if (len > format->len_max)
 		return WEFT_ETOOLARGE;
 	if ((err = signed_parse(bytes, len, &object)) < 0)
 		return err;
-	body->signer = object.signer;
-	cbor_reader_init(&body->r, object.body, object.body_len);
-	cbor_enter_map(&body->r);
-	return 0;
+	*out_signer = object.signer;
+	return cbor_fields_parse(object.body, object.body_len, &format->table, record);
 }
 
-/* The next field; those from field_cnt on are skipped. */
-static bool body_next(struct body *body, unsigned field_cnt, unsigned *out_field)
+/* People are shown these texts: lines that a terminal may print. */
+static bool text_is_plain(const char *text, size_t len)
 {
-	uint64_t key;
+	while (len) {
+		const char *end = memchr(text, '\n', len);
+		size_t line_len = end ? (size_t)(end - text) : len;
 
-	while (cbor_next_key(&body->r, &key)) {
-		if (key < field_cnt) {
-			*out_field = (unsigned)key;
-			return true;
-		}
-		cbor_skip(&body->r);
-	}
-	return false;
-}
-
-/* The first needed_cnt fields have to be there. */
-static int body_close(struct body *body, unsigned needed_cnt)
-{
-	return cbor_reader_finish_with(&body->r, CBOR_KEY(needed_cnt) - 1);
-}
-
-/* Text of at most len_max bytes, which people are shown: lines that a terminal may print. */
-static const char *text_read(struct cbor_reader *r, size_t len_max, size_t *out_len)
-{
-	const char *text = cbor_read_text(r, out_len), *line = text, *end;
-	size_t left = *out_len;
-
-	if (*out_len > len_max)
-		cbor_fail(r);
-	while (!cbor_is_bad(r) && left) {
-		end = memchr(line, '\n', left);
-		if (!utf8_is_plain(line, end ? (size_t)(end - line) : left))
-			cbor_fail(r);
+		if (!utf8_is_plain(text, line_len))
+			return false;
 		if (!end)
 			break;
-		left -= (size_t)(end + 1 - line);
-		line = end + 1;
+		len -= line_len + 1;
+		text = end + 1;
 	}
-	return text;
+	return true;
+}
+
+/* Keys ascend, so that none is there twice. */
+static bool keys_ascend(const uint8_t (*keys)[COMMUNITY_KEY_LEN], unsigned cnt)
+{
+	for (unsigned i = 1; i < cnt; i++)
+		if (memcmp(keys[i - 1], keys[i], COMMUNITY_KEY_LEN) >= 0)
+			return false;
+	return true;
 }
 
 static bool id_is_of(const uint8_t *id, const uint8_t *key)
@@ -263,23 +264,10 @@ static bool id_is_of(const uint8_t *id, const uint8_t *key)
 int community_token_parse(const uint8_t *bytes, size_t len, struct community_token *out_token)
 {
 	struct community_token token = {0};
-	struct body body;
-	unsigned field;
-	int err = body_open(&body, bytes, len, COMMUNITY_TOKEN_LEN_MAX);
+	const uint8_t *signer;
+	int err = record_parse(&token_format, bytes, len, &token, &signer);
 
 	if (err < 0)
-		return err;
-	while (body_next(&body, 4, &field)) {
-		if (field == TOKEN_ID)
-			cbor_read_fixed(&body.r, token.id, sizeof(token.id));
-		else if (field == TOKEN_MEMBER)
-			cbor_read_fixed(&body.r, token.member, sizeof(token.member));
-		else if (field == TOKEN_ISSUED)
-			token.issued_s = cbor_read_uint_max(&body.r, INT64_MAX);
-		else
-			token.expires_s = cbor_read_uint_max(&body.r, INT64_MAX);
-	}
-	if ((err = body_close(&body, 4)) < 0)
 		return err;
 	if (token.expires_s <= token.issued_s ||
 	    token.expires_s - token.issued_s > COMMUNITY_TOKEN_READ_S_MAX)
@@ -287,7 +275,7 @@ int community_token_parse(const uint8_t *bytes, size_t len, struct community_tok
 	/* Whatever it says, it counts for no longer than one made now. */
 	if (token.expires_s - token.issued_s > COMMUNITY_TOKEN_LIFE_S_MAX)
 		token.expires_s = token.issued_s + COMMUNITY_TOKEN_LIFE_S_MAX;
-	if (!id_is_of(token.id, body.signer))
+	if (!id_is_of(token.id, signer))
 		return WEFT_EREFUSED;
 	*out_token = token;
 	return 0;
@@ -308,97 +296,27 @@ static int member_token_check(const struct community_member *member)
 		       : WEFT_EREFUSED;
 }
 
-static void member_field_read(struct cbor_reader *r, unsigned field,
-			      struct community_member *member)
-{
-	switch (field) {
-	case MEMBER_ID:
-		cbor_read_fixed(r, member->id, sizeof(member->id));
-		break;
-	case MEMBER_SEQ:
-		member->seq = cbor_read_uint(r);
-		break;
-	case MEMBER_STATE:
-		member->is_joined = cbor_read_uint_max(r, STATE_MAX);
-		break;
-	case MEMBER_TIME:
-		member->time_s = cbor_read_uint_max(r, INT64_MAX);
-		break;
-	case MEMBER_ADDRS:
-		member->addr_cnt = peer_addrs_read(r, member->addrs);
-		break;
-	default:
-		member->token = cbor_read_bytes(r, &member->token_len);
-	}
-}
-
 int community_member_parse(const uint8_t *bytes, size_t len, struct community_member *out_member)
 {
 	struct community_member member = {0};
-	struct body body;
-	unsigned field;
-	int err = body_open(&body, bytes, len, COMMUNITY_MEMBER_LEN_MAX);
+	int err = record_parse(&member_format, bytes, len, &member, &member.key);
 
-	if (err < 0)
-		return err;
-	while (body_next(&body, 6, &field))
-		member_field_read(&body.r, field, &member);
-	if ((err = body_close(&body, 5)) < 0)
-		return err;
-	member.key = body.signer;
-	if ((err = member_token_check(&member)) < 0)
+	if (err < 0 || (err = member_token_check(&member)) < 0)
 		return err;
 	*out_member = member;
 	return 0;
 }
 
-static void binding_field_read(struct cbor_reader *r, unsigned field,
-			       struct community_binding *binding)
-{
-	switch (field) {
-	case BINDING_ID:
-		cbor_read_fixed(r, binding->id, sizeof(binding->id));
-		break;
-	case BINDING_SHARE:
-		cbor_read_fixed(r, binding->share_id, sizeof(binding->share_id));
-		break;
-	case BINDING_SEQ:
-		binding->seq = cbor_read_uint(r);
-		break;
-	case BINDING_STATE:
-		binding->is_bound = cbor_read_uint_max(r, STATE_MAX);
-		break;
-	case BINDING_MANIFEST:
-		cbor_read_fixed(r, binding->manifest_id, sizeof(binding->manifest_id));
-		break;
-	case BINDING_TITLE:
-		binding->title = text_read(r, COMMUNITY_TITLE_LEN_MAX, &binding->title_len);
-		break;
-	case BINDING_TEXT:
-		binding->text = text_read(r, COMMUNITY_TEXT_LEN_MAX, &binding->text_len);
-		break;
-	case BINDING_ITEMS:
-		binding->item_cnt = cbor_read_uint_max(r, INT64_MAX);
-		break;
-	default:
-		binding->byte_cnt = cbor_read_uint_max(r, INT64_MAX);
-	}
-}
-
 int community_binding_parse(const uint8_t *bytes, size_t len, struct community_binding *out_binding)
 {
 	struct community_binding binding = {0};
-	struct body body;
-	unsigned field;
-	int err = body_open(&body, bytes, len, COMMUNITY_BINDING_LEN_MAX);
+	int err = record_parse(&binding_format, bytes, len, &binding, &binding.share_key);
 
 	if (err < 0)
 		return err;
-	while (body_next(&body, 9, &field))
-		binding_field_read(&body.r, field, &binding);
-	if ((err = body_close(&body, 9)) < 0)
-		return err;
-	binding.share_key = body.signer;
+	if (!text_is_plain(binding.title, binding.title_len) ||
+	    !text_is_plain(binding.text, binding.text_len))
+		return WEFT_EMALFORMED;
 	if (!id_is_of(binding.share_id, binding.share_key))
 		return WEFT_EREFUSED;
 	*out_binding = binding;
@@ -408,25 +326,10 @@ int community_binding_parse(const uint8_t *bytes, size_t len, struct community_b
 int community_share_parse(const uint8_t *bytes, size_t len, struct community_share *out_share)
 {
 	struct community_share share = {0};
-	struct body body;
-	unsigned field;
-	int err = body_open(&body, bytes, len, COMMUNITY_SHARE_LEN_MAX);
+	int err = record_parse(&share_format, bytes, len, &share, &share.key);
 
 	if (err < 0)
 		return err;
-	while (body_next(&body, 4, &field)) {
-		if (field == SHARE_ID)
-			cbor_read_fixed(&body.r, share.id, sizeof(share.id));
-		else if (field == SHARE_SEQ)
-			share.seq = cbor_read_uint(&body.r);
-		else if (field == SHARE_TIME)
-			share.time_s = cbor_read_uint_max(&body.r, INT64_MAX);
-		else
-			share.binding_bytes = cbor_read_bytes(&body.r, &share.binding_len);
-	}
-	if ((err = body_close(&body, 4)) < 0)
-		return err;
-	share.key = body.signer;
 	err = community_binding_parse(share.binding_bytes, share.binding_len, &share.binding);
 	if (err < 0)
 		return err;
@@ -436,107 +339,31 @@ int community_share_parse(const uint8_t *bytes, size_t len, struct community_sha
 	return 0;
 }
 
-static void samples_read(struct cbor_reader *r, struct community_hint *hint)
-{
-	if (cbor_enter_array(r) > COMMUNITY_SAMPLES_MAX)
-		cbor_fail(r);
-	while (cbor_next(r)) {
-		const uint8_t *key = cbor_read_exactly(r, COMMUNITY_KEY_LEN);
-
-		if (!key || (hint->sample_cnt && memcmp(hint->samples[hint->sample_cnt - 1], key,
-							COMMUNITY_KEY_LEN) >= 0)) {
-			cbor_fail(r);
-			return;
-		}
-		hint->samples[hint->sample_cnt++] = key;
-	}
-}
-
 int community_hint_parse(const uint8_t *bytes, size_t len, struct community_hint *out_hint)
 {
 	struct community_hint hint = {0};
-	struct body body;
-	unsigned field;
-	int err = body_open(&body, bytes, len, COMMUNITY_HINT_LEN_MAX);
+	int err = record_parse(&hint_format, bytes, len, &hint, &hint.key);
 
 	if (err < 0)
 		return err;
-	while (body_next(&body, 5, &field)) {
-		if (field == HINT_ID)
-			cbor_read_fixed(&body.r, hint.id, sizeof(hint.id));
-		else if (field == HINT_SEQ)
-			hint.seq = cbor_read_uint(&body.r);
-		else if (field == HINT_TIME)
-			hint.time_s = cbor_read_uint_max(&body.r, INT64_MAX);
-		else if (field == HINT_ADDRS)
-			hint.addr_cnt = peer_addrs_read(&body.r, hint.addrs);
-		else
-			samples_read(&body.r, &hint);
-	}
-	if ((err = body_close(&body, 5)) < 0)
-		return err;
-	hint.key = body.signer;
 	*out_hint = hint;
 	return 0;
-}
-
-/* Keys ascend, so that none is there twice. */
-static void expelled_read(struct cbor_reader *r, struct community_revocations *revocations)
-{
-	if (cbor_enter_array(r) > COMMUNITY_EXPELLED_MAX)
-		cbor_fail(r);
-	while (cbor_next(r)) {
-		uint8_t *key = revocations->expelled[revocations->expelled_cnt++];
-
-		cbor_read_fixed(r, key, COMMUNITY_KEY_LEN);
-		if (revocations->expelled_cnt > 1 &&
-		    memcmp(key - COMMUNITY_KEY_LEN, key, COMMUNITY_KEY_LEN) >= 0)
-			cbor_fail(r);
-	}
-}
-
-static void revocations_field_read(struct cbor_reader *r, unsigned field,
-				   struct community_revocations *revocations)
-{
-	switch (field) {
-	case REVOCATIONS_ID:
-		cbor_read_fixed(r, revocations->id, sizeof(revocations->id));
-		break;
-	case REVOCATIONS_EPOCH:
-		revocations->epoch = cbor_read_uint(r);
-		break;
-	case REVOCATIONS_TIME:
-		revocations->time_s = cbor_read_uint_max(r, INT64_MAX);
-		break;
-	case REVOCATIONS_HOME:
-		cbor_read_fixed(r, revocations->home, sizeof(revocations->home));
-		break;
-	case REVOCATIONS_EXPELLED:
-		expelled_read(r, revocations);
-		break;
-	default:
-		cbor_read_fixed(r, revocations->commit, sizeof(revocations->commit));
-		revocations->has_commit = true;
-	}
 }
 
 int community_revocations_parse(const uint8_t *bytes, size_t len,
 				struct community_revocations *out_revocations)
 {
-	struct body body;
-	unsigned field;
-	int err = body_open(&body, bytes, len, COMMUNITY_REVOCATIONS_LEN_MAX);
+	const uint8_t *signer;
+	int err;
 
+	*out_revocations = (struct community_revocations){0};
+	err = record_parse(&revocations_format, bytes, len, out_revocations, &signer);
 	if (err < 0)
 		return err;
-	*out_revocations = (struct community_revocations){0};
-	while (body_next(&body, 6, &field))
-		revocations_field_read(&body.r, field, out_revocations);
-	if ((err = body_close(&body, 5)) < 0)
-		return err;
-	if (out_revocations->epoch == 0)
+	if (!keys_ascend(out_revocations->expelled, out_revocations->expelled_cnt) ||
+	    out_revocations->epoch == 0)
 		return WEFT_EMALFORMED;
-	return id_is_of(out_revocations->id, body.signer) ? 0 : WEFT_EREFUSED;
+	return id_is_of(out_revocations->id, signer) ? 0 : WEFT_EREFUSED;
 }
 
 static int key_compare(const void *a, const void *b)
@@ -563,40 +390,42 @@ static int verify(const uint8_t *bytes, size_t len, const char *tag)
 
 int community_token_verify(const uint8_t *bytes, size_t len)
 {
-	return verify(bytes, len, TAG_TOKEN);
+	return verify(bytes, len, token_format.tag);
 }
 
 int community_member_verify(const uint8_t *bytes, size_t len)
 {
 	struct community_member member;
 
-	if (community_member_parse(bytes, len, &member) < 0 || verify(bytes, len, TAG_MEMBER) < 0)
+	if (community_member_parse(bytes, len, &member) < 0 ||
+	    verify(bytes, len, member_format.tag) < 0)
 		return WEFT_EDAMAGED;
 	return member.token ? community_token_verify(member.token, member.token_len) : 0;
 }
 
 int community_binding_verify(const uint8_t *bytes, size_t len)
 {
-	return verify(bytes, len, TAG_BINDING);
+	return verify(bytes, len, binding_format.tag);
 }
 
 int community_share_verify(const uint8_t *bytes, size_t len)
 {
 	struct community_share share;
 
-	if (community_share_parse(bytes, len, &share) < 0 || verify(bytes, len, TAG_SHARE) < 0)
+	if (community_share_parse(bytes, len, &share) < 0 ||
+	    verify(bytes, len, share_format.tag) < 0)
 		return WEFT_EDAMAGED;
 	return community_binding_verify(share.binding_bytes, share.binding_len);
 }
 
 int community_hint_verify(const uint8_t *bytes, size_t len)
 {
-	return verify(bytes, len, TAG_HINT);
+	return verify(bytes, len, hint_format.tag);
 }
 
 int community_revocations_verify(const uint8_t *bytes, size_t len)
 {
-	return verify(bytes, len, TAG_REVOCATIONS);
+	return verify(bytes, len, revocations_format.tag);
 }
 
 /* --- order --- */

@@ -41,6 +41,8 @@ static struct cbor_sample full_sample(void)
 		.addr_cnt = 2,
 		.rows = {{{1, 2}, 3}, {{4, 5}, 65535}},
 		.row_cnt = 2,
+		.ids = {"abc", "def"},
+		.id_cnt = 2,
 	};
 }
 
@@ -84,6 +86,8 @@ static void test_every_kind_is_written_and_read(void)
 	CHECK(addr_equal(&got.addrs[1], &want.addrs[1]));
 	CHECK_EQ(got.row_cnt, 2);
 	CHECK_MEM(got.rows, want.rows, sizeof(want.rows));
+	CHECK_EQ(got.id_cnt, 2);
+	CHECK_MEM(got.ids, "abcdef", 6);
 }
 
 static void test_every_prefix_is_refused(void)
@@ -198,6 +202,9 @@ static const struct {
 	{"a4000301010744aabbccdd181d8181420102", false, false, "a row of one item"},
 	{"a4000301010744aabbccdd181d81834201020304", false, false, "a row of three items"},
 	{"a4000301010744aabbccdd181d828242010203", false, false, "rows cut short"},
+	{"a4000301010744aabbccdd181e824301020343010203", true, true, "two ids"},
+	{"a4000301010744aabbccdd181e83430102034301020343010203", false, false, "an id too many"},
+	{"a4000301010744aabbccdd181e81420102", false, false, "an id of another length"},
 	{"a4000301010744aabbccdd184000", true, false, "a key above 63"},
 	{"a4000301010744aabbccdd1a0001000700", true, false, "a key of a known one's low bits"},
 	{"a4000301010744aabbccdd616100", false, false, "a key that is text"},
@@ -235,7 +242,7 @@ static void test_addresses_that_do_not_fit_are_left_out(void)
 		 0);
 	CHECK_EQ(got.addr_cnt, 2);
 	CHECK_EQ(got.addrs[1].ip[3], 2);
-	CHECK_EQ(got.row_cnt, 0);
+	CHECK_EQ(got.row_cnt + got.id_cnt, 0);
 }
 
 static void test_a_flagged_field_of_zero_is_there(void)
