@@ -14,16 +14,6 @@
 #define FILE_CAP 16384
 #define DAYS_MAX 400
 
-static const struct field list_fields[] = {
-	{"issuer", "issuer", "issuer", COLUMN_TEXT},
-	{"serial", "serial", "serial", COLUMN_COUNT},
-	{"made", "made", "made_s", COLUMN_TIME},
-	{"expires", "expires", "expires_s", COLUMN_TIME},
-	{"title", "title", "title", COLUMN_TEXT},
-	{"state", "state", "state", COLUMN_TEXT},
-	{0},
-};
-
 /* What word names: itself, or what the file has. NULL: it was said why not; the caller frees it. */
 static char *list_text(const char *word)
 {
@@ -189,7 +179,7 @@ int run_bootstrap_add(struct invocation *inv)
 	free(text);
 	if (trust)
 		json_object_set_new(parameters, "trust", json_string(trust));
-	return show_fields(inv, "AddBootstrap", parameters, "bootstrap", list_fields);
+	return show_fields(inv, "AddBootstrap", parameters, "bootstrap", api_view_bootstrap_show);
 }
 
 static void lists_print(const struct invocation *inv, const json_t *reply)
@@ -233,18 +223,12 @@ int run_bootstrap_list(struct invocation *inv)
 int run_bootstrap_remove(struct invocation *inv)
 {
 	return show_fields(inv, "RemoveBootstrap", json_pack("{s:s}", "issuer", inv->args[0]),
-			   "bootstrap", list_fields);
+			   "bootstrap", api_view_bootstrap_show);
 }
-
-static const struct column check_columns[] = {
-	{"ENTRY", "entry", COLUMN_TEXT},	 {"ANSWERED", "answered", COLUMN_BOOL},
-	{"KEY MATCHED", "matched", COLUMN_BOOL}, {"MS", "took_ms", COLUMN_COUNT},
-	{"WHY NOT", "why", COLUMN_TEXT},	 {0},
-};
 
 static void checks_print(const struct invocation *inv, const json_t *reply)
 {
-	table_print(inv, json_object_get(reply, "checks"), check_columns,
+	table_print(inv, json_object_get(reply, "checks"), api_view_bootstrap_check_list,
 		    "no bootstrap list is kept, or they have no entries");
 }
 

@@ -36,19 +36,7 @@ static void print_token(const struct invocation *inv, const json_t *reply)
 
 static void print_list(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column columns[] = {
-		{"NAME", "name", COLUMN_TEXT},
-		{"ID", "community_id", COLUMN_ID},
-		{"MEMBERS", "members", COLUMN_COUNT},
-		{"SHARES", "shares", COLUMN_COUNT},
-		{"STRICT", "strict", COLUMN_BOOL},
-		{"OURS", "ours", COLUMN_BOOL},
-		{"JOINED", "joined_s", COLUMN_TIME},
-		{"TOKEN ENDS", "token_expires_s", COLUMN_TIME},
-		{0},
-	};
-
-	table_print(inv, json_object_get(reply, "communities"), columns,
+	table_print(inv, json_object_get(reply, "communities"), api_view_community_list,
 		    "No community was joined: weft community join LINK");
 }
 
@@ -62,29 +50,12 @@ static void print_page(const struct invocation *inv, const json_t *reply, const 
 
 static void print_members(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column columns[] = {
-		{"NODE", "node_id", COLUMN_ID},
-		{"SAID", "said_s", COLUMN_TIME},
-		{"SELF", "self", COLUMN_BOOL},
-		{0},
-	};
-
-	print_page(inv, reply, "members", columns, "No member is known.");
+	print_page(inv, reply, "members", api_view_community_member_list, "No member is known.");
 }
 
 static void print_shares(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column columns[] = {
-		{"SHARE", "share_id", COLUMN_ID},
-		{"REVISION", "sequence", COLUMN_COUNT},
-		{"ITEMS", "items", COLUMN_COUNT},
-		{"SIZE", "bytes", COLUMN_BYTES},
-		{"NODE", "node_id", COLUMN_ID},
-		{"TITLE", "title", COLUMN_TEXT},
-		{0},
-	};
-
-	print_page(inv, reply, "shares", columns, "No share.");
+	print_page(inv, reply, "shares", api_view_community_share_list, "No share.");
 }
 
 int run_community_create(struct invocation *inv)

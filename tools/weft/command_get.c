@@ -407,16 +407,6 @@ int run_get_set(struct invocation *inv)
 
 int run_get_sources(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"NODE", "node_id", COLUMN_TEXT},
-		{"ASKED", "asked", COLUMN_TEXT},
-		{"ALL", "has_all", COLUMN_TEXT},
-		{"RECEIVED", "bytes_received", COLUMN_BYTES},
-		{"PER SECOND", "bytes_per_second", COLUMN_BYTES},
-		{"IN FLIGHT", "in_flight", COLUMN_COUNT},
-		{"BAD", "bad_chunks", COLUMN_COUNT},
-		{0},
-	};
 	json_t *parameters = NULL, *reply;
 	int status = id_parse(inv, &parameters);
 
@@ -427,7 +417,7 @@ int run_get_sources(struct invocation *inv)
 	if (inv->is_json)
 		text_print_json(reply);
 	else
-		table_print(inv, json_object_get(reply, "sources"), columns,
+		table_print(inv, json_object_get(reply, "sources"), api_view_get_source_list,
 			    "nobody: the get does not run, or nobody is known yet");
 	json_decref(reply);
 	return STATUS_OK;
@@ -435,19 +425,6 @@ int run_get_sources(struct invocation *inv)
 
 int run_get_list(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"ID", "get_id", COLUMN_COUNT},
-		{"STATE", "state", COLUMN_TEXT},
-		{"DONE", "bytes_done", COLUMN_BYTES},
-		{"SIZE", "bytes", COLUMN_BYTES},
-		{"FILES", "items", COLUMN_COUNT},
-		{"SOURCES", "sources", COLUMN_COUNT},
-		{"TITLE", "title", COLUMN_TEXT},
-		{"TARGET", "target", COLUMN_TEXT},
-		{"DETAIL", "detail", COLUMN_TEXT},
-		{"LINK", "link", COLUMN_PIPE},
-		{0},
-	};
 	json_t *reply;
 	int status = client_ask(inv, "ListGets", NULL, &reply);
 
@@ -456,7 +433,7 @@ int run_get_list(struct invocation *inv)
 	if (inv->is_json)
 		text_print_json(reply);
 	else
-		table_print(inv, json_object_get(reply, "transfers"), columns,
+		table_print(inv, json_object_get(reply, "transfers"), api_view_transfer_list,
 			    "no gets; weft get LINK --to DIR starts one");
 	json_decref(reply);
 	return STATUS_OK;

@@ -11,21 +11,10 @@
 #include "output_table.h"
 #include "text.h"
 
-static const struct column limit_columns[] = {
-	{"NAME", "name", COLUMN_TEXT},
-	{"LIMIT", "value", COLUMN_TEXT},
-	{"USED", "used", COLUMN_QUANTITY},
-	{"FILL %", "fill_percent", COLUMN_COUNT},
-	{"SET", "kept", COLUMN_BOOL},
-	{"CONFIGURED", "configured", COLUMN_TEXT},
-	{"IN FORCE", "in_force", COLUMN_TEXT},
-	{"NEXT CHANGE", "next_at", COLUMN_TIME},
-	{0},
-};
-
 static void limits_print(const struct invocation *inv, const json_t *reply)
 {
-	table_print(inv, json_object_get(reply, "limits"), limit_columns, "no limits");
+	table_print(inv, json_object_get(reply, "limits"), api_view_traffic_limit_list,
+		    "no limits");
 	if (inv->has_terminal_out)
 		printf("%" PRIu64 " requests wait, %" PRIu64 " were told to come back\n",
 		       field_uint(reply, "waiting"), field_uint(reply, "refused"));
@@ -41,7 +30,7 @@ static void limit_print(const struct invocation *inv, const json_t *reply)
 	json_t *limits = json_array();
 
 	json_array_append(limits, json_object_get(reply, "limit"));
-	table_print(inv, limits, limit_columns, "");
+	table_print(inv, limits, api_view_traffic_limit_list, "");
 	json_decref(limits);
 }
 
@@ -60,39 +49,11 @@ int run_limits_reset(struct invocation *inv)
 
 static void seeding_print(const struct invocation *inv, const json_t *reply)
 {
-	static const struct field sums[] = {
-		{"per_s", "sent per second", "per_s", COLUMN_BYTES},
-		{"sent", "sent", "sent_bytes", COLUMN_BYTES},
-		{"chunks", "chunks", "sent_chunks", COLUMN_COUNT},
-		{"shared", "of one read", "shared_chunks", COLUMN_COUNT},
-		{"read", "read from files", "read_bytes", COLUMN_BYTES},
-		{"peers", "peers served", "slots", COLUMN_COUNT},
-		{"waiting", "requests that wait", "waiting", COLUMN_COUNT},
-		{"refused", "told to come back", "refused", COLUMN_COUNT},
-		{0},
-	};
-	static const struct column peers[] = {
-		{"PEER", "node_id", COLUMN_ID},
-		{"PER S", "per_s", COLUMN_BYTES},
-		{"SENT", "bytes", COLUMN_BYTES},
-		{"CHUNKS", "chunks", COLUMN_COUNT},
-		{0},
-	};
-	static const struct column contents[] = {
-		{"CONTENT", "content_id", COLUMN_ID},
-		{"PER S", "per_s", COLUMN_BYTES},
-		{"SENT", "bytes", COLUMN_BYTES},
-		{"CHUNKS", "chunks", COLUMN_COUNT},
-		{"SEEDERS", "seeders", COLUMN_COUNT},
-		{"PATH", "path", COLUMN_TEXT},
-		{0},
-	};
-
-	fields_print(inv, json_object_get(reply, "sum"), sums);
+	fields_print(inv, json_object_get(reply, "sum"), api_view_seeding_sum_show);
 	if (inv->has_terminal_out)
 		printf("\n");
-	show_part(inv, "peer", json_object_get(reply, "peers"), peers);
-	show_part(inv, "content", json_object_get(reply, "contents"), contents);
+	show_part(inv, "peer", json_object_get(reply, "peers"), api_view_seeded_peer_list);
+	show_part(inv, "content", json_object_get(reply, "contents"), api_view_seeded_content_list);
 }
 
 int run_seed_top(struct invocation *inv)

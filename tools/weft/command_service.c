@@ -162,26 +162,9 @@ static int program_add(const struct invocation *inv, json_t *parameters)
 	return STATUS_OK;
 }
 
-static const struct field offer_fields[] = {
-	{"name", "name", "name", COLUMN_TEXT},
-	{"version", "version", "version", COLUMN_TEXT},
-	{"service_id", "service id", "service_id", COLUMN_TEXT},
-	{"provider", "program", "provider", COLUMN_TEXT},
-	{"target", "its address", "target", COLUMN_TEXT},
-	{"state", "state", "state", COLUMN_TEXT},
-	{"why", "why", "why", COLUMN_TEXT},
-	{"published", "published when ready", "published", COLUMN_BOOL},
-	{"needs_signature", "signed calls only", "needs_signature", COLUMN_BOOL},
-	{"calls_per_min", "calls a minute", "calls_per_min", COLUMN_COUNT},
-	{"payload_max", "longest payload", "payload_max", COLUMN_BYTES},
-	{"body_max", "longest body", "body_max", COLUMN_BYTES},
-	{"timeout_ms", "longest call, ms", "timeout_ms", COLUMN_COUNT},
-	{0},
-};
-
 static void print_offer(const struct invocation *inv, const json_t *reply)
 {
-	fields_print(inv, json_object_get(reply, "service"), offer_fields);
+	fields_print(inv, json_object_get(reply, "service"), api_view_service_offer_show);
 }
 
 /* describe_add: what --describe names, as it is; the daemon judges it. */
@@ -336,14 +319,8 @@ static void print_hidden(const struct invocation *inv, const json_t *hidden)
 
 static void print_found(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column columns[] = {
-		{"NODE", "node_id", COLUMN_ID},		 {"VERSION", "version", COLUMN_TEXT},
-		{"CONDUCT", "reputation", COLUMN_COUNT}, {"HEALTH", "health", COLUMN_COUNT},
-		{"HEARD", "heard_s", COLUMN_SECONDS},	 {"EXPIRES", "expires_s", COLUMN_TIME},
-		{"SERVICE", "service_id", COLUMN_ID},	 {0},
-	};
-
-	table_print(inv, json_object_get(reply, "providers"), columns, "nobody provides it");
+	table_print(inv, json_object_get(reply, "providers"), api_view_service_provider_found,
+		    "nobody provides it");
 	print_hidden(inv, json_object_get(reply, "hidden"));
 	if (json_is_true(json_object_get(reply, "cached")))
 		fprintf(stderr, "%sfrom the cache: heard says how long ago it was told\n",
@@ -382,31 +359,8 @@ int run_service_find(struct invocation *inv)
 
 static void print_services(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column offers[] = {
-		{"OFFERED HERE", "name", COLUMN_TEXT},
-		{"VERSION", "version", COLUMN_TEXT},
-		{"PROGRAM", "provider", COLUMN_TEXT},
-		{"STATE", "state", COLUMN_TEXT},
-		{"CALLS", "calls", COLUMN_COUNT},
-		{"STREAMS", "streams", COLUMN_COUNT},
-		{"ERRORS", "errors", COLUMN_COUNT},
-		{"MEAN", "mean_us", COLUMN_RTT},
-		{"TARGET", "target", COLUMN_TEXT},
-		{"WHY", "why", COLUMN_TEXT},
-		{0},
-	};
-	static const struct column known[] = {
-		{"KNOWN ELSEWHERE", "name", COLUMN_TEXT},
-		{"VERSION", "version", COLUMN_TEXT},
-		{"NODE", "node_id", COLUMN_ID},
-		{"CONDUCT", "reputation", COLUMN_COUNT},
-		{"HEALTH", "health", COLUMN_COUNT},
-		{"HEARD", "heard_s", COLUMN_SECONDS},
-		{0},
-	};
-
-	show_part(inv, "offer", json_object_get(reply, "offers"), offers);
-	show_part(inv, "known", json_object_get(reply, "known"), known);
+	show_part(inv, "offer", json_object_get(reply, "offers"), api_view_service_offer_list);
+	show_part(inv, "known", json_object_get(reply, "known"), api_view_service_provider_known);
 }
 
 int run_service_list(struct invocation *inv)
@@ -448,21 +402,11 @@ static void most_called_first(json_t *rows)
 
 static void print_methods(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column columns[] = {
-		{"SERVICE", "service", COLUMN_TEXT},
-		{"VERSION", "version", COLUMN_TEXT},
-		{"METHOD", "method", COLUMN_TEXT},
-		{"CALLS", "calls", COLUMN_COUNT},
-		{"ERRORS", "errors", COLUMN_COUNT},
-		{"REFUSED", "refused", COLUMN_COUNT},
-		{"MEAN", "mean_us", COLUMN_RTT},
-		{"9 OF 10", "slow_us", COLUMN_RTT},
-		{0},
-	};
 	json_t *rows = json_object_get(reply, "methods");
 
 	most_called_first(rows);
-	table_print(inv, rows, columns, "no service of this node was called yet");
+	table_print(inv, rows, api_view_service_method_counts_list,
+		    "no service of this node was called yet");
 }
 
 int run_service_top(struct invocation *inv)
@@ -472,15 +416,6 @@ int run_service_top(struct invocation *inv)
 
 int run_service_limits(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"SETTING", "setting", COLUMN_TEXT},
-		{"LIMIT", "limit", COLUMN_COUNT},
-		{"USED", "used", COLUMN_COUNT},
-		{"UNIT", "unit", COLUMN_TEXT},
-		{"DEFAULT", "default", COLUMN_COUNT},
-		{"MEANING", "meaning", COLUMN_TEXT},
-		{0},
-	};
-
-	return show_list(inv, "ShowServiceLimits", "limits", columns, "there are none");
+	return show_list(inv, "ShowServiceLimits", "limits", api_view_service_limit_list,
+			 "there are none");
 }

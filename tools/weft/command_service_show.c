@@ -60,13 +60,6 @@ static void print_one(const struct invocation *inv, json_t *service)
 		{"metadata", "metadata", "pairs", COLUMN_TEXT},
 		{0},
 	};
-	static const struct field program_fields[] = {
-		{"concurrency", "calls at once", "concurrency", COLUMN_COUNT},
-		{"under_way", "under way", "under_way", COLUMN_COUNT},
-		{"waiting", "waiting", "waiting", COLUMN_COUNT},
-		{"waiting_max", "may wait", "waiting_max", COLUMN_COUNT},
-		{0},
-	};
 	const json_t *node = json_object_get(service, "node_id");
 	json_t *shown = json_copy(service);
 
@@ -75,7 +68,7 @@ static void print_one(const struct invocation *inv, json_t *service)
 	json_object_set_new(shown, "pairs", pairs_text(json_object_get(service, "metadata")));
 	fields_print(inv, shown, fields);
 	if (json_object_get(service, "concurrency"))
-		fields_print(inv, shown, program_fields);
+		fields_print(inv, shown, api_view_service_offer_program);
 	json_decref(shown);
 }
 
@@ -148,17 +141,11 @@ static void print_methods(const struct invocation *inv, const json_t *described)
 		{"GIVES", "gives_text", COLUMN_TEXT},	  {"ABOUT", "about", COLUMN_TEXT},
 		{"EXAMPLE", "example_text", COLUMN_TEXT}, {0},
 	};
-	static const struct field fields[] = {
-		{"about", "about", "about", COLUMN_TEXT},
-		{"needs_signature", "signed calls only", "needs_signature", COLUMN_BOOL},
-		{"http", "methods of HTTP", "http", COLUMN_BOOL},
-		{0},
-	};
 	const json_t *methods = json_object_get(described, "methods"), *method;
 	json_t *rows = json_array();
 	size_t idx;
 
-	fields_print(inv, described, fields);
+	fields_print(inv, described, api_view_service_description_show);
 	json_array_foreach(methods, idx, method)
 	{
 		json_t *row = json_copy((json_t *)method);

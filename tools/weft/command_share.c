@@ -143,18 +143,9 @@ int run_share_add(struct invocation *inv)
 
 static void print_of_node(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column columns[] = {
-		{"SHARE", "share_id", COLUMN_ID},
-		{"REVISION", "revision", COLUMN_COUNT},
-		{"UPDATED", "updated_s", COLUMN_TIME},
-		{"REVOKED", "revoked", COLUMN_BOOL},
-		{"FOLLOWED", "followed", COLUMN_BOOL},
-		{"LINK", "link", COLUMN_PIPE},
-		{0},
-	};
 	uint64_t false_cnt = field_uint(reply, "false_heads");
 
-	table_print(inv, json_object_get(reply, "shares"), columns,
+	table_print(inv, json_object_get(reply, "shares"), api_view_node_share_list,
 		    "it shares nothing with everybody");
 	if (inv->has_terminal_out && json_array_size(json_object_get(reply, "shares")))
 		printf("\nFollow one: weft share list NODE --json prints the links for weft sub "
@@ -178,33 +169,6 @@ static int list_of_node(struct invocation *inv)
 
 static int list_own(struct invocation *inv)
 {
-	static const struct column columns[] = {
-		{"COLLECTION", "collection_id", COLUMN_ID},
-		{"FILES", "items", COLUMN_COUNT},
-		{"SIZE", "bytes", COLUMN_BYTES},
-		{"SERVED", "served_bytes", COLUMN_BYTES},
-		{"CHANGED", "changed_files", COLUMN_COUNT},
-		{"TITLE", "title", COLUMN_TEXT},
-		{"PATH", "path", COLUMN_TEXT},
-		{"LINK", "link", COLUMN_PIPE},
-		{0},
-	};
-	static const struct column published_columns[] = {
-		{"SHARE", "name", COLUMN_TEXT},		{"STATE", "state", COLUMN_TEXT},
-		{"REVISION", "revision", COLUMN_COUNT}, {"NEWEST", "newest", COLUMN_COUNT},
-		{"PUBLIC", "public", COLUMN_BOOL},	{"FILES", "items", COLUMN_COUNT},
-		{"SIZE", "bytes", COLUMN_BYTES},	{"KEPT BY", "holders", COLUMN_COUNT},
-		{"PATH", "path", COLUMN_TEXT},		{0},
-	};
-	static const struct column import_columns[] = {
-		{"IMPORT", "import_id", COLUMN_COUNT},
-		{"FILES", "files", COLUMN_COUNT},
-		{"DONE", "files_done", COLUMN_COUNT},
-		{"SIZE", "bytes", COLUMN_BYTES},
-		{"HASHED", "bytes_done", COLUMN_BYTES},
-		{"PATH", "path", COLUMN_TEXT},
-		{0},
-	};
 	json_t *reply;
 	int status = client_ask(inv, "ListShares", NULL, &reply);
 
@@ -213,14 +177,15 @@ static int list_own(struct invocation *inv)
 	if (inv->is_json) {
 		text_print_json(reply);
 	} else {
-		table_print(inv, json_object_get(reply, "shares"), columns,
+		table_print(inv, json_object_get(reply, "shares"), api_view_share_list,
 			    "nothing is shared; weft share add DIR shares a folder, weft share new "
 			    "makes a share that can be updated");
 		if (inv->has_terminal_out && json_array_size(json_object_get(reply, "published")))
-			table_print(inv, json_object_get(reply, "published"), published_columns,
-				    "");
+			table_print(inv, json_object_get(reply, "published"),
+				    api_view_published_share_list, "");
 		if (inv->has_terminal_out && json_array_size(json_object_get(reply, "imports")))
-			table_print(inv, json_object_get(reply, "imports"), import_columns, "");
+			table_print(inv, json_object_get(reply, "imports"), api_view_import_list,
+				    "");
 	}
 	json_decref(reply);
 	return STATUS_OK;

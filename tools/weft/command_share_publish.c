@@ -70,43 +70,12 @@ static json_t *settings_read(const struct invocation *inv)
 
 static void print_share(const struct invocation *inv, const json_t *reply)
 {
-	static const struct field fields[] = {
-		{"name", "name", "name", COLUMN_TEXT},
-		{"state", "state", "state", COLUMN_TEXT},
-		{"revision", "revision", "revision", COLUMN_COUNT},
-		{"newest", "newest seen", "newest", COLUMN_COUNT},
-		{"title", "title", "title", COLUMN_TEXT},
-		{"description", "description", "description", COLUMN_TEXT},
-		{"path", "path", "path", COLUMN_TEXT},
-		{"public", "public", "public", COLUMN_BOOL},
-		{"items", "files", "items", COLUMN_COUNT},
-		{"bytes", "size", "bytes", COLUMN_BYTES},
-		{"bad_files", "bad files", "bad_files", COLUMN_COUNT},
-		{"expires_s", "expires", "expires_s", COLUMN_TIME},
-		{"holders", "head kept by", "holders", COLUMN_COUNT},
-		{"put_error", "head not kept", "put_error", COLUMN_TEXT},
-		{"dated_ahead_s", "dated ahead of now", "dated_ahead_s", COLUMN_SECONDS},
-		{"clock_ahead_s", "clock ahead of peers", "clock_ahead_s", COLUMN_SECONDS},
-		{"share_id", "share id", "share_id", COLUMN_TEXT},
-		{"successor", "goes on as", "successor", COLUMN_TEXT},
-		{"link", "link", "link", COLUMN_TEXT},
-		{0},
-	};
-	static const struct column columns[] = {
-		{"REVISION", "revision", COLUMN_COUNT},
-		{"FILES", "items", COLUMN_COUNT},
-		{"SIZE", "bytes", COLUMN_BYTES},
-		{"MADE", "created_s", COLUMN_TIME},
-		{"EXPIRES", "expires_s", COLUMN_TIME},
-		{"COLLECTION", "collection_id", COLUMN_ID},
-		{0},
-	};
 	const json_t *revisions = json_object_get(reply, "revisions");
 
-	fields_print(inv, json_object_get(reply, "share"), fields);
+	fields_print(inv, json_object_get(reply, "share"), api_view_published_share_show);
 	if (revisions) {
 		putchar('\n');
-		table_print(inv, revisions, columns,
+		table_print(inv, revisions, api_view_share_revision_list,
 			    "no revision yet; weft share publish NAME DIR makes one");
 	}
 }
@@ -325,15 +294,8 @@ int run_share_update(struct invocation *inv)
 
 static void print_diff(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column columns[] = {
-		{"CHANGE", "change", COLUMN_TEXT},
-		{"BEFORE", "bytes_before", COLUMN_BYTES},
-		{"AFTER", "bytes_after", COLUMN_BYTES},
-		{"PATH", "path", COLUMN_TEXT},
-		{0},
-	};
-
-	table_print(inv, json_object_get(reply, "files"), columns, "the files are the same");
+	table_print(inv, json_object_get(reply, "files"), api_view_share_change_list,
+		    "the files are the same");
 	if (!inv->has_terminal_out)
 		return;
 	printf("\nFrom revision %" PRIu64 " to %" PRIu64 ": %" PRIu64 " added, %" PRIu64

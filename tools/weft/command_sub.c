@@ -8,50 +8,6 @@
 #include "command_show.h"
 #include "text.h"
 
-static const struct field follow_fields[] = {
-	{"id", "share id", "share_id", COLUMN_TEXT},
-	{"name", "name", "name", COLUMN_TEXT},
-	{"title", "title", "title", COLUMN_TEXT},
-	{"description", "description", "description", COLUMN_TEXT},
-	{"trust", "trust", "trust", COLUMN_TEXT},
-	{"weight", "weight in percent", "weight", COLUMN_COUNT},
-	{"state", "state", "state", COLUMN_TEXT},
-	{"detail", "last trouble", "detail", COLUMN_TEXT},
-	{"unhelpful_nodes", "nodes without an answer", "unhelpful_nodes", COLUMN_TEXT},
-	{"revision", "revision here", "revision", COLUMN_COUNT},
-	{"newest", "newest seen", "newest", COLUMN_COUNT},
-	{"items", "files", "items", COLUMN_COUNT},
-	{"bytes", "size", "bytes", COLUMN_BYTES},
-	{"created", "published", "created_s", COLUMN_TIME},
-	{"expires", "expires", "expires_s", COLUMN_TIME},
-	{"heard", "last heard of", "heard_s", COLUMN_TIME},
-	{"followed", "followed since", "followed_s", COLUMN_TIME},
-	{"public", "public", "public", COLUMN_BOOL},
-	{"blocklist", "has a blocklist", "blocklist", COLUMN_BOOL},
-	{"blocklist_fault", "blocklist trouble", "blocklist_fault", COLUMN_TEXT},
-	{"old_heads", "old heads refused", "old_heads", COLUMN_COUNT},
-	{"forks", "forks", "forks", COLUMN_COUNT},
-	{"folder", "fetched into", "folder", COLUMN_TEXT},
-	{"folder_revision", "revision there", "folder_revision", COLUMN_COUNT},
-	{"folder_state", "its get", "folder_state", COLUMN_TEXT},
-	{"folder_detail", "trouble there", "folder_detail", COLUMN_TEXT},
-	{"kept_files", "files kept as they are", "kept_files", COLUMN_COUNT},
-	{"mirror", "removes", "mirror", COLUMN_BOOL},
-	{"keep_versions", "versions kept", "keep_versions", COLUMN_COUNT},
-	{"link", "link", "link", COLUMN_TEXT},
-	{0},
-};
-
-static const struct column follow_columns[] = {
-	{"SHARE", "share_id", COLUMN_ID},  {"NAME", "name", COLUMN_TEXT},
-	{"TITLE", "title", COLUMN_TEXT},   {"TRUST", "trust", COLUMN_TEXT},
-	{"STATE", "state", COLUMN_TEXT},   {"REVISION", "revision", COLUMN_COUNT},
-	{"FILES", "items", COLUMN_COUNT},  {"SIZE", "bytes", COLUMN_BYTES},
-	{"HEARD", "heard_s", COLUMN_TIME}, {"DETAIL", "detail", COLUMN_TEXT},
-	{"FOLDER", "folder", COLUMN_TEXT}, {"WEIGHT", "weight", COLUMN_PIPE},
-	{"LINK", "link", COLUMN_PIPE},	   {0},
-};
-
 /* Adds what --name, --trust and --weight say; STATUS_USAGE after saying what is wrong. */
 static int settings_add(const struct invocation *inv, json_t *parameters)
 {
@@ -151,7 +107,7 @@ int run_sub_add(struct invocation *inv)
 	if (status == STATUS_OK && inv->is_json)
 		text_print_json(reply);
 	else if (status == STATUS_OK)
-		fields_print(inv, json_object_get(reply, "follow"), follow_fields);
+		fields_print(inv, json_object_get(reply, "follow"), api_view_follow_show);
 	if (status == STATUS_OK && waits)
 		first_revision_tell(json_object_get(reply, "follow"));
 	json_decref(reply);
@@ -173,7 +129,7 @@ static int share_call(struct invocation *inv, const char *method, const char *me
 		json_decref(parameters);
 		return status;
 	}
-	return show_fields(inv, method, parameters, "follow", follow_fields);
+	return show_fields(inv, method, parameters, "follow", api_view_follow_show);
 }
 
 int run_sub_set(struct invocation *inv)
@@ -183,25 +139,20 @@ int run_sub_set(struct invocation *inv)
 
 int run_sub_list(struct invocation *inv)
 {
-	return show_list(inv, "ListFollows", "follows", follow_columns,
+	return show_list(inv, "ListFollows", "follows", api_view_follow_list,
 			 "nothing is followed; weft sub add LINK begins");
 }
 
 static void print_follow(const struct invocation *inv, const json_t *reply)
 {
-	static const struct column revisions[] = {
-		{"REVISION", "revision", COLUMN_COUNT},
-		{"COLLECTION", "collection_id", COLUMN_TEXT},
-		{0},
-	};
 	const json_t *follow = json_object_get(reply, "follow"), *share;
 	size_t i;
 
-	fields_print(inv, follow, follow_fields);
+	fields_print(inv, follow, api_view_follow_show);
 	json_array_foreach(json_object_get(follow, "recommended"), i, share)
 		printf(inv->has_terminal_out ? "recommends  %s\n" : "recommends\t%s\n",
 		       json_string_value(share));
-	show_part(inv, "revision", json_object_get(follow, "revisions"), revisions);
+	show_part(inv, "revision", json_object_get(follow, "revisions"), api_view_revision_list);
 }
 
 int run_sub_show(struct invocation *inv)
@@ -231,7 +182,7 @@ int run_sub_sync(struct invocation *inv)
 	if (status == STATUS_OK && inv->is_json)
 		text_print_json(reply);
 	else if (status == STATUS_OK)
-		table_print(inv, json_object_get(reply, "follows"), follow_columns,
+		table_print(inv, json_object_get(reply, "follows"), api_view_follow_list,
 			    "nothing is followed; weft sub add LINK begins");
 	json_decref(reply);
 	return status;

@@ -186,12 +186,6 @@ static void parts_print(struct top *top, const json_t *reply)
 		{"TO SEND", "sending", COLUMN_COUNT},
 		{0},
 	};
-	static const struct column drops[] = {
-		{"DROPPED", "reason", COLUMN_TEXT},
-		{"PER S", "per_s", COLUMN_COUNT},
-		{"IN ALL", "packets", COLUMN_COUNT},
-		{0},
-	};
 	static const struct column transfers[] = {
 		{"GET", "get_id", COLUMN_COUNT},
 		{"STATE", "state", COLUMN_TEXT},
@@ -214,7 +208,7 @@ static void parts_print(struct top *top, const json_t *reply)
 	head_print(top, reply);
 	part_print(top, "worker", json_object_get(reply, "workers"), workers);
 	part_print(top, "device", json_object_get(reply, "devices"), devices);
-	part_print(top, "drop", json_object_get(reply, "drops"), drops);
+	part_print(top, "drop", json_object_get(reply, "drops"), api_view_drop_top);
 	part_print(top, "get", json_object_get(reply, "transfers"), transfers);
 	part_print(top, "session", json_object_get(reply, "sessions"), sessions);
 }
