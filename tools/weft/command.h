@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <jansson.h>
+
 struct invocation;
 
 /* What the command ends with; weft(1) lists them. */
@@ -30,6 +32,25 @@ struct command_option {
 #define COMMAND_OPTION_MAX 24
 
 /*
+ * A command that is one call with one reply: its arguments and options are the
+ * parameters of the method, and one of the rest says how the reply is shown.
+ */
+typedef void client_print_fn(const struct invocation *inv, const json_t *reply);
+struct command_call {
+	const char *method; /* without interface; NULL: the command has a function */
+	const char *
+		takes[2]; /* the parameters that its arguments are; an option is that of its name */
+	const char *member; /* of the reply, of which columns or fields are shown */
+	const struct column *columns;
+	const struct field *fields;
+	const char *empty;	/* of a list */
+	const char *line;	/* a member that is printed alone */
+	const char *done;	/* told to people when there is nothing to show */
+	client_print_fn *print; /* all else */
+	bool is_setting;	/* an invalid value is STATUS_USAGE */
+};
+
+/*
  * One command. Help, the manual's test, completion and the search for
  * what a typing error meant all read the same table.
  */
@@ -40,9 +61,10 @@ struct command {
 	const char *doc;
 	const char *more; /* further lines of help, or NULL */
 	const char *example;
-	int (*run)(struct invocation *inv);
+	int (*run)(struct invocation *inv); /* NULL: call */
 	unsigned arg_min, arg_max;
 	struct command_option options[COMMAND_OPTION_MAX]; /* until name NULL */
+	struct command_call call;
 };
 
 extern const struct command commands[];
@@ -74,6 +96,8 @@ int invocation_parse(int argc, char **argv, struct invocation *out_inv);
 
 /* command_lookup: NULL when there is none of that name. */
 const struct command *command_lookup(const char *object, const char *verb);
+/* command_call_run: of a command that is one call. */
+int command_call_run(const struct invocation *inv);
 int run_version(struct invocation *inv);
 
 /* help.c */
@@ -83,31 +107,45 @@ bool command_takes_option(const struct command *command, const char *name, unsig
 extern const struct command_option global_options[];
 extern const unsigned global_option_cnt;
 
-/* The commands, by file. */
-int run_status(struct invocation *inv);
-int run_node_id(struct invocation *inv);
-int run_limits_show(struct invocation *inv);
-int run_config_show(struct invocation *inv);
-int run_memory_show(struct invocation *inv);
-int run_daemon_reload(struct invocation *inv);
-int run_daemon_stop(struct invocation *inv);
+/* What they print that no view says alone. */
+client_print_fn print_announce_status;
+client_print_fn print_bootstrap_list;
+client_print_fn print_community_create;
+client_print_fn print_community_expel;
+client_print_fn print_community_leave;
+client_print_fn print_community_list;
+client_print_fn print_daemon_reload;
+client_print_fn print_dht_status;
+client_print_fn print_limits_list;
+client_print_fn print_limits_set;
+client_print_fn print_limits_show;
+client_print_fn print_memory_show;
+client_print_fn print_overlay_status;
+client_print_fn print_seed_list;
+client_print_fn print_seed_top;
+client_print_fn print_service_list;
+client_print_fn print_service_reset;
+client_print_fn print_service_top;
+client_print_fn print_share_show;
+client_print_fn print_node_status;
+client_print_fn print_sub_show;
+client_print_fn print_why;
+client_print_fn print_xdp_status;
+
+/* Those that are functions, by file. */
 int run_top(struct invocation *inv);
 int run_conns(struct invocation *inv);
-int run_peer_list(struct invocation *inv);
-int run_peer_show(struct invocation *inv);
 int run_peer_connect(struct invocation *inv);
 int run_peer_ping(struct invocation *inv);
 int run_peer_set(struct invocation *inv);
 int run_check(struct invocation *inv);
 int run_share_add(struct invocation *inv);
 int run_share_list(struct invocation *inv);
-int run_share_remove(struct invocation *inv);
 int run_share_cancel(struct invocation *inv);
 int run_share_new(struct invocation *inv);
 int run_share_publish(struct invocation *inv);
 int run_share_update(struct invocation *inv);
 int run_share_set(struct invocation *inv);
-int run_share_show(struct invocation *inv);
 int run_share_diff(struct invocation *inv);
 int run_share_link(struct invocation *inv);
 int run_share_revoke(struct invocation *inv);
@@ -115,19 +153,11 @@ int run_share_rotate(struct invocation *inv);
 int run_share_retire(struct invocation *inv);
 int run_share_export_key(struct invocation *inv);
 int run_sub_add(struct invocation *inv);
-int run_sub_list(struct invocation *inv);
-int run_sub_show(struct invocation *inv);
 int run_sub_set(struct invocation *inv);
 int run_sub_sync(struct invocation *inv);
-int run_sub_remove(struct invocation *inv);
 int run_search(struct invocation *inv);
-int run_community_create(struct invocation *inv);
 int run_community_join(struct invocation *inv);
-int run_community_leave(struct invocation *inv);
-int run_community_list(struct invocation *inv);
-int run_community_link(struct invocation *inv);
 int run_community_token(struct invocation *inv);
-int run_community_expel(struct invocation *inv);
 int run_community_members(struct invocation *inv);
 int run_community_shares(struct invocation *inv);
 int run_community_search(struct invocation *inv);
@@ -135,7 +165,6 @@ int run_community_bind(struct invocation *inv);
 int run_community_unbind(struct invocation *inv);
 int run_get(struct invocation *inv);
 int run_get_watch(struct invocation *inv);
-int run_get_list(struct invocation *inv);
 int run_get_pause(struct invocation *inv);
 int run_get_set(struct invocation *inv);
 int run_get_sources(struct invocation *inv);
@@ -143,11 +172,6 @@ int run_share_watch(struct invocation *inv);
 int run_get_cancel(struct invocation *inv);
 int run_get_forget(struct invocation *inv);
 int run_get_resume(struct invocation *inv);
-int run_lan_list(struct invocation *inv);
-int run_announce_status(struct invocation *inv);
-int run_overlay_status(struct invocation *inv);
-int run_dht_status(struct invocation *inv);
-int run_dht_nodes(struct invocation *inv);
 int run_dht_get(struct invocation *inv);
 int run_dht_put(struct invocation *inv);
 int run_dht_lookup(struct invocation *inv);
@@ -158,9 +182,6 @@ int run_route_find(struct invocation *inv);
 int run_route_publish(struct invocation *inv);
 int run_xdp_plan(struct invocation *inv);
 int run_xdp_attach(struct invocation *inv);
-int run_xdp_keep(struct invocation *inv);
-int run_xdp_detach(struct invocation *inv);
-int run_xdp_status(struct invocation *inv);
 int run_xdp_mode(struct invocation *inv);
 int run_event_watch(struct invocation *inv);
 int run_ban_add(struct invocation *inv);
@@ -168,35 +189,19 @@ int run_bootstrap_make(struct invocation *inv);
 int run_bootstrap_sign(struct invocation *inv);
 int run_bootstrap_retire(struct invocation *inv);
 int run_bootstrap_add(struct invocation *inv);
-int run_bootstrap_list(struct invocation *inv);
-int run_bootstrap_remove(struct invocation *inv);
 int run_bootstrap_check(struct invocation *inv);
-int run_ban_list(struct invocation *inv);
-int run_ban_remove(struct invocation *inv);
 int run_policy_show(struct invocation *inv);
 int run_policy_test(struct invocation *inv);
 int run_service_publish(struct invocation *inv);
-int run_service_withdraw(struct invocation *inv);
-int run_service_top(struct invocation *inv);
 int run_service_allow(struct invocation *inv);
-int run_service_reset(struct invocation *inv);
 int run_service_show(struct invocation *inv);
 int run_service_find(struct invocation *inv);
-int run_service_list(struct invocation *inv);
-int run_service_limits(struct invocation *inv);
-int run_service_open(struct invocation *inv);
 int run_service_call(struct invocation *inv);
 int run_service_stream(struct invocation *inv);
 int run_service_subscribe(struct invocation *inv);
 int run_service_emit(struct invocation *inv);
 int run_drops(struct invocation *inv);
-int run_why(struct invocation *inv);
 int run_gc_plan(struct invocation *inv);
-int run_limits_list(struct invocation *inv);
-int run_limits_reset(struct invocation *inv);
-int run_limits_set(struct invocation *inv);
-int run_seed_top(struct invocation *inv);
-int run_seed_list(struct invocation *inv);
 int run_seed_stop(struct invocation *inv);
 int run_seed_start(struct invocation *inv);
 int run_seed_set(struct invocation *inv);

@@ -2,11 +2,10 @@
 /* weft announce: status. */
 #include <stdio.h>
 
-#include "daemon_client.h"
 #include "command_show.h"
 #include "text.h"
 
-static void print_status(const struct invocation *inv, const json_t *reply)
+void print_announce_status(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *announce = json_object_get(reply, "announce");
 
@@ -14,9 +13,4 @@ static void print_status(const struct invocation *inv, const json_t *reply)
 	if (inv->has_terminal_out)
 		printf("\n");
 	show_part(inv, "fill", json_object_get(announce, "fills"), api_view_fill_list);
-}
-
-int run_announce_status(struct invocation *inv)
-{
-	return client_show(inv, "ShowAnnounce", NULL, print_status);
 }

@@ -24,14 +24,3 @@ int run_ban_add(struct invocation *inv)
 		json_object_set_new(parameters, "reason", json_string(reason));
 	return show_fields(inv, "AddBan", parameters, "ban", api_view_ban_show);
 }
-
-int run_ban_list(struct invocation *inv)
-{
-	return show_list(inv, "ListBans", "bans", api_view_ban_list, "nobody is banned");
-}
-
-int run_ban_remove(struct invocation *inv)
-{
-	return show_fields(inv, "RemoveBan", json_pack("{s:s}", "target", inv->args[0]), "ban",
-			   api_view_ban_removed);
-}

@@ -182,7 +182,7 @@ int run_bootstrap_add(struct invocation *inv)
 	return show_fields(inv, "AddBootstrap", parameters, "bootstrap", api_view_bootstrap_show);
 }
 
-static void lists_print(const struct invocation *inv, const json_t *reply)
+void print_bootstrap_list(const struct invocation *inv, const json_t *reply)
 {
 	static const struct column columns[] = {
 		{"ISSUER", "issuer", COLUMN_ID},
@@ -213,17 +213,6 @@ static void lists_print(const struct invocation *inv, const json_t *reply)
 	table_print(inv, rows, columns,
 		    "no bootstrap list is kept; weft bootstrap add FILE --trust NODE adds one");
 	json_decref(rows);
-}
-
-int run_bootstrap_list(struct invocation *inv)
-{
-	return client_show(inv, "ListBootstraps", NULL, lists_print);
-}
-
-int run_bootstrap_remove(struct invocation *inv)
-{
-	return show_fields(inv, "RemoveBootstrap", json_pack("{s:s}", "issuer", inv->args[0]),
-			   "bootstrap", api_view_bootstrap_show);
 }
 
 static void checks_print(const struct invocation *inv, const json_t *reply)

@@ -9,18 +9,12 @@
 #include "output_table.h"
 #include "text.h"
 
-static void print_joined(const struct invocation *inv, const json_t *reply)
+void print_community_create(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *community = json_object_get(reply, "community");
 
 	if (inv->has_terminal_out)
 		fprintf(stderr, "joined %s; others join by\n", field_text(community, "name"));
-	printf("%s\n", field_text(reply, "link"));
-}
-
-static void print_link(const struct invocation *inv, const json_t *reply)
-{
-	(void)inv;
 	printf("%s\n", field_text(reply, "link"));
 }
 
@@ -34,7 +28,7 @@ static void print_token(const struct invocation *inv, const json_t *reply)
 			text_time(field_uint(reply, "expires_s"), when));
 }
 
-static void print_list(const struct invocation *inv, const json_t *reply)
+void print_community_list(const struct invocation *inv, const json_t *reply)
 {
 	table_print(inv, json_object_get(reply, "communities"), api_view_community_list,
 		    "No community was joined: weft community join LINK");
@@ -58,14 +52,6 @@ static void print_shares(const struct invocation *inv, const json_t *reply)
 	print_page(inv, reply, "shares", api_view_community_share_list, "No share.");
 }
 
-int run_community_create(struct invocation *inv)
-{
-	return client_show(inv, "CreateCommunity",
-			   json_pack("{s:s, s:b}", "name", inv->args[0], "strict",
-				     invocation_option(inv, "strict") != NULL),
-			   print_joined);
-}
-
 int run_community_join(struct invocation *inv)
 {
 	const char *name = invocation_option(inv, "name"), *token = invocation_option(inv, "token");
@@ -78,31 +64,14 @@ int run_community_join(struct invocation *inv)
 		json_object_set_new(parameters, "community_id", json_string(inv->args[0]));
 		json_object_set_new(parameters, "key", json_string(inv->args[1]));
 	}
-	return client_show(inv, "JoinCommunity", parameters, print_joined);
+	return client_show(inv, "JoinCommunity", parameters, print_community_create);
 }
 
-static void print_left(const struct invocation *inv, const json_t *reply)
+void print_community_leave(const struct invocation *inv, const json_t *reply)
 {
 	(void)reply;
 	if (inv->has_terminal_out)
 		printf("Left %s; what was in it is forgotten.\n", inv->args[0]);
-}
-
-int run_community_leave(struct invocation *inv)
-{
-	return client_show(inv, "LeaveCommunity", json_pack("{s:s}", "name", inv->args[0]),
-			   print_left);
-}
-
-int run_community_list(struct invocation *inv)
-{
-	return client_show(inv, "ListCommunities", NULL, print_list);
-}
-
-int run_community_link(struct invocation *inv)
-{
-	return client_show(inv, "LinkCommunity", json_pack("{s:s}", "name", inv->args[0]),
-			   print_link);
 }
 
 int run_community_token(struct invocation *inv)
@@ -122,7 +91,7 @@ int run_community_token(struct invocation *inv)
 	return client_show(inv, "MakeCommunityToken", parameters, print_token);
 }
 
-static void print_expelled(const struct invocation *inv, const json_t *reply)
+void print_community_expel(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *community = json_object_get(reply, "community");
 
@@ -130,15 +99,6 @@ static void print_expelled(const struct invocation *inv, const json_t *reply)
 		printf("%s: epoch %lld, %lld expelled.\n", field_text(community, "name"),
 		       (long long)json_integer_value(json_object_get(community, "epoch")),
 		       (long long)json_integer_value(json_object_get(community, "expelled")));
-}
-
-int run_community_expel(struct invocation *inv)
-{
-	json_t *parameters =
-		json_pack("{s:s, s:s, s:b}", "name", inv->args[0], "node_id", inv->args[1], "undo",
-			  invocation_option(inv, "undo") != NULL);
-
-	return client_show(inv, "ExpelCommunityMember", parameters, print_expelled);
 }
 
 /* What the options say of a page; NULL: it was said that they are wrong. */

@@ -19,7 +19,7 @@ static json_t *reasons_seen(const struct invocation *inv, const json_t *reasons)
 	return seen;
 }
 
-static void print_status(const struct invocation *inv, const json_t *reply)
+void print_dht_status(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *dht = json_object_get(reply, "dht");
 	json_t *seen;
@@ -33,17 +33,6 @@ static void print_status(const struct invocation *inv, const json_t *reply)
 	seen = reasons_seen(inv, json_object_get(dht, "reasons"));
 	show_part(inv, "reason", seen, api_view_dht_reason_list);
 	json_decref(seen);
-}
-
-int run_dht_status(struct invocation *inv)
-{
-	return client_show(inv, "ShowDht", NULL, print_status);
-}
-
-int run_dht_nodes(struct invocation *inv)
-{
-	return show_list(inv, "ListDhtNodes", "nodes", api_view_dht_node_list,
-			 "nobody is known yet; dht.bootstrap in weft.conf is the way in");
 }
 
 /* A search whose steps are told as they happen. */
@@ -103,7 +92,7 @@ static void print_outcome(const struct invocation *inv, const json_t *reply)
 
 /* parameters is taken; print_last shows the reply that ended it. */
 static int search(struct invocation *inv, const char *method, json_t *parameters, bool is_traced,
-		  client_print_fn print_last)
+		  client_print_fn *print_last)
 {
 	struct searching searching = {.inv = inv};
 	struct client_call call = {.method = method,

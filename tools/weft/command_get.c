@@ -422,19 +422,3 @@ int run_get_sources(struct invocation *inv)
 	json_decref(reply);
 	return STATUS_OK;
 }
-
-int run_get_list(struct invocation *inv)
-{
-	json_t *reply;
-	int status = client_ask(inv, "ListGets", NULL, &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else
-		table_print(inv, json_object_get(reply, "transfers"), api_view_transfer_list,
-			    "no gets; weft get LINK --to DIR starts one");
-	json_decref(reply);
-	return STATUS_OK;
-}

@@ -2,11 +2,10 @@
 /* weft overlay: status. */
 #include <stdio.h>
 
-#include "daemon_client.h"
 #include "command_show.h"
 #include "text.h"
 
-static void print_status(const struct invocation *inv, const json_t *reply)
+void print_overlay_status(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *overlay = json_object_get(reply, "overlay"), *reason;
 	json_t *seen = json_array();
@@ -24,9 +23,4 @@ static void print_status(const struct invocation *inv, const json_t *reply)
 	}
 	show_part(inv, "reason", seen, api_view_overlay_reason_list);
 	json_decref(seen);
-}
-
-int run_overlay_status(struct invocation *inv)
-{
-	return client_show(inv, "ShowOverlay", NULL, print_status);
 }

@@ -11,12 +11,6 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define PING_COUNT_MAX	   1000000 /* the daemon's own bound */
 
-int run_peer_list(struct invocation *inv)
-{
-	return show_list(inv, "ListPeers", "peers", api_view_peer_list,
-			 "no peers yet; weft peer connect NODE ADDR:PORT meets one");
-}
-
 int run_conns(struct invocation *inv)
 {
 	json_t *reply, *peers;
@@ -35,12 +29,6 @@ int run_conns(struct invocation *inv)
 			    "no connections; weft peer connect NODE ADDR:PORT opens one");
 	json_decref(reply);
 	return STATUS_OK;
-}
-
-int run_peer_show(struct invocation *inv)
-{
-	return show_fields(inv, "ShowPeer", json_pack("{s:s}", "node_id", inv->args[0]), "peer",
-			   api_view_peer_show);
 }
 
 static void peer_print(const struct invocation *inv, const json_t *reply)

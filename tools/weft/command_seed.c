@@ -11,7 +11,7 @@
 #include "output_table.h"
 #include "text.h"
 
-static void limits_print(const struct invocation *inv, const json_t *reply)
+void print_limits_list(const struct invocation *inv, const json_t *reply)
 {
 	table_print(inv, json_object_get(reply, "limits"), api_view_traffic_limit_list,
 		    "no limits");
@@ -20,12 +20,7 @@ static void limits_print(const struct invocation *inv, const json_t *reply)
 		       field_uint(reply, "waiting"), field_uint(reply, "refused"));
 }
 
-int run_limits_list(struct invocation *inv)
-{
-	return client_show(inv, "ListTrafficLimits", NULL, limits_print);
-}
-
-static void limit_print(const struct invocation *inv, const json_t *reply)
+void print_limits_set(const struct invocation *inv, const json_t *reply)
 {
 	json_t *limits = json_array();
 
@@ -34,31 +29,13 @@ static void limit_print(const struct invocation *inv, const json_t *reply)
 	json_decref(limits);
 }
 
-int run_limits_set(struct invocation *inv)
-{
-	return client_set(inv, "SetTrafficLimit",
-			  json_pack("{s:s, s:s}", "name", inv->args[0], "value", inv->args[1]),
-			  limit_print);
-}
-
-int run_limits_reset(struct invocation *inv)
-{
-	return client_set(inv, "SetTrafficLimit", json_pack("{s:s}", "name", inv->args[0]),
-			  limit_print);
-}
-
-static void seeding_print(const struct invocation *inv, const json_t *reply)
+void print_seed_top(const struct invocation *inv, const json_t *reply)
 {
 	fields_print(inv, json_object_get(reply, "sum"), api_view_seeding_sum_show);
 	if (inv->has_terminal_out)
 		printf("\n");
 	show_part(inv, "peer", json_object_get(reply, "peers"), api_view_seeded_peer_list);
 	show_part(inv, "content", json_object_get(reply, "contents"), api_view_seeded_content_list);
-}
-
-int run_seed_top(struct invocation *inv)
-{
-	return client_show(inv, "ShowSeeding", NULL, seeding_print);
 }
 
 /* --- what gets brought --- */
@@ -89,7 +66,7 @@ static void seed_texts_set(json_t *get)
 			json_string(text_elapsed(field_uint(get, "seed_for_s") * 1000, elapsed)));
 }
 
-static void seeds_print(const struct invocation *inv, const json_t *reply)
+void print_seed_list(const struct invocation *inv, const json_t *reply)
 {
 	static const struct column columns[] = {
 		{"ID", "get_id", COLUMN_COUNT},	      {"SEEDING", "seeding", COLUMN_TEXT},
@@ -109,18 +86,13 @@ static void seeds_print(const struct invocation *inv, const json_t *reply)
 		    "nothing was got; weft get LINK --to DIR fetches something");
 }
 
-int run_seed_list(struct invocation *inv)
-{
-	return client_show(inv, "ListGets", NULL, seeds_print);
-}
-
 static void seed_print(const struct invocation *inv, const json_t *reply)
 {
 	json_t *gets = json_array(), *list;
 
 	json_array_append(gets, json_object_get(reply, "transfer"));
 	list = json_pack("{s:o}", "transfers", gets);
-	seeds_print(inv, list);
+	print_seed_list(inv, list);
 	json_decref(list);
 }
 

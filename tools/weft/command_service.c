@@ -253,16 +253,6 @@ int run_service_publish(struct invocation *inv)
 	return publish(inv, parameters);
 }
 
-int run_service_withdraw(struct invocation *inv)
-{
-	const char *version = invocation_option(inv, "version");
-	json_t *parameters = json_pack("{s:s}", "name", inv->args[0]);
-
-	if (version)
-		json_object_set_new(parameters, "version", json_string(version));
-	return client_show(inv, "WithdrawService", parameters, NULL);
-}
-
 int run_service_allow(struct invocation *inv)
 {
 	const char *version = invocation_option(inv, "version");
@@ -282,7 +272,7 @@ int run_service_allow(struct invocation *inv)
 	return client_show(inv, "SetServiceAccess", parameters, NULL);
 }
 
-static void print_reset(const struct invocation *inv, const json_t *reply)
+void print_service_reset(const struct invocation *inv, const json_t *reply)
 {
 	uint64_t cnt = field_uint(reply, "closed");
 
@@ -293,12 +283,6 @@ static void print_reset(const struct invocation *inv, const json_t *reply)
 		       cnt, cnt == 1 ? "" : "s");
 	else
 		printf("%" PRIu64 "\n", cnt);
-}
-
-int run_service_reset(struct invocation *inv)
-{
-	return client_show(inv, "ResetService", json_pack("{s:s}", "name", inv->args[0]),
-			   print_reset);
 }
 
 /* --- find, list, limits --- */
@@ -357,31 +341,10 @@ int run_service_find(struct invocation *inv)
 	return status;
 }
 
-static void print_services(const struct invocation *inv, const json_t *reply)
+void print_service_list(const struct invocation *inv, const json_t *reply)
 {
 	show_part(inv, "offer", json_object_get(reply, "offers"), api_view_service_offer_list);
 	show_part(inv, "known", json_object_get(reply, "known"), api_view_service_provider_known);
-}
-
-int run_service_list(struct invocation *inv)
-{
-	return client_show(inv, "ListServices", NULL, print_services);
-}
-
-int run_service_open(struct invocation *inv)
-{
-	json_t *reply;
-	int status =
-		client_ask(inv, "OpenService", json_pack("{s:s}", "name", inv->args[0]), &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else
-		printf("%s\n", field_text(reply, "url"));
-	json_decref(reply);
-	return STATUS_OK;
 }
 
 /* most_called_first: a stable order for who looks again and again. */
@@ -400,22 +363,11 @@ static void most_called_first(json_t *rows)
 		}
 }
 
-static void print_methods(const struct invocation *inv, const json_t *reply)
+void print_service_top(const struct invocation *inv, const json_t *reply)
 {
 	json_t *rows = json_object_get(reply, "methods");
 
 	most_called_first(rows);
 	table_print(inv, rows, api_view_service_method_counts_list,
 		    "no service of this node was called yet");
-}
-
-int run_service_top(struct invocation *inv)
-{
-	return client_show(inv, "ListServiceMethods", NULL, print_methods);
-}
-
-int run_service_limits(struct invocation *inv)
-{
-	return show_list(inv, "ShowServiceLimits", "limits", api_view_service_limit_list,
-			 "there are none");
 }

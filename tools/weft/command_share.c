@@ -201,23 +201,6 @@ int run_share_list(struct invocation *inv)
 	return list_own(inv);
 }
 
-int run_share_remove(struct invocation *inv)
-{
-	json_t *reply;
-	int status =
-		client_ask(inv, "RemoveShare", json_pack("{s:s}", "share", inv->args[0]), &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else if (inv->has_terminal_out)
-		printf("No longer shared. The files stay; \"weft gc run\" gives back what weft "
-		       "kept about them.\n");
-	json_decref(reply);
-	return STATUS_OK;
-}
-
 int run_share_cancel(struct invocation *inv)
 {
 	uint64_t id;

@@ -68,7 +68,7 @@ static json_t *settings_read(const struct invocation *inv)
 	return parameters;
 }
 
-static void print_share(const struct invocation *inv, const json_t *reply)
+void print_share_show(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *revisions = json_object_get(reply, "revisions");
 
@@ -125,12 +125,7 @@ int run_share_set(struct invocation *inv)
 		return client_say_error(STATUS_USAGE, inv->args[0], "nothing to set is given",
 					"weft share set --help lists what can be set.");
 	}
-	return client_set(inv, "SetShare", parameters, print_share);
-}
-
-int run_share_show(struct invocation *inv)
-{
-	return client_show(inv, "ShowShare", json_pack("{s:s}", "name", inv->args[0]), print_share);
+	return client_set(inv, "SetShare", parameters, print_share_show);
 }
 
 /* --- publish, update --- */

@@ -8,6 +8,42 @@
 #include "daemon_client.h"
 #include "text.h"
 
+static void call_print(const struct invocation *inv, const json_t *reply)
+{
+	const struct command_call *call = &inv->command->call;
+	const json_t *shown = call->member ? json_object_get(reply, call->member) : reply;
+
+	if (call->print)
+		call->print(inv, reply);
+	else if (call->columns)
+		table_print(inv, shown, call->columns, call->empty);
+	else if (call->fields)
+		fields_print(inv, shown, call->fields);
+	else if (call->line)
+		printf("%s\n", field_text(reply, call->line));
+	else if (call->done && inv->has_terminal_out)
+		printf("%s\n", call->done);
+}
+
+int command_call_run(const struct invocation *inv)
+{
+	const struct command *command = inv->command;
+	struct client_call call = {.method = command->call.method,
+				   .parameters = json_object(),
+				   .is_setting = command->call.is_setting};
+
+	for (unsigned i = 0; i < inv->arg_cnt; i++)
+		(void)json_object_set_new(call.parameters, command->call.takes[i],
+					  json_string(inv->args[i]));
+	for (unsigned i = 0; i < COMMAND_OPTION_MAX && command->options[i].name; i++)
+		if (inv->values[i])
+			(void)json_object_set_new(call.parameters, command->options[i].name,
+						  command->options[i].arg
+							  ? json_string(inv->values[i])
+							  : json_true());
+	return client_show_call(inv, &call, call_print);
+}
+
 int show_list(const struct invocation *inv, const char *method, const char *member,
 	      const struct column *columns, const char *empty)
 {
@@ -158,7 +194,7 @@ static void print_verdict(const struct invocation *inv, const json_t *health)
 	}
 }
 
-static void print_status(const struct invocation *inv, const json_t *status)
+void print_node_status(const struct invocation *inv, const json_t *status)
 {
 	json_t *address;
 	size_t idx;
@@ -183,26 +219,6 @@ static void print_status(const struct invocation *inv, const json_t *status)
 		print_side(status, "receive");
 		print_side(status, "send");
 	}
-}
-
-int run_status(struct invocation *inv)
-{
-	return client_show(inv, "Status", NULL, print_status);
-}
-
-int run_node_id(struct invocation *inv)
-{
-	json_t *reply;
-	int status = client_ask(inv, "GetNodeId", NULL, &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else
-		printf("%s\n", field_text(reply, "node_id"));
-	json_decref(reply);
-	return STATUS_OK;
 }
 
 /* pools_print: a row for each class of each pool. */
@@ -246,66 +262,22 @@ static void accounts_print(const struct invocation *inv, const json_t *reply)
 	show_part(inv, "refusal", json_object_get(reply, "refusals"), api_view_refusal_list);
 }
 
-int run_limits_show(struct invocation *inv)
+void print_limits_show(const struct invocation *inv, const json_t *reply)
 {
-	json_t *reply;
-	int status = client_ask(inv, "ShowLimits", NULL, &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json) {
-		text_print_json(reply);
-	} else {
-		table_print(inv, json_object_get(reply, "limits"), api_view_limit_list,
-			    "no limits");
-		pools_print(inv, json_object_get(reply, "pools"));
-		accounts_print(inv, reply);
-	}
-	json_decref(reply);
-	return STATUS_OK;
+	table_print(inv, json_object_get(reply, "limits"), api_view_limit_list, "no limits");
+	pools_print(inv, json_object_get(reply, "pools"));
+	accounts_print(inv, reply);
 }
 
-int run_config_show(struct invocation *inv)
-{
-	return show_list(inv, "ShowConfig", "settings", api_view_setting_list, "no settings");
-}
-
-int run_memory_show(struct invocation *inv)
+void print_memory_show(const struct invocation *inv, const json_t *reply)
 {
 	char rss[TEXT_SHORT_CAP];
-	json_t *reply;
-	int status = client_ask(inv, "ShowMemory", NULL, &reply);
 
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json) {
-		text_print_json(reply);
-	} else {
-		table_print(inv, json_object_get(reply, "regions"), api_view_memory_list,
-			    "no tables");
-		if (inv->has_terminal_out)
-			printf("In memory now: %s\n",
-			       text_bytes(field_uint(reply, "rss_bytes"), rss));
-		else
-			printf("resident\t-\t%" PRIu64 "\t-\n", field_uint(reply, "rss_bytes"));
-	}
-	json_decref(reply);
-	return STATUS_OK;
-}
-
-int run_daemon_stop(struct invocation *inv)
-{
-	json_t *reply;
-	int status = client_ask(inv, "Shutdown", NULL, &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else if (inv->has_terminal_out)
-		printf("The daemon is draining and will end.\n");
-	json_decref(reply);
-	return STATUS_OK;
+	table_print(inv, json_object_get(reply, "regions"), api_view_memory_list, "no tables");
+	if (inv->has_terminal_out)
+		printf("In memory now: %s\n", text_bytes(field_uint(reply, "rss_bytes"), rss));
+	else
+		printf("resident\t-\t%" PRIu64 "\t-\n", field_uint(reply, "rss_bytes"));
 }
 
 static void print_names(const json_t *names, const char *text)
@@ -316,24 +288,13 @@ static void print_names(const json_t *names, const char *text)
 	json_array_foreach(names, idx, name) printf("%s\t%s\n", json_string_value(name), text);
 }
 
-int run_daemon_reload(struct invocation *inv)
+void print_daemon_reload(const struct invocation *inv, const json_t *reply)
 {
-	json_t *reply;
-	int status = client_ask(inv, "Reload", NULL, &reply);
+	const json_t *applied = json_object_get(reply, "applied");
+	const json_t *pending = json_object_get(reply, "pending");
 
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json) {
-		text_print_json(reply);
-	} else {
-		const json_t *applied = json_object_get(reply, "applied");
-		const json_t *pending = json_object_get(reply, "pending");
-
-		print_names(applied, "applied");
-		print_names(pending, "waits for a restart");
-		if (inv->has_terminal_out && !json_array_size(applied) && !json_array_size(pending))
-			printf("Nothing changed.\n");
-	}
-	json_decref(reply);
-	return STATUS_OK;
+	print_names(applied, "applied");
+	print_names(pending, "waits for a restart");
+	if (inv->has_terminal_out && !json_array_size(applied) && !json_array_size(pending))
+		printf("Nothing changed.\n");
 }

@@ -137,13 +137,7 @@ int run_sub_set(struct invocation *inv)
 	return share_call(inv, "SetFollow", "share");
 }
 
-int run_sub_list(struct invocation *inv)
-{
-	return show_list(inv, "ListFollows", "follows", api_view_follow_list,
-			 "nothing is followed; weft sub add LINK begins");
-}
-
-static void print_follow(const struct invocation *inv, const json_t *reply)
+void print_sub_show(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *follow = json_object_get(reply, "follow"), *share;
 	size_t i;
@@ -153,15 +147,6 @@ static void print_follow(const struct invocation *inv, const json_t *reply)
 		printf(inv->has_terminal_out ? "recommends  %s\n" : "recommends\t%s\n",
 		       json_string_value(share));
 	show_part(inv, "revision", json_object_get(follow, "revisions"), api_view_revision_list);
-}
-
-int run_sub_show(struct invocation *inv)
-{
-	json_t *parameters = json_pack("{s:s}", "share", inv->args[0]);
-
-	if (!parameters)
-		return client_say_error(STATUS_USAGE, "show", "it is not UTF-8", NULL);
-	return client_show(inv, "ShowFollow", parameters, print_follow);
 }
 
 int run_sub_sync(struct invocation *inv)
@@ -186,22 +171,4 @@ int run_sub_sync(struct invocation *inv)
 			    "nothing is followed; weft sub add LINK begins");
 	json_decref(reply);
 	return status;
-}
-
-int run_sub_remove(struct invocation *inv)
-{
-	json_t *parameters = json_pack("{s:s}", "share", inv->args[0]), *reply;
-	int status;
-
-	if (!parameters)
-		return client_say_error(STATUS_USAGE, "remove", "it is not UTF-8", NULL);
-	status = client_ask(inv, "RemoveFollow", parameters, &reply);
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else if (inv->has_terminal_out)
-		printf("Not followed any more. What was fetched of it stays where it is.\n");
-	json_decref(reply);
-	return STATUS_OK;
 }

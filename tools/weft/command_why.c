@@ -2,11 +2,10 @@
 /* weft why: what happened to somebody. */
 #include <stdio.h>
 
-#include "daemon_client.h"
 #include "command_show.h"
 #include "text.h"
 
-static void print_why(const struct invocation *inv, const json_t *why)
+void print_why(const struct invocation *inv, const json_t *why)
 {
 	static const struct column conducts[] = {{"CONDUCT", "text", COLUMN_TEXT}, {0}};
 	json_t *ban = json_object_get(why, "ban"), *reputation = json_object_get(why, "reputation");
@@ -28,9 +27,4 @@ static void print_why(const struct invocation *inv, const json_t *why)
 	    !json_array_size(json_object_get(why, "refusals")) &&
 	    !json_array_size(json_object_get(why, "drops")))
 		printf("Nothing is known of it in the last 24 hours.\n");
-}
-
-int run_why(struct invocation *inv)
-{
-	return client_show(inv, "ShowWhy", json_pack("{s:s}", "who", inv->args[0]), print_why);
 }

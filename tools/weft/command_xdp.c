@@ -120,16 +120,6 @@ int run_xdp_attach(struct invocation *inv)
 	return status;
 }
 
-int run_xdp_keep(struct invocation *inv)
-{
-	return show_fields(inv, "KeepXdp", device_ask(inv), "device", api_view_xdp_device_show);
-}
-
-int run_xdp_detach(struct invocation *inv)
-{
-	return client_show(inv, "DetachXdp", device_ask(inv), NULL);
-}
-
 static void print_mode(const struct invocation *inv, const json_t *reply)
 {
 	(void)inv;
@@ -159,7 +149,7 @@ static void print_queues(const struct invocation *inv, const json_t *devices)
 	}
 }
 
-static void print_status(const struct invocation *inv, const json_t *reply)
+void print_xdp_status(const struct invocation *inv, const json_t *reply)
 {
 	if (inv->has_terminal_out)
 		fields_print(inv, reply, api_view_show_xdp_out_show);
@@ -167,9 +157,4 @@ static void print_status(const struct invocation *inv, const json_t *reply)
 		    "no device is attached");
 	if (inv->has_terminal_out)
 		print_queues(inv, json_object_get(reply, "devices"));
-}
-
-int run_xdp_status(struct invocation *inv)
-{
-	return client_show(inv, "ShowXdp", NULL, print_status);
 }

@@ -246,7 +246,7 @@ int client_ask(const struct invocation *inv, const char *method, json_t *paramet
 			 out_reply);
 }
 
-int client_show_call(const struct invocation *inv, struct client_call *call, client_print_fn print)
+int client_show_call(const struct invocation *inv, struct client_call *call, client_print_fn *print)
 {
 	json_t *reply;
 	int status = call_once(inv, call, &reply);
@@ -262,14 +262,14 @@ int client_show_call(const struct invocation *inv, struct client_call *call, cli
 }
 
 int client_show(const struct invocation *inv, const char *method, json_t *parameters,
-		client_print_fn print)
+		client_print_fn *print)
 {
 	return client_show_call(
 		inv, &(struct client_call){.method = method, .parameters = parameters}, print);
 }
 
 int client_set(const struct invocation *inv, const char *method, json_t *parameters,
-	       client_print_fn print)
+	       client_print_fn *print)
 {
 	struct client_call call = {.method = method, .parameters = parameters, .is_setting = true};
 

@@ -38,14 +38,14 @@ int client_ask(const struct invocation *inv, const char *method, json_t *paramet
  * client_show asks and prints the reply: as JSON where that is wanted, else by
  * print (NULL: nothing is said).
  */
-typedef void (*client_print_fn)(const struct invocation *inv, const json_t *reply);
 int client_show(const struct invocation *inv, const char *method, json_t *parameters,
-		client_print_fn print);
+		client_print_fn *print);
 /* client_show_call: the same of a call that says more; its reply and arg are not the caller's. */
-int client_show_call(const struct invocation *inv, struct client_call *call, client_print_fn print);
+int client_show_call(const struct invocation *inv, struct client_call *call,
+		     client_print_fn *print);
 /* client_set is client_show for a call that is_setting. */
 int client_set(const struct invocation *inv, const char *method, json_t *parameters,
-	       client_print_fn print);
+	       client_print_fn *print);
 
 /*
  * control_client_open is for more than one call at a time; failures were said.

@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 		help_print(&inv, stderr);
 		return STATUS_USAGE;
 	}
-	status = inv.command->run(&inv);
+	status = inv.command->run ? inv.command->run(&inv) : command_call_run(&inv);
 	/* Output that could not be written, a full disk or a closed pipe, is a failure too. */
 	if (fflush(stdout) != 0 && status == STATUS_OK) {
 		perror("weft: standard output");
