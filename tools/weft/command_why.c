@@ -7,7 +7,7 @@
 
 void print_why(const struct invocation *inv, const json_t *why)
 {
-	static const struct column conducts[] = {{"CONDUCT", "text", COLUMN_TEXT}, {0}};
+	static const struct column conducts[] = {{"REPUTATION", "text", COLUMN_TEXT}, {0}};
 	json_t *ban = json_object_get(why, "ban"), *reputation = json_object_get(why, "reputation");
 	json_t *list = json_array();
 
