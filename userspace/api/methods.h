@@ -20,6 +20,7 @@
 /* clang-format off */
 #define METHODS_OF_STRUCTS(X) \
 	API_ANNOUNCE_METHODS(X) \
+	API_DAEMON_METHODS(X) \
 	API_DHT_METHODS(X) \
 	API_FIREWALL_METHODS(X) \
 	API_LIMITS_METHODS(X) \
@@ -48,9 +49,10 @@ typedef void method_fn(void *ctx, struct control_call *call, const json_t *param
 METHODS_OF_JSON(METHOD_OF_JSON)
 #undef METHOD_OF_JSON
 
-/* method_traffic.c. traffic: of all workers. json_rates: the rows of timetables that are not empty. */
+/* method_traffic.c. traffic: of all workers. api_rates: the rows of timetables that are not empty. */
 struct blobs_traffic api_traffic(struct node *node, uint64_t now_ns);
-json_t *api_json_rates(struct node *node, uint64_t now_ns);
+struct api_traffic_limit_list api_rates(struct api_blocks *blocks, struct node *node,
+					uint64_t now_ns);
 
 /* method_share.c: an import of path. method_publish.c: the shares that this node publishes. */
 struct blobs_import;
@@ -144,10 +146,12 @@ bool api_share_read(struct node *node, struct control_call *call, const char *na
 
 struct packet_counters;
 /* method_state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */
-json_t *api_json_workers(const struct node *node);
+void api_workers(struct api_blocks *blocks, const struct node *node,
+		 struct api_worker_list *out_workers);
 /* method_health.c: Health of the interface. */
 struct figures;
-json_t *api_json_health(struct node *node, const struct figures *figures, uint64_t now_ns);
+struct api_health api_health(struct api_blocks *blocks, struct node *node,
+			     const struct figures *figures, uint64_t now_ns);
 uint64_t api_resident_len(void);
 /* method_get.c: gets, those that run or all. */
 json_t *api_json_gets(struct node *node, bool wants_all);
@@ -165,8 +169,6 @@ void api_limits(struct api_blocks *blocks, struct node *node, struct api_limit_l
 /* method_state.c: one side of packet I/O. */
 struct api_packet_side api_side(const char *backend, const char *reason,
 				const struct packet_counters *counts);
-json_t *api_json_side(const char *backend, const char *reason,
-		      const struct packet_counters *counts);
 /* method_table.c: small shapes several files need. */
 json_t *api_json_id(const uint8_t id[static 32]); /* z-base-32 */
 json_t *api_json_uint(uint64_t value);

@@ -204,15 +204,14 @@ void api_figures_read(struct node *node, struct figures *out_figures)
 		figures_add(out_figures, workers_figures(node->workers, i));
 }
 
-json_t *api_figures_json_counters(const struct figures *figures)
+struct api_int_map api_figures_counters(struct api_blocks *blocks, const struct figures *figures)
 {
-	json_t *json = json_object();
+	struct api_int_map map = {0};
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-		json_object_set_new(json, counters[i].name,
-				    api_json_uint(figure_value(figures, &counters[i])));
-	json_object_set_new(json, "node.turn_cnt", api_json_uint(figures->turn_cnt));
-	json_object_set_new(json, "node.unknown_flow_cnt",
-			    api_json_uint(figures->unknown_flow_cnt));
-	return json;
+		api_push(blocks, &map,
+			 {counters[i].name, api_uint(figure_value(figures, &counters[i]))});
+	api_push(blocks, &map, {"node.turn_cnt", api_uint(figures->turn_cnt)});
+	api_push(blocks, &map, {"node.unknown_flow_cnt", api_uint(figures->unknown_flow_cnt)});
+	return map;
 }

@@ -2,8 +2,7 @@
 #ifndef WEFT_API_DAEMON_METHOD_FIGURES_H
 #define WEFT_API_DAEMON_METHOD_FIGURES_H
 
-#include <jansson.h>
-
+#include "api/node.h"
 #include "blobs/blobs.h"
 #include "base/fair/load.h"
 #include "control/control.h"
@@ -30,7 +29,7 @@ struct figures {
 
 /* api_figures_read: home worker. */
 void api_figures_read(struct node *node, struct figures *out_figures);
-/* api_figures_json_counters: what only grows, by the names of its module and its field. */
-json_t *api_figures_json_counters(const struct figures *figures);
+/* api_figures_counters: what only grows, by the names of its module and its field. */
+struct api_int_map api_figures_counters(struct api_blocks *blocks, const struct figures *figures);
 
 #endif

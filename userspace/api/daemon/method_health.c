@@ -17,13 +17,19 @@
 #include "node/sharing/sharing_state.h"
 #include "api/http/web.h"
 
-#define TEXT_CAP	256
+#define PATH_CAP	256
 #define DHT_PATIENCE_NS (60 * NS_PER_S) /* a first start may take so long to find nodes */
 #define STORE_FULL	9		/* tenths */
 
-static void problem_add(json_t *problems, const char *what, const char *next)
+/* Where what is wrong is noted. */
+struct look {
+	struct api_blocks *blocks;
+	struct api_problem_list problems;
+};
+
+static void problem_add(struct look *look, const char *what, const char *next)
 {
-	json_array_append_new(problems, json_pack("{s:s, s:s}", "what", what, "next", next));
+	api_push(look->blocks, &look->problems, {what, next});
 }
 
 /* --- the parts --- */
@@ -46,16 +52,17 @@ static bool is_seen(const struct node *node)
 }
 
 /* Who has dialled this node is the one proof that somebody can. */
-static json_t *reachability_json(const struct node *node, const struct figures *figures)
+static const char *reachability(struct api_blocks *blocks, const struct node *node,
+				const struct figures *figures)
 {
 	if (figures->quic.accepted_cnt)
-		return json_sprintf("dialled by others, %" PRIu64 " times",
-				    figures->quic.accepted_cnt);
+		return api_format(blocks, "dialled by others, %" PRIu64 " times",
+				  figures->quic.accepted_cnt);
 	if (!listens_beyond_loopback(node))
-		return json_string("from this machine alone: it listens on loopback");
+		return "from this machine alone: it listens on loopback";
 	if (is_seen(node))
-		return json_string("nobody has dialled it yet; the DHT sees its address");
-	return json_string("nobody has dialled it yet");
+		return "nobody has dialled it yet; the DHT sees its address";
+	return "nobody has dialled it yet";
 }
 
 static unsigned dht_good_cnt(const struct node *node, uint64_t now_ns)
@@ -66,45 +73,38 @@ static unsigned dht_good_cnt(const struct node *node, uint64_t now_ns)
 	return stats.nodes[DHT_NET_IPV4].good + stats.nodes[DHT_NET_IPV6].good;
 }
 
-static json_t *dht_json(const struct node *node, uint64_t now_ns, json_t *problems)
+static const char *dht_text(const struct node *node, uint64_t now_ns, struct look *look)
 {
 	unsigned good_cnt;
 
 	if (!node->home.dht)
-		return json_string("off");
+		return "off";
 	good_cnt = dht_good_cnt(node, now_ns);
 	if (good_cnt)
-		return json_sprintf("%u node%s answer%s", good_cnt, good_cnt == 1 ? "" : "s",
-				    good_cnt == 1 ? "s" : "");
+		return api_format(look->blocks, "%u node%s answer%s", good_cnt,
+				  good_cnt == 1 ? "" : "s", good_cnt == 1 ? "s" : "");
 	if (!node->config->mainline.bootstrap[0])
-		return json_string("nobody is asked: dht.bootstrap is empty");
+		return "nobody is asked: dht.bootstrap is empty";
 	if (now_ns - node->started_ns > DHT_PATIENCE_NS)
-		problem_add(problems, "no node of the DHT answers",
+		problem_add(look, "no node of the DHT answers",
 			    "see that UDP goes out and comes back through firewalls, and that the "
 			    "names in dht.bootstrap have addresses; weft dht status tells more");
-	return json_string("no node answers yet");
+	return "no node answers yet";
 }
 
-static json_t *xdp_json(const struct node *node)
+static const char *xdp_text(struct api_blocks *blocks, const struct node *node)
 {
-	char text[TEXT_CAP];
-	size_t len = 0;
+	const char *text = NULL;
 
 	for (unsigned i = 0; node->fastpath.xdp && i < XDP_DEVICE_MAX; i++) {
 		const struct xdp_device_info *info = net_xdp_device_info(node->fastpath.xdp, i);
 
-		if (info && len < sizeof(text))
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %s",
-						len ? ", " : "", info->name,
-						info->mode == XDP_NATIVE ? "native" : "generic");
+		if (info)
+			text = api_format(blocks, "%s%s%s %s", text ? text : "", text ? ", " : "",
+					  info->name,
+					  info->mode == XDP_NATIVE ? "native" : "generic");
 	}
-	return len ? json_string(text) : json_string("off");
-}
-
-static json_t *gateway_json(const struct node *node)
-{
-	return node->web ? json_sprintf("http://%s/", node->config->web.listen)
-			 : json_string("off");
+	return text ? text : "off";
 }
 
 static bool follow_count(void *arg, const struct follow *follow)
@@ -122,86 +122,92 @@ static bool get_count(void *arg, const struct blobs_get *get)
 	return true;
 }
 
-static void gets_look(const struct node *node, json_t *problems)
+static void gets_look(const struct node *node, struct look *look)
 {
 	unsigned stopped_cnt = 0;
-	char text[TEXT_CAP];
 
 	blobs_gets_each(node->home.content, get_count, &stopped_cnt);
-	snprintf(text, sizeof(text), "%u get%s stopped", stopped_cnt, stopped_cnt == 1 ? "" : "s");
 	if (stopped_cnt)
 		problem_add(
-			problems, text,
+			look,
+			api_format(look->blocks, "%u get%s stopped", stopped_cnt,
+				   stopped_cnt == 1 ? "" : "s"),
 			"weft get list says why; then weft get resume ID or weft get cancel ID");
 }
 
-static void files_look(const struct node *node, json_t *problems)
+static void files_look(const struct node *node, struct look *look)
 {
-	char path[TEXT_CAP], text[2 * TEXT_CAP];
+	char path[PATH_CAP];
 	unsigned bad_cnt = blobs_bad_files(node->home.content, path, sizeof(path));
 
-	if (!bad_cnt)
-		return;
-	snprintf(text, sizeof(text), "%u file%s went bad on the disk: %s%s", bad_cnt,
-		 bad_cnt == 1 ? "" : "s", path, bad_cnt == 1 ? "" : " and others");
-	problem_add(problems, text,
-		    "put back a copy and run weft store check --files, which names them all, or "
-		    "share the folder anew; what a get brought is fetched again");
+	if (bad_cnt)
+		problem_add(look,
+			    api_format(look->blocks, "%u file%s went bad on the disk: %s%s",
+				       bad_cnt, bad_cnt == 1 ? "" : "s", path,
+				       bad_cnt == 1 ? "" : " and others"),
+			    "put back a copy and run weft store check --files, which names them "
+			    "all, or share the folder anew; what a get brought is fetched again");
 }
 
-static void store_look(const struct node *node, const struct figures *figures, json_t *problems)
+static void store_look(const struct node *node, const struct figures *figures, struct look *look)
 {
-	char text[TEXT_CAP];
-
-	if (store_damage(node->store)) {
-		snprintf(text, sizeof(text), "the store is damaged: %s", store_damage(node->store));
-		problem_add(problems, text, NODE_DAMAGE_NEXT);
-	}
+	if (store_damage(node->store))
+		problem_add(look,
+			    api_format(look->blocks, "the store is damaged: %s",
+				       store_damage(node->store)),
+			    NODE_DAMAGE_NEXT);
 	if (figures->store.map_used_len / STORE_FULL > figures->store.map_len_max / 10)
-		problem_add(problems, "the store is nearly full",
+		problem_add(look, "the store is nearly full",
 			    "weft gc run, or a larger store.map_max in weft.conf");
 }
 
-static void sandbox_look(json_t *problems)
+static void sandbox_look(struct look *look)
 {
 	struct sandbox_report report;
-	char text[TEXT_CAP];
 
 	sandbox_read_report(&report);
-	snprintf(text, sizeof(text), "%" PRIu64 " system calls were refused to its threads",
-		 report.refused_cnt);
 	if (report.refused_cnt)
-		problem_add(problems, text,
+		problem_add(look,
+			    api_format(look->blocks,
+				       "%" PRIu64 " system calls were refused to its threads",
+				       report.refused_cnt),
 			    "tell its makers: the log names the call; node.sandbox = no goes on "
 			    "without");
 }
 
-static void crash_look(const struct node *node, json_t *problems)
+static void crash_look(const struct node *node, struct look *look)
 {
 	char text[LAST_CRASH_TEXT_CAP];
 
 	if (node->last_crash)
-		problem_add(problems, node_last_crash_format(node->last_crash, text),
+		problem_add(look,
+			    api_text(look->blocks, node_last_crash_format(node->last_crash, text)),
 			    "send crash.last of the state folder to its makers");
 }
 
-json_t *api_json_health(struct node *node, const struct figures *figures, uint64_t now_ns)
+struct api_health api_health(struct api_blocks *blocks, struct node *node,
+			     const struct figures *figures, uint64_t now_ns)
 {
-	json_t *problems = json_array(), *health;
+	struct look look = {.blocks = blocks};
 	unsigned follow_cnt = 0;
+	const char *dht;
 
-	crash_look(node, problems);
-	sandbox_look(problems);
-	store_look(node, figures, problems);
-	gets_look(node, problems);
-	files_look(node, problems);
+	crash_look(node, &look);
+	sandbox_look(&look);
+	store_look(node, figures, &look);
+	gets_look(node, &look);
+	files_look(node, &look);
+	dht = dht_text(node, now_ns, &look);
 	if (node->sharing)
 		shares_follows_each(node->sharing->follows, follow_count, &follow_cnt);
-	health = json_pack("{s:o, s:o, s:o, s:o, s:i}", "reachability",
-			   reachability_json(node, figures), "dht",
-			   dht_json(node, now_ns, problems), "xdp", xdp_json(node), "gateway",
-			   gateway_json(node), "follows", (int)follow_cnt);
-	json_object_set_new(health, "healthy", json_boolean(!json_array_size(problems)));
-	json_object_set_new(health, "problems", problems);
-	return health;
+	return (struct api_health){
+		.healthy = !look.problems.cnt,
+		.problems = look.problems,
+		.reachability = reachability(blocks, node, figures),
+		.dht = dht,
+		.xdp = xdp_text(blocks, node),
+		.gateway = node->web ? api_format(blocks, "http://%s/", node->config->web.listen)
+				     : "off",
+		.follows = follow_cnt,
+	};
 }

@@ -12,53 +12,49 @@
 #include "api/methods.h"
 #include "weft/version.h"
 
-/* As "eth0:3". A device may have gone since the worker told. */
-static json_t *queues_json(const struct node *node, const struct worker_figures *figures)
+static struct api_worker worker_row(struct api_blocks *blocks, const struct node *node,
+				    unsigned idx, const struct worker_figures *figures)
 {
-	json_t *json = json_array();
+	uint64_t order_lost_cnt = idx ? workers_order_lost_cnt(node->workers, idx) : 0;
+	struct api_worker row = {
+		.worker = idx,
+		.cpu_ms = api_uint(figures->cpu_ns / NS_PER_MS),
+		.turns = api_uint(figures->turn_cnt),
+		.chunk_buffers_used = api_uint(figures->content.chunk_buffer_used_cnt),
+		.connections = api_uint(figures->quic.conn_cnt),
+		.sessions = api_uint(figures->mesh.session_cnt),
+		.received_datagrams = api_uint(figures->rx.dgram_cnt),
+		.sent_datagrams = api_uint(figures->tx.dgram_cnt),
+		.served_bytes = api_uint(figures->content.served_byte_cnt),
+		.handed_in = api_uint(figures->handed_in_cnt),
+		.handover_dropped = api_uint(figures->handover_dropped_cnt),
+		.lost_reports = api_uint(figures->report_lost_cnt),
+		.lost_orders = api_uint(order_lost_cnt),
+	};
 
 	for (unsigned i = 0; i < figures->queue_cnt; i++) {
 		const struct queue_figures *queue = &figures->queues[i];
 		const struct xdp_device_info *info =
 			net_xdp_device_info(node->fastpath.xdp, queue->device);
 
+		/* A device may have gone since the worker told. */
 		if (info)
-			json_array_append_new(json, json_sprintf("%s:%u", info->name, queue->idx));
+			api_push(blocks, &row.queues,
+				 api_format(blocks, "%s:%u", info->name, queue->idx));
 	}
-	return json;
+	return row;
 }
 
-static json_t *worker_json(const struct node *node, unsigned idx,
-			   const struct worker_figures *figures)
+void api_workers(struct api_blocks *blocks, const struct node *node,
+		 struct api_worker_list *out_workers)
 {
-	uint64_t order_lost_cnt = idx ? workers_order_lost_cnt(node->workers, idx) : 0;
-
-	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			 "worker", (int)idx, "cpu_ms", api_json_uint(figures->cpu_ns / NS_PER_MS),
-			 "turns", api_json_uint(figures->turn_cnt), "chunk_buffers_used",
-			 api_json_uint(figures->content.chunk_buffer_used_cnt), "connections",
-			 api_json_uint(figures->quic.conn_cnt), "sessions",
-			 api_json_uint(figures->mesh.session_cnt), "received_datagrams",
-			 api_json_uint(figures->rx.dgram_cnt), "sent_datagrams",
-			 api_json_uint(figures->tx.dgram_cnt), "served_bytes",
-			 api_json_uint(figures->content.served_byte_cnt), "handed_in",
-			 api_json_uint(figures->handed_in_cnt), "handover_dropped",
-			 api_json_uint(figures->handover_dropped_cnt), "lost_reports",
-			 api_json_uint(figures->report_lost_cnt), "lost_orders",
-			 api_json_uint(order_lost_cnt), "queues", queues_json(node, figures));
-}
-
-json_t *api_json_workers(const struct node *node)
-{
-	json_t *json = json_array();
 	struct worker_figures home;
 
 	worker_figures_read(&node->home, &home);
-	json_array_append_new(json, worker_json(node, 0, &home));
+	api_push(blocks, out_workers, worker_row(blocks, node, 0, &home));
 	for (unsigned i = 1; node->workers && i <= workers_cnt(node->workers); i++)
-		json_array_append_new(json,
-				      worker_json(node, i, workers_figures(node->workers, i)));
-	return json;
+		api_push(blocks, out_workers,
+			 worker_row(blocks, node, i, workers_figures(node->workers, i)));
 }
 
 struct api_packet_side api_side(const char *backend, const char *reason,
@@ -74,110 +70,98 @@ struct api_packet_side api_side(const char *backend, const char *reason,
 	};
 }
 
-json_t *api_json_side(const char *backend, const char *reason, const struct packet_counters *counts)
+static const struct api_crash *crash_row(struct api_blocks *blocks, const struct last_crash *crash)
 {
-	const struct api_packet_side side = api_side(backend, reason, counts);
-
-	return api_packet_side_write(&side);
-}
-
-static json_t *listen_json(const struct node *node)
-{
-	json_t *json = json_array();
-	char text[ADDR_TEXT_CAP];
-
-	for (unsigned i = 0; i < node->home.bound_cnt; i++)
-		json_array_append_new(json, json_string(addr_format(&node->home.bound[i], text)));
-	return json;
-}
-
-static json_t *last_crash_json(const struct last_crash *crash)
-{
+	struct api_crash *row = crash ? api_alloc(blocks, sizeof(*row)) : NULL;
 	char text[LAST_CRASH_TEXT_CAP];
 
-	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s}", "died_at_s",
-			 api_json_uint(crash->died_at_s), "signal", crash->signal, "thread",
-			 crash->thread, "version", crash->version, "build_id", crash->build, "text",
-			 node_last_crash_format(crash, text));
+	if (row)
+		*row = (struct api_crash){
+			.died_at_s = api_uint(crash->died_at_s),
+			.signal = crash->signal,
+			.thread = crash->thread,
+			.version = crash->version,
+			.build_id = crash->build,
+			.text = api_text(blocks, node_last_crash_format(crash, text)),
+		};
+	return row;
 }
 
-static json_t *sandbox_json(void)
+static struct api_sandbox sandbox_row(struct api_blocks *blocks)
 {
 	struct sandbox_report report;
-	json_t *json;
 
 	sandbox_read_report(&report);
-	json = json_pack("{s:s, s:s, s:o}", "calls", report.calls, "files", report.files, "refused",
-			 api_json_uint(report.refused_cnt));
-	if (report.refused_cnt)
-		json_object_set_new(json, "last", json_integer(report.refused_last));
-	return json;
+	return (struct api_sandbox){
+		.calls = api_text(blocks, report.calls),
+		.files = api_text(blocks, report.files),
+		.refused = api_uint(report.refused_cnt),
+		API_IF(last, report.refused_cnt, report.refused_last),
+	};
 }
 
-static json_t *transports_json(const struct node *node)
+static void status_add_lists(struct api_blocks *blocks, const struct node *node,
+			     struct api_status_out *out)
 {
-	const struct node_config *config = node_config_live(node->config);
+	const struct mesh_config *mesh = &node_config_live(node->config)->mesh;
 	char text[MESH_WAYS_TEXT_CAP];
-	json_t *json = json_array();
 
+	for (unsigned i = 0; i < node->home.bound_cnt; i++)
+		api_push(blocks, &out->listen, api_addr(blocks, &node->home.bound[i]));
 	for (unsigned i = 0; i < MESH_NETWORK_CNT; i++)
-		json_array_append_new(
-			json, json_pack("{s:s, s:s}", "network", mesh_network_name(i), "dialled",
-					mesh_ways_format(&config->mesh.ways[i], text)));
-	return json;
+		api_push(blocks, &out->transports,
+			 {(enum api_transport_policy_network)i,
+			  api_text(blocks, mesh_ways_format(&mesh->ways[i], text))});
+	api_workers(blocks, node, &out->workers);
 }
 
-void api_status(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_status(struct node *node, struct control_call *call, const struct api_status_in *in,
+		uint64_t now_ns)
 {
-	struct node *node = ctx;
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_status_out out;
 	struct figures f;
-	json_t *json;
 
-	(void)parameters;
+	(void)in;
 	api_figures_read(node, &f);
-	json = json_pack(
-		"{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s}", "node_id", api_json_id(node->own_key),
-		"version", WEFT_VERSION, "state", node->is_stopping ? "draining" : "running",
-		"uptime_s", api_json_uint((now_ns - node->started_ns) / NS_PER_S), "listen",
-		listen_json(node), "receive",
-		api_json_side(node->home.rx->backend, node->home.rx->reason, &f.rx), "send",
-		api_json_side(node->home.tx->backend, node->home.tx->reason, &f.tx), "hash_backend",
-		blake3_backend_name());
-	json_object_update_new(
-		json, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-				" s:o, s:o}",
-				"connections", api_json_uint(f.quic.conn_cnt), "handshakes",
-				api_json_uint(f.quic.handshake_cnt), "sessions",
-				api_json_uint(f.mesh.session_cnt), "peers",
-				api_json_uint(f.mesh.peer_cnt), "shares",
-				api_json_uint(f.content.share_cnt), "imports",
-				api_json_uint(f.content.import_cnt), "gets",
-				api_json_uint(f.content.get_cnt), "gets_active",
-				api_json_uint(f.content.get_active_cnt), "served_bytes",
-				api_json_uint(f.content.served_byte_cnt), "received_bytes",
-				api_json_uint(f.content.received_byte_cnt), "streamed_bytes",
-				api_json_uint(f.content.streamed_byte_cnt), "bad_chunks",
-				api_json_uint(f.content.bad_chunk_cnt), "store_bytes",
-				api_json_uint(f.store.map_used_len + f.store.segment_len),
-				"store_max_bytes", api_json_uint(f.store.map_len_max), "counters",
-				api_figures_json_counters(&f)));
-	json_object_set_new(json, "health", api_json_health(node, &f, now_ns));
-	json_object_set_new(json, "workers", api_json_workers(node));
-	json_object_set_new(json, "sandbox", sandbox_json());
-	json_object_set_new(json, "rates", api_json_rates(node, now_ns));
-	json_object_set_new(json, "transports", transports_json(node));
-	if (node->last_crash)
-		json_object_set_new(json, "last_crash", last_crash_json(node->last_crash));
-	control_reply(call, json);
+	out = (struct api_status_out){
+		.node_id = api_id(blocks, node->own_key),
+		.version = WEFT_VERSION,
+		.state = node->is_stopping ? API_STATUS_OUT_STATE_DRAINING
+					   : API_STATUS_OUT_STATE_RUNNING,
+		.uptime_s = api_uint((now_ns - node->started_ns) / NS_PER_S),
+		.receive = api_side(node->home.rx->backend, node->home.rx->reason, &f.rx),
+		.send = api_side(node->home.tx->backend, node->home.tx->reason, &f.tx),
+		.hash_backend = blake3_backend_name(),
+		.connections = api_uint(f.quic.conn_cnt),
+		.handshakes = api_uint(f.quic.handshake_cnt),
+		.sessions = api_uint(f.mesh.session_cnt),
+		.peers = api_uint(f.mesh.peer_cnt),
+		.shares = api_uint(f.content.share_cnt),
+		.imports = api_uint(f.content.import_cnt),
+		.gets = api_uint(f.content.get_cnt),
+		.gets_active = api_uint(f.content.get_active_cnt),
+		.served_bytes = api_uint(f.content.served_byte_cnt),
+		.received_bytes = api_uint(f.content.received_byte_cnt),
+		.streamed_bytes = api_uint(f.content.streamed_byte_cnt),
+		.bad_chunks = api_uint(f.content.bad_chunk_cnt),
+		.store_bytes = api_uint(f.store.map_used_len + f.store.segment_len),
+		.store_max_bytes = api_uint(f.store.map_len_max),
+		.counters = api_figures_counters(blocks, &f),
+		.health = api_health(blocks, node, &f, now_ns),
+		.sandbox = sandbox_row(blocks),
+		.rates = api_rates(blocks, node, now_ns),
+		.last_crash = crash_row(blocks, node->last_crash),
+	};
+	status_add_lists(blocks, node, &out);
+	control_reply(call, api_status_out_write(&out));
 }
 
-void api_get_node_id(void *ctx, struct control_call *call, const json_t *parameters,
-		     uint64_t now_ns)
+void api_get_node_id(struct node *node, struct control_call *call,
+		     const struct api_get_node_id_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-
-	(void)parameters, (void)now_ns;
-	control_reply(call, json_pack("{s:o}", "node_id", api_json_id(node->own_key)));
+	(void)in, (void)now_ns;
+	api_reply(call, get_node_id, .node_id = api_id(control_blocks(call), node->own_key));
 }
 
 /* Resident bytes of this process, 0 when /proc is not there. */
@@ -194,35 +178,31 @@ uint64_t api_resident_len(void)
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static json_t *used_json(uint64_t used_len, uint64_t peak_len)
+static struct api_memory memory_row(const struct memory_region *region, const struct figures *f)
 {
-	return json_pack("{s:o, s:o}", "used_bytes", api_json_uint(used_len), "peak_bytes",
-			 api_json_uint(peak_len));
+	struct api_memory row = {.name = region->name, .planned_bytes = api_uint(region->len)};
+
+	if (region->use == MEMORY_QUIC_HEAP) {
+		API_SET(&row, used_bytes, api_uint(f->quic.heap_used_len));
+		API_SET(&row, peak_bytes, api_uint(f->quic.heap_peak_len));
+	} else if (region->use == MEMORY_WORKER_STREAMS) {
+		API_SET(&row, used_bytes, api_uint(f->worker_streams.used_len));
+		API_SET(&row, peak_bytes, api_uint(f->worker_streams.peak_len));
+	}
+	return row;
 }
 
-void api_show_memory(void *ctx, struct control_call *call, const json_t *parameters,
-		     uint64_t now_ns)
+void api_show_memory(struct node *node, struct control_call *call,
+		     const struct api_show_memory_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
 	struct memory_region regions[MEMORY_REGION_CAP];
 	unsigned cnt = node_memory_plan(node_config_live(node->config), regions);
-	json_t *list = json_array();
+	struct api_memory_list rows = {0};
 	struct figures f;
 
-	(void)parameters, (void)now_ns;
+	(void)in, (void)now_ns;
 	api_figures_read(node, &f);
-	for (unsigned i = 0; i < cnt; i++) {
-		json_t *region = json_pack("{s:s, s:o}", "name", regions[i].name, "planned_bytes",
-					   api_json_uint(regions[i].len));
-
-		if (regions[i].use == MEMORY_QUIC_HEAP)
-			json_object_update_new(
-				region, used_json(f.quic.heap_used_len, f.quic.heap_peak_len));
-		else if (regions[i].use == MEMORY_WORKER_STREAMS)
-			json_object_update_new(region, used_json(f.worker_streams.used_len,
-								 f.worker_streams.peak_len));
-		json_array_append_new(list, region);
-	}
-	control_reply(call, json_pack("{s:o, s:o}", "rss_bytes", api_json_uint(api_resident_len()),
-				      "regions", list));
+	for (unsigned i = 0; i < cnt; i++)
+		api_push(control_blocks(call), &rows, memory_row(&regions[i], &f));
+	api_reply(call, show_memory, .rss_bytes = api_uint(api_resident_len()), .regions = rows);
 }

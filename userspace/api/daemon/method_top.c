@@ -132,11 +132,10 @@ static void session_compare(const struct load_watch *watch, struct session *sess
 		seen && seen->len <= session->len ? session->len - seen->len : session->len;
 }
 
-/* The busiest since the last reply; total is of all. */
-static json_t *sessions_json(struct load_watch *watch)
+/* The busiest since the last reply. */
+static void sessions_add(struct load_watch *watch, struct api_peer_list *rows)
 {
 	struct session_list list = {NULL, 0, 0};
-	json_t *json = json_array();
 
 	api_peers_each(watch->node, session_collect, &list);
 	for (unsigned i = 0; i < list.cnt; i++)
@@ -144,60 +143,38 @@ static json_t *sessions_json(struct load_watch *watch)
 	watch_note_seen(watch, &list);
 	if (list.cnt)
 		qsort(list.sessions, list.cnt, sizeof(list.sessions[0]), by_growth);
-	for (unsigned i = 0; i < list.cnt && i < SESSION_TOLD; i++) {
-		struct api_peer row = api_peer(watch->call, watch->node, &list.sessions[i].peer);
-
-		json_array_append_new(json, api_peer_write(&row));
-	}
+	for (unsigned i = 0; i < list.cnt && i < SESSION_TOLD; i++)
+		api_push(control_blocks(watch->call), rows,
+			 api_peer(watch->call, watch->node, &list.sessions[i].peer));
 	free(list.sessions);
-	return json;
-}
-
-static json_t *devices_json(const struct node *node)
-{
-	struct api_xdp_device_list devices = {0};
-	struct api_blocks blocks = {0};
-	json_t *list = json_array();
-
-	api_devices(&blocks, node, &devices);
-	for (size_t i = 0; i < devices.cnt; i++)
-		json_array_append_new(list, api_xdp_device_write(&devices.rows[i]));
-	api_blocks_free(&blocks);
-	return list;
-}
-
-static json_t *drops_json(const struct drops *drops)
-{
-	struct api_drop_list rows = {0};
-	struct api_blocks blocks = {0};
-	json_t *list = json_array();
-
-	api_drops(&blocks, drops, &rows);
-	for (size_t i = 0; i < rows.cnt; i++)
-		json_array_append_new(list, api_drop_write(&rows.rows[i]));
-	api_blocks_free(&blocks);
-	return list;
 }
 
 static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 {
 	struct node *node = watch->node;
 	const struct pressure *pressure = &node->fastpath.pressure;
-	struct mesh_stats mesh;
+	struct api_blocks *blocks = control_blocks(watch->call);
+	struct api_watch_load_out out;
 	struct quic_stats quic;
+	json_t *json;
 
-	mesh_stats(node->home.mesh, &mesh);
 	quic_engine_stats(node->home.quic, &quic);
-	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "at_ms",
-			 api_json_uint(now_ns / NS_PER_MS), "mode",
-			 firewall_pressure_mode_name(pressure->mode), "unvalidated_rate",
-			 api_json_uint(pressure->unvalidated_rate), "handshakes",
-			 api_json_uint(pressure->handshake_cnt), "rss_bytes",
-			 api_json_uint(api_resident_len()), "heap_bytes",
-			 api_json_uint(quic.heap_used_len), "sessions", sessions_json(watch),
-			 "workers", api_json_workers(node), "devices", devices_json(node),
-			 "transfers", api_json_gets(node, false), "drops",
-			 drops_json(&node->drops));
+	out = (struct api_watch_load_out){
+		.at_ms = api_uint(now_ns / NS_PER_MS),
+		.mode = (enum api_mode)pressure->mode,
+		.unvalidated_rate = api_uint(pressure->unvalidated_rate),
+		.handshakes = api_uint(pressure->handshake_cnt),
+		.rss_bytes = api_uint(api_resident_len()),
+		.heap_bytes = api_uint(quic.heap_used_len),
+	};
+	sessions_add(watch, &out.sessions);
+	api_workers(blocks, node, &out.workers);
+	api_devices(blocks, node, &out.devices);
+	api_drops(blocks, &node->drops, &out.drops);
+	json = api_watch_load_out_write(&out);
+	/* Gets are JSON still. */
+	json_object_set_new(json, "transfers", api_json_gets(node, false));
+	return json;
 }
 
 static void watch_fire(struct timer *timer, uint64_t now_ns)
@@ -208,28 +185,16 @@ static void watch_fire(struct timer *timer, uint64_t now_ns)
 	control_reply_more(watch->call, load_json(watch, now_ns));
 }
 
-/* interval_read: false when call was failed. */
-static bool interval_read(struct control_call *call, const json_t *parameters,
-			  json_int_t *out_interval_ms)
+void api_watch_load(struct node *node, struct control_call *call,
+		    const struct api_watch_load_in *in, uint64_t now_ns)
 {
-	const json_t *json = json_object_get(parameters, "interval_ms");
-	json_int_t interval_ms = json_is_integer(json) ? json_integer_value(json) : INTERVAL_MS;
-
-	*out_interval_ms = interval_ms;
-	if (interval_ms >= INTERVAL_MS_MIN && interval_ms <= INTERVAL_MS_MAX)
-		return true;
-	control_fail_parameter(call, "interval_ms");
-	return false;
-}
-
-void api_watch_load(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
-{
-	struct node *node = ctx;
+	int64_t interval_ms = in->has_interval_ms ? in->interval_ms : INTERVAL_MS;
 	struct load_watch *watch;
-	json_int_t interval_ms;
 
-	if (!interval_read(call, parameters, &interval_ms))
+	if (interval_ms < INTERVAL_MS_MIN || interval_ms > INTERVAL_MS_MAX) {
+		control_fail_parameter(call, "interval_ms");
 		return;
+	}
 	watch = calloc(1, sizeof(*watch));
 	if (!watch) {
 		control_fail(call, -ENOMEM, "load", weft_err_text(-ENOMEM), "try again");

@@ -58,19 +58,23 @@ static bool limit_is_rate(enum blobs_limit which)
 	return which != BLOBS_LIMIT_UPLOAD_SLOTS && !limit_is_month(which);
 }
 
-static const char *limit_unit(enum blobs_limit which)
+static enum api_traffic_limit_unit limit_unit(enum blobs_limit which)
 {
-	return limit_is_month(which) ? "bytes" : limit_is_rate(which) ? "bytes_per_s" : "peers";
+	if (limit_is_month(which))
+		return API_TRAFFIC_LIMIT_UNIT_BYTES;
+	return limit_is_rate(which) ? API_TRAFFIC_LIMIT_UNIT_BYTES_PER_S
+				    : API_TRAFFIC_LIMIT_UNIT_PEERS;
 }
 
-static const char *value_format(enum blobs_limit which, uint64_t value, char text[static VALUE_CAP])
+static const char *value_format(struct api_blocks *blocks, enum blobs_limit which, uint64_t value)
 {
+	char text[VALUE_CAP];
+
 	if (limit_is_rate(which) && value)
-		return node_config_rate_format(value, text, VALUE_CAP);
+		return api_text(blocks, node_config_rate_format(value, text, VALUE_CAP));
 	if (limit_is_month(which) && value)
-		return node_config_size_format(value, text, VALUE_CAP);
-	snprintf(text, VALUE_CAP, value ? "%" PRIu64 : "none", value);
-	return text;
+		return api_text(blocks, node_config_size_format(value, text, VALUE_CAP));
+	return value ? api_format(blocks, "%" PRIu64, value) : "none";
 }
 
 static bool month_find(const struct node *node, enum blobs_limit which,
@@ -89,119 +93,114 @@ static bool month_find(const struct node *node, enum blobs_limit which,
 }
 
 /* Of a month's cap: the glide's rate, and when the month ends. */
-static void month_set(const struct node *node, enum blobs_limit which, json_t *json)
+static void month_set(struct api_blocks *blocks, const struct blobs_month_view *month,
+		      struct api_traffic_limit *row)
 {
-	struct blobs_month_view month;
-	char rate[VALUE_CAP];
-
-	if (!month_find(node, which, &month) || !json_integer_value(json_object_get(json, "limit")))
+	if (!row->limit)
 		return;
-	if (month.glide_per_s)
-		json_object_set_new(
-			json, "in_force",
-			json_string(value_format(BLOBS_LIMIT_UPLOAD, month.glide_per_s, rate)));
+	if (month->glide_per_s)
+		row->in_force = value_format(blocks, BLOBS_LIMIT_UPLOAD, month->glide_per_s);
 	else
-		json_object_set_new(json, "in_force",
-				    json_string(month.is_reached ? "reached" : "none"));
-	if (month.end_s)
-		json_object_set_new(json, "next_at", api_json_uint(month.end_s));
+		row->in_force = month->is_reached ? "reached" : "none";
+	if (month->end_s)
+		API_SET(row, next_at, api_uint(month->end_s));
 }
 
-static json_t *limit_json(struct node *node, enum blobs_limit which,
-			  const struct blobs_traffic *traffic)
+static struct api_traffic_limit limit_row(struct api_blocks *blocks, struct node *node,
+					  enum blobs_limit which,
+					  const struct blobs_traffic *traffic)
 {
-	char value[VALUE_CAP], configured[VALUE_CAP];
-	uint64_t used = used_of(traffic, which);
 	struct blobs_month_view month;
 	struct blobs_limit_view view;
-	json_t *json;
+	bool has_month = month_find(node, which, &month);
+	uint64_t used = has_month ? month.used : used_of(traffic, which);
+	struct api_traffic_limit row;
 
-	if (month_find(node, which, &month))
-		used = month.used;
 	blobs_limit_show(node->home.content, which, &view);
-	json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:b, s:o}", "name", blobs_limit_name(which),
-			 "unit", limit_unit(which), "limit", api_json_uint(view.value), "value",
-			 value_format(which, view.value, value), "configured",
-			 value_format(which, view.configured, configured), "kept", view.is_kept,
-			 "used", api_json_uint(used));
-	if (view.in_force)
-		json_object_set_new(json, "fill_percent",
-				    api_json_uint(used * 100 / view.in_force));
-	json_object_set_new(json, "in_force",
-			    json_string(value_format(which, view.in_force, value)));
-	month_set(node, which, json);
-	return json;
+	row = (struct api_traffic_limit){
+		.name = blobs_limit_name(which),
+		.unit = limit_unit(which),
+		.limit = api_uint(view.value),
+		.value = value_format(blocks, which, view.value),
+		.configured = value_format(blocks, which, view.configured),
+		.kept = view.is_kept,
+		.used = api_uint(used),
+		API_IF(fill_percent, view.in_force, api_uint(used * 100 / view.in_force)),
+		.in_force = value_format(blocks, which, view.in_force),
+	};
+	if (has_month)
+		month_set(blocks, &month, &row);
+	return row;
 }
 
-static const char *text_or_none(const char *text)
+static const char *text_or_none(struct api_blocks *blocks, const char *text)
 {
-	return text[0] ? text : "none";
+	return text[0] ? api_text(blocks, text) : "none";
 }
 
 /* Rows of uploads and of downloads use what is used of their limits. */
-static json_t *timetable_json(struct node *node, enum blobs_direction direction,
-			      const struct blobs_traffic *traffic)
+static struct api_traffic_limit timetable_row(struct api_blocks *blocks, struct node *node,
+					      enum blobs_direction direction,
+					      const struct blobs_traffic *traffic)
 {
 	uint64_t used =
 		direction == BLOBS_UPLOADS ? traffic->upload_per_s : traffic->download_per_s;
 	struct blobs_timetable_view view;
-	char rate[VALUE_CAP];
-	json_t *json;
 
 	blobs_timetable_show(node->home.content, direction, &view);
-	json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:b, s:o, s:s}", "name",
-			 blobs_timetable_name(direction), "unit", "bytes_per_s", "limit",
-			 api_json_uint(view.per_s), "value", text_or_none(view.text), "configured",
-			 text_or_none(view.configured), "kept", view.is_kept, "used",
-			 api_json_uint(used), "in_force",
-			 value_format(BLOBS_LIMIT_UPLOAD, view.per_s, rate));
-	if (view.per_s)
-		json_object_set_new(json, "fill_percent", api_json_uint(used * 100 / view.per_s));
-	if (view.entry)
-		json_object_set_new(json, "entry", json_stringn(view.entry, view.entry_len));
-	if (view.next_s)
-		json_object_set_new(json, "next_at", api_json_uint(view.next_s));
-	json_object_set_new(json, "utc_offset_s", json_integer((json_int_t)view.utc_offset_s));
-	return json;
+	return (struct api_traffic_limit){
+		.name = blobs_timetable_name(direction),
+		.unit = API_TRAFFIC_LIMIT_UNIT_BYTES_PER_S,
+		.limit = api_uint(view.per_s),
+		.value = text_or_none(blocks, view.text),
+		.configured = text_or_none(blocks, view.configured),
+		.kept = view.is_kept,
+		.used = api_uint(used),
+		.in_force = value_format(blocks, BLOBS_LIMIT_UPLOAD, view.per_s),
+		API_IF(fill_percent, view.per_s, api_uint(used * 100 / view.per_s)),
+		.entry = view.entry ? api_format(blocks, "%.*s", (int)view.entry_len, view.entry)
+				    : NULL,
+		API_IF(next_at, view.next_s, api_uint(view.next_s)),
+		API_IF(utc_offset_s, true, view.utc_offset_s),
+	};
 }
 
-json_t *api_json_rates(struct node *node, uint64_t now_ns)
+struct api_traffic_limit_list api_rates(struct api_blocks *blocks, struct node *node,
+					uint64_t now_ns)
 {
 	struct blobs_traffic traffic = api_traffic(node, now_ns);
+	struct api_traffic_limit_list rows = {0};
 	struct blobs_timetable_view view;
-	json_t *list = json_array();
+	struct blobs_limit_view limit;
 
-	for (unsigned i = BLOBS_LIMIT_UPLOAD_MONTH; i < BLOBS_LIMIT_CNT; i++) {
-		struct blobs_limit_view limit;
-
-		blobs_limit_show(node->home.content, (enum blobs_limit)i, &limit);
+	for (enum blobs_limit i = BLOBS_LIMIT_UPLOAD_MONTH; i < BLOBS_LIMIT_CNT; i++) {
+		blobs_limit_show(node->home.content, i, &limit);
 		if (limit.value)
-			json_array_append_new(list,
-					      limit_json(node, (enum blobs_limit)i, &traffic));
+			api_push(blocks, &rows, limit_row(blocks, node, i, &traffic));
 	}
-	for (unsigned i = 0; i < BLOBS_DIRECTION_CNT; i++) {
-		blobs_timetable_show(node->home.content, (enum blobs_direction)i, &view);
+	for (enum blobs_direction i = 0; i < BLOBS_DIRECTION_CNT; i++) {
+		blobs_timetable_show(node->home.content, i, &view);
 		if (view.text[0])
-			json_array_append_new(
-				list, timetable_json(node, (enum blobs_direction)i, &traffic));
+			api_push(blocks, &rows, timetable_row(blocks, node, i, &traffic));
 	}
-	return list;
+	return rows;
 }
 
-void api_list_traffic_limits(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_list_traffic_limits(struct node *node, struct control_call *call,
+			     const struct api_list_traffic_limits_in *in, uint64_t now_ns)
 {
-	struct blobs_traffic traffic = api_traffic(ctx, now_ns);
-	json_t *list = json_array();
+	struct blobs_traffic traffic = api_traffic(node, now_ns);
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_traffic_limit_list rows = {0};
 
-	(void)parameters;
-	for (unsigned i = 0; i < BLOBS_LIMIT_CNT; i++)
-		json_array_append_new(list, limit_json(ctx, (enum blobs_limit)i, &traffic));
-	for (unsigned i = 0; i < BLOBS_DIRECTION_CNT; i++)
-		json_array_append_new(list, timetable_json(ctx, (enum blobs_direction)i, &traffic));
-	control_reply(call, json_pack("{s:o, s:o, s:o}", "limits", list, "waiting",
-				      api_json_uint(traffic.upload_waiting_cnt), "refused",
-				      api_json_uint(traffic.upload_refused_cnt)));
+	(void)in;
+	for (enum blobs_limit i = 0; i < BLOBS_LIMIT_CNT; i++)
+		api_push(blocks, &rows, limit_row(blocks, node, i, &traffic));
+	for (enum blobs_direction i = 0; i < BLOBS_DIRECTION_CNT; i++)
+		api_push(blocks, &rows, timetable_row(blocks, node, i, &traffic));
+	api_reply(call, list_traffic_limits, .limits = rows,
+		  .waiting = api_uint(traffic.upload_waiting_cnt),
+		  .refused = api_uint(traffic.upload_refused_cnt));
 }
 
 /* What is set: a limit, or with which at BLOBS_LIMIT_CNT the timetable of direction. */
@@ -233,14 +232,15 @@ static void setting_done(void *arg, int err)
 			     "nothing was changed: mend the store (weft status says more) and "
 			     "set it again");
 	} else if (setting->call) {
+		struct api_blocks *blocks = control_blocks(setting->call);
+
 		traffic = api_traffic(setting->node, setting->node->home.now_ns);
-		control_reply(
-			setting->call,
-			json_pack("{s:o}", "limit",
-				  setting->which == BLOBS_LIMIT_CNT
-					  ? timetable_json(setting->node, setting->direction,
-							   &traffic)
-					  : limit_json(setting->node, setting->which, &traffic)));
+		api_reply(setting->call, set_traffic_limit,
+			  .limit = setting->which == BLOBS_LIMIT_CNT
+					   ? timetable_row(blocks, setting->node,
+							   setting->direction, &traffic)
+					   : limit_row(blocks, setting->node, setting->which,
+						       &traffic));
 	}
 	free(setting);
 }
@@ -330,16 +330,16 @@ static int setting_begin(struct setting *setting, const char *text, uint64_t val
 		    : blobs_limit_reset(content, setting->which, setting_done, setting);
 }
 
-void api_set_traffic_limit(void *ctx, struct control_call *call, const json_t *parameters,
-			   uint64_t now_ns)
+void api_set_traffic_limit(struct node *node, struct control_call *call,
+			   const struct api_set_traffic_limit_in *in, uint64_t now_ns)
 {
-	const char *text = json_string_value(json_object_get(parameters, "value"));
-	struct setting wanted = {.node = ctx, .call = call}, *setting;
+	const char *text = in->value;
+	struct setting wanted = {.node = node, .call = call}, *setting;
 	uint64_t value = 0;
 	int err;
 
 	(void)now_ns;
-	if (!limit_find(call, json_string_value(json_object_get(parameters, "name")), &wanted))
+	if (!limit_find(call, in->name, &wanted))
 		return;
 	if (text && wanted.which == BLOBS_LIMIT_CNT) {
 		text = strcmp(text, "none") == 0 ? "" : text;
