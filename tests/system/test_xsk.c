@@ -24,6 +24,7 @@
 #include "net/udp/udp_frame.h"
 #include "net/xdp/umem.h"
 #include "net/xdp/xdp.h"
+#include "net/xdp/xsk.h"
 #include "support/check.h"
 #include "weft/cid.h"
 
@@ -627,6 +628,34 @@ static void test_paths_of_sessions_are_swept_when_they_expire_and_a_full_table_s
 	lab_close(&lab);
 }
 
+static void test_a_socket_that_cannot_be_opened_names_the_failed_step(void)
+{
+	static const struct {
+		unsigned ifindex;
+		uint32_t rx_frame_cnt;
+		const char *want;
+	} rows[] = {
+		{1, 100, "the size of the fill ring"}, /* no power of two */
+		{0, 256, "binding it to the queue"},   /* no device */
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct xsk_config xsk_config = {
+			.ifindex = rows[i].ifindex,
+			.device_name = "none",
+			.mode_name = "generic",
+			.frame_len = 2048,
+			.rx_frame_cnt = rows[i].rx_frame_cnt,
+		};
+		struct xsk *xsk = NULL;
+		const char *failed = NULL;
+
+		CHECK(net_xsk_open(&xsk_config, &failed, &xsk) < 0);
+		CHECK_STR(failed, rows[i].want);
+		CHECK(xsk == NULL);
+	}
+}
+
 static void test_plans_say_what_they_will_do(void)
 {
 	static const struct {
@@ -898,6 +927,7 @@ int main(void)
 	RUN(test_paths_of_sessions_are_swept_when_they_expire_and_a_full_table_says_so);
 	RUN(test_frames_larger_than_ours_come_by_the_socket);
 	RUN(test_generic_mode_delivers_too);
+	RUN(test_a_socket_that_cannot_be_opened_names_the_failed_step);
 	RUN(test_plans_say_what_they_will_do);
 	RUN(test_three_capabilities_are_enough_and_can_be_dropped);
 	return check_done();

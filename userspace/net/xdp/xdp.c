@@ -173,14 +173,15 @@ static int queue_open(struct xdp_device *device, const struct xdp_config *config
 		.tx_frame_cnt =
 			queue < net_xdp_plan_sender_cnt(config, plan) ? config->frame_cnt : 0,
 	};
-	int err = net_xsk_open(&xsk, &device->queues[queue].xsk);
+	const char *step;
+	int err = net_xsk_open(&xsk, &step, &device->queues[queue].xsk);
 	uint32_t key = queue;
 
 	if (err == -ENOBUFS || err == -ENOMEM)
 		return failed(why, err,
-			      "queue %u of %s: no memory to lock; raise RLIMIT_MEMLOCK "
+			      "queue %u of %s: no memory to lock for %s; raise RLIMIT_MEMLOCK "
 			      "(LimitMEMLOCK=), lower xdp.frames, or give CAP_IPC_LOCK",
-			      queue, device->info.name);
+			      queue, device->info.name, step);
 	if (err == -EBUSY)
 		return failed(why, WEFT_EBUSY,
 			      "queue %u of %s is held by an AF_XDP socket of another program",
@@ -188,8 +189,8 @@ static int queue_open(struct xdp_device *device, const struct xdp_config *config
 	if (err == -EPERM)
 		return failed_privilege(why);
 	if (err < 0)
-		return failed(why, err, "AF_XDP socket on queue %u of %s: %s", queue,
-			      device->info.name, strerror(-err));
+		return failed(why, err, "AF_XDP socket on queue %u of %s: %s: %s", queue,
+			      device->info.name, step, strerror(-err));
 	device->queues[queue].idx = (uint8_t)queue;
 	device->queues[queue].xsk->mtu = device->info.mtu;
 	device->queues[queue].xsk->has_partial_sums = device->info.has_partial_sums;

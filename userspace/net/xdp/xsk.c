@@ -41,6 +41,7 @@ static int umem_register(const struct xsk *xsk)
 /* Which ring, how it is made and where its mapping begins. */
 struct ring_plan {
 	struct xsk_ring *ring;
+	const char *size_step, *map_step; /* what is told if that fails */
 	int option;
 	uint32_t cnt;
 	off_t page_off;
@@ -75,31 +76,41 @@ static int ring_map(struct xsk *xsk, const struct ring_plan *plan, unsigned idx)
 	return 0;
 }
 
-static int rings_open(struct xsk *xsk, const struct xsk_config *config)
+static int rings_open(struct xsk *xsk, const struct xsk_config *config, const char **step)
 {
 	uint32_t completion_cnt =
 		config->tx_frame_cnt > RING_CNT_MIN ? config->tx_frame_cnt : RING_CNT_MIN;
 	struct xdp_mmap_offsets offs;
 	socklen_t offs_len = sizeof(offs);
 	const struct ring_plan plans[] = {
-		{&xsk->fill, XDP_UMEM_FILL_RING, config->rx_frame_cnt,
-		 (off_t)XDP_UMEM_PGOFF_FILL_RING, sizeof(uint64_t), &offs.fr, true},
-		{&xsk->completion, XDP_UMEM_COMPLETION_RING, completion_cnt,
+		{&xsk->fill, "the size of the fill ring", "the map of the fill ring",
+		 XDP_UMEM_FILL_RING, config->rx_frame_cnt, (off_t)XDP_UMEM_PGOFF_FILL_RING,
+		 sizeof(uint64_t), &offs.fr, true},
+		{&xsk->completion, "the size of the completion ring",
+		 "the map of the completion ring", XDP_UMEM_COMPLETION_RING, completion_cnt,
 		 (off_t)XDP_UMEM_PGOFF_COMPLETION_RING, sizeof(uint64_t), &offs.cr, false},
-		{&xsk->rx, XDP_RX_RING, config->rx_frame_cnt, XDP_PGOFF_RX_RING,
-		 sizeof(struct xdp_desc), &offs.rx, false},
-		{&xsk->tx, XDP_TX_RING, config->tx_frame_cnt, XDP_PGOFF_TX_RING,
-		 sizeof(struct xdp_desc), &offs.tx, true},
+		{&xsk->rx, "the size of the receive ring", "the map of the receive ring",
+		 XDP_RX_RING, config->rx_frame_cnt, XDP_PGOFF_RX_RING, sizeof(struct xdp_desc),
+		 &offs.rx, false},
+		{&xsk->tx, "the size of the send ring", "the map of the send ring", XDP_TX_RING,
+		 config->tx_frame_cnt, XDP_PGOFF_TX_RING, sizeof(struct xdp_desc), &offs.tx, true},
 	};
 	unsigned cnt = config->tx_frame_cnt ? 4 : 3;
 	int err = 0;
 
-	for (unsigned i = 0; i < cnt && !err; i++)
+	for (unsigned i = 0; i < cnt && !err; i++) {
+		*step = plans[i].size_step;
 		err = option_set(xsk->fd, plans[i].option, &plans[i].cnt, sizeof(plans[i].cnt));
-	if (!err && getsockopt(xsk->fd, SOL_XDP, XDP_MMAP_OFFSETS, &offs, &offs_len) < 0)
-		err = -errno;
-	for (unsigned i = 0; i < cnt && !err; i++)
+	}
+	if (err)
+		return err;
+	*step = "the offsets of the rings";
+	if (getsockopt(xsk->fd, SOL_XDP, XDP_MMAP_OFFSETS, &offs, &offs_len) < 0)
+		return -errno;
+	for (unsigned i = 0; i < cnt && !err; i++) {
+		*step = plans[i].map_step;
 		err = ring_map(xsk, &plans[i], i);
+	}
 	return err;
 }
 
@@ -164,34 +175,53 @@ static void fill_all(struct xsk *xsk)
 	xsk_ring_commit(&xsk->fill);
 }
 
-int net_xsk_open(const struct xsk_config *config, struct xsk **out_xsk)
+static int socket_open(struct xsk *xsk)
+{
+	xsk->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	return xsk->fd < 0 ? -errno : 0;
+}
+
+/* Sets *step to what it is about to do: after a failure that names the step. */
+static int steps_run(struct xsk *xsk, const struct xsk_config *config, const char **step)
+{
+	int err;
+
+	*step = "the socket";
+	if ((err = socket_open(xsk)) < 0)
+		return err;
+	*step = "the memory of its frames";
+	if ((err = net_umem_init(&xsk->umem, config->rx_frame_cnt + config->tx_frame_cnt,
+				 config->frame_len)) < 0)
+		return err;
+	*step = "the registration of its frames";
+	if ((err = umem_register(xsk)) < 0 || (err = rings_open(xsk, config, step)) < 0)
+		return err;
+	fill_all(xsk);
+	*step = "binding it to the queue";
+	return ladder_bind(xsk, config);
+}
+
+int net_xsk_open(const struct xsk_config *config, const char **out_failed, struct xsk **out_xsk)
 {
 	struct xsk *xsk = calloc(1, sizeof(*xsk));
 	int err;
 
+	*out_failed = "its state";
 	if (!xsk)
 		return -ENOMEM;
+	xsk->fd = -1;
 	xsk->ifindex = config->ifindex;
 	xsk->queue_idx = config->queue_idx;
 	xsk->device = config->device;
-	xsk->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (xsk->fd < 0) {
-		err = -errno;
-		goto close_xsk;
+	err = steps_run(xsk, config, out_failed);
+	if (err < 0) {
+		net_xsk_close(xsk);
+		return err;
 	}
-	err = net_umem_init(&xsk->umem, config->rx_frame_cnt + config->tx_frame_cnt,
-			    config->frame_len);
-	if (err < 0 || (err = umem_register(xsk)) < 0 || (err = rings_open(xsk, config)) < 0)
-		goto close_xsk;
-	fill_all(xsk);
-	if ((err = ladder_bind(xsk, config)) < 0)
-		goto close_xsk;
 	xsk->is_busy_polled = busy_poll_set(xsk->fd);
+	*out_failed = NULL;
 	*out_xsk = xsk;
 	return 0;
-close_xsk:
-	net_xsk_close(xsk);
-	return err;
 }
 
 void net_xsk_close(struct xsk *xsk)

@@ -63,11 +63,12 @@ struct xsk {
  * fill. Nothing arrives before the socket stands in the program's map.
  * Returns 0, -EBUSY (another program holds the queue), -EINVAL (no such
  * queue), -ENODEV, -EPERM (CAP_NET_RAW), -ENOBUFS or -ENOMEM
- * (RLIMIT_MEMLOCK), or another -errno.
+ * (RLIMIT_MEMLOCK), or another -errno. *out_failed is the step that failed, as
+ * text ("the size of the fill ring"); NULL after success.
  * Owns: net_xsk_close, which takes NULL.
  */
 WEFT_MUST_CHECK
-int net_xsk_open(const struct xsk_config *config, struct xsk **out_xsk);
+int net_xsk_open(const struct xsk_config *config, const char **out_failed, struct xsk **out_xsk);
 void net_xsk_close(struct xsk *xsk);
 /* net_xsk_read_losses brings losses up to date; what is new goes to *out_new. A system call. */
 void net_xsk_read_losses(struct xsk *xsk, struct xsk_losses *out_new);
