@@ -45,7 +45,8 @@ static void check_rule(const uint8_t *data, size_t len)
 
 	shares_head_rule(&rule);
 	shares_head_overlay_name(node_key_public(fuzz_key()), name);
-	(void)rule.check(rule.ctx, name, sizeof(name), data, len, 1700000000, &claim);
+	(void)rule.check(rule.ctx, &(struct overlay_value){name, sizeof(name), data, len},
+			 1700000000, &claim);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -119,7 +119,8 @@ static int fake_put(struct overlay *overlay, const void *name, size_t name_len,
 		return fake->start_err;
 	if (!rule)
 		return WEFT_EUNKNOWN;
-	if ((err = rule->check(rule->ctx, name, name_len, value, len, fake->wall_s, &claim)) < 0)
+	if ((err = rule->check(rule->ctx, &(struct overlay_value){name, name_len, value, len},
+			       fake->wall_s, &claim)) < 0)
 		return err;
 	fake->put_cnt++;
 	if (!fake->err)
@@ -200,7 +201,9 @@ static unsigned values_tell(struct fake_overlay *fake, const struct overlay_run 
 
 		if (!value_is_under(value, run->name, run->name_len))
 			continue;
-		if (rule->check(rule->ctx, value->name, value->name_len, value->bytes, value->len,
+		if (rule->check(rule->ctx,
+				&(struct overlay_value){value->name, value->name_len, value->bytes,
+							value->len},
 				fake->wall_s, &claim) == 0)
 			run->value(run->arg, value->bytes, value->len, &claim);
 		else

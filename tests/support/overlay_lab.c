@@ -50,15 +50,15 @@ size_t overlay_lab_value_write(const char *name, const struct overlay_lab_value 
 	return writer_len(&w);
 }
 
-static int value_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-		       size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int value_check(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		       struct overlay_claim *out_claim)
 {
-	struct cursor c = cursor_of(value, len);
+	struct cursor c = cursor_of(value->bytes, value->len);
 	struct overlay_claim claim;
 	uint8_t seal[SHA256_HASH_LEN];
 
 	(void)ctx;
-	if (len < VALUE_HEAD_LEN + VALUE_SEAL_LEN)
+	if (value->len < VALUE_HEAD_LEN + VALUE_SEAL_LEN)
 		return WEFT_EMALFORMED;
 	(void)cursor_u8(&c);
 	cursor_copy(&c, claim.writer, sizeof(claim.writer));
@@ -69,8 +69,8 @@ static int value_check(void *ctx, const void *name, size_t name_len, const uint8
 		return WEFT_EREFUSED;
 	if (claim.expires_s <= wall_s)
 		return WEFT_ESTALE;
-	value_seal(name, name_len, value, len - VALUE_SEAL_LEN, seal);
-	if (memcmp(value + len - VALUE_SEAL_LEN, seal, VALUE_SEAL_LEN) != 0)
+	value_seal(value->name, value->name_len, value->bytes, value->len - VALUE_SEAL_LEN, seal);
+	if (memcmp(value->bytes + value->len - VALUE_SEAL_LEN, seal, VALUE_SEAL_LEN) != 0)
 		return WEFT_EDAMAGED;
 	*out_claim = claim;
 	return 0;

@@ -14,14 +14,14 @@
 #define LIFE_S	   86400
 #define MEMORY_LEN (1u << 20)
 
-static int value_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-		       size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int value_check(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		       struct overlay_claim *out_claim)
 {
-	(void)ctx, (void)name, (void)name_len;
-	if (len != VALUE_LEN)
+	(void)ctx;
+	if (value->len != VALUE_LEN)
 		return WEFT_EMALFORMED;
 	*out_claim = (struct overlay_claim){.seq = 1, .expires_s = wall_s + LIFE_S};
-	memcpy(out_claim->writer, value, VALUE_LEN);
+	memcpy(out_claim->writer, value->bytes, VALUE_LEN);
 	return 0;
 }
 

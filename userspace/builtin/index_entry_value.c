@@ -81,19 +81,20 @@ static int value_parse(const uint8_t *value, size_t len, struct signed_object *o
 	return cbor_reader_finish(&r);
 }
 
-static int value_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-		       size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int value_check(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		       struct overlay_claim *out_claim)
 {
 	struct signed_object object;
 	struct body body;
-	int err = value_parse(value, len, &object, &body);
+	int err = value_parse(value->bytes, value->len, &object, &body);
 
 	(void)ctx;
 	if (err < 0)
 		return err;
 	if (body.created_s >= body.expires_s || body.expires_s - body.created_s > SHARD_TTL_S)
 		return WEFT_EMALFORMED;
-	if (body.name_len != name_len || memcmp(body.name, name, name_len) != 0 ||
+	if (body.name_len != value->name_len ||
+	    memcmp(body.name, value->name, value->name_len) != 0 ||
 	    body.created_s > wall_s + SKEW_S)
 		return WEFT_EREFUSED;
 	if (body.expires_s + SKEW_S < wall_s)

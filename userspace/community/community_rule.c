@@ -53,60 +53,61 @@ static void claim_set(struct overlay_claim *claim, const uint8_t *writer, uint64
 	claim->expires_s = time_s + life_s;
 }
 
-static int check_member(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-			size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int check_member(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+			struct overlay_claim *out_claim)
 {
 	uint8_t want[COMMUNITY_NAME_CAP];
 	struct community_member member;
-	int err = community_member_parse(value + 1, len - 1, &member);
+	int err = community_member_parse(value->bytes + 1, value->len - 1, &member);
 
 	(void)ctx;
 	if (err < 0)
 		return err;
-	if (!is_name(want, community_name_member(member.id, member.key, want), name, name_len))
+	if (!is_name(want, community_name_member(member.id, member.key, want), value->name,
+		     value->name_len))
 		return WEFT_EREFUSED;
 	if ((err = community_time_check(member.time_s, COMMUNITY_RECORD_LIFE_S, wall_s)) < 0 ||
-	    (err = community_member_verify(value + 1, len - 1)) < 0)
+	    (err = community_member_verify(value->bytes + 1, value->len - 1)) < 0)
 		return err;
 	claim_set(out_claim, member.key, member.seq, member.time_s, COMMUNITY_RECORD_LIFE_S);
 	return 0;
 }
 
 /* A share has one place for all who publish it: its newest record counts, as among members. */
-static int check_share(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-		       size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int check_share(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		       struct overlay_claim *out_claim)
 {
 	uint8_t want[COMMUNITY_NAME_CAP];
 	struct community_share share;
-	int err = community_share_parse(value + 1, len - 1, &share);
+	int err = community_share_parse(value->bytes + 1, value->len - 1, &share);
 
 	(void)ctx;
 	if (err < 0)
 		return err;
-	if (!is_name(want, community_name_share(share.id, share.binding.share_id, want), name,
-		     name_len))
+	if (!is_name(want, community_name_share(share.id, share.binding.share_id, want),
+		     value->name, value->name_len))
 		return WEFT_EREFUSED;
 	if ((err = community_time_check(share.time_s, COMMUNITY_RECORD_LIFE_S, wall_s)) < 0 ||
-	    (err = community_share_verify(value + 1, len - 1)) < 0)
+	    (err = community_share_verify(value->bytes + 1, value->len - 1)) < 0)
 		return err;
 	claim_set(out_claim, share.key, share.seq, share.time_s, COMMUNITY_RECORD_LIFE_S);
 	return 0;
 }
 
-static int check_hint(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-		      size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int check_hint(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		      struct overlay_claim *out_claim)
 {
 	uint8_t want[COMMUNITY_NAME_CAP];
 	struct community_hint hint;
-	int err = community_hint_parse(value + 1, len - 1, &hint);
+	int err = community_hint_parse(value->bytes + 1, value->len - 1, &hint);
 
 	(void)ctx;
 	if (err < 0)
 		return err;
-	if (!is_name(want, community_name_hint(hint.id, want), name, name_len))
+	if (!is_name(want, community_name_hint(hint.id, want), value->name, value->name_len))
 		return WEFT_EREFUSED;
 	if ((err = community_time_check(hint.time_s, COMMUNITY_HINT_LIFE_S, wall_s)) < 0 ||
-	    (err = community_hint_verify(value + 1, len - 1)) < 0)
+	    (err = community_hint_verify(value->bytes + 1, value->len - 1)) < 0)
 		return err;
 	claim_set(out_claim, hint.key, hint.seq, hint.time_s, COMMUNITY_HINT_LIFE_S);
 	return 0;

@@ -31,6 +31,14 @@ struct overlay_claim {
 	uint64_t created_s, expires_s;	    /* wall clock */
 };
 
+/* A value, its tag first, and the name that it lies under. Borrowed. */
+struct overlay_value {
+	const void *name;
+	size_t name_len;
+	const uint8_t *bytes;
+	size_t len;
+};
+
 struct overlay_rule {
 	uint8_t tag;	    /* the value's first byte */
 	const char *prefix; /* names begin with it, as text: "svc:" */
@@ -42,13 +50,13 @@ struct overlay_rule {
 	 */
 	unsigned prefix_max;
 	/*
-	 * Is value (tag included) one that may lie under name at wall_s? Checks form,
+	 * Is value one that may lie under its name at wall_s? Checks form,
 	 * signature, times and that name is its own; fills *out_claim.
 	 * 0, WEFT_EMALFORMED, EDAMAGED (signature), ESTALE (expired), EREFUSED (from
 	 * the future, or another's name), ETOOLARGE.
 	 */
-	int (*check)(void *ctx, const void *name, size_t name_len, const uint8_t *value, size_t len,
-		     uint64_t wall_s, struct overlay_claim *out_claim);
+	int (*check)(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		     struct overlay_claim *out_claim);
 	void *ctx;
 	const char *pool; /* static: what refuses a value when the store is full, for people */
 };

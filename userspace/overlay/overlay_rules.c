@@ -60,21 +60,22 @@ static enum overlay_reason reason_of(int err)
 	}
 }
 
-enum overlay_reason overlay_rules_judge(const struct overlay_rules *rules, const void *name,
-					size_t name_len, const uint8_t *value, size_t len,
-					uint64_t wall_s, const struct overlay_rule **out_rule,
+enum overlay_reason overlay_rules_judge(const struct overlay_rules *rules,
+					const struct overlay_value *value, uint64_t wall_s,
+					const struct overlay_rule **out_rule,
 					struct overlay_claim *out_claim)
 {
-	const struct overlay_rule *rule = len ? overlay_rules_find(rules, value[0]) : NULL;
+	const struct overlay_rule *rule =
+		value->len ? overlay_rules_find(rules, value->bytes[0]) : NULL;
 	enum overlay_reason reason;
 
 	if (!rule)
 		return OVERLAY_UNKNOWN_TAG;
-	if (!overlay_rule_has_name(rule, name, name_len))
+	if (!overlay_rule_has_name(rule, value->name, value->name_len))
 		return OVERLAY_FOREIGN_NAME;
-	if (len > rule->len_max)
+	if (value->len > rule->len_max)
 		return OVERLAY_LONG_VALUE;
-	reason = reason_of(rule->check(rule->ctx, name, name_len, value, len, wall_s, out_claim));
+	reason = reason_of(rule->check(rule->ctx, value, wall_s, out_claim));
 	if (reason == OVERLAY_STORED && out_claim->expires_s <= wall_s)
 		reason = OVERLAY_EXPIRED;
 	*out_rule = rule;

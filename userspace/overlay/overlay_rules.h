@@ -28,9 +28,9 @@ bool overlay_rule_has_name(const struct overlay_rule *rule, const void *name, si
  * overlay_rules_judge looks at everything about a value that does not depend on what is
  * kept. OVERLAY_STORED with *out_rule and *out_claim, or why it is refused.
  */
-enum overlay_reason overlay_rules_judge(const struct overlay_rules *rules, const void *name,
-					size_t name_len, const uint8_t *value, size_t len,
-					uint64_t wall_s, const struct overlay_rule **out_rule,
+enum overlay_reason overlay_rules_judge(const struct overlay_rules *rules,
+					const struct overlay_value *value, uint64_t wall_s,
+					const struct overlay_rule **out_rule,
 					struct overlay_claim *out_claim);
 
 #endif

@@ -206,6 +206,8 @@ static void on_find_node(void *ctx, const struct mesh_call *call, uint64_t now_n
 /* Is kept, which was taken when it was good, good now? */
 static bool stored_is_good(struct overlay *overlay, struct overlay_stored *kept, uint64_t wall_s)
 {
+	const struct overlay_value value = {kept->bytes, kept->name_len, overlay_stored_value(kept),
+					    kept->value_len};
 	const struct overlay_rule *rule;
 	struct overlay_claim claim;
 
@@ -215,9 +217,8 @@ static bool stored_is_good(struct overlay *overlay, struct overlay_stored *kept,
 	}
 	if (kept->is_checked)
 		return true;
-	kept->is_checked = overlay_rules_judge(&overlay->rules, kept->bytes, kept->name_len,
-					       overlay_stored_value(kept), kept->value_len, wall_s,
-					       &rule, &claim) == OVERLAY_STORED &&
+	kept->is_checked = overlay_rules_judge(&overlay->rules, &value, wall_s, &rule, &claim) ==
+				   OVERLAY_STORED &&
 			   memcmp(&claim, &kept->claim, sizeof(claim)) == 0;
 	if (!kept->is_checked)
 		overlay_count(overlay, OVERLAY_STORED_DAMAGED);
@@ -285,15 +286,15 @@ static enum overlay_reason store_judge(struct overlay *overlay, const struct ove
 {
 	const struct overlay_stored *kept =
 		overlay_values_has(overlay->values, store->key, store->value, store->value_len);
+	const struct overlay_value value = {store->name, store->name_len, store->value,
+					    store->value_len};
 	uint8_t hash[SHA256_HASH_LEN];
 
 	sha256(store->name, store->name_len, hash);
 	if (memcmp(hash, store->key, sizeof(hash)) != 0)
 		return OVERLAY_KEY_MISMATCH;
 	if (!kept || !kept->is_checked)
-		return overlay_rules_judge(&overlay->rules, store->name, store->name_len,
-					   store->value, store->value_len, wall_s, out_rule,
-					   out_claim);
+		return overlay_rules_judge(&overlay->rules, &value, wall_s, out_rule, out_claim);
 	*out_rule = kept->rule;
 	*out_claim = kept->claim;
 	return kept->claim.expires_s > wall_s ? OVERLAY_STORED : OVERLAY_EXPIRED;

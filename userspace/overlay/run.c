@@ -184,10 +184,10 @@ int overlay_run_put(struct overlay *overlay, const void *name, size_t name_len,
 {
 	uint64_t wall_s = overlay_wall_now_s(overlay, now_ns), ttl_s;
 	const struct overlay_rule *rule;
+	const struct overlay_value put = {name, name_len, value, len};
 	struct overlay_claim claim = {0};
 	struct overlay_run *run;
-	int err = judgement_err(overlay_rules_judge(&overlay->rules, name, name_len, value, len,
-						    wall_s, &rule, &claim));
+	int err = judgement_err(overlay_rules_judge(&overlay->rules, &put, wall_s, &rule, &claim));
 
 	if (err < 0)
 		return err;

@@ -44,10 +44,10 @@ static enum overlay_reason value_tell(struct overlay_run *run, const uint8_t *va
 {
 	struct overlay *overlay = run->overlay;
 	const struct overlay_rule *rule;
+	const struct overlay_value told = {run->name, run->name_len, value, len};
 	struct overlay_claim claim = {0};
-	enum overlay_reason reason =
-		overlay_rules_judge(&overlay->rules, run->name, run->name_len, value, len,
-				    overlay_wall_now_s(overlay, now_ns), &rule, &claim);
+	enum overlay_reason reason = overlay_rules_judge(
+		&overlay->rules, &told, overlay_wall_now_s(overlay, now_ns), &rule, &claim);
 
 	if (reason == OVERLAY_STORED)
 		run->value(run->arg, value, len, &claim);

@@ -153,21 +153,22 @@ void shares_head_overlay_name(const uint8_t share_id[static SHARE_ID_LEN],
 	memcpy(name + OVERLAY_PREFIX_LEN, share_id, SHARE_ID_LEN);
 }
 
-static int rule_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-		      size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int rule_check(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		      struct overlay_claim *out_claim)
 {
 	uint8_t own_name[HEAD_OVERLAY_NAME_LEN];
 	struct share_head head;
 	int err;
 
 	(void)ctx;
-	if (len == 0 || value[0] != HEAD_OVERLAY_TAG)
+	if (value->len == 0 || value->bytes[0] != HEAD_OVERLAY_TAG)
 		return WEFT_EMALFORMED;
-	err = shares_head_parse(value + 1, len - 1, &head);
+	err = shares_head_parse(value->bytes + 1, value->len - 1, &head);
 	if (err < 0)
 		return err;
 	shares_head_overlay_name(head.share_id, own_name);
-	if (name_len != sizeof(own_name) || memcmp(name, own_name, sizeof(own_name)) != 0 ||
+	if (value->name_len != sizeof(own_name) ||
+	    memcmp(value->name, own_name, sizeof(own_name)) != 0 ||
 	    head.updated_s > wall_s + HEAD_SKEW_S)
 		return WEFT_EREFUSED;
 	memcpy(out_claim->writer, head.share_id, sizeof(out_claim->writer));

@@ -235,7 +235,8 @@ static int judge(const char *name, const uint8_t *value, size_t len, uint64_t wa
 	const struct overlay_rule rule = builtin_shard_value_rule();
 	struct overlay_claim claim;
 
-	return rule.check(rule.ctx, name, strlen(name), value, len, wall_s, &claim);
+	return rule.check(rule.ctx, &(struct overlay_value){name, strlen(name), value, len}, wall_s,
+			  &claim);
 }
 
 static void test_the_rule_judges_time_and_name(void)

@@ -67,24 +67,25 @@ static bool is_judged(uint8_t tag, uint8_t *name, size_t name_len, uint8_t *valu
 		      uint64_t life_s)
 {
 	const struct overlay_rule *rule = rule_of(tag);
+	const struct overlay_value whole = {name, name_len, value, len};
+	const struct overlay_value short_name = {name, name_len - 1, value, len};
+	const struct overlay_value first_byte = {name, name_len, value, 1};
 	struct overlay_claim claim;
 
-	if (rule->check(rule->ctx, name, name_len, value, len, WALL_S, &claim) != 0 ||
+	if (rule->check(rule->ctx, &whole, WALL_S, &claim) != 0 ||
 	    memcmp(claim.writer, node_key_public(node), 32) != 0 ||
 	    claim.expires_s != claim.created_s + life_s || len > rule->len_max)
 		return false;
 	name[name_len - 1] ^= 1;
-	if (rule->check(rule->ctx, name, name_len, value, len, WALL_S, &claim) != WEFT_EREFUSED)
+	if (rule->check(rule->ctx, &whole, WALL_S, &claim) != WEFT_EREFUSED)
 		return false;
 	name[name_len - 1] ^= 1;
-	if (rule->check(rule->ctx, name, name_len - 1, value, len, WALL_S, &claim) != WEFT_EREFUSED)
+	if (rule->check(rule->ctx, &short_name, WALL_S, &claim) != WEFT_EREFUSED)
 		return false;
 	value[len - 1] ^= 1;
-	return rule->check(rule->ctx, name, name_len, value, len, WALL_S, &claim) ==
-		       WEFT_EDAMAGED &&
-	       rule->check(rule->ctx, name, name_len, value, len, WALL_S + life_s, &claim) ==
-		       WEFT_ESTALE &&
-	       rule->check(rule->ctx, name, name_len, value, 1, WALL_S, &claim) == WEFT_EMALFORMED;
+	return rule->check(rule->ctx, &whole, WALL_S, &claim) == WEFT_EDAMAGED &&
+	       rule->check(rule->ctx, &whole, WALL_S + life_s, &claim) == WEFT_ESTALE &&
+	       rule->check(rule->ctx, &first_byte, WALL_S, &claim) == WEFT_EMALFORMED;
 }
 
 static void test_each_record_lies_under_its_own_name_alone(void)
@@ -110,9 +111,10 @@ static void test_a_record_from_the_future_is_refused(void)
 	size_t name_len = community_name_member(id, node_key_public(node), name);
 	struct overlay_claim claim;
 	size_t len = member_value(value, sizeof(value), WALL_S + COMMUNITY_SKEW_S + 1);
+	const struct overlay_value whole = {name, name_len, value, len};
 
-	CHECK_EQ(rule->check(NULL, name, name_len, value, len, WALL_S, &claim), WEFT_EREFUSED);
-	CHECK_EQ(rule->check(NULL, name, name_len, value, len, WALL_S + 1, &claim), 0);
+	CHECK_EQ(rule->check(NULL, &whole, WALL_S, &claim), WEFT_EREFUSED);
+	CHECK_EQ(rule->check(NULL, &whole, WALL_S + 1, &claim), 0);
 }
 
 /* The keys of the table for an id of zeros, as hashlib has them. */

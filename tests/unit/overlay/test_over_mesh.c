@@ -20,15 +20,13 @@ static uint8_t value[OVERLAY_VALUE_LEN_MAX];
 static unsigned done_cnt, value_cnt;
 static struct overlay_result result;
 
-static int check_any(void *ctx, const void *name, size_t name_len, const uint8_t *bytes, size_t len,
-		     uint64_t wall_s, struct overlay_claim *out_claim)
+static int check_any(void *ctx, const struct overlay_value *any, uint64_t wall_s,
+		     struct overlay_claim *out_claim)
 {
 	(void)ctx;
-	(void)name;
-	(void)name_len;
 	*out_claim = (struct overlay_claim){.seq = 1, .expires_s = wall_s + 1000};
-	memset(out_claim->writer, bytes[1], sizeof(out_claim->writer));
-	return len > 1 ? 0 : WEFT_EMALFORMED;
+	memset(out_claim->writer, any->bytes[1], sizeof(out_claim->writer));
+	return any->len > 1 ? 0 : WEFT_EMALFORMED;
 }
 
 static const struct overlay_rule rule = {.tag = TAG,

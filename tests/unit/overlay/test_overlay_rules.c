@@ -10,14 +10,11 @@ static struct overlay_rules rules;
 static int check_err;
 static uint64_t check_expires_s;
 
-static int check(void *ctx, const void *name, size_t name_len, const uint8_t *value, size_t len,
-		 uint64_t wall_s, struct overlay_claim *out_claim)
+static int check(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		 struct overlay_claim *out_claim)
 {
 	(void)ctx;
-	(void)name;
-	(void)name_len;
 	(void)value;
-	(void)len;
 	(void)wall_s;
 	*out_claim = (struct overlay_claim){.expires_s = check_expires_s};
 	return check_err;
@@ -130,8 +127,10 @@ static void test_values_are_judged(void)
 		value[0] = rows[i].tag;
 		check_err = rows[i].err;
 		check_expires_s = rows[i].expires_s;
-		CHECK_EQ(overlay_rules_judge(&rules, rows[i].name, rows[i].name_len, value,
-					     rows[i].len, 1000, &rule, &claim),
+		CHECK_EQ(overlay_rules_judge(&rules,
+					     &(struct overlay_value){rows[i].name, rows[i].name_len,
+								     value, rows[i].len},
+					     1000, &rule, &claim),
 			 rows[i].want);
 	}
 }

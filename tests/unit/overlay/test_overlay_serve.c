@@ -306,15 +306,13 @@ static void test_one_request_too_many_in_a_minute_is_refused(void)
 	overlay_lab_fini(&lab);
 }
 
-static int page_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-		      size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int page_check(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		      struct overlay_claim *out_claim)
 {
 	(void)ctx;
-	(void)name;
-	(void)name_len;
 	*out_claim = (struct overlay_claim){.seq = 1, .expires_s = wall_s + 1000};
-	memset(out_claim->writer, value[1], sizeof(out_claim->writer));
-	return len > 1 ? 0 : WEFT_EMALFORMED;
+	memset(out_claim->writer, value->bytes[1], sizeof(out_claim->writer));
+	return value->len > 1 ? 0 : WEFT_EMALFORMED;
 }
 
 /* Values of 64 KiB and of half, so that pages end in the middle and just at the end. */

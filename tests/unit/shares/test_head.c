@@ -195,7 +195,8 @@ static int rule_ask(const uint8_t *value, size_t len, const uint8_t *name, size_
 	struct overlay_rule rule;
 
 	shares_head_rule(&rule);
-	return rule.check(rule.ctx, name, name_len, value, len, wall_s, claim);
+	return rule.check(rule.ctx, &(struct overlay_value){name, name_len, value, len}, wall_s,
+			  claim);
 }
 
 static void test_the_overlay_takes_a_head_under_its_own_name(void)

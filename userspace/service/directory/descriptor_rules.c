@@ -77,52 +77,50 @@ static void claim_make(const struct service_descriptor *descriptor, struct overl
 	out_claim->expires_s = descriptor->expires_s;
 }
 
-static enum service_fault value_check(struct service_rules *rules, uint8_t tag, const void *name,
-				      size_t name_len, const uint8_t *value, size_t len,
-				      const uint8_t *hash, uint64_t wall_s,
-				      struct overlay_claim *out_claim)
+static enum service_fault value_check(struct service_rules *rules,
+				      const struct overlay_value *value, const uint8_t *hash,
+				      uint64_t wall_s, struct overlay_claim *out_claim)
 {
 	struct service_descriptor descriptor;
 	enum service_fault fault;
 
-	if (len == 0 || value[0] != tag)
-		return SERVICE_MALFORMED;
-	fault = service_descriptor_parse(value + 1, len - 1, &descriptor);
-	if (!fault && !is_under(&descriptor, tag, name, name_len))
+	fault = service_descriptor_parse(value->bytes + 1, value->len - 1, &descriptor);
+	if (!fault && !is_under(&descriptor, value->bytes[0], value->name, value->name_len))
 		fault = SERVICE_OTHER_NAME;
 	if (!fault)
 		fault = service_descriptor_check_times(&descriptor, wall_s);
-	if (!fault && !signature_is_good(rules, value + 1, len - 1, hash))
+	if (!fault && !signature_is_good(rules, value->bytes + 1, value->len - 1, hash))
 		fault = SERVICE_BAD_SIGNATURE;
 	if (!fault)
 		claim_make(&descriptor, out_claim);
 	return fault;
 }
 
-static int rule_check(struct service_rules *rules, uint8_t tag, const void *name, size_t name_len,
-		      const uint8_t *value, size_t len, uint64_t wall_s,
-		      struct overlay_claim *out_claim)
+static int rule_check(struct service_rules *rules, uint8_t tag, const struct overlay_value *value,
+		      uint64_t wall_s, struct overlay_claim *out_claim)
 {
 	uint8_t hash[SERVICE_VALUE_HASH_LEN];
 	enum service_fault fault;
 
-	blake3_hash(value, len, hash);
-	fault = value_check(rules, tag, name, name_len, value, len, hash, wall_s, out_claim);
+	blake3_hash(value->bytes, value->len, hash);
+	fault = value->len == 0 || value->bytes[0] != tag
+			? SERVICE_MALFORMED
+			: value_check(rules, value, hash, wall_s, out_claim);
 	if (fault && rules->on_refused)
-		rules->on_refused(rules->ctx, name, name_len, hash, fault);
+		rules->on_refused(rules->ctx, value->name, value->name_len, hash, fault);
 	return service_fault_err(fault);
 }
 
-static int check_by_name(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-			 size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int check_by_name(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+			 struct overlay_claim *out_claim)
 {
-	return rule_check(ctx, SERVICE_TAG_BY_NAME, name, name_len, value, len, wall_s, out_claim);
+	return rule_check(ctx, SERVICE_TAG_BY_NAME, value, wall_s, out_claim);
 }
 
-static int check_by_id(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-		       size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int check_by_id(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		       struct overlay_claim *out_claim)
 {
-	return rule_check(ctx, SERVICE_TAG_BY_ID, name, name_len, value, len, wall_s, out_claim);
+	return rule_check(ctx, SERVICE_TAG_BY_ID, value, wall_s, out_claim);
 }
 
 int service_rules_add(struct service_rules *rules, const struct overlay_seam *overlay)

@@ -49,58 +49,58 @@ static void claim_make(const uint8_t *key, uint64_t time_s, struct overlay_claim
 }
 
 /* The signature costs most: it is looked at last. */
-static int record_check(enum announce_tag tag, const void *name, size_t name_len,
-			const uint8_t *value, size_t len, uint64_t wall_s,
+static int record_check(enum announce_tag tag, const struct overlay_value *value, uint64_t wall_s,
 			struct overlay_claim *out_claim)
 {
 	uint8_t own[ANNOUNCE_NAME_CAP];
 	struct provider provider;
 	int err;
 
-	if (len == 0 || value[0] != tag)
+	if (value->len == 0 || value->bytes[0] != tag)
 		return WEFT_EMALFORMED;
-	if ((err = shares_holder_record_parse(value + 1, len - 1, &provider)) < 0 ||
+	if ((err = shares_holder_record_parse(value->bytes + 1, value->len - 1, &provider)) < 0 ||
 	    (err = shares_holder_record_check_time(provider.time_s, wall_s)) < 0)
 		return err;
-	if (!names_equal(own, shares_announce_name_of_id(tag, provider.id, own), name, name_len))
+	if (!names_equal(own, shares_announce_name_of_id(tag, provider.id, own), value->name,
+			 value->name_len))
 		return WEFT_EREFUSED;
-	if ((err = shares_holder_record_verify_signature(value + 1, len - 1)) < 0)
+	if ((err = shares_holder_record_verify_signature(value->bytes + 1, value->len - 1)) < 0)
 		return err;
 	claim_make(provider.key, provider.time_s, out_claim);
 	return 0;
 }
 
-static int manifest_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-			  size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int manifest_check(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+			  struct overlay_claim *out_claim)
 {
 	(void)ctx;
-	return record_check(ANNOUNCE_MANIFEST, name, name_len, value, len, wall_s, out_claim);
+	return record_check(ANNOUNCE_MANIFEST, value, wall_s, out_claim);
 }
 
-static int content_check(void *ctx, const void *name, size_t name_len, const uint8_t *value,
-			 size_t len, uint64_t wall_s, struct overlay_claim *out_claim)
+static int content_check(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+			 struct overlay_claim *out_claim)
 {
 	(void)ctx;
-	return record_check(ANNOUNCE_CONTENT, name, name_len, value, len, wall_s, out_claim);
+	return record_check(ANNOUNCE_CONTENT, value, wall_s, out_claim);
 }
 
-static int set_check(void *ctx, const void *name, size_t name_len, const uint8_t *value, size_t len,
-		     uint64_t wall_s, struct overlay_claim *out_claim)
+static int set_check(void *ctx, const struct overlay_value *value, uint64_t wall_s,
+		     struct overlay_claim *out_claim)
 {
 	uint8_t own[ANNOUNCE_NAME_CAP];
 	struct golomb_set set;
 	int err;
 
 	(void)ctx;
-	if (len == 0 || value[0] != ANNOUNCE_SET)
+	if (value->len == 0 || value->bytes[0] != ANNOUNCE_SET)
 		return WEFT_EMALFORMED;
-	if ((err = shares_golomb_set_parse(value + 1, len - 1, &set)) < 0 ||
+	if ((err = shares_golomb_set_parse(value->bytes + 1, value->len - 1, &set)) < 0 ||
 	    (err = shares_holder_record_check_time(set.time_s, wall_s)) < 0)
 		return err;
-	if (!names_equal(own, shares_announce_name_of_region(set.depth, set.region, own), name,
-			 name_len))
+	if (!names_equal(own, shares_announce_name_of_region(set.depth, set.region, own),
+			 value->name, value->name_len))
 		return WEFT_EREFUSED;
-	if ((err = shares_golomb_set_verify_signature(value + 1, len - 1)) < 0)
+	if ((err = shares_golomb_set_verify_signature(value->bytes + 1, value->len - 1)) < 0)
 		return err;
 	claim_make(set.key, set.time_s, out_claim);
 	return 0;

@@ -59,7 +59,9 @@ static size_t set_write(uint64_t time_s, unsigned depth, uint32_t region)
 static int judge(enum announce_tag tag, const void *name, size_t name_len, size_t len,
 		 struct overlay_claim *claim)
 {
-	return rule_of(tag)->check(rule_of(tag)->ctx, name, name_len, value, len, WALL_S, claim);
+	return rule_of(tag)->check(rule_of(tag)->ctx,
+				   &(struct overlay_value){name, name_len, value, len}, WALL_S,
+				   claim);
 }
 
 static void test_names_are_those_of_their_key_spaces(void)
