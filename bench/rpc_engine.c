@@ -61,11 +61,11 @@ static void service_start(void)
 		fast_path_fail("rpc", "the service fabric cannot be made");
 }
 
-static void handle_call(void *ctx, struct service_call *call, const struct service_caller *caller,
-			const char *method, const uint8_t *data, size_t len, uint64_t now_ns)
+static void handle_call(void *ctx, struct service_call *call, const struct service_input *input,
+			uint64_t now_ns)
 {
-	(void)ctx, (void)caller, (void)method;
-	service_reply(call, SERVICE_OK, NULL, data, len, now_ns);
+	(void)ctx;
+	service_reply(call, SERVICE_OK, NULL, input->data, input->len, now_ns);
 }
 
 static void serve(void)

@@ -166,19 +166,19 @@ bool srig_publish(struct srig *rig, unsigned idx, const char *name)
 	return srig_publish_read_only(rig, idx, name, NULL);
 }
 
-static void handle_call(void *ctx, struct service_call *call, const struct service_caller *caller,
-			const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+static void handle_call(void *ctx, struct service_call *call, const struct service_input *input,
+			uint64_t now_ns)
 {
 	struct srig_provider *provider = ctx;
 	unsigned granted = 0;
 
 	provider->call_cnt++;
-	provider->caller = *caller;
-	provider->len = len;
-	strncpy(provider->method, method, sizeof(provider->method) - 1);
+	provider->caller = *input->caller;
+	provider->len = input->len;
+	strncpy(provider->method, input->method, sizeof(provider->method) - 1);
 	switch (provider->mode) {
 	case SRIG_ECHO:
-		service_reply(call, SERVICE_OK, NULL, payload, len, now_ns);
+		service_reply(call, SERVICE_OK, NULL, input->data, input->len, now_ns);
 		break;
 	case SRIG_KEEP:
 		weft_assert(provider->kept_cnt < SRIG_CALLS);
@@ -191,11 +191,11 @@ static void handle_call(void *ctx, struct service_call *call, const struct servi
 		service_reply(call, provider->status, "as told", NULL, 0, now_ns);
 		break;
 	case SRIG_SPEND:
-		while (granted < len && service_spend(call, 1, now_ns))
+		while (granted < input->len && service_spend(call, 1, now_ns))
 			granted++;
 		provider->spent_cnt += granted;
-		service_reply(call, granted == len ? SERVICE_OK : SERVICE_RATE_LIMITED, "budget",
-			      NULL, 0, now_ns);
+		service_reply(call, granted == input->len ? SERVICE_OK : SERVICE_RATE_LIMITED,
+			      "budget", NULL, 0, now_ns);
 		break;
 	}
 }
@@ -211,17 +211,15 @@ static void handle_cancelled(void *ctx, struct service_call *call)
 }
 
 static void handle_stream(void *ctx, struct service_channel *channel,
-			  const struct service_caller *caller, const char *method,
-			  const uint8_t *head, size_t len, uint64_t now_ns)
+			  const struct service_input *input, uint64_t now_ns)
 {
 	struct srig_provider *provider = ctx;
 
-	(void)head;
 	(void)now_ns;
 	provider->call_cnt++;
-	provider->caller = *caller;
-	provider->len = len;
-	strncpy(provider->method, method, sizeof(provider->method) - 1);
+	provider->caller = *input->caller;
+	provider->len = input->len;
+	strncpy(provider->method, input->method, sizeof(provider->method) - 1);
 	if (provider->status) {
 		service_channel_end(channel, provider->status, "as told");
 	} else if (provider->stream) {

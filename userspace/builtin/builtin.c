@@ -28,8 +28,7 @@ struct table {
 	void (*forget)(void *ctx, const struct service_call *call);
 	/* A stream of it is opened; NULL: it takes none. */
 	void (*stream)(void *ctx, struct service_channel *channel,
-		       const struct service_caller *caller, const char *method, const uint8_t *head,
-		       size_t len, uint64_t now_ns);
+		       const struct service_input *input, uint64_t now_ns);
 	/* As struct service_handler's; NULL: all topics are for all. */
 	const char *(*topic_refusal)(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *topic);
 };
@@ -48,12 +47,12 @@ struct builtin {
 	const char *read_only[BUILTIN_CNT][SERVICE_READ_ONLY_MAX];
 };
 
-static void table_call(void *ctx, struct service_call *call, const struct service_caller *caller,
-		       const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+static void table_call(void *ctx, struct service_call *call, const struct service_input *input,
+		       uint64_t now_ns)
 {
 	struct table *table = ctx;
 
-	builtin_request_run(table->methods, table->ctx, call, caller, method, payload, len, now_ns);
+	builtin_request_run(table->methods, table->ctx, call, input, now_ns);
 }
 
 static void table_cancelled(void *ctx, struct service_call *call)
@@ -66,13 +65,12 @@ static void table_cancelled(void *ctx, struct service_call *call)
 }
 
 static void table_stream(void *ctx, struct service_channel *channel,
-			 const struct service_caller *caller, const char *method,
-			 const uint8_t *head, size_t len, uint64_t now_ns)
+			 const struct service_input *input, uint64_t now_ns)
 {
 	const struct table *table = ctx;
 
 	if (table->stream)
-		table->stream(table->ctx, channel, caller, method, head, len, now_ns);
+		table->stream(table->ctx, channel, input, now_ns);
 	else
 		service_channel_end(channel, SERVICE_METHOD_NOT_FOUND,
 				    "the service takes no streams");

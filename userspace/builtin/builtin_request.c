@@ -15,21 +15,20 @@
 #define FAULT_TEXT_CAP	   160
 
 void builtin_request_run(const struct request_method *methods, void *ctx, struct service_call *call,
-			 const struct service_caller *caller, const char *method,
-			 const uint8_t *payload, size_t len, uint64_t now_ns)
+			 const struct service_input *input, uint64_t now_ns)
 {
-	struct request request = {.call = call, .caller = caller, .now_ns = now_ns};
+	struct request request = {.call = call, .caller = input->caller, .now_ns = now_ns};
 	int err;
 
-	while (methods->name && (!methods->run || strcmp(methods->name, method) != 0))
+	while (methods->name && (!methods->run || strcmp(methods->name, input->method) != 0))
 		methods++;
 	if (!methods->name) {
 		builtin_request_refuse(&request, SERVICE_METHOD_NOT_FOUND,
 				       "the service has no such method");
 		return;
 	}
-	if (len)
-		err = json_heap_load((const char *)payload, len, JSON_REJECT_DUPLICATES,
+	if (input->len)
+		err = json_heap_load((const char *)input->data, input->len, JSON_REJECT_DUPLICATES,
 				     &request.fields);
 	else
 		err = (request.fields = json_object()) ? 0 : -ENOMEM;

@@ -34,8 +34,7 @@ struct request_method {
  * Answers SERVICE_METHOD_NOT_FOUND or, for no JSON object, SERVICE_INVALID_PAYLOAD.
  */
 void builtin_request_run(const struct request_method *methods, void *ctx, struct service_call *call,
-			 const struct service_caller *caller, const char *method,
-			 const uint8_t *payload, size_t len, uint64_t now_ns);
+			 const struct service_input *input, uint64_t now_ns);
 
 /*
  * builtin_request_describe is the description of a service that answers by that table, to be freed with free();

@@ -425,24 +425,24 @@ static void stream_open(struct content_service *service, struct service_channel 
 }
 
 void builtin_content_stream(void *ctx, struct service_channel *channel,
-			    const struct service_caller *caller, const char *method,
-			    const uint8_t *head, size_t len, uint64_t now_ns)
+			    const struct service_input *input, uint64_t now_ns)
 {
 	const char *fault = "the head is a JSON object with content";
 	struct read_params params = {.off = 0};
 	json_t *json = NULL;
 
-	if (strcmp(method, METHOD) != 0) {
+	if (strcmp(input->method, METHOD) != 0) {
 		service_channel_end(channel, SERVICE_METHOD_NOT_FOUND,
 				    "the service has no such method");
 		return;
 	}
-	if (len && json_heap_load((const char *)head, len, JSON_REJECT_DUPLICATES, &json) == 0)
+	if (input->len && json_heap_load((const char *)input->data, input->len,
+					 JSON_REJECT_DUPLICATES, &json) == 0)
 		fault = head_read(json, &params);
 	if (fault)
 		service_channel_end(channel, SERVICE_INVALID_PAYLOAD, fault);
 	else
-		stream_open(ctx, channel, caller, &params, now_ns);
+		stream_open(ctx, channel, input->caller, &params, now_ns);
 	json_decref(json);
 }
 

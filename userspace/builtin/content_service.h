@@ -48,8 +48,7 @@ void builtin_content_fini(struct content_service *service);
 void builtin_content_forget(void *ctx, const struct service_call *call);
 /* builtin_content_stream: a stream is opened; the head has the fields of a call. */
 void builtin_content_stream(void *ctx, struct service_channel *channel,
-			    const struct service_caller *caller, const char *method,
-			    const uint8_t *head, size_t len, uint64_t now_ns);
+			    const struct service_input *input, uint64_t now_ns);
 
 extern const struct request_method builtin_content_methods[]; /* ctx: struct content_service */
 

@@ -19,11 +19,11 @@ struct echo_piece {
 	uint8_t data[];
 };
 
-static void call(void *ctx, struct service_call *asked, const struct service_caller *caller,
-		 const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+static void call(void *ctx, struct service_call *asked, const struct service_input *input,
+		 uint64_t now_ns)
 {
-	(void)ctx, (void)caller, (void)method;
-	service_reply(asked, SERVICE_OK, NULL, payload, len, now_ns);
+	(void)ctx;
+	service_reply(asked, SERVICE_OK, NULL, input->data, input->len, now_ns);
 }
 
 /* Sends of piece what goes, and leaves in it what does not. True: all went. */
@@ -120,13 +120,13 @@ static const struct service_channel_events stream_events = {
 	.ended = on_ended,
 };
 
-static void stream(void *ctx, struct service_channel *channel, const struct service_caller *caller,
-		   const char *method, const uint8_t *head, size_t len, uint64_t now_ns)
+static void stream(void *ctx, struct service_channel *channel, const struct service_input *input,
+		   uint64_t now_ns)
 {
 	struct echo *echo = ctx;
 	struct echo_stream *opened = pool_acquire(&echo->streams);
 
-	(void)caller, (void)method, (void)head, (void)len, (void)now_ns;
+	(void)input, (void)now_ns;
 	if (!opened) {
 		service_channel_end(channel, SERVICE_UNAVAILABLE, "echo has no room for a stream");
 		return;

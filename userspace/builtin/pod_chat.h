@@ -76,8 +76,7 @@ enum service_status builtin_pod_chat_say(struct pod_chat *chat, struct pod *pod,
  */
 void builtin_pod_chat_streams_fini(struct pod_chat *chat);
 void builtin_pod_chat_stream(void *ctx, struct service_channel *channel,
-			     const struct service_caller *caller, const char *method,
-			     const uint8_t *head, size_t len, uint64_t now_ns);
+			     const struct service_input *input, uint64_t now_ns);
 void builtin_pod_chat_tell(struct pod_chat *chat, const struct pod *pod);
 const char *builtin_pod_chat_topic_refusal(void *ctx, const uint8_t key[MESH_KEY_LEN],
 					   const char *topic);

@@ -226,8 +226,7 @@ static struct pod *pod_named(struct pod_chat *chat, const uint8_t key[MESH_KEY_L
 }
 
 /* pod_asked reads the head: nothing, or {"pod": ID}. */
-static struct pod *pod_asked(struct pod_chat *chat, const struct service_caller *caller,
-			     const char *channel, const uint8_t *head, size_t len,
+static struct pod *pod_asked(struct pod_chat *chat, const struct service_input *input,
 			     const char **out_why)
 {
 	const char *id = NULL;
@@ -235,30 +234,30 @@ static struct pod *pod_asked(struct pod_chat *chat, const struct service_caller 
 	struct pod *pod;
 
 	*out_why = "the head is a JSON object with pod, or nothing";
-	if (len && json_heap_load((const char *)head, len, JSON_REJECT_DUPLICATES, &json) < 0)
+	if (input->len && json_heap_load((const char *)input->data, input->len,
+					 JSON_REJECT_DUPLICATES, &json) < 0)
 		return NULL;
 	if (json && json_unpack(json, "{s?s !}", "pod", &id) < 0)
 		pod = NULL;
 	else if (id)
-		pod = pod_named(chat, caller->key, id, channel, out_why);
+		pod = pod_named(chat, input->caller->key, id, input->method, out_why);
 	else
-		pod = pod_with(chat, caller->key, channel, out_why);
+		pod = pod_with(chat, input->caller->key, input->method, out_why);
 	json_decref(json);
 	return pod;
 }
 
 void builtin_pod_chat_stream(void *ctx, struct service_channel *channel,
-			     const struct service_caller *caller, const char *method,
-			     const uint8_t *head, size_t len, uint64_t now_ns)
+			     const struct service_input *input, uint64_t now_ns)
 {
 	struct pod_chat *chat = ctx;
 	const char *why;
-	struct pod *pod = pod_asked(chat, caller, method, head, len, &why);
+	struct pod *pod = pod_asked(chat, input, &why);
 	struct pod_stream *stream = pod ? calloc(1, sizeof(*stream)) : NULL;
 	struct service_wish wish = {.has_since = false};
 	struct service_subscribing request = {.owner = chat->offer,
 					      .wish = &wish,
-					      .caller = caller,
+					      .caller = input->caller,
 					      .hearer = &stream_hearer,
 					      .arg = stream};
 
@@ -269,9 +268,9 @@ void builtin_pod_chat_stream(void *ctx, struct service_channel *channel,
 	}
 	stream->chat = chat;
 	stream->channel = channel;
-	memcpy(stream->key, caller->key, sizeof(stream->key));
+	memcpy(stream->key, input->caller->key, sizeof(stream->key));
 	strcpy(stream->pod, pod->id);
-	strcpy(stream->name, builtin_pod_find_channel(pod, method)->name);
+	strcpy(stream->name, builtin_pod_find_channel(pod, input->method)->name);
 	topic_write(pod->id, stream->name, wish.topic);
 	stream->subscriber = service_topics_subscribe(chat->topics, channel, &request, now_ns);
 	if (!stream->subscriber) {

@@ -64,23 +64,23 @@ static struct waiting *waiting_new(struct offer *offer, const struct waiting_cal
 {
 	struct provider *provider = offer->provider;
 	struct waiting *waiting = pool_acquire(&provider->waiting);
-	size_t method_cap = strlen(call->method) + 1;
+	size_t method_cap = strlen(call->input->method) + 1;
 
 	if (!waiting)
 		return NULL;
-	waiting->method = heap_alloc(provider->heap, method_cap + call->len);
+	waiting->method = heap_alloc(provider->heap, method_cap + call->input->len);
 	if (!waiting->method) {
 		pool_release(&provider->waiting, waiting);
 		return NULL;
 	}
-	memcpy(waiting->method, call->method, method_cap);
-	if (call->len)
-		memcpy(waiting->method + method_cap, call->payload, call->len);
+	memcpy(waiting->method, call->input->method, method_cap);
+	if (call->input->len)
+		memcpy(waiting->method + method_cap, call->input->data, call->input->len);
 	waiting->offer = offer;
 	waiting->call = call->call;
-	waiting->caller = *call->caller;
+	waiting->caller = *call->input->caller;
 	waiting->method_cap = method_cap;
-	waiting->len = call->len;
+	waiting->len = call->input->len;
 	return waiting;
 }
 
@@ -92,8 +92,8 @@ static bool waiting_put(struct offer *offer, const struct waiting_call *call, ui
 
 	if (!waiting)
 		return false;
-	turns_peer_ids(&call->caller->path, path.ids);
-	waiting->item.cost_len = WAITING_CALL_LEN + call->len;
+	turns_peer_ids(&call->input->caller->path, path.ids);
+	waiting->item.cost_len = WAITING_CALL_LEN + call->input->len;
 	if (turns_push(&offer->turns, &waiting->item, &path, now_ns, &victim) < 0) {
 		waiting_free(waiting);
 		return false;
@@ -112,7 +112,7 @@ bool provider_waiting_takes(struct offer *offer, const struct waiting_call *call
 {
 	if (offer->is_serving)
 		return false;
-	provider_offer_make_room(offer, call->caller, now_ns);
+	provider_offer_make_room(offer, call->input->caller, now_ns);
 	/* No call passes those that wait. */
 	if (!provider_offer_is_busy(offer) && !offer->turns.cnt)
 		return false;
@@ -128,8 +128,10 @@ static void waiting_serve(struct offer *offer, struct waiting *waiting, uint64_t
 	const uint8_t *payload = (const uint8_t *)waiting->method + waiting->method_cap;
 
 	offer->is_serving = true;
-	offer->handler->call(offer, waiting->call, &waiting->caller, waiting->method, payload,
-			     waiting->len, now_ns);
+	offer->handler->call(
+		offer, waiting->call,
+		&(struct service_input){&waiting->caller, waiting->method, payload, waiting->len},
+		now_ns);
 	offer->is_serving = false;
 	waiting_free(waiting);
 }

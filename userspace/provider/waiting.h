@@ -17,10 +17,7 @@
 
 struct waiting_call {
 	struct service_call *call;
-	const struct service_caller *caller;
-	const char *method;
-	const uint8_t *payload;
-	size_t len;
+	const struct service_input *input;
 };
 
 size_t provider_waiting_len(void);

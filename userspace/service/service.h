@@ -177,23 +177,30 @@ struct service_caller {
 	struct service_trace trace; /* that the caller works in */
 };
 
+/* What a call, or the opening of a stream, brings its provider. Borrowed for the call that shows it. */
+struct service_input {
+	const struct service_caller *caller;
+	const char *method;
+	const uint8_t *data; /* the whole payload, or the head of a stream: at most 16 KiB */
+	size_t len;
+};
+
 /*
- * What a provider implements. call: payload is whole and borrowed for the
+ * What a provider implements. call: the payload is whole and borrowed for the
  * call; answer now or later by service_reply. stream: somebody opens a stream;
  * take it by service_channel_accept in the call, or refuse it by
- * service_channel_end. head is what its asker sent with the opening, <= 16 KiB.
+ * service_channel_end.
  * topic_refusal: a static text why the node of key may not hear topic, or NULL; for services that
  * have rules beside those of their offer. Everybody may whom these let in, where it is NULL.
  * cancelled: the caller left, or the deadline passed and was answered; the call is
  * gone. A function that is NULL means SERVICE_METHOD_NOT_FOUND, or nothing for cancelled.
  */
 struct service_handler {
-	void (*call)(void *ctx, struct service_call *call, const struct service_caller *caller,
-		     const char *method, const uint8_t *payload, size_t len, uint64_t now_ns);
+	void (*call)(void *ctx, struct service_call *call, const struct service_input *input,
+		     uint64_t now_ns);
 	void (*cancelled)(void *ctx, struct service_call *call);
 	void (*stream)(void *ctx, struct service_channel *channel,
-		       const struct service_caller *caller, const char *method, const uint8_t *head,
-		       size_t len, uint64_t now_ns);
+		       const struct service_input *input, uint64_t now_ns);
 	const char *(*topic_refusal)(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *topic);
 };
 

@@ -360,8 +360,8 @@ static inline void rig_ask_bytes(enum builtin_service which, unsigned who, const
 	rig_path(who, &caller.path);
 	json_decref(rig.call.reply);
 	rig.call = (struct service_call){.work_left = 10};
-	offering->handler->call(offering->ctx, &rig.call, &caller, method, payload, len,
-				rig.now_ns);
+	offering->handler->call(offering->ctx, &rig.call,
+				&(struct service_input){&caller, method, payload, len}, rig.now_ns);
 }
 
 /* Calls with JSON made as json_pack does; status is in rig.call, and the reply borrowed of it. */

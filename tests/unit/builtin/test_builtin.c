@@ -204,7 +204,8 @@ static void echo_open(size_t room_len)
 	rig_up();
 	offering = rig_offering(BUILTIN_ECHO);
 	channel = (struct service_channel){.room_len = room_len};
-	offering->handler->stream(offering->ctx, &channel, &caller, "Any", NULL, 0, rig.now_ns);
+	offering->handler->stream(offering->ctx, &channel,
+				  &(struct service_input){&caller, "Any", NULL, 0}, rig.now_ns);
 }
 
 static void piece(const void *data, size_t len, bool is_last)
@@ -309,7 +310,8 @@ static void test_echo_ends_a_stream_that_fills_its_memory(void)
 	const struct service_offering *offering = rig_offering(BUILTIN_ECHO);
 	struct service_caller caller = {.is_local = true};
 	channel = (struct service_channel){0};
-	offering->handler->stream(offering->ctx, &channel, &caller, "Any", NULL, 0, rig.now_ns);
+	offering->handler->stream(offering->ctx, &channel,
+				  &(struct service_input){&caller, "Any", NULL, 0}, rig.now_ns);
 	for (unsigned i = 1; i < piece_cnt; i++)
 		piece(bytes, sizeof(bytes), true);
 	CHECK(!channel.is_ended);
@@ -326,7 +328,8 @@ static void test_echo_takes_64_streams(void)
 	rig_up();
 	offering = rig_offering(BUILTIN_ECHO);
 	for (unsigned i = 0; i < 65; i++)
-		offering->handler->stream(offering->ctx, &channels[i], &caller, "Any", NULL, 0,
+		offering->handler->stream(offering->ctx, &channels[i],
+					  &(struct service_input){&caller, "Any", NULL, 0},
 					  rig.now_ns);
 	CHECK(channels[63].events != NULL);
 	CHECK(channels[64].is_ended);

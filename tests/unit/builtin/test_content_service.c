@@ -65,8 +65,10 @@ static void open_as(unsigned who, struct service_channel *channel, const char *m
 	rig_key(who, caller.key);
 	rig_path(who, &caller.path);
 	memset(channel, 0, sizeof(*channel));
-	offering->handler->stream(offering->ctx, channel, &caller, method, (const uint8_t *)head,
-				  strlen(head), rig.now_ns);
+	offering->handler->stream(
+		offering->ctx, channel,
+		&(struct service_input){&caller, method, (const uint8_t *)head, strlen(head)},
+		rig.now_ns);
 }
 
 /* The content is of size bytes: true: some of it is wanted. */
@@ -344,8 +346,10 @@ static void test_a_caller_without_work_left_reads_nothing(void)
 	rig_path(1, &caller.path);
 	offering = rig_offering(BUILTIN_CONTENT);
 	rig.call = (struct service_call){.work_left = 0};
-	offering->handler->call(offering->ctx, &rig.call, &caller, "GetByContentId",
-				(const uint8_t *)fields, strlen(fields), rig.now_ns);
+	offering->handler->call(offering->ctx, &rig.call,
+				&(struct service_input){&caller, "GetByContentId",
+							(const uint8_t *)fields, strlen(fields)},
+				rig.now_ns);
 	CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
 	CHECK_EQ(fake.cnt, 0);
 	rig_stop();

@@ -265,8 +265,10 @@ static void test_a_call_without_work_left_searches_nothing(void)
 	rig_path(1, &caller.path);
 	offering = rig_offering(BUILTIN_DHT);
 	rig.call = (struct service_call){.work_left = 0};
-	offering->handler->call(offering->ctx, &rig.call, &caller, "FindValue",
-				(const uint8_t *)fields, strlen(fields), rig.now_ns);
+	offering->handler->call(offering->ctx, &rig.call,
+				&(struct service_input){&caller, "FindValue",
+							(const uint8_t *)fields, strlen(fields)},
+				rig.now_ns);
 	CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
 	CHECK_EQ(fake.cnt, 0);
 	rig_stop();

@@ -726,8 +726,10 @@ static void listen_as(unsigned who, struct service_channel *channel, const char 
 	rig_path(who, &caller.path);
 	memset(channel, 0, sizeof(*channel));
 	channel->room_len = RIG_SENT_CAP;
-	offering->handler->stream(offering->ctx, channel, &caller, name, (const uint8_t *)head,
-				  strlen(head), rig.now_ns);
+	offering->handler->stream(
+		offering->ctx, channel,
+		&(struct service_input){&caller, name, (const uint8_t *)head, strlen(head)},
+		rig.now_ns);
 }
 
 static const char *heard(const struct service_channel *channel)

@@ -200,8 +200,10 @@ static void test_a_lookup_costs_work(void)
 	offering = rig_offering(BUILTIN_SHADOW_INDEX);
 	json_decref(rig.call.reply);
 	rig.call = (struct service_call){.work_left = 0};
-	offering->handler->call(offering->ctx, &rig.call, &caller, "LookupByMbId",
-				(const uint8_t *)ask, strlen(ask), rig.now_ns);
+	offering->handler->call(
+		offering->ctx, &rig.call,
+		&(struct service_input){&caller, "LookupByMbId", (const uint8_t *)ask, strlen(ask)},
+		rig.now_ns);
 	CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
 	CHECK_EQ(rig.overlay.get_cnt, 0);
 	stop();

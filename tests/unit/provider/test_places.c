@@ -74,10 +74,10 @@ static struct service_caller caller_of(unsigned network, unsigned key)
 	return caller;
 }
 
-static void serve(void *ctx, struct service_call *call, const struct service_caller *caller,
-		  const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+static void serve(void *ctx, struct service_call *call, const struct service_input *input,
+		  uint64_t now_ns)
 {
-	(void)ctx, (void)caller, (void)method, (void)payload, (void)len, (void)now_ns;
+	(void)ctx, (void)input, (void)now_ns;
 	desk.served[(call - desk.calls) / 32]++;
 }
 
@@ -201,8 +201,8 @@ static void test_one_program_leaves_places_to_the_others(void)
 static bool call_waits(unsigned i, unsigned network)
 {
 	const struct service_caller caller = caller_of(network, 2000 + i);
-	const struct waiting_call call = {
-		.call = &desk.calls[i], .caller = &caller, .method = "Do"};
+	const struct service_input input = {.caller = &caller, .method = "Do"};
+	const struct waiting_call call = {&desk.calls[i], &input};
 
 	return provider_waiting_takes(&desk.offers[0], &call, 100) && !desk.calls[i].refused_cnt;
 }

@@ -380,16 +380,17 @@ static struct process *process_new(struct offer *offer, const struct waiting_cal
 
 	if (!process)
 		goto refuse;
-	if (!provider_process_place_take(provider, call->caller, &process->place, now_ns))
+	if (!provider_process_place_take(provider, call->input->caller, &process->place, now_ns))
 		goto release_process;
 	process->in.fd = process->out.fd = process->err.fd = -1;
-	process->input_len = call->len;
-	process->input = heap_alloc(provider->heap, call->len);
+	process->input_len = call->input->len;
+	process->input = heap_alloc(provider->heap, call->input->len);
 	if (!process->input)
 		goto release_place;
-	if (call->len)
-		memcpy(process->input, call->payload, call->len);
-	if (provider_offer_enter(offer, &process->active, &process_kind, call->caller, now_ns))
+	if (call->input->len)
+		memcpy(process->input, call->input->data, call->input->len);
+	if (provider_offer_enter(offer, &process->active, &process_kind, call->input->caller,
+				 now_ns))
 		return process;
 	heap_release(provider->heap, process->input);
 	provider_process_place_release(provider, &process->place);
@@ -414,16 +415,16 @@ static bool method_is_plain(const char *method)
 	return true;
 }
 
-static void exec_call(void *ctx, struct service_call *call, const struct service_caller *caller,
-		      const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+static void exec_call(void *ctx, struct service_call *call, const struct service_input *input,
+		      uint64_t now_ns)
 {
-	const struct waiting_call waiting = {call, caller, method, payload, len};
+	const struct waiting_call waiting = {call, input};
 	struct offer *offer = ctx;
-	struct exec_call launch = {.caller = caller, .method = method};
+	struct exec_call launch = {.caller = input->caller, .method = input->method};
 	int files[LAUNCH_FD_CNT], err;
 	struct process *process;
 
-	if (!method_is_plain(method)) {
+	if (!method_is_plain(input->method)) {
 		service_reply(call, SERVICE_METHOD_NOT_FOUND, "the service has no such method",
 			      NULL, 0, now_ns);
 		return;
@@ -465,10 +466,9 @@ static void exec_cancelled(void *ctx, struct service_call *call)
 }
 
 static void exec_stream(void *ctx, struct service_channel *channel,
-			const struct service_caller *caller, const char *method,
-			const uint8_t *head, size_t len, uint64_t now_ns)
+			const struct service_input *input, uint64_t now_ns)
 {
-	(void)ctx, (void)caller, (void)method, (void)head, (void)len, (void)now_ns;
+	(void)ctx, (void)input, (void)now_ns;
 	service_channel_end(channel, SERVICE_METHOD_NOT_FOUND,
 			    "this service takes calls, no streams and no HTTP");
 }

@@ -136,20 +136,19 @@ static int stream_connect(struct http_stream *stream)
 }
 
 static void http_stream(void *ctx, struct service_channel *channel,
-			const struct service_caller *caller, const char *method,
-			const uint8_t *head, size_t len, uint64_t now_ns)
+			const struct service_input *input, uint64_t now_ns)
 {
 	struct offer *offer = ctx;
 	struct service_http_request request;
 	struct http_stream *stream;
-	bool is_upgrade = strcmp(method, SERVICE_HTTP_UPGRADE) == 0;
+	bool is_upgrade = strcmp(input->method, SERVICE_HTTP_UPGRADE) == 0;
 	int err;
 
-	if (!service_http_is_method(method)) {
+	if (!service_http_is_method(input->method)) {
 		service_channel_end(channel, SERVICE_METHOD_NOT_FOUND, HTTP_HINT);
 		return;
 	}
-	if (service_http_request_parse(head, len, &request) < 0) {
+	if (service_http_request_parse(input->data, input->len, &request) < 0) {
 		service_channel_end(channel, SERVICE_INVALID_PAYLOAD,
 				    "the head of the request is not one of HttpInvoke");
 		return;
@@ -159,8 +158,8 @@ static void http_stream(void *ctx, struct service_channel *channel,
 				    "the head of the request asks for no WebSocket");
 		return;
 	}
-	stream = provider_http_stream_new(offer, caller, now_ns);
-	if (stream && is_upgrade && !provider_http_upgrade_enter(stream, caller, now_ns)) {
+	stream = provider_http_stream_new(offer, input->caller, now_ns);
+	if (stream && is_upgrade && !provider_http_upgrade_enter(stream, input->caller, now_ns)) {
 		provider_http_stream_cancel(stream);
 		service_channel_end(channel, SERVICE_UNAVAILABLE,
 				    "the service has too many WebSockets open");
@@ -174,7 +173,7 @@ static void http_stream(void *ctx, struct service_channel *channel,
 	stream->is_upgrade = is_upgrade;
 	offer->stream_cnt++;
 	offer->provider->stats.stream_cnt++;
-	stream_ask(stream, &request, caller);
+	stream_ask(stream, &request, input->caller);
 	stream->channel = channel;
 	stream->progress_ns = now_ns;
 	stream->is_busy = true;
@@ -195,10 +194,10 @@ static void http_stream(void *ctx, struct service_channel *channel,
 	provider_http_stream_turn(stream, now_ns);
 }
 
-static void http_call(void *ctx, struct service_call *call, const struct service_caller *caller,
-		      const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+static void http_call(void *ctx, struct service_call *call, const struct service_input *input,
+		      uint64_t now_ns)
 {
-	(void)ctx, (void)caller, (void)method, (void)payload, (void)len;
+	(void)ctx, (void)input;
 	service_reply(call, SERVICE_METHOD_NOT_FOUND, HTTP_HINT, NULL, 0, now_ns);
 }
 

@@ -111,29 +111,28 @@ static int push_request(struct queue *queue, char *text, size_t text_len, const 
 	return err;
 }
 
-int provider_program_message_call(struct queue *queue, const struct service_caller *caller,
-				  const char *method, const uint8_t *payload, size_t len,
+int provider_program_message_call(struct queue *queue, const struct service_input *input,
 				  uint64_t now_ns)
 {
-	uint64_t left_ns = caller->deadline_ns > now_ns ? caller->deadline_ns - now_ns : 0;
-	json_t *parameters = parameters_new(caller, method);
+	uint64_t left_ns =
+		input->caller->deadline_ns > now_ns ? input->caller->deadline_ns - now_ns : 0;
+	json_t *parameters = parameters_new(input->caller, input->method);
 	char *text;
 	size_t text_len;
 
 	(void)json_object_set_new(parameters, "ms_left",
 				  json_integer((json_int_t)(left_ns / NS_PER_MS)));
 	text = request_begin("net.weft.Service.Call", parameters, false, &text_len);
-	return push_request(queue, text, text_len, payload, len, true);
+	return push_request(queue, text, text_len, input->data, input->len, true);
 }
 
-int provider_program_message_open(struct queue *queue, const struct service_caller *caller,
-				  const char *method, const uint8_t *head, size_t len)
+int provider_program_message_open(struct queue *queue, const struct service_input *input)
 {
 	size_t text_len;
-	char *text = request_begin("net.weft.Service.Open", parameters_new(caller, method), true,
-				   &text_len);
+	char *text = request_begin("net.weft.Service.Open",
+				   parameters_new(input->caller, input->method), true, &text_len);
 
-	return push_request(queue, text, text_len, head, len, false);
+	return push_request(queue, text, text_len, input->data, input->len, false);
 }
 
 /* What a program says of an error is shown to the caller, in one line. */

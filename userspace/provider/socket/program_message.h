@@ -15,12 +15,10 @@
 
 /* program_message_{call,open} queue a request. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int provider_program_message_call(struct queue *queue, const struct service_caller *caller,
-				  const char *method, const uint8_t *payload, size_t len,
+int provider_program_message_call(struct queue *queue, const struct service_input *input,
 				  uint64_t now_ns);
 WEFT_MUST_CHECK
-int provider_program_message_open(struct queue *queue, const struct service_caller *caller,
-				  const char *method, const uint8_t *head, size_t len);
+int provider_program_message_open(struct queue *queue, const struct service_input *input);
 
 struct program_reply {
 	enum service_status status;

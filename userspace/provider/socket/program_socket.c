@@ -161,17 +161,17 @@ static struct socket_call *control_call_new(struct offer *offer,
 	return NULL;
 }
 
-static void socket_call(void *ctx, struct service_call *call, const struct service_caller *caller,
-			const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+static void socket_call(void *ctx, struct service_call *call, const struct service_input *input,
+			uint64_t now_ns)
 {
-	const struct waiting_call waiting = {call, caller, method, payload, len};
+	const struct waiting_call waiting = {call, input};
 	struct offer *offer = ctx;
 	struct socket_call *ask;
 	int err;
 
 	if (provider_waiting_takes(offer, &waiting, now_ns))
 		return;
-	ask = control_call_new(offer, caller, now_ns);
+	ask = control_call_new(offer, input->caller, now_ns);
 	if (!ask) {
 		service_reply(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
 			      NULL, 0, now_ns);
@@ -180,9 +180,8 @@ static void socket_call(void *ctx, struct service_call *call, const struct servi
 	offer->call_cnt++;
 	offer->provider->stats.call_cnt++;
 	ask->call = call;
-	ask->deadline_ns = caller->deadline_ns;
-	if (provider_program_message_call(&ask->link.out, caller, method, payload, len, now_ns) <
-	    0) {
+	ask->deadline_ns = input->caller->deadline_ns;
+	if (provider_program_message_call(&ask->link.out, input, now_ns) < 0) {
 		call_refuse(ask, SERVICE_UNAVAILABLE, "too many bodies are under way", now_ns);
 		return;
 	}

@@ -18,7 +18,6 @@ size_t provider_socket_stream_len(void);
 
 /* program_socket_stream.c */
 void provider_socket_stream_open(void *ctx, struct service_channel *channel,
-				 const struct service_caller *caller, const char *method,
-				 const uint8_t *head, size_t len, uint64_t now_ns);
+				 const struct service_input *input, uint64_t now_ns);
 
 #endif

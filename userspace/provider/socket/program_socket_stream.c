@@ -401,19 +401,18 @@ static struct socket_stream *stream_new(struct offer *offer, const struct servic
 }
 
 void provider_socket_stream_open(void *ctx, struct service_channel *channel,
-				 const struct service_caller *caller, const char *method,
-				 const uint8_t *head, size_t len, uint64_t now_ns)
+				 const struct service_input *input, uint64_t now_ns)
 {
 	struct offer *offer = ctx;
 	struct socket_stream *stream;
 	int err;
 
-	if (service_http_is_method(method)) {
+	if (service_http_is_method(input->method)) {
 		service_channel_end(channel, SERVICE_METHOD_NOT_FOUND,
 				    "this service does not speak HTTP: call its methods");
 		return;
 	}
-	stream = stream_new(offer, caller, now_ns);
+	stream = stream_new(offer, input->caller, now_ns);
 	if (!stream) {
 		service_channel_end(channel, SERVICE_UNAVAILABLE,
 				    "the service has too many streams under way");
@@ -423,7 +422,7 @@ void provider_socket_stream_open(void *ctx, struct service_channel *channel,
 	offer->provider->stats.stream_cnt++;
 	stream->channel = channel;
 	stream->progress_ns = now_ns;
-	if (provider_program_message_open(&stream->link.out, caller, method, head, len) < 0) {
+	if (provider_program_message_open(&stream->link.out, input) < 0) {
 		stream_end(stream, SERVICE_UNAVAILABLE, "too many bodies are under way");
 		return;
 	}

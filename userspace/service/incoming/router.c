@@ -169,8 +169,10 @@ static void call_hand_stream(struct service_call *call, const uint8_t *head, siz
 	if (is_subscription)
 		service_topic_stream(call, head, len, now_ns);
 	else
-		offering->handler->stream(offering->ctx, channel, &call->caller, call->head.method,
-					  head, len, now_ns);
+		offering->handler->stream(
+			offering->ctx, channel,
+			&(struct service_input){&call->caller, call->head.method, head, len},
+			now_ns);
 	service_channel_offered(channel, now_ns);
 }
 
@@ -185,8 +187,10 @@ static void call_hand(struct service_call *call, const uint8_t *payload, size_t 
 	else if (strcmp(call->head.method, SERVICE_DESCRIBE) == 0)
 		service_describe(call, now_ns);
 	else
-		offering->handler->call(offering->ctx, call, &call->caller, call->head.method,
-					payload, len, now_ns);
+		offering->handler->call(
+			offering->ctx, call,
+			&(struct service_input){&call->caller, call->head.method, payload, len},
+			now_ns);
 }
 
 /* A call with an idempotency key: run it, have it wait, or answer it alike. True: it is to be run. */

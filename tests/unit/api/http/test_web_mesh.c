@@ -57,12 +57,11 @@ static struct service_directory *directory_of(void *ctx)
 }
 
 static void remember_stream(void *ctx, struct service_channel *channel,
-			    const struct service_caller *caller, const char *method,
-			    const uint8_t *head, size_t len, uint64_t now_ns)
+			    const struct service_input *input, uint64_t now_ns)
 {
-	memcpy(rig.head, head, len);
-	rig.head_len = len;
-	srig_handler.stream(ctx, channel, caller, method, head, len, now_ns);
+	memcpy(rig.head, input->data, input->len);
+	rig.head_len = input->len;
+	srig_handler.stream(ctx, channel, input, now_ns);
 }
 
 static const struct service_handler stream_handler = {.stream = remember_stream};
