@@ -27,6 +27,10 @@ static inline bool list_is_empty(const struct list_node *head)
 	return head->next == head;
 }
 
+/* list_first gives the object whose member is the first of the list; NULL: the list is empty. */
+#define list_first(head, type, member)                                                             \
+	(list_is_empty(head) ? NULL : container_of((head)->next, type, member))
+
 static inline void list_unlink(struct list_node *node)
 {
 	node->prev->next = node->next;

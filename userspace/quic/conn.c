@@ -98,9 +98,9 @@ static struct quic_conn *conn_new(struct quic_engine *engine, uint8_t scid[stati
 	conn->mem.user_data = conn;
 	conn->ref.get_conn = conn_of_ref;
 	conn->ref.user_data = conn;
-	TAILQ_INIT(&conn->streams);
-	TAILQ_INIT(&conn->starting);
-	TAILQ_INIT(&conn->sending);
+	list_init(&conn->streams);
+	list_init(&conn->starting);
+	list_init(&conn->sending);
 	timer_init(&conn->timer, conn_fire);
 	if (quic_conn_issue_cid(conn, scid) < 0) {
 		pool_release(&engine->conns, conn);
@@ -338,7 +338,7 @@ void quic_conn_want_write(struct quic_conn *conn)
 	if (conn->is_ready || conn->state == QUIC_CONN_LINGER)
 		return;
 	conn->is_ready = true;
-	TAILQ_INSERT_TAIL(&conn->engine->ready, conn, link);
+	list_push_back(&conn->engine->ready, &conn->link);
 }
 
 /*
@@ -348,8 +348,8 @@ void quic_conn_want_write(struct quic_conn *conn)
  */
 static bool conn_may_rest(const struct quic_conn *conn)
 {
-	return conn->state == QUIC_CONN_OPEN && TAILQ_EMPTY(&conn->starting) &&
-	       TAILQ_EMPTY(&conn->sending);
+	return conn->state == QUIC_CONN_OPEN && list_is_empty(&conn->starting) &&
+	       list_is_empty(&conn->sending);
 }
 
 void quic_conn_rearm(struct quic_conn *conn)

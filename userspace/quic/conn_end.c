@@ -183,7 +183,7 @@ void quic_conn_release(struct quic_conn *conn)
 	struct quic_engine *engine = conn->engine;
 
 	if (conn->is_lingering) {
-		TAILQ_REMOVE(&engine->lingering, conn, link);
+		list_unlink(&conn->link);
 		engine->lingering_cnt--;
 	}
 	timer_cancel(&engine->wheel, &conn->timer);
@@ -198,9 +198,9 @@ static void conn_linger(struct quic_conn *conn, uint64_t linger_ns)
 	struct quic_engine *engine = conn->engine;
 
 	if (engine->lingering_cnt == engine->linger_cap)
-		quic_conn_release(TAILQ_FIRST(&engine->lingering));
+		quic_conn_release(list_first(&engine->lingering, struct quic_conn, link));
 	conn->is_lingering = true;
-	TAILQ_INSERT_TAIL(&engine->lingering, conn, link);
+	list_push_back(&engine->lingering, &conn->link);
 	engine->lingering_cnt++;
 	timer_set(&engine->wheel, &conn->timer, engine->now_ns + linger_ns);
 }
@@ -208,10 +208,8 @@ static void conn_linger(struct quic_conn *conn, uint64_t linger_ns)
 /* From here on the connection is out of every count and list but its ids'. */
 static void conn_retire(struct quic_conn *conn)
 {
-	struct quic_engine *engine = conn->engine;
-
 	if (conn->is_ready)
-		TAILQ_REMOVE(&engine->ready, conn, link);
+		list_unlink(&conn->link);
 	conn->is_ready = false;
 	/* First as a handshake's, then as a connection's. */
 	quic_conn_end_handshake(conn);
@@ -226,7 +224,7 @@ static void conn_tell(struct quic_conn *conn, const struct transport_close *clos
 	struct quic_stream *stream;
 
 	conn->end = close;
-	while ((stream = TAILQ_FIRST(&conn->streams)))
+	while ((stream = list_first(&conn->streams, struct quic_stream, all_link)))
 		quic_stream_close(stream, close->code);
 	if (conn->is_dialler || conn->is_announced)
 		engine->events->conn_closed(engine->ctx, &conn->transport, close, engine->now_ns);
@@ -259,7 +257,7 @@ void quic_conn_abandon(struct quic_conn *conn)
 
 	if (conn->state != QUIC_CONN_LINGER) {
 		conn_retire(conn);
-		while ((stream = TAILQ_FIRST(&conn->streams)))
+		while ((stream = list_first(&conn->streams, struct quic_stream, all_link)))
 			quic_stream_release(stream);
 		conn_strip(conn);
 	}

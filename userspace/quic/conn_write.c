@@ -41,13 +41,14 @@ static void prefetch_next(const ngtcp2_vec *vec, size_t packet_len)
 		__builtin_prefetch(vec->base + off);
 }
 
-static struct quic_stream *stream_at_its_end(struct quic_stream_list *list)
+static struct quic_stream *stream_at_its_end(struct list_node *list)
 {
-	struct quic_stream *stream;
+	for (struct list_node *at = list->next; at != list; at = at->next) {
+		struct quic_stream *stream = container_of(at, struct quic_stream, send_link);
 
-	TAILQ_FOREACH(stream, list, send_link)
-	if (stream->sent_idx == stream->span_cnt)
-		return stream;
+		if (stream->sent_idx == stream->span_cnt)
+			return stream;
+	}
 	return NULL;
 }
 
@@ -107,7 +108,7 @@ static size_t batch_len(const struct quic_conn *conn)
 {
 	const struct quic_engine *engine = conn->engine;
 	size_t len = engine->dgram_len_max;
-	bool has_data = !TAILQ_EMPTY(&conn->starting) || !TAILQ_EMPTY(&conn->sending);
+	bool has_data = !list_is_empty(&conn->starting) || !list_is_empty(&conn->sending);
 
 	if (has_data && ngtcp2_conn_get_send_quantum(conn->ngtcp2) > len)
 		len = ngtcp2_conn_get_send_quantum(conn->ngtcp2);

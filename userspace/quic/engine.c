@@ -200,8 +200,8 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->class_ctx = params->class_ctx;
 	engine->load = params->load;
 	engine->key_update_after_cnt = KEY_UPDATE_AFTER_CNT;
-	TAILQ_INIT(&engine->ready);
-	TAILQ_INIT(&engine->lingering);
+	list_init(&engine->ready);
+	list_init(&engine->lingering);
 	timer_wheel_init(&engine->wheel, params->now_ns);
 	quic_wake_init(engine);
 	err = engine_lay_out(engine, params);
@@ -572,7 +572,7 @@ void quic_engine_flush(struct quic_engine *engine, uint64_t now_ns)
 	engine_serve_waiting(engine);
 	quic_memory_wake(engine);
 	engine->is_sink_full = false;
-	while ((conn = TAILQ_FIRST(&engine->ready))) {
+	while ((conn = list_first(&engine->ready, struct quic_conn, link))) {
 		written = conn->is_close_wanted ? conn_write_last(conn) : quic_conn_write(conn);
 		if (written == QUIC_WRITTEN_FULL) {
 			engine->is_sink_full = true;
@@ -580,7 +580,7 @@ void quic_engine_flush(struct quic_engine *engine, uint64_t now_ns)
 		}
 		if (written == QUIC_WRITTEN_GONE)
 			continue;
-		TAILQ_REMOVE(&engine->ready, conn, link);
+		list_unlink(&conn->link);
 		conn->is_ready = false;
 		if (written == QUIC_WRITTEN)
 			quic_conn_want_write(conn);
@@ -598,7 +598,7 @@ uint64_t quic_engine_next_ns(const struct quic_engine *engine)
 {
 	uint64_t next_ns;
 
-	if (engine->backlog.cnt > 0 || (!TAILQ_EMPTY(&engine->ready) && !engine->is_sink_full) ||
+	if (engine->backlog.cnt > 0 || (!list_is_empty(&engine->ready) && !engine->is_sink_full) ||
 	    quic_memory_is_due(engine))
 		return engine->now_ns;
 	next_ns = timer_wheel_next_ns(&engine->wheel);

@@ -2,8 +2,6 @@
 #ifndef WEFT_QUIC_ENGINE_H
 #define WEFT_QUIC_ENGINE_H
 
-#include <sys/queue.h>
-
 #include <ngtcp2/ngtcp2.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_ossl.h>
@@ -12,6 +10,7 @@
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
 #include "base/heap.h"
+#include "base/list.h"
 #include "base/fair/load.h"
 #include "base/map.h"
 #include "base/pool.h"
@@ -44,9 +43,9 @@ struct quic_stream {
 	struct transport_stream transport; /* first: the seam's pointer is ours */
 	struct quic_conn *conn;
 	int64_t id;
-	TAILQ_ENTRY(quic_stream) all_link;		  /* conn->streams */
-	TAILQ_ENTRY(quic_stream) send_link;		  /* conn->sending */
-	TAILQ_ENTRY(quic_stream) starved_link;		  /* engine->starved */
+	struct list_node all_link;			  /* conn->streams */
+	struct list_node send_link;			  /* conn->sending */
+	struct list_node starved_link;			  /* engine->starved */
 	struct transport_span spans[TRANSPORT_SPANS_MAX]; /* oldest unacknowledged first */
 	unsigned span_cnt;
 	unsigned sent_idx;   /* the span that the next unsent byte is in */
@@ -66,7 +65,6 @@ struct quic_stream {
 	bool is_starved;      /* on engine->starved */
 	bool is_gone;	      /* in its last event */
 };
-TAILQ_HEAD(quic_stream_list, quic_stream);
 
 /* What a known token says of who shows it, until TLS proves the key. */
 #define QUIC_TOKEN_CLAIM_KEY_LEN 8 /* to find another key that begins so takes 2^63 tries */
@@ -92,13 +90,13 @@ struct quic_conn {
 	ngtcp2_crypto_ossl_ctx *ossl;
 	ngtcp2_crypto_conn_ref ref;
 	struct timer timer;
-	TAILQ_ENTRY(quic_conn) link; /* engine->ready, or engine->lingering */
-	struct quic_stream_list streams;
-	uint64_t withheld_len;		  /* unread of all streams, and not lent */
-	uint64_t lent_len;		  /* of all streams */
-	struct quic_stream_list starting; /* streams in their first turn, which is short */
-	struct quic_stream_list sending;  /* and in later ones */
-	bool is_start_next;		  /* who has the next packet when both have streams */
+	struct list_node link;	   /* engine->ready, or engine->lingering */
+	struct list_node streams;  /* of quic_stream, as the next two */
+	uint64_t withheld_len;	   /* unread of all streams, and not lent */
+	uint64_t lent_len;	   /* of all streams */
+	struct list_node starting; /* streams in their first turn, which is short */
+	struct list_node sending;  /* and in later ones */
+	bool is_start_next;	   /* who has the next packet when both have streams */
 	struct limit_count *key_count;
 	struct addr local; /* at first, and again at the end; ngtcp2 knows better meanwhile */
 	struct addr
@@ -159,7 +157,6 @@ struct quic_conn {
 	bool is_pinging;	 /* the keep-alive time is that of a PING now */
 	uint64_t burst_sent_len; /* since the pace was last kept (conn_write.c) */
 };
-TAILQ_HEAD(quic_conn_list, quic_conn);
 
 /* probe.c: the rounds of quic_engine_wake. */
 struct quic_wake {
@@ -199,11 +196,11 @@ struct quic_engine {
 	struct quic_limits limits;
 	struct timer_wheel wheel;
 	struct quic_wake wake;
-	struct quic_stream_list starved; /* the heap had no room for their bytes */
+	struct list_node starved; /* quic_stream: the heap had no room for their bytes */
 	uint32_t starved_cnt;
-	bool is_memory_freed;		 /* since all of them were told */
-	struct quic_conn_list ready;	 /* has something to write, or may have */
-	struct quic_conn_list lingering; /* oldest first */
+	bool is_memory_freed;	    /* since all of them were told */
+	struct list_node ready;	    /* quic_conn: has something to write, or may have */
+	struct list_node lingering; /* quic_conn, oldest first */
 	uint32_t lingering_cnt;
 	uint32_t linger_cap;
 	struct fair conn_shares;      /* open connections and our dials */

@@ -266,12 +266,15 @@ void quic_probe_await(struct quic_conn *conn)
 /* Whether the peer owes the rest of an answer; streams that both use do not count. */
 static bool conn_is_owed(const struct quic_conn *conn)
 {
-	const struct quic_stream *stream;
+	const struct list_node *at;
 
-	TAILQ_FOREACH(stream, &conn->streams, all_link)
-	if (stream->is_fin_sent && !stream->is_answered &&
-	    ngtcp2_conn_is_local_stream(conn->ngtcp2, stream->id))
-		return true;
+	for (at = conn->streams.next; at != &conn->streams; at = at->next) {
+		const struct quic_stream *stream = container_of(at, struct quic_stream, all_link);
+
+		if (stream->is_fin_sent && !stream->is_answered &&
+		    ngtcp2_conn_is_local_stream(conn->ngtcp2, stream->id))
+			return true;
+	}
 	return false;
 }
 

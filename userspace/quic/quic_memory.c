@@ -148,7 +148,7 @@ int quic_memory_init(struct quic_engine *engine, size_t cap)
 {
 	size_t share_len = cap / 2 / engine->config.conn_cap;
 
-	TAILQ_INIT(&engine->starved);
+	list_init(&engine->starved);
 	engine->heap_share_len = share_len > SHARE_LEN_MIN ? share_len : SHARE_LEN_MIN;
 	engine->excess_cap = cap / 2;
 	engine->mem = (ngtcp2_mem){NULL, mem_alloc, mem_free, mem_zalloc, mem_resize};
@@ -174,7 +174,7 @@ void quic_memory_await(struct quic_stream *stream)
 	if (stream->is_starved)
 		return;
 	stream->is_starved = true;
-	TAILQ_INSERT_TAIL(&engine->starved, stream, starved_link);
+	list_push_back(&engine->starved, &stream->starved_link);
 	engine->starved_cnt++;
 }
 
@@ -185,7 +185,7 @@ void quic_memory_forget(struct quic_stream *stream)
 	if (!stream->is_starved)
 		return;
 	stream->is_starved = false;
-	TAILQ_REMOVE(&engine->starved, stream, starved_link);
+	list_unlink(&stream->starved_link);
 	engine->starved_cnt--;
 }
 
@@ -198,7 +198,8 @@ void quic_memory_wake(struct quic_engine *engine)
 	/* Those beyond the limit keep it due, so that the next flush comes at once. */
 	engine->is_memory_freed = cnt > WAKE_CNT_MAX;
 	for (uint32_t i = 0; i < cnt && i < WAKE_CNT_MAX && engine->starved_cnt; i++)
-		quic_stream_writable(TAILQ_FIRST(&engine->starved));
+		quic_stream_writable(
+			list_first(&engine->starved, struct quic_stream, starved_link));
 }
 
 bool quic_memory_is_due(const struct quic_engine *engine)

@@ -36,7 +36,7 @@ struct quic_stream *quic_stream_new(struct quic_conn *conn, int64_t id)
 	stream->id = id;
 	stream->is_starting = true;
 	stream->turn_len = TURN_FIRST_LEN;
-	TAILQ_INSERT_TAIL(&conn->streams, stream, all_link);
+	list_push_back(&conn->streams, &stream->all_link);
 	return stream;
 }
 
@@ -46,7 +46,7 @@ static void span_done(const struct transport_span *span)
 		span->done(span->arg);
 }
 
-static struct quic_stream_list *sending_list(struct quic_stream *stream)
+static struct list_node *sending_list(struct quic_stream *stream)
 {
 	return stream->is_starting ? &stream->conn->starting : &stream->conn->sending;
 }
@@ -54,7 +54,7 @@ static struct quic_stream_list *sending_list(struct quic_stream *stream)
 void quic_stream_stop_write(struct quic_stream *stream)
 {
 	if (stream->is_sending)
-		TAILQ_REMOVE(sending_list(stream), stream, send_link);
+		list_unlink(&stream->send_link);
 	stream->is_sending = false;
 }
 
@@ -64,7 +64,7 @@ void quic_stream_release(struct quic_stream *stream)
 
 	quic_stream_stop_write(stream);
 	quic_memory_forget(stream);
-	TAILQ_REMOVE(&conn->streams, stream, all_link);
+	list_unlink(&stream->all_link);
 	for (unsigned i = 0; i < stream->span_cnt; i++)
 		span_done(&stream->spans[i]);
 	pool_release(&conn->engine->streams, stream);
@@ -131,15 +131,15 @@ void quic_stream_want_write(struct quic_stream *stream)
 		return;
 	if (!stream->is_sending) {
 		stream->is_sending = true;
-		TAILQ_INSERT_TAIL(sending_list(stream), stream, send_link);
+		list_push_back(sending_list(stream), &stream->send_link);
 	}
 	quic_conn_want_write(stream->conn);
 }
 
 struct quic_stream *quic_stream_next(struct quic_conn *conn)
 {
-	struct quic_stream *starting = TAILQ_FIRST(&conn->starting);
-	struct quic_stream *sending = TAILQ_FIRST(&conn->sending);
+	struct quic_stream *starting = list_first(&conn->starting, struct quic_stream, send_link);
+	struct quic_stream *sending = list_first(&conn->sending, struct quic_stream, send_link);
 
 	if (!starting || !sending)
 		return starting ? starting : sending;
@@ -153,10 +153,10 @@ static void turn_pass(struct quic_stream *stream, size_t len)
 		stream->turn_len -= len;
 		return;
 	}
-	TAILQ_REMOVE(sending_list(stream), stream, send_link);
+	list_unlink(&stream->send_link);
 	stream->is_starting = false;
 	stream->turn_len = TURN_LEN;
-	TAILQ_INSERT_TAIL(&stream->conn->sending, stream, send_link);
+	list_push_back(&stream->conn->sending, &stream->send_link);
 }
 
 unsigned quic_stream_unsent(const struct quic_stream *stream,
