@@ -65,7 +65,7 @@ static void print_test(const struct invocation *inv, const json_t *reply)
 		return;
 	print_modes(reply);
 	if (!json_array_size(json_object_get(reply, "classes")))
-		printf("No stranger came in that time.\n");
+		printf("No unvalidated source sent in that time.\n");
 	else if (!json_array_size(json_object_get(reply, "periods")))
 		printf("Nobody would have been met otherwise.\n");
 	printf("Tried on a record of %s; nothing was changed.\n",

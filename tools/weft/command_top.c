@@ -152,7 +152,7 @@ static void head_print(struct top *top, const json_t *reply)
 		       field_uint(reply, "heap_bytes"));
 		return;
 	}
-	printf("mode %s, strangers %" PRIu64 "/s, handshakes %" PRIu64
+	printf("mode %s, unvalidated %" PRIu64 "/s, handshakes %" PRIu64
 	       ", memory %s, QUIC heap %s\n",
 	       field_text(reply, "mode"), field_uint(reply, "unvalidated_rate"),
 	       field_uint(reply, "handshakes"),

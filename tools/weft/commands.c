@@ -276,7 +276,7 @@ const struct command commands[] = {
 	"share=N: while a pool is full, the peer may hold N times what another chosen peer may;\n"
 	"1 to 64, and 1 again takes it back. It is a chosen peer while N is more than 1.\n"
 	"reputation=N, 0 to 100: providers of services are ordered by it, and what the peer does\n"
-	"changes it from there on; 50 is that of a stranger. It lifts no ban (weft ban remove).\n"
+	"changes it from there on; 50 is that of an unknown peer. It lifts no ban (weft ban remove).\n"
 	"Both hold after a restart. NODE may be the first letters of a known peer's id, 8 or more.",
 	"weft peer set yqbk5n3t share=8", .run = run_peer_set, 2, 2, { { 0 } } },
 { "peer", "connect", "NODE [ADDR:PORT...]", "open a session with a peer",
@@ -369,7 +369,7 @@ const struct command commands[] = {
 	"On a terminal also which worker serves which queue; --json has that and more.",
 	"weft xdp status", NULL, 0, 0, { { 0 } },
 	.call = { .method = "ShowXdp", .print = print_xdp_status } },
-{ "xdp", "mode", "MODE", "set how strangers are met: auto, normal, pressured, flood",
+{ "xdp", "mode", "MODE", "set how unvalidated sources are treated: auto, normal, pressured, flood",
 	"pressured makes them prove their address first, flood also cuts their rates.\n"
 	"auto lets the mode follow the load again.",
 	"weft xdp mode auto", .run = run_xdp_mode, 1, 1, { { 0 } } },
@@ -527,11 +527,11 @@ const struct command commands[] = {
 	"weft why 192.0.2.1", NULL, 1, 1, { { 0 } },
 	.call = { .method = "ShowWhy", .takes = {"who"}, .print = print_why } },
 { "policy", "show", "", "show every limit: in force, how near, how often it refused, where",
-	"Rates of strangers in the XDP program and at the sockets, what moves the mode, and\n"
+	"Rates of unvalidated sources in the XDP program and at the sockets, what moves the mode, and\n"
 	"the node's tables, each with the setting that makes it.",
 	"weft policy show", .run = run_policy_show, 0, 0, { { 0 } } },
 { "policy", "test", "SETTING=VALUE...", "say whom other limits would have refused in the last day",
-	"Nothing is changed. Tried are rates and bursts of strangers in [limits] of\n"
+	"Nothing is changed. Tried are rates and bursts of unvalidated sources in [limits] of\n"
 	"weft.conf(5), xdp.flood_above and quic.retry_above, against those in force, on a\n"
 	"record of who sent how much each second. How much may be wrong is said.",
 	"weft policy test limits.krpc_rate=50 limits.krpc_burst=100 --since 1h", .run = run_policy_test, 1, 16,

@@ -61,7 +61,7 @@ static const struct {
 	{"Services", {"service"}},
 	{"Nodes and how they are found",
 	 {"node", "peer", "conns", "check", "bootstrap", "route", "dht", "overlay", "announce"}},
-	{"Limits and strangers", {"limits", "ban", "why", "drops", "policy", "xdp"}},
+	{"Limits and unknown peers", {"limits", "ban", "why", "drops", "policy", "xdp"}},
 	{"The daemon",
 	 {"status", "top", "event", "config", "memory", "store", "backup", "gc", "daemon",
 	  "version"}},

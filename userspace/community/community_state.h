@@ -30,7 +30,7 @@ struct community_seed {
 	struct addr addrs[PEER_ADDRS_MAX];
 	unsigned addr_cnt;
 	unsigned failed_cnt;
-	bool is_told; /* by strangers, not by a link: not kept over a restart */
+	bool is_told; /* by unknown peers, not by a link: not kept over a restart */
 };
 
 struct community_partner {
@@ -228,7 +228,7 @@ void community_partners_init(struct community *community);
 void community_partners_start(struct community *community, uint64_t now_ns);
 void community_partners_soon(struct community *community, uint64_t now_ns);
 void community_partners_stop(struct community *community);
-/* partners_{named,told}: the node of key may be a member, by a link, or as strangers say. */
+/* partners_{named,told}: the node of key may be a member, by a link or by word of unknown peers. */
 void community_partners_named(struct community *community, const struct link_node *node);
 void community_partners_told(struct community *community, const uint8_t *key,
 			     const struct addr *addrs, unsigned addr_cnt);

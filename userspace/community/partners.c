@@ -50,7 +50,7 @@ static void seed_set(struct community *community, const uint8_t *key,
 
 	if (memcmp(key, community->all->own_key, COMMUNITY_KEY_LEN) == 0)
 		return;
-	/* What a link named is not replaced by what strangers say. */
+	/* What a link named is not replaced by what unknown peers say. */
 	if (seed && !seed->is_told && wanted->is_told)
 		return;
 	if (!seed)

@@ -46,7 +46,7 @@ static bool unvalidated_may_have(struct asking *asking, size_t len)
 			longest_ns > UNVALIDATED_BURST_NS ? longest_ns : UNVALIDATED_BURST_NS,
 	};
 
-	return asking->is_proven || weft_bucket_take(&dht->strangers, &rate, asking->now_ns);
+	return asking->is_proven || weft_bucket_take(&dht->unvalidated, &rate, asking->now_ns);
 }
 
 /* Commits what was written, or counts why it stays here. */

@@ -67,7 +67,7 @@ struct dht {
 	uint64_t blob_generation;
 	struct dht_tokens tokens;
 	struct dht_transactions transactions;
-	struct weft_bucket strangers; /* answers to unproven addresses */
+	struct weft_bucket unvalidated; /* answers to unvalidated addresses */
 	struct dht_validated *validated;
 	struct timer_wheel timers; /* of queries, searches and owns */
 	struct dht_rate_limiter *rate_limiter;

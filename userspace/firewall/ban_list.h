@@ -15,7 +15,7 @@ struct store;
 #define BAN_LIST_CAP WEFT_BAN_CNT_MAX /* what each trie of the XDP program holds */
 
 /*
- * Of them those that the node made by itself, which strangers can bring about: one more
+ * Of them those that the node made by itself, which unvalidated sources can bring about: one more
  * pushes another one out (ban_room.h), never an operator's.
  */
 #define BAN_LIST_AUTO_CAP 1024

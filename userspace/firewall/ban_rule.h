@@ -40,7 +40,7 @@ struct ban {
 	 */
 	uint64_t cause;
 	bool is_automatic;
-	bool is_limit; /* nobody is kept out: strangers at the address get one slot of each pool */
+	bool is_limit; /* no peer is kept out: unknown peers at the address get one slot of each pool */
 	struct addr source;
 };
 

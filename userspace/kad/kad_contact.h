@@ -32,8 +32,8 @@ enum kad_addr_scope kad_addr_scope_of(const struct addr *addr);
 
 /*
  * kad_addr_scope_is_credible: a node at teller may know that contact can be
- * reached at addr. A stranger on the Internet who tells of a private address tells
- * of a neighbour of ours, not of its own.
+ * reached at addr. A node on the Internet that names a private address names
+ * a neighbour of ours, not of its own.
  */
 bool kad_addr_scope_is_credible(const struct addr *addr, const struct addr *teller);
 

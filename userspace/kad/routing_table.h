@@ -94,8 +94,8 @@ enum kad_verdict {
 enum kad_verdict kad_table_answered(struct kad_table *table, const struct kad_contact *contact,
 				    uint64_t rtt_ns, uint64_t now_ns);
 /*
- * kad_table_asked: contact asked us something. That keeps a member good; a
- * stranger becomes a candidate, to be pinged if there is a place for it.
+ * kad_table_asked: contact asked us something. That keeps a member good; an
+ * unknown node becomes a candidate, to be pinged if there is a place for it.
  */
 enum kad_verdict kad_table_asked(struct kad_table *table, const struct kad_contact *contact,
 				 uint64_t now_ns);

@@ -25,7 +25,7 @@ struct random;
  * fill the index while it is idle. A full one is shared fairly (base/fair/fair.h),
  * by the network and address that put a value:
  *
- *   - in all, the youngest stranger's value of the network with most values gives way, where that
+ *   - in all, the youngest unknown value of the network with most values gives way, where that
  *     holds two more than the asker's. Between equals, of KAD_STORAGE_DRAWS values drawn at
  *     random, the one farthest from our id gives way to a nearer one: a node is to hold
  *     what is near it. Else the new value is refused.
@@ -34,7 +34,7 @@ struct random;
  *   - of one address under one key, its own value refreshed longest ago.
  *
  * A value that was refreshed KAD_KNOWN_REFRESHES times, KAD_REFRESH_GAP_NS apart, is known, and no
- * longer a stranger's. A value is charged to the emptier of the networks that put it:
+ * longer unknown. A value is charged to the emptier of the networks that put it:
  * to put another's value again never makes it easier to evict.
  *
  * Times are ns of one monotonic clock. Owned by one worker. All memory is

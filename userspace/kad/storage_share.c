@@ -12,7 +12,7 @@
 #include "base/assert.h"
 #include "base/random.h"
 
-/* Strangers 1/4, known values 1/2, this node's own and those of chosen peers 1/4. */
+/* Unknown values 1/4, known values 1/2, this node's own and those of chosen peers 1/4. */
 #define PARTS {4, 8, 0, 4}
 
 /* How much more another network holds before it pays, as in base/fair/fair. */
@@ -157,7 +157,7 @@ void kad_storage_share_refresh(struct kad_storage *storage, struct storage_recor
 }
 
 /*
- * Between equals: of a few drawn at random the stranger's value farthest from us, if that is
+ * Between equals: of a few drawn at random the unknown value farthest from us, if that is
  * farther than the new one. Its network holds more than the asker's, or its address is
  * the asker's, so nobody gains by it but the key space.
  */
@@ -284,7 +284,7 @@ static struct storage_record *network_youngest(struct kad_storage *storage,
 }
 
 /*
- * The value refreshed longest ago of the networks that have cnt under key, a stranger's before
+ * The value refreshed longest ago of the networks that have cnt under key, an unknown one before
  * others. The tallies are of networks.
  */
 static struct storage_record *stalest_of(struct kad_storage *storage, const struct storage_key *key,

@@ -12,7 +12,7 @@ struct node;
 
 /*
  * This node's address record on the Mainline DHT: made of what policy lets
- * strangers know, signed anew when that changes and every twelve hours, put
+ * unknown peers know, signed anew when that changes and every twelve hours, put
  * again every hour as it is. Home worker only.
  */
 struct publish_config {

@@ -7,8 +7,8 @@
 struct node;
 
 /*
- * The bootstrap lists that this node keeps, one of each issuer that its operator trusts; no stranger
- * adds any. While the node has no session, nodes that they name are dialled, three at a time
+ * The bootstrap lists that this node keeps, one of each issuer that its operator trusts; no unknown
+ * peer adds any. While the node has no session, nodes that they name are dialled, three at a time
  * and ever more seldom; their addresses are ways into Mainline as well, behind those of
  * dht.bootstrap. With dht.only they are that alone. A list that expired, or was retired, is kept and not used, so that
  * an older one of its issuer cannot take its place. Home worker.

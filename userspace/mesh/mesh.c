@@ -391,7 +391,7 @@ void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
 	out_stats->deferral_cnt = mesh_deferrals_cnt(&mesh->deferrals, mesh->now_ns);
 	out_stats->unverified_refused_cnt = mesh->unverified.refused_cnt;
 	out_stats->unknown =
-		(struct mesh_peer_part){peers->stranger_cnt, peers->bucket_cnt * peers->bucket_cap,
+		(struct mesh_peer_part){peers->unknown_cnt, peers->bucket_cnt * peers->bucket_cap,
 					peers->evicted_cnts[FAIR_UNKNOWN]};
 	out_stats->known = (struct mesh_peer_part){peers->known_cnt, peers->known_cap,
 						   peers->evicted_cnts[FAIR_KNOWN] +

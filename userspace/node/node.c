@@ -237,7 +237,7 @@ static void node_on_workers_session(void *ctx, const struct mesh_peer_info *peer
 	node_on_session(node, peer, is_up);
 }
 
-/* Its datagrams that are no connection's come to home's sockets: there, too, it is no stranger. */
+/* The path's datagrams outside a connection come to home's sockets, where the source counts as validated. */
 static void node_on_workers_path(void *ctx, const struct addr *remote)
 {
 	struct node *node = ctx;

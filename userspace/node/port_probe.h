@@ -12,7 +12,7 @@ struct addr;
 struct port_probes;
 struct random;
 
-/* Knocks that wait for an answer at once; the oldest makes room for one more. */
+/* Probes that wait for an answer at once; the oldest makes room for one more. */
 #define PORT_PROBE_CNT 8
 
 /*

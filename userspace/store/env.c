@@ -57,8 +57,8 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
  * revisions, what is followed, and communities. The databases were made empty on
  * the way here; an older program would let in whom the bans keep out, or collect as
  * garbage what a revision refers to, and is refused. Version 5 keeps rows of peers
- * that are no strangers, which the peer table makes of the older ones as it reads them; an
- * older program would take them for strangers and throw them out. Version 6 gives every
+ * that are not unknown, which the peer table makes of the older ones as it reads them; an
+ * older program would take them for unknown ones and throw them out. Version 6 gives every
  * row a check (row.h).
  */
 static int step_adds_databases(struct env *env, MDB_txn *txn)

@@ -11,7 +11,7 @@
 /*
  * Credit for messages that peers cause: a mailbox loses what it has no room
  * for, so one session that makes a message with each request would lose other
- * sessions' messages and the worker's own. Letters in a mailbox cannot be
+ * sessions' messages and the worker's own. Messages in a mailbox cannot be
  * taken back, so an account may have as many there as it leaves free (base/fair/fair.h,
  * dynamic threshold), of three quarters: the last quarter is for messages
  * without an account, which are the worker's own, and for sessions that come

@@ -12,7 +12,7 @@
 /* That it was opened, and that it has ended, which must be told in any case. */
 #define MESSAGES_PER_STREAM 2
 
-/* Letters that home has not read, at most. */
+/* Messages that home has not read, at most. */
 #define POSTED_CAP (RELAY_MESSAGES_LEN_MAX / sizeof(struct stream_message))
 /* A peer's account outlives its streams until home has read their messages. */
 #define ACCOUNTS_PER_PEER 2

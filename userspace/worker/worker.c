@@ -118,7 +118,7 @@ static int worker_open_xdp(struct worker *worker, const struct worker_params *pa
 	return net_xdp_worker_new(worker->tx, secret, &worker->xdp_worker);
 }
 
-/* Who has it from us is no stranger at our sockets, nor wherever the owner tells it. */
+/* A source that returned our token counts as validated at these sockets, and where the owner reports it. */
 static void worker_on_path(void *ctx, const struct addr *remote)
 {
 	struct worker *worker = ctx;

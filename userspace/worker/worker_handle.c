@@ -23,7 +23,7 @@
 #include "firewall/ingress.h"
 
 #define REPORT_NS (200 * NS_PER_MS)
-/* Sessions and strangers are told in the middle of a second, as firewall/policy_record.c counts them. */
+/* Sessions and unvalidated sources are reported in the middle of a second, as firewall/policy_record.c counts them. */
 #define SECOND_OFF_NS (NS_PER_S / 2)
 
 static void member_report(struct worker_handle *member, struct worker_message *message)
@@ -40,7 +40,7 @@ static void member_report_of_peer(struct worker_handle *member, struct worker_me
 		worker_message_account_of_peer(&member->credit, key, addr));
 }
 
-/* One that strangers cause, or sessions together. */
+/* One that unvalidated sources cause, or sessions together. */
 static void member_report_of_kind(struct worker_handle *member, struct worker_message *message,
 				  enum worker_message_kind kind)
 {

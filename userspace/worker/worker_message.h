@@ -20,7 +20,7 @@
  * Private to workers*.c: what home and the other workers say to each other. A
  * message is allocated by who writes it and freed by who reads it. They are
  * few: one goes with a session, a finding about a file, an order, and
- * figures, of all sessions and of strangers too, some times a second; never
+ * figures, of all sessions and of unvalidated sources too, some times a second; never
  * with a packet or a chunk.
  */
 struct ban_set;
@@ -28,7 +28,7 @@ struct in_progress;
 struct served_index;
 struct ring;
 
-/* Letters under way each way between home and one worker. Power of two. */
+/* Messages under way each way between home and one worker. Power of two. */
 #define WORKER_MESSAGE_CNT_MAX WORKERS_REPORT_MAX
 /* Proven paths that go together: those of all connections are told again and again. */
 #define WORKER_MESSAGE_PATHS_MAX 32

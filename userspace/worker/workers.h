@@ -50,7 +50,7 @@ struct workers_params {
 	void (*on_path)(void *ctx, const struct addr *remote); /* as a worker's */
 	void (*on_finding)(void *ctx, const struct blobs_finding *finding);
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
-	/* What strangers sent to the sockets of worker idx. */
+	/* What unvalidated sources sent to the sockets of worker idx. */
 	void (*on_arrivals)(void *ctx, unsigned idx, const struct arrivals_changes *changes);
 	/* A peer told worker idx of itself; what a worker sent. */
 	void (*on_member)(void *ctx, unsigned idx, const struct blobs_member *member);

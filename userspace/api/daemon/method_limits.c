@@ -66,7 +66,7 @@ static void quic_add(const struct limit_listing *limits, const struct quic_confi
 		{"quic.conn_per_key_cap", COUNT, config->conn_per_key_cap, 0, NOT_KEPT,
 		 (int64_t)quic->refused_key_cnt},
 		/* By class: the floor, what they hold, and how many made room. */
-		{"quic.conn_cap: strangers", COUNT, worker_cnt * (config->conn_cap / 4),
+		{"quic.conn_cap: unvalidated", COUNT, worker_cnt * (config->conn_cap / 4),
 		 quic->unknown_cnt, NOT_KEPT, (int64_t)quic->evicted_unknown_cnt},
 		{"quic.conn_cap: known", COUNT, worker_cnt * (config->conn_cap / 4),
 		 quic->known_cnt, NOT_KEPT, (int64_t)quic->evicted_known_cnt},
@@ -103,7 +103,7 @@ static void mesh_add(const struct limit_listing *limits, const struct mesh_confi
 		 MESH_DEFERRAL_SET_CNT * MESH_DEFERRAL_SET_WAYS, mesh->deferral_cnt, NOT_KEPT,
 		 NOT_KEPT},
 		/* Its parts, and how many each has forgotten for others of its own. */
-		{"peers that are strangers", COUNT, mesh->unknown.cap, mesh->unknown.cnt, NOT_KEPT,
+		{"peers that are unknown", COUNT, mesh->unknown.cap, mesh->unknown.cnt, NOT_KEPT,
 		 (int64_t)mesh->unknown.evicted_cnt},
 		{"peers that are known", COUNT, mesh->known.cap, mesh->known.cnt, NOT_KEPT,
 		 (int64_t)mesh->known.evicted_cnt},

@@ -30,7 +30,7 @@ static uint64_t wall_of(uint64_t at_ns)
 	return clock_wall_s() - (clock_monotonic_ns() - at_ns) / NS_PER_S;
 }
 
-/* As it is in force: in mode flood strangers get a fraction. */
+/* As it is in force: in mode flood unvalidated sources get a fraction. */
 static struct api_policy_limit rate_row(const char *name, const struct weft_bucket_rate *rate,
 					unsigned shift)
 {
@@ -342,7 +342,7 @@ static bool changes_read(struct control_call *call, const struct api_string_map 
 		if (!is_testable(name)) {
 			control_fail(call, WEFT_EREFUSED, name,
 				     "no record is kept that it could be tried on",
-				     "rates and bursts of strangers in [limits], "
+				     "rates and bursts of unvalidated sources in [limits], "
 				     "xdp.flood_above and quic.retry_above can be tried");
 			return false;
 		}

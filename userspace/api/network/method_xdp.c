@@ -85,7 +85,7 @@ static void fail_device(struct control_call *call, int err, const char *name, co
 	control_fail(call, err, name, why, next);
 }
 
-/* What is there is ours, and no stranger's. */
+/* What is attached there is this node's own program. */
 static void plan_note_attached(const struct node *node, struct xdp_plan *plan)
 {
 	const struct xdp_device_info *info;

@@ -53,15 +53,15 @@ const struct fair_item *fair_largest(const struct fair *fair)
 /* What a unknown peer of a new network can have now: a free slot, or its part of the class's part. */
 static uint32_t read_share(const struct fair *fair)
 {
-	const struct fair_account *strangers = fair->classes[FAIR_UNKNOWN];
-	uint32_t family_cnt = strangers->child_cnt > 0 ? strangers->child_cnt : 1;
-	uint32_t cnt = strangers->held_cnt;
+	const struct fair_account *unknown = fair->classes[FAIR_UNKNOWN];
+	uint32_t family_cnt = unknown->child_cnt > 0 ? unknown->child_cnt : 1;
+	uint32_t cnt = unknown->held_cnt;
 	uint32_t network_cnt = 1;
 
 	if (cnt < fair->floor_cnts[FAIR_UNKNOWN])
 		cnt = fair->floor_cnts[FAIR_UNKNOWN];
-	if (!list_is_empty(&strangers->ranks))
-		network_cnt += largest_child(strangers)->child_cnt;
+	if (!list_is_empty(&unknown->ranks))
+		network_cnt += largest_child(unknown)->child_cnt;
 	return cnt / family_cnt / network_cnt;
 }
 

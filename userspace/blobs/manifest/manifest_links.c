@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The symbolic links of a manifest, read, and the check that no path of its
- * three lists is in the way of another: bytes of a stranger.
+ * three lists is in the way of another: bytes of a peer.
  */
 #include "manifest_reading.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lists of a manifest, read: bytes of a stranger. Counts are checked before memory
+ * The lists of a manifest, read: bytes of a peer. Counts are checked before memory
  * is asked for, paths before anybody sees them.
  */
 #include "manifest_reading.h"

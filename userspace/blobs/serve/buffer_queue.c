@@ -85,7 +85,7 @@ static uint32_t eighth(const struct buffer_queue *queue)
 	return queue->buffers->cap_cnt >= 8 ? queue->buffers->cap_cnt / 8 : 1;
 }
 
-/* Strangers leave an eighth to peers that this node knows, where there are eight. */
+/* Unknown peers leave an eighth to peers that this node knows, where there are eight. */
 static uint32_t free_for(const struct buffer_queue *queue, const struct serve_call *call)
 {
 	uint32_t free_cnt = queue->buffers->free_cnt, left = queue->buffers->cap_cnt / 8;

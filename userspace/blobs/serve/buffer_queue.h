@@ -25,7 +25,7 @@ struct serve_call;
  *
  * While one network alone waits, the dynamic threshold (fair_may_hold) leaves
  * buffers to those who come. While several wait, an eighth of the buffers is
- * left to networks that hold none; and strangers always leave an eighth to
+ * left to networks that hold none; and unknown peers always leave an eighth to
  * peers that this node knows.
  *
  * Any peer with a session can fill the list by asking; it holds

@@ -28,7 +28,7 @@ struct source {
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[MESH_PEER_ADDRS_MAX];
 	unsigned addr_cnt;
-	unsigned hint_cnt; /* the first of them are of a link, the rest strangers told */
+	unsigned hint_cnt; /* the first of them are of a link, the rest of unknown peers */
 	unsigned use_cnt;  /* swarms it is a member of */
 	uint64_t used_ns;
 	bool is_refused; /* sent what is not right, too often */

@@ -109,7 +109,7 @@ static uint32_t *class_cnt(struct mesh_peers *peers, enum fair_class class)
 {
 	if (class == FAIR_CHOSEN)
 		return &peers->chosen_cnt;
-	return class == FAIR_UNKNOWN ? &peers->stranger_cnt : &peers->known_cnt;
+	return class == FAIR_UNKNOWN ? &peers->unknown_cnt : &peers->known_cnt;
 }
 
 static bool entry_is_placed(const struct mesh_peer_entry *entry)

@@ -18,9 +18,9 @@ struct arena;
 struct store;
 
 /*
- * The peers this node has met. Strangers take their places from anybody who has a key: so
- * they are kept in memory only, in buckets of which a network reaches 8, and a newcomer replaces only a
- * unknown peer of its own bucket. A row of the store is for peers that are known or chosen, which have
+ * The peers this node has met. A key is free, so unknown peers are kept in memory only, in
+ * buckets of which a network reaches 8, and a newcomer replaces only an unknown peer of its
+ * own bucket. A row of the store is for peers that are known or chosen, which have
  * parts of the table of their own; a full part forgets the one of it that was seen
  * longest ago, a chosen one only if it was merely dialled by hand. Peers with a session are never thrown out.
  * An honest unknown peer notices at most that its token was forgotten.
@@ -93,7 +93,7 @@ struct mesh_peers {
 	struct list_node buckets[MESH_PEERS_BUCKET_CNT]; /* unknown peers, seen longest ago first */
 	uint32_t bucket_cnt, bucket_cap;
 	struct list_node known, chosen; /* without a session, seen longest ago first */
-	uint32_t stranger_cnt, known_cnt, chosen_cnt, known_cap, chosen_cap;
+	uint32_t unknown_cnt, known_cnt, chosen_cnt, known_cap, chosen_cap;
 	uint32_t foreign_cnt, foreign_cap; /* peers with a session of another worker */
 	uint64_t evicted_cnts[FAIR_CLASS_CNT];
 	uint64_t secret[2];

@@ -14,7 +14,7 @@
  * address without a meaning beyond its site (addr_is_global) is one with its port, and its
  * network has no share of its own: whoever tells it must be of that site.
  *
- * Strangers can use up what there is for a minute. An honest peer then waits that long
+ * Unknown peers can use up what there is for a minute. An honest peer then waits that long
  * for a dial at an address that is new, and no longer once it was reached there. Pure; home worker.
  */
 #define MESH_UNVERIFIED_DGRAM_MAX	3

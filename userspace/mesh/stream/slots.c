@@ -145,7 +145,7 @@ enum fair_class mesh_peer_class(const struct mesh *mesh, const uint8_t *key)
 	const struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, key);
 
 	/*
-	 * Strangers make this node dial what they tell it, so a dial alone makes no peer chosen:
+	 * Unknown peers make this node dial addresses, so a dial alone makes no peer chosen:
 	 * a person or a program of this node has to ask for it.
 	 */
 	if ((session && session->is_wanted) || (dial && dial->is_wanted))

@@ -358,7 +358,7 @@ int node_fabric_open(struct node *node, char *what)
 		{"overlay", open_overlay},
 		{"exchange of peers", open_pex},
 		{"rendezvous", node_fabric_open_rendezvous},
-		{"conduct of peers", open_reputation},
+		{"reputation of peers", open_reputation},
 		{"directory of services", open_directory},
 		{"publisher of services", open_publisher},
 		{"services", open_service},

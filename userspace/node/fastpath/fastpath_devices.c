@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A device joins the workers and leaves them. Queue q of every device is
- * worker q mod N's, home's among them; the others are told by letters.
+ * worker q mod N's, home's among them; the others are told by messages.
  *
  * One that joins: the tables are filled, each worker is given its queues,
  * and only then the program is told which addresses are ours. One that

@@ -192,7 +192,7 @@ static void mode_move(struct fastpath *fastpath, uint64_t now_ns)
 	if (mode == fastpath->policy.mode)
 		return;
 	log_notice("mode %s after %s: %u handshakes under way, %llu with the Initials of "
-		   "a second, %llu datagrams of strangers a second",
+		   "a second, %llu datagrams of unvalidated sources a second",
 		   firewall_pressure_mode_name(mode),
 		   firewall_pressure_mode_name(fastpath->policy.mode), load.handshake_cnt,
 		   (unsigned long long)fastpath->pressure.half_open_cnt,

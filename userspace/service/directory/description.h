@@ -20,7 +20,7 @@
  * envelope with what the offer itself says:
  *	{"name": ..., "version": ..., "read_only": [METHOD...], "needs_signature": BOOL,
  *	 "http": BOOL, "description": {...}}
- * Both are read here, from owners and from strangers alike: within the bounds below, fields of later
+ * Both are read here, from owners and from unknown peers alike: within the bounds below, fields of later
  * versions left out, all texts on one line. Pure.
  */
 #define SERVICE_DESCRIBED_METHODS_MAX 64u

@@ -137,7 +137,7 @@ static void store_forget(struct service_reputation *reputation, const uint8_t *k
 
 /* --- the table --- */
 
-/* How much it would be to forget: bans first, then what sets it off from a stranger. */
+/* How much would be lost with the row: bans first, then what an unknown peer would not have. */
 static unsigned peer_note(const struct peer *peer)
 {
 	int distance = abs((int)peer->record.state.score - (int)SERVICE_REPUTATION_BASE);
@@ -201,7 +201,7 @@ static void peer_forget(struct service_reputation *reputation, struct peer *peer
 
 /*
  * Looks at ROOM_LOOK_CNT peers from where it stopped the last time, and at more
- * only until one is a stranger without a ban: what a new key costs is bounded.
+ * only until one is an unknown peer without a ban: what a new key costs is bounded.
  */
 static bool reputation_make_room(struct service_reputation *reputation)
 {

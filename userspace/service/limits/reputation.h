@@ -22,7 +22,7 @@ struct timer_wheel;
  *
  * A violation is durable soon after note returns, and so is the ban it leads to;
  * what else changes a score is written within seconds. Anybody with a key takes a place
- * here. A full table forgets strangers first, then the peer of least note; when all are
+ * here. A full table forgets unknown peers first, then the peer of least note; when all are
  * banned, the ban that ends first. So a flood of keys pushes out its own, and an honest
  * peer notices nothing.
  *
@@ -56,7 +56,7 @@ struct service_reputation_params {
 	struct timer_wheel *timers;
 	struct random *random;
 	uint64_t (*wall_s)(void *ctx);
-	/* How dear key is to this node, 0: a stranger; more is forgotten later. NULL: all are. */
+	/* How much key is worth to this node, 0: unknown; more is forgotten later. NULL: all are 0. */
 	unsigned (*worth)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	/*
 	 * key is banned until until_s, for reason (borrowed); called inside note, so the

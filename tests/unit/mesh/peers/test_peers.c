@@ -155,7 +155,7 @@ static void test_a_botnet_forgets_strangers_alone(void)
 	for (uint32_t i = 0; i < 2048; i++)
 		CHECK(is_there(i));
 	CHECK_EQ(bare.peers.chosen_cnt, 2048);
-	CHECK(bare.peers.stranger_cnt <= 1024);
+	CHECK(bare.peers.unknown_cnt <= 1024);
 	arena_close(&bare.arena);
 }
 
