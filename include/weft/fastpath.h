@@ -213,7 +213,7 @@ WEFT_INLINE _Bool weft_device_put_vlan(struct weft_device *device, __u64 tags)
 
 /*
  * The path of a live session: put by userspace when a path is proved or
- * dialled, refreshed and swept by it. Nothing that a unvalidated source sends makes an
+ * dialled, refreshed and swept by it. Nothing that an unvalidated source sends makes an
  * entry, so unvalidated sources cannot fill it. A full map refuses new ones.
  */
 #define WEFT_SESSION_CNT_DEFAULT 65536

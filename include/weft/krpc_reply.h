@@ -25,7 +25,7 @@
  *
  *   ...1:t8:TTTTTTTT1:y1:re   ...1:t8:TTTTTTTT1:v4:VVVV1:y1:re   and 1:y1:ee
  *
- * Another end, of a foreign `v`, makes it a unvalidated source's datagram as any.
+ * Another end, of a foreign `v`, makes it an unvalidated source's datagram as any.
  */
 #define WEFT_KRPC_OWN_TRANSACTION_LEN 8
 #define WEFT_KRPC_REPLY_KEY_CNT	      2

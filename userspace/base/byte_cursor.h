@@ -97,7 +97,7 @@ static inline uint64_t cursor_be64(struct cursor *c)
 }
 
 /*
- * The writing twin: a write past the end sets bad and writes nothing.
+ * The writing counterpart: a write past the end sets bad and writes nothing.
  * writer_len is what was written so far.
  */
 struct writer {

@@ -336,7 +336,7 @@ struct blobs_folder {
  */
 void blobs_gets_succeed(struct blobs *content, struct store_batch *batch,
 			const uint8_t former_id[static 32], const uint8_t share_id[static 32]);
-/* Patterns as in content_get_ask.only; NULL with len 0: none. */
+/* Patterns as in blobs_get_ask.only; NULL with len 0: none. */
 struct blobs_get_choice {
 	const char *exclude; /* files that are not wanted, whatever only says */
 	size_t exclude_len;
@@ -380,7 +380,7 @@ struct blobs_get {
 	struct blobs_get_choice choice;
 	uint64_t item_cnt, item_done_cnt; /* of those that are wanted, as far as they are known */
 	uint64_t byte_cnt, byte_done_cnt; /* done: verified and written */
-	uint64_t reused_byte_cnt;	  /* found on disk, copied from a twin, or zeros */
+	uint64_t reused_byte_cnt;	  /* found on disk, copied from a duplicate, or zeros */
 	uint64_t received_byte_cnt, bad_chunk_cnt;
 	uint64_t started_ns, ended_ns;
 	struct blobs_seed seed;

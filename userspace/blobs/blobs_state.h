@@ -20,7 +20,7 @@
  *	imports	 import.c  trees being hashed
  *	serve	 serve.c   answers to peers; registers the message handlers
  *	swarms	 swarm.c   whom gets and others ask
- *	gets	 get.c     what is being fetched; content_get_* are in there
+ *	gets	 get.c     what is being fetched; blobs_get_* are in there
  *	readers	 read.c    parts of files for programs of this machine
  *	scrub	 scrub.c   files here, read again slowly
  *	gc	 gc.c      sweeping; while it runs (is_sweeping) no import and
@@ -112,9 +112,9 @@ enum blobs_zone blobs_zone_of(const struct blobs *content, const struct addr *ad
 /* blobs_is_blocked: this content is not to be fetched (blobs_set_blocker). */
 bool blobs_is_blocked(const struct blobs *content, const uint8_t content_id[static 32]);
 
-/* content_wall_s: seconds since 1970; 0 without a clock. */
+/* blobs_wall_s: seconds since 1970; 0 without a clock. */
 uint64_t blobs_wall_s(const struct blobs *content);
-/* content_utc_offset_s: seconds that local time is ahead of UTC at wall_s. */
+/* blobs_utc_offset_s: seconds that local time is ahead of UTC at wall_s. */
 int64_t blobs_utc_offset_s(const struct blobs *content, uint64_t wall_s);
 
 /*

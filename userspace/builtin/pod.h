@@ -111,7 +111,7 @@ bool builtin_pod_text_is_channel(const char *text);
 
 struct pod_member *builtin_pod_find_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN]);
 const struct pod_channel *builtin_pod_find_channel(const struct pod *pod, const char *name);
-/* pod_add_{member,channel,tag}: 0, WEFT_EEXISTS, WEFT_EFULL; texts are valid. */
+/* builtin_pod_add_{member,channel,tag}: 0, WEFT_EEXISTS, WEFT_EFULL; texts are valid. */
 WEFT_MUST_CHECK
 int builtin_pod_add_member(struct pod *pod, const uint8_t key[MESH_KEY_LEN], enum pod_role role);
 WEFT_MUST_CHECK

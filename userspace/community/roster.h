@@ -134,7 +134,7 @@ struct roster_entry {
 };
 void community_roster_draft_begin(struct roster_draft *draft, struct roster *roster,
 				  struct store_batch *batch);
-/* roster_draft_{put,drop}: 0, WEFT_EFULL (of changes), -errno. Rows are as snapshot has them. */
+/* community_roster_draft_{put,drop}: 0, WEFT_EFULL (of changes), -errno. Rows are as snapshot has them. */
 WEFT_MUST_CHECK
 int community_roster_draft_put(struct roster_draft *draft, struct store_snapshot *snapshot,
 			       const struct roster_entry *entry);

@@ -21,7 +21,7 @@
  *
  * The answering half never sends by itself and asks nobody:
  *	tokens	 tokens.c   write tokens, their keys
- *	proven	 validated_addrs.c   addresses that answered us or showed a token
+ *	proven	 validated_addrs.c  addresses that answered us or showed a token
  *	items	 items.c    BEP-44 items kept for others
  *	swarms	 swarms.c   BEP-5 peers kept for others
  *	blobs	 bucket_blobs.c    lists of nodes by bucket, what find_node is answered with
@@ -32,9 +32,9 @@
  *	searches dht_lookup.c   lookups over queries
  *	owns	 dht_publish.c  what is put and announced, again and again
  *	joins	 dht_join.c     bootstrap, refresh, our id and external address
- *	rate limiter rate_limiter.c new addresses per second
+ *	limiter	 rate_limiter.c  new addresses per second
  *	saving   save.c     when to write down what a warm start needs
- *	         bootstrap_ask.c      what may be asked: searches by their public names
+ *		 bootstrap_ask.c what may be asked: searches by their public names
  *	pings	 dht_ping.c     is a node there? of a caller that checks an address
  */
 struct dht_blobs;

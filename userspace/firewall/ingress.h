@@ -53,7 +53,7 @@ size_t firewall_ingress_footprint(uint32_t session_cap);
 void firewall_ingress_share(struct weft_config *policy, unsigned worker_cnt);
 /* firewall_ingress_configure: limits and mode from now on, a worker's part of them; before, all is free. */
 void firewall_ingress_configure(struct ingress *ingress, const struct weft_config *part);
-/* ingress_set_{cid,token}_keys: those of the worker's engine; without them no id and no token is ours. */
+/* firewall_ingress_set_{cid,token}_keys: those of the worker's engine; without them no id and no token is ours. */
 void firewall_ingress_set_cid_keys(struct ingress *ingress, const struct weft_cid_keys *keys);
 void firewall_ingress_set_token_keys(struct ingress *ingress, const struct weft_token_keys *keys);
 /* firewall_ingress_set_reply_keys: replies to questions of the dht pass outside all limits. */
@@ -62,7 +62,7 @@ void firewall_ingress_set_reply_keys(struct ingress *ingress,
 				     const struct weft_krpc_reply_keys *keys);
 /*
  * firewall_ingress_prove: datagrams of a connection are expected from remote. With a
- * full table it has a unvalidated source's limits until there is room.
+ * full table it has an unvalidated source's limits until there is room.
  */
 void firewall_ingress_prove(struct ingress *ingress, const struct addr *remote, uint64_t now_ns);
 /* firewall_ingress_each_session tells fn every path of a session. */

@@ -259,7 +259,7 @@ static uint64_t bin_refused(const struct sketch_bin *bin, const struct weft_buck
 	return each_cnt > per_s ? (each_cnt - per_s) * bin->second_cnt : 0;
 }
 
-/* What bands say is unsure to its whole: nobody knows how long each went on. */
+/* A bin is uncertain by its whole width: how long each source went on is not recorded. */
 static void bins_run(struct replay *replay, const struct sketch_slot *slot,
 		     uint64_t *newly_refused_cnt, uint64_t *newly_admitted_cnt)
 {

@@ -99,7 +99,7 @@ void firewall_sketch_settle(struct sketch *sketch);
 const struct sketch_slot *firewall_sketch_slot_at(const struct sketch *sketch, uint64_t minute);
 uint64_t firewall_sketch_minute(uint64_t now_ns);
 
-/* sketch_cnt_{byte,of}: a count as it is kept, the nearest there is; and back. */
+/* firewall_sketch_cnt_{byte,of}: a count as it is kept, the nearest there is; and back. */
 uint8_t firewall_sketch_cnt_byte(uint32_t cnt);
 uint32_t firewall_sketch_cnt_of(uint8_t byte);
 

@@ -242,7 +242,7 @@ void mesh_take_shares(struct mesh *mesh, const struct mesh_share *shares, uint32
 		      uint64_t now_ns);
 /*
  * mesh_note_useful: key answered, or sent what was verified: units of that many bytes, one at
- * least. mesh_note_false: what it sent proved false. By this a unknown peer becomes known.
+ * least. mesh_note_false: what it sent proved false. By this an unknown peer becomes known.
  */
 #define MESH_USEFUL_UNIT_LEN 1000u
 void mesh_note_useful(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t units);

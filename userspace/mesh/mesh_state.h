@@ -218,7 +218,7 @@ struct mesh_dial {
 	struct mesh *mesh;
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[MESH_DIAL_ADDRS_MAX];
-	uint32_t unverified; /* bit per address: a unknown peer told it */
+	uint32_t unverified; /* bit per address: an unknown peer told it */
 	struct mesh_attempt attempts[MESH_DIAL_ADDRS_MAX];
 	struct mesh_attempt renewals[MESH_DIAL_RENEWALS_MAX];
 	unsigned addr_cnt;

@@ -22,8 +22,8 @@ struct load;
  * longer than that for handshakes. Datagrams of one connection have one
  * address and keep their order.
  *
- * Not ordered: Initials without a token, which the lane of the unproven
- * bounds (quic/quic_limits.h), and datagrams longer than BACKLOG_DGRAM_MAX.
+ * Not ordered: Initials without a token, which the limit of half-open
+ * connections bounds (quic/quic_limits.h), and datagrams longer than BACKLOG_DGRAM_MAX.
  *
  * Anybody with a proven address can fill it. The datagram of the network
  * that costs most then makes room, or is not taken in; an honest client of

@@ -8,8 +8,8 @@
  *     its token, else quic_answer_reset (RFC 9000 10.3);
  *   unknown version: quic_answer_version, to datagrams of 1200 bytes (6);
  *   long header: by our id, by the client's first id, else a first Initial
- *     passes engine_accept: token (8.1), without one the lane of the
- *     unproven or a Retry, then quic_conn_accept.
+ *     passes engine_accept: token (8.1), without one a place among
+ *     half-open connections or a Retry, then quic_conn_accept.
  * What costs the crypto of a handshake waits in the backlog until the next
  * flush, where engine_serve_waiting takes it in the order of load.
  * quic_conn_input gives the datagram to ngtcp2, which calls back into
@@ -277,7 +277,7 @@ static void engine_turn(struct quic_engine *engine, uint64_t now_ns)
 		engine->now_ns = now_ns;
 }
 
-/* Handshakes without a token: as many as the lane has room for, and as the node likes. */
+/* Handshakes without a token: as many half-open connections as there is room for, and as the node likes. */
 static uint32_t engine_unvalidated_cap(const struct quic_engine *engine)
 {
 	uint32_t half_open_cap = half_open_cap_of(&engine->config),
@@ -298,8 +298,8 @@ static bool engine_defer(struct quic_engine *engine, const struct dgram *dgram)
 /*
  * Whether dgram of conn, which it names by an id of ours or by the client's
  * first one, is from a proven address whose handshake is under way: whoever
- * names our id was sent it, and what showed a token has a place outside the
- * lane. Another address than the connection's proves nothing.
+ * names our id was sent it, and what showed a token has a place outside
+ * the half-open ones. Another address than the connection's proves nothing.
  */
 static bool conn_may_wait(const struct quic_conn *conn, const struct dgram *dgram, bool is_ours)
 {

@@ -382,7 +382,7 @@ bool quic_conn_is_mute(const struct quic_conn *conn);
 #define QUIC_MUTE_WAIT_NS (1000ull * 1000 * 1000)
 
 /*
- * conn_end.c: shut ends conn for an ngtcp2 error, or 0 for the wish in
+ * conn_end.c: shut ends conn for an ngtcp2 error, or 0 for the request in
  * close_*: packet, last events, linger. release forgets a lingering one.
  * abandon is silent, for a half-built connection and quic_engine_free.
  */

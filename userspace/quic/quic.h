@@ -77,8 +77,7 @@ struct quic_stats {
 	uint64_t evicted_unknown_cnt, evicted_known_cnt, evicted_useful_cnt, evicted_chosen_cnt;
 	uint64_t overdue_cnt, evicted_handshake_cnt;
 	uint64_t refused_full_cnt, refused_key_cnt, refused_alpn_cnt;
-	uint64_t
-		half_open_retry_cnt; /* asked for a Retry, for the lane or a place of it was full */
+	uint64_t half_open_retry_cnt; /* asked for a Retry: no place for a half-open connection */
 	uint64_t refused_limited_cnt; /* a second connection from an address that may have one */
 	uint64_t refused_heap_cnt;    /* connections ended for what they held of a full heap */
 	uint64_t handshake_timeout_cnt, idle_timeout_cnt;

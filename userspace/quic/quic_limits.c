@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counting by key, the lane of unproven handshakes, answers by lot.
+ * Counting by key, half-open connections, answers by lot.
  */
 #include "quic/quic_limits.h"
 

@@ -23,16 +23,16 @@ struct random;
  */
 
 /*
- * The lane of handshakes from addresses that proved nothing. A prefix (IPv4
+ * Half-open connections: handshakes from unvalidated addresses. A prefix (IPv4
  * /32, IPv6 /64) has a place in an array, found by a keyed hash, and a
- * place admits QUIC_HALF_OPEN_PREFIX_MAX at once. Anybody can fill the lane, with
- * forged sources too, and a forger the place of a victim; then a handshake
+ * place admits QUIC_HALF_OPEN_PREFIX_MAX at once. Any source can fill the places, with
+ * forged addresses too, and a forger the place of a victim; then a handshake
  * that shows no token is asked for a Retry and costs a round trip more.
  * Handshakes with a token of ours take no part.
  */
 #define QUIC_HALF_OPEN_PREFIX_MAX 8
 #define QUIC_HALF_OPEN_PLACE_CNT  4096
-#define QUIC_HALF_OPEN_NONE	  0xffff /* the place of a handshake that is not in the lane */
+#define QUIC_HALF_OPEN_NONE	  0xffff /* the place of a handshake that is not half-open */
 
 struct quic_half_open {
 	uint32_t cnt, peak_cnt;

@@ -92,7 +92,7 @@ static SSL_CTX *make_context(EVP_PKEY *key, X509 *cert)
 	if (!ctx)
 		return NULL;
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-	/* A certificate of 250 bytes gains nothing, and a unvalidated source's bytes meet no decompressor. */
+	/* A certificate of 250 bytes gains nothing, and an unvalidated source's bytes meet no decompressor. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION |
 					 SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);

@@ -2,7 +2,7 @@
 /*
  * CheckStore: databases and blobs verified, in a job, which ends when its
  * caller leaves. Findings are collected there, bounded, and sent when it is
- * done; how far it is is told meanwhile.
+ * done; its progress is reported meanwhile.
  */
 #include <errno.h>
 #include <stddef.h>

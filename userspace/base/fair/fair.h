@@ -150,7 +150,7 @@ struct fair_view {
 	uint32_t held_cnts[FAIR_CLASS_CNT];
 	uint32_t floor_cnts[FAIR_CLASS_CNT];
 	uint32_t largest_cnts[FAIR_LEVEL_MAX]; /* of the branch that pays next, level by level */
-	uint32_t share_cnt; /* slots that a unknown peer of a new network is sure of; 0: none */
+	uint32_t share_cnt; /* slots that an unknown peer of a new network is sure of; 0: none */
 	uint64_t taken_cnt;
 	uint64_t evicted_cnts[FAIR_CLASS_CNT]; /* by the class that lost the slot */
 	uint64_t refused_cnts[FAIR_CLASS_CNT];

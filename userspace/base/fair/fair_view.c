@@ -50,7 +50,7 @@ const struct fair_item *fair_largest(const struct fair *fair)
 			    struct fair_item, by_leaf);
 }
 
-/* What a unknown peer of a new network can have now: a free slot, or its part of the class's part. */
+/* What an unknown peer of a new network can have now: a free slot, or its part of the class's part. */
 static uint32_t read_share(const struct fair *fair)
 {
 	const struct fair_account *unknown = fair->classes[FAIR_UNKNOWN];

@@ -13,7 +13,7 @@ struct gets;
 struct served_filling;
 
 /*
- * The table of gets, with STORE_GETS behind it; content_get_* of blobs.h
+ * The table of gets, with STORE_GETS behind it; blobs_get_* of blobs.h
  * are implemented here. blobs_gets_new reads what is stored and resumes what was
  * running, so serve and shares exist before. Home worker.
  */

@@ -2,7 +2,7 @@
 /*
  * What is on this disk already, item by item, before anything is asked for:
  * the file in its place, if it has the right content; else a copy of the
- * same content, from a twin in this collection or from another file that
+ * same content, from a duplicate in this collection or from another file that
  * peers may read anyway: who names a hash in a collection learns by what is
  * not asked for whether it is here. Copies are hashed before they count.
  *
@@ -85,7 +85,7 @@ static bool source_picked(void *arg, const struct object_file *file)
 	return !pick->is_found;
 }
 
-/* A twin that is whole: staged, or in its place a moment later. */
+/* A duplicate that is whole: staged, or in its place a moment later. */
 static int twin_open(struct get_run_check *check, uint32_t twin)
 {
 	const struct target *target = &check->get_run->target;
@@ -104,7 +104,7 @@ static int twin_open(struct get_run_check *check, uint32_t twin)
 		       : fd;
 }
 
-/* The twin that is here already, then files the store knows. A descriptor or WEFT_EABSENT. */
+/* The duplicate that is here already, then files the store knows. A descriptor or WEFT_EABSENT. */
 static int source_open(struct get_run_check *check, struct store_snapshot *snapshot)
 {
 	const struct get_run *get_run = check->get_run;

@@ -29,7 +29,7 @@ void blobs_import_collect_free(struct import_collect *collect);
 /* blobs_import_collect_expect: about so many items are to come; asked before the first. */
 void blobs_import_collect_expect(struct import_collect *collect, uint64_t item_cnt);
 /*
- * import_collect_add_{item,dir,link}: in the order of the walk. io_put_len is
+ * blobs_import_collect_add_{item,dir,link}: in the order of the walk. io_put_len is
  * raised by what was put into batch. 0, WEFT_EUNSAFE, WEFT_ETOOLARGE (more
  * than a root can name) or -ENOMEM.
  */

@@ -196,7 +196,7 @@ void blobs_manifest_builder_free(struct manifest_builder *builder);
 /* blobs_manifest_builder_limit: at most item_cap items, if that is less than MANIFEST_ITEMS_MAX. */
 void blobs_manifest_builder_limit(struct manifest_builder *builder, uint32_t item_cap);
 /*
- * manifest_builder_add_{item,dir,link,part}: 0, WEFT_EFULL (does not fit any
+ * blobs_manifest_builder_add_{item,dir,link,part}: 0, WEFT_EFULL (does not fit any
  * more: finish this one and begin the next), WEFT_EUNSAFE, or
  * WEFT_EMALFORMED (not in order). Nothing is added then.
  */

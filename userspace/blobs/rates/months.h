@@ -9,7 +9,7 @@
 struct store_snapshot;
 
 /*
- * The caps of a month (content_month_* in blobs.h) and their ledger, one record in
+ * The caps of a month (blobs_month_* in blobs.h) and their ledger, one record in
  * STORE_META: of each direction and zone the bytes that are leased. What this worker
  * sends and asks for takes of its credits, which are granted out of durable leases several
  * times a second. Home; other workers are granted theirs by the node.

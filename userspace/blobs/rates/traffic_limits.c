@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Limits that are set while the node runs, and the content_limit_* of
+ * Limits that are set while the node runs, and the blobs_limit_* of
  * blobs.h. Uploads are limited where they are served (serve/uploads.c),
  * downloads by whoever asks for bytes.
  */

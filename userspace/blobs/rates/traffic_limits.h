@@ -13,7 +13,7 @@ struct store_batch;
 struct store_snapshot;
 
 /*
- * The limits that can be set while the node runs (content_limit_* in
+ * The limits that can be set while the node runs (blobs_limit_* in
  * blobs.h): what the configuration says, or what was set and kept over
  * restarts, one record in STORE_META. Home has them; a server is told what
  * is in force.

@@ -14,7 +14,7 @@
  * served while the rest is on its way. The get adds a file, notes its chunks
  * and drops it; whoever reads from it meanwhile keeps its descriptor open. Of
  * one content fetched twice, the file with most chunks is found. All of one
- * worker; a job may read from a partial that its owner holds.
+ * worker; a job may read from an in-progress file that its owner holds.
  *
  * Another worker has a copy of home's list, taken now and then
  * (blobs_in_progress_copy_list): the descriptors are the process's and are duplicated.
@@ -50,7 +50,7 @@ void blobs_in_progress_init(struct in_progress *in_progress);
 void blobs_in_progress_fini(struct in_progress *in_progress);
 /*
  * blobs_in_progress_add: a file of which nothing is there yet; fd is duplicated,
- * hashes (chunk_cnt of them) are borrowed until in_progress_file_drop. NULL: no room,
+ * hashes (chunk_cnt of them) are borrowed until blobs_in_progress_drop. NULL: no room,
  * memory or descriptor; then it is not served until it is whole.
  */
 struct in_progress_file *blobs_in_progress_add(struct in_progress *in_progress,

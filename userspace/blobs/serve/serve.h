@@ -32,7 +32,7 @@ int blobs_serve_new(struct blobs *content, struct serve **out_serve);
 void blobs_serve_free(struct serve *serve);
 /* blobs_serve_footprint: bytes of one worker with so many chunk buffers, touched as they are used. */
 size_t blobs_serve_footprint(uint32_t chunk_buffer_cnt);
-/* blobs_serve_buffers: the 256 KiB buffers of content_config.chunk_buffer_cnt; gets borrow from them. */
+/* blobs_serve_buffers: the 256 KiB buffers of blobs_config.chunk_buffer_cnt; gets borrow from them. */
 struct chunk_buffers *blobs_serve_buffers(struct serve *serve);
 /*
  * blobs_serve_note_member: another server of this node heard of it. blobs_serve_member_cnt: of id, lately.

@@ -73,7 +73,7 @@ int blobs_serve_call_recheck(const struct serve_call *call)
 	return blobs_serve_file_read(call->fd, &call->file->object, 0, NULL, 0, false);
 }
 
-/* What a partial says it has was verified before it was written. */
+/* What an in-progress file says it has was verified before it was written. */
 static int in_progress_file_chunk_read(struct serve_call *call, bool is_waiting)
 {
 	const struct in_progress_file *partial = call->partial;
@@ -155,7 +155,7 @@ static int hashes_read(struct serve_call *call)
 					(size_t)cnt, call->buffer);
 }
 
-/* A partial's chunk list is the get's, and that lives on the worker. */
+/* An in-progress file's chunk list is the get's, and that lives on the worker. */
 static int in_progress_file_work(struct serve_call *call, bool is_waiting)
 {
 	return call->type == MESH_GET_CHUNK ? in_progress_file_chunk_read(call, is_waiting)

@@ -112,7 +112,7 @@ void blobs_serve_limits_init(struct serve *serve);
 void blobs_serve_limits_fini(struct serve *serve);
 
 /*
- * blobs_serve_locate finds the partial or the file that a call is answered from,
+ * blobs_serve_locate finds the in-progress file or the file that a call is answered from,
  * not yet opened. 0, WEFT_EABSENT, WEFT_EFULL (all places for files are in use) or
  * an error. blobs_serve_leave_place gives back what it found.
  */

@@ -87,7 +87,7 @@ bool blobs_served_index_holds_file(const struct served_index *served_index,
 				   const struct object_file *file);
 
 /*
- * served_index_gives_{manifest,whole,file}: as served_index_has_*, of what reader may read: something is
+ * blobs_served_index_gives_{manifest,whole,file}: as blobs_served_index_has_*, of what reader may read: something is
  * open where one that added it left it open, whatever others that added it say.
  */
 bool blobs_served_index_gives_manifest(const struct served_index *served_index,

@@ -100,7 +100,7 @@ WEFT_MUST_CHECK
 int dht_pkarr_packet_of_item(const struct dht_item *item, struct pkarr_packet *out_packet);
 
 /*
- * pkarr_packet_{parse,write}_body: what goes between relays and their
+ * dht_pkarr_packet_{parse,write}_body: what goes between relays and their
  * clients, signature, sequence number and DNS message. Parsing verifies.
  *
  * Parsing returns 0, or:

@@ -20,7 +20,7 @@ struct dht_swarms;
 
 /*
  * Peers of one info-hash at one address, IPv4 /32 or IPv6 /64: subscribers behind one address
- * that share a swarm are few, and a unvalidated source who claims each port of its own is not to fill
+ * that share a swarm are few, and an unvalidated source who claims each port of its own is not to fill
  * what is told of the swarm.
  */
 #define DHT_SWARM_ADDR_MAX 16

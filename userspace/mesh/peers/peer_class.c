@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a peer is to this node: a unknown peer, known, useful or chosen. It follows
+ * What a peer is to this node: an unknown peer, known, useful or chosen. It follows
  * from the record and from what the last hour brought, and is read each time.
  */
 #include <string.h>
@@ -138,7 +138,7 @@ void mesh_peers_rank(struct mesh_peers *peers, uint32_t cnt, uint64_t wall_s)
 	}
 	for (uint32_t i = 0; i < ranking.cnt; i++)
 		ranking.best[i]->is_useful = true;
-	/* Who was useful, and is a unknown peer again, goes where unknown peers are, and the other way round. */
+	/* Who was useful, and is an unknown peer again, goes where unknown peers are, and the other way round. */
 	while ((entry = pool_next(&peers->pool, entry)))
 		if (mesh_peers_is_known(entry) != (entry->placed_as != FAIR_UNKNOWN))
 			mesh_peers_settle(peers, entry);

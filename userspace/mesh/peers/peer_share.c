@@ -45,7 +45,7 @@ static void change_stored(void *arg, int err)
 	free(change);
 }
 
-/* The row as it will be; none of a peer that is a unknown peer without the share. */
+/* The row as it will be; none of a peer that is an unknown peer without the share. */
 static void batch_put_row(struct store_batch *batch, const struct mesh_peer_entry *entry,
 			  unsigned share_cnt)
 {

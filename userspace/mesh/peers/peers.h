@@ -151,7 +151,7 @@ int mesh_peers_set_share(struct mesh_peers *peers, struct mesh_peer_entry *entry
 void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry, uint64_t now_ns);
 
 /*
- * peer_class.c. The class of entry (may be NULL: a unknown peer), and whether it is no unknown peer.
+ * peer_class.c. The class of entry (may be NULL: an unknown peer), and whether it is no unknown peer.
  * note_useful: entry answered, or what it sent was verified, in all units; in hour of the wall
  * clock. note_false: what it sent proved false, so this hour does not count. rank decides who is
  * useful: those of most units in the last hour, at most 2 of a network, cnt in all.

@@ -77,7 +77,7 @@ void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr 
 static void on_met(void *arg, const struct addr *addr, int err, const uint8_t *key, uint64_t now_ns)
 {
 	struct mesh_rendezvous *rendezvous = arg;
-	/* It showed a key there: what is told now is more than a unknown peer's word. */
+	/* It showed a key there: what is told now is more than an unknown peer's word. */
 	struct mesh_peer peer = {.addrs = addr, .addr_cnt = 1};
 
 	if (err < 0)

@@ -8,7 +8,7 @@
 #include "base/addr.h"
 
 /*
- * Dials at addresses that unknown peers told and this node has not proved. A unknown peer may name
+ * Dials at addresses that unknown peers told and this node has not proved. An unknown peer may name
  * anybody, so that we send to a victim: such a dial is of MESH_UNVERIFIED_DGRAM_MAX datagrams at
  * most, one an hour at an address, a few a minute in a network, and a few more in all. An
  * address without a meaning beyond its site (addr_is_global) is one with its port, and its

@@ -220,7 +220,7 @@ static void session_note_end(struct mesh_session *session)
 		mesh->on_session(mesh->ctx, &info, false);
 }
 
-/* What was not sent yet has lost nothing: a twin may carry it, or a session after the time told. */
+/* What was not sent yet has lost nothing: a second session to the key may carry it, or one after the time stated. */
 static void session_end_waiting(struct mesh_session *session, struct list_node *waiting)
 {
 	while (!list_is_empty(waiting)) {

@@ -53,7 +53,7 @@ static int options_set(int fd, const struct socket_option *options, size_t cnt)
 	return 0;
 }
 
-/* With privilege beyond the system's limit, without up to it: a wish, not a demand. */
+/* With privilege beyond the system's limit, without up to it: a request, not a demand. */
 static void buffer_set(int fd, int force_name, int name, unsigned len)
 {
 	int value = len > INT32_MAX / 2 ? INT32_MAX / 2 : (int)len;

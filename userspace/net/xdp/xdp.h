@@ -140,7 +140,7 @@ int net_xdp_take(struct xdp *xdp, struct xdp_device *device);
  * Detaching: net_xdp_unhook takes the sockets out of the program's map, so that
  * datagrams go to the kernel's socket; net_xdp_unhook_queue does so for one.
  * Workers then take what has arrived and remove the queues from their
- * lanes, and when none has one left net_xdp_detach frees all.
+ * send sides, and when none has one left net_xdp_detach frees all.
  */
 void net_xdp_unhook(struct xdp *xdp, unsigned device);
 void net_xdp_unhook_queue(struct xdp *xdp, unsigned device, unsigned queue);
@@ -165,9 +165,9 @@ struct xdp_device_info {
 const struct xdp_device_info *net_xdp_device_info(const struct xdp *xdp, unsigned device);
 /*
  * One receive queue of an attached device: its socket, rings and frames.
- * Borrowed until the device is detached. Whose lane it was added to has it
- * until removed; device, idx, and rx's backend and reason anybody may read
- * who knows of it, lost_cnt home.
+ * Borrowed until the device is detached. The worker that it was added to has
+ * it until removed. Any thread may read device, idx, and rx's backend and
+ * reason; home may read lost_cnt.
  */
 struct xsk;
 struct xdp_queue {
@@ -202,10 +202,10 @@ int net_xdp_worker_new(struct packet_tx *udp, const uint64_t secret[2],
 		       struct xdp_worker **out_worker);
 /* net_xdp_worker_free takes NULL, and one that still has queues. */
 void net_xdp_worker_free(struct xdp_worker *xdp_worker);
-/* xdp_worker_{add,remove}: to be called with lane's own send side not in use (net_xdp_worker_tx). */
+/* net_xdp_worker_{add,remove}: to be called with the worker's own send side not in use (net_xdp_worker_tx). */
 void net_xdp_worker_add(struct xdp_worker *xdp_worker, struct xdp_queue *queue);
 void net_xdp_worker_remove(struct xdp_worker *xdp_worker, struct xdp_queue *queue);
-/* net_xdp_worker_tx: sending by AF_XDP, or NULL: no queue of the lane sends. Borrowed until the next remove. */
+/* net_xdp_worker_tx: sending by AF_XDP, or NULL: no queue of the worker sends. Borrowed until the next remove. */
 struct packet_tx *net_xdp_worker_tx(const struct xdp_worker *xdp_worker);
 /* net_xdp_worker_set_mtu: device's is mtu now. */
 void net_xdp_worker_set_mtu(struct xdp_worker *xdp_worker, unsigned device, uint32_t mtu);
@@ -214,8 +214,8 @@ void net_xdp_worker_turn(struct xdp_worker *xdp_worker, uint64_t now_ns);
 
 /*
  * net_xdp_watch_fd is readable when net_xdp_check has something to see; call that
- * once a second, too, for what nothing tells. A changed MTU is the caller's
- * to tell to lanes.
+ * once a second, too, for what nothing tells. The caller reports a
+ * changed MTU to the workers.
  */
 int net_xdp_watch_fd(const struct xdp *xdp);
 void net_xdp_check(struct xdp *xdp);
@@ -241,7 +241,7 @@ int net_xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys);
  */
 WEFT_MUST_CHECK
 int net_xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt);
-/* xdp_ban_{put,delete}: prefix_len bits of addr, by its family. The counts of config are the caller's. */
+/* net_xdp_ban_{put,delete}: prefix_len bits of addr, by its family. The counts of config are the caller's. */
 WEFT_MUST_CHECK
 int net_xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
 		    const struct weft_ban *ban);

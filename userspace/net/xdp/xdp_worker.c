@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A worker's share of attached devices. Queues come and go between turns;
- * in one the receive sides teach, and the send side asks, the lane's table
+ * in one the receive sides teach, and the send side asks, the worker's table
  * of links.
  */
 #include <errno.h>
@@ -48,7 +48,7 @@ void net_xdp_worker_free(struct xdp_worker *xdp_worker)
 	free(xdp_worker);
 }
 
-/* The first of device's queues sends for all of the lane. */
+/* The first of device's queues sends for all of the worker. */
 static void sender_choose(struct xdp_worker *xdp_worker, uint8_t device)
 {
 	struct xsk *xsk = NULL;

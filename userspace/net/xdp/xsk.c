@@ -150,7 +150,7 @@ static int ladder_bind(struct xsk *xsk, const struct xsk_config *config)
 	return err;
 }
 
-/* A wish: without it, or on a kernel before 5.11, interrupts do the same. */
+/* Optional: without it, or on a kernel before 5.11, interrupts do the same. */
 static bool busy_poll_set(int fd)
 {
 	const int prefer = 1, time_us = BUSY_POLL_US, budget = BUSY_POLL_BUDGET;

@@ -76,7 +76,7 @@ void node_config_defaults(struct node_config *config);
 /* node_config_file_default: the user's own file where there is one, else CONFIG_FILE_DEFAULT. */
 const char *node_config_file_default(char path[static CONFIG_PATH_CAP]);
 /*
- * config_read_{files,overrides} read what config's origin names into
+ * node_config_read_{files,overrides} read what config's origin names into
  * config. Errors as node_config_load's, with the sentence in message.
  */
 WEFT_MUST_CHECK

@@ -72,7 +72,7 @@ static void token_keys_push(struct fastpath *fastpath)
 	table_check("token keys", err);
 }
 
-/* A full table refuses: such a path has a unvalidated source's limits until there is room. */
+/* A full table refuses: such a path has an unvalidated source's limits until there is room. */
 static void session_push(void *ctx, const struct weft_endpoint *source,
 			 const struct weft_session *entry)
 {

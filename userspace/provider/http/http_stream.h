@@ -86,7 +86,7 @@ bool provider_http_exchange_read(struct http_stream *stream, uint64_t now_ns);
 /* provider_http_exchange_pass_on gives the channel what was read; true: nothing waits for it any more. */
 bool provider_http_exchange_pass_on(struct http_stream *stream, uint64_t now_ns);
 /*
- * http_exchange_{may_beat,beat}: whether it may send, and it sends, a comment on a silent stream of events, so that nobody between server
+ * provider_http_exchange_{may_beat,beat}: whether it may send, and it sends, a comment on a silent stream of events, so that nobody between server
  * and reader takes it for dead. False: it is no such stream, or what was sent is not taken.
  */
 bool provider_http_exchange_may_beat(const struct http_stream *stream);

@@ -13,7 +13,7 @@
 /* Of len bytes of payload the most that a reply may take, its NUL not counted. */
 #define PROGRAM_REPLY_LEN(len) ((len) * 2 + 4096)
 
-/* program_message_{call,open} queue a request. 0 or WEFT_EFULL. */
+/* provider_program_message_{call,open} queue a request. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int provider_program_message_call(struct queue *queue, const struct service_input *input,
 				  uint64_t now_ns);

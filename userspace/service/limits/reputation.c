@@ -254,7 +254,7 @@ static struct peer *peer_acquire(struct service_reputation *reputation, const ui
 
 /* --- observations --- */
 
-/* After a long time without a observation little is left of the score, and nothing of the bans. */
+/* After a long time without an observation little is left of the score, and nothing of the bans. */
 static void record_forgive(struct service_reputation_record *record, uint64_t now_s)
 {
 	struct service_reputation_state *state = &record->state;

@@ -11,7 +11,7 @@
 #include "codec/cbor_fields.h"
 #include "codec/hex.h"
 
-/* Keys of a wish. */
+/* Keys of a subscription request. */
 enum { WISH_TOPIC = 0, WISH_SINCE = 1, WISH_EPOCH = 2 };
 /* Keys of a message: an event has a time, a notice has none. */
 enum { EVENT_EPOCH = 0, EVENT_SEQUENCE = 1, EVENT_AT_MS = 2, EVENT_LOST = 3 };

@@ -24,7 +24,7 @@ enum announce_tag {
 
 #define ANNOUNCE_NAME_CAP 48
 
-/* announce_name_of_{id,region} write a name and give its length. */
+/* shares_announce_name_of_{id,region} write a name and give its length. */
 size_t shares_announce_name_of_id(enum announce_tag tag, const uint8_t id[static 32],
 				  uint8_t out_name[static ANNOUNCE_NAME_CAP]);
 size_t shares_announce_name_of_region(unsigned depth, uint32_t region,

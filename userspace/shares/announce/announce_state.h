@@ -168,7 +168,7 @@ size_t shares_announce_job_footprint(void);
 WEFT_MUST_CHECK
 int shares_announce_job_init(struct announce_job *job, struct announce *announce,
 			     struct arena *arena);
-/* announce_job_{look,list}: 0, WEFT_EFULL (later), -ENOMEM. */
+/* shares_announce_job_{look,list}: 0, WEFT_EFULL (later), -ENOMEM. */
 WEFT_MUST_CHECK
 int shares_announce_job_look(struct announce_job *job, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
@@ -178,7 +178,7 @@ void shares_announce_job_stop(struct announce_job *job);
 void shares_announce_job_done(struct announce *announce);
 
 /*
- * announce_put.c. announce_put_{record,set}: 0 when it is under way, or what the overlay says. Its end is
+ * announce_put.c. shares_announce_put_{record,set}: 0 when it is under way, or what the overlay says. Its end is
  * told to shares_announce_put_done (announce.c): err 0 when somebody took it.
  */
 bool shares_announce_can_put(const struct announce *announce);

@@ -164,7 +164,7 @@ void shares_followed_stop(struct followed *followed);
 /* shares_sync_footprint: bytes of one that runs. */
 size_t shares_sync_footprint(void);
 void shares_followed_timer_fire(struct timer *timer, uint64_t now_ns);
-/* shares_sync_kept_each: as content_retainer.manifests_each, of what is being fetched. */
+/* shares_sync_kept_each: as blobs_retainer.manifests_each, of what is being fetched. */
 bool shares_sync_kept_each(const struct followed *followed, blobs_holder_fn fn, void *arg);
 
 #endif

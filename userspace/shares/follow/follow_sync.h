@@ -49,7 +49,7 @@ struct sync_ask {
 	struct swarm_ask swarm;
 };
 #define SYNC_ROOT UINT32_MAX
-/* Nodes that are asked for a head: those of the link, and keepers. */
+/* Nodes that are asked for a head: those of the link, and members. */
 #define SYNC_NODES_MAX (FOLLOW_HINTS_MAX + FOLLOW_KEEPERS_MAX)
 
 struct sync {

@@ -91,7 +91,7 @@ static void overlay_ask(struct sync *sync, uint64_t now_ns)
 
 /* --- nodes that the link names --- */
 
-/* asked is one of the link's nodes, or a keeper of which nothing is told. */
+/* asked is one of the link's nodes, or a member about which nothing is reported. */
 static void hint_note(struct sync *sync, const struct sync_head_ask *asked, int err)
 {
 	size_t idx = (size_t)(asked - sync->head_asks);
