@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "crypto/node_key.h"
 #include "crypto/sha256.h"
 #include "crypto/signed.h"
@@ -15,14 +15,15 @@
 
 _Static_assert(HEAD_OVERLAY_NAME_LEN == OVERLAY_PREFIX_LEN + SHARE_ID_LEN, "the name of a head");
 
-enum {
-	KEY_SHARE = 0,
-	KEY_SEQ = 1,
-	KEY_MANIFEST = 2,
-	KEY_UPDATED = 3,
-	KEYS_ALL = 0xf,
-	KEY_SUCCESSOR = 4
+static const struct cbor_field fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct share_head, share_id)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct share_head, seq)},
+	{2, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct share_head, manifest_id)},
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct share_head, updated_s)},
+	{4, CBOR_FIELD_FIXED, CBOR_HAS(struct share_head, has_successor),
+	 CBOR_AT(struct share_head, successor)},
 };
+static const struct cbor_table table = {CBOR_FIELDS(fields)};
 
 void share_id_of(const uint8_t key[static 32], uint8_t out_id[static SHARE_ID_LEN])
 {
@@ -36,46 +37,8 @@ void shares_head_write(struct writer *w, const struct node_key *key, struct shar
 
 	memcpy(head->share_key, node_key_public(key), sizeof(head->share_key));
 	share_id_of(head->share_key, head->share_id);
-	cbor_write_map(&b, 4u + head->has_successor);
-	cbor_field_bytes(&b, KEY_SHARE, head->share_id, sizeof(head->share_id));
-	cbor_field_uint(&b, KEY_SEQ, head->seq);
-	cbor_field_bytes(&b, KEY_MANIFEST, head->manifest_id, sizeof(head->manifest_id));
-	cbor_field_uint(&b, KEY_UPDATED, head->updated_s);
-	if (head->has_successor)
-		cbor_field_bytes(&b, KEY_SUCCESSOR, head->successor, sizeof(head->successor));
+	cbor_fields_write(&b, &table, head);
 	signed_write(w, key, HEAD_TAG, body, writer_len(&b));
-}
-
-static int body_parse(const struct signed_object *object, struct share_head *head)
-{
-	struct cbor_reader r;
-	uint64_t key;
-
-	cbor_reader_init(&r, object->body, object->body_len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case KEY_SHARE:
-			cbor_read_fixed(&r, head->share_id, sizeof(head->share_id));
-			break;
-		case KEY_SEQ:
-			head->seq = cbor_read_uint(&r);
-			break;
-		case KEY_MANIFEST:
-			cbor_read_fixed(&r, head->manifest_id, sizeof(head->manifest_id));
-			break;
-		case KEY_UPDATED:
-			head->updated_s = cbor_read_uint(&r);
-			break;
-		case KEY_SUCCESSOR:
-			cbor_read_fixed(&r, head->successor, sizeof(head->successor));
-			head->has_successor = true;
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	return cbor_reader_finish_with(&r, KEYS_ALL);
 }
 
 /* Number 0 is none, and the last one says that nothing is left to fetch. */
@@ -106,7 +69,7 @@ int shares_head_parse(const void *bytes, size_t len, struct share_head *out_head
 		return WEFT_ETOOLARGE;
 	err = signed_parse(bytes, len, &object);
 	if (err == 0)
-		err = body_parse(&object, &head);
+		err = cbor_fields_parse(object.body, object.body_len, &table, &head);
 	if (err < 0)
 		return err;
 	if (!seq_fits(&head))

@@ -5,25 +5,29 @@
 #include <string.h>
 
 #include "base/siphash_bytes.h"
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "rice.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 
 #define TAG "provset"
 
-enum {
-	FIELD_KEY,
-	FIELD_ADDRS,
-	FIELD_TIME,
-	FIELD_DEPTH,
-	FIELD_REGION,
-	FIELD_COUNT,
-	FIELD_PARAMETER,
-	FIELD_CODE,
-	FIELD_CNT
+static const struct cbor_field fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct golomb_set, key)},
+	{1, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct golomb_set, addrs),
+	 CBOR_LEN(struct golomb_set, addr_cnt)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct golomb_set, time_s), .max = INT64_MAX},
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct golomb_set, depth),
+	 .max = GOLOMB_SET_DEPTH_FINE},
+	{4, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct golomb_set, region)},
+	{5, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct golomb_set, item_cnt),
+	 .max = GOLOMB_SET_ITEMS_MAX},
+	{6, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct golomb_set, parameter),
+	 .max = GOLOMB_SET_PARAMETER_MAX},
+	{7, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct golomb_set, code),
+	 CBOR_LEN(struct golomb_set, code_len)},
 };
-#define FIELDS_ALL ((1u << FIELD_CNT) - 1)
+static const struct cbor_table table = {CBOR_FIELDS(fields)};
 
 uint32_t shares_golomb_set_region_of(const uint8_t id[static 32], unsigned depth)
 {
@@ -76,53 +80,12 @@ void shares_golomb_set_write(struct writer *w, const struct node_key *key, struc
 	struct writer body_w = writer_of(body, sizeof(body));
 
 	memcpy(set->key, node_key_public(key), sizeof(set->key));
-	cbor_write_map(&body_w, FIELD_CNT);
-	cbor_field_bytes(&body_w, FIELD_KEY, set->key, sizeof(set->key));
-	cbor_write_uint(&body_w, FIELD_ADDRS);
-	peer_addrs_write(&body_w, set->addrs, set->addr_cnt);
-	cbor_field_uint(&body_w, FIELD_TIME, set->time_s);
-	cbor_field_uint(&body_w, FIELD_DEPTH, set->depth);
-	cbor_field_uint(&body_w, FIELD_REGION, set->region);
-	cbor_field_uint(&body_w, FIELD_COUNT, set->item_cnt);
-	cbor_field_uint(&body_w, FIELD_PARAMETER, set->parameter);
-	cbor_field_bytes(&body_w, FIELD_CODE, set->code, set->code_len);
+	cbor_fields_write(&body_w, &table, set);
 	w->bad |= body_w.bad;
 	signed_write(w, key, TAG, body, writer_len(&body_w));
 }
 
 /* --- reading --- */
-
-static void field_read(struct cbor_reader *r, uint64_t key, struct golomb_set *set)
-{
-	switch (key) {
-	case FIELD_KEY:
-		cbor_read_fixed(r, set->key, sizeof(set->key));
-		break;
-	case FIELD_ADDRS:
-		set->addr_cnt = peer_addrs_read(r, set->addrs);
-		break;
-	case FIELD_TIME:
-		set->time_s = cbor_read_uint_max(r, INT64_MAX);
-		break;
-	case FIELD_DEPTH:
-		set->depth = (unsigned)cbor_read_uint_max(r, GOLOMB_SET_DEPTH_FINE);
-		break;
-	case FIELD_REGION:
-		set->region = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case FIELD_COUNT:
-		set->item_cnt = (uint32_t)cbor_read_uint_max(r, GOLOMB_SET_ITEMS_MAX);
-		break;
-	case FIELD_PARAMETER:
-		set->parameter = (unsigned)cbor_read_uint_max(r, GOLOMB_SET_PARAMETER_MAX);
-		break;
-	case FIELD_CODE:
-		set->code = cbor_read_bytes(r, &set->code_len);
-		break;
-	default:
-		cbor_skip(r);
-	}
-}
 
 static bool code_is_whole(const struct golomb_set *set)
 {
@@ -147,19 +110,13 @@ int shares_golomb_set_parse(const void *bytes, size_t len, struct golomb_set *ou
 {
 	struct signed_object object;
 	struct golomb_set set = {0};
-	struct cbor_reader r;
-	uint64_t key;
 	int err;
 
 	if (len > GOLOMB_SET_LEN_MAX)
 		return WEFT_ETOOLARGE;
 	if ((err = signed_parse(bytes, len, &object)) < 0)
 		return err;
-	cbor_reader_init(&r, object.body, object.body_len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key))
-		field_read(&r, key, &set);
-	if (cbor_reader_finish_with(&r, FIELDS_ALL) < 0 ||
+	if (cbor_fields_parse(object.body, object.body_len, &table, &set) < 0 ||
 	    memcmp(set.key, object.signer, sizeof(set.key)) != 0 || !is_sound(&set))
 		return WEFT_EMALFORMED;
 	*out_set = set;
