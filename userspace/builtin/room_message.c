@@ -2,80 +2,62 @@
 /* Payloads of messages 420 to 423. */
 #include <string.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "room_record.h"
 
-#define FIRST_KEYS(cnt) (CBOR_KEY(cnt) - 1)
+static const struct cbor_field ask_fields[] = {
+	{0, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct room_ask, host), .max = MESH_KEY_LEN},
+	{1, CBOR_FIELD_TEXT, CBOR_NEEDED, CBOR_AT(struct room_ask, id)},
+	{2, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct room_ask, number)},
+};
+static const struct cbor_field answer_fields[] = {
+	{0, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct room_answer, bytes),
+	 CBOR_LEN(struct room_answer, len)},
+	{1, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct room_answer, first)},
+};
 
-enum { ASK_HOST, ASK_ROOM, ASK_NUMBER };
-enum { ANSWER_BYTES, ANSWER_FIRST };
+/* The last field is of one of the two messages of each kind. */
+static struct cbor_table table_of(const struct cbor_field *fields, unsigned cnt, bool has_last)
+{
+	return (struct cbor_table){.fields = fields, .cnt = has_last ? cnt : cnt - 1};
+}
 
 void builtin_room_ask_write(struct writer *w, const struct room_ask *ask, bool has_number)
 {
-	cbor_write_map(w, has_number ? 3 : 2);
-	cbor_field_bytes(w, ASK_HOST, ask->host, MESH_KEY_LEN);
-	cbor_field_text(w, ASK_ROOM, ask->id, POD_ID_LEN);
-	if (has_number)
-		cbor_field_uint(w, ASK_NUMBER, ask->number);
+	struct cbor_table table = table_of(ask_fields, 3, has_number);
+
+	cbor_fields_write(w, &table, ask);
 }
 
 int builtin_room_ask_parse(const uint8_t *payload, size_t len, bool has_number,
 			   struct room_ask *out_ask)
 {
+	struct cbor_table table = table_of(ask_fields, 3, true);
 	struct cbor_reader r;
-	uint64_t key;
 
 	*out_ask = (struct room_ask){.host = NULL};
 	cbor_reader_init(&r, payload, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case ASK_HOST:
-			out_ask->host = cbor_read_exactly(&r, MESH_KEY_LEN);
-			break;
-		case ASK_ROOM:
-			cbor_read_text_copy(&r, out_ask->id, sizeof(out_ask->id));
-			break;
-		case ASK_NUMBER:
-			out_ask->number = cbor_read_uint(&r);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
+	cbor_fields_read(&r, &table, out_ask);
 	if (strlen(out_ask->id) != POD_ID_LEN)
 		cbor_fail(&r);
-	return cbor_reader_finish_with(&r, FIRST_KEYS(has_number ? 3 : 2));
+	return cbor_reader_finish_with(&r, has_number ? CBOR_KEY(2) : 0);
 }
 
 void builtin_room_answer_write(struct writer *w, const struct room_answer *answer, bool has_first)
 {
-	cbor_write_map(w, has_first ? 2 : 1);
-	cbor_field_bytes(w, ANSWER_BYTES, answer->bytes, answer->len);
-	if (has_first)
-		cbor_field_uint(w, ANSWER_FIRST, answer->first);
+	struct cbor_table table = table_of(answer_fields, 2, has_first);
+
+	cbor_fields_write(w, &table, answer);
 }
 
 int builtin_room_answer_parse(const uint8_t *payload, size_t len, bool has_first,
 			      struct room_answer *out_answer)
 {
+	struct cbor_table table = table_of(answer_fields, 2, true);
 	struct cbor_reader r;
-	uint64_t key;
 
 	*out_answer = (struct room_answer){.bytes = NULL};
 	cbor_reader_init(&r, payload, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case ANSWER_BYTES:
-			out_answer->bytes = cbor_read_bytes(&r, &out_answer->len);
-			break;
-		case ANSWER_FIRST:
-			out_answer->first = cbor_read_uint(&r);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	return cbor_reader_finish_with(&r, FIRST_KEYS(has_first ? 2 : 1));
+	cbor_fields_read(&r, &table, out_answer);
+	return cbor_reader_finish_with(&r, has_first ? CBOR_KEY(1) : 0);
 }

@@ -3,36 +3,13 @@
 
 #include <string.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "crypto/signed.h"
 
 #define SEGMENT_TAG "roomsegment"
 #define HEAD_TAG    "roomhead"
 
 enum { SEGMENT_ROOM, SEGMENT_NUMBER, SEGMENT_PREVIOUS, SEGMENT_EVENTS, SEGMENT_FIELD_CNT };
-enum {
-	EVENT_SEQUENCE,
-	EVENT_AT,
-	EVENT_KIND,
-	EVENT_SENDER,
-	EVENT_ID,
-	EVENT_CHANNEL,
-	EVENT_BODY,
-	EVENT_SIGNATURE,
-	EVENT_FIELD_CNT,
-};
-enum {
-	HEAD_ROOM,
-	HEAD_NAME,
-	HEAD_VISIBILITY,
-	HEAD_DAYS,
-	HEAD_MEMBERS,
-	HEAD_SEALED,
-	HEAD_LAST,
-	HEAD_TAIL,
-	HEAD_UPDATED,
-	HEAD_FIELD_CNT,
-};
 #define ALL_OF(cnt) (CBOR_KEY(cnt) - 1)
 
 const char *const builtin_room_event_kinds[ROOM_EVENT_KIND_CNT] = {
@@ -52,6 +29,38 @@ static void id_read(struct cbor_reader *r, char id[POD_ID_LEN + 1])
 		cbor_fail(r);
 }
 
+static const struct cbor_field event_fields[] = {
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_event, sequence)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_event, at_ms)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_event, kind),
+	 .max = ROOM_EVENT_KIND_CNT - 1},
+	{3, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct room_event, sender), .max = MESH_KEY_LEN},
+	{4, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct room_event, id),
+	 .max = ROOM_EVENT_ID_LEN},
+	{5, CBOR_FIELD_SPAN, CBOR_NEEDED, CBOR_AT(struct room_event, channel),
+	 CBOR_LEN(struct room_event, channel_len), .max = POD_CHANNEL_LEN_MAX},
+	{6, CBOR_FIELD_SPAN, CBOR_NEEDED, CBOR_AT(struct room_event, body),
+	 CBOR_LEN(struct room_event, body_len), .max = POD_BODY_LEN_MAX},
+	{7, CBOR_FIELD_EXACT, CBOR_OPTIONAL, CBOR_AT(struct room_event, signature),
+	 .max = POD_SIGNATURE_LEN},
+};
+static const struct cbor_table event_table = {CBOR_FIELDS(event_fields)};
+
+static const struct cbor_field head_fields[] = {
+	{0, CBOR_FIELD_TEXT, CBOR_NEEDED, CBOR_AT(struct room_head, id)},
+	{1, CBOR_FIELD_TEXT, CBOR_NEEDED, CBOR_AT(struct room_head, name)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_head, visibility),
+	 .max = POD_VISIBILITY_CNT - 1},
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_head, days), .max = POD_DAYS_MAX},
+	{4, CBOR_FIELD_IDS, CBOR_NEEDED, CBOR_IDS(struct room_head, members),
+	 CBOR_LEN(struct room_head, member_cnt)},
+	{5, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_head, sealed_cnt)},
+	{6, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct room_head, last)},
+	{7, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct room_head, tail)},
+	{8, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_head, updated_ms)},
+};
+static const struct cbor_table head_table = {CBOR_FIELDS(head_fields)};
+
 /* --- segments --- */
 
 void builtin_room_segment_begin(struct writer *body, const struct room_segment *segment)
@@ -66,16 +75,7 @@ void builtin_room_segment_begin(struct writer *body, const struct room_segment *
 
 void builtin_room_event_write(struct writer *body, const struct room_event *event)
 {
-	cbor_write_map(body, EVENT_FIELD_CNT - (event->signature == NULL));
-	cbor_field_uint(body, EVENT_SEQUENCE, event->sequence);
-	cbor_field_uint(body, EVENT_AT, event->at_ms);
-	cbor_field_uint(body, EVENT_KIND, event->kind);
-	cbor_field_bytes(body, EVENT_SENDER, event->sender, MESH_KEY_LEN);
-	cbor_field_bytes(body, EVENT_ID, event->id, ROOM_EVENT_ID_LEN);
-	cbor_field_text(body, EVENT_CHANNEL, event->channel, event->channel_len);
-	cbor_field_text(body, EVENT_BODY, event->body, event->body_len);
-	if (event->signature)
-		cbor_field_bytes(body, EVENT_SIGNATURE, event->signature, POD_SIGNATURE_LEN);
+	cbor_fields_write(body, &event_table, event);
 }
 
 void builtin_room_segment_sign(struct writer *w, const struct node_key *key,
@@ -89,55 +89,12 @@ void builtin_room_segment_sign(struct writer *w, const struct node_key *key,
 		signed_write(w, key, SEGMENT_TAG, body->start, len);
 }
 
-static void event_text_read(struct cbor_reader *r, size_t len_max, const char **out_text,
-			    size_t *out_len)
-{
-	*out_text = cbor_read_text(r, out_len);
-	if (*out_len > len_max || (*out_text && memchr(*out_text, '\0', *out_len)))
-		cbor_fail(r);
-}
-
-/* One level below the segment's map, so that it counts the keys itself. */
 static void event_read(struct cbor_reader *r, struct room_event *event)
 {
-	uint64_t key, seen = 0;
-
 	*event = (struct room_event){.sequence = 0};
-	cbor_enter_map(r);
-	while (cbor_next_key(r, &key)) {
-		seen |= key < EVENT_FIELD_CNT ? CBOR_KEY(key) : 0;
-		switch (key) {
-		case EVENT_SEQUENCE:
-			event->sequence = cbor_read_uint(r);
-			break;
-		case EVENT_AT:
-			event->at_ms = cbor_read_uint(r);
-			break;
-		case EVENT_KIND:
-			event->kind = (enum room_event_kind)cbor_read_uint_max(
-				r, ROOM_EVENT_KIND_CNT - 1);
-			break;
-		case EVENT_SENDER:
-			event->sender = cbor_read_exactly(r, MESH_KEY_LEN);
-			break;
-		case EVENT_ID:
-			event->id = cbor_read_exactly(r, ROOM_EVENT_ID_LEN);
-			break;
-		case EVENT_CHANNEL:
-			event_text_read(r, POD_CHANNEL_LEN_MAX, &event->channel,
-					&event->channel_len);
-			break;
-		case EVENT_BODY:
-			event_text_read(r, POD_BODY_LEN_MAX, &event->body, &event->body_len);
-			break;
-		case EVENT_SIGNATURE:
-			event->signature = cbor_read_exactly(r, POD_SIGNATURE_LEN);
-			break;
-		default:
-			cbor_skip(r);
-		}
-	}
-	if ((seen & ALL_OF(EVENT_SIGNATURE)) != ALL_OF(EVENT_SIGNATURE))
+	cbor_fields_read(r, &event_table, event);
+	if (!cbor_is_bad(r) && (memchr(event->channel, '\0', event->channel_len) ||
+				memchr(event->body, '\0', event->body_len)))
 		cbor_fail(r);
 }
 
@@ -242,87 +199,23 @@ void builtin_room_head_write(struct writer *w, const struct node_key *key,
 	uint8_t bytes[ROOM_HEAD_LEN_MAX];
 	struct writer body = writer_of(bytes, sizeof(bytes));
 
-	cbor_write_map(&body, HEAD_FIELD_CNT);
-	cbor_field_text(&body, HEAD_ROOM, head->id, strlen(head->id));
-	cbor_field_text(&body, HEAD_NAME, head->name, strlen(head->name));
-	cbor_field_uint(&body, HEAD_VISIBILITY, head->visibility);
-	cbor_field_uint(&body, HEAD_DAYS, head->days);
-	cbor_write_uint(&body, HEAD_MEMBERS);
-	cbor_write_array(&body, head->member_cnt);
-	for (unsigned i = 0; i < head->member_cnt; i++)
-		cbor_write_bytes(&body, head->members[i], MESH_KEY_LEN);
-	cbor_field_uint(&body, HEAD_SEALED, head->sealed_cnt);
-	cbor_field_bytes(&body, HEAD_LAST, head->last, ROOM_HASH_LEN);
-	cbor_field_bytes(&body, HEAD_TAIL, head->tail, ROOM_HASH_LEN);
-	cbor_field_uint(&body, HEAD_UPDATED, head->updated_ms);
+	cbor_fields_write(&body, &head_table, head);
 	if (body.bad)
 		w->bad = true;
 	else
 		signed_write(w, key, HEAD_TAG, bytes, writer_len(&body));
 }
 
-static void members_read(struct cbor_reader *r, struct room_head *head)
-{
-	cbor_enter_array(r);
-	while (cbor_next(r)) {
-		if (head->member_cnt == POD_MEMBER_MAX) {
-			cbor_fail(r);
-			return;
-		}
-		cbor_read_fixed(r, head->members[head->member_cnt++], MESH_KEY_LEN);
-	}
-}
-
-static void head_field_read(struct cbor_reader *r, uint64_t key, struct room_head *head)
-{
-	switch (key) {
-	case HEAD_ROOM:
-		id_read(r, head->id);
-		break;
-	case HEAD_NAME:
-		cbor_read_text_copy(r, head->name, sizeof(head->name));
-		break;
-	case HEAD_VISIBILITY:
-		head->visibility = (uint8_t)cbor_read_uint_max(r, POD_VISIBILITY_CNT - 1);
-		break;
-	case HEAD_DAYS:
-		head->days = (uint16_t)cbor_read_uint_max(r, POD_DAYS_MAX);
-		break;
-	case HEAD_MEMBERS:
-		members_read(r, head);
-		break;
-	case HEAD_SEALED:
-		head->sealed_cnt = cbor_read_uint(r);
-		break;
-	case HEAD_LAST:
-		cbor_read_fixed(r, head->last, ROOM_HASH_LEN);
-		break;
-	case HEAD_TAIL:
-		cbor_read_fixed(r, head->tail, ROOM_HASH_LEN);
-		break;
-	case HEAD_UPDATED:
-		head->updated_ms = cbor_read_uint(r);
-		break;
-	default:
-		cbor_skip(r);
-	}
-}
-
 static int head_open(const uint8_t *bytes, size_t len, struct signed_object *object,
 		     struct room_head *head)
 {
-	struct cbor_reader r;
-	uint64_t key;
 	int err = len > ROOM_HEAD_LEN_MAX ? WEFT_EMALFORMED : signed_parse(bytes, len, object);
 
 	if (err < 0)
 		return WEFT_EMALFORMED;
 	*head = (struct room_head){.id = ""};
-	cbor_reader_init(&r, object->body, object->body_len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key))
-		head_field_read(&r, key, head);
-	return cbor_reader_finish_with(&r, ALL_OF(HEAD_FIELD_CNT));
+	err = cbor_fields_parse(object->body, object->body_len, &head_table, head);
+	return err == 0 && !is_pod_id(head->id) ? WEFT_EMALFORMED : err;
 }
 
 int builtin_room_head_parse(const uint8_t *bytes, size_t len, struct room_head *out_head)
