@@ -1,110 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "community_message.h"
 
-#include "codec/cbor.h"
-
-enum {
-	REQUEST_ID,
-	REQUEST_RECORD,
-	REQUEST_CURSOR,
-	REQUEST_FIRST,
-	REQUEST_LAST,
-	REQUEST_WORDS,
-	REQUEST_EPOCH,
-	REQUEST_KEY_EPOCH,
-};
-enum {
-	STATE_RECORD,
-	STATE_MEMBERS,
-	STATE_SHARES,
-	STATE_CURSOR,
-	STATE_MEMBER_DIGESTS,
-	STATE_SHARE_DIGESTS,
-};
-#define STATE_NEEDED 0x3fu
-enum { SHOWN_REVOCATIONS, SHOWN_TOKEN, SHOWN_BOX };
-enum { PAGE_MEMBERS, PAGE_SHARES, PAGE_CURSOR, PAGE_MORE };
-
-static struct community_bytes bytes_read(struct cbor_reader *r, size_t len_max)
-{
-	struct community_bytes bytes;
-
-	bytes.data = cbor_read_bytes(r, &bytes.len);
-	if (bytes.len == 0 || bytes.len > len_max)
-		cbor_fail(r);
-	return bytes;
-}
+#include "codec/cbor_fields.h"
 
 /* --- requests --- */
 
+static const struct cbor_field request_fields[] = {
+	{0, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct community_request, id),
+	 .max = COMMUNITY_ID_LEN},
+	{1, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct community_request, record.data),
+	 CBOR_LEN(struct community_request, record.len), .min = 1, .max = COMMUNITY_MEMBER_LEN_MAX},
+	/* Any length: its reader says whether it is a cursor of its own. */
+	{2, CBOR_FIELD_BYTES, CBOR_OPTIONAL, CBOR_AT(struct community_request, cursor.data),
+	 CBOR_LEN(struct community_request, cursor.len), .min = 1, .max = COMMUNITY_PAGE_LEN_MAX},
+	{3, CBOR_FIELD_UINT, CBOR_HAS(struct community_request, has_range),
+	 CBOR_AT(struct community_request, first_bucket), .max = COMMUNITY_BUCKETS - 1},
+	{4, CBOR_FIELD_UINT, CBOR_HAS(struct community_request, has_range),
+	 CBOR_AT(struct community_request, last_bucket), .max = COMMUNITY_BUCKETS - 1},
+	{5, CBOR_FIELD_SPAN, CBOR_OPTIONAL, CBOR_AT(struct community_request, words),
+	 CBOR_LEN(struct community_request, words_len)},
+	{6, CBOR_FIELD_UINT, CBOR_OPTIONAL, CBOR_AT(struct community_request, epoch)},
+	{7, CBOR_FIELD_UINT, CBOR_OPTIONAL, CBOR_AT(struct community_request, key_epoch)},
+};
+static const struct cbor_table request_table = {CBOR_FIELDS(request_fields)};
+
 void community_request_write(struct writer *w, const struct community_request *request)
 {
-	bool has_range = request->first_bucket > 0 || request->last_bucket < COMMUNITY_BUCKETS - 1;
+	struct community_request own = *request;
 
-	cbor_write_map(w, 2u + (request->cursor.data != NULL) + 2u * has_range +
-				  (request->words != NULL) + (request->epoch > 0) +
-				  (request->key_epoch > 0));
-	cbor_field_bytes(w, REQUEST_ID, request->id, COMMUNITY_ID_LEN);
-	cbor_field_bytes(w, REQUEST_RECORD, request->record.data, request->record.len);
-	if (request->cursor.data)
-		cbor_field_bytes(w, REQUEST_CURSOR, request->cursor.data, request->cursor.len);
-	if (has_range) {
-		cbor_field_uint(w, REQUEST_FIRST, request->first_bucket);
-		cbor_field_uint(w, REQUEST_LAST, request->last_bucket);
-	}
-	if (request->words)
-		cbor_field_text(w, REQUEST_WORDS, request->words, request->words_len);
-	if (request->epoch)
-		cbor_field_uint(w, REQUEST_EPOCH, request->epoch);
-	if (request->key_epoch)
-		cbor_field_uint(w, REQUEST_KEY_EPOCH, request->key_epoch);
-}
-
-static void request_field_read(struct cbor_reader *r, uint64_t key,
-			       struct community_request *request)
-{
-	switch (key) {
-	case REQUEST_ID:
-		request->id = cbor_read_exactly(r, COMMUNITY_ID_LEN);
-		break;
-	case REQUEST_RECORD:
-		request->record = bytes_read(r, COMMUNITY_MEMBER_LEN_MAX);
-		break;
-	case REQUEST_CURSOR:
-		/* Any length: whether it is one of ours is said by who reads it. */
-		request->cursor = bytes_read(r, COMMUNITY_PAGE_LEN_MAX);
-		break;
-	case REQUEST_FIRST:
-		request->first_bucket = (unsigned)cbor_read_uint_max(r, COMMUNITY_BUCKETS - 1);
-		break;
-	case REQUEST_LAST:
-		request->last_bucket = (unsigned)cbor_read_uint_max(r, COMMUNITY_BUCKETS - 1);
-		break;
-	case REQUEST_WORDS:
-		request->words = cbor_read_text(r, &request->words_len);
-		break;
-	case REQUEST_EPOCH:
-		request->epoch = cbor_read_uint(r);
-		break;
-	case REQUEST_KEY_EPOCH:
-		request->key_epoch = cbor_read_uint(r);
-		break;
-	default:
-		cbor_skip(r);
-	}
+	own.has_range = own.first_bucket > 0 || own.last_bucket < COMMUNITY_BUCKETS - 1;
+	cbor_fields_write(w, &request_table, &own);
 }
 
 int community_request_parse(const void *payload, size_t len, struct community_request *out_request)
 {
 	struct community_request request = {.last_bucket = COMMUNITY_BUCKETS - 1};
-	struct cbor_reader r;
-	uint64_t key;
 
-	cbor_reader_init(&r, payload, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key))
-		request_field_read(&r, key, &request);
-	if (cbor_reader_finish(&r) < 0 || !request.id || !request.record.data ||
+	if (cbor_fields_parse(payload, len, &request_table, &request) < 0 ||
 	    request.first_bucket > request.last_bucket)
 		return WEFT_EMALFORMED;
 	if (request.words_len > COMMUNITY_WORDS_LEN_MAX)
@@ -115,38 +47,27 @@ int community_request_parse(const void *payload, size_t len, struct community_re
 
 /* --- what is said to a record that was shown --- */
 
+static const struct cbor_field shown_fields[] = {
+	{0, CBOR_FIELD_BYTES, CBOR_OPTIONAL, CBOR_AT(struct community_shown, revocations.data),
+	 CBOR_LEN(struct community_shown, revocations.len), .min = 1,
+	 .max = COMMUNITY_REVOCATIONS_LEN_MAX},
+	{1, CBOR_FIELD_BYTES, CBOR_OPTIONAL, CBOR_AT(struct community_shown, token.data),
+	 CBOR_LEN(struct community_shown, token.len), .min = 1, .max = COMMUNITY_TOKEN_LEN_MAX},
+	{2, CBOR_FIELD_EXACT, CBOR_OPTIONAL, CBOR_AT(struct community_shown, box),
+	 .max = KEY_WRAP_LEN},
+};
+static const struct cbor_table shown_table = {CBOR_FIELDS(shown_fields)};
+
 void community_shown_write(struct writer *w, const struct community_shown *shown)
 {
-	cbor_write_map(w, 0u + (shown->revocations.data != NULL) + (shown->token.data != NULL) +
-				  (shown->box != NULL));
-	if (shown->revocations.data)
-		cbor_field_bytes(w, SHOWN_REVOCATIONS, shown->revocations.data,
-				 shown->revocations.len);
-	if (shown->token.data)
-		cbor_field_bytes(w, SHOWN_TOKEN, shown->token.data, shown->token.len);
-	if (shown->box)
-		cbor_field_bytes(w, SHOWN_BOX, shown->box, KEY_WRAP_LEN);
+	cbor_fields_write(w, &shown_table, shown);
 }
 
 int community_shown_parse(const void *payload, size_t len, struct community_shown *out_shown)
 {
 	struct community_shown shown = {0};
-	struct cbor_reader r;
-	uint64_t key;
 
-	cbor_reader_init(&r, payload, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		if (key == SHOWN_REVOCATIONS)
-			shown.revocations = bytes_read(&r, COMMUNITY_REVOCATIONS_LEN_MAX);
-		else if (key == SHOWN_TOKEN)
-			shown.token = bytes_read(&r, COMMUNITY_TOKEN_LEN_MAX);
-		else if (key == SHOWN_BOX)
-			shown.box = cbor_read_exactly(&r, KEY_WRAP_LEN);
-		else
-			cbor_skip(&r);
-	}
-	if (cbor_reader_finish(&r) < 0)
+	if (cbor_fields_parse(payload, len, &shown_table, &shown) < 0)
 		return WEFT_EMALFORMED;
 	*out_shown = shown;
 	return 0;
@@ -154,16 +75,18 @@ int community_shown_parse(const void *payload, size_t len, struct community_show
 
 /* --- the state of an answerer --- */
 
-static void digests_write(struct writer *w, unsigned key, const struct community_digests *digests)
+static void digests_write(struct writer *w, const void *member)
 {
-	cbor_write_uint(w, key);
+	const struct community_digests *digests = member;
+
 	cbor_write_bytes_head(w, COMMUNITY_DIGESTS_LEN);
 	for (unsigned i = 0; i < COMMUNITY_BUCKETS; i++)
 		writer_be64(w, digests->buckets[i]);
 }
 
-static void digests_read(struct cbor_reader *r, struct community_digests *digests)
+static void digests_read(struct cbor_reader *r, void *member)
 {
+	struct community_digests *digests = member;
 	const uint8_t *data = cbor_read_exactly(r, COMMUNITY_DIGESTS_LEN);
 	struct cursor c = cursor_of(data, data ? COMMUNITY_DIGESTS_LEN : 0);
 
@@ -171,54 +94,32 @@ static void digests_read(struct cbor_reader *r, struct community_digests *digest
 		digests->buckets[i] = cursor_be64(&c);
 }
 
+static const struct cbor_field state_fields[] = {
+	{0, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct community_state, record.data),
+	 CBOR_LEN(struct community_state, record.len), .min = 1, .max = COMMUNITY_MEMBER_LEN_MAX},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_state, member_cnt),
+	 .max = UINT32_MAX},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_state, share_cnt),
+	 .max = UINT32_MAX},
+	{3, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct community_state, cursor.data),
+	 CBOR_LEN(struct community_state, cursor.len), .min = 1, .max = COMMUNITY_CURSOR_LEN},
+	{4, CBOR_FIELD_CODED, CBOR_NEEDED, CBOR_AT(struct community_state, members),
+	 .read = digests_read, .write = digests_write},
+	{5, CBOR_FIELD_CODED, CBOR_NEEDED, CBOR_AT(struct community_state, shares),
+	 .read = digests_read, .write = digests_write},
+};
+static const struct cbor_table state_table = {CBOR_FIELDS(state_fields)};
+
 void community_state_write(struct writer *w, const struct community_state *state)
 {
-	cbor_write_map(w, 6);
-	cbor_field_bytes(w, STATE_RECORD, state->record.data, state->record.len);
-	cbor_field_uint(w, STATE_MEMBERS, state->member_cnt);
-	cbor_field_uint(w, STATE_SHARES, state->share_cnt);
-	cbor_field_bytes(w, STATE_CURSOR, state->cursor.data, state->cursor.len);
-	digests_write(w, STATE_MEMBER_DIGESTS, &state->members);
-	digests_write(w, STATE_SHARE_DIGESTS, &state->shares);
-}
-
-static void state_field_read(struct cbor_reader *r, uint64_t key, struct community_state *state)
-{
-	switch (key) {
-	case STATE_RECORD:
-		state->record = bytes_read(r, COMMUNITY_MEMBER_LEN_MAX);
-		break;
-	case STATE_MEMBERS:
-		state->member_cnt = cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case STATE_SHARES:
-		state->share_cnt = cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case STATE_CURSOR:
-		state->cursor = bytes_read(r, COMMUNITY_CURSOR_LEN);
-		break;
-	case STATE_MEMBER_DIGESTS:
-		digests_read(r, &state->members);
-		break;
-	case STATE_SHARE_DIGESTS:
-		digests_read(r, &state->shares);
-		break;
-	default:
-		cbor_skip(r);
-	}
+	cbor_fields_write(w, &state_table, state);
 }
 
 int community_state_parse(const void *payload, size_t len, struct community_state *out_state)
 {
 	struct community_state state = {0};
-	struct cbor_reader r;
-	uint64_t key;
 
-	cbor_reader_init(&r, payload, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key))
-		state_field_read(&r, key, &state);
-	if (cbor_reader_finish_with(&r, STATE_NEEDED) < 0)
+	if (cbor_fields_parse(payload, len, &state_table, &state) < 0)
 		return WEFT_EMALFORMED;
 	*out_state = state;
 	return 0;
@@ -226,13 +127,21 @@ int community_state_parse(const void *payload, size_t len, struct community_stat
 
 /* --- pages --- */
 
-static void records_write(struct writer *w, unsigned key, const struct community_bytes *records,
-			  unsigned cnt)
+static void records_write(struct writer *w, const struct community_bytes *records, unsigned cnt)
 {
-	cbor_write_uint(w, key);
 	cbor_write_array(w, cnt);
 	for (unsigned i = 0; i < cnt; i++)
 		cbor_write_bytes(w, records[i].data, records[i].len);
+}
+
+static struct community_bytes bytes_read(struct cbor_reader *r, size_t len_max)
+{
+	struct community_bytes bytes;
+
+	bytes.data = cbor_read_bytes(r, &bytes.len);
+	if (bytes.len == 0 || bytes.len > len_max)
+		cbor_fail(r);
+	return bytes;
 }
 
 static unsigned records_read(struct cbor_reader *r, size_t len_max,
@@ -247,48 +156,54 @@ static unsigned records_read(struct cbor_reader *r, size_t len_max,
 	return cnt;
 }
 
-void community_page_write(struct writer *w, const struct community_page *page)
+static void members_read(struct cbor_reader *r, void *of)
 {
-	cbor_write_map(w, 3u + (page->cursor.data != NULL));
-	records_write(w, PAGE_MEMBERS, page->members, page->member_cnt);
-	records_write(w, PAGE_SHARES, page->shares, page->share_cnt);
-	if (page->cursor.data)
-		cbor_field_bytes(w, PAGE_CURSOR, page->cursor.data, page->cursor.len);
-	cbor_field_bool(w, PAGE_MORE, page->has_more);
+	struct community_page *page = of;
+
+	page->member_cnt = records_read(r, COMMUNITY_MEMBER_LEN_MAX, page->members);
 }
 
-static void page_field_read(struct cbor_reader *r, uint64_t key, struct community_page *page)
+static void members_write(struct writer *w, const void *of)
 {
-	switch (key) {
-	case PAGE_MEMBERS:
-		page->member_cnt = records_read(r, COMMUNITY_MEMBER_LEN_MAX, page->members);
-		break;
-	case PAGE_SHARES:
-		page->share_cnt = records_read(r, COMMUNITY_SHARE_LEN_MAX, page->shares);
-		break;
-	case PAGE_CURSOR:
-		page->cursor = bytes_read(r, COMMUNITY_CURSOR_LEN);
-		break;
-	case PAGE_MORE:
-		page->has_more = cbor_read_bool(r);
-		break;
-	default:
-		cbor_skip(r);
-	}
+	const struct community_page *page = of;
+
+	records_write(w, page->members, page->member_cnt);
+}
+
+static void shares_read(struct cbor_reader *r, void *of)
+{
+	struct community_page *page = of;
+
+	page->share_cnt = records_read(r, COMMUNITY_SHARE_LEN_MAX, page->shares);
+}
+
+static void shares_write(struct writer *w, const void *of)
+{
+	const struct community_page *page = of;
+
+	records_write(w, page->shares, page->share_cnt);
+}
+
+static const struct cbor_field page_fields[] = {
+	{0, CBOR_FIELD_CODED, CBOR_USUAL, .read = members_read, .write = members_write},
+	{1, CBOR_FIELD_CODED, CBOR_USUAL, .read = shares_read, .write = shares_write},
+	{2, CBOR_FIELD_BYTES, CBOR_OPTIONAL, CBOR_AT(struct community_page, cursor.data),
+	 CBOR_LEN(struct community_page, cursor.len), .min = 1, .max = COMMUNITY_CURSOR_LEN},
+	{3, CBOR_FIELD_BOOL, CBOR_USUAL, CBOR_AT(struct community_page, has_more)},
+};
+static const struct cbor_table page_table = {CBOR_FIELDS(page_fields)};
+
+void community_page_write(struct writer *w, const struct community_page *page)
+{
+	cbor_fields_write(w, &page_table, page);
 }
 
 int community_page_parse(const void *payload, size_t len, struct community_page *out_page)
 {
-	struct cbor_reader r;
-	uint64_t key;
-
 	*out_page = (struct community_page){0};
-	cbor_reader_init(&r, payload, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key))
-		page_field_read(&r, key, out_page);
 	/* More, and no way to it, would be asked for ever. */
-	if (cbor_reader_finish(&r) < 0 || (out_page->has_more && !out_page->cursor.data))
+	if (cbor_fields_parse(payload, len, &page_table, out_page) < 0 ||
+	    (out_page->has_more && !out_page->cursor.data))
 		return WEFT_EMALFORMED;
 	return out_page->member_cnt + out_page->share_cnt > COMMUNITY_PAGE_MAX ? WEFT_EMALFORMED
 									       : 0;

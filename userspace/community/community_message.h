@@ -49,6 +49,7 @@ struct community_request {
 	struct community_bytes record;
 	struct community_bytes cursor;
 	unsigned first_bucket, last_bucket; /* inclusive; 0 and 255 when they are not told */
+	bool has_range;			    /* they are, as the payload says; not read by write */
 	const char *words;
 	size_t words_len;
 	uint64_t epoch, key_epoch; /* 0: not told */
