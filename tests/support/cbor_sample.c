@@ -78,6 +78,7 @@ static const struct cbor_field fields[] = {
 	 CBOR_ROWS(struct cbor_sample, rows, item_table), LEN(row_cnt)},
 	{SAMPLE_IDS, CBOR_FIELD_IDS, CBOR_WHEN(struct cbor_sample, id_cnt),
 	 CBOR_IDS(struct cbor_sample, ids), LEN(id_cnt)},
+	{SAMPLE_FORMER, CBOR_FIELD_UINT, CBOR_FORMER, AT(former)},
 };
 
 static const struct cbor_field row_fields[] = {

@@ -36,6 +36,7 @@ struct cbor_sample {
 	uint32_t row_cnt;
 	uint8_t ids[2][3];
 	size_t id_cnt;
+	uint8_t former;
 };
 
 enum {
@@ -59,6 +60,7 @@ enum {
 	SAMPLE_ADDRS,
 	SAMPLE_ROWS,
 	SAMPLE_IDS,
+	SAMPLE_FORMER,
 };
 
 extern const struct cbor_table cbor_sample_table, cbor_sample_closed_table, cbor_sample_row_table;

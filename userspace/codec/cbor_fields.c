@@ -252,6 +252,8 @@ static bool is_written(const struct cbor_field *field, const void *record)
 	const uint8_t *at = const_member_of(record, field->has_size ? field->has : field->off);
 	size_t size = field->has_size ? field->has_size : is_text ? 1 : field->size;
 
+	if (field->need == CBOR_FORMER)
+		return false;
 	if (field->need == CBOR_USUAL || field->need == CBOR_NEEDED)
 		return true;
 	for (size_t i = 0; i < size; i++)

@@ -46,6 +46,7 @@ enum cbor_need {
 	CBOR_OPTIONAL, /* written when the member, or that of CBOR_WHEN, is not zero */
 	CBOR_USUAL,    /* always written, may be missing */
 	CBOR_NEEDED,   /* always written, malformed when missing */
+	CBOR_FORMER,   /* never written; earlier versions did */
 	CBOR_FLAGGED,  /* written when the bool of CBOR_HAS is set; reading sets it */
 };
 

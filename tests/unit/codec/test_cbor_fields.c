@@ -205,6 +205,7 @@ static const struct {
 	{"a4000301010744aabbccdd181e824301020343010203", true, true, "two ids"},
 	{"a4000301010744aabbccdd181e83430102034301020343010203", false, false, "an id too many"},
 	{"a4000301010744aabbccdd181e81420102", false, false, "an id of another length"},
+	{"a4000301010744aabbccdd181f05", true, true, "a former field"},
 	{"a4000301010744aabbccdd184000", true, false, "a key above 63"},
 	{"a4000301010744aabbccdd1a0001000700", true, false, "a key of a known one's low bits"},
 	{"a4000301010744aabbccdd616100", false, false, "a key that is text"},
@@ -243,6 +244,19 @@ static void test_addresses_that_do_not_fit_are_left_out(void)
 	CHECK_EQ(got.addr_cnt, 2);
 	CHECK_EQ(got.addrs[1].ip[3], 2);
 	CHECK_EQ(got.row_cnt + got.id_cnt, 0);
+}
+
+static void test_a_former_field_is_read_and_not_written(void)
+{
+	struct cbor_sample got;
+	uint8_t bytes[256];
+	size_t len;
+
+	CHECK_EQ(parse(&cbor_sample_table, "a4000301010744aabbccdd181f05", &got), 0);
+	CHECK_EQ(got.former, 5);
+	len = write(&got, bytes);
+	CHECK_EQ(cbor_fields_parse(bytes, len, &cbor_sample_table, &(struct cbor_sample){0}), 0);
+	CHECK(len > 0 && !memmem(bytes, len, "\x18\x1f", 2));
 }
 
 static void test_a_flagged_field_of_zero_is_there(void)
@@ -322,6 +336,7 @@ int main(void)
 	RUN(test_each_row_is_accepted_or_refused);
 	RUN(test_a_missing_field_keeps_its_member);
 	RUN(test_addresses_that_do_not_fit_are_left_out);
+	RUN(test_a_former_field_is_read_and_not_written);
 	RUN(test_a_flagged_field_of_zero_is_there);
 	RUN(test_a_map_inside_another_has_its_own_needed_fields);
 	RUN(test_a_row_has_exactly_its_fields);
