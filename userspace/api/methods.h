@@ -23,6 +23,7 @@
 	API_DAEMON_METHODS(X) \
 	API_DHT_METHODS(X) \
 	API_FIREWALL_METHODS(X) \
+	API_GETS_METHODS(X) \
 	API_LIMITS_METHODS(X) \
 	API_NETWORK_METHODS(X) \
 	API_PEERS_METHODS(X) \
@@ -154,7 +155,8 @@ struct api_health api_health(struct api_blocks *blocks, struct node *node,
 			     const struct figures *figures, uint64_t now_ns);
 uint64_t api_resident_len(void);
 /* method_get.c: gets, those that run or all. */
-json_t *api_json_gets(struct node *node, bool wants_all);
+struct api_transfer_list api_transfers(struct api_blocks *blocks, struct node *node,
+				       bool wants_all);
 /* method_peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
 void api_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		    void *arg);

@@ -65,74 +65,67 @@ static const char *get_link_text(const struct blobs_get *get, char text[static L
 	return blobs_link_write(&link, text);
 }
 
-/* How it is given to others: in force, and what was sent. */
-static void seeding_set(json_t *json, const struct blobs_get *get)
+static struct api_string_list patterns_row(struct api_blocks *blocks, const char *patterns,
+					   size_t len)
 {
-	static const char *const ends[] = {"", "asked", "ratio", "time"};
-	const struct blobs_seed *seed = &get->seed;
-
-	json_object_set_new(json, "leaving", json_boolean(get->is_leaving));
-	json_object_set_new(json, "seeded", json_boolean(blobs_get_is_seeded(get)));
-	json_object_set_new(json, "seed_end", json_string(ends[seed->end]));
-	json_object_set_new(json, "bytes_sent", api_json_uint(seed->sent_byte_cnt));
-	json_object_set_new(json, "bytes_counted", api_json_uint(seed->counted_byte_cnt));
-	json_object_set_new(json, "seed_percent", api_json_uint(seed->percent));
-	json_object_set_new(json, "seed_for_s", api_json_uint(seed->for_s));
-	json_object_set_new(json, "kept_files", api_json_uint(get->kept_cnt));
-	if (get->folder) {
-		json_object_set_new(json, "follow_id", api_json_id(get->folder->share_id));
-		json_object_set_new(json, "revision", api_json_uint(get->folder->revision));
-	}
-	if (seed->since_s)
-		json_object_set_new(json, "seeded_since_s", api_json_uint(seed->since_s));
-}
-
-static json_t *patterns_json(const char *patterns, size_t len)
-{
-	json_t *list = json_array();
+	struct api_string_list rows = {0};
 
 	for (const char *at = patterns; at < patterns + len; at += strlen(at) + 1)
-		json_array_append_new(list, json_string(at));
-	return list;
+		api_push(blocks, &rows, api_text(blocks, at));
+	return rows;
 }
 
-static void choice_set(json_t *json, const struct blobs_get *get)
+_Static_assert((int)API_TRANSFER_STATE_QUEUED == (int)BLOBS_GET_QUEUED &&
+		       (int)API_TRANSFER_STATE_PAUSED == (int)BLOBS_GET_PAUSED,
+	       "numbered as blobs/ has them");
+
+struct api_transfer api_transfer(struct api_blocks *blocks, const struct node *node,
+				 const struct blobs_get *get)
 {
+	static const char *const ends[] = {"", "asked", "ratio", "time"};
 	const struct blobs_get_choice *choice = &get->choice;
-
-	json_object_set_new(json, "only", patterns_json(get->only, get->only_len));
-	json_object_set_new(json, "exclude", patterns_json(choice->exclude, choice->exclude_len));
-	json_object_set_new(json, "first", patterns_json(choice->first, choice->first_len));
-	json_object_set_new(json, "sequential", json_boolean(choice->is_sequential));
-}
-
-json_t *api_json_get(const struct node *node, const struct blobs_get *get)
-{
+	const struct blobs_seed *seed = &get->seed;
 	char link[LINK_TEXT_CAP];
 	uint64_t end_ns = get->ended_ns ? get->ended_ns : node->home.now_ns;
 	struct source_count sources = {0};
-	json_t *json;
 
 	blobs_get_sources_each(node->home.content, get->id, source_count, &sources);
-	json = json_pack(
-		"{s:o, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-		" s:o, s:i, s:s}",
-		"get_id", api_json_uint(get->id), "state", get_state_names[get->state], "link",
-		get_link_text(get, link), "target", get->target, "title",
-		get->title ? get->title : "", "node_id",
-		get->node_cnt ? api_json_id(get->nodes[0].key) : json_string(""), "priority",
-		(int)get->priority, "sources", (int)sources.open_cnt, "sources_known",
-		(int)sources.cnt, "items", api_json_uint(get->item_cnt), "items_done",
-		api_json_uint(get->item_done_cnt), "bytes", api_json_uint(get->byte_cnt),
-		"bytes_done", api_json_uint(get->byte_done_cnt), "bytes_reused",
-		api_json_uint(get->reused_byte_cnt), "bytes_received",
-		api_json_uint(get->received_byte_cnt), "bad_chunks",
-		api_json_uint(get->bad_chunk_cnt), "elapsed_ms",
-		api_json_uint((end_ns - get->started_ns) / 1000000), "code", get->err, "detail",
-		get->detail ? get->detail : "");
-	seeding_set(json, get);
-	choice_set(json, get);
-	return json;
+	return (struct api_transfer){
+		.get_id = api_uint(get->id),
+		.state = (enum api_transfer_state)get->state,
+		.link = api_text(blocks, get_link_text(get, link)),
+		.target = api_text(blocks, get->target),
+		.title = get->title ? api_text(blocks, get->title) : "",
+		.node_id = get->node_cnt ? api_id(blocks, get->nodes[0].key) : "",
+		.priority = get->priority,
+		.sources = sources.open_cnt,
+		.sources_known = sources.cnt,
+		.items = api_uint(get->item_cnt),
+		.items_done = api_uint(get->item_done_cnt),
+		.bytes = api_uint(get->byte_cnt),
+		.bytes_done = api_uint(get->byte_done_cnt),
+		.bytes_reused = api_uint(get->reused_byte_cnt),
+		.bytes_received = api_uint(get->received_byte_cnt),
+		.bad_chunks = api_uint(get->bad_chunk_cnt),
+		.elapsed_ms = api_uint((end_ns - get->started_ns) / 1000000),
+		.code = get->err,
+		.detail = get->detail ? api_text(blocks, get->detail) : "",
+		.leaving = get->is_leaving,
+		.seeded = blobs_get_is_seeded(get),
+		.seed_end = ends[seed->end],
+		.bytes_sent = api_uint(seed->sent_byte_cnt),
+		.bytes_counted = api_uint(seed->counted_byte_cnt),
+		.seed_percent = api_uint(seed->percent),
+		.seed_for_s = api_uint(seed->for_s),
+		API_IF(seeded_since_s, seed->since_s, api_uint(seed->since_s)),
+		.kept_files = api_uint(get->kept_cnt),
+		.follow_id = get->folder ? api_id(blocks, get->folder->share_id) : NULL,
+		API_IF(revision, get->folder, api_uint(get->folder->revision)),
+		.only = patterns_row(blocks, get->only, get->only_len),
+		.exclude = patterns_row(blocks, choice->exclude, choice->exclude_len),
+		.first = patterns_row(blocks, choice->first, choice->first_len),
+		.sequential = choice->is_sequential,
+	};
 }
 
 static bool get_is_over(const struct blobs_get *get)
@@ -200,7 +193,7 @@ static void get_reply(struct node *node, struct control_call *call, const struct
 	if (get->state == BLOBS_GET_STOPPED || get->state == BLOBS_GET_TAKEN_BACK)
 		get_fail(call, get);
 	else
-		control_reply(call, json_pack("{s:o}", "transfer", api_json_get(node, get)));
+		api_reply(call, get, .transfer = api_transfer(control_blocks(call), node, get));
 }
 
 static void watch_remove(struct get_watch *watch)
@@ -251,7 +244,7 @@ static void watch_join(struct node *node, struct control_call *call, uint64_t ge
 		get_reply(node, call, get);
 		return;
 	}
-	control_reply_more(call, json_pack("{s:o}", "transfer", api_json_get(node, get)));
+	api_reply_more(call, get, .transfer = api_transfer(control_blocks(call), node, get));
 	watch_add(node, call, get_id);
 }
 
@@ -259,8 +252,9 @@ static void watch_join(struct node *node, struct control_call *call, uint64_t ge
 static void watch_tell(struct get_watch *watch, const struct blobs_get *get)
 {
 	if (control_wants_more(watch->call) && !get_is_over(get)) {
-		control_reply_more(watch->call,
-				   json_pack("{s:o}", "transfer", api_json_get(watch->node, get)));
+		api_reply_more(watch->call, get,
+			       .transfer =
+				       api_transfer(control_blocks(watch->call), watch->node, get));
 		return;
 	}
 	control_on_gone(watch->call, NULL, NULL);
@@ -289,32 +283,27 @@ struct get_options {
 };
 
 /* NULL, or what is wrong. */
-static const char *ranges_read(const json_t *ranges, struct blobs_get_ask *ask,
+static const char *ranges_read(const struct api_range_list *ranges, struct blobs_get_ask *ask,
 			       struct get_options *options)
 {
-	if (json_array_size(ranges) > BLOBS_GET_RANGES_MAX)
+	if (ranges->cnt > BLOBS_GET_RANGES_MAX)
 		return "there are more than 16 ranges";
-	for (size_t i = 0; i < json_array_size(ranges); i++) {
-		const json_t *range = json_array_get(ranges, i);
-
-		options->ranges[i] = (struct blobs_range){
-			(uint64_t)json_integer_value(json_object_get(range, "offset")),
-			(uint64_t)json_integer_value(json_object_get(range, "length")),
-		};
-	}
+	for (size_t i = 0; i < ranges->cnt; i++)
+		options->ranges[i] = (struct blobs_range){(uint64_t)ranges->rows[i].offset,
+							  (uint64_t)ranges->rows[i].length};
 	ask->ranges = options->ranges;
-	ask->range_cnt = (unsigned)json_array_size(ranges);
+	ask->range_cnt = (unsigned)ranges->cnt;
 	return NULL;
 }
 
 /* Each with its NUL, one behind the other; *out_len 0: none. */
-static const char *patterns_read(const json_t *patterns, char text[BLOBS_GET_ONLY_LEN_MAX],
-				 size_t *out_len)
+static const char *patterns_read(const struct api_string_list *patterns,
+				 char text[BLOBS_GET_ONLY_LEN_MAX], size_t *out_len)
 {
 	size_t all = 0;
 
-	for (size_t i = 0; i < json_array_size(patterns); i++) {
-		const char *pattern = json_string_value(json_array_get(patterns, i));
+	for (size_t i = 0; i < patterns->cnt; i++) {
+		const char *pattern = patterns->rows[i];
 		size_t len = strlen(pattern) + 1;
 
 		if (len == 1)
@@ -328,47 +317,53 @@ static const char *patterns_read(const json_t *patterns, char text[BLOBS_GET_ONL
 	return NULL;
 }
 
-/* Which files, and in which order, as far as parameters say it; the rest stays. */
-static const char *choice_read(const json_t *parameters, struct blobs_get_selection *selection,
+/* Which files, and in which order; NULL: that stays. */
+struct choice_in {
+	const struct api_string_list *only, *exclude, *first;
+	const bool *sequential;
+};
+#define CHOICE_IN(in)                                                                              \
+	(struct choice_in)                                                                         \
+	{                                                                                          \
+		(in)->has_only ? &(in)->only : NULL, (in)->has_exclude ? &(in)->exclude : NULL,    \
+			(in)->has_first ? &(in)->first : NULL,                                     \
+			(in)->has_sequential ? &(in)->sequential : NULL                            \
+	}
+
+static const char *choice_read(struct choice_in in, struct blobs_get_selection *selection,
 			       struct get_options *options)
 {
-	const json_t *only = json_object_get(parameters, "only");
-	const json_t *exclude = json_object_get(parameters, "exclude");
-	const json_t *first = json_object_get(parameters, "first");
-	const json_t *sequential = json_object_get(parameters, "sequential");
 	const char *why = NULL;
 
-	if (json_is_array(only)) {
-		why = patterns_read(only, options->only, &selection->only_len);
+	if (in.only) {
+		why = patterns_read(in.only, options->only, &selection->only_len);
 		selection->only = selection->only_len ? options->only : NULL;
 	}
-	if (!why && json_is_array(exclude)) {
-		why = patterns_read(exclude, options->exclude, &selection->choice.exclude_len);
+	if (!why && in.exclude) {
+		why = patterns_read(in.exclude, options->exclude, &selection->choice.exclude_len);
 		selection->choice.exclude = options->exclude;
 	}
-	if (!why && json_is_array(first)) {
-		why = patterns_read(first, options->first, &selection->choice.first_len);
+	if (!why && in.first) {
+		why = patterns_read(in.first, options->first, &selection->choice.first_len);
 		selection->choice.first = options->first;
 	}
-	if (json_is_boolean(sequential))
-		selection->choice.is_sequential = json_is_true(sequential);
+	if (in.sequential)
+		selection->choice.is_sequential = *in.sequential;
 	return why;
 }
 
-static const char *node_options_read(const json_t *parameters, struct blobs_get_ask *ask,
+static const char *node_options_read(const struct api_get_in *in, struct blobs_get_ask *ask,
 				     struct get_options *options)
 {
-	const json_t *priority = json_object_get(parameters, "priority");
-	const char *why = ranges_read(json_object_get(parameters, "ranges"), ask, options);
+	const char *why = ranges_read(&in->ranges, ask, options);
 	struct blobs_get_selection selection = {.only = NULL};
 
 	if (!why)
-		why = choice_read(parameters, &selection, options);
+		why = choice_read(CHOICE_IN(in), &selection, options);
 	ask->only = selection.only;
 	ask->only_len = selection.only_len;
 	ask->choice = selection.choice;
-	ask->priority = json_is_integer(priority) ? (unsigned)json_integer_value(priority)
-						  : BLOBS_GET_PRIORITY;
+	ask->priority = in->has_priority ? (unsigned)in->priority : BLOBS_GET_PRIORITY;
 	if (!why && ask->priority > BLOBS_GET_PRIORITY_MAX)
 		why = "a priority is 0 to 4";
 	if (!why && (ask->only || ask->choice.exclude_len) && ask->range_cnt)
@@ -376,7 +371,7 @@ static const char *node_options_read(const json_t *parameters, struct blobs_get_
 	return why;
 }
 
-static void get_begin(struct node *node, struct control_call *call, const json_t *parameters,
+static void get_begin(struct node *node, struct control_call *call, const struct api_get_in *in,
 		      const struct method_collection *collection, uint64_t now_ns)
 {
 	const char *why;
@@ -386,8 +381,8 @@ static void get_begin(struct node *node, struct control_call *call, const json_t
 		.manifest_id = collection->manifest_id,
 		.nodes = collection->nodes,
 		.node_cnt = collection->node_cnt,
-		.target = json_string_value(json_object_get(parameters, "target")),
-		.is_replacing = json_is_true(json_object_get(parameters, "replace")),
+		.target = in->target,
+		.is_replacing = in->replace,
 	};
 	uint64_t id;
 	int err;
@@ -397,7 +392,7 @@ static void get_begin(struct node *node, struct control_call *call, const json_t
 			     "give the full path, beginning with /");
 		return;
 	}
-	why = node_options_read(parameters, &ask, &options);
+	why = node_options_read(in, &ask, &options);
 	if (why) {
 		control_fail(call, WEFT_EMALFORMED, "get", why, "see weft help get");
 		return;
@@ -423,11 +418,10 @@ static void get_begin(struct node *node, struct control_call *call, const json_t
 		watch_add(node, call, id);
 }
 
-void api_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_get(struct node *node, struct control_call *call, const struct api_get_in *in,
+	     uint64_t now_ns)
 {
-	api_collection_find(ctx, call, parameters,
-			    json_string_value(json_object_get(parameters, "link")), get_begin,
-			    now_ns);
+	api_collection_find(node, call, in, get_begin, now_ns);
 }
 
 void api_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
@@ -439,10 +433,8 @@ void api_fail_get(struct control_call *call, uint64_t id, int err, const char *w
 	control_fail(call, err, what, why, next);
 }
 
-const struct blobs_get *api_get_named(struct node *node, struct control_call *call,
-				      const json_t *parameters)
+const struct blobs_get *api_get_named(struct node *node, struct control_call *call, int64_t id)
 {
-	json_int_t id = json_integer_value(json_object_get(parameters, "get_id"));
 	const struct blobs_get *get = blobs_get_lookup(node->home.content, (uint64_t)id);
 
 	if (!get)
@@ -451,10 +443,10 @@ const struct blobs_get *api_get_named(struct node *node, struct control_call *ca
 	return get;
 }
 
-void api_watch_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_watch_get(struct node *node, struct control_call *call, const struct api_watch_get_in *in,
+		   uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct blobs_get *get = api_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, in->get_id);
 
 	(void)now_ns;
 	if (get && !get_is_over(get))
@@ -464,8 +456,9 @@ void api_watch_get(void *ctx, struct control_call *call, const json_t *parameter
 }
 
 struct get_search {
-	struct node *node;
-	json_t *found;
+	struct api_blocks *blocks;
+	const struct node *node;
+	struct api_transfer_list rows;
 	bool wants_all;
 };
 
@@ -480,48 +473,51 @@ static bool get_collect(void *arg, const struct blobs_get *get)
 	struct get_search *search = arg;
 
 	if (search->wants_all || is_running(get))
-		json_array_append_new(search->found, api_json_get(search->node, get));
+		api_push(search->blocks, &search->rows,
+			 api_transfer(search->blocks, search->node, get));
 	return true;
 }
 
-json_t *api_json_gets(struct node *node, bool wants_all)
+struct api_transfer_list api_transfers(struct api_blocks *blocks, struct node *node, bool wants_all)
 {
-	struct get_search search = {node, json_array(), wants_all};
+	struct get_search search = {blocks, node, {0}, wants_all};
 
 	blobs_gets_each(node->home.content, get_collect, &search);
-	return search.found;
+	return search.rows;
 }
 
-void api_list_gets(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_list_gets(struct node *node, struct control_call *call, const struct api_list_gets_in *in,
+		   uint64_t now_ns)
 {
-	(void)parameters, (void)now_ns;
-	control_reply(call, json_pack("{s:o}", "transfers", api_json_gets(ctx, true)));
+	(void)in, (void)now_ns;
+	api_reply(call, list_gets, .transfers = api_transfers(control_blocks(call), node, true));
 }
 
-void api_cancel_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_cancel_get(struct node *node, struct control_call *call,
+		    const struct api_cancel_get_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct blobs_get *get = api_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, in->get_id);
 	uint64_t id;
 	int err;
 
 	if (!get)
 		return;
 	id = get->id;
-	err = blobs_get_cancel(node->home.content, id,
-			       json_is_true(json_object_get(parameters, "discard")), now_ns);
+	err = blobs_get_cancel(node->home.content, id, in->discard, now_ns);
 	get = blobs_get_lookup(node->home.content, id);
 	if (err < 0 || !get)
 		api_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
 	else
-		api_reply_idempotent(node, call,
-				     json_pack("{s:o}", "transfer", api_json_get(node, get)));
+		api_reply_idempotent(
+			node, call,
+			api_cancel_get_out_write(&(struct api_cancel_get_out){
+				.transfer = api_transfer(control_blocks(call), node, get)}));
 }
 
-void api_pause_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_pause_get(struct node *node, struct control_call *call, const struct api_pause_get_in *in,
+		   uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct blobs_get *get = api_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, in->get_id);
 	uint64_t id;
 	int err;
 
@@ -534,8 +530,10 @@ void api_pause_get(void *ctx, struct control_call *call, const json_t *parameter
 			     err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
 			     "weft get list shows its state");
 	else
-		api_reply_idempotent(node, call,
-				     json_pack("{s:o}", "transfer", api_json_get(node, get)));
+		api_reply_idempotent(
+			node, call,
+			api_pause_get_out_write(&(struct api_pause_get_out){
+				.transfer = api_transfer(control_blocks(call), node, get)}));
 }
 
 /* A caller that waits until its change is stored. */
@@ -556,8 +554,8 @@ static void set_end(struct get_set *set, int err)
 
 	control_on_gone(set->call, NULL, NULL);
 	if (err == 0 && get)
-		control_reply(set->call,
-			      json_pack("{s:o}", "transfer", api_json_get(set->node, get)));
+		api_reply(set->call, set_get,
+			  .transfer = api_transfer(control_blocks(set->call), set->node, get));
 	else
 		api_fail_get(set->call, set->get_id, err ? err : WEFT_EABSENT,
 			     weft_err_text(err ? err : WEFT_EABSENT),
@@ -583,8 +581,9 @@ static const char *choose_why(int err)
 				      : weft_err_text(err);
 }
 
-static void get_choose(struct node *node, struct control_call *call, const json_t *parameters,
-		       const struct blobs_get *get, uint64_t now_ns)
+static void get_choose(struct node *node, struct control_call *call,
+		       const struct api_set_get_in *in, const struct blobs_get *get,
+		       uint64_t now_ns)
 {
 	struct get_set *set = calloc(1, sizeof(*set));
 	struct blobs_get_selection selection = {.only = get->only,
@@ -593,7 +592,7 @@ static void get_choose(struct node *node, struct control_call *call, const json_
 						.done = set_stored,
 						.arg = set};
 	struct get_options options;
-	const char *why = choice_read(parameters, &selection, &options);
+	const char *why = choice_read(CHOICE_IN(in), &selection, &options);
 	int err = !set ? -ENOMEM : why ? WEFT_EMALFORMED : 0;
 
 	if (err == 0) {
@@ -613,57 +612,61 @@ static void get_choose(struct node *node, struct control_call *call, const json_
 	free(set);
 }
 
-void api_set_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_set_get(struct node *node, struct control_call *call, const struct api_set_get_in *in,
+		 uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct blobs_get *get = api_get_named(node, call, parameters);
-	const json_t *given = json_object_get(parameters, "priority");
-	json_int_t priority = json_integer_value(given);
+	const struct blobs_get *get = api_get_named(node, call, in->get_id);
 	int err = 0;
 
 	if (!get)
 		return;
-	if (json_is_integer(given))
-		err = priority < 0 ? WEFT_EMALFORMED
-				   : blobs_get_prioritise(node->home.content, get->id,
-							  (unsigned)priority, now_ns);
+	if (in->has_priority)
+		err = in->priority < 0 ? WEFT_EMALFORMED
+				       : blobs_get_prioritise(node->home.content, get->id,
+							      (unsigned)in->priority, now_ns);
 	if (err < 0)
 		api_fail_get(call, get->id, err, "a priority is 0 to 4", "2 is that of others");
 	else
-		get_choose(node, call, parameters, get, now_ns);
+		get_choose(node, call, in, get, now_ns);
 }
+
+struct source_list {
+	struct api_blocks *blocks;
+	struct api_get_source_list rows;
+};
 
 static bool source_list_add(void *arg, const struct swarm_source_view *view)
 {
-	json_array_append_new(arg,
-			      json_pack("{s:o, s:b, s:b, s:o, s:o, s:i, s:i}", "node_id",
-					api_json_id(view->key), "asked", view->is_open, "has_all",
-					view->has_all, "bytes_received",
-					api_json_uint(view->received_byte_cnt), "bytes_per_second",
-					api_json_uint(view->rate), "in_flight",
-					(int)view->asked_cnt, "bad_chunks", (int)view->bad_cnt));
+	struct source_list *list = arg;
+
+	api_push(list->blocks, &list->rows,
+		 {.node_id = api_id(list->blocks, view->key),
+		  .asked = view->is_open,
+		  .has_all = view->has_all,
+		  .bytes_received = api_uint(view->received_byte_cnt),
+		  .bytes_per_second = api_uint(view->rate),
+		  .in_flight = view->asked_cnt,
+		  .bad_chunks = view->bad_cnt});
 	return true;
 }
 
-void api_list_get_sources(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_list_get_sources(struct node *node, struct control_call *call,
+			  const struct api_list_get_sources_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct blobs_get *get = api_get_named(node, call, parameters);
-	json_t *sources;
+	const struct blobs_get *get = api_get_named(node, call, in->get_id);
+	struct source_list list = {.blocks = control_blocks(call)};
 
 	(void)now_ns;
 	if (!get)
 		return;
-	sources = json_array();
-	blobs_get_sources_each(node->home.content, get->id, source_list_add, sources);
-	control_reply(call, json_pack("{s:o}", "sources", sources));
+	blobs_get_sources_each(node->home.content, get->id, source_list_add, &list);
+	api_reply(call, list_get_sources, .sources = list.rows);
 }
 
-void api_resume_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_resume_get(struct node *node, struct control_call *call,
+		    const struct api_resume_get_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct blobs_get *get = api_get_named(node, call, parameters);
+	const struct blobs_get *get = api_get_named(node, call, in->get_id);
 	int err;
 
 	if (!get)
@@ -680,6 +683,5 @@ void api_resume_get(void *ctx, struct control_call *call, const json_t *paramete
 						 : weft_err_text(err),
 			     "weft get list shows its state");
 	else
-		watch_add(node, call,
-			  (uint64_t)json_integer_value(json_object_get(parameters, "get_id")));
+		watch_add(node, call, (uint64_t)in->get_id);
 }

@@ -44,11 +44,10 @@ static void forget_done(void *arg, int err, const struct blobs_forgotten *forgot
 	if (call && err < 0)
 		forget_fail(call, forgetting->id, err);
 	else if (call)
-		control_reply(call, json_pack("{s:o, s:o, s:o, s:s}", "get_id",
-					      api_json_uint(forgetting->id), "removed",
-					      api_json_uint(forgotten->removed_cnt), "kept",
-					      api_json_uint(forgotten->kept_cnt), "first_kept",
-					      forgotten->first_kept ? forgotten->first_kept : ""));
+		api_reply(call, forget_get, .get_id = api_uint(forgetting->id),
+			  .removed = api_uint(forgotten->removed_cnt),
+			  .kept = api_uint(forgotten->kept_cnt),
+			  .first_kept = forgotten->first_kept ? forgotten->first_kept : "");
 	free(forgetting);
 }
 
@@ -62,11 +61,10 @@ static bool is_followed(const struct node *node, const struct blobs_get *get)
 	return follow && strcmp(follow->folder, get->target) == 0;
 }
 
-void api_forget_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_forget_get(struct node *node, struct control_call *call,
+		    const struct api_forget_get_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct blobs_get *get = api_get_named(node, call, parameters);
-	bool deletes = json_is_true(json_object_get(parameters, "delete"));
+	const struct blobs_get *get = api_get_named(node, call, in->get_id);
 	struct forgetting *forgetting;
 	uint64_t id;
 	int err;
@@ -87,7 +85,7 @@ void api_forget_get(void *ctx, struct control_call *call, const json_t *paramete
 	}
 	*forgetting = (struct forgetting){call, id};
 	control_on_gone(call, forget_caller_left, forgetting);
-	err = blobs_get_forget(node->home.content, id, deletes, now_ns, forget_done, forgetting);
+	err = blobs_get_forget(node->home.content, id, in->delete, now_ns, forget_done, forgetting);
 	if (err == 0)
 		return;
 	control_on_gone(call, NULL, NULL);
@@ -101,29 +99,22 @@ void api_forget_get(void *ctx, struct control_call *call, const json_t *paramete
 
 /* --- seeding --- */
 
-/* A bound as a call gives it: a number, or default true for that of the configuration. */
-static const uint64_t *bound_read(const json_t *parameters, const char *name, uint64_t *value)
+/* A bound as a call gives it; below 0: that of the configuration. */
+static uint64_t bound_of(int64_t given)
 {
-	const json_t *given = json_object_get(parameters, name);
-
-	if (!json_is_integer(given))
-		return NULL;
-	*value = json_integer_value(given) < 0 ? UINT64_MAX : (uint64_t)json_integer_value(given);
-	return value;
+	return given < 0 ? UINT64_MAX : (uint64_t)given;
 }
 
-void api_set_seeding(void *ctx, struct control_call *call, const json_t *parameters,
-		     uint64_t now_ns)
+void api_set_seeding(struct node *node, struct control_call *call,
+		     const struct api_set_seeding_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct blobs_get *get = api_get_named(node, call, parameters);
-	const json_t *seeded = json_object_get(parameters, "seeded");
-	uint64_t percent, for_s, id;
-	bool is_stopped = json_is_false(seeded);
+	const struct blobs_get *get = api_get_named(node, call, in->get_id);
+	uint64_t percent = bound_of(in->percent), for_s = bound_of(in->for_s), id;
+	bool is_stopped = !in->seeded;
 	struct blobs_seed_ask ask = {
-		.is_stopped = json_is_boolean(seeded) ? &is_stopped : NULL,
-		.percent = bound_read(parameters, "percent", &percent),
-		.for_s = bound_read(parameters, "for_s", &for_s),
+		.is_stopped = in->has_seeded ? &is_stopped : NULL,
+		.percent = in->has_percent ? &percent : NULL,
+		.for_s = in->has_for_s ? &for_s : NULL,
 	};
 	int err;
 
@@ -138,6 +129,8 @@ void api_set_seeding(void *ctx, struct control_call *call, const json_t *paramet
 	else if (err < 0)
 		api_fail_get(call, id, err, "it is being given up", "weft get list shows all");
 	else
-		api_reply_idempotent(node, call,
-				     json_pack("{s:o}", "transfer", api_json_get(node, get)));
+		api_reply_idempotent(
+			node, call,
+			api_set_seeding_out_write(&(struct api_set_seeding_out){
+				.transfer = api_transfer(control_blocks(call), node, get)}));
 }

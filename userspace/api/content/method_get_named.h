@@ -2,21 +2,19 @@
 #ifndef WEFT_API_CONTENT_METHOD_GET_NAMED_H
 #define WEFT_API_CONTENT_METHOD_GET_NAMED_H
 
-#include <jansson.h>
-#include <stdint.h>
+#include "api/node.h"
 
 struct blobs_get;
 struct control_call;
 struct node;
 
-/* api_get_named: the get whose number a call gives as get_id, or NULL after the call was failed. */
-const struct blobs_get *api_get_named(struct node *node, struct control_call *call,
-				      const json_t *parameters);
+/* api_get_named: the get of that number, or NULL after the call was failed. */
+const struct blobs_get *api_get_named(struct node *node, struct control_call *call, int64_t id);
 /* api_fail_get fails a call about get id. */
 void api_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
 		  const char *next);
-/* api_json_get: the get as a Transfer. */
-json_t *api_json_get(const struct node *node, const struct blobs_get *get);
+struct api_transfer api_transfer(struct api_blocks *blocks, const struct node *node,
+				 const struct blobs_get *get);
 /* api_get_state: the word for its state. */
 const char *api_get_state(const struct blobs_get *get);
 

@@ -37,47 +37,65 @@ static int by_rate(const void *a, const void *b)
 	return left->byte_cnt < right->byte_cnt ? 1 : left->byte_cnt > right->byte_cnt ? -1 : 0;
 }
 
-static json_t *usage_json(struct node *node, const struct blobs_usage *usage)
-{
-	char path[BLOBS_PATH_CAP];
-	json_t *json = json_pack(
-		"{s:o, s:o, s:o, s:o}", usage->kind == BLOBS_USAGE_PEER ? "node_id" : "content_id",
-		api_json_id(usage->key), "bytes", api_json_uint(usage->byte_cnt), "chunks",
-		api_json_uint(usage->chunk_cnt), "per_s", api_json_uint(usage->per_s));
-
-	if (usage->kind == BLOBS_USAGE_CONTENT) {
-		if (blobs_path_of(node->home.content, usage->key, path))
-			json_object_set_new(json, "path", json_string(path));
-		json_object_set_new(
-			json, "seeders",
-			api_json_uint(blobs_member_cnt(node->home.content, usage->key)));
-	}
-	return json;
-}
-
-static json_t *usages_json(struct node *node, enum blobs_usage_kind kind, uint64_t now_ns)
+/* The busiest of kind, sorted; the caller frees it. NULL without memory. */
+static struct usage_list *usages_read(const struct node *node, enum blobs_usage_kind kind,
+				      uint64_t now_ns)
 {
 	struct usage_list *list = calloc(1, sizeof(*list));
-	json_t *json = json_array();
 
 	if (!list)
-		return json;
+		return NULL;
 	blobs_usage_each(node->home.content, kind, now_ns, usage_collect, list);
 	qsort(list->rows, list->cnt, sizeof(list->rows[0]), by_rate);
-	for (unsigned i = 0; i < list->cnt && i < SEEDING_ROWS; i++)
-		json_array_append_new(json, usage_json(node, &list->rows[i]));
-	free(list);
-	return json;
+	if (list->cnt > SEEDING_ROWS)
+		list->cnt = SEEDING_ROWS;
+	return list;
 }
 
-void api_show_seeding(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+static void peers_add(struct api_blocks *blocks, const struct node *node, uint64_t now_ns,
+		      struct api_seeded_peer_list *rows)
 {
-	struct node *node = ctx;
+	struct usage_list *list = usages_read(node, BLOBS_USAGE_PEER, now_ns);
+
+	for (unsigned i = 0; list && i < list->cnt; i++)
+		api_push(blocks, rows,
+			 {.node_id = api_id(blocks, list->rows[i].key),
+			  .bytes = api_uint(list->rows[i].byte_cnt),
+			  .chunks = api_uint(list->rows[i].chunk_cnt),
+			  .per_s = api_uint(list->rows[i].per_s)});
+	free(list);
+}
+
+static void contents_add(struct api_blocks *blocks, const struct node *node, uint64_t now_ns,
+			 struct api_seeded_content_list *rows)
+{
+	struct usage_list *list = usages_read(node, BLOBS_USAGE_CONTENT, now_ns);
+	char path[BLOBS_PATH_CAP];
+
+	for (unsigned i = 0; list && i < list->cnt; i++) {
+		const struct blobs_usage *usage = &list->rows[i];
+		bool has_path = blobs_path_of(node->home.content, usage->key, path);
+
+		api_push(blocks, rows,
+			 {.content_id = api_id(blocks, usage->key),
+			  .path = has_path ? api_text(blocks, path) : NULL,
+			  .bytes = api_uint(usage->byte_cnt),
+			  .chunks = api_uint(usage->chunk_cnt),
+			  .per_s = api_uint(usage->per_s),
+			  .seeders = api_uint(blobs_member_cnt(node->home.content, usage->key))});
+	}
+	free(list);
+}
+
+void api_show_seeding(struct node *node, struct control_call *call,
+		      const struct api_show_seeding_in *in, uint64_t now_ns)
+{
 	struct blobs_traffic traffic = api_traffic(node, now_ns);
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_show_seeding_out out;
 	struct blobs_stats stats;
 
-	(void)parameters;
+	(void)in;
 	blobs_stats(node->home.content, &stats);
 	for (unsigned i = 1; node->workers && i <= workers_cnt(node->workers); i++) {
 		const struct blobs_stats *of = &workers_figures(node->workers, i)->content;
@@ -87,26 +105,35 @@ void api_show_seeding(void *ctx, struct control_call *call, const json_t *parame
 		stats.shared_read_cnt += of->shared_read_cnt;
 		stats.read_byte_cnt += of->read_byte_cnt;
 	}
-	control_reply(call, json_pack("{s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:o, s:o}",
-				      "sum", "sent_bytes", api_json_uint(stats.served_byte_cnt),
-				      "sent_chunks", api_json_uint(stats.served_chunk_cnt),
-				      "shared_chunks", api_json_uint(stats.shared_read_cnt),
-				      "read_bytes", api_json_uint(stats.read_byte_cnt), "per_s",
-				      api_json_uint(traffic.upload_per_s), "slots",
-				      api_json_uint(traffic.upload_slot_cnt), "waiting",
-				      api_json_uint(traffic.upload_waiting_cnt), "refused",
-				      api_json_uint(traffic.upload_refused_cnt), "peers",
-				      usages_json(node, BLOBS_USAGE_PEER, now_ns), "contents",
-				      usages_json(node, BLOBS_USAGE_CONTENT, now_ns)));
+	out = (struct api_show_seeding_out){
+		.sum = {.sent_bytes = api_uint(stats.served_byte_cnt),
+			.sent_chunks = api_uint(stats.served_chunk_cnt),
+			.shared_chunks = api_uint(stats.shared_read_cnt),
+			.read_bytes = api_uint(stats.read_byte_cnt),
+			.per_s = api_uint(traffic.upload_per_s),
+			.slots = api_uint(traffic.upload_slot_cnt),
+			.waiting = api_uint(traffic.upload_waiting_cnt),
+			.refused = api_uint(traffic.upload_refused_cnt)}};
+	peers_add(blocks, node, now_ns, &out.peers);
+	contents_add(blocks, node, now_ns, &out.contents);
+	control_reply(call, api_show_seeding_out_write(&out));
 }
 
 /* --- the items of a share --- */
 
+struct item_list {
+	struct api_blocks *blocks;
+	struct api_share_item_list rows;
+};
+
 static void item_collect(void *arg, const struct blobs_item *item)
 {
-	json_array_append_new(arg, json_pack("{s:o, s:s, s:o}", "content_id",
-					     api_json_id(item->content_id), "path", item->path,
-					     "bytes", api_json_uint(item->size)));
+	struct item_list *list = arg;
+
+	api_push(list->blocks, &list->rows,
+		 {.content_id = api_id(list->blocks, item->content_id),
+		  .path = api_text(list->blocks, item->path),
+		  .bytes = api_uint(item->size)});
 }
 
 static void items_fail(struct control_call *call, const char *name, int err)
@@ -135,33 +162,26 @@ static bool items_named(struct node *node, struct control_call *call, const char
 	return true;
 }
 
-void api_list_share_items(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_list_share_items(struct node *node, struct control_call *call,
+			  const struct api_list_share_items_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = json_string_value(json_object_get(parameters, "share"));
-	json_int_t first = json_integer_value(json_object_get(parameters, "first"));
-	uint8_t manifest_id[32];
-	struct blobs_items items = {.first = first > 0 ? (uint64_t)first : 0,
+	struct item_list list = {.blocks = control_blocks(call)};
+	struct blobs_items items = {.first = in->first > 0 ? (uint64_t)in->first : 0,
 				    .cnt_max = ITEMS_PER_PAGE,
 				    .fn = item_collect,
-				    .arg = json_array()};
+				    .arg = &list};
+	uint8_t manifest_id[32];
 	int err;
 
 	(void)now_ns;
-	if (!items_named(node, call, name, manifest_id)) {
-		json_decref(items.arg);
+	if (!items_named(node, call, in->share, manifest_id))
 		return;
-	}
 	err = blobs_items_each(node->home.content, manifest_id, &items);
-	if (err < 0) {
-		json_decref(items.arg);
-		items_fail(call, name, err);
-		return;
-	}
-	control_reply(call,
-		      json_pack("{s:o, s:o, s:o, s:o}", "collection_id", api_json_id(manifest_id),
-				"total", api_json_uint(items.total_cnt), "seeders",
-				api_json_uint(blobs_member_cnt(node->home.content, manifest_id)),
-				"items", items.arg));
+	if (err < 0)
+		items_fail(call, in->share, err);
+	else
+		api_reply(call, list_share_items, .collection_id = api_id(list.blocks, manifest_id),
+			  .total = api_uint(items.total_cnt),
+			  .seeders = api_uint(blobs_member_cnt(node->home.content, manifest_id)),
+			  .items = list.rows);
 }

@@ -86,7 +86,9 @@ const char *api_hints_text(const struct link_node *nodes, const int *errs, unsig
 struct resolution {
 	struct node *node;
 	struct control_call *call;
-	json_t *parameters;
+	json_t *kept; /* in, as JSON, and read again from it */
+	struct api_blocks blocks;
+	const struct api_get_in *in;
 	struct follow_sync *sync;
 	method_collection_fn found;
 	struct link link;
@@ -96,7 +98,8 @@ struct resolution {
 
 static void resolution_free(struct resolution *resolution)
 {
-	json_decref(resolution->parameters);
+	api_blocks_free(&resolution->blocks);
+	json_decref(resolution->kept);
 	free(resolution);
 }
 
@@ -133,7 +136,7 @@ static void follow_refuse(struct control_call *call, const struct follow *follow
 }
 
 /* The revision that is here; false: call was failed. */
-static void follow_give(struct node *node, struct control_call *call, const json_t *parameters,
+static void follow_give(struct node *node, struct control_call *call, const struct api_get_in *in,
 			const struct follow *follow, method_collection_fn found, uint64_t now_ns)
 {
 	const struct method_collection collection = {
@@ -143,7 +146,7 @@ static void follow_give(struct node *node, struct control_call *call, const json
 	};
 
 	if (follow->is_used)
-		found(node, call, parameters, &collection, now_ns);
+		found(node, call, in, &collection, now_ns);
 	else
 		follow_refuse(call, follow, follow->name[0] ? follow->name : "share");
 }
@@ -179,8 +182,8 @@ static void head_give(struct resolution *resolution, const struct follow_synced 
 			     "the share's key was given up, and nothing of it is to be trusted",
 			     "ask its publisher for the link of another share");
 	else
-		resolution->found(resolution->node, resolution->call, resolution->parameters,
-				  &collection, now_ns);
+		resolution->found(resolution->node, resolution->call, resolution->in, &collection,
+				  now_ns);
 }
 
 static void resolved(void *arg, const struct follow_synced *synced, uint64_t now_ns)
@@ -196,7 +199,7 @@ static void resolved(void *arg, const struct follow_synced *synced, uint64_t now
 		control_fail(resolution->call, synced->err, "share", "it is followed no more",
 			     "follow it again, or give its link");
 	else if (follow)
-		follow_give(resolution->node, resolution->call, resolution->parameters, follow,
+		follow_give(resolution->node, resolution->call, resolution->in, follow,
 			    resolution->found, now_ns);
 	else
 		head_give(resolution, synced, now_ns);
@@ -223,22 +226,29 @@ static void resolution_begin(struct resolution *resolution, const char *text, ui
 }
 
 static struct resolution *resolution_new(struct node *node, struct control_call *call,
-					 const json_t *parameters, method_collection_fn found)
+					 const struct api_get_in *in, method_collection_fn found)
 {
 	struct resolution *resolution = calloc(1, sizeof(*resolution));
+	char field[API_FIELD_CAP];
+	const void *copy;
 
-	if (!resolution) {
+	if (resolution)
+		resolution->kept = api_get_in_write(in);
+	if (!resolution ||
+	    api_parse(&api_get_in_type, resolution->kept, &resolution->blocks, &copy, field) < 0) {
 		control_fail(call, -ENOMEM, "share", "no memory", "free some and try again");
+		if (resolution)
+			resolution_free(resolution);
 		return NULL;
 	}
 	resolution->node = node;
 	resolution->call = call;
-	resolution->parameters = json_incref((json_t *)parameters);
+	resolution->in = copy;
 	resolution->found = found;
 	return resolution;
 }
 
-static void link_find(struct node *node, struct control_call *call, const json_t *parameters,
+static void link_find(struct node *node, struct control_call *call, const struct api_get_in *in,
 		      const struct link *link, method_collection_fn found, uint64_t now_ns)
 {
 	const struct method_collection collection = {.link = link};
@@ -246,7 +256,7 @@ static void link_find(struct node *node, struct control_call *call, const json_t
 	uint8_t share_id[SHARE_ID_LEN];
 
 	if (link->kind == LINK_COLLECTION) {
-		found(node, call, parameters, &collection, now_ns);
+		found(node, call, in, &collection, now_ns);
 		return;
 	}
 	if (link->kind == LINK_COMMUNITY) {
@@ -263,14 +273,14 @@ static void link_find(struct node *node, struct control_call *call, const json_t
 			     "weft sub list shows whose");
 		return;
 	}
-	resolution = resolution_new(node, call, parameters, found);
+	resolution = resolution_new(node, call, in, found);
 	if (!resolution)
 		return;
 	resolution->link = *link;
 	resolution_begin(resolution, "link", now_ns);
 }
 
-static void name_find(struct node *node, struct control_call *call, const json_t *parameters,
+static void name_find(struct node *node, struct control_call *call, const struct api_get_in *in,
 		      const char *name, method_collection_fn found, uint64_t now_ns)
 {
 	struct resolution *resolution;
@@ -280,10 +290,10 @@ static void name_find(struct node *node, struct control_call *call, const json_t
 	if (!follow)
 		return;
 	if (follow->state != FOLLOW_NEW) {
-		follow_give(node, call, parameters, follow, found, now_ns);
+		follow_give(node, call, in, follow, found, now_ns);
 		return;
 	}
-	resolution = resolution_new(node, call, parameters, found);
+	resolution = resolution_new(node, call, in, found);
 	if (!resolution)
 		return;
 	resolution->is_followed = true;
@@ -291,18 +301,19 @@ static void name_find(struct node *node, struct control_call *call, const json_t
 	resolution_begin(resolution, name, now_ns);
 }
 
-void api_collection_find(struct node *node, struct control_call *call, const json_t *parameters,
-			 const char *text, method_collection_fn found, uint64_t now_ns)
+void api_collection_find(struct node *node, struct control_call *call, const struct api_get_in *in,
+			 method_collection_fn found, uint64_t now_ns)
 {
+	const char *text = in->link;
 	const struct follow *follow;
 	struct link link;
 	int err = blobs_link_parse(text, &link);
 
 	if (err == 0)
-		link_find(node, call, parameters, &link, found, now_ns);
+		link_find(node, call, in, &link, found, now_ns);
 	else if (err == WEFT_EUNKNOWN && node->sharing &&
 		 shares_follow_find(node->sharing->follows, text, &follow) != WEFT_EABSENT)
-		name_find(node, call, parameters, text, found, now_ns);
+		name_find(node, call, in, text, found, now_ns);
 	else
 		api_fail_link(call, err, text,
 			      "give a link, or the name of a followed share (weft sub list)");

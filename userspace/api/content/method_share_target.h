@@ -29,15 +29,15 @@ struct method_collection {
 	unsigned node_cnt;
 };
 /*
- * api_collection_find reads text, a link or what a followed share is called, and calls
+ * api_collection_find reads the link of in, a link or what a followed share is called, and calls
  * found, now or in a later turn: of a share's link when its newest head is known, of a
- * followed one with the revision that is here. When it cannot, it has failed call. parameters
- * are kept until then; nothing happens when the caller leaves.
+ * followed one with the revision that is here. When it cannot, it has failed call. in is copied
+ * until then; nothing happens when the caller leaves.
  */
 typedef void (*method_collection_fn)(struct node *node, struct control_call *call,
-				     const json_t *parameters,
+				     const struct api_get_in *in,
 				     const struct method_collection *collection, uint64_t now_ns);
-void api_collection_find(struct node *node, struct control_call *call, const json_t *parameters,
-			 const char *text, method_collection_fn found, uint64_t now_ns);
+void api_collection_find(struct node *node, struct control_call *call, const struct api_get_in *in,
+			 method_collection_fn found, uint64_t now_ns);
 
 #endif

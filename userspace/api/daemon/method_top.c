@@ -156,7 +156,6 @@ static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 	struct api_blocks *blocks = control_blocks(watch->call);
 	struct api_watch_load_out out;
 	struct quic_stats quic;
-	json_t *json;
 
 	quic_engine_stats(node->home.quic, &quic);
 	out = (struct api_watch_load_out){
@@ -166,15 +165,13 @@ static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 		.handshakes = api_uint(pressure->handshake_cnt),
 		.rss_bytes = api_uint(api_resident_len()),
 		.heap_bytes = api_uint(quic.heap_used_len),
+		.transfers = api_transfers(blocks, node, false),
 	};
 	sessions_add(watch, &out.sessions);
 	api_workers(blocks, node, &out.workers);
 	api_devices(blocks, node, &out.devices);
 	api_drops(blocks, &node->drops, &out.drops);
-	json = api_watch_load_out_write(&out);
-	/* Gets are JSON still. */
-	json_object_set_new(json, "transfers", api_json_gets(node, false));
-	return json;
+	return api_watch_load_out_write(&out);
 }
 
 static void watch_fire(struct timer *timer, uint64_t now_ns)
