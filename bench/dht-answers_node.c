@@ -18,7 +18,7 @@
 #include "net/ingress/ingress_verdict.h"
 #include "net/ingress/tables.h"
 #include "dht/dht_state.h"
-#include "node/fastpath/driver_answers.h"
+#include "locate/driver_answers.h"
 #include "support/fast_path.h"
 
 #define NODE_CNT 300
@@ -115,14 +115,14 @@ int main(int argc, char **argv)
 	net_ingress_tables_set_config(&tables, &path.policy);
 	random_init_seeded(&random, 1);
 	dht = dht_of(&path, &random, &config, now_ns);
-	if (node_driver_answers_new(&config, now_ns, &answers) < 0)
+	if (locate_driver_answers_new(&config, now_ns, &answers) < 0)
 		fast_path_fail("answers", "no memory");
 	if (path.xdp)
-		node_driver_answers_turn(answers, dht, net_xdp_krpc_tables(path.xdp), now_ns);
+		locate_driver_answers_turn(answers, dht, net_xdp_krpc_tables(path.xdp), now_ns);
 	printf("ready\n");
 	fflush(stdout);
 	serve(&path, dht, &judge);
-	node_driver_answers_free(answers);
+	locate_driver_answers_free(answers);
 	dht_free(dht);
 	arena_close(&arena);
 	fast_path_close(&path);

@@ -13,7 +13,7 @@
 #include "net/ingress/krpc_table_writer.h"
 #include "dht/dht_state.h"
 #include "kad/kad_contact.h"
-#include "node/fastpath/driver_answers.h"
+#include "locate/driver_answers.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
 
@@ -49,7 +49,7 @@ static void set_state(void)
 	rig.config.unvalidated_bytes_per_s = 1u << 30;
 	dht_rig_start(&rig);
 	for (unsigned i = 0; i < 2; i++)
-		if (node_driver_answers_new(&rig.config, rig.now_ns, &answers[i]) < 0)
+		if (locate_driver_answers_new(&rig.config, rig.now_ns, &answers[i]) < 0)
 			abort();
 	dht_rig_fill(&rig, 300);
 }
@@ -58,15 +58,15 @@ static void publish(void)
 {
 	rig.now_ns += 2 * SECOND_NS;
 	dht_expire(rig.dht, rig.now_ns);
-	node_driver_answers_turn(answers[0], rig.dht, &twins.native.krpc, rig.now_ns);
-	node_driver_answers_turn(answers[1], rig.dht,
-				 twins.has_program ? &twins.program.krpc : NULL, rig.now_ns);
+	locate_driver_answers_turn(answers[0], rig.dht, &twins.native.krpc, rig.now_ns);
+	locate_driver_answers_turn(answers[1], rig.dht,
+				   twins.has_program ? &twins.program.krpc : NULL, rig.now_ns);
 }
 
 static void clear_state(void)
 {
-	node_driver_answers_free(answers[0]);
-	node_driver_answers_free(answers[1]);
+	locate_driver_answers_free(answers[0]);
+	locate_driver_answers_free(answers[1]);
 	dht_rig_fini(&rig);
 }
 

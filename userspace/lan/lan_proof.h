@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "mesh/mesh.h"
+#include "mesh/seam.h"
 #include "weft/err.h"
 
 struct random;

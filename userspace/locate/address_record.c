@@ -18,7 +18,7 @@
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "crypto/node_key.h"
-#include "node/node_state.h"
+#include "locate.h"
 #include "store/store.h"
 
 /* Half of a record's life: one round may fail for half a day. */
@@ -34,7 +34,7 @@
 #define RECORD_KEY "address-record"
 
 struct publish {
-	struct node *node;
+	struct locate *locate;
 	struct pkarr_policy policy;
 	struct pkarr_packet packet; /* the newest that was signed */
 	struct pkarr_record record; /* what it says */
@@ -53,7 +53,7 @@ struct publish {
 
 static uint64_t wall_us(const struct publish *publish)
 {
-	return node_wall_us(publish->node);
+	return locate_wall_us(publish->locate);
 }
 
 static void all_add(struct pkarr_record *all, const struct addr *addr)
@@ -68,15 +68,18 @@ static void all_add(struct pkarr_record *all, const struct addr *addr)
 /* Addresses the configuration names are all there is; else where others see us comes first. */
 static int record_make(const struct publish *publish, struct pkarr_record *out_record)
 {
-	const struct node *node = publish->node;
-	struct pkarr_record all = {.caps = mesh_config_caps(&node->config->mesh)};
+	const struct locate *locate = publish->locate;
+	const struct locate_params *params = &locate->params;
+	struct addr own[MESH_PEER_ADDRS_MAX];
+	unsigned own_cnt = params->own_addrs(params->ctx, own);
+	struct pkarr_record all = {.caps = params->caps};
 	struct addr external;
 
-	for (unsigned net = 0; net < DHT_FAMILY_CNT && !node->config->advertise_cnt; net++)
-		if (node->home.dht && dht_external(node->home.dht, (enum dht_net)net, &external))
+	for (unsigned net = 0; net < DHT_FAMILY_CNT && !params->has_given_addrs; net++)
+		if (locate->dht && dht_external(locate->dht, (enum dht_net)net, &external))
 			all_add(&all, &external);
-	for (unsigned i = 0; i < node->advertised_cnt; i++)
-		all_add(&all, &node->advertised[i]);
+	for (unsigned i = 0; i < own_cnt; i++)
+		all_add(&all, &own[i]);
 	return dht_pkarr_record_select(&all, &publish->policy, out_record);
 }
 
@@ -94,15 +97,16 @@ static void publish_sign(struct publish *publish, const struct pkarr_record *rec
 static void put_ended(void *ctx, const struct dht_outcome *outcome)
 {
 	struct publish *publish = ctx;
+	const struct locate_params *params = &publish->locate->params;
+	const struct locate_event event = {.kind = LOCATE_DHT_PUBLISHED,
+					   .node_cnt = outcome->stored_cnt,
+					   .took_ns = outcome->ended_ns - outcome->began_ns};
 	struct pkarr_record record;
 	int err;
 
 	publish->stored_cnt = outcome->stored_cnt;
 	if (outcome->stored_cnt)
-		node_tell(publish->node, "dht.published",
-			  json_pack("{s:i, s:I}", "nodes", (int)outcome->stored_cnt, "took_us",
-				    (json_int_t)((outcome->ended_ns - outcome->began_ns) /
-						 NS_PER_US)));
+		params->on_event(params->ctx, &event);
 	if (outcome->err != WEFT_ESTALE) {
 		publish_tell(publish, outcome->err);
 		return;
@@ -123,35 +127,35 @@ static void publish_retry(struct publish *publish)
 	publish->retry_ns = publish->retry_ns ? 2 * publish->retry_ns : RETRY_MIN_NS;
 	if (publish->retry_ns > RETRY_MAX_NS)
 		publish->retry_ns = RETRY_MAX_NS;
-	timer_set(&publish->node->home.timers, &publish->timer,
-		  publish->node->home.now_ns + publish->retry_ns);
+	timer_set(publish->locate->params.timers, &publish->timer,
+		  locate_now_ns(publish->locate) + publish->retry_ns);
 }
 
 /* Where it is told besides the DHT; NULL: nowhere any more. */
 static void publish_elsewhere(struct publish *publish, const struct pkarr_packet *packet)
 {
-	const struct node *node = publish->node;
+	const struct locate *locate = publish->locate;
 
-	locate_pkarr_relay_publish(node->pkarr_client, packet, node->home.now_ns);
-	locate_signaling_publish(node->signaling, packet, node->home.now_ns);
+	locate_pkarr_relay_publish(locate->pkarr_client, packet, locate_now_ns(locate));
+	locate_signaling_publish(locate->signaling, packet, locate_now_ns(locate));
 }
 
 static void publish_put(struct publish *publish)
 {
-	struct node *node = publish->node;
+	struct locate *locate = publish->locate;
 	struct dht_asker asker = {.ended = put_ended, .ctx = publish};
 	struct dht_item item;
 	/* The next life signs or puts it itself, if it may be public then. */
 	struct dht_put_params put = {.item = &item, .is_kept = true, .is_unsaved = true};
 
 	publish_elsewhere(publish, &publish->packet);
-	if (!node->home.dht) {
+	if (!locate->dht) {
 		publish_tell(publish, 0);
 		return;
 	}
 	dht_pkarr_packet_item(&publish->packet, &item);
-	dht_cancel(node->home.dht, publish->handle);
-	publish->handle = dht_put(node->home.dht, &put, &asker, node->home.now_ns);
+	dht_cancel(locate->dht, publish->handle);
+	publish->handle = dht_put(locate->dht, &put, &asker, locate_now_ns(locate));
 	if (!publish->handle)
 		publish_retry(publish);
 	else
@@ -176,14 +180,14 @@ static void record_stored(void *arg, int err)
 
 static void publish_store(struct publish *publish)
 {
-	struct node *node = publish->node;
-	struct store_batch *batch = store_batch_new(node->store);
+	struct locate *locate = publish->locate;
+	struct store_batch *batch = store_batch_new(locate->params.store);
 	uint8_t body[PKARR_BODY_LEN_MAX];
 
 	publish->is_storing = true;
 	store_batch_put(batch, STORE_META, RECORD_KEY, strlen(RECORD_KEY), body,
 			dht_pkarr_packet_write_body(&publish->packet, body));
-	if (batch && store_submit(node->store, batch, record_stored, publish) == 0)
+	if (batch && store_submit(locate->params.store, batch, record_stored, publish) == 0)
 		return;
 	store_batch_free(batch);
 	publish->is_storing = false;
@@ -192,14 +196,14 @@ static void publish_store(struct publish *publish)
 
 static void publish_sign(struct publish *publish, const struct pkarr_record *record)
 {
-	const struct node *node = publish->node;
+	const struct locate *locate = publish->locate;
 
 	publish->newest_seq = dht_pkarr_next_seq(wall_us(publish), publish->newest_seq);
-	dht_pkarr_packet_sign(record, node->key, publish->newest_seq, &publish->packet);
+	dht_pkarr_packet_sign(record, locate->params.key, publish->newest_seq, &publish->packet);
 	publish->record = *record;
 	publish->has_packet = true;
 	publish->is_stored = false;
-	publish->signed_ns = node->home.now_ns;
+	publish->signed_ns = locate_now_ns(locate);
 	publish_store(publish);
 }
 
@@ -220,8 +224,8 @@ static bool record_is_equal(const struct pkarr_record *a, const struct pkarr_rec
 static void publish_withdraw(struct publish *publish, int err)
 {
 	publish_elsewhere(publish, NULL);
-	if (publish->node->home.dht)
-		dht_cancel(publish->node->home.dht, publish->handle);
+	if (publish->locate->dht)
+		dht_cancel(publish->locate->dht, publish->handle);
 	publish->handle = 0;
 	publish->stored_cnt = 0;
 	publish_tell(publish, err);
@@ -233,7 +237,7 @@ static void publish_look(struct timer *timer, uint64_t now_ns)
 	struct pkarr_record record;
 	int err;
 
-	timer_set(&publish->node->home.timers, timer, now_ns + LOOK_AGAIN_NS);
+	timer_set(publish->locate->params.timers, timer, now_ns + LOOK_AGAIN_NS);
 	if (publish->is_storing)
 		return;
 	if ((err = record_make(publish, &record)) < 0) {
@@ -249,9 +253,9 @@ static void publish_look(struct timer *timer, uint64_t now_ns)
 		publish_put(publish);
 }
 
-bool locate_publish_record_is_over(const struct node *node, uint64_t seq)
+bool locate_publish_record_is_over(const struct locate *locate, uint64_t seq)
 {
-	uint64_t now_us = node_wall_us(node);
+	uint64_t now_us = locate_wall_us(locate);
 
 	return seq >= TIME_MIN_US && now_us > seq &&
 	       now_us - seq > PUBLISH_RECORD_LIFE_S * 1000000ull + CLOCKS_US;
@@ -259,15 +263,15 @@ bool locate_publish_record_is_over(const struct node *node, uint64_t seq)
 
 bool locate_publish_has_place(const struct publish *publish)
 {
-	const struct node *node = publish->node;
+	const struct locate *locate = publish->locate;
 
-	return node->home.dht || node->pkarr_client || node->signaling;
+	return locate->dht || locate->pkarr_client || locate->signaling;
 }
 
 void locate_publish_changed(struct publish *publish, uint64_t now_ns)
 {
 	if (publish && locate_publish_has_place(publish))
-		timer_set(&publish->node->home.timers, &publish->timer, now_ns);
+		timer_set(publish->locate->params.timers, &publish->timer, now_ns);
 }
 
 int locate_publish_now(struct publish *publish, publish_done_fn done, void *arg, uint64_t now_ns)
@@ -316,10 +320,11 @@ static void publish_load(struct publish *publish)
 	const void *body;
 	size_t len;
 
-	if (store_snapshot_open(publish->node->store, &snapshot) < 0)
+	if (store_snapshot_open(publish->locate->params.store, &snapshot) < 0)
 		return;
 	if (store_get(snapshot, STORE_META, RECORD_KEY, strlen(RECORD_KEY), &body, &len) == 0 &&
-	    dht_pkarr_packet_parse_body(publish->node->own_key, body, len, &publish->packet) == 0) {
+	    dht_pkarr_packet_parse_body(publish->locate->own_key, body, len, &publish->packet) ==
+		    0) {
 		signed_s = publish->packet.seq / 1000000;
 		publish->newest_seq = publish->packet.seq;
 		publish->has_packet =
@@ -328,23 +333,23 @@ static void publish_load(struct publish *publish)
 			signed_s <= now_s && now_s - signed_s < SIGN_AGAIN_NS / NS_PER_S;
 		publish->is_stored = true;
 		/* Before this clock began, maybe: only differences of it are looked at. */
-		publish->signed_ns = publish->node->home.now_ns - (now_s - signed_s) * NS_PER_S;
+		publish->signed_ns = locate_now_ns(publish->locate) - (now_s - signed_s) * NS_PER_S;
 	}
 	store_snapshot_close(snapshot);
 }
 
-int locate_publish_open(struct node *node)
+int locate_publish_open(struct locate *locate)
 {
 	struct publish *publish = calloc(1, sizeof(*publish));
 
 	if (!publish)
 		return -ENOMEM;
-	node->publish = publish;
-	publish->node = node;
-	publish->policy = node->config->publish.policy;
+	locate->publish = publish;
+	publish->locate = locate;
+	publish->policy = locate->params.publish->policy;
 	timer_init(&publish->timer, publish_look);
 	publish_load(publish);
-	locate_publish_changed(publish, node->home.now_ns);
+	locate_publish_changed(publish, locate_now_ns(locate));
 	return 0;
 }
 
@@ -352,9 +357,9 @@ void locate_publish_close(struct publish *publish)
 {
 	if (!publish)
 		return;
-	timer_cancel(&publish->node->home.timers, &publish->timer);
-	if (publish->node->home.dht)
-		dht_cancel(publish->node->home.dht, publish->handle);
-	publish->node->publish = NULL;
+	timer_cancel(publish->locate->params.timers, &publish->timer);
+	if (publish->locate->dht)
+		dht_cancel(publish->locate->dht, publish->handle);
+	publish->locate->publish = NULL;
 	free(publish);
 }

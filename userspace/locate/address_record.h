@@ -8,7 +8,7 @@
 #include "dht/items/pkarr.h"
 #include "weft/err.h"
 
-struct node;
+struct locate;
 
 /*
  * This node's address record on the Mainline DHT: made of what policy lets
@@ -24,7 +24,7 @@ struct publish;
 
 /* locate_publish_open: 0 with node's publish set, WEFT_EFULL, -errno. The DHT is open, or off. */
 WEFT_MUST_CHECK
-int locate_publish_open(struct node *node);
+int locate_publish_open(struct locate *locate);
 /* locate_publish_close takes NULL. */
 void locate_publish_close(struct publish *publish);
 
@@ -50,7 +50,7 @@ void locate_publish_forget(struct publish *publish, const void *arg);
  * PUBLISH_RECORD_LIFE_S ago by our clock. Numbers that are no time since 2001 are never over.
  */
 #define PUBLISH_RECORD_LIFE_S 86400
-bool locate_publish_record_is_over(const struct node *node, uint64_t seq);
+bool locate_publish_record_is_over(const struct locate *locate, uint64_t seq);
 
 /* locate_publish_next_seq: for anything else that is signed by the node's key. */
 uint64_t locate_publish_next_seq(struct publish *publish);

@@ -12,9 +12,9 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "codec/zbase32.h"
-#include "mesh/mesh.h"
+#include "mesh/seam.h"
 #include "mainline.h"
-#include "node/node_state.h"
+#include "locate.h"
 #include "store/store.h"
 
 /* Where a list lies in the database of facts: this, and its issuer in z-base-32. */
@@ -30,7 +30,7 @@
 #define DIAL_TIMEOUT_NS (10 * NS_PER_S)
 
 struct bootstrap {
-	struct node *node;
+	struct locate *locate;
 	struct timer timer;
 	uint64_t pause_ns; /* to the next round of dials */
 	uint64_t dial_at_ns;
@@ -53,21 +53,22 @@ static char *row_key(const uint8_t issuer[static 32], char key[static ROW_KEY_CA
 	return key;
 }
 
-static uint64_t wall_s(const struct node *node)
+static uint64_t wall_s(const struct locate *locate)
 {
-	return node_wall_us(node) / 1000000;
+	return locate_wall_us(locate) / 1000000;
 }
 
-const char *locate_bootstrap_state(const struct node *node, const struct bootstrap_list *list)
+const char *locate_bootstrap_state(const struct bootstrap *bootstrap,
+				   const struct bootstrap_list *list)
 {
 	if (!list->entry_cnt)
 		return "retired";
-	return list->expires_s <= wall_s(node) ? "expired" : "in_use";
+	return list->expires_s <= wall_s(bootstrap->locate) ? "expired" : "in_use";
 }
 
 static bool is_in_use(const struct bootstrap *bootstrap, const struct bootstrap_list *list)
 {
-	return list->entry_cnt && list->expires_s > wall_s(bootstrap->node);
+	return list->entry_cnt && list->expires_s > wall_s(bootstrap->locate);
 }
 
 const struct bootstrap_list *locate_bootstrap_list_at(const struct bootstrap *bootstrap,
@@ -122,7 +123,7 @@ static const struct bootstrap_entry *entry_at(const struct bootstrap *bootstrap,
 			const struct bootstrap_entry *entry = &list->entries[j];
 
 			if (entry->has_key &&
-			    memcmp(entry->key, bootstrap->node->own_key, sizeof(entry->key)) != 0)
+			    memcmp(entry->key, bootstrap->locate->own_key, sizeof(entry->key)) != 0)
 				found[cnt++] = entry;
 		}
 	}
@@ -138,8 +139,9 @@ static void dialled(void *arg, int err, const uint8_t *actual_key)
 	log_debug("a node of a bootstrap list %s", err < 0 ? "did not answer" : "answered");
 }
 
-static void dial_next(struct bootstrap *bootstrap, uint64_t now_ns)
+static void dial_next(struct bootstrap *bootstrap)
 {
+	const struct locate_params *params = &bootstrap->locate->params;
 	const struct bootstrap_entry *entry = entry_at(bootstrap, bootstrap->next_idx++);
 	struct mesh_peer peer = {.addr_cnt = 1};
 
@@ -148,33 +150,25 @@ static void dial_next(struct bootstrap *bootstrap, uint64_t now_ns)
 	peer.addrs = &entry->addr;
 	memcpy(peer.key, entry->key, sizeof(peer.key));
 	bootstrap->dial_cnt++;
-	if (mesh_connect(bootstrap->node->home.mesh, &peer, DIAL_TIMEOUT_NS, dialled, bootstrap,
-			 now_ns) < 0)
+	if (params->dial(params->ctx, &peer, DIAL_TIMEOUT_NS, dialled, bootstrap) < 0)
 		bootstrap->dial_cnt--;
-}
-
-static bool is_alone(const struct node *node)
-{
-	struct mesh_stats stats;
-
-	mesh_stats(node->home.mesh, &stats);
-	return !stats.session_cnt && (!node->workers || !workers_session_next(node->workers, NULL));
 }
 
 static void look(struct timer *timer, uint64_t now_ns)
 {
 	struct bootstrap *bootstrap = container_of(timer, struct bootstrap, timer);
+	const struct locate_params *params = &bootstrap->locate->params;
 
-	if (!bootstrap->list_cnt || bootstrap->node->config->mainline.is_only)
+	if (!bootstrap->list_cnt || params->mainline->is_only)
 		return;
-	if (!is_alone(bootstrap->node)) {
+	if (!params->is_alone(params->ctx)) {
 		bootstrap->pause_ns = LOOK_NS;
 		bootstrap->dial_at_ns = now_ns;
 	} else if (now_ns >= bootstrap->dial_at_ns) {
 		while (bootstrap->dial_cnt < DIALS_MAX && entry_at(bootstrap, 0)) {
 			unsigned was = bootstrap->dial_cnt;
 
-			dial_next(bootstrap, now_ns);
+			dial_next(bootstrap);
 			if (bootstrap->dial_cnt == was)
 				break; /* no room for a dial now */
 		}
@@ -182,18 +176,18 @@ static void look(struct timer *timer, uint64_t now_ns)
 		if (bootstrap->pause_ns < LOOK_SELDOM_NS)
 			bootstrap->pause_ns *= 2;
 	}
-	timer_set(&bootstrap->node->home.timers, timer, now_ns + LOOK_NS);
+	timer_set(bootstrap->locate->params.timers, timer, now_ns + LOOK_NS);
 }
 
 /* The lists are others now: what they name is asked at once. */
 static void lists_changed(struct bootstrap *bootstrap)
 {
-	struct node *node = bootstrap->node;
+	struct locate *locate = bootstrap->locate;
 
 	bootstrap->pause_ns = LOOK_NS;
 	bootstrap->dial_at_ns = 0;
-	timer_set(&node->home.timers, &bootstrap->timer, node->home.now_ns);
-	locate_mainline_ways_changed(node->mainline);
+	timer_set(locate->params.timers, &bootstrap->timer, locate_now_ns(locate));
+	locate_mainline_ways_changed(locate->mainline);
 }
 
 /* --- keeping --- */
@@ -211,7 +205,7 @@ static void written(void *arg, int err)
 static int row_write(struct bootstrap *bootstrap, const uint8_t issuer[static 32],
 		     const uint8_t *value, size_t len, struct bootstrap_write with)
 {
-	struct store *store = bootstrap->node->store;
+	struct store *store = bootstrap->locate->params.store;
 	struct store_batch *batch = store_batch_new(store);
 	struct bootstrap_write *write = malloc(sizeof(*write));
 	char key[ROW_KEY_CAP];
@@ -306,7 +300,7 @@ static bool row_load(void *arg, const struct store_item *item)
 static int lists_load(struct bootstrap *bootstrap)
 {
 	struct store_snapshot *snapshot;
-	int err = store_snapshot_open(bootstrap->node->store, &snapshot);
+	int err = store_snapshot_open(bootstrap->locate->params.store, &snapshot);
 
 	if (err < 0)
 		return err;
@@ -315,35 +309,36 @@ static int lists_load(struct bootstrap *bootstrap)
 	return err;
 }
 
-int locate_bootstrap_open(struct node *node)
+int locate_bootstrap_open(struct locate *locate)
 {
 	struct bootstrap *bootstrap = calloc(1, sizeof(*bootstrap));
 	int err;
 
 	if (!bootstrap)
 		return -ENOMEM;
-	node->bootstrap = bootstrap;
-	bootstrap->node = node;
+	locate->bootstrap = bootstrap;
+	bootstrap->locate = locate;
 	bootstrap->pause_ns = LOOK_NS;
-	bootstrap->next_idx = (unsigned)random_u64(node->random) & 0xffff;
+	bootstrap->next_idx = (unsigned)random_u64(locate->params.random) & 0xffff;
 	timer_init(&bootstrap->timer, look);
 	if ((err = lists_load(bootstrap)) < 0)
 		return err;
 	if (bootstrap->list_cnt)
-		timer_set(&node->home.timers, &bootstrap->timer, node->home.now_ns + FIRST_LOOK_NS);
+		timer_set(locate->params.timers, &bootstrap->timer,
+			  locate_now_ns(locate) + FIRST_LOOK_NS);
 	return 0;
 }
 
 void locate_bootstrap_stop(struct bootstrap *bootstrap)
 {
 	if (bootstrap)
-		timer_cancel(&bootstrap->node->home.timers, &bootstrap->timer);
+		timer_cancel(bootstrap->locate->params.timers, &bootstrap->timer);
 }
 
 void locate_bootstrap_free(struct bootstrap *bootstrap)
 {
 	if (!bootstrap)
 		return;
-	bootstrap->node->bootstrap = NULL;
+	bootstrap->locate->bootstrap = NULL;
 	free(bootstrap);
 }

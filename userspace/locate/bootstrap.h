@@ -4,7 +4,7 @@
 
 #include "bootstrap_list.h"
 
-struct node;
+struct locate;
 
 /*
  * The bootstrap lists that this node keeps, one of each issuer that its operator trusts; no unknown
@@ -18,7 +18,7 @@ struct node;
 struct bootstrap;
 
 WEFT_MUST_CHECK
-int locate_bootstrap_open(struct node *node);
+int locate_bootstrap_open(struct locate *locate);
 /* locate_bootstrap_stop while the timers are there; locate_bootstrap_free when mesh/ tells nothing any more. */
 void locate_bootstrap_stop(struct bootstrap *bootstrap);
 void locate_bootstrap_free(struct bootstrap *bootstrap);
@@ -43,7 +43,8 @@ const struct bootstrap_list *locate_bootstrap_list_at(const struct bootstrap *bo
 const struct bootstrap_list *locate_bootstrap_list_of(const struct bootstrap *bootstrap,
 						      const uint8_t issuer[static 32]);
 /* locate_bootstrap_state: "in_use", "retired" or "expired". */
-const char *locate_bootstrap_state(const struct node *node, const struct bootstrap_list *list);
+const char *locate_bootstrap_state(const struct bootstrap *bootstrap,
+				   const struct bootstrap_list *list);
 /* locate_bootstrap_addrs: addresses of lists in use, each once, at most cap; how many. */
 unsigned locate_bootstrap_addrs(const struct bootstrap *bootstrap, struct addr *addrs,
 				unsigned cap);

@@ -12,7 +12,7 @@
 #include "codec/hex.h"
 #include "dht/items/item.h"
 #include "address_record.h"
-#include "node/node_state.h"
+#include "locate.h"
 
 #define SALT	     "tom-addr-v1"
 #define PUT_AGAIN_NS (30 * 60 * NS_PER_S)
@@ -20,7 +20,7 @@
 #define LOOK_AGAIN_NS (10 * NS_PER_S)
 
 struct json_record {
-	struct node *node;
+	struct locate *locate;
 	struct timer timer;
 	dht_handle handle; /* of the put under way; 0: none */
 	json_t *said;	   /* what was put last, without its time; NULL: nothing */
@@ -37,7 +37,7 @@ static json_t *json_of(const struct json_record *record, const struct pkarr_reco
 	for (unsigned i = 0; i < said->addr_cnt; i++)
 		json_array_append_new(addrs, json_string(addr_format(&said->addrs[i], text)));
 	return json_pack("{s:s, s:o, s:o}", "node_id",
-			 hex_write(record->node->own_key, NODE_KEY_LEN, id), "relay_urls", relays,
+			 hex_write(record->locate->own_key, NODE_KEY_LEN, id), "relay_urls", relays,
 			 "direct_addrs", addrs);
 }
 
@@ -50,7 +50,7 @@ static size_t value_write(const struct json_record *record, json_t *said,
 	char *text;
 
 	json_object_set_new(json, "timestamp",
-			    json_integer((json_int_t)(node_wall_us(record->node) / 1000)));
+			    json_integer((json_int_t)(locate_wall_us(record->locate) / 1000)));
 	text = json_dumps(json, JSON_COMPACT);
 	if (text)
 		bencode_write_text(&w, text);
@@ -63,7 +63,7 @@ static void put_ended(void *ctx, const struct dht_outcome *outcome)
 {
 	struct json_record *record = ctx;
 
-	dht_leave(record->node->home.dht, record->handle);
+	dht_leave(record->locate->dht, record->handle);
 	record->handle = 0;
 	if (outcome->stored_cnt)
 		return;
@@ -75,31 +75,31 @@ static dht_handle record_put(struct json_record *record, json_t *said, uint64_t 
 {
 	struct dht_asker asker = {.ended = put_ended, .ctx = record};
 	uint8_t value[DHT_VALUE_LEN_MAX], sig[NODE_KEY_SIG_LEN];
-	struct dht_item item = {.key = record->node->own_key,
+	struct dht_item item = {.key = record->locate->own_key,
 				.sig = sig,
 				.salt = (const uint8_t *)SALT,
 				.salt_len = strlen(SALT),
 				.value = value,
 				.value_len = value_write(record, said, value),
-				.seq = (int64_t)locate_publish_next_seq(record->node->publish)};
+				.seq = (int64_t)locate_publish_next_seq(record->locate->publish)};
 	const struct dht_put_params put = {.item = &item};
 
 	if (!item.value_len)
 		return 0;
-	dht_item_sign(&item, record->node->key, sig);
-	return dht_put(record->node->home.dht, &put, &asker, now_ns);
+	dht_item_sign(&item, record->locate->params.key, sig);
+	return dht_put(record->locate->dht, &put, &asker, now_ns);
 }
 
 static void record_due(struct timer *timer, uint64_t now_ns)
 {
 	struct json_record *record = container_of(timer, struct json_record, timer);
-	struct node *node = record->node;
+	struct locate *locate = record->locate;
 	struct publish_state state;
 	json_t *said;
 
-	timer_set(&node->home.timers, timer, now_ns + LOOK_AGAIN_NS);
-	locate_publish_state(node->publish, &state);
-	if (state.err < 0 || !node->home.dht || record->handle)
+	timer_set(locate->params.timers, timer, now_ns + LOOK_AGAIN_NS);
+	locate_publish_state(locate->publish, &state);
+	if (state.err < 0 || !locate->dht || record->handle)
 		return;
 	said = json_of(record, &state.record);
 	if (json_equal(said, record->said) && now_ns - record->put_ns < PUT_AGAIN_NS) {
@@ -114,33 +114,33 @@ static void record_due(struct timer *timer, uint64_t now_ns)
 		json_decref(said);
 }
 
-int locate_json_record_open(struct node *node)
+int locate_json_record_open(struct locate *locate)
 {
 	struct json_record *record;
 
-	if (!node->config->publish.is_json)
+	if (!locate->params.publish->is_json)
 		return 0;
 	record = calloc(1, sizeof(*record));
 	if (!record)
 		return -ENOMEM;
-	record->node = node;
+	record->locate = locate;
 	timer_init(&record->timer, record_due);
-	timer_set(&node->home.timers, &record->timer, node->home.now_ns);
-	node->json_record = record;
+	timer_set(locate->params.timers, &record->timer, locate_now_ns(locate));
+	locate->json_record = record;
 	return 0;
 }
 
 void locate_json_record_close(struct json_record *record)
 {
-	struct node *node;
+	struct locate *locate;
 
 	if (!record)
 		return;
-	node = record->node;
-	timer_cancel(&node->home.timers, &record->timer);
-	if (record->handle && node->home.dht)
-		dht_cancel(node->home.dht, record->handle);
-	node->json_record = NULL;
+	locate = record->locate;
+	timer_cancel(locate->params.timers, &record->timer);
+	if (record->handle && locate->dht)
+		dht_cancel(locate->dht, record->handle);
+	locate->json_record = NULL;
 	json_decref(record->said);
 	free(record);
 }

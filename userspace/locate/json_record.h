@@ -2,7 +2,7 @@
 #ifndef WEFT_LOCATE_JSON_RECORD_H
 #define WEFT_LOCATE_JSON_RECORD_H
 
-struct node;
+struct locate;
 struct json_record;
 
 /*
@@ -17,7 +17,7 @@ struct json_record;
  */
 
 /* locate_json_record_open: 0 with node's json_record set, unless it is not wanted; or -ENOMEM. */
-int locate_json_record_open(struct node *node);
+int locate_json_record_open(struct locate *locate);
 /* locate_json_record_close takes NULL. */
 void locate_json_record_close(struct json_record *record);
 

@@ -24,12 +24,11 @@
 #include "net/ingress/krpc_table_writer.h"
 #include "dht/items/item.h"
 #include "dht/items/pkarr.h"
-#include "net/packet_io.h"
+#include "net/xdp/xdp.h"
 #include "net/resolver.h"
 #include "bootstrap.h"
-#include "node/fastpath/driver_answers.h"
-#include "firewall/ingress.h"
-#include "node/node_state.h"
+#include "driver_answers.h"
+#include "locate.h"
 #include "store/store.h"
 
 /* Keys that are looked for at once: as many as there are dials without an address, or so. */
@@ -70,7 +69,7 @@ struct bootstrap_lookup {
 #define LOST_LOOK_NS NS_PER_MS
 
 struct mainline {
-	struct node *node;
+	struct locate *locate;
 	struct dht *dht;
 	struct driver_answers *answers;
 	uint8_t *state; /* state_cap bytes, for dht_save */
@@ -103,7 +102,7 @@ size_t locate_mainline_footprint(const struct mainline_config *config)
 {
 	if (!config->is_on)
 		return 0;
-	return dht_footprint(&config->dht) + state_cap(config) + node_driver_answers_footprint() +
+	return dht_footprint(&config->dht) + state_cap(config) + locate_driver_answers_footprint() +
 	       sizeof(struct mainline);
 }
 
@@ -121,17 +120,18 @@ static void saved(void *arg, int err)
 
 static void mainline_save(struct mainline *mainline)
 {
-	struct node *node = mainline->node;
+	struct locate *locate = mainline->locate;
 	struct store_batch *batch;
-	int len = dht_save(mainline->dht, mainline->state, mainline->state_cap, node->home.now_ns);
+	int len = dht_save(mainline->dht, mainline->state, mainline->state_cap,
+			   locate_now_ns(locate));
 
 	mainline->is_save_due = false;
-	if (len < 0 || !(batch = store_batch_new(node->store)))
+	if (len < 0 || !(batch = store_batch_new(locate->params.store)))
 		return;
 	store_batch_put(batch, STORE_META, STATE_KEY, strlen(STATE_KEY), mainline->state,
 			(size_t)len);
 	mainline->is_saving = true;
-	if (store_submit(node->store, batch, saved, mainline) < 0) {
+	if (store_submit(locate->params.store, batch, saved, mainline) < 0) {
 		mainline->is_saving = false;
 		mainline->is_save_due = true;
 		store_batch_free(batch);
@@ -141,9 +141,15 @@ static void mainline_save(struct mainline *mainline)
 /* Of the program in front of the node; NULL: there is none. */
 static const struct weft_krpc_tables *driver_tables(const struct mainline *mainline)
 {
-	struct xdp *xdp = mainline->node->fastpath.xdp;
+	const struct locate_params *params = &mainline->locate->params;
+	struct xdp *xdp = params->xdp(params->ctx);
 
 	return xdp ? net_xdp_krpc_tables(xdp) : NULL;
+}
+
+static void event_tell(const struct mainline *mainline, const struct locate_event *event)
+{
+	mainline->locate->params.on_event(mainline->locate->params.ctx, event);
 }
 
 static bool knows_somebody(struct mainline *mainline, uint64_t now_ns)
@@ -164,11 +170,10 @@ static void state_look(struct mainline *mainline, uint64_t now_ns)
 	mainline->looked_ns = now_ns;
 	is_joined = knows_somebody(mainline, now_ns);
 	if (is_joined && !mainline->is_joined)
-		node_tell(mainline->node, "dht.joined",
-			  json_pack("{s:I}", "took_us",
-				    (json_int_t)((now_ns - mainline->lost_ns) / NS_PER_US)));
+		event_tell(mainline, &(struct locate_event){.kind = LOCATE_DHT_JOINED,
+							    .took_ns = now_ns - mainline->lost_ns});
 	else if (!is_joined && mainline->is_joined) {
-		node_tell(mainline->node, "dht.lost", json_object());
+		event_tell(mainline, &(struct locate_event){.kind = LOCATE_DHT_LOST});
 		mainline->lost_ns = now_ns;
 	}
 	mainline->is_joined = is_joined;
@@ -176,24 +181,24 @@ static void state_look(struct mainline *mainline, uint64_t now_ns)
 
 void locate_mainline_turn(struct mainline *mainline)
 {
-	node_driver_answers_turn(mainline->answers, mainline->dht, driver_tables(mainline),
-				 mainline->node->home.now_ns);
+	locate_driver_answers_turn(mainline->answers, mainline->dht, driver_tables(mainline),
+				   locate_now_ns(mainline->locate));
 	if (mainline->is_save_due && !mainline->is_saving)
 		mainline_save(mainline);
-	state_look(mainline, mainline->node->home.now_ns);
+	state_look(mainline, locate_now_ns(mainline->locate));
 }
 
 static void mainline_load(struct mainline *mainline)
 {
-	struct node *node = mainline->node;
+	struct locate *locate = mainline->locate;
 	struct store_snapshot *snapshot;
 	const void *data;
 	size_t len;
 
-	if (store_snapshot_open(node->store, &snapshot) < 0)
+	if (store_snapshot_open(locate->params.store, &snapshot) < 0)
 		return;
 	if (store_get(snapshot, STORE_META, STATE_KEY, strlen(STATE_KEY), &data, &len) == 0 &&
-	    dht_load(mainline->dht, data, len, node->home.now_ns) < 0)
+	    dht_load(mainline->dht, data, len, locate_now_ns(locate)) < 0)
 		log_warn("what was stored of the DHT is not readable; it begins anew");
 	store_snapshot_close(snapshot);
 }
@@ -205,29 +210,32 @@ static void on_save(void *ctx)
 
 static void on_external(void *ctx, const struct addr *addr)
 {
-	struct node *node = ((struct mainline *)ctx)->node;
+	struct locate *locate = ((struct mainline *)ctx)->locate;
+	const struct locate_event event = {
+		.kind = LOCATE_DHT_ADDRESS,
+		.net = addr->family == ADDR_IPV6 ? DHT_NET_IPV6 : DHT_NET_IPV4,
+	};
 
-	node_tell(node, "dht.address",
-		  json_pack("{s:s}", "network", addr->family == ADDR_IPV6 ? "ipv6" : "ipv4"));
-	locate_publish_changed(node->publish, node->home.now_ns);
+	event_tell(ctx, &event);
+	locate_publish_changed(locate->publish, locate_now_ns(locate));
 }
 
 static void on_held(void *ctx, const struct kad_id *key)
 {
 	struct mainline *mainline = ctx;
 
-	node_driver_answers_held(mainline->answers, key, driver_tables(mainline),
-				 mainline->node->home.now_ns);
+	locate_driver_answers_held(mainline->answers, key, driver_tables(mainline),
+				   locate_now_ns(mainline->locate));
 }
 
 /* To every way by which a reply comes: home's own sockets, and the program. */
 static void on_reply_keys(void *ctx, const struct weft_krpc_reply_keys *keys)
 {
 	struct mainline *mainline = ctx;
+	const struct locate_params *params = &mainline->locate->params;
 	const struct weft_krpc_tables *tables = driver_tables(mainline);
 
-	if (mainline->node->home.ingress) /* the simulator's nodes have none */
-		firewall_ingress_set_reply_keys(mainline->node->home.ingress, keys);
+	params->reply_keys(params->ctx, keys);
 	if (tables)
 		net_krpc_tables_set_reply_keys(tables, keys);
 }
@@ -240,15 +248,15 @@ static const struct dht_events dht_events = {
 };
 
 /* Which networks there are follows from what home listens on. */
-static struct dht_config dht_config_of(const struct node *node)
+static struct dht_config dht_config_of(const struct locate *locate)
 {
-	struct dht_config config = node->config->mainline.dht;
+	struct dht_config config = locate->params.mainline->dht;
 
-	config.site = node->config->mesh.site;
+	config.site = locate->params.site;
 	memset(config.is_on, 0, sizeof(config.is_on));
-	for (unsigned i = 0; i < node->home.bound_cnt; i++)
-		config.is_on[node->home.bound[i].family == ADDR_IPV6 ? DHT_NET_IPV6
-								     : DHT_NET_IPV4] = true;
+	for (unsigned i = 0; i < locate->params.bound_cnt; i++)
+		config.is_on[locate->params.bound[i].family == ADDR_IPV6 ? DHT_NET_IPV6
+									 : DHT_NET_IPV4] = true;
 	return config;
 }
 
@@ -286,32 +294,33 @@ static void names_run(struct job *job)
 static void names_done(struct job *job)
 {
 	struct mainline *mainline = ((struct bootstrap_lookup *)job)->mainline;
-	struct node *node = mainline->node;
+	struct locate *locate = mainline->locate;
 
 	mainline->is_looking_up = false;
 	if (!mainline->dht || mainline->is_draining)
 		return;
 	mainline->names.addr_cnt += locate_bootstrap_addrs(
-		node->bootstrap, mainline->names.addrs + mainline->names.addr_cnt,
+		locate->bootstrap, mainline->names.addrs + mainline->names.addr_cnt,
 		DHT_BOOTSTRAP_MAX - mainline->names.addr_cnt);
 	dht_bootstrap(mainline->dht, mainline->names.addrs, mainline->names.addr_cnt,
-		      node->home.now_ns);
+		      locate_now_ns(locate));
 	if (!mainline->names.addr_cnt && mainline->names.list[0])
 		log_warn("none of the names in dht.bootstrap has an address; nodes of earlier "
 			 "runs are asked alone");
-	timer_set(&node->home.timers, &mainline->names_timer, node->home.now_ns + NAMES_AGAIN_NS);
+	timer_set(locate->params.timers, &mainline->names_timer,
+		  locate_now_ns(locate) + NAMES_AGAIN_NS);
 }
 
 static void names_look_up(struct mainline *mainline)
 {
-	struct node *node = mainline->node;
+	struct locate *locate = mainline->locate;
 
 	snprintf(mainline->names.list, sizeof(mainline->names.list), "%s",
-		 node->config->mainline.bootstrap);
-	mainline->is_looking_up = jobs_submit(node->home.jobs, &mainline->names.job) == 0;
+		 locate->params.mainline->bootstrap);
+	mainline->is_looking_up = jobs_submit(locate->params.jobs, &mainline->names.job) == 0;
 	if (!mainline->is_looking_up)
-		timer_set(&node->home.timers, &mainline->names_timer,
-			  node->home.now_ns + NAMES_AGAIN_NS);
+		timer_set(locate->params.timers, &mainline->names_timer,
+			  locate_now_ns(locate) + NAMES_AGAIN_NS);
 }
 
 /* Name servers may have been out of reach, or names may have moved. */
@@ -320,7 +329,7 @@ static void names_again(struct timer *timer, uint64_t now_ns)
 	struct mainline *mainline = container_of(timer, struct mainline, names_timer);
 
 	if (knows_somebody(mainline, now_ns))
-		timer_set(&mainline->node->home.timers, timer, now_ns + NAMES_AGAIN_NS);
+		timer_set(mainline->locate->params.timers, timer, now_ns + NAMES_AGAIN_NS);
 	else if (!mainline->is_looking_up)
 		names_look_up(mainline);
 }
@@ -330,8 +339,8 @@ static void mainline_bootstrap(struct mainline *mainline)
 	timer_init(&mainline->names_timer, names_again);
 	mainline->names.mainline = mainline;
 	mainline->names.job = (struct job){.run = names_run, .done = names_done};
-	if (mainline->node->config->mainline.bootstrap[0] ||
-	    locate_bootstrap_list_at(mainline->node->bootstrap, 0))
+	if (mainline->locate->params.mainline->bootstrap[0] ||
+	    locate_bootstrap_list_at(mainline->locate->bootstrap, 0))
 		names_look_up(mainline);
 }
 
@@ -341,29 +350,29 @@ void locate_mainline_ways_changed(struct mainline *mainline)
 		names_look_up(mainline);
 }
 
-int locate_mainline_open(struct node *node, char *what)
+int locate_mainline_open(struct locate *locate, char *what)
 {
-	const struct mainline_config *config = &node->config->mainline;
+	const struct mainline_config *config = locate->params.mainline;
 	struct dht_params params = {
-		.load = &node->home.load,
-		.config = dht_config_of(node),
+		.load = locate->params.load,
+		.config = dht_config_of(locate),
 		.events = &dht_events,
-		.random = node->random,
-		.sink = &node->home.tx->sink,
-		.now_ns = node->home.now_ns,
-		.wall_us = node_wall_us(node),
+		.random = locate->params.random,
+		.sink = locate->params.sink,
+		.now_ns = locate_now_ns(locate),
+		.wall_us = locate_wall_us(locate),
 	};
 	struct mainline *mainline;
 	int err;
 
 	if (!config->is_on)
 		return 0;
-	snprintf(what, NODE_WHAT_CAP, "tables of the DHT");
+	snprintf(what, LOCATE_WHAT_CAP, "tables of the DHT");
 	mainline = calloc(1, sizeof(*mainline));
 	if (!mainline)
 		return -ENOMEM;
-	node->mainline = mainline;
-	mainline->node = node;
+	locate->mainline = mainline;
+	mainline->locate = locate;
 	mainline->names.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (mainline->names.stop_fd < 0)
 		return -errno;
@@ -372,12 +381,13 @@ int locate_mainline_open(struct node *node, char *what)
 	if (!mainline->state)
 		return -ENOMEM;
 	params.ctx = mainline;
-	if ((err = node_driver_answers_new(&params.config, params.now_ns, &mainline->answers)) < 0)
+	if ((err = locate_driver_answers_new(&params.config, params.now_ns, &mainline->answers)) <
+	    0)
 		return err;
 	if ((err = dht_new(&params, &mainline->dht)) < 0)
 		return err;
-	node->home.dht = mainline->dht;
-	mainline->lost_ns = node->home.now_ns;
+	locate->dht = mainline->dht;
+	mainline->lost_ns = locate_now_ns(locate);
 	on_reply_keys(mainline, dht_reply_keys(mainline->dht));
 	mainline_load(mainline);
 	mainline_bootstrap(mainline);
@@ -392,17 +402,17 @@ void locate_mainline_drain(struct mainline *mainline)
 	(void)eventfd_write(mainline->names.stop_fd, 1);
 }
 
-void locate_mainline_stop(struct node *node)
+void locate_mainline_stop(struct locate *locate)
 {
-	struct mainline *mainline = node->mainline;
+	struct mainline *mainline = locate->mainline;
 
 	if (!mainline || !mainline->dht)
 		return;
 	mainline_save(mainline);
-	timer_cancel(&node->home.timers, &mainline->names_timer);
-	node_driver_answers_stop(driver_tables(mainline));
+	timer_cancel(locate->params.timers, &mainline->names_timer);
+	locate_driver_answers_stop(driver_tables(mainline));
 	locate_mainline_drain(mainline);
-	node->home.dht = NULL;
+	locate->dht = NULL;
 	dht_free(mainline->dht);
 	mainline->dht = NULL;
 }
@@ -411,8 +421,8 @@ void locate_mainline_free(struct mainline *mainline)
 {
 	if (!mainline)
 		return;
-	mainline->node->mainline = NULL;
-	node_driver_answers_free(mainline->answers);
+	mainline->locate->mainline = NULL;
+	locate_driver_answers_free(mainline->answers);
 	if (mainline->names.stop_fd >= 0)
 		close(mainline->names.stop_fd);
 	free(mainline->state);
@@ -422,20 +432,20 @@ void locate_mainline_free(struct mainline *mainline)
 static void look_item(void *ctx, const struct dht_item *item)
 {
 	struct mainline_look *slot = ctx;
-	const struct node *node = slot->mainline->node;
+	const struct locate *locate = slot->mainline->locate;
 	struct pkarr_packet packet;
 	struct pkarr_record record;
 	struct mesh_found found;
 
 	if (dht_pkarr_packet_of_item(item, &packet) < 0 ||
-	    dht_pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) <
+	    dht_pkarr_record_read(&packet, locate->params.publish->policy.allows_private, &record) <
 		    0)
 		return;
 	found = (struct mesh_found){.addrs = record.addrs,
 				    .addr_cnt = record.addr_cnt,
 				    .seq = packet.seq,
-				    .is_over = locate_publish_record_is_over(node, packet.seq)};
-	(void)slot->look->found(slot->look, &found, node->home.now_ns);
+				    .is_over = locate_publish_record_is_over(locate, packet.seq)};
+	(void)slot->look->found(slot->look, &found, locate_now_ns(locate));
 }
 
 static void look_ended(void *ctx, const struct dht_outcome *outcome)
@@ -445,7 +455,7 @@ static void look_ended(void *ctx, const struct dht_outcome *outcome)
 
 	slot->look = NULL;
 	look->ended(look, outcome->err == WEFT_EABSENT ? 0 : outcome->err,
-		    slot->mainline->node->home.now_ns);
+		    locate_now_ns(slot->mainline->locate));
 }
 
 static int mainline_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mesh_look *look,

@@ -9,7 +9,7 @@
 #include "mesh/session/discovery.h"
 #include "weft/err.h"
 
-struct node;
+struct locate;
 
 /*
  * The Mainline DHT on home: made after home's sockets are bound, warm from
@@ -32,7 +32,7 @@ struct mainline;
 
 /* locate_mainline_open: 0 with home's dht set, or a negative code with what naming the object at fault. */
 WEFT_MUST_CHECK
-int locate_mainline_open(struct node *node, char *what);
+int locate_mainline_open(struct locate *locate, char *what);
 /* locate_mainline_ways_changed: bootstrap lists were added or taken away. Takes NULL. */
 void locate_mainline_ways_changed(struct mainline *mainline);
 /* locate_mainline_drain: no name is waited for any more. Takes NULL. */
@@ -41,7 +41,7 @@ void locate_mainline_drain(struct mainline *mainline);
  * locate_mainline_stop saves and ends the DHT, before its worker goes; locate_mainline_free
  * frees the rest when home's disk threads are gone. Both take half of one.
  */
-void locate_mainline_stop(struct node *node);
+void locate_mainline_stop(struct locate *locate);
 void locate_mainline_free(struct mainline *mainline);
 /* locate_mainline_turn saves when that is due. */
 void locate_mainline_turn(struct mainline *mainline);

@@ -19,7 +19,7 @@
 #include "codec/zbase32.h"
 #include "http/http_get.h"
 #include "http/url.h"
-#include "node/node_state.h"
+#include "locate.h"
 
 #define PACKET_TYPE  "application/pkarr.org/relays#payload"
 #define THREAD_CNT   2
@@ -62,7 +62,7 @@ struct relay {
 };
 
 struct pkarr_client {
-	struct node *node;
+	struct locate *locate;
 	struct jobs *jobs;
 	struct poller_watch watch;
 	const char *ca_file; /* NULL: the machine's authorities */
@@ -78,7 +78,7 @@ size_t locate_pkarr_relay_footprint(const struct pkarr_client_config *config)
 	return config->relays[0] ? sizeof(struct pkarr_client) : 0;
 }
 
-static void builtin_request_run(struct job *job)
+static void request_run(struct job *job)
 {
 	struct relay_request *request = (struct relay_request *)job;
 
@@ -92,7 +92,7 @@ static int request_begin(struct relay_request *request, const struct relay *rela
 
 	snprintf(request->url, sizeof(request->url), "%s/%s", relay->url,
 		 zbase32_write(key, NODE_KEY_LEN, text));
-	request->job = (struct job){.run = builtin_request_run, .done = done};
+	request->job = (struct job){.run = request_run, .done = done};
 	request->fetch.url = request->url;
 	request->fetch.ca_file = request->client->ca_file;
 	request->fetch.timeout_ns = HTTP_GET_NS;
@@ -103,7 +103,7 @@ static int request_begin(struct relay_request *request, const struct relay *rela
 /* packet_tell: what a relay sent is believed when the owner signed it. */
 static void packet_tell(struct relay_look *look, const struct relay_request *request)
 {
-	const struct node *node = request->client->node;
+	const struct locate *locate = request->client->locate;
 	struct pkarr_packet packet;
 	struct pkarr_record record;
 	struct mesh_found found;
@@ -114,15 +114,15 @@ static void packet_tell(struct relay_look *look, const struct relay_request *req
 		return;
 	}
 	if (look->newest_seq >= packet.seq + 1 ||
-	    dht_pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) <
+	    dht_pkarr_record_read(&packet, locate->params.publish->policy.allows_private, &record) <
 		    0)
 		return;
 	look->newest_seq = packet.seq + 1;
 	found = (struct mesh_found){.addrs = record.addrs,
 				    .addr_cnt = record.addr_cnt,
 				    .seq = packet.seq,
-				    .is_over = locate_publish_record_is_over(node, packet.seq)};
-	(void)look->look->found(look->look, &found, node->home.now_ns);
+				    .is_over = locate_publish_record_is_over(locate, packet.seq)};
+	(void)look->look->found(look->look, &found, locate_now_ns(locate));
 }
 
 static void look_fetched(struct job *job)
@@ -142,7 +142,8 @@ static void look_fetched(struct job *job)
 		return;
 	asker = look->look;
 	look->look = NULL;
-	asker->ended(asker, look->is_answered ? 0 : look->err, request->client->node->home.now_ns);
+	asker->ended(asker, look->is_answered ? 0 : look->err,
+		     locate_now_ns(request->client->locate));
 }
 
 static struct relay_look *look_new(struct pkarr_client *client)
@@ -205,9 +206,9 @@ struct mesh_locator locate_pkarr_relay_locator(struct pkarr_client *client)
 
 static void relay_again(struct relay *relay, uint64_t wait_ns)
 {
-	struct node *node = relay->publishing.client->node;
+	struct locate *locate = relay->publishing.client->locate;
 
-	timer_set(&node->home.timers, &relay->timer, node->home.now_ns + wait_ns);
+	timer_set(locate->params.timers, &relay->timer, locate_now_ns(locate) + wait_ns);
 }
 
 /* relay_warn says why, once until it works again. */
@@ -297,7 +298,8 @@ void locate_pkarr_relay_publish(struct pkarr_client *client, const struct pkarr_
 		struct relay *relay = &client->relays[i];
 
 		relay->retry_ns = 0;
-		timer_set(&client->node->home.timers, &relay->timer, packet ? now_ns : TIMER_NEVER);
+		timer_set(client->locate->params.timers, &relay->timer,
+			  packet ? now_ns : TIMER_NEVER);
 	}
 }
 
@@ -312,7 +314,7 @@ static int relays_parse(struct pkarr_client *client, const char *text, char *wha
 
 		if (!*word)
 			continue;
-		snprintf(what, NODE_WHAT_CAP, "pkarr.relays: %.128s", word);
+		snprintf(what, LOCATE_WHAT_CAP, "pkarr.relays: %.128s", word);
 		if (http_url_parse(word, &url) < 0)
 			return WEFT_EMALFORMED;
 		snprintf(relay->url, sizeof(relay->url), "%.*s",
@@ -324,9 +326,9 @@ static int relays_parse(struct pkarr_client *client, const char *text, char *wha
 	return 0;
 }
 
-int locate_pkarr_relay_open(struct node *node, char *what)
+int locate_pkarr_relay_open(struct locate *locate, char *what)
 {
-	const struct pkarr_client_config *config = &node->config->pkarr_client;
+	const struct pkarr_client_config *config = locate->params.pkarr_client;
 	struct pkarr_client *client;
 	int err;
 
@@ -335,15 +337,17 @@ int locate_pkarr_relay_open(struct node *node, char *what)
 	client = calloc(1, sizeof(*client));
 	if (!client)
 		return -ENOMEM;
-	node->pkarr_client = client;
-	client->node = node;
+	locate->pkarr_client = client;
+	client->locate = locate;
 	client->ca_file = config->ca_file[0] ? config->ca_file : NULL;
 	if ((err = relays_parse(client, config->relays, what)) < 0)
 		return err;
-	snprintf(what, NODE_WHAT_CAP, "threads that ask pkarr relays");
+	snprintf(what, LOCATE_WHAT_CAP, "threads that ask pkarr relays");
 	err = jobs_new_as(SANDBOX_LOOKUP, THREAD_CNT, (LOOKS_MAX + 1) * PKARR_CLIENT_RELAYS_MAX,
 			  &client->jobs);
-	return err < 0 ? err : worker_watch(&node->home, &client->watch, jobs_fd(client->jobs));
+	return err < 0 ? err
+		       : locate->params.watch(locate->params.ctx, &client->watch,
+					      jobs_fd(client->jobs));
 }
 
 bool locate_pkarr_relay_turn(struct pkarr_client *client)
@@ -356,9 +360,9 @@ void locate_pkarr_relay_close(struct pkarr_client *client)
 	if (!client)
 		return;
 	for (unsigned i = 0; i < client->relay_cnt; i++)
-		timer_cancel(&client->node->home.timers, &client->relays[i].timer);
+		timer_cancel(client->locate->params.timers, &client->relays[i].timer);
 	if (client->watch.ready)
-		poller_remove(client->node->home.poller, &client->watch);
+		poller_remove(client->locate->params.poller, &client->watch);
 	jobs_free(client->jobs);
 	free(client);
 }

@@ -8,7 +8,7 @@
 #include "mesh/session/discovery.h"
 #include "weft/err.h"
 
-struct node;
+struct locate;
 
 /*
  * Other people's pkarr relays, for where the DHT cannot be spoken to: a key
@@ -32,7 +32,7 @@ struct pkarr_client;
 
 /* locate_pkarr_relay_open: 0 with node's relays set unless there are none, or a negative code with what. */
 WEFT_MUST_CHECK
-int locate_pkarr_relay_open(struct node *node, char *what);
+int locate_pkarr_relay_open(struct locate *locate, char *what);
 /* locate_pkarr_relay_close waits for what runs, at most one time limit. Takes NULL. */
 void locate_pkarr_relay_close(struct pkarr_client *client);
 /* locate_pkarr_relay_turn takes in what was fetched; true when there was something. */

@@ -2,7 +2,7 @@
 /*
  * The signaling endpoint as a client: each question is a connection of its
  * own on the one thread here, so a look waits for those before it and for
- * publishing. Home worker, but for builtin_request_run.
+ * publishing. Home worker, but for request_run.
  */
 #include "signaling.h"
 
@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "http/websocket.h"
-#include "node/node_state.h"
+#include "locate.h"
 
 #define PROTOCOL	"mesh-signal-v1"
 #define LOOKS_MAX	8
@@ -51,7 +51,7 @@ struct signal_request {
 };
 
 struct signaling {
-	struct node *node;
+	struct locate *locate;
 	struct jobs *jobs;
 	struct poller_watch watch;
 	struct timer timer; /* publishes next */
@@ -66,7 +66,7 @@ size_t locate_signaling_footprint(const struct signaling_config *config)
 	return config->url[0] ? sizeof(struct signaling) : 0;
 }
 
-static void builtin_request_run(struct job *job)
+static void request_run(struct job *job)
 {
 	struct signal_request *request = (struct signal_request *)job;
 
@@ -77,12 +77,12 @@ static void builtin_request_run(struct job *job)
 
 static int request_begin(struct signal_request *request, job_fn done)
 {
-	struct node *node = request->signaling->node;
-	const struct signaling_config *config = &node->config->signaling;
+	struct locate *locate = request->signaling->locate;
+	const struct signaling_config *config = locate->params.signaling;
 	int err;
 
-	random_fill(node->random, request->random, sizeof(request->random));
-	request->job = (struct job){.run = builtin_request_run, .done = done};
+	random_fill(locate->params.random, request->random, sizeof(request->random));
+	request->job = (struct job){.run = request_run, .done = done};
 	request->ask = (struct websocket_ask){
 		.url = config->url,
 		.protocol = PROTOCOL,
@@ -119,7 +119,7 @@ static unsigned answer_signal(const struct signal_request *request)
 /* Tells what was found. 0 also when the endpoint knows nothing; a bad signature is WEFT_EDAMAGED. */
 static int look_tell(struct signal_request *request)
 {
-	const struct node *node = request->signaling->node;
+	const struct locate *locate = request->signaling->locate;
 	struct pkarr_packet packet;
 	struct pkarr_record record;
 	struct mesh_found found;
@@ -132,14 +132,14 @@ static int look_tell(struct signal_request *request)
 	if (dht_pkarr_packet_parse_body(request->question + 1, request->answer + MESSAGE_HEAD,
 					request->ask.answer_len - MESSAGE_HEAD, &packet) < 0)
 		return WEFT_EDAMAGED;
-	if (dht_pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) <
+	if (dht_pkarr_record_read(&packet, locate->params.publish->policy.allows_private, &record) <
 	    0)
 		return 0;
 	found = (struct mesh_found){.addrs = record.addrs,
 				    .addr_cnt = record.addr_cnt,
 				    .seq = packet.seq,
-				    .is_over = locate_publish_record_is_over(node, packet.seq)};
-	(void)request->look->found(request->look, &found, node->home.now_ns);
+				    .is_over = locate_publish_record_is_over(locate, packet.seq)};
+	(void)request->look->found(request->look, &found, locate_now_ns(locate));
 	return 0;
 }
 
@@ -158,7 +158,7 @@ static void look_answered(struct job *job)
 	look = request->look;
 	request->look = NULL;
 	if (look)
-		look->ended(look, err, request->signaling->node->home.now_ns);
+		look->ended(look, err, locate_now_ns(request->signaling->locate));
 }
 
 static int signaling_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mesh_look *look,
@@ -206,7 +206,7 @@ static void published(struct job *job)
 {
 	struct signal_request *request = (struct signal_request *)job;
 	struct signaling *signaling = request->signaling;
-	struct node *node = signaling->node;
+	struct locate *locate = signaling->locate;
 	bool is_taken = request->err == 0 && answer_signal(request) == SIGNAL_PUBLISH;
 
 	request->is_running = false;
@@ -215,11 +215,11 @@ static void published(struct job *job)
 	if (!is_taken && !signaling->is_failing)
 		log_warn("the signaling endpoint %s was not told where this node is: %s; trying "
 			 "again",
-			 node->config->signaling.url,
+			 locate->params.signaling->url,
 			 request->err < 0 ? weft_err_text(request->err) : "it refuses");
 	signaling->is_failing = !is_taken;
-	timer_set(&node->home.timers, &signaling->timer,
-		  node->home.now_ns + (is_taken ? PUBLISH_NS : RETRY_NS));
+	timer_set(locate->params.timers, &signaling->timer,
+		  locate_now_ns(locate) + (is_taken ? PUBLISH_NS : RETRY_NS));
 }
 
 static void publish_fire(struct timer *timer, uint64_t now_ns)
@@ -235,7 +235,7 @@ static void publish_fire(struct timer *timer, uint64_t now_ns)
 		err = request_begin(request, published);
 	}
 	if (err < 0)
-		timer_set(&signaling->node->home.timers, timer, now_ns + NS_PER_S);
+		timer_set(signaling->locate->params.timers, timer, now_ns + NS_PER_S);
 }
 
 void locate_signaling_publish(struct signaling *signaling, const struct pkarr_packet *packet,
@@ -246,30 +246,32 @@ void locate_signaling_publish(struct signaling *signaling, const struct pkarr_pa
 	signaling->has_packet = packet != NULL;
 	if (packet)
 		signaling->packet = *packet;
-	timer_set(&signaling->node->home.timers, &signaling->timer, packet ? now_ns : TIMER_NEVER);
+	timer_set(signaling->locate->params.timers, &signaling->timer,
+		  packet ? now_ns : TIMER_NEVER);
 }
 
-int locate_signaling_open(struct node *node, char *what)
+int locate_signaling_open(struct locate *locate, char *what)
 {
-	const struct signaling_config *config = &node->config->signaling;
+	const struct signaling_config *config = locate->params.signaling;
 	struct signaling *signaling;
 	int err;
 
 	if (!config->url[0])
 		return 0;
-	snprintf(what, NODE_WHAT_CAP, "signaling.url: %.128s", config->url);
+	snprintf(what, LOCATE_WHAT_CAP, "signaling.url: %.128s", config->url);
 	if (strncmp(config->url, "ws://", 5) != 0 && strncmp(config->url, "wss://", 6) != 0)
 		return WEFT_EMALFORMED;
 	signaling = calloc(1, sizeof(*signaling));
 	if (!signaling)
 		return -ENOMEM;
-	node->signaling = signaling;
-	signaling->node = node;
+	locate->signaling = signaling;
+	signaling->locate = locate;
 	signaling->publishing.signaling = signaling;
 	timer_init(&signaling->timer, publish_fire);
 	err = jobs_new_as(SANDBOX_LOOKUP, 1, LOOKS_MAX + 1, &signaling->jobs);
 	return err < 0 ? err
-		       : worker_watch(&node->home, &signaling->watch, jobs_fd(signaling->jobs));
+		       : locate->params.watch(locate->params.ctx, &signaling->watch,
+					      jobs_fd(signaling->jobs));
 }
 
 bool locate_signaling_turn(struct signaling *signaling)
@@ -281,10 +283,10 @@ void locate_signaling_close(struct signaling *signaling)
 {
 	if (!signaling)
 		return;
-	timer_cancel(&signaling->node->home.timers, &signaling->timer);
+	timer_cancel(signaling->locate->params.timers, &signaling->timer);
 	if (signaling->watch.ready)
-		poller_remove(signaling->node->home.poller, &signaling->watch);
+		poller_remove(signaling->locate->params.poller, &signaling->watch);
 	jobs_free(signaling->jobs);
-	signaling->node->signaling = NULL;
+	signaling->locate->signaling = NULL;
 	free(signaling);
 }

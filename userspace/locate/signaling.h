@@ -9,7 +9,7 @@
 #include "mesh/session/discovery.h"
 #include "weft/err.h"
 
-struct node;
+struct locate;
 
 /*
  * A signaling endpoint, for where neither the DHT nor a pkarr relay is to be
@@ -31,7 +31,7 @@ struct signaling;
 
 /* locate_signaling_open: 0 with node's signaling set unless none is configured, or a negative code with what. */
 WEFT_MUST_CHECK
-int locate_signaling_open(struct node *node, char *what);
+int locate_signaling_open(struct locate *locate, char *what);
 /* locate_signaling_close waits for what runs, at most one time limit. Takes NULL. */
 void locate_signaling_close(struct signaling *signaling);
 /* locate_signaling_turn takes in what was answered; true when there was something. */

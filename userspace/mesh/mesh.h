@@ -184,7 +184,6 @@ void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_port_p
  * those it is known by are dialled; a session at none of those in peer
  * does not count. 0, or as ask: WEFT_EFULL, EMALFORMED, EREFUSED.
  */
-typedef void (*mesh_connect_fn)(void *arg, int err, const uint8_t *actual_key);
 WEFT_MUST_CHECK
 int mesh_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
 		 mesh_connect_fn done, void *arg, uint64_t now_ns);

@@ -105,6 +105,9 @@ struct mesh_peer {
 };
 #define MESH_PEER_ADDRS_MAX 8
 
+/* How a dial ended; actual_key is set with WEFT_EWRONGKEY. */
+typedef void (*mesh_connect_fn)(void *arg, int err, const uint8_t *actual_key);
+
 /*
  * How a request ended, told exactly once by reply unless it was
  * cancelled. err 0: payload is the answer frame's payload, inside the

@@ -187,7 +187,7 @@ static void addresses_changed(struct node *node, uint64_t now_ns)
 {
 	node_fastpath_addresses_changed(&node->fastpath);
 	node_advertise(node);
-	locate_publish_changed(node->publish, now_ns);
+	locate_publish_changed(node->locate.publish, now_ns);
 	node_fabric_addresses_changed(node->fabric, now_ns);
 	node_sharing_addresses_changed(node->sharing, now_ns);
 }

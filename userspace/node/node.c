@@ -24,8 +24,6 @@
 #include "mesh/mesh.h"
 #include "net/udp/handover.h"
 #include "firewall/ingress.h"
-#include "locate/bootstrap.h"
-#include "locate/json_record.h"
 #include "node/port_probe.h"
 #include "node/last_crash.h"
 #include "api/methods.h"
@@ -92,8 +90,8 @@ static void wall_tell(struct node *node, uint64_t now_ns)
 	uint64_t wall_us = node_wall_us(node), wall_s = wall_us / 1000000;
 
 	worker_set_wall(&node->home, wall_s, now_ns);
-	if (node->home.dht)
-		dht_set_wall(node->home.dht, wall_us, now_ns);
+	if (node->locate.dht)
+		dht_set_wall(node->locate.dht, wall_us, now_ns);
 	node_fabric_set_wall(node->fabric, wall_s, now_ns);
 	if (node->workers)
 		workers_set_wall(node->workers, wall_s, now_ns);
@@ -132,33 +130,7 @@ static void node_on_sample(void *ctx, const struct weft_sample *sample)
 	firewall_drops_sample(&((struct node *)ctx)->drops, sample);
 }
 
-/* Whom mesh asks where a key is, in order. */
-static int node_open_discovery(struct node *node, char *what)
-{
-	int err;
-
-	snprintf(what, NODE_WHAT_CAP, "bootstrap lists");
-	if ((err = locate_bootstrap_open(node)) < 0 ||
-	    (err = locate_mainline_open(node, what)) < 0 ||
-	    (!node->config->mainline.is_only && ((err = locate_pkarr_relay_open(node, what)) < 0 ||
-						 (err = locate_signaling_open(node, what)) < 0)))
-		return err;
-	if ((err = locate_publish_open(node)) < 0 || (err = locate_json_record_open(node)) < 0)
-		return err;
-	if (node->mainline)
-		node->providers[node->provider_cnt++] = locate_mainline_locator(node->mainline);
-	if (node->pkarr_client)
-		node->providers[node->provider_cnt++] =
-			locate_pkarr_relay_locator(node->pkarr_client);
-	if (node->signaling)
-		node->providers[node->provider_cnt++] = locate_signaling_locator(node->signaling);
-	for (unsigned i = 0; i < node->provider_cnt; i++)
-		if ((err = mesh_add_provider(node->home.mesh, &node->providers[i])) < 0)
-			return err;
-	return 0;
-}
-
-static unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX])
+unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX])
 {
 	const struct node *node = ctx;
 
@@ -206,8 +178,8 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	worker.advertised = node->advertised;
 	worker.advertised_cnt = node->advertised_cnt;
 	if ((err = worker_open(&node->home, &worker, what)) < 0 ||
-	    (err = node_open_discovery(node, what)) < 0 ||
-	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
+	    (err = node_open_locate(node, what)) < 0 || (err = node_fabric_open(node, what)) < 0 ||
+	    (err = node_sharing_open(node, what)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
 		return err;
 	if (params->is_simulated)
@@ -457,19 +429,15 @@ static void node_free_above_store(struct node *node)
 	firewall_drops_close(&node->drops);
 	firewall_record_close(&node->record);
 	mesh_forget_locators(node->home.mesh);
-	locate_json_record_close(node->json_record);
-	locate_publish_close(node->publish);
-	locate_pkarr_relay_close(node->pkarr_client);
-	locate_signaling_close(node->signaling);
+	locate_close(&node->locate);
 	node_sharing_stop(node->sharing);
 	node_fabric_stop(node->fabric);
-	locate_mainline_stop(node);
-	locate_bootstrap_stop(node->bootstrap);
+	locate_stop(&node->locate);
+	node->home.dht = NULL;
 	worker_close(&node->home);
-	locate_bootstrap_free(node->bootstrap);
 	node_sharing_free(node->sharing);
 	node_fabric_free(node->fabric);
-	locate_mainline_free(node->mainline);
+	locate_free(&node->locate);
 	net_handover_free(node->handover);
 }
 
@@ -525,12 +493,9 @@ bool node_turn(struct node *node, uint64_t now_ns)
 		node_tell_workers(node, now_ns);
 	}
 	node_rotate_cids(node, now_ns);
-	if (node->mainline)
-		locate_mainline_turn(node->mainline);
+	is_busy |= locate_turn(&node->locate);
 	node_fabric_turn(node->fabric, now_ns);
 	node_sharing_turn(node->sharing, now_ns);
-	is_busy |= locate_pkarr_relay_turn(node->pkarr_client);
-	is_busy |= locate_signaling_turn(node->signaling);
 	is_busy |= worker_turn(&node->home, now_ns);
 	if (node->workers)
 		is_busy |= workers_flush(node->workers);
@@ -578,7 +543,7 @@ static void node_drain(struct node *node)
 
 	if (node->workers)
 		workers_stop(node->workers);
-	locate_mainline_drain(node->mainline);
+	locate_mainline_drain(node->locate.mainline);
 	worker_goodbye(&node->home, now_ns);
 	do {
 		(void)node_turn(node, now_ns);
@@ -602,7 +567,7 @@ static void tell_start(const struct node *node)
 
 	for (unsigned i = 0; i < node->home.bound_cnt; i++)
 		log_info("listening on %s", addr_format(&node->home.bound[i], addr));
-	log_info("DHT %s; its address is %s", node->mainline ? "on" : "off",
+	log_info("DHT %s; its address is %s", node->locate.mainline ? "on" : "off",
 		 published[node->config->publish.policy.publish]);
 }
 

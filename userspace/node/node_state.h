@@ -14,6 +14,7 @@
 #include "node/event_log.h"
 #include "node/node.h"
 #include "firewall/policy_record.h"
+#include "locate/locate.h"
 #include "worker/workers_content.h"
 #include "worker/workers.h"
 #include "worker/worker.h"
@@ -44,20 +45,13 @@ struct node {
 	struct drops drops;
 	struct incidents incidents;
 	struct record record;
-	struct mainline *mainline; /* NULL: the DHT is off */
-	struct bootstrap *bootstrap;
-	struct publish *publish;
-	struct json_record *json_record;   /* NULL: not wanted */
-	struct pkarr_client *pkarr_client; /* NULL: no relays are named */
-	struct signaling *signaling;	   /* NULL: none is configured */
-	struct fabric *fabric;		   /* NULL: services are off */
-	struct sharing *sharing;	   /* NULL: it is off */
-	struct web *web;		   /* NULL: it is off */
-	struct workers *workers;	   /* NULL: home is the only worker */
-	struct handover *handover;	   /* likewise */
+	struct locate locate;
+	struct fabric *fabric;	   /* NULL: services are off */
+	struct sharing *sharing;   /* NULL: it is off */
+	struct web *web;	   /* NULL: it is off */
+	struct workers *workers;   /* NULL: home is the only worker */
+	struct handover *handover; /* likewise */
 	struct poller_watch workers_watch;
-	struct mesh_locator providers[MESH_LOCATORS_MAX]; /* whom mesh asks where a key is */
-	unsigned provider_cnt;
 	uint32_t cid_epoch;
 	uint64_t cids_rotated_ns;
 	struct workers_content workers_content;
@@ -101,6 +95,12 @@ uint64_t node_wall_us(const struct node *node);
 
 /* firewall_params.c: what bans, drops and record use, before they are opened. */
 void node_firewall_params(struct node *node);
+
+/* node.c: the addresses that others may use; how many. */
+unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
+/* locate_params.c: locate_open, and mesh asks it. */
+WEFT_MUST_CHECK
+int node_open_locate(struct node *node, char *what);
 
 /* advertise.c: the addresses that links and HELLO carry. */
 void node_advertise(struct node *node);

@@ -71,7 +71,7 @@ struct worker {
 	struct mesh *mesh;
 	struct key_seal *seal; /* of keys in the store */
 	struct blobs *content;
-	struct dht *dht; /* home's; NULL: off. Node's mainline.c makes and frees it */
+	struct dht *dht; /* home's; NULL: off. locate makes and frees it */
 	struct timer_wheel timers;
 	bool is_simulated;     /* by who turns it: no threads, no sockets, no clock but now_ns */
 	struct poller *poller; /* NULL: simulated without local programs */

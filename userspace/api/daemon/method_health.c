@@ -47,8 +47,8 @@ static bool is_seen(const struct node *node)
 {
 	struct addr external;
 
-	return node->home.dht && (dht_external(node->home.dht, DHT_NET_IPV4, &external) ||
-				  dht_external(node->home.dht, DHT_NET_IPV6, &external));
+	return node->locate.dht && (dht_external(node->locate.dht, DHT_NET_IPV4, &external) ||
+				    dht_external(node->locate.dht, DHT_NET_IPV6, &external));
 }
 
 /* Who has dialled this node is the one proof that somebody can. */
@@ -69,7 +69,7 @@ static unsigned dht_good_cnt(const struct node *node, uint64_t now_ns)
 {
 	struct dht_stats stats;
 
-	dht_stats(node->home.dht, now_ns, &stats);
+	dht_stats(node->locate.dht, now_ns, &stats);
 	return stats.nodes[DHT_NET_IPV4].good + stats.nodes[DHT_NET_IPV6].good;
 }
 
@@ -77,7 +77,7 @@ static const char *dht_text(const struct node *node, uint64_t now_ns, struct loo
 {
 	unsigned good_cnt;
 
-	if (!node->home.dht)
+	if (!node->locate.dht)
 		return "off";
 	good_cnt = dht_good_cnt(node, now_ns);
 	if (good_cnt)

@@ -98,16 +98,16 @@ static bool read_sockets(const struct node *node, struct fair_view *out)
 
 static bool read_items(const struct node *node, struct fair_view *out)
 {
-	if (node->home.dht)
-		dht_items_pool(node->home.dht, out);
-	return node->home.dht && out->name;
+	if (node->locate.dht)
+		dht_items_pool(node->locate.dht, out);
+	return node->locate.dht && out->name;
 }
 
 static bool read_swarm_peers(const struct node *node, struct fair_view *out)
 {
-	if (node->home.dht)
-		dht_peers_pool(node->home.dht, out);
-	return node->home.dht && out->name;
+	if (node->locate.dht)
+		dht_peers_pool(node->locate.dht, out);
+	return node->locate.dht && out->name;
 }
 
 static bool read_overlay(const struct node *node, struct fair_view *out)

@@ -85,7 +85,7 @@ static void *run_get(void *ctx, const uint8_t key[static NODE_KEY_LEN],
 		     struct pkarr_relay_call *call, uint64_t now_ns)
 {
 	struct web_pkarr *pkarr = ctx;
-	struct dht *dht = pkarr->node->home.dht;
+	struct dht *dht = pkarr->node->locate.dht;
 	struct dht_get_params params = {.key = key, .budget_ns = GET_BUDGET_NS};
 	struct dht_asker asker = {.item = run_item, .ended = run_ended};
 	struct web_run *run = dht ? run_new(pkarr, call) : NULL;
@@ -101,7 +101,7 @@ static void *run_put(void *ctx, const struct pkarr_packet *packet, struct pkarr_
 		     uint64_t now_ns)
 {
 	struct web_pkarr *pkarr = ctx;
-	struct dht *dht = pkarr->node->home.dht;
+	struct dht *dht = pkarr->node->locate.dht;
 	struct dht_asker asker = {.ended = run_ended};
 	struct dht_item item;
 	struct dht_put_params params = {.item = &item};
@@ -119,7 +119,7 @@ static void run_cancel(void *ctx, void *arg)
 	struct web_pkarr *pkarr = ctx;
 	struct web_run *run = arg;
 
-	dht_cancel(pkarr->node->home.dht, run->handle);
+	dht_cancel(pkarr->node->locate.dht, run->handle);
 	run->call = NULL;
 }
 

@@ -43,7 +43,8 @@ static json_t *list_json(const struct node *node, const struct bootstrap_list *l
 	json = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "issuer", api_json_id(list->issuer),
 			 "serial", api_json_uint(list->serial), "made_s",
 			 api_json_uint(list->made_s), "expires_s", api_json_uint(list->expires_s),
-			 "state", locate_bootstrap_state(node, list), "entries", entries);
+			 "state", locate_bootstrap_state(node->locate.bootstrap, list), "entries",
+			 entries);
 	if (list->title[0])
 		json_object_set_new(json, "title", json_string(list->title));
 	return json;
@@ -196,7 +197,7 @@ void api_list_bootstraps(void *ctx, struct control_call *call, const json_t *par
 	json_t *lists = json_array();
 
 	(void)parameters, (void)now_ns;
-	for (unsigned i = 0; (list = locate_bootstrap_list_at(node->bootstrap, i)); i++)
+	for (unsigned i = 0; (list = locate_bootstrap_list_at(node->locate.bootstrap, i)); i++)
 		json_array_append_new(lists, list_json(node, list));
 	control_reply(call, json_pack("{s:o}", "bootstraps", lists));
 }
@@ -273,7 +274,7 @@ static bool is_trusted(const struct node *node, const struct bootstrap_list *lis
 	if (trust)
 		return zbase32_parse(trust, len, key, sizeof(key)) == sizeof(key) &&
 		       memcmp(key, list->issuer, sizeof(key)) == 0;
-	return locate_bootstrap_list_of(node->bootstrap, list->issuer) ||
+	return locate_bootstrap_list_of(node->locate.bootstrap, list->issuer) ||
 	       memcmp(list->issuer, node->own_key, sizeof(list->issuer)) == 0;
 }
 
@@ -321,7 +322,8 @@ void api_add_bootstrap(void *ctx, struct control_call *call, const json_t *param
 	    !may_be_added(node, call, &list, trust) ||
 	    !(setting = setting_new(call, list_json(node, &list))))
 		return;
-	err = locate_bootstrap_put(node->bootstrap, &list, bytes, len, setting_done, setting);
+	err = locate_bootstrap_put(node->locate.bootstrap, &list, bytes, len, setting_done,
+				   setting);
 	if (err < 0)
 		setting_refuse(setting, err);
 }
@@ -342,11 +344,11 @@ void api_remove_bootstrap(void *ctx, struct control_call *call, const json_t *pa
 			     "weft bootstrap list shows the issuers");
 		return;
 	}
-	list = locate_bootstrap_list_of(node->bootstrap, key);
+	list = locate_bootstrap_list_of(node->locate.bootstrap, key);
 	setting = setting_new(call, list ? list_json(node, list) : json_object());
 	if (!setting)
 		return;
-	err = locate_bootstrap_remove(node->bootstrap, key, setting_done, setting);
+	err = locate_bootstrap_remove(node->locate.bootstrap, key, setting_done, setting);
 	if (err < 0)
 		setting_refuse(setting, err);
 }

@@ -50,8 +50,8 @@ void api_bootstrap_checks_forget(struct node *node)
 	struct bootstrap_check *check;
 
 	while ((check = node->bootstrap_checks)) {
-		for (unsigned i = 0; i < check->entry_cnt && node->home.dht; i++)
-			dht_ping_forget(node->home.dht, &check->entries[i]);
+		for (unsigned i = 0; i < check->entry_cnt && node->locate.dht; i++)
+			dht_ping_forget(node->locate.dht, &check->entries[i]);
 		check_free(check);
 	}
 }
@@ -134,7 +134,7 @@ static bool entry_begin(struct check_entry *entry)
 	int err;
 
 	entry->began_ns = node->home.now_ns;
-	if (!entry->entry.has_key && !node->home.dht) {
+	if (!entry->entry.has_key && !node->locate.dht) {
 		entry_tell(entry, false, "the DHT is off here");
 		return false;
 	}
@@ -145,7 +145,7 @@ static bool entry_begin(struct check_entry *entry)
 	}
 	err = entry->entry.has_key ? mesh_connect(node->home.mesh, &peer, DIAL_TIMEOUT_NS,
 						  entry_connected, entry, entry->began_ns)
-				   : dht_ping(node->home.dht, &entry->entry.addr, entry_pinged,
+				   : dht_ping(node->locate.dht, &entry->entry.addr, entry_pinged,
 					      entry, entry->began_ns);
 	if (err < 0)
 		entry_tell(entry, false, why_of(err));
@@ -222,7 +222,8 @@ void api_check_bootstrap(void *ctx, struct control_call *call, const json_t *par
 	node->bootstrap_checks = check;
 	if (text)
 		check_add(check, &list);
-	for (unsigned i = 0; !text && (kept = locate_bootstrap_list_at(node->bootstrap, i)); i++)
+	for (unsigned i = 0; !text && (kept = locate_bootstrap_list_at(node->locate.bootstrap, i));
+	     i++)
 		check_add(check, kept);
 	control_on_gone(call, caller_left, check);
 	check_go_on(check);

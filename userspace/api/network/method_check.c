@@ -64,9 +64,10 @@ static void run_free(struct check_run *run)
 
 	run_unlink(run);
 	timer_cancel(&node->home.timers, &run->timer);
-	for (unsigned i = 0; i < node->provider_cnt; i++)
+	for (unsigned i = 0; i < node->locate.locator_cnt; i++)
 		if (run->looks[i].is_running)
-			node->providers[i].cancel(node->providers[i].ctx, run->looks[i].search);
+			node->locate.locators[i].cancel(node->locate.locators[i].ctx,
+							run->looks[i].search);
 	free(run);
 }
 
@@ -191,9 +192,9 @@ static const char *provider_names(const struct node *node, char *text, size_t ca
 	size_t len = 0;
 
 	text[0] = '\0';
-	for (unsigned i = 0; i < node->provider_cnt && len < cap; i++)
+	for (unsigned i = 0; i < node->locate.locator_cnt && len < cap; i++)
 		len += (size_t)snprintf(text + len, cap - len, "%s%s", i ? ", " : "",
-					node->providers[i].name);
+					node->locate.locators[i].name);
 	return text;
 }
 
@@ -201,7 +202,7 @@ static void run_found_nothing(struct check_run *run)
 {
 	char names[128], why[192];
 
-	if (!run->node->provider_cnt) {
+	if (!run->node->locate.locator_cnt) {
 		run_tell_verdict(run, "record", "no address of it is known and nobody may be asked",
 				 "switch the DHT on (dht.enabled in weft.conf), or: weft peer "
 				 "connect NODE ADDRESS:PORT");
@@ -281,7 +282,7 @@ static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
 	struct check_look *look = container_of(lookup, struct check_look, look);
 	struct check_run *run = look->run;
 
-	look_end(look, run->node->providers[look_idx(look)].name, err);
+	look_end(look, run->node->locate.locators[look_idx(look)].name, err);
 	if (!run->running_cnt)
 		run_dial(run, now_ns);
 }
@@ -296,11 +297,11 @@ static void run_expire(struct timer *timer, uint64_t now_ns)
 		run_ping(run, now_ns);
 		return;
 	}
-	for (unsigned i = 0; i < node->provider_cnt; i++) {
+	for (unsigned i = 0; i < node->locate.locator_cnt; i++) {
 		if (!run->looks[i].is_running)
 			continue;
-		node->providers[i].cancel(node->providers[i].ctx, run->looks[i].search);
-		look_end(&run->looks[i], node->providers[i].name, WEFT_ETIMEOUT);
+		node->locate.locators[i].cancel(node->locate.locators[i].ctx, run->looks[i].search);
+		look_end(&run->looks[i], node->locate.locators[i].name, WEFT_ETIMEOUT);
 	}
 	run_dial(run, now_ns);
 }
@@ -324,9 +325,9 @@ static void run_begin(struct check_run *run, uint64_t now_ns)
 	struct node *node = run->node;
 
 	run_recall(run);
-	for (unsigned i = 0; i < node->provider_cnt; i++) {
+	for (unsigned i = 0; i < node->locate.locator_cnt; i++) {
 		struct check_look *look = &run->looks[i];
-		const struct mesh_locator *provider = &node->providers[i];
+		const struct mesh_locator *provider = &node->locate.locators[i];
 		int err;
 
 		*look = (struct check_look){.look = {look_found, look_ended},

@@ -13,7 +13,7 @@ static const char *const net_names[] = {[DHT_NET_IPV4] = "ipv4", [DHT_NET_IPV6] 
 
 bool api_dht_is_on(const struct node *node, struct control_call *call)
 {
-	if (node->home.dht)
+	if (node->locate.dht)
 		return true;
 	control_fail(call, WEFT_EREFUSED, "the DHT", "it is switched off",
 		     "set dht.enabled = yes in weft.conf and start weftd again");
@@ -75,11 +75,11 @@ void api_show_dht(struct node *node, struct control_call *call, const struct api
 	struct dht_stats stats;
 
 	(void)in;
-	if (!node->home.dht) {
+	if (!node->locate.dht) {
 		control_reply(call, api_show_dht_out_write(&out));
 		return;
 	}
-	dht_stats(node->home.dht, now_ns, &stats);
+	dht_stats(node->locate.dht, now_ns, &stats);
 	struct api_fill fills[] = {
 		{"items kept for others", stats.item_cnt, config->item_cap, "dht.item_cap"},
 		{"peers kept for others", stats.peer_cnt, config->peer_cap, "dht.peer_cap"},
@@ -97,7 +97,7 @@ void api_show_dht(struct node *node, struct control_call *call, const struct api
 		.received_bytes = api_uint(stats.bytes_in),
 		.sent_bytes = api_uint(stats.bytes_out),
 	};
-	networks_add(call, node->home.dht, &stats, &out.dht.networks);
+	networks_add(call, node->locate.dht, &stats, &out.dht.networks);
 	control_reply(call, api_show_dht_out_write(&out));
 }
 
@@ -137,6 +137,6 @@ void api_list_dht_nodes(struct node *node, struct control_call *call,
 	if (!api_dht_is_on(node, call))
 		return;
 	for (walk.net = 0; walk.net < DHT_FAMILY_CNT; walk.net++)
-		dht_nodes_each(node->home.dht, walk.net, walk_node, &walk);
+		dht_nodes_each(node->locate.dht, walk.net, walk_node, &walk);
 	control_reply(call, api_list_dht_nodes_out_write(&out));
 }

@@ -61,7 +61,7 @@ static void run_caller_left(void *arg)
 {
 	struct dht_run *run = arg;
 
-	dht_leave(run->node->home.dht, run->handle);
+	dht_leave(run->node->locate.dht, run->handle);
 	run_free(run);
 }
 
@@ -171,7 +171,7 @@ static void run_ended(void *ctx, const struct dht_outcome *outcome)
 	bool has_found = run->is_list || run->item || run->record;
 
 	control_on_gone(run->call, NULL, NULL);
-	dht_leave(run->node->home.dht, run->handle);
+	dht_leave(run->node->locate.dht, run->handle);
 	if (outcome->err < 0 && (run->is_write || !has_found))
 		run_fail(run, outcome);
 	else if (run->reply == route_reply && !run->record)
@@ -304,7 +304,7 @@ static void run_begun(struct dht_run *run, dht_handle handle)
 		control_on_gone(run->call, run_caller_left, run);
 		return;
 	}
-	dht_stats(node->home.dht, node->home.now_ns, &stats);
+	dht_stats(node->locate.dht, node->home.now_ns, &stats);
 	if (stats.lookup_cnt >= node->config->mainline.dht.lookup_cap)
 		control_fail(run->call, WEFT_EFULL, "the DHT", "too many searches are under way",
 			     "wait for one to end, or raise dht.lookup_cap in weft.conf");
@@ -352,7 +352,7 @@ void api_lookup_dht(struct node *node, struct control_call *call,
 	asker.ctx = run;
 	if (control_wants_more(call))
 		asker.step = run_step;
-	run_begun(run, dht_lookup(node->home.dht, net, &target, &asker, now_ns));
+	run_begun(run, dht_lookup(node->locate.dht, net, &target, &asker, now_ns));
 }
 
 /* key: a node's id or 64 hexadecimal letters. False: call was failed. */
@@ -404,7 +404,7 @@ void api_get_dht_item(struct node *node, struct control_call *call,
 	asker.ctx = run;
 	if (control_wants_more(call))
 		asker.step = run_step;
-	run_begun(run, dht_get(node->home.dht, &get, &asker, now_ns));
+	run_begun(run, dht_get(node->locate.dht, &get, &asker, now_ns));
 }
 
 static void run_record(void *ctx, const struct dht_item *item)
@@ -438,7 +438,7 @@ void api_find_route(struct node *node, struct control_call *call,
 	asker.ctx = run;
 	if (control_wants_more(call))
 		asker.step = run_step;
-	run_begun(run, dht_get(node->home.dht, &get, &asker, now_ns));
+	run_begun(run, dht_get(node->locate.dht, &get, &asker, now_ns));
 }
 
 void api_find_dht_peers(struct node *node, struct control_call *call,
@@ -453,7 +453,7 @@ void api_find_dht_peers(struct node *node, struct control_call *call,
 		return;
 	run->is_list = true;
 	asker.ctx = run;
-	run_begun(run, dht_peers(node->home.dht, &hash, &asker, now_ns));
+	run_begun(run, dht_peers(node->locate.dht, &hash, &asker, now_ns));
 }
 
 void api_announce_dht(struct node *node, struct control_call *call,
@@ -476,7 +476,7 @@ void api_announce_dht(struct node *node, struct control_call *call,
 	if (!run)
 		return;
 	asker.ctx = run;
-	run_begun(run, dht_announce(node->home.dht, &announce, &asker, now_ns));
+	run_begun(run, dht_announce(node->locate.dht, &announce, &asker, now_ns));
 }
 
 /* Text becomes a byte string. NULL: call was failed. */
@@ -522,7 +522,7 @@ void api_put_dht_item(struct node *node, struct control_call *call,
 	if (run->salt_len) {
 		item.salt = run->salt;
 		item.salt_len = run->salt_len;
-		item.seq = (int64_t)locate_publish_next_seq(node->publish);
+		item.seq = (int64_t)locate_publish_next_seq(node->locate.publish);
 		dht_item_sign(&item, node->key, sig);
 		item.key = node->own_key;
 		item.sig = sig;
@@ -531,7 +531,7 @@ void api_put_dht_item(struct node *node, struct control_call *call,
 	run->is_write = true;
 	asker.ctx = run;
 	if (run->item) {
-		run_begun(run, dht_put(node->home.dht, &put, &asker, now_ns));
+		run_begun(run, dht_put(node->locate.dht, &put, &asker, now_ns));
 	} else {
 		control_fail(call, -ENOMEM, "the DHT", "no memory", "free some and try again");
 		run_free(run);

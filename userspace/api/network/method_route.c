@@ -33,7 +33,7 @@ const struct api_address_record *api_record(struct api_blocks *blocks, const uin
 
 static const char *skipped_text(const struct node *node, int err)
 {
-	if (!locate_publish_has_place(node->publish))
+	if (!locate_publish_has_place(node->locate.publish))
 		return "the DHT is switched off (dht.enabled), and pkarr.relays names nobody";
 	if (err == WEFT_EREFUSED)
 		return "dht.publish is off";
@@ -50,8 +50,8 @@ static void published_reply(const struct node *node, struct control_call *call)
 	struct publish_state state;
 	bool is_out;
 
-	locate_publish_state(node->publish, &state);
-	is_out = state.err >= 0 && locate_publish_has_place(node->publish);
+	locate_publish_state(node->locate.publish, &state);
+	is_out = state.err >= 0 && locate_publish_has_place(node->locate.publish);
 	record = api_record(control_blocks(call), node->own_key, &state.record,
 			    is_out ? state.packet : NULL);
 	if (record)
@@ -80,7 +80,7 @@ static void publish_caller_left(void *arg)
 {
 	struct publish_call *waiting = arg;
 
-	locate_publish_forget(waiting->node->publish, waiting);
+	locate_publish_forget(waiting->node->locate.publish, waiting);
 	free(waiting);
 }
 
@@ -111,7 +111,7 @@ void api_publish_route(struct node *node, struct control_call *call,
 	waiting = malloc(sizeof(*waiting));
 	if (waiting) {
 		*waiting = (struct publish_call){node, call};
-		err = locate_publish_now(node->publish, published, waiting, now_ns);
+		err = locate_publish_now(node->locate.publish, published, waiting, now_ns);
 	}
 	if (err == 0) {
 		control_on_gone(call, publish_caller_left, waiting);

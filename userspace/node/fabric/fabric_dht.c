@@ -11,7 +11,7 @@ static struct dht *dht_of(void *ctx)
 {
 	const struct fabric *fabric = ctx;
 
-	return fabric->node->home.dht;
+	return fabric->node->locate.dht;
 }
 
 static struct kad_id id_of(const uint8_t bytes[KAD_ID_LEN])
@@ -41,7 +41,7 @@ static unsigned nearest_in(const struct fabric *fabric, enum dht_net net,
 {
 	const struct node *node = fabric->node;
 	const struct kad_node *closest[KAD_CLOSEST_MAX];
-	unsigned cnt = dht_closest(node->home.dht, net, target, node->home.now_ns, closest, cap);
+	unsigned cnt = dht_closest(node->locate.dht, net, target, node->home.now_ns, closest, cap);
 	unsigned told_cnt = 0;
 
 	for (unsigned i = 0; i < cnt; i++) {
@@ -96,7 +96,7 @@ static void on_ended(void *ctx, const struct dht_outcome *outcome)
 						   outcome->answered_cnt > 0 || outcome->err == 0};
 	const struct fabric *fabric = search->seam;
 
-	dht_leave(fabric->node->home.dht, search->handle);
+	dht_leave(fabric->node->locate.dht, search->handle);
 	memcpy(told.target, search->target, sizeof(told.target));
 	search->ended(search, &told, outcome->ended_ns);
 }

@@ -24,7 +24,7 @@ static void announce_ended(void *ctx, const struct dht_outcome *outcome)
 static bool place_announce(void *ctx, uint64_t now_ns)
 {
 	struct fabric *fabric = ctx;
-	struct dht *dht = fabric->node->home.dht;
+	struct dht *dht = fabric->node->locate.dht;
 	const struct dht_announce_params params = {.info_hash = place_hash()};
 	const struct dht_asker asker = {.ended = announce_ended, .ctx = fabric};
 
@@ -57,7 +57,7 @@ static void find_heard(void *ctx, const struct addr *addrs, unsigned cnt)
 {
 	struct fabric *fabric = ctx;
 
-	mesh_rendezvous_hear(fabric->rendezvous, addrs, cnt, dht_scope(fabric->node->home.dht));
+	mesh_rendezvous_hear(fabric->rendezvous, addrs, cnt, dht_scope(fabric->node->locate.dht));
 }
 
 static void find_ended(void *ctx, const struct dht_outcome *outcome)
@@ -71,7 +71,7 @@ static void find_ended(void *ctx, const struct dht_outcome *outcome)
 static bool place_find(void *ctx, uint64_t now_ns)
 {
 	struct fabric *fabric = ctx;
-	struct dht *dht = fabric->node->home.dht;
+	struct dht *dht = fabric->node->locate.dht;
 	const struct kad_id hash = place_hash();
 	const struct dht_asker asker = {.peers = find_heard, .ended = find_ended, .ctx = fabric};
 
@@ -105,7 +105,7 @@ int node_fabric_open_rendezvous(struct fabric *fabric)
 
 void node_fabric_stop_rendezvous(struct fabric *fabric)
 {
-	struct dht *dht = fabric->node->home.dht;
+	struct dht *dht = fabric->node->locate.dht;
 
 	if (dht && fabric->announce)
 		dht_cancel(dht, fabric->announce);

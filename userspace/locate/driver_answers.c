@@ -4,7 +4,7 @@
  * program reads them from. Of keys that may be held there are two sets, of
  * the last DHT_HELD_NS and of those before; the program has both.
  */
-#include "node/fastpath/driver_answers.h"
+#include "driver_answers.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,13 +22,13 @@ struct driver_answers {
 	uint64_t held[2][WEFT_KRPC_HELD_WORD_CNT];
 };
 
-size_t node_driver_answers_footprint(void)
+size_t locate_driver_answers_footprint(void)
 {
 	return sizeof(struct driver_answers);
 }
 
-int node_driver_answers_new(const struct dht_config *config, uint64_t now_ns,
-			    struct driver_answers **out_answers)
+int locate_driver_answers_new(const struct dht_config *config, uint64_t now_ns,
+			      struct driver_answers **out_answers)
 {
 	struct driver_answers *answers = calloc(1, sizeof(*answers));
 
@@ -41,7 +41,7 @@ int node_driver_answers_new(const struct dht_config *config, uint64_t now_ns,
 	return 0;
 }
 
-void node_driver_answers_free(struct driver_answers *answers)
+void locate_driver_answers_free(struct driver_answers *answers)
 {
 	free(answers);
 }
@@ -63,8 +63,8 @@ static bool held_turn(struct driver_answers *answers, uint64_t now_ns)
 	return true;
 }
 
-void node_driver_answers_held(struct driver_answers *answers, const struct kad_id *key,
-			      const struct weft_krpc_tables *tables, uint64_t now_ns)
+void locate_driver_answers_held(struct driver_answers *answers, const struct kad_id *key,
+				const struct weft_krpc_tables *tables, uint64_t now_ns)
 {
 	struct weft_krpc_id id = {.words = {0, 0, 0}};
 	uint32_t bit;
@@ -113,8 +113,8 @@ static bool net_write(const struct dht *dht, const struct weft_krpc_tables *tabl
 	return true;
 }
 
-void node_driver_answers_turn(struct driver_answers *answers, const struct dht *dht,
-			      const struct weft_krpc_tables *tables, uint64_t now_ns)
+void locate_driver_answers_turn(struct driver_answers *answers, const struct dht *dht,
+				const struct weft_krpc_tables *tables, uint64_t now_ns)
 {
 	uint64_t key[2];
 	bool is_new, is_told = true;
@@ -137,7 +137,7 @@ void node_driver_answers_turn(struct driver_answers *answers, const struct dht *
 	answers->generation = is_told ? dht_blob_generation(dht) : dht_blob_generation(dht) - 1;
 }
 
-void node_driver_answers_stop(const struct weft_krpc_tables *tables)
+void locate_driver_answers_stop(const struct weft_krpc_tables *tables)
 {
 	if (!tables)
 		return;

@@ -5,7 +5,7 @@
  */
 #include "net/ingress/krpc_table_writer.h"
 #include "dht/dht_state.h"
-#include "node/fastpath/driver_answers.h"
+#include "locate/driver_answers.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
 
@@ -28,13 +28,13 @@ static void set_up(bool is_read_only)
 	rig.config.is_read_only = is_read_only;
 	dht_rig_start(&rig);
 	dht_rig_fill(&rig, 100);
-	if (node_driver_answers_new(&rig.config, rig.now_ns, &answers) < 0)
+	if (locate_driver_answers_new(&rig.config, rig.now_ns, &answers) < 0)
 		abort();
 }
 
 static void clear(void)
 {
-	node_driver_answers_free(answers);
+	locate_driver_answers_free(answers);
 	dht_rig_fini(&rig);
 }
 
@@ -42,7 +42,7 @@ static void turn_after(uint64_t ns)
 {
 	rig.now_ns += ns;
 	dht_expire(rig.dht, rig.now_ns);
-	node_driver_answers_turn(answers, rig.dht, &tables, rig.now_ns);
+	locate_driver_answers_turn(answers, rig.dht, &tables, rig.now_ns);
 }
 
 /* The tables say of every bucket, id and key what the dht says. */
@@ -125,10 +125,10 @@ static void test_who_answers_nobody_tells_no_id(void)
 	clear();
 	set_up(false);
 	turn_after(0);
-	node_driver_answers_stop(&tables);
+	locate_driver_answers_stop(&tables);
 	CHECK(!net_krpc_tables_id(&tables, WEFT_KRPC_IPV4) &&
 	      !net_krpc_tables_id(&tables, WEFT_KRPC_IPV6));
-	node_driver_answers_stop(NULL);
+	locate_driver_answers_stop(NULL);
 	clear();
 }
 
@@ -148,12 +148,12 @@ static void test_held_key_is_known_at_once_and_for_as_long_as_it_may_be_held(voi
 
 	set_up(false);
 	turn_after(0);
-	node_driver_answers_held(answers, &key, &tables, rig.now_ns);
+	locate_driver_answers_held(answers, &key, &tables, rig.now_ns);
 	CHECK(is_held(&key) && !is_held(&other));
 	turn_after(DHT_HELD_NS);
 	CHECK(is_held(&key));
 	/* Told again by who came back meanwhile, to tables that are new. */
-	node_driver_answers_held(answers, &other, NULL, rig.now_ns);
+	locate_driver_answers_held(answers, &other, NULL, rig.now_ns);
 	memset(selves, 0, sizeof(selves));
 	memset(held, 0, sizeof(held));
 	turn_after(WEFT_KRPC_REST_NS);
