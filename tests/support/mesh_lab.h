@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/random.h"
-#include "mesh/peers/neighbours.h"
+#include "mesh/seam_neighbours.h"
 #include "mesh/seam.h"
 #include "net/mem.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "crypto/sha256.h"
-#include "mesh/peers/neighbours.h"
+#include "mesh/seam_neighbours.h"
 #include "overlay/overlay_message.h"
 
 #define TAG	   0x72

@@ -78,10 +78,10 @@ static size_t arena_len(const struct overlay_config *config)
 {
 	struct overlay_values_config values = values_config(config);
 
-	return mesh_quota_footprint(config->asker_cap) + overlay_book_footprint(book_cap(config)) +
-	       overlay_values_footprint(&values) - values.memory_len + overlay_keep_footprint() +
-	       kad_table_footprint(&config->table) + overlay_silent_footprint() +
-	       pool_footprint(overlay_run_size(), config->run_cap) +
+	return request_quota_footprint(config->asker_cap) +
+	       overlay_book_footprint(book_cap(config)) + overlay_values_footprint(&values) -
+	       values.memory_len + overlay_keep_footprint() + kad_table_footprint(&config->table) +
+	       overlay_silent_footprint() + pool_footprint(overlay_run_size(), config->run_cap) +
 	       pool_footprint(overlay_query_size(), config->query_cap);
 }
 
@@ -139,8 +139,8 @@ static int overlay_lay_out(struct overlay *overlay, const struct overlay_params 
 	if ((err = arena_open(arena, arena_len(config))) < 0 ||
 	    (err = heap_new(config->work_memory_len, &overlay->work)) < 0 ||
 	    (err = heap_new(config->answer_memory_len, &overlay->answers)) < 0 ||
-	    (err = mesh_quota_init(&overlay->quota, arena, config->asker_cap,
-				   config->requests_per_min, overlay->secret)) < 0 ||
+	    (err = request_quota_init(&overlay->quota, arena, config->asker_cap,
+				      config->requests_per_min, overlay->secret)) < 0 ||
 	    (err = overlay_book_init(&overlay->book, arena, book_cap(config), overlay->secret,
 				     mark_all, overlay)) < 0 ||
 	    (err = overlay_values_new(arena, &values, &overlay->own_id, params->random,

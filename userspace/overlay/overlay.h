@@ -9,7 +9,7 @@
 #include "base/fair/fair_path.h"
 #include "kad/lookup.h"
 #include "kad/routing_table.h"
-#include "mesh/peers/neighbours.h"
+#include "mesh/seam_neighbours.h"
 #include "overlay_reason.h"
 #include "mesh/seam.h"
 #include "mesh/seam_overlay.h"

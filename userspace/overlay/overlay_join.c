@@ -5,7 +5,6 @@
 
 #include "base/monotonic.h"
 #include "base/random.h"
-#include "mesh/session/hello.h"
 #include "overlay_query.h"
 #include "run.h"
 #include "overlay_serve.h"

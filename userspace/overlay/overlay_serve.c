@@ -126,7 +126,7 @@ static bool admit(struct overlay *overlay, const struct mesh_call *call,
 		refuse(overlay, call, OVERLAY_CLIENT, 0);
 		return false;
 	}
-	wait_ms = mesh_quota_take(&overlay->quota, call->peer_key, now_ns);
+	wait_ms = request_quota_take(&overlay->quota, call->peer_key, now_ns);
 	if (wait_ms) {
 		refuse(overlay, call, OVERLAY_FLOOD, wait_ms);
 		return false;

@@ -8,7 +8,7 @@
 #include "book.h"
 #include "overlay_persist.h"
 #include "overlay.h"
-#include "mesh/stream/request_quota.h"
+#include "base/request_quota.h"
 #include "overlay_rules.h"
 #include "silent.h"
 #include "values.h"
@@ -50,7 +50,7 @@ struct overlay {
 	struct heap *answers; /* to peers, who may be slow to take them */
 	uint64_t secret[2];
 	struct overlay_rules rules;
-	struct mesh_quota quota;
+	struct request_quota quota;
 	struct overlay_book book;
 	struct overlay_values *values;
 	struct overlay_keep keep;

@@ -4,7 +4,6 @@
  * or one site, being dialled from there is enough. As soon as a peer is farther away,
  * somebody must have dialled us from as far.
  */
-#include "mesh/session/hello.h"
 #include "overlay_join.h"
 
 static bool look_at(void *arg, const struct mesh_neighbour *neighbour)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "neighbours.h"
+#include "mesh/seam_neighbours.h"
 
 #include "kad/kad_contact.h"
 #include "mesh/mesh_state.h"

@@ -9,7 +9,7 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "kad/kad_contact.h"
-#include "mesh/stream/request_quota.h"
+#include "base/request_quota.h"
 
 #define REQUEST_TIMEOUT_NS (10 * NS_PER_S)
 /*
@@ -40,7 +40,7 @@ struct mesh_pex {
 	void *ctx;
 	uint64_t wall_s, wall_at_ns;
 	struct arena arena;
-	struct mesh_quota quota;
+	struct request_quota quota;
 	struct pool answers;
 	struct answer
 		*pages[KAD_ADDR_SCOPE_GLOBAL + 1]; /* a use of the newest of each; NULL: none */
@@ -65,7 +65,7 @@ void mesh_pex_config_defaults(struct mesh_pex_config *config)
 
 static size_t arena_len(const struct mesh_pex_config *config)
 {
-	return mesh_quota_footprint(config->asker_cap) +
+	return request_quota_footprint(config->asker_cap) +
 	       pool_footprint(sizeof(struct answer), ANSWER_CAP);
 }
 
@@ -219,7 +219,7 @@ static void on_request(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	struct mesh_pex *pex = ctx;
 	struct mesh_neighbour asker = {0};
 	struct offer offer = {.pex = pex, .asker = &asker, .wall_s = wall_now_s(pex, now_ns)};
-	uint64_t wait_ms = mesh_quota_take(&pex->quota, call->peer_key, now_ns);
+	uint64_t wait_ms = request_quota_take(&pex->quota, call->peer_key, now_ns);
 
 	if (wait_ms) {
 		refuse(pex, call, MESH_PEX_FLOOD, MESH_CODE_REFUSED, wait_ms);
@@ -366,8 +366,8 @@ int mesh_pex_new(const struct mesh_pex_params *params, struct mesh_pex **out_pex
 	mesh_pex_set_wall(pex, params->wall_s, params->now_ns);
 	random_fill(params->random, secret, sizeof(secret));
 	if ((err = arena_open(&pex->arena, arena_len(&params->config))) < 0 ||
-	    (err = mesh_quota_init(&pex->quota, &pex->arena, params->config.asker_cap,
-				   params->config.requests_per_min, secret)) < 0 ||
+	    (err = request_quota_init(&pex->quota, &pex->arena, params->config.asker_cap,
+				      params->config.requests_per_min, secret)) < 0 ||
 	    (err = pool_init(&pex->answers, &pex->arena, sizeof(struct answer), ANSWER_CAP)) < 0 ||
 	    (err = pex->mesh.ops->handle(pex->mesh.mesh, MESH_PEX_REQUEST, on_request, pex)) < 0) {
 		mesh_pex_free(pex);

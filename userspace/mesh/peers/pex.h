@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/byte_cursor.h"
-#include "neighbours.h"
+#include "mesh/seam_neighbours.h"
 #include "weft/err.h"
 
 struct random;

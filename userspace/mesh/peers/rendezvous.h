@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "kad/kad_contact.h"
-#include "neighbours.h"
+#include "mesh/seam_neighbours.h"
 
 /*
  * A public place where nodes of the mesh find each other without knowing

@@ -7,7 +7,7 @@
 
 #include "base/addr.h"
 #include "base/byte_cursor.h"
-#include "mesh/seam.h"
+#include "mesh/seam_neighbours.h"
 
 /*
  * The payloads of session messages.
@@ -20,19 +20,6 @@
 #define MESH_AGENT_CAP	     65
 #define MESH_HELLO_ADDRS_MAX MESH_PEER_ADDRS_MAX
 #define MESH_HELLO_ROLES_MAX 32
-
-/* What a node does for others, as bits of caps. */
-enum mesh_cap {
-	MESH_CAP_RELAY = 0x1, /* carries what others send: known, and announced by no node yet */
-	MESH_CAP_STORE = 0x2, /* takes values of others into the overlay */
-	MESH_CAP_DHT = 0x8,   /* answers for the overlay: overlay/ */
-	MESH_CAP_CONTENT_SEED = 0x10,
-	MESH_CAP_MOBILE_LIGHT = 0x20,	/* on a battery, or pays by byte: leave it alone */
-	MESH_CAP_PAGED_BROWSE = 0x1000, /* members and shares of communities, by pages (408, 410) */
-	MESH_CAP_SEARCH = 0x2000,	/* of communities (412) */
-	MESH_CAP_DELTA = 0x4000,	/* what is new in communities (414) */
-	MESH_CAP_TRACE = 0x8000,	/* reads field 10 of calls (300, 302), a trace */
-};
 
 /* mesh_caps_text writes the names of those in caps that have one, apart by blanks; returns text. */
 #define MESH_CAPS_TEXT_CAP 128

@@ -13,7 +13,7 @@
 #include "base/monotonic.h"
 #include "community/community_access.h"
 #include "mesh/session/hello.h"
-#include "mesh/peers/neighbours.h"
+#include "mesh/seam_neighbours.h"
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"
 

@@ -11,7 +11,7 @@
 #include "base/random.h"
 #include "base/siphash_bytes.h"
 #include "codec/zbase32.h"
-#include "mesh/peers/neighbours.h"
+#include "mesh/seam_neighbours.h"
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"
 

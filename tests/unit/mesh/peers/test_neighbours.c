@@ -3,7 +3,7 @@
 #include "support/mesh_rig.h"
 
 #include "mesh/session/hello.h"
-#include "mesh/peers/neighbours.h"
+#include "mesh/seam_neighbours.h"
 
 static struct rig rig;
 

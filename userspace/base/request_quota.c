@@ -9,27 +9,28 @@
 #define MINUTE_NS (60 * NS_PER_S)
 
 struct quota_peer {
-	uint8_t key[MESH_KEY_LEN];
+	uint8_t key[REQUEST_QUOTA_KEY_LEN];
 	uint64_t began_ns; /* the minute that runs */
 	uint32_t cnt, former_cnt;
 };
 
-size_t mesh_quota_footprint(uint32_t peer_cap)
+size_t request_quota_footprint(uint32_t peer_cap)
 {
 	return pool_footprint(sizeof(struct quota_peer), peer_cap) +
-	       map_footprint(MESH_KEY_LEN, peer_cap);
+	       map_footprint(REQUEST_QUOTA_KEY_LEN, peer_cap);
 }
 
-int mesh_quota_init(struct mesh_quota *quota, struct arena *arena, uint32_t peer_cap,
-		    uint32_t per_min, const uint64_t secret[2])
+int request_quota_init(struct request_quota *quota, struct arena *arena, uint32_t peer_cap,
+		       uint32_t per_min, const uint64_t secret[2])
 {
 	int err = pool_init(&quota->pool, arena, sizeof(struct quota_peer), peer_cap);
 
 	quota->per_min = per_min;
-	return err < 0 ? err : map_init(&quota->by_key, arena, MESH_KEY_LEN, peer_cap, secret);
+	return err < 0 ? err
+		       : map_init(&quota->by_key, arena, REQUEST_QUOTA_KEY_LEN, peer_cap, secret);
 }
 
-static void quota_forget_oldest(struct mesh_quota *quota)
+static void quota_forget_oldest(struct request_quota *quota)
 {
 	struct quota_peer *oldest = NULL, *peer = NULL;
 
@@ -40,7 +41,7 @@ static void quota_forget_oldest(struct mesh_quota *quota)
 	pool_release(&quota->pool, oldest);
 }
 
-static struct quota_peer *quota_acquire(struct mesh_quota *quota, const uint8_t *key,
+static struct quota_peer *quota_acquire(struct request_quota *quota, const uint8_t *key,
 					uint64_t now_ns)
 {
 	struct quota_peer *peer = map_lookup(&quota->by_key, key);
@@ -70,8 +71,8 @@ static void peer_slide(struct quota_peer *peer, uint64_t now_ns)
 	peer->began_ns += gone * MINUTE_NS;
 }
 
-uint64_t mesh_quota_take(struct mesh_quota *quota, const uint8_t key[static MESH_KEY_LEN],
-			 uint64_t now_ns)
+uint64_t request_quota_take(struct request_quota *quota,
+			    const uint8_t key[static REQUEST_QUOTA_KEY_LEN], uint64_t now_ns)
 {
 	struct quota_peer *peer = quota_acquire(quota, key, now_ns);
 	uint64_t room, left_ns;

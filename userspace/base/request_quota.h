@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_MESH_STREAM_REQUEST_QUOTA_H
-#define WEFT_MESH_STREAM_REQUEST_QUOTA_H
+#ifndef WEFT_BASE_REQUEST_QUOTA_H
+#define WEFT_BASE_REQUEST_QUOTA_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include "base/map.h"
 #include "base/pool.h"
-#include "mesh/seam.h"
+#include "weft/err.h"
 
 /*
  * How many requests each peer may make in a minute: a window that slides in two halves
@@ -16,21 +16,23 @@
  * minute. So a fresh peer has exactly its number, and nobody has it twice around
  * the turn of a minute. When the table is full, who was counted longest ago is forgotten.
  */
-struct mesh_quota {
+#define REQUEST_QUOTA_KEY_LEN 32
+
+struct request_quota {
 	struct pool pool;
 	struct map by_key;
 	uint32_t per_min;
 };
 
-size_t mesh_quota_footprint(uint32_t peer_cap);
+size_t request_quota_footprint(uint32_t peer_cap);
 WEFT_MUST_CHECK
-int mesh_quota_init(struct mesh_quota *quota, struct arena *arena, uint32_t peer_cap,
-		    uint32_t per_min, const uint64_t secret[2]);
+int request_quota_init(struct request_quota *quota, struct arena *arena, uint32_t peer_cap,
+		       uint32_t per_min, const uint64_t secret[2]);
 /*
- * mesh_quota_take: 0 when key may ask, which counts, else in how many ms (at least 1)
+ * request_quota_take: 0 when key may ask, which counts, else in how many ms (at least 1)
  * it may again, which does not count.
  */
-uint64_t mesh_quota_take(struct mesh_quota *quota, const uint8_t key[static MESH_KEY_LEN],
-			 uint64_t now_ns);
+uint64_t request_quota_take(struct request_quota *quota,
+			    const uint8_t key[static REQUEST_QUOTA_KEY_LEN], uint64_t now_ns);
 
 #endif

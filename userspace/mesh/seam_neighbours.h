@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_MESH_PEERS_NEIGHBOURS_H
-#define WEFT_MESH_PEERS_NEIGHBOURS_H
+#ifndef WEFT_MESH_SEAM_NEIGHBOURS_H
+#define WEFT_MESH_SEAM_NEIGHBOURS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "mesh/seam.h"
+
+/* What a node does for others, as bits of caps. */
+enum mesh_cap {
+	MESH_CAP_RELAY = 0x1, /* carries what others send: known, and announced by no node yet */
+	MESH_CAP_STORE = 0x2, /* takes values of others into the overlay */
+	MESH_CAP_DHT = 0x8,   /* answers for the overlay: overlay/ */
+	MESH_CAP_CONTENT_SEED = 0x10,
+	MESH_CAP_MOBILE_LIGHT = 0x20,	/* on a battery, or pays by byte: leave it alone */
+	MESH_CAP_PAGED_BROWSE = 0x1000, /* members and shares of communities, by pages (408, 410) */
+	MESH_CAP_SEARCH = 0x2000,	/* of communities (412) */
+	MESH_CAP_DELTA = 0x4000,	/* what is new in communities (414) */
+	MESH_CAP_TRACE = 0x8000,	/* reads field 10 of calls (300, 302), a trace */
+};
 
 /*
  * Who is around, for what looks for nodes by itself: overlay/ and pex.c.

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 #include "base/monotonic.h"
-#include "mesh/stream/request_quota.h"
+#include "base/request_quota.h"
 #include "support/check.h"
 
 #define PER_MIN	 600
 #define PEER_CAP 4
 
 static struct arena arena;
-static struct mesh_quota quota;
+static struct request_quota quota;
 
 static void begin(void)
 {
 	static const uint64_t secret[2] = {1, 2};
 
 	arena_close(&arena);
-	if (arena_open(&arena, mesh_quota_footprint(PEER_CAP)) < 0 ||
-	    mesh_quota_init(&quota, &arena, PEER_CAP, PER_MIN, secret) < 0)
+	if (arena_open(&arena, request_quota_footprint(PEER_CAP)) < 0 ||
+	    request_quota_init(&quota, &arena, PEER_CAP, PER_MIN, secret) < 0)
 		abort();
 }
 
@@ -25,7 +25,7 @@ static uint64_t take(uint8_t who, uint64_t now_ns)
 	uint8_t key[MESH_KEY_LEN];
 
 	memset(key, who, sizeof(key));
-	return mesh_quota_take(&quota, key, now_ns);
+	return request_quota_take(&quota, key, now_ns);
 }
 
 /* How many are let through of so many at one moment. */
