@@ -211,7 +211,7 @@ int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_L
 /*
  * mesh_note_peer remembers a peer that another worker of this node has met
  * or lost: what info says of it is kept as for one of our own sessions, and while it is
- * connected it is found as a neighbour that has dialled us (neighbours.h).
+ * connected it is found as a neighbour that has dialled us (seam_neighbours.h).
  */
 void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64_t now_ns);
 /* mesh_choose adds choices to a peer that was met, or takes them away. */
