@@ -48,7 +48,7 @@ static unsigned share_cnt(const struct sim_node *node)
 {
 	unsigned cnt = 0;
 
-	shares_shares_each(node_content(node->node), count_share, &cnt);
+	blobs_shares_each(node_content(node->node), count_share, &cnt);
 	return cnt;
 }
 

@@ -23,7 +23,7 @@
 #include "blobs/serve/served_index.h"
 #include "scrub.h"
 #include "blobs/serve/serve.h"
-#include "shares/share_table.h"
+#include "blobs/share_table.h"
 #include "blobs/swarm/swarm.h"
 #include "store/store.h"
 
@@ -95,7 +95,7 @@ int blobs_new(const struct blobs_params *params, struct blobs **out_content)
 	if (err < 0)
 		return err;
 	content->is_served_stale = true;
-	err = shares_new(content, &content->shares);
+	err = blobs_shares_new(content, &content->shares);
 	if (err == 0)
 		err = blobs_imports_new(content, &content->imports);
 	if (err == 0)
@@ -150,7 +150,7 @@ void blobs_free(struct blobs *content)
 	if (!content->is_server) {
 		/* Nobody is told anything any more; then what is under way comes back. */
 		blobs_imports_stop(content->imports);
-		shares_stop(content->shares);
+		blobs_shares_stop(content->shares);
 		blobs_gc_stop(content->gc);
 		content->limits.is_stopped = true;
 		blobs_hours_fini(content);
@@ -164,7 +164,7 @@ void blobs_free(struct blobs *content)
 	blobs_serve_free(content->serve);
 	blobs_gc_free(content->gc);
 	blobs_imports_free(content->imports);
-	shares_free(content->shares);
+	blobs_shares_free(content->shares);
 	blobs_blind_keys_fini(&content->blinds);
 	blobs_served_index_free(content->served_index);
 	free(content);
@@ -372,7 +372,7 @@ static bool served_index_fill(struct served_filling *filling)
 {
 	const struct blobs *content = filling->content;
 
-	if (shares_fill_served(content->shares, filling) < 0 ||
+	if (blobs_shares_fill_served(content->shares, filling) < 0 ||
 	    (content->gets && blobs_gets_fill_served(content->gets, filling) < 0))
 		return false;
 	for (unsigned i = 0; i < content->holder_cnt; i++) {
@@ -477,7 +477,7 @@ void blobs_served_each(struct blobs *content,
 
 void blobs_note_served(struct blobs *content, const uint8_t manifest_id[static 32], uint64_t len)
 {
-	shares_note_served(content->shares, manifest_id, len);
+	blobs_shares_note_served(content->shares, manifest_id, len);
 	if (content->gets)
 		blobs_gets_note_served(content->gets, manifest_id, len);
 }
@@ -505,7 +505,7 @@ void blobs_forget_file(struct blobs *content, const struct object_file *file)
 	/* A store that is full now will see the file again: whoever reads it tells us. */
 	if (store_submit(content->params.store, batch, NULL, NULL) < 0)
 		store_batch_free(batch);
-	shares_note_changed(content->shares, file->path);
+	blobs_shares_note_changed(content->shares, file->path);
 }
 
 /* Imports and gets have records under way that nobody can read yet. */
@@ -577,7 +577,7 @@ void blobs_stats(const struct blobs *content, struct blobs_stats *out_stats)
 	blobs_serve_fill_stats(content->serve, out_stats);
 	if (content->is_server)
 		return;
-	out_stats->share_cnt = shares_cnt(content->shares);
+	out_stats->share_cnt = blobs_shares_cnt(content->shares);
 	out_stats->import_cnt = blobs_imports_cnt(content->imports);
 	blobs_gets_fill_stats(content->gets, out_stats);
 	out_stats->streamed_byte_cnt = content->streamed_byte_cnt;
@@ -597,4 +597,29 @@ unsigned blobs_bad_files(struct blobs *content, char *out_path, size_t cap)
 void blobs_check_files_cancel(struct blobs *content)
 {
 	blobs_scrub_check_cancel(content->scrub);
+}
+
+struct shares *blobs_shares_of(const struct blobs *content)
+{
+	return content->shares;
+}
+
+struct serve *blobs_serve_of(const struct blobs *content)
+{
+	return content->serve;
+}
+
+struct swarms *blobs_swarms_of(const struct blobs *content)
+{
+	return content->swarms;
+}
+
+struct store *blobs_store_of(const struct blobs *content)
+{
+	return content->params.store;
+}
+
+const struct blobs_retainer *blobs_holder_at(const struct blobs *content, unsigned idx)
+{
+	return idx < content->holder_cnt ? &content->holders[idx] : NULL;
 }

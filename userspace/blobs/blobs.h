@@ -271,12 +271,12 @@ struct blobs_share {
 		bad_cnt; /* of them: their bytes became bad, until they are mended or shared anew */
 	bool is_published; /* a revision of a share with a name (shares/publish/) */
 };
-void shares_shares_each(struct blobs *content,
-			bool (*fn)(void *arg, const struct blobs_share *share), void *arg);
-/* shares_share_remove forgets the share; files stay. done after the commit. 0 or WEFT_EABSENT. */
+void blobs_shares_each(struct blobs *content,
+		       bool (*fn)(void *arg, const struct blobs_share *share), void *arg);
+/* blobs_share_remove forgets the share; files stay. done after the commit. 0 or WEFT_EABSENT. */
 WEFT_MUST_CHECK
-int shares_share_remove(struct blobs *content, const uint8_t manifest_id[static 32],
-			void (*done)(void *arg, int err), void *arg);
+int blobs_share_remove(struct blobs *content, const uint8_t manifest_id[static 32],
+		       void (*done)(void *arg, int err), void *arg);
 
 /*
  * Fetching. target is an absolute directory, made if absent. The get is

@@ -7,6 +7,7 @@
 
 #include "blind.h"
 #include "blobs.h"
+#include "blobs_parts.h"
 #include "blobs/rates/hours.h"
 #include "blobs/rates/months.h"
 #include "blobs/rates/traffic_limits.h"
@@ -119,11 +120,9 @@ int64_t blobs_utc_offset_s(const struct blobs *content, uint64_t wall_s);
 
 /*
  * blobs_served_changed is for share_table.c, get.c and holders: what peers may read is
- * not what it was. blobs_served_index is what they may read now; borrowed until
- * the next turn.
+ * not what it was.
  */
 void blobs_served_changed(struct blobs *content);
-struct served_index *blobs_served_index(struct blobs *content);
 /*
  * blobs_scope_set is for those that fill a list: what they add next has the scope of the
  * manifest of id. 0 or -ENOMEM.
@@ -133,17 +132,6 @@ int blobs_scope_set(struct served_filling *filling, const uint8_t id[static 32])
 /* blobs_admits: the node of key may read what is bound to the community of id. */
 bool blobs_admits(const struct blobs *content, const uint8_t id[static 32],
 		  const uint8_t key[static MESH_KEY_LEN]);
-/*
- * blobs_scope_hides: nothing of what has this scope stands in a public record: each of its
- * communities is strict, or was not joined. Any thread. blobs_has_scope: the manifest is here.
- * blobs_hides, blobs_lets: what its scope says; of one that is not here, that it is hidden,
- * and that nobody may.
- */
-bool blobs_scope_hides(const struct blobs *content, const struct scope *scope);
-bool blobs_has_scope(const struct blobs *content, const uint8_t manifest_id[static 32]);
-bool blobs_hides(const struct blobs *content, const uint8_t manifest_id[static 32]);
-bool blobs_lets(const struct blobs *content, const uint8_t manifest_id[static 32],
-		const uint8_t key[static MESH_KEY_LEN]);
 /*
  * blinds.c: ids that strict communities alone may read are blinded (blind.h) in requests.
  *

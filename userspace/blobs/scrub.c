@@ -20,7 +20,7 @@
 #include "blobs/manifest/manifest.h"
 #include "object.h"
 #include "blobs/serve/served_index.h"
-#include "shares/share_table.h"
+#include "blobs/share_table.h"
 #include "store/store.h"
 
 /* Read at once, then waited for: 0.25 s of the default rate. */
@@ -316,7 +316,7 @@ static bool mark_mend(struct scrub *scrub)
 	batch = store_batch_new(store);
 	blobs_object_file_put(batch, &scrub->file, NULL);
 	batch_send(scrub, batch);
-	shares_note_mended(scrub->content->shares, scrub->file.path);
+	blobs_shares_note_mended(scrub->content->shares, scrub->file.path);
 	return true;
 }
 
@@ -350,7 +350,7 @@ static void bad_tell(struct scrub *scrub)
 	if (scrub->file.is_got)
 		blobs_gets_again(scrub->content->gets, scrub->file.got_id);
 	else
-		shares_note_changed(scrub->content->shares, scrub->file.path);
+		blobs_shares_note_changed(scrub->content->shares, scrub->file.path);
 }
 
 static bool others_are_busy(struct scrub *scrub)

@@ -5,7 +5,6 @@
 
 #include "codec/cbor_fields.h"
 #include "crypto/node_key.h"
-#include "crypto/sha256.h"
 #include "crypto/signed.h"
 #include "mesh/seam_overlay.h"
 
@@ -24,11 +23,6 @@ static const struct cbor_field fields[] = {
 	 CBOR_AT(struct share_head, successor)},
 };
 static const struct cbor_table table = {CBOR_FIELDS(fields)};
-
-void share_id_of(const uint8_t key[static 32], uint8_t out_id[static SHARE_ID_LEN])
-{
-	sha256(key, 32, out_id);
-}
 
 void shares_head_write(struct writer *w, const struct node_key *key, struct share_head *head)
 {

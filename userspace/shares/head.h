@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/byte_cursor.h"
+#include "blobs/manifest/share_id.h"
 #include "weft/err.h"
 
 struct node_key;
@@ -24,15 +25,11 @@ struct overlay_rule;
  */
 #define HEAD_TAG     "sharehead"
 #define HEAD_LEN_MAX 256u
-/* The revision that says that there will be none any more; its manifest id is all zero. */
-#define HEAD_SEQ_REVOKED UINT64_MAX
 /* By which clocks may differ. */
 #define HEAD_SKEW_S 300u
 
 /* Keys of one share one after the other that are gone through, for whoever names the first. */
 #define HEAD_SUCCESSORS_MAX 8u
-
-#define SHARE_ID_LEN 32
 
 struct share_head {
 	uint8_t share_id[SHARE_ID_LEN];
@@ -43,9 +40,6 @@ struct share_head {
 	bool has_successor; /* it goes on under that key */
 	uint8_t successor[32];
 };
-
-/* share_id_of: the id of the share whose public key is key. */
-void share_id_of(const uint8_t key[static 32], uint8_t out_id[static SHARE_ID_LEN]);
 
 /* shares_head_write signs head with the share's key, which sets share_id and share_key. */
 void shares_head_write(struct writer *w, const struct node_key *key, struct share_head *head);

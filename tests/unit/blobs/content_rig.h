@@ -14,7 +14,7 @@
 #include "blobs/blobs_state.h"
 #include "blobs/manifest/manifest.h"
 #include "blobs/object.h"
-#include "shares/share_table.h"
+#include "blobs/share_table.h"
 #include "crypto/blake3.h"
 #include "store/store.h"
 #include "support/check.h"

@@ -37,7 +37,7 @@ static void remove_note(void *arg, int err)
 
 static int remove_share(struct blobs_rig *rig, const uint8_t *id)
 {
-	int outcome = 1, err = shares_share_remove(rig->content, id, remove_note, &outcome);
+	int outcome = 1, err = blobs_share_remove(rig->content, id, remove_note, &outcome);
 
 	rig_turn(rig);
 	return err < 0 ? err : outcome;
@@ -242,7 +242,7 @@ static void test_closing_in_the_middle_of_a_sweep_tells_nobody(void)
 		CHECK_EQ(sweep.done_cnt, before);
 		CHECK_EQ(rig_open(&rig, 0), 0);
 		CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
-		CHECK(shares_has_manifest(rig.content->shares, kept.told.manifest_id));
+		CHECK(blobs_shares_has_manifest(rig.content->shares, kept.told.manifest_id));
 		rig_end(&rig);
 	}
 }

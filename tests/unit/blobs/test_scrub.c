@@ -193,7 +193,7 @@ static struct blobs_share share_of(struct duo_node *node)
 {
 	struct blobs_share share = {0};
 
-	shares_shares_each(node->content, share_note, &share);
+	blobs_shares_each(node->content, share_note, &share);
 	return share;
 }
 

@@ -98,7 +98,7 @@ static void set_bad_files(const struct node *node, json_t *json, const uint8_t *
 {
 	struct bad_search search = {manifest_id, 0};
 
-	shares_shares_each(node->home.content, bad_find, &search);
+	blobs_shares_each(node->home.content, bad_find, &search);
 	if (search.bad_cnt)
 		json_object_set_new(json, "bad_files", api_json_uint(search.bad_cnt));
 }

@@ -228,7 +228,7 @@ static void import_reply(struct import_record *record, struct control_call *call
 		control_fail(call, err, record->path, detail,
 			     "mend that and share it again; what was hashed is kept");
 	} else {
-		shares_shares_each(record->node->home.content, share_collect, &search);
+		blobs_shares_each(record->node->home.content, share_collect, &search);
 		control_reply(call,
 			      json_pack("{s:o, s:o, s:o*}", "import",
 					api_json_import(&record->import, record->path), "link",
@@ -334,7 +334,7 @@ void api_list_shares(void *ctx, struct control_call *call, const json_t *paramet
 	json_t *imports = json_array();
 
 	(void)parameters, (void)now_ns;
-	shares_shares_each(node->home.content, share_collect, &search);
+	blobs_shares_each(node->home.content, share_collect, &search);
 	for (struct import_record *record = node->imports; record; record = record->next)
 		json_array_append_new(imports, api_json_import(&record->import, record->path));
 	control_reply(call, json_pack("{s:o, s:o, s:o}", "shares", search.found, "imports", imports,
@@ -383,7 +383,7 @@ bool api_share_read(struct node *node, struct control_call *call, const char *na
 	if (len == ZBASE32_TEXT_LEN(32) && zbase32_parse(name, len, manifest_id, 32) == 32)
 		return true;
 	if (len >= SHARE_PREFIX_LEN_MIN)
-		shares_shares_each(node->home.content, share_match, &prefix);
+		blobs_shares_each(node->home.content, share_match, &prefix);
 	if (prefix.found_cnt != 1)
 		control_fail(call, prefix.found_cnt ? WEFT_EMALFORMED : WEFT_EABSENT, name,
 			     prefix.found_cnt ? "several shares begin with that"
@@ -433,7 +433,7 @@ static bool is_published(struct node *node, const uint8_t *manifest_id)
 {
 	struct published_search search = {manifest_id, false};
 
-	shares_shares_each(node->home.content, published_look, &search);
+	blobs_shares_each(node->home.content, published_look, &search);
 	return search.is_published;
 }
 
@@ -462,7 +462,7 @@ void api_remove_share(void *ctx, struct control_call *call, const json_t *parame
 	}
 	removal->call = call;
 	control_on_gone(call, removal_caller_left, removal);
-	err = shares_share_remove(node->home.content, removal->manifest_id, removal_done, removal);
+	err = blobs_share_remove(node->home.content, removal->manifest_id, removal_done, removal);
 	if (err == 0)
 		return;
 	control_on_gone(call, NULL, NULL);

@@ -76,7 +76,7 @@ static json_t *head_json(const struct node *node)
 	if (node->sharing)
 		shares_publisher_each(node->sharing->publisher, published_add, published);
 	if (node->home.content)
-		shares_shares_each(node->home.content, share_add, shares);
+		blobs_shares_each(node->home.content, share_add, shares);
 	return json_pack("{s:i, s:s, s:i, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "form", BACKUP_FORM,
 			 "weft", WEFT_VERSION, "schema", STORE_SCHEMA_VERSION, "made_s",
 			 api_json_uint(node_wall_us(node) / 1000000), "node_id",

@@ -18,7 +18,7 @@
 #include "blobs/blobs_state.h"
 #include "import_state.h"
 #include "blobs/scope.h"
-#include "shares/share_table.h"
+#include "blobs/share_table.h"
 #include "walk.h"
 #include "store/store.h"
 
@@ -245,11 +245,11 @@ static const uint8_t *manifest_make(struct import *import, uint64_t *out_added_s
 	const uint8_t *bytes;
 	uint64_t added_s;
 
-	if (shares_added_s(content->shares, import->root, &added_s)) {
+	if (blobs_shares_added_s(content->shares, import->root, &added_s)) {
 		bytes = blobs_import_collect_encode(import->collect, added_s, import->title,
 						    out_len, import->told.manifest_id);
 		*out_added_s = added_s;
-		if (shares_has_manifest(content->shares, import->told.manifest_id))
+		if (blobs_shares_has_manifest(content->shares, import->told.manifest_id))
 			return bytes;
 	}
 	*out_added_s = blobs_wall_s(content);
@@ -327,7 +327,7 @@ void blobs_import_save(struct import *import)
 	store_batch_put_blob(import->batch, import->told.manifest_id, bytes, len);
 	blobs_scope_put(import->batch, import->told.manifest_id, bytes, len);
 	ask.manifest_id = import->told.manifest_id;
-	err = shares_add(content->shares, import->batch, &ask, share_stored, import);
+	err = blobs_shares_add(content->shares, import->batch, &ask, share_stored, import);
 	if (err < 0) {
 		blobs_import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
 		return;
@@ -357,7 +357,7 @@ static int ask_check(const struct imports *imports, const char *path, const char
 	if (content->is_sweeping)
 		return WEFT_EBUSY;
 	if (imports->cnt >= IMPORTS_MAX ||
-	    shares_cnt(content->shares) >= content->params.config.share_cap)
+	    blobs_shares_cnt(content->shares) >= content->params.config.share_cap)
 		return WEFT_EFULL;
 	return 0;
 }

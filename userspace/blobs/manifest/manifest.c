@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "codec/cbor.h"
-#include "shares/head.h"
+#include "share_id.h"
 #include "manifest_reading.h"
 #include "crypto/blake3.h"
 #include "crypto/signed.h"

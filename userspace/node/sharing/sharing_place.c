@@ -70,7 +70,7 @@ static int collection_place(struct node *node, const uint8_t id[static 32],
 {
 	struct collection_search search = {.id = id};
 
-	shares_shares_each(node->home.content, share_compare, &search);
+	blobs_shares_each(node->home.content, share_compare, &search);
 	if (!search.is_found)
 		blobs_gets_each(node->home.content, get_compare, &search);
 	if (!search.is_found)

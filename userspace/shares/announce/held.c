@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
+#include "blobs/blobs_parts.h"
+#include "blobs/retainer.h"
+#include "blobs/share_table.h"
 #include "blobs/manifest/manifest.h"
 #include "blobs/object.h"
 #include "blobs/scope.h"
@@ -56,16 +59,13 @@ static bool holder_tell(void *arg, const uint8_t manifest_id[static 32], const u
 static void manifests_each(void *ctx, bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg)
 {
 	struct telling telling = {.fn = fn, .arg = arg};
-	const struct blobs *content = ctx;
+	const struct blobs_retainer *holder;
 
-	shares_shares_each(ctx, share_tell, &telling);
+	blobs_shares_each(ctx, share_tell, &telling);
 	if (!telling.is_over)
 		blobs_gets_each(ctx, get_tell_held, &telling);
-	for (unsigned i = 0; i < content->holder_cnt && !telling.is_over; i++) {
-		const struct blobs_retainer *holder = &content->holders[i];
-
+	for (unsigned i = 0; !telling.is_over && (holder = blobs_holder_at(ctx, i)); i++)
 		(void)holder->manifests_each(holder->ctx, holder_tell, &telling);
-	}
 }
 
 static void regions_mark(const struct manifest *manifest, struct held_manifest *out)
@@ -83,7 +83,7 @@ static void regions_mark(const struct manifest *manifest, struct held_manifest *
 static int look(void *ctx, const uint8_t id[static 32], struct held_manifest *out_manifest)
 {
 	const struct blobs *content = ctx;
-	struct store *store = content->params.store;
+	struct store *store = blobs_store_of(content);
 	struct scope scope;
 	struct held_manifest held = {0};
 	const struct manifest *manifest;
@@ -125,7 +125,7 @@ static void *open(void *ctx, bool (*is_wanted)(void *arg, const uint8_t id[stati
 
 	if (!view)
 		return NULL;
-	view->store = content->params.store;
+	view->store = blobs_store_of(content);
 	view->served_index =
 		blobs_served_index_copy_some(blobs_served_index(content), is_wanted, arg);
 	if (view->served_index)

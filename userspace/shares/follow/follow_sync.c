@@ -13,7 +13,10 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/random.h"
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
+#include "blobs/blobs_parts.h"
+#include "blobs/retainer.h"
+#include "blobs/share_table.h"
 #include "follow_sync.h"
 #include "store/store.h"
 
@@ -431,8 +434,8 @@ static void fetch_begin(struct sync *sync, uint64_t now_ns)
 		hints[hint_cnt].addr_cnt = hints[hint_cnt].told_cnt = sync->keepers[i].addr_cnt;
 		memcpy(hints[hint_cnt].key, sync->keepers[i].key, MESH_KEY_LEN);
 	}
-	sync->swarm = blobs_swarm_join(sync->follows->params.content->swarms, head->manifest_id,
-				       hints, hint_cnt, now_ns);
+	sync->swarm = blobs_swarm_join(blobs_swarms_of(sync->follows->params.content),
+				       head->manifest_id, hints, hint_cnt, now_ns);
 	if (!sync->swarm) {
 		shares_sync_fail(sync, WEFT_EFULL, "too much is fetched at once");
 		sync_end(sync, false, now_ns);

@@ -9,7 +9,10 @@
 
 #include "base/monotonic.h"
 #include "base/random.h"
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
+#include "blobs/blobs_parts.h"
+#include "blobs/retainer.h"
+#include "blobs/share_table.h"
 #include "follow_sync.h"
 #include "store/store.h"
 

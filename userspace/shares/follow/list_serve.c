@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
+#include "blobs/blobs_parts.h"
+#include "blobs/retainer.h"
+#include "blobs/share_table.h"
 #include "follow_state.h"
 #include "shares/head_seen.h"
 #include "shares/list_message.h"

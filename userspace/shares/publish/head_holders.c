@@ -9,7 +9,10 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
+#include "blobs/blobs_parts.h"
+#include "blobs/retainer.h"
+#include "blobs/share_table.h"
 #include "blobs/link.h"
 #include "blobs/content_message_holders.h"
 #include "publish_state.h"
@@ -85,8 +88,8 @@ static void members_add(struct publication *publication, uint64_t now_ns)
 
 	if (!own)
 		return;
-	cnt = blobs_serve_members(publication->publisher->params.content->serve, own->manifest_id,
-				  now_ns, members);
+	cnt = blobs_serve_members(blobs_serve_of(publication->publisher->params.content),
+				  own->manifest_id, now_ns, members);
 	for (unsigned i = 0; i < cnt; i++) {
 		struct mesh_peer peer = {.addrs = members[i].addrs,
 					 .addr_cnt = members[i].addr_cnt,

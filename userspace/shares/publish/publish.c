@@ -12,9 +12,11 @@
 #include "base/monotonic.h"
 #include "codec/utf8.h"
 #include "codec/zbase32.h"
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
+#include "blobs/blobs_parts.h"
+#include "blobs/retainer.h"
+#include "blobs/share_table.h"
 #include "publish_state.h"
-#include "shares/share_table.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 
@@ -154,7 +156,7 @@ void shares_publication_put_removal(const struct publication *publication,
 	const struct publish_revision *own = shares_publication_own(publication);
 
 	if (own)
-		shares_put_removal(batch, own->manifest_id);
+		blobs_shares_put_removal(batch, own->manifest_id);
 }
 
 void shares_publication_unlist(const struct publication *publication)
@@ -162,7 +164,8 @@ void shares_publication_unlist(const struct publication *publication)
 	const struct publish_revision *own = shares_publication_own(publication);
 
 	if (own)
-		shares_forget(publication->publisher->params.content->shares, own->manifest_id);
+		blobs_shares_forget(blobs_shares_of(publication->publisher->params.content),
+				    own->manifest_id);
 }
 
 /* --- the table --- */

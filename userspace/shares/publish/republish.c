@@ -8,7 +8,10 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
+#include "blobs/blobs_parts.h"
+#include "blobs/retainer.h"
+#include "blobs/share_table.h"
 #include "publish_state.h"
 #include "blobs/scope.h"
 #include "store/store.h"

@@ -18,7 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
+#include "blobs/blobs_parts.h"
+#include "blobs/retainer.h"
+#include "blobs/share_table.h"
 #include "base/container_of.h"
 #include "blobs/import/import.h"
 #include "publish_state.h"

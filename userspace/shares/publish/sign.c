@@ -11,10 +11,12 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
+#include "blobs/blobs_parts.h"
+#include "blobs/retainer.h"
+#include "blobs/share_table.h"
 #include "publish_state.h"
 #include "blobs/scope.h"
-#include "shares/share_table.h"
 #include "crypto/blake3.h"
 #include "store/store.h"
 
@@ -158,8 +160,8 @@ static int signed_submit(struct publication *publication, struct import_sealed *
 
 	store_batch_put_blob(sealed->batch, ask.manifest_id, sealed->bytes, sealed->len);
 	blobs_scope_put(sealed->batch, ask.manifest_id, sealed->bytes, sealed->len);
-	return shares_add(publication->publisher->params.content->shares, sealed->batch, &ask,
-			  shares_revise_stored, publication);
+	return blobs_shares_add(blobs_shares_of(publication->publisher->params.content),
+				sealed->batch, &ask, shares_revise_stored, publication);
 }
 
 /* The same lists, with what is said of the share now. */

@@ -52,8 +52,8 @@ static void test_only_what_peers_may_read_is_copied(void)
 	get = get_run(&first, "out1");
 	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, 5000);
-	CHECK_EQ(shares_share_remove(duo.nodes[DUO_B].content, own.manifest_id, on_share_removed,
-				     &removed),
+	CHECK_EQ(blobs_share_remove(duo.nodes[DUO_B].content, own.manifest_id, on_share_removed,
+				    &removed),
 		 0);
 	while (removed == 1)
 		CHECK(duo_turn(&duo));

@@ -216,7 +216,7 @@ static void only_b_has(struct link *link, uint64_t *out_id)
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), link));
 	get = get_run(link, "out");
 	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
-	CHECK_EQ(shares_share_remove(duo.nodes[DUO_A].content, link->manifest_id, NULL, NULL), 0);
+	CHECK_EQ(blobs_share_remove(duo.nodes[DUO_A].content, link->manifest_id, NULL, NULL), 0);
 	turns(20);
 	snprintf(command, sizeof(command), "rm -r %s", duo_path(&duo, "in"));
 	CHECK_EQ(system(command), 0);

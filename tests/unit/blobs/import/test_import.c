@@ -109,16 +109,16 @@ static void test_a_share_outlives_a_restart_and_is_not_read_again(void)
 	CHECK_EQ(rig_share(&rig, "t", &first), 0);
 	rig_close(&rig);
 	CHECK_EQ(rig_open(&rig, 0), 0);
-	shares_shares_each(rig.content, share_note, &share);
+	blobs_shares_each(rig.content, share_note, &share);
 	CHECK_EQ(share.item_cnt, 2);
 	CHECK_EQ(share.byte_cnt, 100 + 3 * CHUNK);
 	CHECK_MEM(share.manifest_id, first.told.manifest_id, 32);
-	CHECK(shares_has_manifest(rig.content->shares, first.told.manifest_id));
+	CHECK(blobs_shares_has_manifest(rig.content->shares, first.told.manifest_id));
 	/* The ctime is fresh, so the records are racy: these are read again, once. */
 	CHECK_EQ(rig_share(&rig, "t/", &again), 0);
 	CHECK_MEM(again.told.manifest_id, first.told.manifest_id, 32);
 	CHECK_EQ(again.told.byte_done_cnt, again.told.byte_cnt);
-	CHECK_EQ(shares_cnt(rig.content->shares), 1);
+	CHECK_EQ(blobs_shares_cnt(rig.content->shares), 1);
 	rig_end(&rig);
 }
 
@@ -313,7 +313,7 @@ static void test_what_cannot_be_shared_is_an_error(void)
 	ask.path = "/tmp";
 	ask.title = "two\nlines";
 	CHECK_EQ(blobs_share_add(rig.content, &ask, 1, &id), WEFT_EMALFORMED);
-	CHECK_EQ(shares_cnt(rig.content->shares), 0);
+	CHECK_EQ(blobs_shares_cnt(rig.content->shares), 0);
 	rig_end(&rig);
 }
 
@@ -344,7 +344,7 @@ static void test_many_files_become_parts(void)
 	CHECK_EQ(root->all_item_cnt, CNT);
 	CHECK_EQ(root->all_byte_cnt, CNT * 5);
 	for (uint32_t i = 0; i < root->part_cnt; i++) {
-		CHECK(shares_has_manifest(rig.content->shares, root->parts[i].manifest_id));
+		CHECK(blobs_shares_has_manifest(rig.content->shares, root->parts[i].manifest_id));
 		part = rig_manifest(&rig, root->parts[i].manifest_id, &part_bytes);
 		CHECK(part);
 		CHECK_EQ(part->shape, MANIFEST_PART);
@@ -362,7 +362,7 @@ static void test_many_files_become_parts(void)
 	/* The parts are served after a restart as well. */
 	rig_close(&rig);
 	CHECK_EQ(rig_open(&rig, 0), 0);
-	CHECK(shares_has_manifest(rig.content->shares, root->parts[2].manifest_id));
+	CHECK(blobs_shares_has_manifest(rig.content->shares, root->parts[2].manifest_id));
 	blobs_manifest_free(root);
 	free(root_bytes);
 	rig_end(&rig);
@@ -394,7 +394,7 @@ static void test_a_cancelled_import_ends_and_keeps_what_it_hashed(void)
 		rig_turn(&rig);
 	CHECK_EQ(seen.done_cnt, 1);
 	CHECK_EQ(seen.err, WEFT_ECANCELLED);
-	CHECK_EQ(shares_cnt(rig.content->shares), 0);
+	CHECK_EQ(blobs_shares_cnt(rig.content->shares), 0);
 	CHECK_EQ(blobs_import_cancel(rig.content, 1), WEFT_EABSENT);
 	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
 	CHECK_EQ(seen.told.file_done_cnt, 900);
@@ -463,16 +463,16 @@ static void test_a_removed_share_is_gone_after_the_commit(void)
 	CHECK(rig_begin(&rig));
 	rig_mkdir(&rig, "t");
 	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
-	CHECK_EQ(shares_share_remove(rig.content, seen.told.manifest_id, remove_note, &err), 0);
-	CHECK_EQ(shares_cnt(rig.content->shares), 1);
-	CHECK_EQ(shares_share_remove(rig.content, seen.told.manifest_id, NULL, NULL), WEFT_EABSENT);
+	CHECK_EQ(blobs_share_remove(rig.content, seen.told.manifest_id, remove_note, &err), 0);
+	CHECK_EQ(blobs_shares_cnt(rig.content->shares), 1);
+	CHECK_EQ(blobs_share_remove(rig.content, seen.told.manifest_id, NULL, NULL), WEFT_EABSENT);
 	rig_turn(&rig);
 	CHECK_EQ(err, 0);
-	CHECK_EQ(shares_cnt(rig.content->shares), 0);
-	CHECK(!shares_has_manifest(rig.content->shares, seen.told.manifest_id));
+	CHECK_EQ(blobs_shares_cnt(rig.content->shares), 0);
+	CHECK(!blobs_shares_has_manifest(rig.content->shares, seen.told.manifest_id));
 	rig_close(&rig);
 	CHECK_EQ(rig_open(&rig, 0), 0);
-	CHECK_EQ(shares_cnt(rig.content->shares), 0);
+	CHECK_EQ(blobs_shares_cnt(rig.content->shares), 0);
 	rig_end(&rig);
 }
 
@@ -577,7 +577,7 @@ static void test_closing_in_the_middle_tells_nobody_and_loses_nothing(void)
 		CHECK_EQ(seen.done_cnt, before);
 		CHECK_EQ(rig_open(&rig, 0), 0);
 		CHECK_EQ(rig_share(&rig, "t", &seen), 0);
-		CHECK_EQ(shares_cnt(rig.content->shares), 1);
+		CHECK_EQ(blobs_shares_cnt(rig.content->shares), 1);
 		rig_end(&rig);
 	}
 }

@@ -124,7 +124,7 @@ static bool aftermath_is_right(unsigned n, bool acknowledged)
 		printf("# n %u: cannot start again: %d\n", n, err);
 		return false;
 	}
-	shares_shares_each(rig.content, listed, &listing);
+	blobs_shares_each(rig.content, listed, &listing);
 	if (!listing.is_right || (acknowledged && listing.cnt != 1)) {
 		printf("# n %u: %u shares, acknowledged %d\n", n, listing.cnt, acknowledged);
 		return false;

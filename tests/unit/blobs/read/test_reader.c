@@ -340,7 +340,7 @@ static void test_nobody_reads_what_is_not_shared_any_more(void)
 	struct heard heard;
 
 	CHECK(world_begin());
-	CHECK_EQ(shares_share_remove(duo.nodes[DUO_A].content, shared.manifest_id, NULL, NULL), 0);
+	CHECK_EQ(blobs_share_remove(duo.nodes[DUO_A].content, shared.manifest_id, NULL, NULL), 0);
 	for (unsigned i = 0; i < 20; i++)
 		duo_turn(&duo);
 	heard_init(&heard);

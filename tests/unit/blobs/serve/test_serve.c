@@ -123,7 +123,7 @@ static void test_known_but_unshared_file_is_not_served(void)
 	ask(&q, MESH_GET_CHUNK, private_id, 0, 0);
 	CHECK(answered(&q));
 	CHECK_EQ(q.err, 0);
-	CHECK_EQ(shares_share_remove(duo.nodes[DUO_A].content, other.manifest_id, NULL, NULL), 0);
+	CHECK_EQ(blobs_share_remove(duo.nodes[DUO_A].content, other.manifest_id, NULL, NULL), 0);
 	for (unsigned i = 0; i < 100; i++)
 		(void)duo_turn(&duo);
 	ask(&q, MESH_GET_CHUNK, private_id, 0, 0);
@@ -147,7 +147,7 @@ static void test_file_is_found_behind_copies_that_are_not_shared(void)
 		file_make(name, 1000, 1, small_id);
 	}
 	CHECK(duo_share(&duo, duo_path(&duo, "private"), &other));
-	CHECK_EQ(shares_share_remove(duo.nodes[DUO_A].content, other.manifest_id, NULL, NULL), 0);
+	CHECK_EQ(blobs_share_remove(duo.nodes[DUO_A].content, other.manifest_id, NULL, NULL), 0);
 	for (unsigned i = 0; i < 100; i++)
 		(void)duo_turn(&duo);
 	ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
@@ -630,7 +630,7 @@ static void getter_share_and_remove(const char *name)
 
 	CHECK_EQ(blobs_share_add(content, &share, duo.now_ns, &id), 0);
 	turns();
-	CHECK_EQ(shares_share_remove(content, manifest_id, NULL, NULL), 0);
+	CHECK_EQ(blobs_share_remove(content, manifest_id, NULL, NULL), 0);
 	turns();
 }
 

@@ -32,7 +32,7 @@ static void heads_keep(unsigned cnt)
 	qsort(ids, cnt, sizeof(ids[0]), id_order);
 }
 
-static void shares_free(unsigned cnt)
+static void blobs_shares_free(unsigned cnt)
 {
 	for (unsigned i = 0; i < cnt; i++)
 		frig_share_fini(&shares[i]);
@@ -53,7 +53,7 @@ static void test_who_knows_an_id_is_told_the_head_that_was_seen(void)
 	request.share_id[0] ^= 1;
 	frig_list(&rig, &request);
 	CHECK_EQ(rig.answer_code, MESH_CODE_ABSENT);
-	shares_free(2);
+	blobs_shares_free(2);
 	frig_fini(&rig);
 }
 
@@ -65,7 +65,7 @@ static void test_what_is_only_followed_is_listed_to_nobody(void)
 	CHECK_EQ(shares_list_answer_parse(rig.answer, rig.answer_len, &answer), 0);
 	CHECK_EQ(answer.head_cnt, 0);
 	CHECK(!answer.has_cursor);
-	shares_free(2);
+	blobs_shares_free(2);
 	frig_fini(&rig);
 }
 
@@ -98,7 +98,7 @@ static void test_pages_have_all_that_is_published_once(void)
 		} while (answer.has_cursor);
 		CHECK_EQ(seen_cnt, cnts[k]);
 		CHECK_EQ(page_cnt, (cnts[k] + LIST_HEADS_MAX - 1) / LIST_HEADS_MAX);
-		shares_free(cnts[k]);
+		blobs_shares_free(cnts[k]);
 		frig_fini(&rig);
 	}
 }

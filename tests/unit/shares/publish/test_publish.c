@@ -45,7 +45,7 @@ static void overlay_tell(struct publish_rig *p, const uint8_t *id, uint64_t seq,
 
 static bool is_listed(struct publish_rig *p, const uint8_t *manifest_id)
 {
-	return shares_has_manifest(p->rig.content->shares, manifest_id);
+	return blobs_shares_has_manifest(p->rig.content->shares, manifest_id);
 }
 
 static void test_a_tree_becomes_a_signed_revision(void)
@@ -122,7 +122,7 @@ static void test_an_update_reads_only_what_changed(void)
 	CHECK(is_listed(&p, third.manifest_id));
 	CHECK(blobs_served_index_has_manifest(blobs_served_index(p.rig.content),
 					      first.manifest_id));
-	CHECK_EQ(shares_cnt(p.rig.content->shares), 1);
+	CHECK_EQ(blobs_shares_cnt(p.rig.content->shares), 1);
 	pub_end(&p);
 }
 
@@ -559,7 +559,7 @@ static void test_a_key_that_is_revoked_elsewhere_publishes_nothing(void)
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
 	CHECK(strstr(seen.detail, "revoked"));
 	CHECK_EQ(p.events[PUBLISH_WAS_REVOKED], 1);
-	CHECK_EQ(shares_cnt(p.rig.content->shares), 0);
+	CHECK_EQ(blobs_shares_cnt(p.rig.content->shares), 0);
 	pub_end(&p);
 	fake_overlay_fini(&overlay);
 }

@@ -32,8 +32,8 @@ static bool is_whole(struct publish_rig *p, const uint8_t *id, uint64_t seq)
 		return false;
 	manifest = rig_manifest(&p->rig, share->newest.manifest_id, &bytes);
 	is_whole = manifest && manifest->is_signed && manifest->seq == seq &&
-		   shares_cnt(p->rig.content->shares) == 1 &&
-		   shares_has_manifest(p->rig.content->shares, share->newest.manifest_id);
+		   blobs_shares_cnt(p->rig.content->shares) == 1 &&
+		   blobs_shares_has_manifest(p->rig.content->shares, share->newest.manifest_id);
 	for (uint32_t i = 0; is_whole && i < manifest->part_cnt; i++) {
 		uint8_t *part_bytes;
 		struct manifest *part =

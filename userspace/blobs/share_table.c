@@ -200,7 +200,7 @@ static bool bad_loaded(void *arg, const struct object_file *file);
 static int shares_each_bad(struct shares *shares, struct store_snapshot *snapshot,
 			   bool (*fn)(void *arg, const struct object_file *file));
 
-int shares_new(struct blobs *content, struct shares **out_shares)
+int blobs_shares_new(struct blobs *content, struct shares **out_shares)
 {
 	struct share_load load = {.shares = calloc(1, sizeof(struct shares))};
 	int err;
@@ -218,20 +218,20 @@ int shares_new(struct blobs *content, struct shares **out_shares)
 		store_snapshot_close(load.snapshot);
 	}
 	if (err < 0) {
-		shares_free(load.shares);
+		blobs_shares_free(load.shares);
 		return err;
 	}
 	*out_shares = load.shares;
 	return 0;
 }
 
-void shares_stop(struct shares *shares)
+void blobs_shares_stop(struct shares *shares)
 {
 	for (struct share *share = shares ? shares->first : NULL; share; share = share->next)
 		share->done = NULL;
 }
 
-void shares_free(struct shares *shares)
+void blobs_shares_free(struct shares *shares)
 {
 	if (!shares)
 		return;
@@ -246,12 +246,12 @@ void shares_free(struct shares *shares)
 
 /* --- asking --- */
 
-uint32_t shares_cnt(const struct shares *shares)
+uint32_t blobs_shares_cnt(const struct shares *shares)
 {
 	return shares->cnt;
 }
 
-bool shares_has_manifest(const struct shares *shares, const uint8_t id[static 32])
+bool blobs_shares_has_manifest(const struct shares *shares, const uint8_t id[static 32])
 {
 	for (const struct share *share = shares->first; share; share = share->next) {
 		if (memcmp(share->manifest_id, id, 32) == 0)
@@ -290,7 +290,7 @@ static int share_fill_places(const struct share *share, struct served_index *ser
 	return err;
 }
 
-int shares_fill_served(const struct shares *shares, struct served_filling *filling)
+int blobs_shares_fill_served(const struct shares *shares, struct served_filling *filling)
 {
 	struct served_index *served_index = filling->served_index;
 	int err = 0;
@@ -311,7 +311,8 @@ int shares_fill_served(const struct shares *shares, struct served_filling *filli
 	return err;
 }
 
-void shares_note_served(struct shares *shares, const uint8_t manifest_id[static 32], uint64_t len)
+void blobs_shares_note_served(struct shares *shares, const uint8_t manifest_id[static 32],
+			      uint64_t len)
 {
 	struct share *share = share_find(shares, manifest_id);
 
@@ -319,7 +320,7 @@ void shares_note_served(struct shares *shares, const uint8_t manifest_id[static 
 		share->served_byte_cnt += len;
 }
 
-void shares_note_changed(struct shares *shares, const char *path)
+void blobs_shares_note_changed(struct shares *shares, const char *path)
 {
 	for (struct share *share = shares->first; share; share = share->next) {
 		if (!share_covers(share, path))
@@ -333,7 +334,7 @@ void shares_note_changed(struct shares *shares, const char *path)
 	}
 }
 
-void shares_note_mended(struct shares *shares, const char *path)
+void blobs_shares_note_mended(struct shares *shares, const char *path)
 {
 	for (struct share *share = shares->first; share; share = share->next)
 		if (share_covers(share, path) && share->changed_cnt && --share->changed_cnt == 0)
@@ -383,7 +384,7 @@ static void bad_count(struct shares *shares)
 	store_snapshot_close(snapshot);
 }
 
-bool shares_added_s(const struct shares *shares, const char *path, uint64_t *out_added_s)
+bool blobs_shares_added_s(const struct shares *shares, const char *path, uint64_t *out_added_s)
 {
 	for (const struct share *share = shares->first; share; share = share->next) {
 		if (!share->is_published && strcmp(share->path, path) == 0) {
@@ -394,8 +395,8 @@ bool shares_added_s(const struct shares *shares, const char *path, uint64_t *out
 	return false;
 }
 
-void shares_shares_each(struct blobs *content,
-			bool (*fn)(void *arg, const struct blobs_share *share), void *arg)
+void blobs_shares_each(struct blobs *content,
+		       bool (*fn)(void *arg, const struct blobs_share *share), void *arg)
 {
 	blobs_collect_served(content);
 	bad_count(content->shares);
@@ -524,8 +525,8 @@ static void bad_drop(const struct share *share, struct store_batch *batch)
 	free(file);
 }
 
-int shares_add(struct shares *shares, struct store_batch *batch, const struct share_ask *ask,
-	       void (*done)(void *arg, int err), void *arg)
+int blobs_shares_add(struct shares *shares, struct store_batch *batch, const struct share_ask *ask,
+		     void (*done)(void *arg, int err), void *arg)
 {
 	uint8_t row[SHARE_ROW_CAP];
 	struct share *share;
@@ -565,12 +566,12 @@ static void share_drop(struct share *share)
 	share_free(share);
 }
 
-void shares_put_removal(struct store_batch *batch, const uint8_t manifest_id[static 32])
+void blobs_shares_put_removal(struct store_batch *batch, const uint8_t manifest_id[static 32])
 {
 	store_batch_delete(batch, STORE_SHARES, manifest_id, 32);
 }
 
-void shares_forget(struct shares *shares, const uint8_t manifest_id[static 32])
+void blobs_shares_forget(struct shares *shares, const uint8_t manifest_id[static 32])
 {
 	struct share *share = share_find(shares, manifest_id);
 
@@ -592,8 +593,8 @@ static void share_removed(void *arg, int err)
 		done(done_arg, err);
 }
 
-int shares_share_remove(struct blobs *content, const uint8_t manifest_id[static 32],
-			void (*done)(void *arg, int err), void *arg)
+int blobs_share_remove(struct blobs *content, const uint8_t manifest_id[static 32],
+		       void (*done)(void *arg, int err), void *arg)
 {
 	struct share *share = share_find(content->shares, manifest_id);
 	struct store_batch *batch;
@@ -602,7 +603,7 @@ int shares_share_remove(struct blobs *content, const uint8_t manifest_id[static 
 	if (!share || share->is_leaving)
 		return WEFT_EABSENT;
 	batch = store_batch_new(content->params.store);
-	shares_put_removal(batch, manifest_id);
+	blobs_shares_put_removal(batch, manifest_id);
 	share->done = done;
 	share->arg = arg;
 	err = store_submit(content->params.store, batch, share_removed, share);
