@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "crypto/node_key.h"
 #include "service/directory/descriptor.h"
-#include "service/directory/service_version.h"
+#include "codec/semver.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -44,16 +44,16 @@ static void check_descriptor(const uint8_t *data, size_t len)
 /* A version meets the range that is written as it is. */
 static void check_version(const char *text, size_t len)
 {
-	struct service_version version;
-	struct service_range range;
+	struct semver version;
+	struct semver_range range;
 
-	if (service_range_parse(text, len, &range) == 0)
-		weft_assert(range.part_cnt <= SERVICE_RANGE_PARTS_MAX);
-	if (service_version_parse(text, len, &version) < 0)
+	if (semver_range_parse(text, len, &range) == 0)
+		weft_assert(range.part_cnt <= SEMVER_RANGE_PARTS_MAX);
+	if (semver_parse(text, len, &version) < 0)
 		return;
-	weft_assert(service_version_compare(&version, &version) == 0);
-	weft_assert(service_range_parse(text, len, &range) == 0);
-	weft_assert(service_range_has(&range, &version));
+	weft_assert(semver_compare(&version, &version) == 0);
+	weft_assert(semver_range_parse(text, len, &range) == 0);
+	weft_assert(semver_range_has(&range, &version));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

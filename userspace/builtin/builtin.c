@@ -14,7 +14,6 @@
 #include "mesh_stats.h"
 #include "pod_chat.h"
 #include "shadow_index.h"
-#include "service/incoming/read_only.h"
 
 /* Of a call: the body of a pod's message may be six times as long in JSON. */
 #define JSON_LEN_MAX (32 * 1024)

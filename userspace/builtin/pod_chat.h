@@ -8,7 +8,7 @@
 #include "builtin_quota.h"
 #include "builtin_request.h"
 #include "rooms.h"
-#include "service/topics/topics.h"
+#include "service/topics/topic_publish.h"
 
 #define POD_CHAT_POSTS_PER_MIN 10 /* of one peer */
 #define POD_CHAT_PAGE_MAX      100

@@ -8,7 +8,7 @@
 #include "codec/cbor.h"
 #include "codec/utf8.h"
 #include "provider/http/upstream.h"
-#include "service/directory/service_version.h"
+#include "codec/semver.h"
 
 #define RECORD_VERSION	      1
 #define RECORD_VERSION_GRANTS 2
@@ -190,13 +190,12 @@ static const char *description_fault(const struct provider_spec *view)
 int provider_spec_check(const struct provider_spec *view, const char **out_why)
 {
 	const char *fault = NULL;
-	struct service_version version;
+	struct semver version;
 
 	if (!text_is_sound(view->name, SERVICE_NAME_LEN_MAX))
 		fault = "the name is empty or too long";
-	else if (service_version_parse(view->version,
-				       strnlen(view->version, SERVICE_VERSION_LEN_MAX + 1),
-				       &version) < 0)
+	else if (semver_parse(view->version, strnlen(view->version, SERVICE_VERSION_LEN_MAX + 1),
+			      &version) < 0)
 		fault = "the version is not of the form 1.2.3";
 	else if (view->allow_cnt > PROVIDER_ALLOW_MAX)
 		fault = "too many callers are allowed by name";
@@ -226,9 +225,9 @@ int provider_spec_check(const struct provider_spec *view, const char **out_why)
 
 uint32_t provider_spec_major(const struct provider_spec *view)
 {
-	struct service_version version;
+	struct semver version;
 
-	if (service_version_parse(view->version, strlen(view->version), &version) < 0)
+	if (semver_parse(view->version, strlen(view->version), &version) < 0)
 		return 0;
 	return version.major;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/transport.h"
+#include "codec/semver.h"
 #include "mesh/seam.h"
 #include "mesh/seam_stream.h"
 #include "service/limits/service_limits.h"
@@ -42,7 +43,7 @@ struct service_topics;
 struct service_published;
 
 #define SERVICE_NAME_LEN_MAX	64 /* [a-z0-9] and inner '-', '.' */
-#define SERVICE_VERSION_LEN_MAX 32
+#define SERVICE_VERSION_LEN_MAX SEMVER_LEN_MAX
 #define SERVICE_METHOD_LEN_MAX	64
 #define SERVICE_TEXT_LEN_MAX	200	      /* of an answer's error text */
 #define SERVICE_PAYLOAD_LEN_MAX (1024 * 1024) /* of a call and of its reply, default of the limit */
@@ -230,6 +231,10 @@ _Static_assert(SERVICE_COMMUNITY_LEN == MESH_KEY_LEN, "ids in one place");
 
 /* service_group_name_is_valid: 1 to 32 of a-z, 0-9, '-' and '_'. */
 bool service_group_name_is_valid(const char *name, size_t len);
+
+/* So many read-only methods of a service have names; the name "*" stands for every method. */
+#define SERVICE_READ_ONLY_MAX 32u
+#define SERVICE_READ_ONLY_ALL "*"
 
 /*
  * An offer as its provider states it; copied. Limits of 0 are the

@@ -18,7 +18,7 @@
 #include "method_service_target.h"
 #include "service/directory/service_id.h"
 #include "service/service.h"
-#include "service/directory/service_version.h"
+#include "codec/semver.h"
 
 #define VERSION_DEFAULT	 "1.0.0"
 #define GROUP_PREFIX	 "group:"
@@ -481,12 +481,12 @@ void api_publish_service(void *ctx, struct control_call *call, const json_t *par
 /* major_read: of version, or of any; false: call was failed. */
 static bool major_read(struct control_call *call, const char *text, uint32_t *out_major)
 {
-	struct service_version version;
+	struct semver version;
 
 	*out_major = PROVIDER_MAJOR_ANY;
 	if (!text)
 		return true;
-	if (service_version_parse(text, strlen(text), &version) < 0) {
+	if (semver_parse(text, strlen(text), &version) < 0) {
 		control_fail(call, WEFT_EMALFORMED, text, "not a version",
 			     "give three numbers, as in 1.0.0, or leave it out");
 		return false;

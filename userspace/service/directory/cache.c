@@ -331,7 +331,7 @@ static void entry_parse(struct service_cache_entry *entry)
 
 	weft_assert(service_descriptor_parse(entry->bytes, entry->len, &entry->descriptor) ==
 		    SERVICE_FINE);
-	weft_assert(service_version_parse(version, strlen(version), &entry->version) == 0);
+	weft_assert(semver_parse(version, strlen(version), &entry->version) == 0);
 }
 
 static bool entry_make(struct service_cache *cache, const struct service_descriptor *descriptor,

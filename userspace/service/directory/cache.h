@@ -7,7 +7,7 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "descriptor.h"
-#include "service_version.h"
+#include "codec/semver.h"
 
 struct arena;
 struct heap;
@@ -37,7 +37,7 @@ struct service_cache_entry {
 	struct service_cache_name *name;
 	struct service_cache_entry *next_of_id; /* another major version */
 	struct service_descriptor descriptor;	/* borrows bytes */
-	struct service_version version;		/* borrows descriptor */
+	struct semver version;			/* borrows descriptor */
 	uint64_t lot;				/* of chance, for each node another */
 	uint8_t *bytes;
 	size_t len;

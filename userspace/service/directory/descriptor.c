@@ -12,7 +12,7 @@
 #include "crypto/signed.h"
 #include "service_id.h"
 #include "metadata.h"
-#include "service_version.h"
+#include "codec/semver.h"
 
 enum {
 	KEY_ID = 0,
@@ -31,12 +31,11 @@ enum {
 
 static enum service_fault labels_check(const char *name, const char *version, uint32_t *out_major)
 {
-	struct service_version parsed;
+	struct semver parsed;
 
 	if (!service_name_is_valid(name, strnlen(name, SERVICE_NAME_LEN_MAX + 1)))
 		return SERVICE_BAD_NAME;
-	if (service_version_parse(version, strnlen(version, SERVICE_VERSION_LEN_MAX + 1), &parsed) <
-	    0)
+	if (semver_parse(version, strnlen(version, SERVICE_VERSION_LEN_MAX + 1), &parsed) < 0)
 		return SERVICE_BAD_VERSION;
 	*out_major = parsed.major;
 	return SERVICE_FINE;

@@ -78,7 +78,7 @@ struct service_query {
 	const char *name;      /* NULL: by id */
 	const uint8_t *id;     /* SERVICE_ID_LEN, or NULL; with a name both have to fit */
 	const uint8_t *owner;  /* MESH_KEY_LEN: of this provider only; NULL: of any */
-	const char *version;   /* a range (service_version.h); NULL: any */
+	const char *version;   /* a range (semver.h); NULL: any */
 	const uint8_t *caller; /* MESH_KEY_LEN, on whose behalf; NULL: this node */
 	bool is_anew;	       /* ask the overlay, even when the last answer is fresh */
 };

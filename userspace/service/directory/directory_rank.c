@@ -32,7 +32,7 @@ int service_wanted_read(const struct service_query *query, struct service_wanted
 	if (query->owner)
 		memcpy(wanted->owner, query->owner, sizeof(wanted->owner));
 	memcpy(wanted->range_text, range, range_len);
-	return service_range_parse(wanted->range_text, range_len, &wanted->range);
+	return semver_range_parse(wanted->range_text, range_len, &wanted->range);
 }
 
 bool service_wanted_was_asked(const struct service_directory *directory,
@@ -61,7 +61,7 @@ static bool is_wanted(const struct service_cache_entry *entry, const struct serv
 	if (wanted->has_owner &&
 	    memcmp(descriptor->owner, wanted->owner, sizeof(wanted->owner)) != 0)
 		return false;
-	return service_range_has(&wanted->range, &entry->version);
+	return semver_range_has(&wanted->range, &entry->version);
 }
 
 static enum service_fault descriptor_judge(const struct service_directory *directory,
@@ -116,7 +116,7 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 
 	if (a_rank != b_rank)
 		return a_rank > b_rank;
-	order = service_version_compare(&a->entry->version, &b->entry->version);
+	order = semver_compare(&a->entry->version, &b->entry->version);
 	return order ? order > 0 : a->entry->lot < b->entry->lot;
 }
 

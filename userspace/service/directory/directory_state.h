@@ -10,7 +10,7 @@
 #include "cache.h"
 #include "directory.h"
 #include "descriptor_rules.h"
-#include "service_version.h"
+#include "codec/semver.h"
 #include "service/limits/window.h"
 
 /*
@@ -25,8 +25,8 @@ struct service_wanted {
 	char name[SERVICE_NAME_LEN_MAX + 1];
 	uint8_t id[SERVICE_ID_LEN];
 	uint8_t owner[MESH_KEY_LEN];
-	char range_text[SERVICE_RANGE_LEN_MAX + 1];
-	struct service_range range;
+	char range_text[SEMVER_RANGE_LEN_MAX + 1];
+	struct semver_range range;
 };
 
 struct service_find {

@@ -3,14 +3,14 @@
 #define WEFT_SERVICE_DIRECTORY_NAMED_H
 
 #include "service/service.h"
-#include "service_version.h"
+#include "codec/semver.h"
 
 /* A service as people name it, with who is to provide it and in which version. Pure. */
 struct service_named {
 	char name[SERVICE_NAME_LEN_MAX + 1];
 	bool has_provider;
 	uint8_t provider[MESH_KEY_LEN];
-	char version[SERVICE_RANGE_LEN_MAX + 1]; /* a range; "": any */
+	char version[SEMVER_RANGE_LEN_MAX + 1]; /* a range; "": any */
 };
 
 /*

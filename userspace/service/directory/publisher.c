@@ -6,7 +6,7 @@
 
 #include "base/monotonic.h"
 #include "publisher_state.h"
-#include "service_version.h"
+#include "codec/semver.h"
 
 /* Addresses come and go together: one publication for all of them. */
 #define ENDPOINTS_DELAY_NS (10 * NS_PER_S)
@@ -103,14 +103,14 @@ int service_publisher_offer(struct service_publisher *publisher,
 {
 	enum service_fault fault = service_descriptor_check(offering);
 	struct service_publication *publication;
-	struct service_version version;
+	struct semver version;
 
 	*out_fault = fault;
 	if (publisher->is_leaving)
 		return 0;
 	if (fault)
 		return service_fault_err(fault);
-	if (service_version_parse(offering->version, strlen(offering->version), &version) < 0)
+	if (semver_parse(offering->version, strlen(offering->version), &version) < 0)
 		return WEFT_EMALFORMED;
 	publication = publication_lookup(publisher, offering->name, version.major);
 	if (publication && publication_says(publication, offering))

@@ -8,6 +8,7 @@
 
 #include "base/byte_cursor.h"
 #include "service/fault.h"
+#include "service/service.h"
 
 /*
  * The methods of a service that its owner declares read-only: a call of one changes nothing at
@@ -15,8 +16,6 @@
  * ran. The descriptor carries the list. The name "*" stands for every method. For a service of HTTP
  * the names are HTTP's own methods. A service that declares none has none. Pure.
  */
-#define SERVICE_READ_ONLY_MAX 32u
-#define SERVICE_READ_ONLY_ALL "*"
 /* All names at their longest (SERVICE_METHOD_LEN_MAX). */
 #define SERVICE_READ_ONLY_LEN_MAX (SERVICE_READ_ONLY_MAX * 64u)
 

@@ -45,10 +45,10 @@ int service_registry_find(struct service *service, const struct service_target *
 {
 	const char *version = target->version ? target->version : "";
 	uint8_t id[SERVICE_ID_LEN];
-	struct service_range range;
+	struct semver_range range;
 	struct service_offer *offer;
 
-	if (service_range_parse(version, strlen(version), &range) < 0)
+	if (semver_range_parse(version, strlen(version), &range) < 0)
 		return WEFT_EMALFORMED;
 	if (target->id) {
 		memcpy(id, target->id, sizeof(id));
@@ -58,7 +58,7 @@ int service_registry_find(struct service *service, const struct service_target *
 		service_id_of(target->name, service->own_key, id);
 	}
 	offer = map_lookup(&service->registry.by_id, id);
-	while (offer && !service_range_has(&range, &offer->version))
+	while (offer && !semver_range_has(&range, &offer->version))
 		offer = offer->next;
 	if (!offer)
 		return WEFT_EABSENT;
@@ -141,8 +141,8 @@ static int offer_copy(struct service_offer *offer, const struct service_offering
 		offer->offering.description = text_add(&at, offering->description);
 	if (service_set_access(offer, offering) < 0)
 		return WEFT_EFULL;
-	return service_version_parse(offer->offering.version, strlen(offer->offering.version),
-				     &offer->version);
+	return semver_parse(offer->offering.version, strlen(offer->offering.version),
+			    &offer->version);
 }
 
 static size_t access_len(const struct service_offering *offering)
@@ -241,7 +241,7 @@ int service_offer(struct service *service, const struct service_offering *offeri
 {
 	struct service_registry *registry = &service->registry;
 	enum service_fault fault = service_descriptor_check(offering);
-	struct service_version version;
+	struct semver version;
 	struct service_offer *offer;
 	uint8_t id[SERVICE_ID_LEN];
 	int err;
@@ -254,8 +254,7 @@ int service_offer(struct service *service, const struct service_offering *offeri
 	    strnlen(offering->description, SERVICE_DESCRIPTION_LEN_MAX + 1) >
 		    SERVICE_DESCRIPTION_LEN_MAX)
 		return WEFT_EMALFORMED;
-	if ((err = service_version_parse(offering->version, strlen(offering->version), &version)) <
-	    0)
+	if ((err = semver_parse(offering->version, strlen(offering->version), &version)) < 0)
 		return err;
 	service_id_of(offering->name, service->own_key, id);
 	if (service_registry_lookup(registry, id, &version.major))

@@ -6,7 +6,7 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "service/service.h"
-#include "service/directory/service_version.h"
+#include "codec/semver.h"
 
 struct arena;
 
@@ -18,7 +18,7 @@ struct service_offer {
 	struct service *service;
 	struct service_offer *next; /* of the same id, with a lower major version */
 	uint8_t id[SERVICE_ID_LEN];
-	struct service_version version;	  /* borrows offering.version */
+	struct semver version;		  /* borrows offering.version */
 	struct service_offering offering; /* its strings and lists are in text */
 	void *text;			  /* one block of the heap, as is access */
 	void *access;			  /* where allow and grants are */

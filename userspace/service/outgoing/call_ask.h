@@ -10,7 +10,7 @@
 #include "service/call_head.h"
 #include "service/incoming/router_intake.h"
 #include "service/incoming/routes.h"
-#include "service/directory/service_version.h"
+#include "codec/semver.h"
 
 struct service_find;
 struct service_outcome;
@@ -65,7 +65,7 @@ struct service_ask {
 	bool is_unread;	 /* a provider was passed over for that */
 	bool has_own; /* own_id and own_version say which offer of this node is the last resort */
 	uint8_t own_id[SERVICE_ID_LEN];
-	char own_version[SERVICE_RANGE_LEN_MAX + 1];
+	char own_version[SEMVER_RANGE_LEN_MAX + 1];
 	bool is_passing; /* its route's circuit is owed how it ends */
 	bool is_probe;
 	bool is_touched; /* the provider may have seen bytes of it, now or before */

@@ -222,14 +222,14 @@ bool service_client_is_started(const struct service_ask *ask)
 
 static int target_check(const struct service_target *target)
 {
-	struct service_range range;
+	struct semver_range range;
 
 	if (!target->method || !service_method_is_valid(target->method) ||
 	    (!target->id &&
 	     (!target->name || !service_name_is_valid(target->name, strlen(target->name)))))
 		return WEFT_EMALFORMED;
 	if (target->version &&
-	    service_range_parse(target->version, strlen(target->version), &range) < 0)
+	    semver_range_parse(target->version, strlen(target->version), &range) < 0)
 		return WEFT_EMALFORMED;
 	return 0;
 }

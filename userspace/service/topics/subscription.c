@@ -219,7 +219,7 @@ int service_subscription_open(struct service_subscription *subscription, struct 
 
 	if (!service_topic_is_valid(wish->topic, strlen(wish->topic)) || !target->name ||
 	    strlen(target->name) > SERVICE_NAME_LEN_MAX ||
-	    (target->version && strlen(target->version) > SERVICE_RANGE_LEN_MAX))
+	    (target->version && strlen(target->version) > SEMVER_RANGE_LEN_MAX))
 		return WEFT_EMALFORMED;
 	*subscription = (struct service_subscription){.service = service,
 						      .events = events,

@@ -5,7 +5,7 @@
 #include "base/timer.h"
 #include "topic_event.h"
 #include "service/service.h"
-#include "service/directory/service_version.h"
+#include "codec/semver.h"
 
 struct service_body;
 
@@ -42,7 +42,7 @@ struct service_subscription {
 	struct service_body *body; /* a message in pieces */
 	size_t body_len;
 	/* Of the target. */
-	char name[SERVICE_NAME_LEN_MAX + 1], version[SERVICE_RANGE_LEN_MAX + 1];
+	char name[SERVICE_NAME_LEN_MAX + 1], version[SEMVER_RANGE_LEN_MAX + 1];
 	uint8_t provider[MESH_KEY_LEN];
 	bool has_provider, is_signed, is_own_last;
 	struct service_asker asker;

@@ -50,10 +50,10 @@ static void test_what_is_no_name_leaves_the_outcome_as_it_was(void)
 	CHECK_EQ(service_named_parse(text, &named), 0);
 	memset(text, '1', sizeof(text));
 	memcpy(text, "a@", 2);
-	text[2 + SERVICE_RANGE_LEN_MAX] = '\0';
+	text[2 + SEMVER_RANGE_LEN_MAX] = '\0';
 	CHECK_EQ(service_named_parse(text, &named), 0);
-	text[2 + SERVICE_RANGE_LEN_MAX] = '1';
-	text[3 + SERVICE_RANGE_LEN_MAX] = '\0';
+	text[2 + SEMVER_RANGE_LEN_MAX] = '1';
+	text[3 + SEMVER_RANGE_LEN_MAX] = '\0';
 	CHECK_EQ(service_named_parse(text, &named), WEFT_EMALFORMED);
 }
 

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/directory/service_version.h"
+#include "codec/semver.h"
 
 #include "service/service.h"
 #include "support/check.h"
 
-static struct service_version version_of(const char *text)
+static struct semver version_of(const char *text)
 {
-	struct service_version version = {0};
+	struct semver version = {0};
 
-	if (service_version_parse(text, strlen(text), &version) < 0)
+	if (semver_parse(text, strlen(text), &version) < 0)
 		abort();
 	return version;
 }
 
 static void test_versions_are_read(void)
 {
-	struct service_version version = version_of("1.20.300-rc.1+build.007");
+	struct semver version = version_of("1.20.300-rc.1+build.007");
 
 	CHECK_EQ(version.major, 1);
 	CHECK_EQ(version.minor, 20);
@@ -23,7 +23,7 @@ static void test_versions_are_read(void)
 	CHECK_EQ(version.pre_len, 4);
 	CHECK_MEM(version.pre, "rc.1", 4);
 	version = version_of("999999999.0.0+x");
-	CHECK_EQ(version.major, SERVICE_VERSION_NUMBER_MAX);
+	CHECK_EQ(version.major, SEMVER_NUMBER_MAX);
 	CHECK_EQ(version.pre_len, 0);
 }
 
@@ -56,19 +56,17 @@ static void test_what_is_no_version_is_refused(void)
 		"a.b.c",
 		"1.2.3-01.a",
 	};
-	char longest[SERVICE_VERSION_LEN_MAX + 2] = "1.2.3-";
-	struct service_version version;
+	char longest[SEMVER_LEN_MAX + 2] = "1.2.3-";
+	struct semver version;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (service_version_parse(texts[i], strlen(texts[i]), &version) == 0)
+		if (semver_parse(texts[i], strlen(texts[i]), &version) == 0)
 			printf("# \"%s\"\n", texts[i]);
-		CHECK_EQ(service_version_parse(texts[i], strlen(texts[i]), &version),
-			 WEFT_EMALFORMED);
+		CHECK_EQ(semver_parse(texts[i], strlen(texts[i]), &version), WEFT_EMALFORMED);
 	}
 	memset(longest + 6, 'a', sizeof(longest) - 7);
-	CHECK_EQ(service_version_parse(longest, SERVICE_VERSION_LEN_MAX, &version), 0);
-	CHECK_EQ(service_version_parse(longest, SERVICE_VERSION_LEN_MAX + 1, &version),
-		 WEFT_EMALFORMED);
+	CHECK_EQ(semver_parse(longest, SEMVER_LEN_MAX, &version), 0);
+	CHECK_EQ(semver_parse(longest, SEMVER_LEN_MAX + 1, &version), WEFT_EMALFORMED);
 }
 
 /* The order that Semantic Versioning 2.0.0, 11, gives as its example, and more. */
@@ -85,16 +83,16 @@ static void test_precedence(void)
 
 	for (size_t i = 0; i < sizeof(ascending) / sizeof(ascending[0]); i++)
 		for (size_t j = 0; j < sizeof(ascending) / sizeof(ascending[0]); j++) {
-			struct service_version a = version_of(ascending[i]);
-			struct service_version b = version_of(ascending[j]);
-			int order = service_version_compare(&a, &b);
+			struct semver a = version_of(ascending[i]);
+			struct semver b = version_of(ascending[j]);
+			int order = semver_compare(&a, &b);
 
 			if ((order > 0) - (order < 0) != (i > j) - (i < j))
 				printf("# %s and %s\n", ascending[i], ascending[j]);
 			CHECK_EQ((order > 0) - (order < 0), (i > j) - (i < j));
 		}
-	CHECK_EQ(service_version_compare(&(struct service_version){1, 0, 0, NULL, 0},
-					 &(struct service_version){1, 0, 0, NULL, 0}),
+	CHECK_EQ(semver_compare(&(struct semver){1, 0, 0, NULL, 0},
+				&(struct semver){1, 0, 0, NULL, 0}),
 		 0);
 }
 
@@ -168,13 +166,13 @@ static void test_ranges(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct service_version version = version_of(rows[i].version);
-		struct service_range range;
+		struct semver version = version_of(rows[i].version);
+		struct semver_range range;
 
-		CHECK_EQ(service_range_parse(rows[i].range, strlen(rows[i].range), &range), 0);
-		if (service_range_has(&range, &version) != rows[i].is_met)
+		CHECK_EQ(semver_range_parse(rows[i].range, strlen(rows[i].range), &range), 0);
+		if (semver_range_has(&range, &version) != rows[i].is_met)
 			printf("# \"%s\" %s\n", rows[i].range, rows[i].version);
-		CHECK_EQ(service_range_has(&range, &version), rows[i].is_met);
+		CHECK_EQ(semver_range_has(&range, &version), rows[i].is_met);
 	}
 }
 
@@ -189,17 +187,17 @@ static void test_what_is_no_range_is_refused(void)
 		"1,2",	      "=01",	"1.2.3.4",
 		"1000000000", "^1\n",	">=1 >=1 >=1 >=1 >=1 >=1 >=1 >=1 <2", /* nine parts */
 	};
-	char longest[SERVICE_RANGE_LEN_MAX + 2] = "1.2.3-";
-	struct service_range range;
+	char longest[SEMVER_RANGE_LEN_MAX + 2] = "1.2.3-";
+	struct semver_range range;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (service_range_parse(texts[i], strlen(texts[i]), &range) == 0)
+		if (semver_range_parse(texts[i], strlen(texts[i]), &range) == 0)
 			printf("# \"%s\"\n", texts[i]);
-		CHECK_EQ(service_range_parse(texts[i], strlen(texts[i]), &range), WEFT_EMALFORMED);
+		CHECK_EQ(semver_range_parse(texts[i], strlen(texts[i]), &range), WEFT_EMALFORMED);
 	}
 	memset(longest + 6, 'a', sizeof(longest) - 7);
-	CHECK_EQ(service_range_parse(longest, SERVICE_RANGE_LEN_MAX, &range), 0);
-	CHECK_EQ(service_range_parse(longest, SERVICE_RANGE_LEN_MAX + 1, &range), WEFT_EMALFORMED);
+	CHECK_EQ(semver_range_parse(longest, SEMVER_RANGE_LEN_MAX, &range), 0);
+	CHECK_EQ(semver_range_parse(longest, SEMVER_RANGE_LEN_MAX + 1, &range), WEFT_EMALFORMED);
 }
 
 /* Every prefix in memory that ends where it ends; whole, each is one of the two. */
@@ -210,13 +208,13 @@ static void test_no_read_beyond_the_text(void)
 	for (size_t i = 0; i < 2; i++)
 		for (size_t len = 0; len <= strlen(texts[i]); len++) {
 			char *exact = malloc(len ? len : 1);
-			struct service_version version;
-			struct service_range range;
+			struct semver version;
+			struct semver_range range;
 			bool is_version, is_range;
 
 			memcpy(exact, texts[i], len);
-			is_version = service_version_parse(exact, len, &version) == 0;
-			is_range = service_range_parse(exact, len, &range) == 0;
+			is_version = semver_parse(exact, len, &version) == 0;
+			is_range = semver_range_parse(exact, len, &range) == 0;
 			free(exact);
 			CHECK(len < strlen(texts[i]) || is_range);
 			CHECK(len < strlen(texts[i]) || is_version == (i == 0));

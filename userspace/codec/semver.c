@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service_version.h"
+#include "semver.h"
 
 #include <string.h>
 
 #include "base/byte_cursor.h"
-#include "service/service.h"
 
 /* --- versions --- */
 
@@ -37,10 +36,9 @@ static uint32_t number_read(struct cursor *c)
 	const uint8_t *start = c->pos;
 	uint64_t value = 0;
 
-	while (cursor_left(c) && is_digit(*c->pos) && value <= SERVICE_VERSION_NUMBER_MAX)
+	while (cursor_left(c) && is_digit(*c->pos) && value <= SEMVER_NUMBER_MAX)
 		value = 10 * value + (uint64_t)(*c->pos++ - '0');
-	if (c->pos == start || (*start == '0' && c->pos - start > 1) ||
-	    value > SERVICE_VERSION_NUMBER_MAX)
+	if (c->pos == start || (*start == '0' && c->pos - start > 1) || value > SEMVER_NUMBER_MAX)
 		c->bad = true;
 	return (uint32_t)value;
 }
@@ -60,7 +58,7 @@ static void identifiers_read(struct cursor *c, bool are_compared)
 	} while (take(c, '.'));
 }
 
-static void suffixes_read(struct cursor *c, struct service_version *version)
+static void suffixes_read(struct cursor *c, struct semver *version)
 {
 	if (take(c, '-')) {
 		version->pre = (const char *)c->pos;
@@ -71,12 +69,12 @@ static void suffixes_read(struct cursor *c, struct service_version *version)
 		identifiers_read(c, false);
 }
 
-int service_version_parse(const char *text, size_t len, struct service_version *out_version)
+int semver_parse(const char *text, size_t len, struct semver *out_version)
 {
 	struct cursor c = cursor_of(text, len);
-	struct service_version version = {0};
+	struct semver version = {0};
 
-	if (len > SERVICE_VERSION_LEN_MAX)
+	if (len > SEMVER_LEN_MAX)
 		return WEFT_EMALFORMED;
 	version.major = number_read(&c);
 	c.bad |= !take(&c, '.');
@@ -127,7 +125,7 @@ static int identifier_compare(struct cursor *a, struct cursor *b)
 	return bytes_compare(a_at, a_len, b_at, b_len);
 }
 
-static int pre_compare(const struct service_version *a, const struct service_version *b)
+static int pre_compare(const struct semver *a, const struct semver *b)
 {
 	struct cursor a_at = cursor_of(a->pre, a->pre_len), b_at = cursor_of(b->pre, b->pre_len);
 
@@ -145,7 +143,7 @@ static int pre_compare(const struct service_version *a, const struct service_ver
 	}
 }
 
-int service_version_compare(const struct service_version *a, const struct service_version *b)
+int semver_compare(const struct semver *a, const struct semver *b)
 {
 	int order = number_compare(a->major, b->major);
 
@@ -177,9 +175,9 @@ static enum comparator comparator_read(struct cursor *c)
 }
 
 /* One to three numbers, a pre-release and build only after three. Returns how many numbers. */
-static unsigned partial_read(struct cursor *c, struct service_version *version)
+static unsigned partial_read(struct cursor *c, struct semver *version)
 {
-	*version = (struct service_version){.major = number_read(c)};
+	*version = (struct semver){.major = number_read(c)};
 	if (!take(c, '.'))
 		return 1;
 	version->minor = number_read(c);
@@ -191,36 +189,34 @@ static unsigned partial_read(struct cursor *c, struct service_version *version)
 }
 
 /* The first version after all that share the first number_cnt numbers of version. */
-static struct service_version version_after(const struct service_version *version,
-					    unsigned number_cnt)
+static struct semver version_after(const struct semver *version, unsigned number_cnt)
 {
 	switch (number_cnt) {
 	case 1:
-		return (struct service_version){.major = version->major + 1};
+		return (struct semver){.major = version->major + 1};
 	case 2:
-		return (struct service_version){.major = version->major,
-						.minor = version->minor + 1};
+		return (struct semver){.major = version->major, .minor = version->minor + 1};
 	default:
-		return (struct service_version){.major = version->major,
-						.minor = version->minor,
-						.patch = version->patch + 1};
+		return (struct semver){.major = version->major,
+				       .minor = version->minor,
+				       .patch = version->patch + 1};
 	}
 }
 
 /* How many numbers ^ holds fast: up to the first that is not 0, of those that are given. */
-static unsigned caret_number_cnt(const struct service_version *version, unsigned given_cnt)
+static unsigned caret_number_cnt(const struct semver *version, unsigned given_cnt)
 {
 	if (version->major || given_cnt == 1)
 		return 1;
 	return version->minor || given_cnt == 2 ? 2 : 3;
 }
 
-static void part_read(struct cursor *c, struct service_range_part *part)
+static void part_read(struct cursor *c, struct semver_range_part *part)
 {
 	enum comparator comparator = comparator_read(c);
 	unsigned number_cnt;
 
-	*part = (struct service_range_part){.has_high = true};
+	*part = (struct semver_range_part){.has_high = true};
 	number_cnt = partial_read(c, &part->low);
 	switch (comparator) {
 	case OP_EQUAL:
@@ -238,22 +234,22 @@ static void part_read(struct cursor *c, struct service_range_part *part)
 		break;
 	case OP_BELOW:
 		part->high = part->low;
-		part->low = (struct service_version){0};
+		part->low = (struct semver){0};
 		break;
 	}
 }
 
-int service_range_parse(const char *text, size_t len, struct service_range *out_range)
+int semver_range_parse(const char *text, size_t len, struct semver_range *out_range)
 {
 	struct cursor c = cursor_of(text, len);
-	struct service_range range = {0};
+	struct semver_range range = {0};
 
-	if (len > SERVICE_RANGE_LEN_MAX)
+	if (len > SEMVER_RANGE_LEN_MAX)
 		return WEFT_EMALFORMED;
 	if (len == 1 && text[0] == '*')
 		len = 0;
 	while (len && !c.bad && cursor_left(&c)) {
-		if (range.part_cnt == SERVICE_RANGE_PARTS_MAX)
+		if (range.part_cnt == SEMVER_RANGE_PARTS_MAX)
 			return WEFT_EMALFORMED;
 		part_read(&c, &range.parts[range.part_cnt++]);
 		/* One space between parts, and none at the end. */
@@ -266,26 +262,25 @@ int service_range_parse(const char *text, size_t len, struct service_range *out_
 	return 0;
 }
 
-static bool part_has(const struct service_range_part *part, const struct service_version *version)
+static bool part_has(const struct semver_range_part *part, const struct semver *version)
 {
-	int order = service_version_compare(version, &part->low);
+	int order = semver_compare(version, &part->low);
 
 	if (part->is_exact || order < 0)
 		return order == 0;
-	return !part->has_high || service_version_compare(version, &part->high) < 0;
+	return !part->has_high || semver_compare(version, &part->high) < 0;
 }
 
 /* part names a pre-release of version's three numbers. */
-static bool part_names_pre(const struct service_range_part *part,
-			   const struct service_version *version)
+static bool part_names_pre(const struct semver_range_part *part, const struct semver *version)
 {
-	const struct service_version *named = part->low.pre_len ? &part->low : &part->high;
+	const struct semver *named = part->low.pre_len ? &part->low : &part->high;
 
 	return named->pre_len && named->major == version->major && named->minor == version->minor &&
 	       named->patch == version->patch;
 }
 
-bool service_range_has(const struct service_range *range, const struct service_version *version)
+bool semver_range_has(const struct semver_range *range, const struct semver *version)
 {
 	bool is_named = version->pre_len == 0;
 
