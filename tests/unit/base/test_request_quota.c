@@ -22,7 +22,7 @@ static void begin(void)
 
 static uint64_t take(uint8_t who, uint64_t now_ns)
 {
-	uint8_t key[MESH_KEY_LEN];
+	uint8_t key[REQUEST_QUOTA_KEY_LEN];
 
 	memset(key, who, sizeof(key));
 	return request_quota_take(&quota, key, now_ns);
