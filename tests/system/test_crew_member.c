@@ -9,6 +9,7 @@
 #include "base/monotonic.h"
 #include "crypto/node_key.h"
 #include "node/config/config.h"
+#include "node/node_state.h"
 #include "store/store.h"
 #include "support/check.h"
 #include "support/scratch.h"
@@ -18,6 +19,7 @@
 struct lab {
 	char dir[SCRATCH_CAP];
 	struct node_config *config;
+	struct worker_config worker_config;
 	struct node_key *key;
 	struct store *store;
 	struct worker_handle member;
@@ -30,7 +32,7 @@ static bool lab_open(struct lab *lab)
 		{"node", "listen", "127.0.0.1:0", false}};
 	const struct config_ask ask = {NULL, overrides, 1};
 	struct worker_params params = {.idx = 1, .now_ns = clock_monotonic_ns()};
-	char message[CONFIG_MESSAGE_CAP], what[NODE_WHAT_CAP];
+	char message[CONFIG_MESSAGE_CAP], what[WORKER_WHAT_CAP];
 	struct store_config store;
 
 	memset(lab, 0, sizeof(*lab));
@@ -41,7 +43,8 @@ static bool lab_open(struct lab *lab)
 	if (node_config_load(&ask, &lab->config, message) < 0 || node_key_generate(&lab->key) < 0 ||
 	    store_open(&store, &lab->store) < 0)
 		return false;
-	params.config = lab->config;
+	lab->worker_config = node_worker_config(lab->config);
+	params.config = &lab->worker_config;
 	params.key = lab->key;
 	params.store = lab->store;
 	return worker_handle_init(&lab->member, &params, lab->reports_fd, what) == 0 &&

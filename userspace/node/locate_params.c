@@ -117,6 +117,6 @@ int node_open_locate(struct node *node, char *what)
 
 	for (unsigned i = 0; err == 0 && i < locate->locator_cnt; i++)
 		err = mesh_add_provider(node->home.mesh, &locate->locators[i]);
-	node->home.dht = locate->dht;
+	node_attach_dht(node, locate->dht);
 	return err;
 }

@@ -141,7 +141,7 @@ unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]
 static int node_open_home(struct node *node, const struct node_params *params, char *what)
 {
 	struct worker_params worker = {
-		.config = params->config,
+		.config = &node->worker_config,
 		.key = params->key,
 		.random = params->random,
 		.store = node->store,
@@ -271,6 +271,13 @@ static bool node_tell_shares(struct node *node)
 	return is_told;
 }
 
+static bool node_tell_config(struct node *node)
+{
+	const struct worker_config live = node_worker_config(node_config_live(node->config));
+
+	return workers_configure(node->workers, &live);
+}
+
 /* What could not be told is told in the next turn. */
 static void node_tell_workers(struct node *node, uint64_t now_ns)
 {
@@ -280,8 +287,7 @@ static void node_tell_workers(struct node *node, uint64_t now_ns)
 		node->is_bans_due = !workers_spread_bans(node->workers, node->bans.list,
 							 clock_wall_s(), now_ns);
 	if (node->is_config_due)
-		node->is_config_due =
-			!workers_configure(node->workers, node_config_live(node->config));
+		node->is_config_due = !node_tell_config(node);
 	if (node->is_shares_due)
 		node->is_shares_due = !node_tell_shares(node);
 	if (node->is_policy_due)
@@ -294,7 +300,7 @@ static void node_tell_workers(struct node *node, uint64_t now_ns)
 static int node_open_workers(struct node *node, const struct node_params *params, char *what)
 {
 	const struct workers_params workers = {
-		.config = params->config,
+		.config = &node->worker_config,
 		.key = params->key,
 		.store = node->store,
 		.mesh = node->home.mesh,
@@ -372,6 +378,7 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	if (!node)
 		return -ENOMEM;
 	node->config = params->config;
+	node->worker_config = node_worker_config(params->config);
 	node->key = params->key;
 	node->launcher = params->launcher;
 	node->own_key = node_key_public(params->key);
@@ -433,7 +440,7 @@ static void node_free_above_store(struct node *node)
 	node_sharing_stop(node->sharing);
 	node_fabric_stop(node->fabric);
 	locate_stop(&node->locate);
-	node->home.dht = NULL;
+	node_attach_dht(node, NULL);
 	worker_close(&node->home);
 	node_sharing_free(node->sharing);
 	node_fabric_free(node->fabric);

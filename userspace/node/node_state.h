@@ -38,6 +38,7 @@ struct node {
 	struct launcher *launcher;	     /* NULL: simulated */
 	struct random *random;
 	struct store *store;
+	struct worker_config worker_config; /* what all workers share of config */
 	struct worker home;
 	struct fastpath fastpath;
 	struct firewall_params firewall;
@@ -92,6 +93,10 @@ struct node {
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
 uint64_t node_wall_us(const struct node *node);
+
+/* worker_hooks.c: what workers take of config; home's loop turns dht, NULL: no more. */
+struct worker_config node_worker_config(const struct node_config *config);
+void node_attach_dht(struct node *node, struct dht *dht);
 
 /* firewall_params.c: what bans, drops and record use, before they are opened. */
 void node_firewall_params(struct node *node);

@@ -22,21 +22,15 @@
 #include "base/monotonic.h"
 #include "base/jobs.h"
 #include "base/random.h"
-#include "community/blinding.h"
-#include "community/community_access.h"
 #include "blobs/blobs.h"
 #include "crypto/key_seal.h"
 #include "crypto/node_key.h"
 #include "net/ingress/demux.h"
-#include "dht/dht.h"
 #include "mesh/mesh.h"
 #include "net/udp/handover.h"
 #include "net/packet_io.h"
 #include "net/xdp/xdp.h"
-#include "node/config/config.h"
 #include "firewall/ingress.h"
-#include "node/port_probe.h"
-#include "node/node.h"
 #include "quic/quic.h"
 #include "weft/token.h"
 
@@ -50,12 +44,12 @@ _Static_assert(WORKER_QUEUE_MAX == XDP_DEVICE_MAX * XDP_QUEUE_MAX, "one worker m
 #define PATHS_TELL_NS (INGRESS_PATH_LIFE_NS / 3)
 /* Bursts of the socket before a ring's, at most: about as much as its buffer holds. */
 #define SOCKET_BURSTS_MAX 64
-/* Descriptors besides control clients: sockets, mailboxes, signals, netlink, port probes. */
-#define WATCHES_BESIDE_CLIENTS (16 + PORT_PROBE_CNT + WORKER_QUEUE_MAX)
+/* Descriptors of its own: sockets, mailboxes, signals, netlink, queues. */
+#define OWN_WATCHES (16 + WORKER_QUEUE_MAX)
 
 int worker_listen(struct worker *worker, const struct worker_params *params, char *what)
 {
-	struct udp_config udp = params->config->udp;
+	struct udp_config udp = *params->config->udp;
 	char text[ADDR_TEXT_CAP];
 	unsigned failed_idx = 0;
 	int err = 0;
@@ -74,7 +68,7 @@ int worker_listen(struct worker *worker, const struct worker_params *params, cha
 		err = net_udp_open(&udp, &worker->rx, &worker->tx, &failed_idx);
 	}
 	if (err < 0) {
-		snprintf(what, NODE_WHAT_CAP, "UDP address %s",
+		snprintf(what, WORKER_WHAT_CAP, "UDP address %s",
 			 addr_format(&udp.listen[failed_idx], text));
 		return err;
 	}
@@ -87,7 +81,7 @@ static int worker_open_jobs(struct worker *worker, const struct worker_params *p
 {
 	unsigned thread_cnt = params->is_simulated ? 0 : params->config->job_threads;
 
-	snprintf(what, NODE_WHAT_CAP, "disk threads");
+	snprintf(what, WORKER_WHAT_CAP, "disk threads");
 	return jobs_new(thread_cnt, params->config->job_cap, &worker->jobs);
 }
 
@@ -95,14 +89,14 @@ static int worker_open_ingress(struct worker *worker, const struct worker_params
 			       char *what)
 {
 	struct ingress_params ingress = {
-		.session_cap = params->config->fastpath.xdp.session_cap,
+		.session_cap = params->config->session_cap,
 		.on_sample = params->on_sample,
 		.ctx = params->ctx,
 	};
 
 	if (params->is_simulated)
 		return 0;
-	snprintf(what, NODE_WHAT_CAP, "tables of limits and bans");
+	snprintf(what, WORKER_WHAT_CAP, "tables of limits and bans");
 	random_fill(params->random, ingress.secret, sizeof(ingress.secret));
 	return firewall_ingress_new(&ingress, &worker->ingress);
 }
@@ -113,7 +107,7 @@ static int worker_open_xdp(struct worker *worker, const struct worker_params *pa
 
 	if (params->is_simulated)
 		return 0;
-	snprintf(what, NODE_WHAT_CAP, "table of links");
+	snprintf(what, WORKER_WHAT_CAP, "table of links");
 	random_fill(params->random, secret, sizeof(secret));
 	return net_xdp_worker_new(worker->tx, secret, &worker->xdp_worker);
 }
@@ -164,13 +158,13 @@ static int worker_open_load(struct worker *worker, const struct worker_params *p
 	uint64_t secret[2];
 	int err;
 
-	snprintf(what, NODE_WHAT_CAP, "table of who costs most");
+	snprintf(what, WORKER_WHAT_CAP, "table of who costs most");
 	err = arena_open(&worker->arena, load_footprint(LOAD_LINE_CNT));
 	if (err < 0)
 		return err;
 	random_fill(params->random, secret, sizeof(secret));
 	err = load_init(&worker->load, &worker->arena, LOAD_LINE_CNT, secret);
-	worker->load.paths.site = params->config->mesh.site;
+	worker->load.paths.site = params->config->mesh->site;
 	return err;
 }
 
@@ -178,7 +172,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 				 char *what)
 {
 	struct quic_engine_params quic = {
-		.config = params->config->quic,
+		.config = *params->config->quic,
 		.key = params->key,
 		.events = &mesh_transport_events,
 		.random = params->random,
@@ -195,7 +189,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.wall_s = params->wall_s,
 	};
 	struct mesh_params mesh = {
-		.config = params->config->mesh,
+		.config = *params->config->mesh,
 		.own_key = node_key_public(params->key),
 		.store = worker->idx == 0 ? params->store : NULL,
 		.timers = &worker->timers,
@@ -215,16 +209,16 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 	};
 	int err;
 
-	snprintf(what, NODE_WHAT_CAP, "session tables");
+	snprintf(what, WORKER_WHAT_CAP, "session tables");
 	for (unsigned i = 0; i < params->advertised_cnt; i++)
 		mesh.config.addrs[i] = params->advertised[i];
 	mesh.config.addr_cnt = params->advertised_cnt;
 	if ((err = mesh_new(&mesh, &worker->mesh)) < 0)
 		return err;
-	snprintf(what, NODE_WHAT_CAP, "QUIC engine");
+	snprintf(what, WORKER_WHAT_CAP, "QUIC engine");
 	quic.ctx = worker->mesh;
 	quic.config.worker = (uint16_t)worker->idx;
-	quic.config.site = params->config->mesh.site;
+	quic.config.site = params->config->mesh->site;
 	if ((err = quic_engine_new(&quic, &worker->quic)) < 0)
 		return err;
 	mesh_set_transport(worker->mesh, quic_engine_transport(worker->quic));
@@ -236,7 +230,7 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 			       char *what)
 {
 	struct blobs_params content = {
-		.config = params->config->content,
+		.config = *params->config->content,
 		.own_key = node_key_public(params->key),
 		.store = params->store,
 		.jobs = worker->jobs,
@@ -246,9 +240,9 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.now_ns = params->now_ns,
 		.wall_s = params->content_wall_s,
 		.utc_offset_s = params->content_utc_offset_s,
-		.admits = community_admits,
-		.hides = community_hides,
-		.blind_keys = community_blind_keys,
+		.admits = params->config->admits,
+		.hides = params->config->hides,
+		.blind_keys = params->config->blind_keys,
 		.seal = worker->seal,
 		.own_addrs = params->content_own_addrs,
 		.on_event = params->on_content,
@@ -260,7 +254,7 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.ctx = params->ctx,
 	};
 
-	snprintf(what, NODE_WHAT_CAP, "content tables in %s", params->config->store.dir);
+	snprintf(what, WORKER_WHAT_CAP, "content tables in %s", params->config->store_dir);
 	if (params->is_simulated)
 		content.config.import_threads = 0;
 	return worker->idx == 0 ? blobs_new(&content, &worker->content)
@@ -286,12 +280,9 @@ static int worker_open_poller(struct worker *worker, const struct worker_params 
 {
 	int err;
 
-	snprintf(what, NODE_WHAT_CAP, "event loop");
-	if ((err = poller_new(params->config->control.client_cap +
-				      params->config->web.gateway.conn_cap +
-				      node_fabric_watch_cap(&params->config->fabric) +
-				      WATCHES_BESIDE_CLIENTS,
-			      &worker->poller)) < 0 ||
+	snprintf(what, WORKER_WHAT_CAP, "event loop");
+	if ((err = poller_new(params->config->local_watch_cap + OWN_WATCHES, &worker->poller)) <
+		    0 ||
 	    (err = worker_watch(worker, &worker->rx_watch, worker->rx->fd)) < 0 ||
 	    (err = worker_watch(worker, &worker->jobs_watch, jobs_fd(worker->jobs))) < 0)
 		return err;
@@ -358,8 +349,8 @@ static void worker_input_quic(struct worker *worker, struct dgram *dgram, bool i
 /* Home has the DHT; what others receive of it goes there. */
 static void worker_input_krpc(struct worker *worker, struct dgram *dgram, bool is_handed)
 {
-	if (worker->dht)
-		dht_input(worker->dht, dgram, worker->now_ns);
+	if (worker->krpc)
+		worker->krpc->input(worker->krpc_ctx, dgram, worker->now_ns);
 	else if (worker->idx != 0 && !is_handed)
 		(void)net_handover_give(worker->handover, worker->idx, 0, dgram);
 	else
@@ -464,8 +455,8 @@ static void worker_set_tx(struct worker *worker, struct packet_tx *tx)
 	(void)packet_tx_flush(before);
 	worker->fast_tx = tx;
 	quic_engine_set_sink(worker->quic, &after->sink);
-	if (worker->dht)
-		dht_set_sink(worker->dht, &after->sink);
+	if (worker->krpc)
+		worker->krpc->set_sink(worker->krpc_ctx, &after->sink);
 }
 
 int worker_add_queue(struct worker *worker, struct xdp_queue *queue)
@@ -521,8 +512,8 @@ static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
 static void worker_flush(struct worker *worker, uint64_t now_ns)
 {
 	quic_engine_flush(worker->quic, now_ns);
-	if (worker->dht)
-		dht_flush(worker->dht, now_ns);
+	if (worker->krpc)
+		worker->krpc->flush(worker->krpc_ctx, now_ns);
 	worker->is_tx_waiting =
 		packet_tx_flush(worker->fast_tx ? worker->fast_tx : worker->tx) == WEFT_EBUSY;
 }
@@ -541,8 +532,8 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 	is_busy |= worker_drain_mailboxes(worker, now_ns);
 	timer_wheel_expire(&worker->timers, now_ns);
 	quic_engine_expire(worker->quic, now_ns);
-	if (worker->dht)
-		dht_expire(worker->dht, now_ns);
+	if (worker->krpc)
+		worker->krpc->expire(worker->krpc_ctx, now_ns);
 	worker_flush(worker, now_ns);
 	return is_busy;
 }
@@ -584,7 +575,7 @@ uint64_t worker_next_ns(const struct worker *worker)
 {
 	uint64_t timers_ns = timer_wheel_next_ns(&worker->timers);
 	uint64_t quic_ns = quic_engine_next_ns(worker->quic);
-	uint64_t dht_ns = worker->dht ? dht_next_ns(worker->dht) : UINT64_MAX;
+	uint64_t dht_ns = worker->krpc ? worker->krpc->next_ns(worker->krpc_ctx) : UINT64_MAX;
 	uint64_t next_ns = timers_ns < quic_ns ? timers_ns : quic_ns;
 
 	if (dht_ns < next_ns)

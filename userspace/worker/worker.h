@@ -12,10 +12,11 @@
 #include "base/timer.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
+#include "worker_config.h"
 
 struct blobs;
-struct dht;
 struct dgram;
+struct dgram_sink;
 struct blobs_event;
 struct ban_set;
 struct blobs_finding;
@@ -27,7 +28,6 @@ struct mesh;
 struct mesh_failure;
 struct mesh_peer_info;
 struct mesh_step;
-struct node_config;
 struct node_key;
 struct packet_rx;
 struct packet_tx;
@@ -37,6 +37,18 @@ struct store;
 struct weft_sample;
 struct xdp_worker;
 struct xdp_queue;
+
+/* The protocol behind KRPC datagrams, without I/O: what the loop of home does with it. */
+struct worker_krpc {
+	void (*input)(void *ctx, const struct dgram *dgram, uint64_t now_ns);
+	void (*flush)(void *ctx, uint64_t now_ns);
+	void (*expire)(void *ctx, uint64_t now_ns);
+	uint64_t (*next_ns)(const void *ctx);
+	void (*set_sink)(void *ctx, struct dgram_sink *sink);
+};
+
+/* Room for the object at fault when a worker does not start. */
+#define WORKER_WHAT_CAP 384
 
 /* Queues of attached devices that one worker serves: all there can be. */
 #define WORKER_QUEUE_MAX 64
@@ -71,7 +83,8 @@ struct worker {
 	struct mesh *mesh;
 	struct key_seal *seal; /* of keys in the store */
 	struct blobs *content;
-	struct dht *dht; /* home's; NULL: off. locate makes and frees it */
+	const struct worker_krpc *krpc; /* home's; NULL: the DHT is off */
+	void *krpc_ctx;
 	struct timer_wheel timers;
 	bool is_simulated;     /* by who turns it: no threads, no sockets, no clock but now_ns */
 	struct poller *poller; /* NULL: simulated without local programs */
@@ -87,7 +100,7 @@ struct worker_params {
 	struct handover *handover; /* NULL: the only worker */
 	const struct addr *listen; /* NULL: what config says; else what the first one bound */
 	uint32_t cid_epoch;	   /* of connection ids, the same for all */
-	const struct node_config *config;
+	const struct worker_config *config;
 	const struct node_key *key;
 	struct random *random;
 	struct store *store;
@@ -127,7 +140,7 @@ struct worker_params {
  * A zeroed worker is started in two steps: worker_listen binds its sockets,
  * so that bound is known; worker_open makes the rest, resumes what was
  * running, and puts its descriptors under watch. Both return 0, or a
- * negative code with what naming the object at fault (NODE_WHAT_CAP).
+ * negative code with what naming the object at fault (WORKER_WHAT_CAP).
  * worker_close takes what either left behind.
  */
 WEFT_MUST_CHECK

@@ -19,7 +19,6 @@
 #include "base/process/crash.h"
 #include "base/process/privilege.h"
 #include "base/process/sandbox.h"
-#include "node/config/config.h"
 #include "firewall/ingress.h"
 
 #define REPORT_NS (200 * NS_PER_MS)
@@ -426,10 +425,10 @@ static int member_open(struct worker_handle *member)
 	err = worker_open(&member->worker, &member->params, member->what);
 	if (err == 0)
 		err = poller_add(member->worker.poller, &member->orders_watch, POLLER_IN);
-	if (err == 0 && member->params.config->fabric.is_on)
+	if (err == 0 && member->params.config->relays_streams)
 		err = worker_stream_relay_open(&member->relay,
 					       mesh_stream_seam_of(member->worker.mesh),
-					       member->params.config->mesh.stream_cap,
+					       member->params.config->mesh->stream_cap,
 					       &member->stream_orders, &member->stream_reports);
 	member->relay.load = &member->worker.load;
 	/* Bans and limits are known before the first datagram is taken. */
@@ -466,10 +465,10 @@ static void *member_main(void *arg)
 int worker_handle_init(struct worker_handle *member, const struct worker_params *params,
 		       int reports_fd, char *what)
 {
-	struct fair_paths paths = {.site = params->config->mesh.site};
+	struct fair_paths paths = {.site = params->config->mesh->site};
 	int orders_fd, err;
 
-	snprintf(what, NODE_WHAT_CAP, "mailboxes of worker %u", params->idx);
+	snprintf(what, WORKER_WHAT_CAP, "mailboxes of worker %u", params->idx);
 	sem_init(&member->is_open, 0, 0);
 	sem_init(&member->ended, 0, 0);
 	random_init_system(&member->random);
@@ -519,7 +518,7 @@ int worker_handle_start(struct worker_handle *member, char *what)
 {
 	int err;
 
-	snprintf(what, NODE_WHAT_CAP, "thread of worker %u", member->params.idx);
+	snprintf(what, WORKER_WHAT_CAP, "thread of worker %u", member->params.idx);
 	err = -pthread_create(&member->thread, NULL, member_main, member);
 	if (err < 0)
 		return err;
@@ -527,7 +526,7 @@ int worker_handle_start(struct worker_handle *member, char *what)
 	while (sem_wait(&member->is_open) < 0)
 		;
 	if (member->err < 0)
-		memcpy(what, member->what, NODE_WHAT_CAP);
+		memcpy(what, member->what, WORKER_WHAT_CAP);
 	return member->err;
 }
 

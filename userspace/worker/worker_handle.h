@@ -10,7 +10,6 @@
 #include "base/timer.h"
 #include "worker_message.h"
 #include "message_credit.h"
-#include "node/node.h"
 #include "stream_inlet.h"
 #include "stream_relay.h"
 #include "worker.h"
@@ -46,7 +45,7 @@ struct worker_handle {
 	/* Written by the thread before it posts is_open, and err again before ended. */
 	sem_t is_open, ended;
 	int err;
-	char what[NODE_WHAT_CAP];
+	char what[WORKER_WHAT_CAP];
 };
 
 /*
@@ -54,7 +53,7 @@ struct worker_handle {
  * posted from then on. params is copied, but for random, what is called from
  * the worker's thread and ctx, which are filled in here; reports_fd is
  * borrowed. 0, or a negative code with what naming the object at fault
- * (NODE_WHAT_CAP); fini takes a half-made and a zeroed one, too.
+ * (WORKER_WHAT_CAP); fini takes a half-made and a zeroed one, too.
  */
 WEFT_MUST_CHECK
 int worker_handle_init(struct worker_handle *member, const struct worker_params *params,

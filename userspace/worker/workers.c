@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -18,7 +19,6 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "firewall/ban_list.h"
-#include "node/config/config.h"
 #include "workers_content.h"
 #include "worker_handle.h"
 #include "upload_parts.h"
@@ -42,7 +42,7 @@ struct workers {
 
 static int workers_lay_out(struct workers *workers)
 {
-	uint32_t cap = workers->cnt * workers->params.config->mesh.session_cap;
+	uint32_t cap = workers->cnt * workers->params.config->mesh->session_cap;
 	struct random random;
 	uint64_t secret[2];
 	int err;
@@ -81,9 +81,9 @@ static int workers_init_members(struct workers *workers, char *what)
 
 		worker.idx = i + 1;
 		err = worker_handle_init(member, &worker, workers->fd, what);
-		if (!err && params->config->fabric.is_on)
+		if (!err && params->config->relays_streams)
 			err = worker_stream_inlet_open(
-				&member->inlet, params->mesh, params->config->mesh.stream_cap,
+				&member->inlet, params->mesh, params->config->mesh->stream_cap,
 				&member->stream_orders, &member->stream_reports);
 	}
 	return err;
@@ -95,7 +95,7 @@ int workers_new(const struct workers_params *params, struct workers **out_worker
 	struct workers *workers = calloc(1, sizeof(*workers) + cnt * sizeof(workers->members[0]));
 	int err;
 
-	snprintf(what, NODE_WHAT_CAP, "workers");
+	snprintf(what, WORKER_WHAT_CAP, "workers");
 	if (!workers)
 		return -ENOMEM;
 	workers->params = *params;
@@ -458,17 +458,17 @@ bool workers_spread_shares(struct workers *workers, const struct mesh_share *sha
 
 static bool config_write(struct worker_message *message, void *arg)
 {
-	const struct node_config *const *live = arg;
+	const struct worker_config *live = arg;
 
-	message->config.quic = (*live)->quic;
-	message->config.mesh = (*live)->mesh;
-	message->config.content = (*live)->content;
+	message->config.quic = *live->quic;
+	message->config.mesh = *live->mesh;
+	message->config.content = *live->content;
 	return true;
 }
 
-bool workers_configure(struct workers *workers, const struct node_config *live)
+bool workers_configure(struct workers *workers, const struct worker_config *live)
 {
-	return workers_spread(workers, WORKER_MESSAGE_CONFIGURE, config_write, &live);
+	return workers_spread(workers, WORKER_MESSAGE_CONFIGURE, config_write, (void *)live);
 }
 
 struct wall_order {

@@ -14,7 +14,7 @@ struct addr;
 struct arrivals_changes;
 struct ban_list;
 struct handover;
-struct node_config;
+struct worker_config;
 struct node_key;
 struct store;
 struct workers_content;
@@ -35,7 +35,7 @@ struct workers_queue {
 };
 
 struct workers_params {
-	const struct node_config *config; /* worker_cnt - 1 of them are made */
+	const struct worker_config *config; /* worker_cnt - 1 of them are made */
 	const struct node_key *key;
 	struct store *store;
 	struct mesh *mesh; /* home's, which takes streams to services on their sessions */
@@ -67,7 +67,7 @@ struct workers_params {
  * workers_new binds their sockets once home has bound its own, and workers_start
  * starts the threads; what was spread in between is in force before a
  * worker takes its first datagram. 0, or a negative code with what naming
- * the object at fault (NODE_WHAT_CAP).
+ * the object at fault (WORKER_WHAT_CAP).
  */
 WEFT_MUST_CHECK
 int workers_new(const struct workers_params *params, struct workers **out_workers, char *what);
@@ -138,7 +138,7 @@ bool workers_spread_caps(struct workers *workers, uint32_t caps);
 /* workers_spread_shares: every worker counts these peers, and no others, as more than one. As workers_spread_served. */
 bool workers_spread_shares(struct workers *workers, const struct mesh_share *shares, uint32_t cnt);
 /* workers_configure: every worker takes what a reload may change. As workers_spread_served. */
-bool workers_configure(struct workers *workers, const struct node_config *live);
+bool workers_configure(struct workers *workers, const struct worker_config *live);
 /*
  * workers_add_queue gives queue to worker idx, and workers_remove_queue takes it
  * back, which on_queue_left then tells, also of one that it has not got.

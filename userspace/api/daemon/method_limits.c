@@ -172,12 +172,12 @@ static void publisher_add(const struct limit_listing *limits, const struct publi
 }
 
 static void dht_add(const struct limit_listing *limits, const struct dht_config *config,
-		    const struct worker *home)
+		    const struct node *node)
 {
 	struct dht_stats dht = {0};
 
-	if (home->dht)
-		dht_stats(home->dht, home->now_ns, &dht);
+	if (node->locate.dht)
+		dht_stats(node->locate.dht, node->home.now_ns, &dht);
 	const struct limit_row rows[] = {
 		{"dht.item_cap", COUNT, config->item_cap, dht.item_cnt, NOT_KEPT,
 		 (int64_t)dht.reasons[DHT_STORE_FULL]},
@@ -380,7 +380,7 @@ void api_limits(struct api_blocks *blocks, struct node *node, struct api_limit_l
 	members_add(limits, node->home.content);
 	months_add(limits, node);
 	publisher_add(limits, &config->sharing.publisher, node->sharing);
-	dht_add(limits, &config->mainline.dht, &node->home);
+	dht_add(limits, &config->mainline.dht, node);
 	programs_add(limits, node);
 	builtin_add(limits, node->fabric);
 	gateway_add(limits, &config->web.gateway, node->web);
