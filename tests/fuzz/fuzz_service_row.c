@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows of services in the store, damaged: conduct, a pod, a message, a registration of the shadow
+ * Rows of services in the store, damaged: reputation, a pod, a message, a registration of the shadow
  * index. What is accepted is written as what reads the same.
  */
 #include <string.h>

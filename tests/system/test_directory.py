@@ -238,7 +238,7 @@ def test_behind_one_address_only_the_key_that_misbehaves_is_banned(lab):
         check_eq(a.weft("ban", "remove", key).returncode, OK, "remove")
     check_eq(bans_of(a), before, "bans as before")
     for key in ids:
-        check("reputation" not in a.json("why", key), f"conduct of {key} as before")
+        check("reputation" not in a.json("why", key), f"reputation of {key} as before")
     check_eq(calls(peers[1], node).returncode, OK, "and it may call")
 
 

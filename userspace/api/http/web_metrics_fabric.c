@@ -222,12 +222,12 @@ static void reputation_write(FILE *out, const struct service_reputation *reputat
 		{"weft_reputation_ignored_total", "counter",
 		 "Deeds of peers that did as much within the hour.", stats.ignored_cnt},
 		{"weft_reputation_bans_total", "counter", "Bans for broken rules.", stats.ban_cnt},
-		{"weft_reputation_peers", "gauge", "Peers whose conduct is remembered.",
+		{"weft_reputation_peers", "gauge", "Peers whose reputation is remembered.",
 		 stats.peer_cnt},
 	};
 
 	api_metric_family_write(out, "weft_reputation_observations_total", "counter",
-				"What peers did that counts for their conduct.");
+				"What peers did that counts for their reputation.");
 	for (unsigned i = 0; i < SERVICE_OBSERVATION_CNT; i++)
 		fprintf(out, "weft_reputation_observations_total{deed=\"%s\"} %llu\n",
 			service_observation_word((enum service_observation)i),

@@ -473,8 +473,9 @@ const char *service_reputation_explain(const struct service_reputation *reputati
 	if (!peer)
 		return text;
 	state = &peer->record.state;
-	len = (size_t)snprintf(text, SERVICE_REPUTATION_TEXT_CAP, "Its conduct is %u of 100 (%s).",
-			       state->score, service_reputation_level(state->score));
+	len = (size_t)snprintf(text, SERVICE_REPUTATION_TEXT_CAP,
+			       "Its reputation is %u of 100 (%s).", state->score,
+			       service_reputation_level(state->score));
 	if (state->violation_cnt)
 		len += (size_t)snprintf(text + len, SERVICE_REPUTATION_TEXT_CAP - len,
 					" It last broke a rule %" PRIu64 " min ago: %s.",

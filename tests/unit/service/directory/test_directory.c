@@ -281,7 +281,7 @@ static void test_all_that_may_be_shown_is_listed_heard_of_last_first(void)
 	rig_fini();
 }
 
-static void test_order_is_that_of_conduct_and_health(void)
+static void test_order_is_that_of_reputation_and_health(void)
 {
 	setup();
 	for (unsigned owner = 1; owner < 4; owner++)
@@ -320,6 +320,6 @@ int main(void)
 	RUN(test_nobody_there_is_true_for_a_second);
 	RUN(test_a_ban_hides_its_owner_at_once);
 	RUN(test_all_that_may_be_shown_is_listed_heard_of_last_first);
-	RUN(test_order_is_that_of_conduct_and_health);
+	RUN(test_order_is_that_of_reputation_and_health);
 	return check_done();
 }

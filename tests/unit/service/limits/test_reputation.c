@@ -534,19 +534,20 @@ static void test_it_is_explained(void)
 	CHECK_STR(service_reputation_explain(rig.reputation, key, text), "");
 	note(key, SERVICE_OBSERVATION_GOOD_TRANSFER);
 	CHECK_STR(service_reputation_explain(rig.reputation, key, text),
-		  "Its conduct is 52 of 100 (normal).");
+		  "Its reputation is 52 of 100 (normal).");
 	note_many(key, SERVICE_OBSERVATION_VIOLATION, 4);
 	service_reputation_note(rig.reputation, key, SERVICE_OBSERVATION_VIOLATION,
 				"payload too large", 0);
 	rig.now_s += 30;
 	CHECK_STR(service_reputation_explain(rig.reputation, key, text),
-		  "Its conduct is 0 of 100 (untrusted). It last broke a rule 0 min ago: payload "
+		  "Its reputation is 0 of 100 (untrusted). It last broke a rule 0 min ago: payload "
 		  "too large. It is banned for 1 min more, for 5 violations within an "
 		  "hour (ban number 1); weft ban remove lifts it.");
 	rig.now_s += 3600;
-	CHECK_STR(service_reputation_explain(rig.reputation, key, text),
-		  "Its conduct is 0 of 100 (untrusted). It last broke a rule 60 min ago: payload "
-		  "too large. Bans so far: 1; the next one is of 2 min.");
+	CHECK_STR(
+		service_reputation_explain(rig.reputation, key, text),
+		"Its reputation is 0 of 100 (untrusted). It last broke a rule 60 min ago: payload "
+		"too large. Bans so far: 1; the next one is of 2 min.");
 	teardown();
 }
 
