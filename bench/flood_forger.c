@@ -157,7 +157,7 @@ static void wait_for_token(struct hostile_peer *peer)
 	}
 }
 
-static int firewall_replay_run(void)
+static int replay_run(void)
 {
 	struct recorder recorder = {.sink = {.ops = &recorder_ops}};
 	struct hostile_peer peer = {0};
@@ -338,7 +338,7 @@ int main(int argc, char **argv)
 	random_init_system(&source);
 	plan.wall_s = (uint64_t)time(NULL);
 	if (strcmp(argv[4], "replay") == 0)
-		return firewall_replay_run();
+		return replay_run();
 	if (argc != 8 || !mac_read(argv[6], mac) || !(rate = (unsigned)atoi(argv[7])))
 		die("DEVICE MAC RATE", WEFT_EMALFORMED);
 	if (strcmp(argv[4], "token") == 0)

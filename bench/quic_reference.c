@@ -327,7 +327,7 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 	return len;
 }
 
-static void gateway_conn_write(struct conn *conn)
+static void conn_write(struct conn *conn)
 {
 	for (int turn = 0; turn < 8; turn++) {
 		size_t quantum = ngtcp2_conn_get_send_quantum(conn->ngtcp2), segment_len;
@@ -487,7 +487,7 @@ static void write_all(void)
 		}
 		if (c->ngtcp2 && c->is_touched) {
 			c->is_touched = false;
-			gateway_conn_write(c);
+			conn_write(c);
 		}
 	}
 }

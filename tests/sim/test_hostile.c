@@ -142,7 +142,7 @@ static void answer(const struct mesh_call *call, unsigned type, const struct mes
 	(void)!hostile.seam.ops->answer(call->incoming, type, head, writer_len(&w), &tail);
 }
 
-static bool control_request_take(const struct mesh_call *call, struct message_answer *out_reply)
+static bool request_take(const struct mesh_call *call, struct message_answer *out_reply)
 {
 	struct message_request request;
 
@@ -160,7 +160,7 @@ static void serve_manifest(void *ctx, const struct mesh_call *call, uint64_t now
 	struct message_answer reply;
 
 	(void)ctx, (void)now_ns;
-	if (!control_request_take(call, &reply))
+	if (!request_take(call, &reply))
 		return;
 	reply.bytes = hostile.manifest;
 	reply.len = hostile.manifest_len;
@@ -173,7 +173,7 @@ static void serve_list(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	size_t end_len;
 
 	(void)ctx, (void)now_ns;
-	if (!control_request_take(call, &reply))
+	if (!request_take(call, &reply))
 		return;
 	reply.total = CHUNK_CNT;
 	reply.bytes = hostile.list;
@@ -203,7 +203,7 @@ static void serve_chunk(void *ctx, const struct mesh_call *call, uint64_t now_ns
 	struct message_answer reply;
 
 	(void)ctx, (void)now_ns;
-	if (!control_request_take(call, &reply))
+	if (!request_take(call, &reply))
 		return;
 	reply.bytes = hostile.file;
 	reply.len = FILE_LEN;

@@ -161,7 +161,7 @@ static void folder_write(unsigned i, const char *what, unsigned number)
 	scratch_write(sim_path(&sim, name), text, strlen(text));
 }
 
-static int shares_revise_begin(unsigned i)
+static int revise_begin(unsigned i)
 {
 	char name[32];
 	struct publish_ask ask = {.settings = &settings, .imports = true, .done = revised};
@@ -176,7 +176,7 @@ static bool publish(unsigned i, unsigned number)
 {
 	outcome.told_cnt = 0;
 	folder_write(i, "revision", number);
-	return shares_revise_begin(i) == 0 && told_wait(1);
+	return revise_begin(i) == 0 && told_wait(1);
 }
 
 static bool share_create(unsigned i)
@@ -417,7 +417,7 @@ static bool flap(unsigned round)
 	outcome.told_cnt = 0;
 	folder_write(0, "mine", round);
 	folder_write(1, "no, mine", round);
-	return shares_revise_begin(0) == 0 && shares_revise_begin(1) == 0 && told_wait(2);
+	return revise_begin(0) == 0 && revise_begin(1) == 0 && told_wait(2);
 }
 
 static void test_two_publishers_of_one_key_end_at_one_revision(void)

@@ -264,7 +264,7 @@ static void request_hand(struct mesh_request *request)
 		mesh->handlers[idx](mesh->handler_ctx[idx], &call, duo->now_ns);
 }
 
-static void builtin_request_reply(struct mesh_request *request, int err)
+static void request_reply(struct mesh_request *request, int err)
 {
 	struct duo_answer *answer = &request->answer;
 	struct mesh_reply reply = {
@@ -297,14 +297,14 @@ static bool requests_run(struct duo *duo)
 		struct mesh_request *next = request->next;
 
 		if (duo->now_ns >= request->deadline_ns) {
-			builtin_request_reply(request, WEFT_ETIMEOUT);
+			request_reply(request, WEFT_ETIMEOUT);
 			return true; /* the list may be another now */
 		}
 		if (request->state == REQUEST_ASKED && duo->now_ns >= request->due_ns) {
 			request_hand(request);
 			is_busy = true;
 		} else if (request->state == REQUEST_ANSWERED && duo->now_ns >= request->due_ns) {
-			builtin_request_reply(request, 0);
+			request_reply(request, 0);
 			return true;
 		}
 		request = next;

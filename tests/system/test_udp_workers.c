@@ -43,7 +43,7 @@ static void workers_close(struct worker workers[WORKER_CNT])
 
 static const char *const listens[] = {"127.0.0.1:0", "[::1]:0"};
 
-static int control_client_open(const struct addr *to)
+static int client_open(const struct addr *to)
 {
 	struct sockaddr_storage sa;
 	unsigned len = addr_to_sockaddr(to, &sa);
@@ -98,7 +98,7 @@ static void test_connection_id_finds_its_worker_from_any_address(void)
 		CHECK_EQ(workers_open(workers, &config), 0);
 		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 			for (int sender = 0; sender < 5; sender++) {
-				int client = control_client_open(&config.listen[0]);
+				int client = client_open(&config.listen[0]);
 				int got;
 
 				memcpy(data, rows[i].head, sizeof(rows[i].head));
@@ -122,7 +122,7 @@ static void test_short_datagram_goes_to_the_first_worker(void)
 
 	CHECK_EQ(addr_parse(listens[0], &config.listen[0]), 0);
 	CHECK_EQ(workers_open(workers, &config), 0);
-	client = control_client_open(&config.listen[0]);
+	client = client_open(&config.listen[0]);
 	for (size_t len = 1; len <= sizeof(data); len++)
 		CHECK_EQ(worker_of(workers, client, data, len), 0);
 	close(client);

@@ -65,7 +65,7 @@ static void say(const void *data, size_t len)
 		(void)!send(server.client_fd, data, len, MSG_NOSIGNAL);
 }
 
-static void control_request_take(void)
+static void request_take(void)
 {
 	size_t len = 0;
 	ssize_t n = 1;
@@ -108,7 +108,7 @@ static void *server_run(void *arg)
 		if (SSL_accept(server.ssl) != 1)
 			goto close;
 	}
-	control_request_take();
+	request_take();
 	if (server.head)
 		head_say();
 	/* The question, of 14 bytes. */

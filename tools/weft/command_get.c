@@ -150,8 +150,8 @@ static int follow(struct invocation *inv, const char *method, json_t *parameters
 	return status;
 }
 
-/* gateway_range_parse reads OFF-END, the end not included, or OFF+LEN. */
-static json_t *gateway_range_parse(const char *text)
+/* range_parse reads OFF-END, the end not included, or OFF+LEN. */
+static json_t *range_parse(const char *text)
 {
 	size_t split = strcspn(text, "-+");
 	uint64_t off, second;
@@ -208,7 +208,7 @@ int run_get(struct invocation *inv)
 					"for example: weft get 'mesh:...' --to ~/Downloads");
 	if (!path_absolute(to, target))
 		return client_say_error(STATUS_USAGE, to, "not a usable path", NULL);
-	if (range && (ranges = lines_parse(range, gateway_range_parse)) == NULL)
+	if (range && (ranges = lines_parse(range, range_parse)) == NULL)
 		return client_say_error(STATUS_USAGE, range, "not a range",
 					"Write --range 0-1M (the end not included) or --range "
 					"1M+64K.");

@@ -85,7 +85,7 @@ static int thread_create(struct jobs_thread *thread)
 	return err;
 }
 
-static int store_thread_start(struct jobs *jobs, struct jobs_thread *thread, uint32_t ring_cap)
+static int thread_start(struct jobs *jobs, struct jobs_thread *thread, uint32_t ring_cap)
 {
 	int err = -ENOMEM;
 
@@ -129,7 +129,7 @@ int jobs_new_as(enum sandbox_role role, unsigned thread_cnt, uint32_t cap_cnt,
 	if (thread_cnt && (jobs->fd < 0 || jobs->stop_fd < 0))
 		err = -errno;
 	for (unsigned i = 0; err == 0 && i < thread_cnt; i++) {
-		err = store_thread_start(jobs, &jobs->threads[i], ring_cap);
+		err = thread_start(jobs, &jobs->threads[i], ring_cap);
 		jobs->thread_cnt += err == 0;
 	}
 	if (err < 0) {

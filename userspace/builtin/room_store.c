@@ -164,7 +164,7 @@ static void record_field_read(struct room *room, struct cbor_reader *r, uint64_t
 	}
 }
 
-static int shares_record_load(struct rooms *rooms, const struct store_item *item)
+static int record_load(struct rooms *rooms, const struct store_item *item)
 {
 	const uint8_t *host = item->key + KEY_PREFIX_LEN + POD_ID_LEN;
 	char id[POD_ID_LEN + 1] = "";
@@ -202,7 +202,7 @@ static bool row_load(void *arg, const struct store_item *item)
 	if (item->key_len < KEY_PREFIX_LEN || memcmp(item->key, KEY_PREFIX, KEY_PREFIX_LEN) != 0)
 		return false;
 	if (item->key_len == KEY_BASE_LEN + 1 && item->key[KEY_BASE_LEN] == 'h')
-		load->err = shares_record_load(load->rooms, item);
+		load->err = record_load(load->rooms, item);
 	return load->err == 0;
 }
 

@@ -148,7 +148,7 @@ static void on_put(void *arg, const struct overlay_result *result, uint64_t now_
 	mesh->put = NULL;
 }
 
-static void store_row_put(struct shadow_mesh *mesh, const struct shard *row, uint64_t now_ns)
+static void row_put(struct shadow_mesh *mesh, const struct shard *row, uint64_t now_ns)
 {
 	uint8_t value[SHARD_VALUE_LEN_MAX];
 	struct writer w = writer_of(value, sizeof(value));
@@ -190,7 +190,7 @@ static void publish_fire(struct timer *timer, uint64_t now_ns)
 	}
 	has_more = mesh->put || search_step(mesh, &search);
 	if (search.has_row)
-		store_row_put(mesh, &search.row, now_ns);
+		row_put(mesh, &search.row, now_ns);
 	if (has_more && mesh->cycle_cnt < SHADOW_INDEX_CYCLE_MAX)
 		timer_set(mesh->index->timers, timer, now_ns + STEP_NS);
 	else
@@ -244,7 +244,7 @@ void builtin_shadow_mesh_written(struct shadow_mesh *mesh, const uint8_t key[SHA
 	bool is_own = memcmp(key + SHARD_KEY_LEN, node_key_public(mesh->key), MESH_KEY_LEN) == 0;
 
 	if (is_own && mesh->has_keepers && !mesh->put && mesh->cycle_cnt < SHADOW_INDEX_CYCLE_MAX)
-		store_row_put(mesh, row, now_ns);
+		row_put(mesh, row, now_ns);
 }
 
 void builtin_shadow_mesh_fini(struct shadow_mesh *mesh)

@@ -138,7 +138,7 @@ static struct community_peer_count *peer_count(struct communities *all, const ui
 }
 
 /* 0, or in how many ms it may ask again. */
-static uint64_t gateway_rate_take(struct communities *all, const uint8_t *key, uint64_t now_ns)
+static uint64_t rate_take(struct communities *all, const uint8_t *key, uint64_t now_ns)
 {
 	struct community_peer_count *peer = peer_count(all, key, now_ns);
 
@@ -202,8 +202,8 @@ static void heard_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
 }
 
 /* The asker's record is news. While others wait to be stored it is heard with its next request. */
-static void firewall_record_take(struct community *community, const struct mesh_call *call,
-				 const struct community_bytes *record)
+static void record_take(struct community *community, const struct mesh_call *call,
+			const struct community_bytes *record)
 {
 	struct intake_lot *lot = &community->heard;
 
@@ -223,7 +223,7 @@ static void firewall_record_take(struct community *community, const struct mesh_
 static struct community *admit(struct communities *all, const struct mesh_call *call,
 			       struct community_request *out_request, uint64_t now_ns)
 {
-	uint64_t wait_ms = gateway_rate_take(all, call->peer_key, now_ns);
+	uint64_t wait_ms = rate_take(all, call->peer_key, now_ns);
 	enum community_reason reason;
 	struct community *community;
 
@@ -244,7 +244,7 @@ static struct community *admit(struct communities *all, const struct mesh_call *
 		if (community_member_verify(out_request->record.data, out_request->record.len) < 0)
 			reason = COMMUNITY_NOT_ADMITTED;
 		else if (reason == COMMUNITY_TAKEN)
-			firewall_record_take(community, call, &out_request->record);
+			record_take(community, call, &out_request->record);
 	}
 	if (reason == COMMUNITY_TAKEN)
 		return community;

@@ -43,8 +43,8 @@ static size_t row_key(const char *rows, const uint8_t *id, uint8_t key[static RO
 	return len + COMMUNITY_ID_LEN;
 }
 
-static int store_row_get(struct store_snapshot *snapshot, const char *rows, const uint8_t *id,
-			 const void **out_bytes, size_t *out_len)
+static int row_get(struct store_snapshot *snapshot, const char *rows, const uint8_t *id,
+		   const void **out_bytes, size_t *out_len)
 {
 	uint8_t key[ROW_KEY_CAP];
 	size_t len = row_key(rows, id, key);
@@ -58,7 +58,7 @@ int community_revocations_load(struct store_snapshot *snapshot,
 {
 	const void *bytes;
 	size_t len;
-	int err = store_row_get(snapshot, REVOCATIONS_ROWS, id, &bytes, &len);
+	int err = row_get(snapshot, REVOCATIONS_ROWS, id, &bytes, &len);
 
 	if (err < 0)
 		return err;
@@ -71,7 +71,7 @@ int community_revocations_keys_load(struct store_snapshot *snapshot,
 {
 	const void *bytes;
 	size_t len;
-	int err = store_row_get(snapshot, KEY_ROWS, id, &bytes, &len);
+	int err = row_get(snapshot, KEY_ROWS, id, &bytes, &len);
 
 	return err < 0 ? err : community_epoch_keys_parse(bytes, len, seal, out_keys);
 }
@@ -85,7 +85,7 @@ static void rows_read(struct community *community, struct store_snapshot *snapsh
 	community->revocations = (struct community_revocations){0};
 	community->revocations_len = 0;
 	community_epoch_keys_wipe(&community->epoch_keys);
-	if (store_row_get(snapshot, REVOCATIONS_ROWS, community->roster.id, &bytes, &len) < 0 ||
+	if (row_get(snapshot, REVOCATIONS_ROWS, community->roster.id, &bytes, &len) < 0 ||
 	    len > sizeof(community->revocations_bytes))
 		return;
 	if (community_revocations_parse(bytes, len, &community->revocations) < 0) {

@@ -420,11 +420,11 @@ static void server_socket_leaves(struct conn_shared *shared, struct gateway_conn
 }
 
 /*
- * control_place_take: false when conn, which is of account, gets no place. Its own
+ * place_take: false when conn, which is of account, gets no place. Its own
  * idle connections make room for it; of others, those of who holds most.
  */
-static bool control_place_take(struct gateway *gateway, struct server_conn *conn,
-			       const struct addr *remote, struct server_conn *own_idle)
+static bool place_take(struct gateway *gateway, struct server_conn *conn, const struct addr *remote,
+		       struct server_conn *own_idle)
 {
 	struct fair_item *victim;
 	struct fair_path path;
@@ -460,7 +460,7 @@ static struct server_conn *place_of(struct gateway *gateway, int fd, const struc
 	if (!conn)
 		return NULL;
 	conn->account = account;
-	if (control_place_take(gateway, conn, remote, idle))
+	if (place_take(gateway, conn, remote, idle))
 		return conn;
 	refusal_note(gateway, &account, remote, gateway->places.config.name);
 	pool_release(&gateway->conns, conn);

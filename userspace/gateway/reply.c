@@ -169,8 +169,7 @@ static enum reply_state framing_choose(struct gateway_conn *conn, unsigned statu
 	return REPLY_TO_THE_END;
 }
 
-static int shares_head_write(struct gateway_conn *conn, const struct gateway_reply *reply,
-			     uint64_t len)
+static int head_write(struct gateway_conn *conn, const struct gateway_reply *reply, uint64_t len)
 {
 	enum reply_state framing;
 	struct head head;
@@ -256,7 +255,7 @@ void gateway_reply_begin(struct gateway_exchange *exchange, const struct gateway
 	conn->now_ns = now_ns;
 	if (conn->state != CONN_WAITING)
 		return;
-	if (shares_head_write(conn, reply, reply->body_len) < 0)
+	if (head_write(conn, reply, reply->body_len) < 0)
 		gateway_conn_over(conn);
 	gateway_conn_wake(conn);
 }

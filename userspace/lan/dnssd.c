@@ -182,8 +182,8 @@ static void string_take(struct dnssd_instance *instance, const char *text, size_
 	}
 }
 
-static void firewall_record_take(const struct dns_reader *r, struct dns_record *record,
-				 struct dnssd_instance *instance)
+static void record_take(const struct dns_reader *r, struct dns_record *record,
+			struct dnssd_instance *instance)
 {
 	struct dns_name host;
 	const char *text;
@@ -240,7 +240,7 @@ int lan_dnssd_parse(const void *bytes, size_t len, const char *label, struct dns
 			continue;
 		instance = instance_of(out, of);
 		if (instance)
-			firewall_record_take(&r, &record, instance);
+			record_take(&r, &record, instance);
 	}
 	return dns_reader_finish(&r);
 }

@@ -165,17 +165,17 @@ int locate_bootstrap_text_read(const char *text, uint8_t bytes[static BOOTSTRAP_
 			       size_t *out_len)
 {
 	static const char space[] = " \t\r\n";
-	size_t worker_message_cnt;
+	size_t letter_cnt;
 	int len;
 
 	text += strspn(text, space);
 	if (strncmp(text, BOOTSTRAP_SCHEME, SCHEME_LEN) != 0)
 		return WEFT_EMALFORMED;
 	text += SCHEME_LEN;
-	worker_message_cnt = strcspn(text, space);
-	if (text[worker_message_cnt + strspn(text + worker_message_cnt, space)])
+	letter_cnt = strcspn(text, space);
+	if (text[letter_cnt + strspn(text + letter_cnt, space)])
 		return WEFT_EMALFORMED;
-	len = zbase32_parse(text, worker_message_cnt, bytes, BOOTSTRAP_LEN_MAX);
+	len = zbase32_parse(text, letter_cnt, bytes, BOOTSTRAP_LEN_MAX);
 	if (len == WEFT_ETOOSMALL)
 		return WEFT_ETOOLARGE;
 	*out_len = len < 0 ? 0 : (size_t)len;

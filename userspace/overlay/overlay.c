@@ -221,7 +221,7 @@ struct loading {
 };
 
 /* What its rule says is asked when somebody wants it (overlay_serve.c): a start is not to wait for signatures. */
-static void shares_record_load(void *arg, const struct overlay_record *record)
+static void record_load(void *arg, const struct overlay_record *record)
 {
 	const struct loading *loading = arg;
 	struct overlay *overlay = loading->overlay;
@@ -259,7 +259,7 @@ static void shares_record_load(void *arg, const struct overlay_record *record)
 int overlay_start(struct overlay *overlay, uint64_t now_ns)
 {
 	struct loading loading = {overlay, now_ns, overlay_wall_now_s(overlay, now_ns)};
-	int err = overlay_keep_each(&overlay->keep, shares_record_load, &loading);
+	int err = overlay_keep_each(&overlay->keep, record_load, &loading);
 
 	if (err < 0)
 		return err;

@@ -314,7 +314,7 @@ static void store_own(struct overlay_run *run, uint64_t now_ns)
 	run->result.stored_cnt += reason == OVERLAY_STORED || reason == OVERLAY_REFRESHED;
 }
 
-static void store_write_begin(struct overlay_run *run, uint64_t now_ns)
+static void write_begin(struct overlay_run *run, uint64_t now_ns)
 {
 	struct kad_closest closest[KAD_K_MAX];
 	unsigned cnt = kad_lookup_result(&run->lookup, closest, KAD_K_MAX);
@@ -385,7 +385,7 @@ static void run_go_on(struct overlay_run *run, uint64_t now_ns)
 		kad_lookup_expire(&run->lookup, now_ns);
 		err = ask_go_on(run, now_ns);
 		if (kad_lookup_is_done(&run->lookup) && run->kind == RUN_PUT)
-			store_write_begin(run, now_ns);
+			write_begin(run, now_ns);
 	}
 	if (run->is_writing)
 		err = write_go_on(run, now_ns);

@@ -16,9 +16,8 @@ void search_index_key(const uint8_t share_id[static 32], const uint8_t shard_has
 	memcpy(key + 32, shard_hash, 32);
 }
 
-static int store_row_get(struct derived_view *view, const uint8_t share_id[static 32],
-			 const uint8_t shard_hash[static 32], const void **out_bytes,
-			 size_t *out_len)
+static int row_get(struct derived_view *view, const uint8_t share_id[static 32],
+		   const uint8_t shard_hash[static 32], const void **out_bytes, size_t *out_len)
 {
 	uint8_t key[INDEX_KEY_LEN];
 
@@ -31,7 +30,7 @@ int search_index_shard(struct derived_view *view, const uint8_t share_id[static 
 {
 	const void *bytes;
 	size_t len;
-	int err = store_row_get(view, share_id, shard_hash, &bytes, &len);
+	int err = row_get(view, share_id, shard_hash, &bytes, &len);
 
 	return err < 0 ? err : search_shard_open(bytes, len, out_shard);
 }
@@ -46,7 +45,7 @@ bool search_index_has(struct derived *derived, const uint8_t share_id[static 32]
 
 	if (store_derived_view_open(derived, &view) < 0)
 		return false;
-	has = store_row_get(view, share_id, shard_hash, &bytes, &len) == 0 &&
+	has = row_get(view, share_id, shard_hash, &bytes, &len) == 0 &&
 	      search_shard_verify(bytes, len) == 0;
 	store_derived_view_close(view);
 	return has;

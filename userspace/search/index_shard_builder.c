@@ -414,8 +414,8 @@ static uint8_t *words_write(const struct shard_builder *b, const struct ranked *
 	return pos;
 }
 
-static int builtin_shard_write(const struct shard_builder *b, const struct ranked *ranked,
-			       const struct laid_out *laid, uint8_t **out_bytes, size_t *out_len)
+static int shard_write(const struct shard_builder *b, const struct ranked *ranked,
+		       const struct laid_out *laid, uint8_t **out_bytes, size_t *out_len)
 {
 	struct shard_head head = {.order = SHARD_ORDER,
 				  .part_cnt = (uint32_t)b->parts.cnt,
@@ -453,7 +453,7 @@ int search_shard_builder_finish(struct shard_builder *b, uint8_t **out_bytes, si
 	ranked = words_rank(b);
 	err = ranked ? runs_lay_out(b, &laid) : -ENOMEM;
 	if (err == 0)
-		err = builtin_shard_write(b, ranked, &laid, out_bytes, out_len);
+		err = shard_write(b, ranked, &laid, out_bytes, out_len);
 	free(ranked);
 	free(laid.starts);
 	free(laid.runs);

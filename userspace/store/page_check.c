@@ -168,7 +168,7 @@ static unsigned db_open_first(const struct proof *proof)
 	return first;
 }
 
-static void provider_waiting_end(struct proof *proof)
+static void waiting_end(struct proof *proof)
 {
 	__atomic_fetch_sub(&proof->waiting_cnt, 1, __ATOMIC_RELAXED);
 	pthread_cond_broadcast(&proof->turn);
@@ -179,7 +179,7 @@ static void reading_await(struct proof *proof, unsigned db)
 {
 	if (proof->states[db] != PROOF_READING)
 		return;
-	provider_waiting_end(proof);
+	waiting_end(proof);
 	while (proof->states[db] == PROOF_READING)
 		pthread_cond_wait(&proof->turn, &proof->lock);
 	__atomic_fetch_add(&proof->waiting_cnt, 1, __ATOMIC_RELAXED);
@@ -199,7 +199,7 @@ int store_proof_need(struct proof *proof, unsigned db)
 		err = db_prove(proof, db, true);
 	else if (proof->states[db] == PROOF_DAMAGED)
 		err = WEFT_EDAMAGED;
-	provider_waiting_end(proof);
+	waiting_end(proof);
 	pthread_mutex_unlock(&proof->lock);
 	return err;
 }

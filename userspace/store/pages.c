@@ -708,7 +708,7 @@ void store_pages_close(struct pages *pages)
 
 /* --- databases --- */
 
-static const struct pages_tree *blobs_tree_find(const struct pages *pages, const char *database)
+static const struct pages_tree *tree_find(const struct pages *pages, const char *database)
 {
 	for (unsigned i = 0; i < pages->tree_cnt; i++)
 		if (strcmp(pages->trees[i].name, database) == 0)
@@ -718,7 +718,7 @@ static const struct pages_tree *blobs_tree_find(const struct pages *pages, const
 
 int store_pages_walk(struct pages *pages, const char *database, pages_row_fn fn, void *arg)
 {
-	const struct pages_tree *tree = blobs_tree_find(pages, database);
+	const struct pages_tree *tree = tree_find(pages, database);
 	struct walk walk = {.pages = pages, .name = database, .fn = fn, .arg = arg};
 
 	if (!tree)
@@ -730,7 +730,7 @@ int store_pages_walk(struct pages *pages, const char *database, pages_row_fn fn,
 
 uint64_t store_pages_cnt(const struct pages *pages, const char *database)
 {
-	const struct pages_tree *tree = blobs_tree_find(pages, database);
+	const struct pages_tree *tree = tree_find(pages, database);
 
 	return tree ? tree->head.branch_cnt + tree->head.leaf_cnt + tree->head.large_cnt : 0;
 }

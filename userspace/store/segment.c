@@ -338,8 +338,8 @@ int store_segments_each(int dir_fd, void (*fn)(void *arg, uint32_t number), void
 	return 0;
 }
 
-static int firewall_record_open(int dir_fd, const struct segment_place *place, const uint8_t *id,
-				uint8_t header[static SEGMENT_HEADER_LEN])
+static int record_open(int dir_fd, const struct segment_place *place, const uint8_t *id,
+		       uint8_t header[static SEGMENT_HEADER_LEN])
 {
 	const uint8_t *found_id = NULL;
 	uint64_t found_len = 0;
@@ -374,7 +374,7 @@ int store_segment_read(int dir_fd, const struct segment_place *place, const uint
 
 	if (off > place->len || len > place->len - off)
 		return WEFT_EDAMAGED;
-	fd = firewall_record_open(dir_fd, place, id, header);
+	fd = record_open(dir_fd, place, id, header);
 	if (fd < 0)
 		return fd;
 	err = len < place->len ? store_segment_verify(dir_fd, place, id) : 0;
@@ -397,7 +397,7 @@ int store_segment_verify(int dir_fd, const struct segment_place *place, const ui
 
 	if (!block)
 		return -ENOMEM;
-	fd = firewall_record_open(dir_fd, place, id, header);
+	fd = record_open(dir_fd, place, id, header);
 	if (fd < 0) {
 		free(block);
 		return fd;
@@ -449,10 +449,9 @@ static int scan_header(struct scan *scan, uint64_t off, const uint8_t **out_head
 	return err;
 }
 
-static int blobs_scan_run(struct scan *scan, uint32_t number,
-			  int (*fn)(void *arg, const struct segment_place *place,
-				    const uint8_t id[32]),
-			  void *arg)
+static int scan_run(struct scan *scan, uint32_t number,
+		    int (*fn)(void *arg, const struct segment_place *place, const uint8_t id[32]),
+		    void *arg)
 {
 	uint64_t off = 0;
 	int err = 0;
@@ -490,7 +489,7 @@ int store_segment_scan(int dir_fd, uint32_t number, const struct store_stop *sto
 	if (scan.fd < 0)
 		return scan.fd;
 	scan.window = malloc(SCAN_WINDOW_LEN);
-	err = scan.window ? blobs_scan_run(&scan, number, fn, arg) : -ENOMEM;
+	err = scan.window ? scan_run(&scan, number, fn, arg) : -ENOMEM;
 	free(scan.window);
 	close(scan.fd);
 	return err;

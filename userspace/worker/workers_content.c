@@ -13,7 +13,7 @@
 
 _Static_assert(UPLOAD_PARTS_MAX > WEFT_CID_WORKER_MAX, "a part for every worker there can be");
 
-static void api_figures_read(struct workers_content *state, uint64_t now_ns)
+static void figures_read(struct workers_content *state, uint64_t now_ns)
 {
 	struct blobs_traffic traffic;
 
@@ -77,7 +77,7 @@ static void limits_tell(struct workers_content *state, uint64_t now_ns)
 	state->is_limits_due |= credits_grow(state, now_ns);
 	if (!values[BLOBS_LIMIT_UPLOAD] && !state->is_limits_due)
 		return;
-	api_figures_read(state, now_ns);
+	figures_read(state, now_ns);
 	worker_upload_parts_divide(state->parts, 1 + workers_cnt(state->workers),
 				   values[BLOBS_LIMIT_UPLOAD], span_ns);
 	state->divided_ns = now_ns;

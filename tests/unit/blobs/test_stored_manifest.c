@@ -33,7 +33,7 @@ static void root_encode(uint32_t cnt, uint8_t *out, size_t cap, size_t *out_len)
 	*out_len = len;
 }
 
-static int store_blob_put(struct blobs_rig *rig, const uint8_t *id, const void *bytes, size_t len)
+static int blob_put(struct blobs_rig *rig, const uint8_t *id, const void *bytes, size_t len)
 {
 	struct store_batch *batch = store_batch_new(rig->store);
 	int err;
@@ -54,7 +54,7 @@ static void test_a_manifest_is_loaded_with_its_bytes(void)
 	root_encode(3, bytes, sizeof(bytes), &len);
 	CHECK(rig_begin(&rig));
 	id_of(1, id);
-	CHECK_EQ(store_blob_put(&rig, id, bytes, len), 0);
+	CHECK_EQ(blob_put(&rig, id, bytes, len), 0);
 	CHECK_EQ(blobs_stored_manifest_load(rig.store, id, &stored), 0);
 	CHECK_MEM(stored.id, id, sizeof(id));
 	CHECK_EQ(stored.len, len);
@@ -82,10 +82,10 @@ static void test_what_cannot_be_loaded_leaves_no_volume(void)
 	CHECK(rig_begin(&rig));
 	id_of(1, id);
 	CHECK_EQ(blobs_stored_manifest_load(rig.store, id, &stored), WEFT_EABSENT);
-	CHECK_EQ(store_blob_put(&rig, id, "no manifest", 11), 0);
+	CHECK_EQ(blob_put(&rig, id, "no manifest", 11), 0);
 	CHECK_EQ(blobs_stored_manifest_load(rig.store, id, &stored), WEFT_EMALFORMED);
 	id_of(2, id);
-	CHECK_EQ(store_blob_put(&rig, id, much, sizeof(much)), 0);
+	CHECK_EQ(blob_put(&rig, id, much, sizeof(much)), 0);
 	CHECK_EQ(blobs_stored_manifest_load(rig.store, id, &stored), WEFT_EDAMAGED);
 	CHECK_EQ(stored.len, 77);
 	rig_end(&rig);

@@ -343,7 +343,7 @@ static void keep_start(void)
 	CHECK_EQ(rig.call.status, SERVICE_OK);
 }
 
-static void shares_keep_stop(void)
+static void keep_stop(void)
 {
 	stop();
 	node_key_free(host_key);
@@ -424,7 +424,7 @@ static void test_a_history_is_fetched_and_outlives_a_crash(void)
 	CHECK(is_asking(MESH_ASK_ROOM));
 	tell_head(host_key, 0, 5);
 	CHECK(!fake.is_asked);
-	shares_keep_stop();
+	keep_stop();
 }
 
 static void test_who_joins_late_gets_what_is_still_there(void)
@@ -437,7 +437,7 @@ static void test_who_joins_late_gets_what_is_still_there(void)
 	CHECK(is_asking(MESH_GET_ROOM_SEGMENT));
 	tell(MESH_ROOM_SEGMENT, bytes[2], lens[2], 0);
 	CHECK_EQ(history_cnt(), 203);
-	shares_keep_stop();
+	keep_stop();
 }
 
 static void test_what_is_forged_or_in_another_order_is_not_taken(void)
@@ -472,7 +472,7 @@ static void test_what_is_forged_or_in_another_order_is_not_taken(void)
 	tell(MESH_ROOM_SEGMENT, bytes[2], lens[2], 0);
 	CHECK(strstr(fault(), "a segment that its host did not sign"));
 	CHECK_EQ(history_cnt(), 400);
-	shares_keep_stop();
+	keep_stop();
 }
 
 static void test_two_histories_of_one_host_are_noticed(void)
@@ -489,7 +489,7 @@ static void test_two_histories_of_one_host_are_noticed(void)
 	tell_head(host_key, 0, 6);
 	CHECK_STR(fault(), "its host signed two histories that differ");
 	CHECK_EQ(history_cnt(), 403);
-	shares_keep_stop();
+	keep_stop();
 }
 
 /* ---- bounds ---- */
@@ -561,7 +561,7 @@ static void test_eight_nodes_are_named_for_a_room(void)
 		     rig_key_text(i));
 		CHECK_EQ(rig.call.status, i <= ROOM_VIA_MAX ? SERVICE_OK : SERVICE_UNAVAILABLE);
 	}
-	shares_keep_stop();
+	keep_stop();
 }
 
 int main(void)

@@ -54,14 +54,14 @@ static void stream_abandon(struct active *active, const char *why, uint64_t now_
 	provider_offer_leave(active);
 }
 
-static void control_call_abandon(struct active *active, const char *why, uint64_t now_ns)
+static void call_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
 	(void)active, (void)why, (void)now_ns;
 	CHECK(false); /* its program may be at work */
 }
 
 static const struct active_kind stream_kind = {.abandon = stream_abandon, .is_stream = true};
-static const struct active_kind call_kind = {.abandon = control_call_abandon};
+static const struct active_kind call_kind = {.abandon = call_abandon};
 
 /* A caller of 10.0.NETWORK.HOST with the key of that number. */
 static struct service_caller caller_of(unsigned network, unsigned key)

@@ -352,8 +352,8 @@ static const char *choice_read(struct choice_in in, struct blobs_get_selection *
 	return why;
 }
 
-static const char *node_options_read(const struct api_get_in *in, struct blobs_get_ask *ask,
-				     struct get_options *options)
+static const char *options_read(const struct api_get_in *in, struct blobs_get_ask *ask,
+				struct get_options *options)
 {
 	const char *why = ranges_read(&in->ranges, ask, options);
 	struct blobs_get_selection selection = {.only = NULL};
@@ -392,7 +392,7 @@ static void get_begin(struct node *node, struct control_call *call, const struct
 			     "give the full path, beginning with /");
 		return;
 	}
-	why = node_options_read(in, &ask, &options);
+	why = options_read(in, &ask, &options);
 	if (why) {
 		control_fail(call, WEFT_EMALFORMED, "get", why, "see weft help get");
 		return;

@@ -274,7 +274,7 @@ static struct sharing_call *call_wait(struct sharing *sharing, struct control_ca
 }
 
 /* The call of waiting is answered by the caller; NULL: it left. waiting is gone. */
-static struct control_call *control_call_end(struct sharing_call *waiting)
+static struct control_call *call_end(struct sharing_call *waiting)
 {
 	struct control_call *call = waiting->call;
 
@@ -292,7 +292,7 @@ static bool call_refuse(struct sharing_call *waiting, int err)
 	if (err == 0)
 		return false;
 	memcpy(name, waiting->name, sizeof(name));
-	call = control_call_end(waiting);
+	call = call_end(waiting);
 	api_share_refuse(call, name, err);
 	return true;
 }
@@ -305,7 +305,7 @@ static void create_done(void *arg, int err)
 	struct node *node = waiting->sharing->node;
 	const struct published *share =
 		shares_publisher_lookup(waiting->sharing->publisher, waiting->share_id);
-	struct control_call *call = control_call_end(waiting);
+	struct control_call *call = call_end(waiting);
 
 	if (!call)
 		return;
@@ -388,7 +388,7 @@ static void revise_done(void *arg, const struct publish_outcome *outcome)
 	json_t *reply;
 
 	memcpy(name, waiting->name, sizeof(name));
-	call = control_call_end(waiting);
+	call = call_end(waiting);
 	if (!call)
 		return;
 	if (outcome->err < 0 || !share) {
@@ -520,7 +520,7 @@ void api_rotate_share(void *ctx, struct control_call *call, const json_t *parame
 
 static void retire_done(void *arg, int err)
 {
-	struct control_call *call = control_call_end(arg);
+	struct control_call *call = call_end(arg);
 
 	if (call && err < 0)
 		control_fail(call, err, "share", weft_err_text(err),
@@ -537,7 +537,7 @@ static void watch_done(void *arg, int err)
 	struct node *node = waiting->sharing->node;
 	const struct published *share =
 		shares_publisher_lookup(waiting->sharing->publisher, waiting->share_id);
-	struct control_call *call = control_call_end(waiting);
+	struct control_call *call = call_end(waiting);
 
 	if (!call)
 		return;
@@ -585,7 +585,7 @@ void api_watch_share(void *ctx, struct control_call *call, const json_t *paramet
 	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
 	err = shares_watch_set(node->sharing->watches, share->share_id, is_off ? 0 : quiet_s,
 			       watch_done, waiting);
-	if (err < 0 && (call = control_call_end(waiting)))
+	if (err < 0 && (call = call_end(waiting)))
 		watch_refuse(call, name, err);
 }
 

@@ -119,11 +119,10 @@ static void call_gone(void *arg)
 	pool_release(&call->relay->calls, call);
 }
 
-/* control_call_new: NULL when it was answered for want of room. */
-static struct pkarr_relay_call *control_call_new(struct pkarr_relay *relay,
-						 struct gateway_exchange *exchange,
-						 const uint8_t key[static NODE_KEY_LEN],
-						 uint64_t now_ns)
+/* call_new: NULL when it was answered for want of room. */
+static struct pkarr_relay_call *call_new(struct pkarr_relay *relay,
+					 struct gateway_exchange *exchange,
+					 const uint8_t key[static NODE_KEY_LEN], uint64_t now_ns)
 {
 	struct pkarr_relay_call *call = pool_acquire(&relay->calls);
 
@@ -169,7 +168,7 @@ static void relay_get(struct pkarr_relay *relay, struct gateway_exchange *exchan
 		packet_reply(exchange, entry, unless_after_s, now_ns);
 		return;
 	}
-	call = control_call_new(relay, exchange, key, now_ns);
+	call = call_new(relay, exchange, key, now_ns);
 	if (!call)
 		return;
 	call->unless_after_s = unless_after_s;
@@ -232,7 +231,7 @@ static void relay_put(struct pkarr_relay *relay, struct gateway_exchange *exchan
 		/* Mainline refuses it, pkarr does not: it is served from here while there is room. */
 		entry_seen(relay, api_pkarr_cache_put(&relay->cache, &packet), now_ns);
 		stored_reply(exchange, 0, now_ns);
-	} else if ((call = control_call_new(relay, exchange, key, now_ns)) != NULL) {
+	} else if ((call = call_new(relay, exchange, key, now_ns)) != NULL) {
 		call->is_put = true;
 		call->packet = packet;
 		call_begun(call, relay->dht.put(relay->dht.ctx, &call->packet, call, now_ns),
@@ -263,8 +262,8 @@ void api_pkarr_relay_found(struct pkarr_relay_call *call, const struct pkarr_pac
 		call->is_found = true;
 }
 
-static void blobs_get_ended(struct pkarr_relay_call *call, struct gateway_exchange *exchange,
-			    int err, uint64_t now_ns)
+static void get_ended(struct pkarr_relay_call *call, struct gateway_exchange *exchange, int err,
+		      uint64_t now_ns)
 {
 	struct pkarr_cache_entry *entry = api_pkarr_cache_lookup(&call->relay->cache, call->key);
 
@@ -303,7 +302,7 @@ void api_pkarr_relay_ended(struct pkarr_relay_call *call, const struct pkarr_rel
 	if (call->is_put)
 		put_ended(call, exchange, outcome, now_ns);
 	else
-		blobs_get_ended(call, exchange, outcome->err, now_ns);
+		get_ended(call, exchange, outcome->err, now_ns);
 	pool_release(&call->relay->calls, call);
 }
 

@@ -135,7 +135,7 @@ static bool entry_add(void *arg, const struct tree_entry *entry)
 	return listing->has_room;
 }
 
-static void community_listing_begin(struct web_listing *listing, const char *path, size_t len)
+static void listing_begin(struct web_listing *listing, const char *path, size_t len)
 {
 	if (listing->is_json) {
 		listing_text(listing, "{\"path\":");
@@ -175,7 +175,7 @@ int api_http_listing_make(struct store *store, const uint8_t manifest_id[static 
 	if (!listing->text)
 		return -ENOMEM;
 	listing->cap = LISTING_CAP_FIRST;
-	community_listing_begin(listing, path, len);
+	listing_begin(listing, path, len);
 	err = blobs_tree_list(store, manifest_id, path, len, entry_add, listing);
 	if (err)
 		return err;

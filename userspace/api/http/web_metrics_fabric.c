@@ -235,7 +235,7 @@ static void reputation_write(FILE *out, const struct service_reputation *reputat
 	METRICS_WRITE(out, rows);
 }
 
-static void shares_holder_record_write(FILE *out, const struct provider *provider)
+static void holder_record_write(FILE *out, const struct provider *provider)
 {
 	struct provider_stats stats;
 
@@ -287,7 +287,7 @@ void api_metrics_fabric_write(FILE *out, struct fabric *fabric)
 	publisher_write(out, node_fabric_publisher(fabric));
 	reputation_write(out, node_fabric_reputation(fabric));
 	if (fabric->provider)
-		shares_holder_record_write(out, fabric->provider);
+		holder_record_write(out, fabric->provider);
 	if (fabric->rendezvous)
 		rendezvous_write(out, fabric->rendezvous);
 }

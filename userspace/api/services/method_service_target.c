@@ -56,8 +56,8 @@ static int json_payload(const json_t *json, struct service_request *request)
 	return 0;
 }
 
-static bool client_payload_read(struct control_call *call, const json_t *parameters,
-				struct service_request *request)
+static bool payload_read(struct control_call *call, const json_t *parameters,
+			 struct service_request *request)
 {
 	const json_t *json = json_object_get(parameters, "json");
 	const json_t *base64 = json_object_get(parameters, "base64");
@@ -158,7 +158,7 @@ bool api_service_request_read(struct node *node, struct control_call *call,
 	       timeout_read(call, parameters, out_request) &&
 	       trace_read(call, parameters, out_request) &&
 	       provider_read(node, call, text_of(parameters, "provider"), out_request) &&
-	       client_payload_read(call, parameters, out_request);
+	       payload_read(call, parameters, out_request);
 }
 
 void api_service_payload_set(json_t *parameters, const void *payload, size_t len, bool may_be_json)

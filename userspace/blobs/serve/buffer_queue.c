@@ -152,7 +152,7 @@ static void waiting_abandoned(void *arg)
 	blobs_serve_call_drop(call);
 }
 
-static bool control_place_take(struct buffer_queue *queue, struct serve_call *call)
+static bool place_take(struct buffer_queue *queue, struct serve_call *call)
 {
 	struct fair_item *victim;
 
@@ -184,7 +184,7 @@ void blobs_buffer_queue_put(struct buffer_queue *queue, struct serve_call *call)
 		blobs_serve_call_refuse_busy(call, queue->slots);
 		return;
 	}
-	if (!control_place_take(queue, call)) {
+	if (!place_take(queue, call)) {
 		blobs_serve_call_refuse_busy(call, &queue->waiting);
 		return;
 	}

@@ -136,7 +136,7 @@ static void reader_leave(struct serve_call *call)
 	}
 }
 
-static void control_call_free(struct serve_call *call)
+static void call_free(struct serve_call *call)
 {
 	struct serve *serve = call->serve;
 
@@ -152,7 +152,7 @@ static void control_call_free(struct serve_call *call)
 
 void blobs_serve_call_drop(struct serve_call *call)
 {
-	control_call_free(call);
+	call_free(call);
 }
 
 void blobs_serve_call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
@@ -161,7 +161,7 @@ void blobs_serve_call_refuse(struct serve_call *call, enum mesh_code code, const
 	if (call->incoming)
 		serve_mesh(call->serve)->answer_error(call->incoming, code, text, not_before_ms);
 	call->incoming = NULL;
-	control_call_free(call);
+	call_free(call);
 }
 
 void blobs_serve_call_refuse_busy(struct serve_call *call, struct fair *pool)
@@ -178,7 +178,7 @@ void blobs_serve_call_refuse_busy(struct serve_call *call, struct fair *pool)
 
 static void span_done(void *arg)
 {
-	control_call_free(arg);
+	call_free(arg);
 }
 
 void blobs_serve_call_send(struct serve_call *call, unsigned type, const void *head,
@@ -190,7 +190,7 @@ void blobs_serve_call_send(struct serve_call *call, unsigned type, const void *h
 
 	call->incoming = NULL;
 	if (serve_mesh(call->serve)->answer(incoming, type, head, head_len, &tail) < 0)
-		control_call_free(call);
+		call_free(call);
 }
 
 static unsigned answer_type(unsigned request_type)
@@ -267,7 +267,7 @@ static void call_answer_shared(struct serve_call *call, const struct chunk_buffe
 	if (call->incoming)
 		call_answer(call);
 	else
-		control_call_free(call);
+		call_free(call);
 }
 
 /* What the reader read is there for all. Its own answer comes first. */
@@ -331,7 +331,7 @@ static void call_finish(struct serve_call *call)
 		reader_finish(call);
 	}
 	if (!call->incoming) {
-		control_call_free(call);
+		call_free(call);
 		return;
 	}
 	switch (call->err) {
@@ -353,7 +353,7 @@ static void call_finish(struct serve_call *call)
 	}
 }
 
-static void control_call_run(struct job *job)
+static void call_run(struct job *job)
 {
 	struct serve_call *call = (struct serve_call *)job;
 
@@ -385,7 +385,7 @@ static void call_submit(struct serve_call *call)
 {
 	if (call->file && call->type == MESH_GET_CHUNK)
 		call->ahead_cnt = blobs_serve_file_ahead(call->file, call->request.first);
-	call->job.run = control_call_run;
+	call->job.run = call_run;
 	call->job.done = call_done;
 	if (jobs_submit(call->serve->content->params.jobs, &call->job) < 0) {
 		blobs_serve_call_refuse_busy(call, blobs_serve_call_slots(call));

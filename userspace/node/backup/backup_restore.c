@@ -178,7 +178,7 @@ static int end_take(struct restore *restore)
 	return batch_commit(restore);
 }
 
-static int firewall_record_take(struct restore *restore, enum backup_record kind)
+static int record_take(struct restore *restore, enum backup_record kind)
 {
 	switch (kind) {
 	case BACKUP_HEAD:
@@ -222,7 +222,7 @@ static int records_take(struct restore *restore)
 	while (err == 0 && !restore->has_end) {
 		err = record_read(restore, &kind);
 		if (err == 0)
-			err = firewall_record_take(restore, kind);
+			err = record_take(restore, kind);
 	}
 	return err < 0 ? err : schema_put(restore);
 }

@@ -25,12 +25,12 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	provider_http_conn_close(container_of(timer, struct http_conn, timer));
 }
 
-static bool gateway_conn_is_idle(const struct http_conn *conn)
+static bool conn_is_idle(const struct http_conn *conn)
 {
 	return !list_is_empty(&conn->link);
 }
 
-static void gateway_conn_wake(struct http_conn *conn)
+static void conn_wake(struct http_conn *conn)
 {
 	struct provider *provider = conn->offer->provider;
 
@@ -46,7 +46,7 @@ struct http_conn *provider_http_conn_take(struct offer *offer)
 	if (list_is_empty(&offer->idle_conns))
 		return NULL;
 	conn = container_of(offer->idle_conns.prev, struct http_conn, link);
-	gateway_conn_wake(conn);
+	conn_wake(conn);
 	conn->is_reused = true;
 	return conn;
 }
@@ -91,8 +91,8 @@ void provider_http_conn_close(struct http_conn *conn)
 {
 	struct provider *provider = conn->offer->provider;
 
-	if (gateway_conn_is_idle(conn))
-		gateway_conn_wake(conn);
+	if (conn_is_idle(conn))
+		conn_wake(conn);
 	if (conn->interest)
 		poller_remove(provider->poller, &conn->watch);
 	close(conn->watch.fd);

@@ -26,7 +26,7 @@ static struct offer *offer_of(const struct socket_call *ask)
 	return ask->link.active.offer;
 }
 
-static void control_call_free(struct socket_call *ask)
+static void call_free(struct socket_call *ask)
 {
 	struct provider *provider = offer_of(ask)->provider;
 
@@ -41,7 +41,7 @@ static void call_refuse(struct socket_call *ask, enum service_status status, con
 {
 	struct service_call *call = ask->call;
 
-	control_call_free(ask);
+	call_free(ask);
 	service_reply(call, status, text, NULL, 0, now_ns);
 }
 
@@ -52,13 +52,13 @@ static void call_fail(struct socket_call *ask, enum service_status status, const
 	call_refuse(ask, status, text, now_ns);
 }
 
-static void control_call_abandon(struct active *active, const char *why, uint64_t now_ns)
+static void call_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
 	call_refuse(container_of(active, struct socket_call, link.active), SERVICE_UNAVAILABLE, why,
 		    now_ns);
 }
 
-static const struct active_kind call_kind = {.abandon = control_call_abandon};
+static const struct active_kind call_kind = {.abandon = call_abandon};
 
 static void call_unreachable(struct socket_call *ask, int err, uint64_t now_ns)
 {
@@ -82,7 +82,7 @@ static void call_answer(struct socket_call *ask, struct program_reply *reply, ui
 	if (reply->status == SERVICE_UNKNOWN_ERROR)
 		provider_offer_failed(offer_of(ask), reply->text, now_ns);
 	provider_health_call_answered(offer_of(ask), now_ns);
-	control_call_free(ask);
+	call_free(ask);
 	service_reply(call, reply->status, reply->text, reply->payload, reply->len, now_ns);
 	provider_program_reply_fini(reply);
 }
@@ -142,8 +142,8 @@ static void call_ready(struct program_link *link, uint64_t now_ns)
 		call_read(ask, now_ns);
 }
 
-static struct socket_call *control_call_new(struct offer *offer,
-					    const struct service_caller *caller, uint64_t now_ns)
+static struct socket_call *call_new(struct offer *offer, const struct service_caller *caller,
+				    uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
 	struct socket_call *ask = pool_acquire(&provider->socket_calls);
@@ -171,7 +171,7 @@ static void socket_call(void *ctx, struct service_call *call, const struct servi
 
 	if (provider_waiting_takes(offer, &waiting, now_ns))
 		return;
-	ask = control_call_new(offer, input->caller, now_ns);
+	ask = call_new(offer, input->caller, now_ns);
 	if (!ask) {
 		service_reply(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
 			      NULL, 0, now_ns);
@@ -203,7 +203,7 @@ static void call_cancelled(struct socket_call *ask)
 		provider_health_call_overdue(offer,
 					     ask->deadline_ns - provider_offer_timeout_ns(offer),
 					     ask->deadline_ns);
-	control_call_free(ask);
+	call_free(ask);
 }
 
 static void socket_cancelled(void *ctx, struct service_call *call)

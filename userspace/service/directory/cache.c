@@ -433,7 +433,7 @@ static void cache_order(struct service_cache *cache, struct service_cache_entry 
 }
 
 /* What cannot be read, does not verify or is over is deleted. */
-static bool shares_record_load(void *arg, const struct store_item *item)
+static bool record_load(void *arg, const struct store_item *item)
 {
 	const struct loading *loading = arg;
 	struct service_cache *cache = loading->cache;
@@ -465,7 +465,7 @@ int service_cache_load(struct service_cache *cache, uint64_t wall_s, uint64_t no
 		return 0;
 	if ((err = store_snapshot_open(cache->store, &snapshot)) < 0)
 		return err;
-	err = store_each(snapshot, STORE_DIRECTORY, NULL, 0, shares_record_load, &loading);
+	err = store_each(snapshot, STORE_DIRECTORY, NULL, 0, record_load, &loading);
 	store_snapshot_close(snapshot);
 	return err;
 }

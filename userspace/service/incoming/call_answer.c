@@ -136,8 +136,8 @@ void service_call_count(struct service_call *call, enum service_status status, u
 }
 
 /* Ends one call, whoever else waits for it. */
-static void control_call_end(struct service_call *call, const struct service_outcome *outcome,
-			     uint64_t now_ns)
+static void call_end(struct service_call *call, const struct service_outcome *outcome,
+		     uint64_t now_ns)
 {
 	bool ran = !outcome->is_refused && call->state == SERVICE_CALL_IN_HAND;
 
@@ -172,7 +172,7 @@ static void idempotency_end(struct service *service, struct service_idempotent *
 							   struct service_call, idempotent_node);
 
 		service->stats.repeated_cnt++;
-		control_call_end(waiter, outcome, now_ns);
+		call_end(waiter, outcome, now_ns);
 	}
 }
 
@@ -185,7 +185,7 @@ void service_call_answer(struct service_call *call, const struct service_outcome
 	call->idempotent = NULL;
 	if (idempotent)
 		idempotency_end(service, idempotent, outcome, now_ns);
-	control_call_end(call, outcome, now_ns);
+	call_end(call, outcome, now_ns);
 }
 
 void service_call_answer_alike(struct service_call *call,
@@ -203,7 +203,7 @@ void service_call_answer_alike(struct service_call *call,
 		outcome.text = "the call was run, and its answer is no longer kept";
 	}
 	call->service->stats.repeated_cnt++;
-	control_call_end(call, &outcome, now_ns);
+	call_end(call, &outcome, now_ns);
 }
 
 void service_reply(struct service_call *call, enum service_status status, const char *text,
@@ -241,12 +241,12 @@ void service_refuse(struct service_call *call, const char *text, uint64_t wait_n
 	service->now_ns = now_ns;
 	call->idempotent = NULL;
 	while (idempotent && !list_is_empty(&idempotent->waiters))
-		control_call_end(container_of(idempotent->waiters.next, struct service_call,
-					      idempotent_node),
-				 &outcome, now_ns);
+		call_end(container_of(idempotent->waiters.next, struct service_call,
+				      idempotent_node),
+			 &outcome, now_ns);
 	if (idempotent)
 		service_idempotency_drop(&service->idempotent, idempotent);
-	control_call_end(call, &outcome, now_ns);
+	call_end(call, &outcome, now_ns);
 }
 
 bool service_spend(struct service_call *call, unsigned units, uint64_t now_ns)

@@ -227,7 +227,7 @@ static void offer_release(struct service_offer *offer)
 	pool_release(&service->registry.offers, offer);
 }
 
-static void provider_offer_tell(const struct service_offer *offer, bool is_there, uint64_t now_ns)
+static void offer_tell(const struct service_offer *offer, bool is_there, uint64_t now_ns)
 {
 	const struct service_params *params = &offer->service->params;
 
@@ -271,7 +271,7 @@ int service_offer(struct service *service, const struct service_offering *offeri
 		return err;
 	}
 	*out_offer = offer;
-	provider_offer_tell(offer, true, now_ns);
+	offer_tell(offer, true, now_ns);
 	return 0;
 }
 
@@ -283,13 +283,13 @@ void service_set_ready(struct service_offer *offer, bool is_ready, uint64_t now_
 	/* What failed before was the program that is gone. */
 	if (is_ready)
 		(void)service_offer_close_circuits(offer);
-	provider_offer_tell(offer, is_ready, now_ns);
+	offer_tell(offer, is_ready, now_ns);
 }
 
 void service_withdraw(struct service_offer *offer, uint64_t now_ns)
 {
 	if (offer->is_ready)
-		provider_offer_tell(offer, false, now_ns);
+		offer_tell(offer, false, now_ns);
 	service_topics_drop(&offer->service->topics, offer, now_ns);
 	service_router_withdraw(offer, now_ns);
 	service_callers_forget(&offer->service->callers, offer);

@@ -511,7 +511,7 @@ size_t service_reputation_footprint(uint32_t peer_cap)
 }
 
 /* A record that cannot be read is as good as none; one without room is the next one's room. */
-static bool shares_record_load(void *arg, const struct store_item *item)
+static bool record_load(void *arg, const struct store_item *item)
 {
 	struct service_reputation *reputation = arg;
 	struct service_reputation_record record;
@@ -541,7 +541,7 @@ static int reputation_load(struct service_reputation *reputation)
 		return 0;
 	if ((err = store_snapshot_open(reputation->params.store, &snapshot)) < 0)
 		return err;
-	err = store_each(snapshot, STORE_REPUTATION, NULL, 0, shares_record_load, reputation);
+	err = store_each(snapshot, STORE_REPUTATION, NULL, 0, record_load, reputation);
 	store_snapshot_close(snapshot);
 	return err;
 }

@@ -306,7 +306,7 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 }
 
 /* Behind those of its own program, and in turn with those of others. */
-static void client_ask_wait(struct service_ask *ask, uint64_t now_ns)
+static void ask_wait(struct service_ask *ask, uint64_t now_ns)
 {
 	const struct turns_path path = service_asker_turn(&ask->asker);
 	struct turns_item *none;
@@ -331,7 +331,7 @@ static void ask_join(struct service_ask *ask, uint64_t now_ns)
 	ask->head.major = provider->major;
 	ask->outlet = outlet;
 	if (!outlet_takes(outlet, ask)) {
-		client_ask_wait(ask, now_ns);
+		ask_wait(ask, now_ns);
 		return;
 	}
 	outlet_enter(outlet, ask);

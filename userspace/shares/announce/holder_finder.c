@@ -65,8 +65,8 @@ static void holder_tell(struct announce_lookup *search, const uint8_t *key,
 	search->asked.found(search->asked.arg, &peer);
 }
 
-static void firewall_record_take(void *arg, const uint8_t *value, size_t len,
-				 const struct overlay_claim *claim)
+static void record_take(void *arg, const uint8_t *value, size_t len,
+			const struct overlay_claim *claim)
 {
 	struct provider provider;
 
@@ -161,7 +161,7 @@ static int finder_find(void *ctx, const struct swarm_find *asked, uint64_t now_n
 	search->asked = *asked;
 	err = overlay->ops->get(overlay->overlay, name,
 				shares_announce_name_of_id(tag, asked->id, name), (uint8_t)tag,
-				firewall_record_take, records_done, search, now_ns, &search->run);
+				record_take, records_done, search, now_ns, &search->run);
 	if (err < 0) {
 		pool_release(&announce->searches, search);
 		return err;

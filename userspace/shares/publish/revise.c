@@ -199,7 +199,7 @@ static void import_done(void *arg, int err, const struct blobs_import *import, c
 	shares_revise_end(publication, import);
 }
 
-static void blobs_import_begin(struct publication *publication, uint64_t now_ns)
+static void import_begin(struct publication *publication, uint64_t now_ns)
 {
 	struct revise *revise = publication->revise;
 	const struct blobs_share_ask ask = {
@@ -291,7 +291,7 @@ static void step_fire(struct timer *timer, uint64_t now_ns)
 	} else if (revise->err == 0) {
 		switch (revise->kind) {
 		case REVISE_IMPORT:
-			blobs_import_begin(publication, now_ns);
+			import_begin(publication, now_ns);
 			break;
 		case REVISE_SIGN:
 			shares_sign_begin(publication);

@@ -281,7 +281,7 @@ static void watch_key(const uint8_t *share_id, uint8_t key[static KEY_LEN])
 	memcpy(key + KEY_PREFIX_LEN, share_id, SHARE_ID_LEN);
 }
 
-static void store_row_put(struct store_batch *batch, const uint8_t *share_id, uint32_t quiet_s)
+static void row_put(struct store_batch *batch, const uint8_t *share_id, uint32_t quiet_s)
 {
 	uint8_t key[KEY_LEN], value[4];
 	struct writer w = writer_of(value, sizeof(value));
@@ -291,7 +291,7 @@ static void store_row_put(struct store_batch *batch, const uint8_t *share_id, ui
 	store_batch_put(batch, STORE_META, key, sizeof(key), value, sizeof(value));
 }
 
-static void store_row_delete(struct store_batch *batch, const uint8_t *share_id)
+static void row_delete(struct store_batch *batch, const uint8_t *share_id)
 {
 	uint8_t key[KEY_LEN];
 
@@ -317,9 +317,9 @@ static void watch_succeed(struct watch *watch, const struct published *share)
 		return;
 	is_watched = watch_find(watch->watches, successor_id) != NULL;
 	batch = store_batch_new(params->store);
-	store_row_delete(batch, watch->share_id);
+	row_delete(batch, watch->share_id);
 	if (!is_watched)
-		store_row_put(batch, successor_id, watch->view.quiet_s);
+		row_put(batch, successor_id, watch->view.quiet_s);
 	if (store_submit(params->store, batch, NULL, NULL) < 0) {
 		store_batch_free(batch); /* in a second, again */
 		return;
@@ -398,9 +398,9 @@ int shares_watch_set(struct watches *watches, const uint8_t share_id[static SHAR
 		return WEFT_EFULL;
 	batch = store_batch_new(watches->params.store);
 	if (quiet_s)
-		store_row_put(batch, share_id, quiet_s);
+		row_put(batch, share_id, quiet_s);
 	else
-		store_row_delete(batch, share_id);
+		row_delete(batch, share_id);
 	err = store_submit(watches->params.store, batch, done, arg);
 	if (err < 0) {
 		store_batch_free(batch);

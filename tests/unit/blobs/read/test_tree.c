@@ -15,7 +15,7 @@ static struct store *store;
 static uint8_t root_id[32];
 static const uint8_t any_id[32] = {7};
 
-static void store_blob_put(const void *data, size_t len, uint8_t id[static 32])
+static void blob_put(const void *data, size_t len, uint8_t id[static 32])
 {
 	struct store_batch *batch = store_batch_new(store);
 
@@ -45,7 +45,7 @@ static void part_end(struct manifest_builder *part, struct manifest_builder *roo
 	size_t len;
 	const uint8_t *encoded = blobs_manifest_builder_encode(part, MANIFEST_PART, 0, "", &len);
 
-	store_blob_put(encoded, len, id);
+	blob_put(encoded, len, id);
 	row.manifest_id = id;
 	row.len = len;
 	CHECK_EQ(blobs_manifest_builder_add_part(root, &row), 0);
@@ -80,7 +80,7 @@ static void world_of(const struct line *lines, size_t line_cnt, bool has_parts)
 	}
 	encoded = has_parts ? blobs_manifest_builder_encode(root, MANIFEST_ROOT, 1, "", &len)
 			    : blobs_manifest_builder_encode(builder, MANIFEST_WHOLE, 1, "", &len);
-	store_blob_put(encoded, len, root_id);
+	blob_put(encoded, len, root_id);
 	blobs_manifest_builder_free(builder);
 	blobs_manifest_builder_free(root);
 }
@@ -204,7 +204,7 @@ static void test_what_is_not_held_is_told(void)
 
 	world_begin(true);
 	CHECK_EQ(blobs_tree_find(store, any_id, "a", 1, &place), WEFT_EUNKNOWN);
-	store_blob_put("no manifest", 11, id);
+	blob_put("no manifest", 11, id);
 	CHECK(blobs_tree_find(store, id, "a", 1, &place) < 0);
 	world_end();
 }
@@ -221,7 +221,7 @@ static void test_a_part_that_is_missing_is_damage(void)
 	CHECK_EQ(blobs_manifest_builder_new(&root), 0);
 	CHECK_EQ(blobs_manifest_builder_add_part(root, &row), 0);
 	encoded = blobs_manifest_builder_encode(root, MANIFEST_ROOT, 1, "", &len);
-	store_blob_put(encoded, len, root_id);
+	blob_put(encoded, len, root_id);
 	blobs_manifest_builder_free(root);
 	CHECK_EQ(find("a", &place), WEFT_EDAMAGED);
 	world_end();

@@ -2,8 +2,8 @@
 /* Nodes that have a share are asked for its newest head before a revision is made. */
 #include "publish_rig.h"
 
-static void blobs_members_note(struct publish_rig *p, const uint8_t *manifest_id, unsigned first,
-			       unsigned cnt)
+static void members_note(struct publish_rig *p, const uint8_t *manifest_id, unsigned first,
+			 unsigned cnt)
 {
 	struct blobs_member member = {.from = {.family = ADDR_IPV4, .port = 7000}};
 
@@ -107,7 +107,7 @@ static void test_who_asked_for_the_files_is_asked_for_the_head(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK(!seen.was_asked);
-	blobs_members_note(&p, seen.manifest_id, 5, 1);
+	members_note(&p, seen.manifest_id, 5, 1);
 	pub_knows(&p.mesh.nodes[5], 6, p.wall_s + 1);
 	p.wall_s++;
 	rig_file(&p.rig, "t/more", 5, 1);
@@ -128,7 +128,7 @@ static void test_eight_are_asked_each_once(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	pub_hint(&p, 4);
-	blobs_members_note(&p, seen.manifest_id, 2, PUBLISH_HOLDERS_MAX - 2);
+	members_note(&p, seen.manifest_id, 2, PUBLISH_HOLDERS_MAX - 2);
 	for (unsigned i = 0; i < PUB_NODES; i++)
 		p.mesh.nodes[i].err = WEFT_EABSENT;
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
@@ -136,7 +136,7 @@ static void test_eight_are_asked_each_once(void)
 	for (unsigned i = 0; i < PUBLISH_HOLDERS_MAX; i++)
 		CHECK_EQ(p.mesh.nodes[i].asked_cnt, 1);
 	/* One more is not. */
-	blobs_members_note(&p, seen.manifest_id, PUBLISH_HOLDERS_MAX, 1);
+	members_note(&p, seen.manifest_id, PUBLISH_HOLDERS_MAX, 1);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(asked_cnt(&p), 2 * PUBLISH_HOLDERS_MAX);
 	pub_end(&p);
